@@ -1,0 +1,1 @@
+"""Pure data: persona, scenario, conversation, outcome."""

@@ -1,0 +1,88 @@
+"""Clock, random numbers and ids come from here, so that a replay can pin them in one place.
+
+``current()`` is the set of pins of the running conversation: a context variable, never a global, since
+many conversations run at once in one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...
+
+    def time_ns(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; at once on a clock that is virtual."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def time_ns(self) -> int:
+        return time.time_ns()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(slots=True)
+class Pins:
+    """What one conversation takes its time, its chance and its ids from."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    random: random.Random = field(default_factory=random.Random)
+
+    def trace_id(self) -> str:
+        """32 lower-case hex digits, never all zero (W3C Trace Context)."""
+        return f"{self.random.getrandbits(128) or 1:032x}"
+
+    def span_id(self) -> str:
+        """16 lower-case hex digits, never all zero (W3C Trace Context)."""
+        return f"{self.random.getrandbits(64) or 1:016x}"
+
+
+_REAL = Pins()
+_current: contextvars.ContextVar[Pins | None] = contextvars.ContextVar("simulate_pins", default=None)
+
+
+def current() -> Pins:
+    """The pins of the running conversation, or the machine's own clock and chance."""
+    return _current.get() or _REAL
+
+
+@contextlib.contextmanager
+def pinned(pins: Pins) -> Iterator[Pins]:
+    """Let everything inside take its time, chance and ids from ``pins``."""
+    token = _current.set(pins)
+    try:
+        yield pins
+    finally:
+        _current.reset(token)
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed that is the same in every process for the same parts (``hash`` is not)."""
+    import hashlib
+
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -1,0 +1,108 @@
+"""The seam through which an agent's tools answer what a scenario pins.
+
+An agent's author marks a tool once, with ``@simulate.tool``; outside a simulation the mark does nothing.
+Inside one, the tool's answer comes from the running conversation's toolbox: pinned by the scenario,
+or taken from a cassette.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Toolbox(Protocol):
+    """Answers tool calls for one conversation."""
+
+    def offered(self, name: str) -> None:
+        """The agent has a tool of this name."""
+        ...
+
+    async def call(
+        self, name: str, arguments: dict[str, Any], live: Callable[[], Awaitable[Any]], *, write: bool
+    ) -> Any:
+        """The answer of one call; ``live`` runs the agent's own tool."""
+        ...
+
+    def call_sync(
+        self, name: str, arguments: dict[str, Any], live: Callable[[], Any], *, write: bool
+    ) -> Any:
+        """Like ``call``, for a tool that is a plain function."""
+        ...
+
+
+_current: contextvars.ContextVar[Toolbox | None] = contextvars.ContextVar("simulate_toolbox", default=None)
+
+
+def current() -> Toolbox | None:
+    """The toolbox of the running conversation; None outside a simulation."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def using(toolbox: Toolbox) -> Iterator[None]:
+    """Let every marked tool inside answer from ``toolbox``."""
+    token = _current.set(toolbox)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def tool(*, name: str | None = None, write: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def tool(
+    function: Callable[..., Any] | None = None, /, *, name: str | None = None, write: bool = False
+) -> Any:
+    """Mark a function, sync or async, as one of the agent's tools.
+
+    ``write`` says that it changes something in the world: during a replay it never runs for real.
+    """
+    if function is None:
+        return functools.partial(_mark, name=name, write=write)
+    return _mark(function, name=name, write=write)
+
+
+def _mark(function: Callable[..., Any], *, name: str | None, write: bool) -> Callable[..., Any]:
+    known_as = name or function.__name__
+    signature = inspect.signature(function)
+
+    def bound(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        arguments = dict(signature.bind(*args, **kwargs).arguments)
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                arguments.update(cast("dict[str, Any]", arguments.pop(parameter.name, {})))
+        return arguments
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def answered(*args: Any, **kwargs: Any) -> Any:
+            toolbox = current()
+            if toolbox is None:
+                return await function(*args, **kwargs)
+            toolbox.offered(known_as)
+            arguments = bound(args, kwargs)
+            return await toolbox.call(known_as, arguments, lambda: function(*args, **kwargs), write=write)
+
+        return answered
+
+    @functools.wraps(function)
+    def answered_sync(*args: Any, **kwargs: Any) -> Any:
+        toolbox = current()
+        if toolbox is None:
+            return function(*args, **kwargs)
+        toolbox.offered(known_as)
+        arguments = bound(args, kwargs)
+        return toolbox.call_sync(known_as, arguments, lambda: function(*args, **kwargs), write=write)
+
+    return answered_sync

@@ -1,0 +1,1 @@
+"""Spans and traces: files, dialects, the tree, cost, redaction, quality, sampling."""

@@ -1,0 +1,223 @@
+"""The span as it came, and the one shape in which everything else reads it.
+
+``Span`` holds the raw attributes, which nothing ever writes over. ``View`` is what a versioned mapper of
+`trace/dialects` makes of them: computed, cheap to throw away, never stored in place of the raw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+Attributes = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """What a span is about; ``trace-shape`` in the documentation defines each."""
+
+    CHAIN = "CHAIN"
+    AGENT = "AGENT"
+    LLM = "LLM"
+    TOOL = "TOOL"
+    RETRIEVER = "RETRIEVER"
+    EMBEDDING = "EMBEDDING"
+    RERANKER = "RERANKER"
+    GUARDRAIL = "GUARDRAIL"
+    EVALUATOR = "EVALUATOR"
+    GATEWAY = "GATEWAY"
+    STT = "STT"
+    TTS = "TTS"
+    TURN = "TURN"
+    CONVERSATION = "CONVERSATION"
+    HANDOFF = "HANDOFF"
+    WORKFLOW = "WORKFLOW"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(slots=True)
+class Event:
+    """Something that happened at one moment inside a span; ``time_ns`` since the Unix epoch."""
+
+    name: str
+    time_ns: int = 0
+    attributes: Attributes = field(default_factory=dict[str, Any])
+
+
+@dataclass(slots=True)
+class Link:
+    """A span that this one points to without being its child."""
+
+    trace_id: str
+    span_id: str
+    attributes: Attributes = field(default_factory=dict[str, Any])
+
+
+@dataclass(slots=True)
+class Span:
+    """One span exactly as its file or exporter had it.
+
+    Ids are lower-case hex where the source's are (32 and 16 digits in OpenTelemetry), and otherwise the
+    source's own text (Langfuse and LangSmith use other ids). Times are nanoseconds since the Unix epoch;
+    ``end_ns`` is None for a span that never ended. Values of ``attributes`` are those of OTLP's AnyValue:
+    str, bool, int, float, bytes, list, dict, None.
+    """
+
+    trace_id: str
+    span_id: str
+    name: str
+    parent_id: str | None = None
+    start_ns: int = 0
+    end_ns: int | None = None
+    attributes: Attributes = field(default_factory=dict[str, Any])
+    events: list[Event] = field(default_factory=list[Event])
+    links: list[Link] = field(default_factory=list[Link])
+    status: Literal["unset", "ok", "error"] = "unset"
+    status_message: str | None = None
+    otel_kind: Literal["internal", "server", "client", "producer", "consumer", "unspecified"] = "internal"
+    scope: str = ""
+    scope_version: str | None = None
+    resource: Attributes = field(default_factory=dict[str, Any])
+    scope_attributes: Attributes = field(default_factory=dict[str, Any])
+    trace_state: str | None = None
+    flags: int | None = None
+    dropped: int = 0
+    """Attributes, events and links that the exporter says it dropped."""
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds, or None while the span has no end."""
+        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def service(self) -> str | None:
+        """The resource's ``service.name``."""
+        name = self.resource.get("service.name")
+        return None if name is None else str(name)
+
+
+@dataclass(slots=True)
+class Trace:
+    """The spans of one trace id, in any order, as they came."""
+
+    trace_id: str
+    spans: list[Span] = field(default_factory=list[Span])
+    source: str | None = None
+    """The file, or the capture, that the spans came from."""
+    notes: list[str] = field(default_factory=list[str])
+    """What a reader should know: spans lost, late, repaired; one plain sentence each."""
+
+    def __iter__(self) -> Iterator[Span]:
+        return iter(self.spans)
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def get(self, span_id: str) -> Span | None:
+        """The span of that id."""
+        return next((span for span in self.spans if span.span_id == span_id), None)
+
+
+@dataclass(slots=True)
+class Message:
+    """One chat message in the parts of the GenAI conventions.
+
+    Each part is a dict with a ``type``: ``text`` {content}, ``tool_call`` {id, name, arguments},
+    ``tool_call_response`` {id, response}, ``reasoning`` {content}, ``blob``/``file``/``uri``, or anything else.
+    """
+
+    role: str
+    parts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    finish_reason: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(str(part.get("content", "")) for part in self.parts if part.get("type") == "text")
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tool calls it asks for."""
+        return [part for part in self.parts if part.get("type") == "tool_call"]
+
+
+@dataclass(slots=True)
+class Score:
+    """An evaluation result that a trace carries; 1 is good unless the source says otherwise."""
+
+    name: str
+    value: float | None = None
+    label: str | None = None
+    explanation: str | None = None
+    threshold: float | None = None
+    attributes: Attributes = field(default_factory=dict[str, Any])
+
+
+@dataclass(slots=True)
+class View:
+    """A span in the canonical shape. None means the span does not say; it never means zero.
+
+    Seconds for every duration, US dollars for ``cost``. ``documents`` of a retrieval are dicts with ``id``,
+    ``content``, ``score``, ``metadata`` as far as known.
+    """
+
+    kind: Kind
+    dialect: str
+    operation: str | None = None
+    provider: str | None = None
+    request_model: str | None = None
+    response_model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    cost: float | None = None
+    time_to_first_token: float | None = None
+    parameters: Attributes = field(default_factory=dict[str, Any])
+    finish_reasons: list[str] = field(default_factory=list[str])
+    response_id: str | None = None
+    instructions: str | None = None
+    input: list[Message] | None = None
+    output: list[Message] | None = None
+    input_value: Any = None
+    output_value: Any = None
+    tool_definitions: list[Any] | None = None
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+    tool_arguments: Any = None
+    tool_result: Any = None
+    documents: list[dict[str, Any]] | None = None
+    query: str | None = None
+    agent_name: str | None = None
+    handoff_from: str | None = None
+    handoff_to: str | None = None
+    conversation_id: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    prompt_name: str | None = None
+    prompt_version: str | None = None
+    step: int | None = None
+    error: str | None = None
+    scores: list[Score] = field(default_factory=list[Score])
+    voice: Attributes = field(default_factory=dict[str, Any])
+    """``transcript``, ``text``, ``language``, ``voice``, ``characters``, ``audio_seconds``, ``interrupted``,
+    ``interruption_source``, ``end_of_turn_delay``, ``user_to_agent_latency``, ``time_to_first_byte``."""
+    gateway: Attributes = field(default_factory=dict[str, Any])
+    """``strategy``, ``original_target``, ``fallback``, ``resolved_provider``, ``cache_hit``, ``guardrails``."""
+    tags: Attributes = field(default_factory=dict[str, Any])
+    """``feature.id``, ``tenant.id``, ``experiment.id``, ``cohort.name`` and the like, where set."""
+
+
+def group(spans: Iterable[Span], source: str | None = None) -> list[Trace]:
+    """Traces in the order in which their first span came."""
+    traces: dict[str, Trace] = {}
+    for span in spans:
+        trace = traces.get(span.trace_id)
+        if trace is None:
+            trace = traces[span.trace_id] = Trace(span.trace_id, source=source)
+        trace.spans.append(span)
+    return list(traces.values())
