@@ -71,3 +71,55 @@ class Outcome:
     @property
     def passed(self) -> bool:
         return self.status == "passed"
+
+    @property
+    def key(self) -> str:
+        """``scenario[case]-trial``: one conversation of a run, for people, links and folders."""
+        return f"{self.scenario}[{self.case}]-{self.trial}" if self.case else f"{self.scenario}-{self.trial}"
+
+    def explain(self) -> str:
+        """Why it came to its status, as plain text that is safe to print."""
+        from simulate.model.explain import explain
+
+        return explain(self)
+
+
+@dataclass(slots=True)
+class Reliability:
+    """How often ``k`` trials of one scenario and case all pass, with its interval; the suite computes it."""
+
+    scenario: str
+    case: str | None
+    trials: int
+    passed: int
+    k: int
+    value: float
+    """The estimate of pass^k, between 0 and 1."""
+    low: float
+    high: float
+    confidence: float = 0.95
+    method: str = ""
+    """How the interval was computed, by its name."""
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """What ran: the content of ``run.json``."""
+
+    id: str
+    started: str
+    """ISO 8601, UTC."""
+    agent: str | None = None
+    seed: int = 0
+    command: list[str] = field(default_factory=list[str])
+    """The command line, word by word."""
+    ended: str | None = None
+    """None while it runs, and for ever if it was killed."""
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    """Outcomes by status."""
+    reliability: list[Reliability] = field(default_factory=list[Reliability])
+    flaky: list[str] = field(default_factory=list[str])
+    """Scenarios whose trials came out differently."""
+    notes: list[str] = field(default_factory=list[str])
+    schema: int = SCHEMA
