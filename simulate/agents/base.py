@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from simulate.errors import AgentFault
 from simulate.tools import Toolbox
 
 
@@ -67,3 +69,22 @@ class Door(Protocol):
     def dial(self, call: Call) -> AbstractAsyncContextManager[Session]:
         """Open one conversation; leaving the context closes it, whatever happened."""
         ...
+
+
+async def within(events: AsyncIterator[AgentEvent], seconds: float, who: str) -> AsyncIterator[AgentEvent]:
+    """The same events, as long as the last one comes within ``seconds`` from now.
+
+    Only the waiting is timed: a timeout around a ``yield`` would cut off whoever consumes the events."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                event = await anext(events, None)
+        except TimeoutError:
+            raise AgentFault(
+                f"{who} gave no whole answer within {seconds:g} s",
+                hint="raise `limits: {reply: …}` if it may take that long",
+            ) from None
+        if event is None:
+            return
+        yield event
