@@ -1,0 +1,250 @@
+"""What an agent did, whatever the dialect: its model calls and its tool calls, each counted once.
+
+Traces tell of one call several times: a framework's span round a client's span, a tool's span beside the model's
+message that asked for it, a client's and a server's span of one MCP call. And some tell of it never. Whoever judges
+tool use asks ``has_tool_evidence`` first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from simulate.model.conversation import ToolUse
+from simulate.trace.dialects.base import read
+from simulate.trace.dialects.messages import arguments_of
+from simulate.trace.span import Kind, Message, Span, Trace, View
+
+Views = dict[str, View]
+_BORDERS = frozenset({Kind.TOOL, Kind.AGENT, Kind.HANDOFF, Kind.WORKFLOW, Kind.TURN, Kind.CONVERSATION})
+"""Kinds behind which another model call begins something of its own."""
+
+
+def _seen(trace: Trace, seen: Views | None) -> Views:
+    if seen is not None:
+        return seen
+    from simulate.trace.dialects import views
+
+    return views(trace)
+
+
+def _view(span: Span, seen: Views) -> View:
+    return seen.get(span.span_id) or read(span)
+
+
+def llm_calls(trace: Trace, seen: Views | None = None) -> list[tuple[Span, View]]:
+    """The model calls in the order in which they began, each once.
+
+    Of LLM spans nested in one another without an agent or a tool between them, the innermost is the call; where
+    it tells no tokens and the outer one does, and is alone in it, the outer stands for both.
+    """
+    seen = _seen(trace, seen)
+    spans = {span.span_id: span for span in trace.spans}
+    models = [span for span in trace.spans if _view(span, seen).kind is Kind.LLM]
+    inside: dict[str, list[Span]] = {}
+    for span in models:
+        wrapper = _wrapper(span, spans, seen)
+        if wrapper is not None:
+            inside.setdefault(wrapper.span_id, []).append(span)
+    stands_for: set[str] = set()
+    dropped: set[str] = set()
+    for span_id, inner in inside.items():
+        outer = spans[span_id]
+        if (
+            len(inner) == 1
+            and _tells_more(_view(outer, seen), _view(inner[0], seen))
+            and span_id not in dropped
+        ):
+            stands_for.add(span_id)
+            dropped.add(inner[0].span_id)
+        else:
+            dropped.add(span_id)
+    kept = [span for span in models if span.span_id not in dropped or span.span_id in stands_for - dropped]
+    return [(span, _view(span, seen)) for span in sorted(kept, key=lambda span: span.start_ns)]
+
+
+def _wrapper(span: Span, spans: dict[str, Span], seen: Views) -> Span | None:
+    """The LLM span that this one is the inside of."""
+    passed = {span.span_id}
+    parent = spans.get(span.parent_id or "")
+    while parent is not None and parent.span_id not in passed:
+        kind = _view(parent, seen).kind
+        if kind is Kind.LLM:
+            return parent
+        if kind in _BORDERS:
+            return None
+        passed.add(parent.span_id)
+        parent = spans.get(parent.parent_id or "")
+    return None
+
+
+def _tells_more(outer: View, inner: View) -> bool:
+    return inner.input_tokens is None and inner.output_tokens is None and outer.input_tokens is not None
+
+
+def tool_calls(trace: Trace, seen: Views | None = None) -> list[ToolUse]:
+    """The agent's tool calls in the order in which they began, each once.
+
+    ``start`` and ``end`` are seconds since the trace's first span. A call comes from its tool span; one that
+    has none, from the model's message that asked for it, with the result that a later message brought back.
+    """
+    seen = _seen(trace, seen)
+    origin = min((span.start_ns for span in trace.spans), default=0)
+    uses = _from_spans(trace, seen, origin)
+    _add_from_messages(uses, trace, seen, origin)
+    return sorted(uses, key=lambda use: use.start if use.start is not None else 0.0)
+
+
+def _from_spans(trace: Trace, seen: Views, origin: int) -> list[ToolUse]:
+    spans = {span.span_id: span for span in trace.spans}
+    uses: list[ToolUse] = []
+    by_span: dict[str, ToolUse] = {}
+    for span in sorted(trace.spans, key=lambda span: span.start_ns):
+        one = _view(span, seen)
+        if one.kind is not Kind.TOOL:
+            continue
+        name = one.tool_name or span.name
+        use = _same(name, one.tool_call_id, span, spans, by_span, uses)
+        if use is None:
+            use = ToolUse(
+                name, _arguments(one.tool_arguments), span_id=span.span_id, call_id=one.tool_call_id
+            )
+            use.start = (span.start_ns - origin) / 1e9
+            use.end = None if span.end_ns is None else (span.end_ns - origin) / 1e9
+            uses.append(use)
+        by_span[span.span_id] = use
+        use.arguments = use.arguments or _arguments(one.tool_arguments)
+        use.result = one.tool_result if use.result is None else use.result
+        use.error = use.error or one.error
+        use.call_id = use.call_id or one.tool_call_id
+    return uses
+
+
+def _same(
+    name: str,
+    call_id: str | None,
+    span: Span,
+    spans: dict[str, Span],
+    by_span: dict[str, ToolUse],
+    uses: list[ToolUse],
+) -> ToolUse | None:
+    """The call that this tool span tells of once more: an enclosing one of the same tool, or of the same id."""
+    passed = {span.span_id}
+    parent = spans.get(span.parent_id or "")
+    while parent is not None and parent.span_id not in passed:
+        use = by_span.get(parent.span_id)
+        if use is not None:
+            return use if same_tool(use.name, name) else None
+        passed.add(parent.span_id)
+        parent = spans.get(parent.parent_id or "")
+    if call_id is None:
+        return None
+    return next((use for use in uses if use.call_id == call_id and same_tool(use.name, name)), None)
+
+
+def same_tool(one: str, other: str) -> bool:
+    """Whether two names mean one tool: MCP clients put the server's name before it (``mcp__shop__refund``)."""
+    if one == other:
+        return True
+    short, long = sorted((one, other), key=len)
+    return bool(short) and long.endswith((f"__{short}", f".{short}", f"/{short}", f":{short}"))
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    value = arguments_of(value)
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value)
+    return {"input": value}
+
+
+def _add_from_messages(uses: list[ToolUse], trace: Trace, seen: Views, origin: int) -> None:
+    calls = llm_calls(trace, seen)
+    results = _results(calls)
+    taken: set[int] = set()
+    for span, one in calls:
+        for message in one.output or ():
+            for part in message.tool_calls:
+                use = _told(part, uses, taken)
+                if use is None:
+                    if part.get("name") is None:
+                        continue
+                    use = ToolUse(str(part["name"]), _arguments(part.get("arguments")), span_id=span.span_id)
+                    moment = span.start_ns if span.end_ns is None else span.end_ns
+                    use.start = (moment - origin) / 1e9
+                    uses.append(use)
+                taken.add(id(use))
+                use.call_id = use.call_id or (None if part.get("id") is None else str(part["id"]))
+                if use.result is None and use.call_id in results:
+                    use.result = results[use.call_id]
+
+
+def _results(calls: list[tuple[Span, View]]) -> dict[str | None, Any]:
+    found: dict[str | None, Any] = {}
+    for _, one in calls:
+        for part in _parts(one.input, "tool_call_response"):
+            if part.get("id") is not None:
+                found[str(part["id"])] = part.get("response", part.get("result"))
+    return found
+
+
+def _parts(messages: list[Message] | None, kind: str) -> list[dict[str, Any]]:
+    return [part for message in messages or () for part in message.parts if part.get("type") == kind]
+
+
+def _told(part: dict[str, Any], uses: list[ToolUse], taken: set[int]) -> ToolUse | None:
+    """The tool call, already known, that this message part asks for."""
+    call_id = part.get("id")
+    name = str(part.get("name"))
+    if call_id is not None:
+        known = next((use for use in uses if use.call_id == str(call_id)), None)
+        if known is not None:
+            return known
+    free = [
+        use for use in uses if id(use) not in taken and (use.call_id is None or call_id is None)
+        and same_tool(use.name, name)
+    ]  # fmt: skip
+    asked = _arguments(part.get("arguments"))
+    return next((use for use in free if use.arguments == asked), free[0] if free and not asked else None)
+
+
+def content_captured(trace: Trace, seen: Views | None = None) -> tuple[bool, str]:
+    """Whether the model calls carry what was said, and else why not; many instrumentations leave it out by default."""
+    seen = _seen(trace, seen)
+    calls = llm_calls(trace, seen)
+    if not calls:
+        return False, "the trace has no LLM spans"
+    empty = [span for span, one in calls if one.input is None and one.output is None and one.error is None]
+    if not empty:
+        return True, ""
+    if len(empty) == len(calls):
+        return False, "the LLM spans carry no messages: content capture is off in the agent's instrumentation"
+    return False, f"{len(empty)} of {len(calls)} LLM spans carry no messages, the first is {empty[0].span_id}"
+
+
+def has_tool_evidence(trace: Trace, seen: Views | None = None) -> tuple[bool, str]:
+    """Whether the trace would show a tool call had there been one, and else why not.
+
+    Tool spans are evidence, and so are model calls whose answers are recorded, or which ended for a reason other
+    than a tool call.
+    """
+    seen = _seen(trace, seen)
+    if any(_view(span, seen).kind is Kind.TOOL for span in trace.spans):
+        return True, ""
+    calls = llm_calls(trace, seen)
+    if not calls:
+        return False, "the trace has neither LLM nor TOOL spans"
+    dark = [
+        (span, one) for span, one in calls if one.output is None and one.error is None and not _ended(one)
+    ]
+    if not dark:
+        return True, ""
+    return False, (
+        f"{len(dark)} of {len(calls)} LLM spans carry no answer, and there are no TOOL spans: "
+        "content capture is off in the agent's instrumentation"
+    )
+
+
+def _ended(one: View) -> bool:
+    """Whether the finish reasons alone say that no tool was asked for."""
+    return bool(one.finish_reasons) and all(
+        "tool" not in reason and "func" not in reason for reason in one.finish_reasons
+    )

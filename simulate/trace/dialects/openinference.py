@@ -1,0 +1,107 @@
+"""OpenInference (Arize, Phoenix): its own kinds, flattened messages, ``llm.token_count``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulate.trace.dialects.base import Dialect
+from simulate.trace.dialects.values import decoded
+from simulate.trace.span import Kind, Span, View
+
+_KINDS: dict[str, Kind | None] = {
+    "llm": Kind.LLM,
+    "chain": Kind.CHAIN,
+    "agent": Kind.AGENT,
+    "tool": Kind.TOOL,
+    "retriever": Kind.RETRIEVER,
+    "embedding": Kind.EMBEDDING,
+    "reranker": Kind.RERANKER,
+    "guardrail": Kind.GUARDRAIL,
+    "evaluator": Kind.EVALUATOR,
+    "prompt": Kind.CHAIN,
+    "audio": None,
+    "unknown": None,
+}
+
+
+def _tool(definition: Any) -> Any:
+    """``{"tool": {"json_schema": "…"}}`` as the definition itself."""
+    if isinstance(definition, dict):
+        inner: Any = definition.get("tool", definition)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(inner, dict) and "json_schema" in inner:
+            return decoded(inner["json_schema"])  # pyright: ignore[reportUnknownArgumentType]
+        return inner  # pyright: ignore[reportUnknownVariableType]
+    return definition
+
+
+def _refine(span: Span, found: View) -> None:
+    if found.tool_definitions is not None:
+        found.tool_definitions = [_tool(definition) for definition in found.tool_definitions]
+    parameters = span.attributes.get("llm.invocation_parameters")
+    if parameters is not None and isinstance(read := decoded(parameters), dict):
+        for name, value in read.items():  # pyright: ignore[reportUnknownVariableType]
+            if name not in ("messages", "tools", "input"):
+                found.parameters.setdefault(name, value)
+    if found.kind is Kind.TOOL:
+        if found.tool_name is None:
+            found.tool_name = span.name
+        if found.tool_arguments is None:
+            found.tool_arguments = found.input_value
+        if found.tool_result is None:
+            found.tool_result = found.output_value
+    if (
+        found.kind in (Kind.RETRIEVER, Kind.RERANKER)
+        and found.query is None
+        and isinstance(found.input_value, str)
+    ):
+        found.query = found.input_value
+
+
+DIALECT = Dialect(
+    name="openinference",
+    version="0.1.30",
+    rank=30,
+    scopes=("openinference.",),
+    marks=(
+        "openinference.",
+        "llm.input_messages",
+        "llm.output_messages",
+        "llm.token_count",
+        "llm.model_name",
+    ),
+    kinds={"openinference.span.kind": _KINDS},
+    fields={
+        "provider": ("llm.provider", "llm.system"),
+        "request_model": ("llm.model_name", "embedding.model_name", "reranker.model_name"),
+        "input_tokens": ("llm.token_count.prompt",),
+        "output_tokens": ("llm.token_count.completion",),
+        "cached_tokens": ("llm.token_count.prompt_details.cache_read",),
+        "cache_write_tokens": ("llm.token_count.prompt_details.cache_write",),
+        "input_audio_tokens": ("llm.token_count.prompt_details.audio",),
+        "output_audio_tokens": ("llm.token_count.completion_details.audio",),
+        "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
+        "cost": ("llm.cost.total",),
+        "finish_reasons": ("llm.finish_reason",),
+        "input_value": ("input.value",),
+        "output_value": ("output.value",),
+        "tool_name": ("tool.name", "tool_call.function.name"),
+        "tool_call_id": ("tool.id", "tool_call.id"),
+        "tool_arguments": ("tool.parameters", "tool_call.function.arguments"),
+        "documents": ("retrieval.documents",),
+        "query": ("reranker.query",),
+        "agent_name": ("agent.name",),
+        "session_id": ("session.id",),
+        "user_id": ("user.id",),
+        "prompt_name": ("llm.prompt_template.name",),
+        "prompt_version": ("llm.prompt_template.version",),
+        "voice.transcript": ("input.audio.transcript", "output.audio.transcript"),
+    },
+    indexed={
+        "input": ("llm.input_messages.",),
+        "output": ("llm.output_messages.",),
+        "documents": ("retrieval.documents.", "reranker.output_documents."),
+        "tool_definitions": ("llm.tools.",),
+    },
+    signs={"llm.model_name": Kind.LLM, "embedding.model_name": Kind.EMBEDDING},
+    refine=_refine,
+)

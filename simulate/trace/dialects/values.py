@@ -1,0 +1,171 @@
+"""Readers of single attribute values: one instrumentation writes 42, the next "42", a third a JSON string.
+
+Each takes whatever a span holds and returns the value, or None where the span says nothing usable.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+Reader = Callable[[Any], Any]
+
+SAYS_NOTHING = frozenset({"", "unknown", "NOT_GIVEN", "None", "null"})
+"""What instrumentations write where they know nothing."""
+
+
+def text(value: Any) -> str | None:
+    """A text; numbers are written out, structures as JSON."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def known(value: Any) -> str | None:
+    """A name, unless it is one of the texts that stand for not knowing."""
+    found = text(value)
+    return None if found is None or found in SAYS_NOTHING else found
+
+
+def integer(value: Any) -> int | None:
+    """A whole number, also from a text; never from a truth value."""
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def number(value: Any) -> float | None:
+    """A finite number, also from a text; never from a truth value."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return value
+    return None
+
+
+def milliseconds(value: Any) -> float | None:
+    """Milliseconds, as seconds."""
+    found = number(value)
+    return None if found is None else found / 1000
+
+
+def flag(value: Any) -> bool | None:
+    """A truth value, also from the texts ``true`` and ``false``."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(str(value).lower())
+
+
+def as_is(value: Any) -> Any:
+    """The value, with a JSON object or array in a text read out."""
+    return decoded(value)
+
+
+def given(value: Any) -> Any:
+    """A parameter, unless it was not given."""
+    return None if isinstance(value, str) and value in SAYS_NOTHING else decoded(value)
+
+
+def decoded(value: Any) -> Any:
+    """What a text holds if it is a JSON object, array or quoted text; else the value itself."""
+    if isinstance(value, str) and value[:1] in ("{", "[", '"'):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def texts(value: Any) -> list[str] | None:
+    """A list of texts, also from one text or a JSON array."""
+    value = decoded(value)
+    if value is None:
+        return None
+    if isinstance(value, (list, tuple)):
+        return [str(item) for item in cast("Iterable[Any]", value)]
+    return [str(value)]
+
+
+def items(value: Any) -> list[Any] | None:
+    """A list, whose members are read out of JSON where they are texts."""
+    value = decoded(value)
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [decoded(item) for item in cast("list[Any]", value)]
+    return [value]
+
+
+def documents(value: Any) -> list[dict[str, Any]] | None:
+    """Retrieved documents as ``{id, content, score, metadata}``, from lists, JSON texts and wrapped forms."""
+    value = decoded(value)
+    if isinstance(value, dict):
+        held = cast("dict[str, Any]", value)
+        inner = next((held[key] for key in ("documents", "results", "matches", "hits") if key in held), None)
+        value = [held] if inner is None else inner
+    if not isinstance(value, list):
+        return None
+    return [_document(item) for item in cast("list[Any]", value)]
+
+
+_CONTENT = ("content", "page_content", "pageContent", "text", "document", "body")
+
+
+def _document(item: Any) -> dict[str, Any]:
+    item = decoded(item)
+    if not isinstance(item, dict):
+        return {"content": text(item)}
+    held = cast("dict[str, Any]", item)
+    if isinstance(held.get("document"), dict):
+        held = {**held, **cast("dict[str, Any]", held["document"])}
+        held.pop("document")
+    found: dict[str, Any] = {}
+    for name, keys in (("id", ("id", "document_id", "doc_id")), ("content", _CONTENT)):
+        value = next((held[key] for key in keys if held.get(key) is not None), None)
+        if value is not None:
+            found[name] = text(value)
+    score = next(
+        (number(held[key]) for key in ("score", "relevance_score", "similarity") if key in held), None
+    )
+    if score is not None:
+        found["score"] = score
+    if held.get("metadata") is not None:
+        found["metadata"] = decoded(held["metadata"])
+    return found
+
+
+def nested(pairs: Iterable[tuple[str, Any]]) -> Any:
+    """Dotted keys as the structure they were flattened from: ``{"0.role": "user"}`` → ``[{"role": "user"}]``.
+
+    A level whose keys are all numbers becomes a list in the order of those numbers, gaps closed.
+    """
+    root: dict[str, Any] = {}
+    for path, value in pairs:
+        steps = path.split(".")
+        here = root
+        for step in steps[:-1]:
+            below = here.get(step)
+            if not isinstance(below, dict):
+                below = here[step] = {} if below is None else {"": below}
+            here = cast("dict[str, Any]", below)
+        here[steps[-1]] = value
+    return _lists(root)
+
+
+def _lists(level: Any) -> Any:
+    if not isinstance(level, dict):
+        return level
+    held = cast("dict[str, Any]", level)
+    if held and all(key.isdigit() for key in held):
+        return [_lists(held[key]) for key in sorted(held, key=int)]
+    return {key: _lists(value) for key, value in held.items()}
