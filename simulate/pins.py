@@ -51,14 +51,17 @@ class Pins:
 
     clock: Clock = field(default_factory=SystemClock)
     random: random.Random = field(default_factory=random.Random)
+    """Chance of the simulated caller: the same seed makes the same caller."""
+    ids: random.Random = field(default_factory=random.Random)
+    """Chance of the ids; only a replay pins it, since two runs of one seed are two traces."""
 
     def trace_id(self) -> str:
         """32 lower-case hex digits, never all zero (W3C Trace Context)."""
-        return f"{self.random.getrandbits(128) or 1:032x}"
+        return f"{self.ids.getrandbits(128) or 1:032x}"
 
     def span_id(self) -> str:
         """16 lower-case hex digits, never all zero (W3C Trace Context)."""
-        return f"{self.random.getrandbits(64) or 1:016x}"
+        return f"{self.ids.getrandbits(64) or 1:016x}"
 
 
 _REAL = Pins()
