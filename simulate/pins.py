@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from random import Random
 from typing import Protocol
 
 
@@ -50,9 +50,9 @@ class Pins:
     """What one conversation takes its time, its chance and its ids from."""
 
     clock: Clock = field(default_factory=SystemClock)
-    random: random.Random = field(default_factory=random.Random)
+    random: Random = field(default_factory=Random)
     """Chance of the simulated caller: the same seed makes the same caller."""
-    ids: random.Random = field(default_factory=random.Random)
+    ids: Random = field(default_factory=Random)
     """Chance of the ids; only a replay pins it, since two runs of one seed are two traces."""
 
     def trace_id(self) -> str:
