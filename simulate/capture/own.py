@@ -1,15 +1,15 @@
 """The simulator's own model calls, in a trace of their own.
 
-No one shall pay for the caller's or the judge's tokens in the agent's cost. Their spans are made here as plain
-data and never meet a tracer provider of the process; and while such a call is on the wire, an instrumentation
-of its client library is kept from writing into the agent's trace.
+No one shall pay for the caller's or the judge's tokens in the agent's cost. Their spans are made here as
+plain data and never meet a tracer provider of the process; and while such a call is on the wire, an
+instrumentation of its client library is kept from writing into the agent's trace.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,7 @@ _role: contextvars.ContextVar[str | None] = contextvars.ContextVar("simulate_own
 
 
 @contextlib.contextmanager
-def collecting(trace: OwnTrace) -> Iterator[OwnTrace]:
+def collecting(trace: OwnTrace) -> Generator[OwnTrace]:
     """Let every call of caller or judge inside leave its span in ``trace``."""
     token = _current.set(trace)
     try:
@@ -54,7 +54,7 @@ def calling() -> str | None:
 
 
 @contextlib.contextmanager
-def model_call(role: str, name: str, attributes: Mapping[str, Any]) -> Iterator[Span]:
+def model_call(role: str, name: str, attributes: Mapping[str, Any]) -> Generator[Span]:
     """One model call of the caller or the judge: its span, ended and kept whatever happens."""
     clock, own = pins.current().clock, _current.get()
     # ids are not drawn from the pins: a retry of ours must not change what the agent draws
@@ -85,7 +85,7 @@ def model_call(role: str, name: str, attributes: Mapping[str, Any]) -> Iterator[
 
 
 @contextlib.contextmanager
-def _shielded(span: Span) -> Iterator[None]:
+def _shielded(span: Span) -> Generator[None]:
     """A root context whose parent is unsampled: instrumentations that honour suppression make no span, and
     those that do not make one that is dropped, or at worst lands in our trace instead of the agent's."""
     parent = otel_trace.SpanContext(int(span.trace_id, 16), int(span.span_id, 16), is_remote=False)

@@ -1,0 +1,1 @@
+"""One seam for every verdict by a model."""

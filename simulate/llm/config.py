@@ -1,0 +1,36 @@
+"""Which model plays the caller or the judge, and where it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """An OpenAI-compatible endpoint and how to ask it. None leaves a choice to the endpoint.
+
+    ``timeout`` is the seconds that one call may take, ``retries`` how often one is made again after 429, 5xx
+    or a broken connection. The key is never part of the representation.
+    """
+
+    model: str
+    base_url: str | None = None
+    """None is api.openai.com."""
+    api_key: str | None = field(default=None, repr=False)
+    temperature: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    timeout: float = 60.0
+    retries: int = 3
+
+
+def from_environment(environ: Mapping[str, str] | None = None) -> ModelConfig | None:
+    """The model that ``OPENAI_BASE_URL``, ``OPENAI_API_KEY`` and ``OPENAI_MODEL`` name; None where neither of
+    the first two is set."""
+    values = os.environ if environ is None else environ
+    base_url, key = values.get("OPENAI_BASE_URL") or None, values.get("OPENAI_API_KEY") or None
+    if base_url is None and key is None:
+        return None
+    return ModelConfig(model=values.get("OPENAI_MODEL") or "gpt-5-mini", base_url=base_url, api_key=key)
