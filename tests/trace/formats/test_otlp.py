@@ -1,0 +1,239 @@
+"""OTLP in its three clothes: what real exporters write is read, what would corrupt silently is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from google.protobuf import json_format
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from simulate.errors import TraceFileError
+from simulate.trace.formats import otlp
+from simulate.trace.formats.base import Notes
+from simulate.trace.span import Event, Link, Span
+
+TRACE, SPAN, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00f067aa0ba902b7"
+START = 1_700_000_000_000_000_000
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    span = {
+        "traceId": TRACE,
+        "spanId": SPAN,
+        "name": "chat",
+        "startTimeUnixNano": str(START),
+        "endTimeUnixNano": str(START + 5),
+    } | changes
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+
+
+def one(raw: dict[str, Any], notes: Notes | None = None) -> Span:
+    (span,) = otlp.spans_from_json(raw, notes)
+    return span
+
+
+any_value = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec="utf-8"))
+    | st.binary(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+words = st.text(st.characters(codec="utf-8"), max_size=12)
+attributes = st.dictionaries(words.filter(lambda key: key != otlp.SOURCE_IDS), any_value, max_size=4)
+moments = st.integers(START, START + 10**12)
+hex32 = st.binary(min_size=16, max_size=16).filter(any).map(bytes.hex)
+hex16 = st.binary(min_size=8, max_size=8).filter(any).map(bytes.hex)
+foreign = st.uuids().map(str) | st.text(st.characters(codec="utf-8"), min_size=1, max_size=9)
+spans = st.builds(
+    Span,
+    trace_id=hex32 | foreign,
+    span_id=hex16 | foreign,
+    name=words,
+    parent_id=st.none() | hex16 | foreign,
+    start_ns=moments,
+    end_ns=st.none() | moments,
+    attributes=attributes,
+    events=st.lists(st.builds(Event, words, moments, attributes), max_size=2),
+    links=st.lists(st.builds(Link, hex32 | foreign, hex16 | foreign, attributes), max_size=2),
+    status=st.sampled_from(["unset", "ok", "error"]),
+    status_message=st.none() | words.filter(bool),
+    otel_kind=st.sampled_from(["internal", "server", "client", "producer", "consumer", "unspecified"]),
+    scope=words,
+    scope_version=st.none() | words.filter(bool),
+    resource=attributes,
+    scope_attributes=attributes,
+    trace_state=st.none() | words.filter(bool),
+    flags=st.none() | st.integers(1, 2**32 - 1),
+    dropped=st.integers(0, 5),
+)
+by_place = lambda span: repr(span)  # noqa: E731 - one key for both sides of a comparison
+
+
+@given(st.lists(spans, max_size=4))
+def test_json_round_trip_loses_nothing(given_spans: list[Span]) -> None:
+    text = orjson.dumps(otlp.to_otlp_json(given_spans))
+    back = list(otlp.spans_from_json(orjson.loads(text)))
+    assert sorted(back, key=by_place) == sorted(given_spans, key=by_place)
+
+
+@given(st.lists(spans, max_size=4))
+def test_protobuf_round_trip_loses_nothing(given_spans: list[Span]) -> None:
+    data = otlp.to_request(given_spans).SerializeToString()
+    back = list(otlp.spans_from_request(ExportTraceServiceRequest.FromString(data)))
+    assert sorted(back, key=by_place) == sorted(given_spans, key=by_place)
+
+
+def test_the_json_we_write_is_what_protobufs_own_parser_understands() -> None:
+    span = Span(
+        TRACE, SPAN, "chat", PARENT, START, START + 9, {"n": 1, "x": 0.5, "ok": True, "l": ["a", None]}
+    )
+    text = orjson.dumps(otlp.to_otlp_json([span])).decode()
+    request = json_format.Parse(text, ExportTraceServiceRequest())
+    found = request.resource_spans[0].scope_spans[0].spans[0]
+    assert found.start_time_unix_nano == START
+    assert [pair.value.WhichOneof("value") for pair in found.attributes] == [
+        "int_value",
+        "double_value",
+        "bool_value",
+        "array_value",
+    ]
+
+
+def test_snake_case_string_enums_and_numbers_for_texts_are_read() -> None:
+    raw = {
+        "resource_spans": [
+            {
+                "resource": {"attributes": [{"key": "service.name", "value": {"string_value": "svc"}}]},
+                "instrumentation_library_spans": [
+                    {
+                        "instrumentation_library": {"name": "lib", "version": "2"},
+                        "spans": [
+                            {
+                                "trace_id": TRACE.upper(),
+                                "span_id": SPAN,
+                                "parent_span_id": PARENT,
+                                "name": "chat",
+                                "kind": "SPAN_KIND_CLIENT",
+                                "start_time_unix_nano": START,
+                                "end_time_unix_nano": START + 7,
+                                "status": {"code": "STATUS_CODE_ERROR", "message": "no"},
+                                "attributes": [
+                                    {"key": "tokens", "value": {"int_value": "12"}},
+                                    {"key": "share", "value": {"doubleValue": "NaN"}},
+                                    {"key": "yes", "value": {"boolValue": True}},
+                                ],
+                            }
+                        ],
+                    }
+                ],
+            }
+        ]
+    }
+    span = one(raw)
+    assert (span.trace_id, span.span_id, span.parent_id) == (TRACE, SPAN, PARENT)
+    assert (span.otel_kind, span.status, span.status_message) == ("client", "error", "no")
+    assert (span.start_ns, span.end_ns, span.scope, span.scope_version) == (START, START + 7, "lib", "2")
+    assert span.service == "svc"
+    assert span.attributes["tokens"] == 12
+    assert math.isnan(span.attributes["share"])
+
+
+def test_base64_ids_are_read_as_what_they_are_and_said() -> None:
+    notes = Notes()
+    trace_id = base64.b64encode(bytes.fromhex(TRACE)).decode()
+    span_id = base64.b64encode(bytes.fromhex(SPAN)).decode()
+    span = one(document(traceId=trace_id, spanId=span_id), notes)
+    assert (span.trace_id, span.span_id) == (TRACE, SPAN)
+    assert "base64" in notes.of(TRACE)[0]
+
+
+def test_ids_that_a_generic_converter_took_for_base64_are_restored() -> None:
+    text = json.dumps(document(parentSpanId=PARENT))
+    corrupted = json_format.Parse(text, ExportTraceServiceRequest())
+    assert len(corrupted.resource_spans[0].scope_spans[0].spans[0].span_id) == 12  # what json_format does
+    notes = Notes()
+    (span,) = otlp.spans_from_request(corrupted, notes)
+    assert (span.trace_id, span.span_id, span.parent_id) == (TRACE, SPAN, PARENT)
+    assert notes.of(TRACE)
+
+
+@pytest.mark.parametrize("bad", ["", "abc", TRACE[:-1], TRACE + "0", "z" * 32, None, 7, [], {}])
+def test_a_trace_id_that_is_none_is_refused_by_name(bad: Any) -> None:
+    with pytest.raises(TraceFileError, match=r"span chat: a trace id must be 32 hex digits"):
+        one(document(traceId=bad))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        (1_700_000_000, "seconds"),
+        ("1700000000", "seconds"),
+        (1_700_000_000_000, "milliseconds"),
+        (1_700_000_000_000_000, "microseconds"),
+        (1_700_000_000.0, "seconds"),
+    ],
+)
+def test_another_unit_than_nanoseconds_is_corrected_and_said(value: Any, unit: str) -> None:
+    notes = Notes()
+    span = one(document(startTimeUnixNano=value, endTimeUnixNano=value), notes)
+    assert span.start_ns == START
+    assert f"times are {unit}" in notes.of(TRACE)[0]
+
+
+def test_iso_times_are_read_to_the_nanosecond() -> None:
+    span = one(document(startTimeUnixNano="2023-11-14T22:13:20.123456789Z", endTimeUnixNano=0))
+    assert span.start_ns == START + 123_456_789
+    assert span.end_ns is None
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), "yesterday", -5, 2**70, "9" * 400, {}, True])
+def test_a_time_that_is_none_is_refused(bad: Any) -> None:
+    with pytest.raises(TraceFileError, match="span chat"):
+        one(document(startTimeUnixNano=bad))
+
+
+def test_a_span_of_another_shape_is_an_error_or_is_skipped_when_tolerant() -> None:
+    raw = document()
+    raw["resourceSpans"][0]["scopeSpans"][0]["spans"] += [
+        {"name": "b", "traceId": TRACE, "spanId": SPAN, "attributes": 3}
+    ]
+    with pytest.raises(TraceFileError, match=r"span 2 \(b\)"):
+        list(otlp.spans_from_json(raw))
+    notes = Notes(tolerant=True)
+    assert len(list(otlp.spans_from_json(raw, notes))) == 1
+    assert "left out" in notes.of(TRACE)[0]
+
+
+def test_files_are_whole_or_absent(tmp_path: Path) -> None:
+    target = tmp_path / "t.jsonl"
+    otlp.write_otlp_jsonl(target, [Span(TRACE, SPAN, "first")])
+    before = target.read_bytes()
+
+    def breaks() -> Any:
+        yield Span(TRACE, SPAN, "a")
+        raise RuntimeError("the source broke")
+
+    with pytest.raises(RuntimeError):
+        otlp.write_otlp_jsonl(target, breaks())
+    assert target.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_half_of_an_emoji_does_not_stop_the_writer() -> None:
+    text = orjson.dumps(otlp.to_otlp_json([Span(TRACE, SPAN, "cut \ud83d", attributes={"a": "\ude00"})]))
+    assert b"cut \xef\xbf\xbd" in text
