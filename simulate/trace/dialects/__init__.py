@@ -1,6 +1,7 @@
 """Dialects: how each instrumentation says what the canonical span says.
 
-``view(span)`` reads one span by itself; ``views(trace)`` reads a whole trace and also uses neighbours, where a
+``view(span)`` reads one span by itself; ``views(trace)`` reads a whole trace and also uses neighbours,
+where a
 dialect tells something only there (Pipecat's tool calls, LiveKit's input deltas). Both compute from the raw
 attributes, which they never touch, and nothing is cached: call ``views`` once and hand the result on.
 """
@@ -30,7 +31,8 @@ def view(span: Span) -> View:
 
 
 def views(trace: Trace) -> dict[str, View]:
-    """The canonical view of every span by span id, completed from the neighbours where a dialect needs them."""
+    """The canonical view of every span by span id, completed from the neighbours where a dialect needs
+    them."""
     found = {span.span_id: read(span) for span in trace.spans}
     speaking = {one.dialect for one in found.values()}
     for dialect in dialects():
@@ -40,5 +42,6 @@ def views(trace: Trace) -> dict[str, View]:
 
 
 def version(name: str) -> str | None:
-    """The version of the instrumentation that the mapper of this name was written for; None for no such mapper."""
+    """The version of the instrumentation that the mapper of this name was written for; None for no such
+    mapper."""
     return next((dialect.version for dialect in dialects() if dialect.name == name), None)

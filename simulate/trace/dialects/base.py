@@ -1,8 +1,10 @@
 """What a dialect is, and the one engine that reads a span by all of them at once.
 
 A dialect is a table: which attribute says which kind, which fills which field of the view. The tables of all
-dialects are merged into one dictionary by attribute name, so that reading a span costs one look-up for each of its
-attributes, however many dialects there are, and a span may mix them: for each field the attribute of the dialect
+dialects are merged into one dictionary by attribute name, so that reading a span costs one look-up for
+each of its
+attributes, however many dialects there are, and a span may mix them: for each field the attribute of the
+dialect
 with the lowest ``rank`` wins.
 """
 
@@ -27,7 +29,8 @@ Source = str | tuple[str, values.Reader]
 class Dialect:
     """How one instrumentation says what the canonical span says.
 
-    ``version`` is the instrumentation's version that the table was read from. Keys of ``fields`` are fields of
+    ``version`` is the instrumentation's version that the table was read from. Keys of ``fields`` are
+    fields of
     ``View``, or ``voice.x``, ``gateway.x``, ``tags.x``, ``parameters.x`` for members of its dictionaries.
     """
 
@@ -40,11 +43,13 @@ class Dialect:
     scoped: bool = False
     """Whether its attribute names mean something only under its own scopes (``input``, ``text``)."""
     marks: tuple[str, ...] = ()
-    """Beginnings of attribute names that nobody else uses: they name the dialect of a span whose scope is lost."""
+    """Beginnings of attribute names that nobody else uses: they name the dialect of a span whose scope
+    is lost."""
     kinds: Mapping[str, Mapping[str, Kind | None]] = field(
         default_factory=dict[str, Mapping[str, Kind | None]]
     )
-    """Explicit kind attributes: attribute → its value in lower case → kind; None means that it says nothing."""
+    """Explicit kind attributes: attribute → its value in lower case → kind; None means that it says
+    nothing."""
     operations: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
     """Values of ``gen_ai.operation.name``."""
     names: tuple[tuple[str, Kind], ...] = ()
@@ -60,7 +65,8 @@ class Dialect:
     indexed: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """View field → beginnings of flattened attributes (``llm.input_messages.``)."""
     prefixed: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Beginning of an attribute → ``parameters``, ``gateway``, ``tags`` or ``voice``: all that follows is copied."""
+    """Beginning of an attribute → ``parameters``, ``gateway``, ``tags`` or ``voice``: all that follows
+    is copied."""
     refine: Callable[[Span, View], None] | None = None
     """What no table can say; runs last, for spans in which this dialect speaks."""
     everywhere: bool = False
@@ -209,10 +215,43 @@ def read(span: Span) -> View:
     _fill_fields(span.attributes, found, tables)
     if found.error is None and span.status == "error":
         found.error = span.status_message or _exception(span) or "error"
+    if found.kind is Kind.LLM:
+        found.input = found.input or messages.incoming(found.input_value)
+        found.output = found.output or messages.outgoing(found.output_value)
     for dialect in speaker:
         if dialect.refine is not None:
             dialect.refine(span, found)
+    _complete(span, found)
     return found
+
+
+def _complete(span: Span, found: View) -> None:
+    """What a tool or a retriever got and gave, where the source has only a general input and output."""
+    if found.kind is Kind.TOOL:
+        found.tool_name = found.tool_name or span.name
+        if found.tool_arguments is None and found.input_value is not None:
+            found.tool_arguments = messages.arguments_of(found.input_value)
+        if found.tool_result is None:
+            found.tool_result = found.output_value
+        result = found.tool_result
+        if (
+            found.error is None
+            and isinstance(result, dict)
+            and cast("dict[str, Any]", result).get("isError") is True
+        ):
+            found.error = values.text(cast("dict[str, Any]", result).get("content"))
+    elif found.kind in (Kind.RETRIEVER, Kind.RERANKER):
+        if found.query is None:
+            found.query = _query(found.input_value)
+        if found.documents is None and isinstance(found.output_value, (list, dict)):
+            found.documents = values.documents(found.output_value)
+
+
+def _query(value: Any) -> str | None:
+    if isinstance(value, dict):
+        held = cast("dict[str, Any]", value)
+        value = next((held[key] for key in ("query", "input", "question", "text") if key in held), None)
+    return value if isinstance(value, str) else None
 
 
 def _classify(span: Span, found: View, tables: _Tables) -> list[Dialect]:
@@ -245,7 +284,9 @@ def _classify(span: Span, found: View, tables: _Tables) -> list[Dialect]:
         decided = operation or (named and (named[0], named[1])) or (sign and (sign[1], sign[2]))
     if decided is None and silent is not None:
         decided = (silent, Kind.CHAIN)
-    own = tables.own or marked
+    own = tables.own
+    if own is None or (marked is not None and marked.rank < own.rank):
+        own = marked
     if decided is not None:
         found.kind = decided[1]
         found.dialect = own.name if own is not None else decided[0]

@@ -1,7 +1,9 @@
 """What an agent did, whatever the dialect: its model calls and its tool calls, each counted once.
 
-Traces tell of one call several times: a framework's span round a client's span, a tool's span beside the model's
-message that asked for it, a client's and a server's span of one MCP call. And some tell of it never. Whoever judges
+Traces tell of one call several times: a framework's span round a client's span, a tool's span beside the
+model's
+message that asked for it, a client's and a server's span of one MCP call. And some tell of it never.
+Whoever judges
 tool use asks ``has_tool_evidence`` first.
 """
 
@@ -34,7 +36,8 @@ def _view(span: Span, seen: Views) -> View:
 def llm_calls(trace: Trace, seen: Views | None = None) -> list[tuple[Span, View]]:
     """The model calls in the order in which they began, each once.
 
-    Of LLM spans nested in one another without an agent or a tool between them, the innermost is the call; where
+    Of LLM spans nested in one another without an agent or a tool between them, the innermost is the
+    call; where
     it tells no tokens and the outer one does, and is alone in it, the outer stands for both.
     """
     seen = _seen(trace, seen)
@@ -127,7 +130,8 @@ def _same(
     by_span: dict[str, ToolUse],
     uses: list[ToolUse],
 ) -> ToolUse | None:
-    """The call that this tool span tells of once more: an enclosing one of the same tool, or of the same id."""
+    """The call that this tool span tells of once more: an enclosing one of the same tool, or of the same
+    id."""
     passed = {span.span_id}
     parent = spans.get(span.parent_id or "")
     while parent is not None and parent.span_id not in passed:
@@ -142,7 +146,8 @@ def _same(
 
 
 def same_tool(one: str, other: str) -> bool:
-    """Whether two names mean one tool: MCP clients put the server's name before it (``mcp__shop__refund``)."""
+    """Whether two names mean one tool: MCP clients put the server's name before it
+    (``mcp__shop__refund``)."""
     if one == other:
         return True
     short, long = sorted((one, other), key=len)
@@ -207,7 +212,8 @@ def _told(part: dict[str, Any], uses: list[ToolUse], taken: set[int]) -> ToolUse
 
 
 def content_captured(trace: Trace, seen: Views | None = None) -> tuple[bool, str]:
-    """Whether the model calls carry what was said, and else why not; many instrumentations leave it out by default."""
+    """Whether the model calls carry what was said, and else why not; many instrumentations leave it out
+    by default."""
     seen = _seen(trace, seen)
     calls = llm_calls(trace, seen)
     if not calls:
@@ -223,7 +229,8 @@ def content_captured(trace: Trace, seen: Views | None = None) -> tuple[bool, str
 def has_tool_evidence(trace: Trace, seen: Views | None = None) -> tuple[bool, str]:
     """Whether the trace would show a tool call had there been one, and else why not.
 
-    Tool spans are evidence, and so are model calls whose answers are recorded, or which ended for a reason other
+    Tool spans are evidence, and so are model calls whose answers are recorded, or which ended for a
+    reason other
     than a tool call.
     """
     seen = _seen(trace, seen)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from simulate.trace.dialects.base import Dialect
-from simulate.trace.span import Kind
+from simulate.trace.dialects.messages import incoming, messages, outgoing
+from simulate.trace.dialects.values import nested
+from simulate.trace.span import Kind, Message, Span, View
 
 OPERATIONS = {
     "chat": Kind.LLM,
@@ -85,6 +87,32 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "voice.voice": ("gen_ai.request.voice",),
 }
 
+_ROLES = {"gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.tool.message": "tool"}
+
+
+def _refine(span: Span, found: View) -> None:
+    """Messages that older instrumentations put into span events, one an event."""
+    if not span.events or found.kind not in (Kind.LLM, Kind.AGENT):
+        return
+    said: list[Message] = []
+    answered: list[Message] = []
+    for event in span.events:
+        attributes = event.attributes
+        if event.name == "gen_ai.client.inference.operation.details":
+            found.input = found.input or incoming(attributes.get("gen_ai.input.messages"))
+            found.output = found.output or outgoing(attributes.get("gen_ai.output.messages"))
+        elif event.name == "gen_ai.content.prompt":
+            said.extend(incoming(attributes.get("gen_ai.prompt")) or ())
+        elif event.name == "gen_ai.content.completion":
+            answered.extend(outgoing(attributes.get("gen_ai.completion")) or ())
+        elif event.name == "gen_ai.choice":
+            answered.extend(outgoing(nested(attributes.items())) or ())
+        elif event.name.startswith("gen_ai.") and event.name.endswith(".message"):
+            said.extend(messages(nested(attributes.items()), _ROLES.get(event.name, "assistant")) or ())
+    found.input = found.input or said or None
+    found.output = found.output or answered or None
+
+
 DIALECT = Dialect(
     name="genai",
     version="semantic-conventions-genai 2026",
@@ -108,4 +136,6 @@ DIALECT = Dialect(
         "gen_ai.agent.name": Kind.AGENT,
         "gen_ai.workflow.name": Kind.WORKFLOW,
     },
+    refine=_refine,
+    everywhere=True,
 )

@@ -6,6 +6,7 @@ pydantic-ai, LiveKit's chat context, OpenInference's and OpenLLMetry's flattened
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -42,9 +43,10 @@ def outgoing(value: Any) -> list[Message] | None:
 
 
 def messages(value: Any, role: str) -> list[Message] | None:
-    """Messages of any known shape; ``role`` is taken where the source names none. None where there are none."""
+    """Messages of any known shape; ``role`` is taken where the source names none. None where there are
+    none."""
     value = decoded(value)
-    if value is None or value == "":
+    if value is None or value == "" or value == {}:
         return None
     if isinstance(value, list):
         return _from_list(cast("list[Any]", value), role)
@@ -144,7 +146,8 @@ def _message(value: dict[str, Any], default: str) -> Message:
 
 
 def _holds_parts(content: Any) -> bool:
-    """Whether tool content already comes as tool results (Vercel, the conventions) and not as the bare answer."""
+    """Whether tool content already comes as tool results (Vercel, the conventions) and not as the bare
+    answer."""
     if not isinstance(content, list):
         return False
     kinds = {"tool-result", "tool_result", "tool_call_response", "tool-return"}
@@ -225,8 +228,22 @@ def _reasoning(held: Part) -> Part:
 
 
 def arguments_of(value: Any) -> Any:
-    """Arguments of a tool call as an object where they are one; an absent value means no arguments."""
+    """Arguments of a tool call as an object where they are one; an absent value means no arguments.
+
+    Objects are also read out of JSON, of Python's own notation, and of a recorded call's ``args`` and
+    ``kwargs``.
+    """
     value = decoded(value)
+    if isinstance(value, str) and value.startswith("{'"):
+        try:
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            return value
+    if isinstance(value, dict):
+        held = cast("dict[str, Any]", value)
+        if held.keys() == {"args", "kwargs"} and not held["args"]:
+            return held["kwargs"]
+        return held
     return {} if value is None or value == "" else value
 
 

@@ -27,7 +27,8 @@ _KINDS: dict[str, Kind | None] = {
 def _tool(definition: Any) -> Any:
     """``{"tool": {"json_schema": "…"}}`` as the definition itself."""
     if isinstance(definition, dict):
-        inner: Any = definition.get("tool", definition)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        inner: Any = definition.get("tool", definition)  # pyright: ignore[reportUnknownMemberType,
+        reportUnknownVariableType]
         if isinstance(inner, dict) and "json_schema" in inner:
             return decoded(inner["json_schema"])  # pyright: ignore[reportUnknownArgumentType]
         return inner  # pyright: ignore[reportUnknownVariableType]
@@ -42,19 +43,6 @@ def _refine(span: Span, found: View) -> None:
         for name, value in read.items():  # pyright: ignore[reportUnknownVariableType]
             if name not in ("messages", "tools", "input"):
                 found.parameters.setdefault(name, value)
-    if found.kind is Kind.TOOL:
-        if found.tool_name is None:
-            found.tool_name = span.name
-        if found.tool_arguments is None:
-            found.tool_arguments = found.input_value
-        if found.tool_result is None:
-            found.tool_result = found.output_value
-    if (
-        found.kind in (Kind.RETRIEVER, Kind.RERANKER)
-        and found.query is None
-        and isinstance(found.input_value, str)
-    ):
-        found.query = found.input_value
 
 
 DIALECT = Dialect(

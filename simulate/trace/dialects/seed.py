@@ -1,4 +1,5 @@
-"""The names that this project itself emits beside the conventions: rollout tags, guardrails, gateways, handoffs,
+"""The names that this project itself emits beside the conventions: rollout tags, guardrails, gateways,
+handoffs,
 trajectory steps and evaluation results, as attributes and as events."""
 
 from __future__ import annotations
