@@ -80,8 +80,8 @@ _READERS: dict[str, values.Reader] = {
     **dict.fromkeys(("provider", "request_model", "response_model", "agent_name", "tool_name"), values.known),
     **dict.fromkeys(
         (
-            "operation", "response_id", "tool_call_id", "query", "handoff_from", "handoff_to", "conversation_id",
-            "session_id", "user_id", "prompt_name", "prompt_version", "error",
+            "operation", "response_id", "tool_call_id", "query", "handoff_from", "handoff_to", "error",
+            "conversation_id", "session_id", "user_id", "prompt_name", "prompt_version",
         ),
         values.text,
     ),
@@ -243,8 +243,8 @@ def _complete(span: Span, found: View) -> None:
     elif found.kind in (Kind.RETRIEVER, Kind.RERANKER):
         if found.query is None:
             found.query = _query(found.input_value)
-        if found.documents is None and isinstance(found.output_value, (list, dict)):
-            found.documents = values.documents(found.output_value)
+        if found.documents is None and not isinstance(found.output_value, str):
+            found.documents = values.documents(cast("Any", found.output_value))
 
 
 def _query(value: Any) -> str | None:

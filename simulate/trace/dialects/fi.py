@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simulate.trace.dialects.base import Dialect
 from simulate.trace.dialects.seed import KINDS
+from simulate.trace.dialects.values import milliseconds, number
 from simulate.trace.span import Kind
 
 DIALECT = Dialect(
@@ -25,19 +26,29 @@ DIALECT = Dialect(
         "documents": ("retrieval.documents",),
         "prompt_name": ("gen_ai.prompt.template.name",),
         "prompt_version": ("gen_ai.prompt.template.version",),
-        "voice.transcript": ("gen_ai.voice.transcript", "gen_ai.voice.stt.transcript"),
-        "voice.text": ("gen_ai.voice.text", "gen_ai.voice.tts.text"),
-        "voice.language": ("gen_ai.voice.language",),
-        "voice.voice": ("gen_ai.voice.id", "gen_ai.voice.voice_id", "gen_ai.voice.tts.voice_id"),
-        "voice.characters": ("gen_ai.voice.characters", "gen_ai.voice.tts.character_count"),
-        "voice.audio_seconds": ("gen_ai.voice.audio_duration", "gen_ai.voice.audio.duration"),
-        "voice.interrupted": ("gen_ai.voice.interrupted", "gen_ai.voice.turn.was_interrupted"),
-        "voice.time_to_first_byte": ("gen_ai.voice.ttfb", "gen_ai.voice.latency.ttfb"),
+        "cached_tokens": ("gen_ai.usage.cache_read_tokens", "gen_ai.usage.input_tokens.cache_read"),
+        "cache_write_tokens": ("gen_ai.usage.cache_write_tokens", "gen_ai.usage.input_tokens.cache_write"),
+        "reasoning_tokens": ("gen_ai.usage.output_tokens.reasoning",),
+        "input_audio_tokens": ("gen_ai.usage.input_tokens.audio",),
+        "output_audio_tokens": ("gen_ai.usage.output_tokens.audio",),
+        "query": ("gen_ai.retrieval.query", "gen_ai.reranker.query"),
+        "conversation_id": ("gen_ai.voice.call_id",),
+        "handoff_to": ("gen_ai.a2a.agent.card.name",),
+        "voice.transcript": ("gen_ai.voice.transcript", "gen_ai.audio.transcript", "audio.transcript"),
+        "voice.language": ("gen_ai.voice.stt.language", "gen_ai.audio.language"),
+        "voice.voice": ("gen_ai.voice.tts.voice_id",),
+        "voice.audio_seconds": (("gen_ai.audio.duration_secs", number),),
+        "voice.time_to_first_byte": (("gen_ai.voice.latency.ttfb_ms", milliseconds),),
+        "tags.simulator": ("gen_ai.simulator.is_simulator_trace", "fi.simulator.is_simulator_trace"),
     },
     indexed={
         "input": ("gen_ai.input.messages.",),
         "output": ("gen_ai.output.messages.",),
-        "documents": ("retrieval.documents.", "gen_ai.retrieval.documents."),
+        "documents": (
+            "retrieval.documents.",
+            "gen_ai.retrieval.documents.",
+            "gen_ai.reranker.output_documents.",
+        ),
         "tool_definitions": ("gen_ai.tool.definitions.", "gen_ai.tools."),
     },
     signs={"retrieval.documents": Kind.RETRIEVER},

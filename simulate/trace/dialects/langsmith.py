@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from simulate.trace.dialects.base import Dialect
 from simulate.trace.dialects.messages import arguments_of
 from simulate.trace.span import Kind, Span, View
@@ -21,15 +23,14 @@ _RUNS: dict[str, Kind | None] = {
 
 def unwrap(span: Span, found: View) -> None:
     """A tool's run records its arguments as ``{"input": …}``."""
-    given = found.input_value
     if (
-        found.kind is Kind.TOOL
-        and found.tool_arguments is None
-        and isinstance(given, dict)
-        and len(given) == 1
-    ):  # pyright: ignore[reportUnknownArgumentType]
-        found.tool_arguments = arguments_of(given.get("input", given))  # pyright:
-        ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        found.kind is not Kind.TOOL
+        or found.tool_arguments is not None
+        or not isinstance(found.input_value, dict)
+    ):
+        return
+    given = cast("dict[str, Any]", found.input_value)
+    found.tool_arguments = arguments_of(given["input"] if given.keys() == {"input"} else given)
 
 
 DIALECT = Dialect(

@@ -179,7 +179,7 @@ def _calls(value: dict[str, Any]) -> list[Part]:
         calls = cast("dict[str, Any]", extra).get("tool_calls")
     calls = decoded(calls)
     if isinstance(calls, dict):
-        calls = [calls]
+        calls = [cast("Part", calls)]
     found = [_call(cast("Part", call)) for call in cast("list[Any]", calls or []) if isinstance(call, dict)]
     alone = value.get("function_call")
     if isinstance(alone, dict) and not found:
@@ -279,10 +279,16 @@ def _unwrapped(response: Any) -> Any:
         held = cast("Part", response)
         if held.get("type") in ("text", "json", "error-text", "error-json") and "value" in held:
             return held["value"]
+        return held
     if isinstance(response, list):
-        held_list = cast("list[Any]", response)
-        if len(held_list) == 1 and isinstance(held_list[0], dict) and held_list[0].get("type") == "text":
-            return cast("Part", _part(held_list[0]))["content"]
+        members = cast("list[Any]", response)
+        if (
+            len(members) == 1
+            and isinstance(members[0], dict)
+            and cast("Part", members[0]).get("type") == "text"
+        ):
+            return _part(members[0])["content"]
+        return members
     return response
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from simulate.trace.dialects.base import Dialect
 from simulate.trace.dialects.values import decoded
@@ -26,21 +26,20 @@ _KINDS: dict[str, Kind | None] = {
 
 def _tool(definition: Any) -> Any:
     """``{"tool": {"json_schema": "…"}}`` as the definition itself."""
-    if isinstance(definition, dict):
-        inner: Any = definition.get("tool", definition)  # pyright: ignore[reportUnknownMemberType,
-        reportUnknownVariableType]
-        if isinstance(inner, dict) and "json_schema" in inner:
-            return decoded(inner["json_schema"])  # pyright: ignore[reportUnknownArgumentType]
-        return inner  # pyright: ignore[reportUnknownVariableType]
-    return definition
+    if not isinstance(definition, dict):
+        return definition
+    inner: Any = cast("dict[str, Any]", definition).get("tool", definition)
+    if isinstance(inner, dict) and "json_schema" in inner:
+        return decoded(inner["json_schema"])
+    return inner
 
 
 def _refine(span: Span, found: View) -> None:
     if found.tool_definitions is not None:
         found.tool_definitions = [_tool(definition) for definition in found.tool_definitions]
-    parameters = span.attributes.get("llm.invocation_parameters")
-    if parameters is not None and isinstance(read := decoded(parameters), dict):
-        for name, value in read.items():  # pyright: ignore[reportUnknownVariableType]
+    parameters = decoded(span.attributes.get("llm.invocation_parameters"))
+    if isinstance(parameters, dict):
+        for name, value in cast("dict[str, Any]", parameters).items():
             if name not in ("messages", "tools", "input"):
                 found.parameters.setdefault(name, value)
 

@@ -3,6 +3,8 @@ input."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from simulate.trace.dialects.base import Dialect
 from simulate.trace.dialects.values import flag, integer, number
 from simulate.trace.span import Kind, Message, Span, Trace, View
@@ -15,7 +17,7 @@ def _tool_calls(trace: Trace, found: dict[str, View]) -> None:
         for span in sorted(trace.spans, key=lambda span: span.start_ns)
         if found[span.span_id].kind is Kind.LLM and found[span.span_id].dialect == "pipecat"
     ]
-    for (_, one), (_, following) in zip(calls, calls[1:], strict=False):
+    for (_, one), (_, following) in pairwise(calls):
         if one.input is None or following.input is None:
             continue
         asked = _asked(following.input[len(one.input) :])

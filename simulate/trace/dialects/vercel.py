@@ -15,9 +15,11 @@ def _refine(span: Span, found: View) -> None:
     parts: list[dict[str, Any]] = []
     if attributes.get("ai.response.reasoning"):
         parts.append({"type": "reasoning", "content": text(attributes["ai.response.reasoning"])})
-    for key in ("ai.response.text", "ai.response.object"):
-        if attributes.get(key):
-            parts.append({"type": "text", "content": text(attributes[key])})
+    parts.extend(
+        {"type": "text", "content": text(attributes[key])}
+        for key in ("ai.response.text", "ai.response.object")
+        if attributes.get(key)
+    )
     calls = decoded(attributes.get("ai.response.toolCalls"))
     if isinstance(calls, list):
         for message in outgoing({"content": "", "tool_calls": cast("list[Any]", calls)}) or ():
