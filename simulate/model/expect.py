@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from simulate.model.persona import Strict
-from simulate.model.units import seconds
-
-Duration = Annotated[float, BeforeValidator(seconds)]
+from simulate.model.units import (
+    AsWritten,
+    Data,
+    Duration,
+    Flag,
+    Number,
+    Regex,
+    Whole,
+    compiles,
+    mapping_or,
+)
 
 
 class Expectation(Strict):
     """One thing expected. The first field of a subclass is the word that names it in a file."""
 
     word: ClassVar[str] = ""
+    voice: ClassVar[bool] = False
+    """Only a conversation by voice can be held against it."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -26,12 +37,45 @@ class Expectation(Strict):
 WORDS: dict[str, type[Expectation]] = {}
 """Every word of ``expect:`` with its class."""
 
+Turn = Annotated[Whole, Field(ge=0)]
+"""A turn of the caller, from 1; 0 is what the agent says before."""
+
 
 class Times(Strict):
     """How often; both ends included."""
 
-    at_least: int = Field(default=1, ge=0)
-    at_most: int | None = Field(default=None, ge=0)
+    at_least: Whole = Field(default=1, ge=0)
+    at_most: Whole | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Times:
+        if self.at_most is not None and self.at_most < self.at_least:
+            raise ValueError(f"at_most: {self.at_most} is below at_least: {self.at_least}")
+        return self
+
+
+Count = Annotated[
+    Annotated[Whole, Field(ge=0), Tag("<number>")] | Annotated[Times, Tag("<mapping>")],
+    mapping_or("<number>"),
+]
+
+
+def _patterns_compile(arguments: dict[str, Any]) -> dict[str, Any]:
+    """``{matches: regex}`` stands for any argument, at any depth."""
+    todo: list[Any] = list(arguments.values())
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list):
+            todo.extend(cast("list[Any]", value))
+        elif isinstance(value, dict):
+            matcher = cast("dict[str, Any]", value)
+            if matcher.keys() == {"matches"} and isinstance(matcher["matches"], str):
+                compiles(matcher["matches"])
+            todo.extend(matcher.values())
+    return arguments
+
+
+Arguments = Annotated[dict[str, Data], AfterValidator(_patterns_compile)]
 
 
 class Called(Expectation):
@@ -40,48 +84,66 @@ class Called(Expectation):
     ``{contains: text}``, or ``{exactly: value}`` to escape a value that looks like a matcher."""
 
     word = "called"
-    called: str
-    with_: dict[str, Any] | None = Field(default=None, alias="with")
-    exactly: bool = False
-    times: int | Times | None = None
-    before: str | None = None
-    after: str | None = None
-    in_turn: int | None = None
+    called: AsWritten
+    """The tool's name."""
+    with_: Arguments | None = Field(default=None, alias="with")
+    """Arguments of the call."""
+    exactly: Flag = False
+    """No other arguments than these."""
+    times: Count | None = None
+    """How often: a number, or ``{at_least, at_most}``. Left out: at least once."""
+    before: AsWritten | None = None
+    """Its first such call comes before this tool's first."""
+    after: AsWritten | None = None
+    """Its first such call comes after this tool's first."""
+    in_turn: Turn | None = None
 
 
 class NotCalled(Expectation):
     """The agent never called the tool (with these arguments)."""
 
     word = "not_called"
-    not_called: str
-    with_: dict[str, Any] | None = Field(default=None, alias="with")
+    not_called: AsWritten
+    """The tool's name."""
+    with_: Arguments | None = Field(default=None, alias="with")
 
 
 class Text(Strict):
     """What an utterance holds; all that is given must hold for one utterance."""
 
-    contains: str | None = None
+    contains: AsWritten | None = None
     """Ignoring case and runs of white space."""
-    matches: str | None = None
+    matches: Regex | None = None
     """A regular expression, searched for."""
-    means: str | None = None
+    means: AsWritten | None = None
     """A meaning; needs a judge."""
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> Text:
+        if self.contains is None and self.matches is None and self.means is None:
+            raise ValueError("holds nothing: give contains, matches or means")
+        return self
+
+
+TextOrMeaning = Annotated[
+    Annotated[AsWritten, Tag("<text>")] | Annotated[Text, Tag("<mapping>")], mapping_or("<text>")
+]
 
 
 class Said(Expectation):
     """The agent said this. A bare text is a meaning, for the judge."""
 
     word = "said"
-    said: str | Text
-    in_turn: int | None = None
+    said: TextOrMeaning
+    in_turn: Turn | None = None
 
 
 class NotSaid(Expectation):
     """The agent never said this."""
 
     word = "not_said"
-    not_said: str | Text
-    in_turn: int | None = None
+    not_said: TextOrMeaning
+    in_turn: Turn | None = None
 
 
 class EndedBy(Expectation):
@@ -97,30 +159,30 @@ class RepliedWithin(Expectation):
 
     word = "replied_within"
     replied_within: Duration
-    percentile: int = Field(default=100, ge=1, le=100)
-    in_turn: int | None = None
+    percentile: Whole = Field(default=100, ge=1, le=100)
+    in_turn: Turn | None = None
 
 
 class CostBelow(Expectation):
     """The agent's own model calls cost less than this, in US dollars. An unknown price is not a pass."""
 
     word = "cost_below"
-    cost_below: float = Field(gt=0)
+    cost_below: Number = Field(gt=0)
 
 
 class TokensBelow(Expectation):
     """The agent's own model calls used fewer tokens than this, input and output together."""
 
     word = "tokens_below"
-    tokens_below: int = Field(gt=0)
+    tokens_below: Whole = Field(gt=0)
 
 
 class SpanExists(Expectation):
     """The trace holds spans that a query finds (the filter language of ``simulate trace show --filter``)."""
 
     word = "span"
-    span: dict[str, Any]
-    times: int | Times | None = None
+    span: dict[str, Data]
+    times: Count | None = None
 
 
 class PythonCheck(Expectation):
@@ -128,30 +190,36 @@ class PythonCheck(Expectation):
     (the reason why it failed) or a Verdict."""
 
     word = "python"
-    python: str
-    args: dict[str, Any] = Field(default_factory=dict)
+    python: Annotated[AsWritten, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
+    """``module:function``."""
+    args: dict[str, Data] = Field(default_factory=dict[str, Any])
+    """Passed on to the function by name."""
 
 
 class Scores(Expectation):
     """Evaluators by name with the least score that passes."""
 
     word = "scores"
-    scores: dict[str, float]
+    scores: Annotated[dict[str, Number], Field(min_length=1)]
 
 
 class MatchesTrace(Expectation):
     """The agent's trace behaves as this recorded one did."""
 
     word = "matches_trace"
-    matches_trace: str
-    ignore: list[str] = Field(default_factory=list)
-    tolerance: dict[str, float] = Field(default_factory=dict)
+    matches_trace: AsWritten
+    """The recorded trace's file."""
+    ignore: list[AsWritten] = Field(default_factory=list[str])
+    """Paths that may differ."""
+    tolerance: dict[str, Number] = Field(default_factory=dict[str, float])
+    """By how much a measure may grow, as a share: ``duration: 0.5``."""
 
 
 class StopsWithin(Expectation):
     """After the caller cut in, the agent fell silent within this time (voice)."""
 
     word = "stops_within"
+    voice = True
     stops_within: Duration
 
 
@@ -159,6 +227,7 @@ class IgnoresBackchannel(Expectation):
     """A "mhm" of the caller did not stop the agent (voice)."""
 
     word = "ignores_backchannel"
+    voice = True
     ignores_backchannel: Literal[True]
 
 
@@ -166,33 +235,80 @@ class NoDeadAir(Expectation):
     """Nobody was silent for longer than this while the agent was due to speak (voice)."""
 
     word = "no_dead_air"
+    voice = True
     no_dead_air: Duration
+
+
+class Bounds(Strict):
+    """Both ends included."""
+
+    at_least: Number = Field(default=0.0, ge=0, le=1)
+    at_most: Number = Field(default=1.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Bounds:
+        if self.at_most < self.at_least:
+            raise ValueError(f"at_most: {self.at_most} is below at_least: {self.at_least}")
+        return self
 
 
 class TalkRatio(Expectation):
     """The agent's share of all speech, between 0 and 1 (voice)."""
 
     word = "talk_ratio"
+    voice = True
     talk_ratio: Bounds
-
-
-class Bounds(Strict):
-    """Both ends included."""
-
-    at_least: float = 0.0
-    at_most: float = 1.0
 
 
 class Heard(Expectation):
     """The agent's speech recognition understood this, numbers normalised (voice)."""
 
     word = "heard"
-    heard: str
-    in_turn: int | None = None
+    voice = True
+    heard: AsWritten
+    in_turn: Turn | None = None
 
 
 class Dtmf(Expectation):
     """The agent got these keys (voice)."""
 
     word = "dtmf"
-    dtmf: str
+    voice = True
+    dtmf: Annotated[AsWritten, Field(pattern=r"^[0-9A-D*#]+$")]
+
+
+VOICE_WORDS = frozenset(word for word, cls in WORDS.items() if cls.voice)
+
+
+def _tag(value: Any) -> str | None:
+    """The one word that an item of ``expect:`` holds, as a tag; None where it holds none, or several."""
+    if isinstance(value, Expectation):
+        return f"<{value.word}>"
+    if not isinstance(value, dict):
+        return None
+    words = [key for key in cast("dict[str, Any]", value) if key in WORDS]
+    return f"<{words[0]}>" if len(words) == 1 else None
+
+
+AnyExpectation = Annotated[
+    Annotated[Called, Tag("<called>")]
+    | Annotated[NotCalled, Tag("<not_called>")]
+    | Annotated[Said, Tag("<said>")]
+    | Annotated[NotSaid, Tag("<not_said>")]
+    | Annotated[EndedBy, Tag("<ended_by>")]
+    | Annotated[RepliedWithin, Tag("<replied_within>")]
+    | Annotated[CostBelow, Tag("<cost_below>")]
+    | Annotated[TokensBelow, Tag("<tokens_below>")]
+    | Annotated[SpanExists, Tag("<span>")]
+    | Annotated[PythonCheck, Tag("<python>")]
+    | Annotated[Scores, Tag("<scores>")]
+    | Annotated[MatchesTrace, Tag("<matches_trace>")]
+    | Annotated[StopsWithin, Tag("<stops_within>")]
+    | Annotated[IgnoresBackchannel, Tag("<ignores_backchannel>")]
+    | Annotated[NoDeadAir, Tag("<no_dead_air>")]
+    | Annotated[TalkRatio, Tag("<talk_ratio>")]
+    | Annotated[Heard, Tag("<heard>")]
+    | Annotated[Dtmf, Tag("<dtmf>")],
+    Discriminator(cast("Callable[[Any], Any]", _tag)),
+]
+"""An item of ``expect:``: a mapping with exactly one of the words, and its modifiers."""

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from simulate.model.units import AsWritten, Data, Number
 
 
 class Strict(BaseModel):
     """Unknown keys are refused; a loaded file never changes under a run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 Amount = Literal["none", "low", "medium", "high"]
 
 
+def _known_locale(value: str) -> str:
+    from simulate.model.people import check_locale
+
+    return check_locale(value)
+
+
 class Speaks(Strict):
     """How the persona speaks or types."""
 
-    language: str = "en"
-    accent: str | None = None
+    language: AsWritten = "en"
+    """An ISO 639 code such as ``en`` or ``es``."""
+    accent: AsWritten | None = None
+    """For voice, in plain words."""
     pace: Literal["slow", "normal", "fast"] | None = None
     verbosity: Literal["terse", "normal", "chatty"] | None = None
-    tone: str | None = None
+    tone: AsWritten | None = None
+    """In plain words: worried, curt, cheerful."""
     punctuation: Literal["none", "loose", "correct"] | None = None
+    """How carefully the persona types."""
     typos: Amount | None = None
     emoji: Amount | None = None
     slang: Amount | None = None
@@ -33,23 +46,45 @@ class Speaks(Strict):
 class Voice(Strict):
     """How the persona sounds, and what the line adds."""
 
-    name: str | None = None
-    speed: float = Field(default=1.0, ge=0.5, le=2.0)
-    noise: str | None = None
-    noise_db: float = Field(default=20.0, ge=-10.0, le=60.0)
+    name: AsWritten | None = None
+    """The voice of the speech engine."""
+    speed: Number = Field(default=1.0, ge=0.5, le=2.0)
+    """1.0 is the voice's own speed."""
+    noise: AsWritten | None = None
+    """Background noise by name, or a WAV file."""
+    noise_db: Number = Field(default=20.0, ge=-10.0, le=60.0)
+    """Speech over noise in dB: the lower, the noisier."""
     line: Literal["clean", "phone", "bad"] = "clean"
+    """Quality of the line; ``phone`` is 8 kHz µ-law."""
     interrupts: Amount = "none"
+    """How readily the persona cuts in."""
     waits: Amount = "medium"
+    """How long the persona lets a pause last before speaking."""
 
 
 class Persona(Strict):
     """Who calls: traits, what they know, how they speak. Faker fills what is left open, from a seed."""
 
-    name: str | None = None
-    description: str | None = None
-    locale: str = "en_US"
-    traits: list[str] = Field(default_factory=list)
-    knows: dict[str, Any] = Field(default_factory=dict)
+    name: AsWritten | None = None
+    """The caller's name; drawn from the run's seed when left out."""
+    description: AsWritten | None = None
+    """Who this is, in a sentence or two."""
+    locale: Annotated[AsWritten, AfterValidator(_known_locale)] = "en_US"
+    """One of Faker's locales; what is left open is drawn in it. Follows ``speaks.language`` when left out."""
+    traits: list[AsWritten] = Field(default_factory=list[str])
+    """How they are: impatient, polite, forgetful."""
+    knows: dict[str, Data] = Field(default_factory=dict)
+    """Facts that the caller has at hand, and never contradicts."""
     speaks: Speaks = Field(default_factory=Speaks)
+    """How they speak or type."""
     voice: Voice = Field(default_factory=Voice)
-    instructions: str | None = None
+    """How they sound, for voice."""
+    instructions: AsWritten | None = None
+    """Anything else the caller should do or leave, in plain words."""
+
+    @classmethod
+    def load(cls, path: Path | str) -> Persona:
+        """The persona of a file; raises FileProblems with all that is wrong in it."""
+        from simulate.model.loader import load_persona
+
+        return load_persona(path)

@@ -2,72 +2,142 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, Tag, model_validator
 
-from simulate.model.expect import Expectation
+from simulate.model.expect import VOICE_WORDS, AnyExpectation
 from simulate.model.persona import Persona, Strict
-from simulate.model.units import seconds
+from simulate.model.units import AsWritten, Data, Duration, Flag, Number, Regex, Whole, mapping_or, plain
 
-Duration = Annotated[float, BeforeValidator(seconds)]
-"""Seconds; written ``250ms``, ``1.5s``, ``2m`` or ``1h`` in a file."""
+ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "hangs_up")
 
 
 class When(Strict):
     """What a scripted line waits for; all that is given must hold."""
 
-    said: str | None = None
+    said: AsWritten | None = None
     """Text that the agent has said since the caller's last line, ignoring case."""
-    said_matches: str | None = None
+    said_matches: Regex | None = None
     """A regular expression that it has said since then."""
-    called: str | None = None
+    called: AsWritten | None = None
     """A tool that the agent has called."""
+
+    @model_validator(mode="after")
+    def _waits_for_something(self) -> When:
+        if self.said is None and self.said_matches is None and self.called is None:
+            raise ValueError("waits for nothing: give said, said_matches or called")
+        return self
 
 
 class Line(Strict):
     """One scripted line, or another thing the caller does. Exactly one of ``says``, ``dtmf``, ``silent_for``,
     ``backchannel`` and ``hangs_up``."""
 
-    says: str | None = None
-    dtmf: str | None = None
+    says: AsWritten | None = None
+    """What the caller says, word for word."""
+    dtmf: Annotated[AsWritten, Field(pattern=r"^[0-9A-D*#]+$")] | None = None
+    """Keys that the caller presses."""
     silent_for: Duration | None = None
-    backchannel: str | None = None
-    hangs_up: bool = False
+    """The caller says nothing for this long."""
+    backchannel: AsWritten | None = None
+    """Said while the agent speaks, with no wish to take the turn: "mhm"."""
+    hangs_up: Flag = False
+    """The caller ends the conversation."""
     when: When | None = None
+    """What it waits for."""
     waits: Duration | None = None
     """Seconds of hesitation before it."""
     interrupts_after: Duration | None = None
-    """Seconds after the agent has begun to speak."""
-    interrupts_when: str | None = None
+    """Seconds after the agent has begun to speak. Text keeps the order of lines and drops the timing."""
+    interrupts_when: AsWritten | None = None
     """Text that, once heard, makes the caller cut in."""
 
-
-class ToolPin(Strict):
-    """What one of the agent's tools answers: always the same, one answer a call, or by arguments."""
-
-    returns: Any = None
-    sequence: list[Any] | None = None
-    cases: list[ToolCase] | None = None
-    error: str | None = None
-    delay: Duration = 0.0
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Line:
+        done = [name for name in ACTIONS if getattr(self, name) not in (None, False)]
+        if len(done) != 1:
+            found = f"does {' and '.join(done)}" if done else "does nothing"
+            raise ValueError(f"a line does one thing of {', '.join(ACTIONS)}; this one {found}")
+        if self.interrupts_after is not None and self.interrupts_when is not None:
+            raise ValueError("a line cuts in either by interrupts_after or by interrupts_when")
+        return self
 
 
 class ToolCase(Strict):
     """An answer for calls whose arguments match ``when``."""
 
-    when: dict[str, Any]
-    returns: Any = None
-    error: str | None = None
+    when: dict[str, Data]
+    """Arguments, matched partially; a value may be a matcher as under ``called: … with:``."""
+    returns: Data = None
+    """The answer."""
+    error: AsWritten | None = None
+    """The tool fails with this message instead."""
+
+
+class ToolPin(Strict):
+    """What one of the agent's tools answers: always the same, one answer a call, or by arguments.
+
+    Any value that is not a mapping of these words alone is itself the answer; ``{returns: …}`` escapes an
+    answer that looks like a pin."""
+
+    returns: Data = None
+    """The answer; beside ``cases``, the answer where none of them matches."""
+    sequence: list[Annotated[Any, BeforeValidator(lambda item: _sequence_item(item))]] | None = None
+    """One answer a call, in order; the last one stays. An item may be a pin itself: ``{error: timeout}``."""
+    cases: list[ToolCase] | None = None
+    """Answers by arguments; the first case that matches is taken."""
+    error: AsWritten | None = None
+    """The tool fails with this message."""
+    delay: Duration = 0.0
+    """How long the answer takes. Alone, it slows the agent's own tool down."""
+
+    @property
+    def live(self) -> bool:
+        """Nothing is pinned but perhaps a delay: the agent's own tool answers."""
+        return not self.model_fields_set & {"returns", "sequence", "cases", "error"}
+
+    @model_validator(mode="after")
+    def _answers_one_way(self) -> ToolPin:
+        given = self.model_fields_set - {"delay"}
+        if len(given) > 1 and given != {"returns", "cases"}:
+            raise ValueError(f"answers in more than one way: {', '.join(sorted(given))}")
+        if self.sequence == [] or self.cases == []:
+            raise ValueError("an empty list answers nothing")
+        return self
+
+
+def tool_pin(value: Any) -> Any:
+    """A mapping of a pin's own words is a pin; anything else is an answer that is always given."""
+    if isinstance(value, ToolPin) or _is_pin(value):
+        return value
+    return ToolPin(returns=plain(value))
+
+
+def _is_pin(value: Any) -> bool:
+    return isinstance(value, dict) and len(cast("dict[Any, Any]", value)) > 0 and value.keys() <= _PIN_WORDS
+
+
+def _sequence_item(value: Any) -> Any:
+    return ToolPin.model_validate(value) if _is_pin(value) else plain(value)
+
+
+_PIN_WORDS = frozenset(ToolPin.model_fields)
 
 
 class Limits(Strict):
     """Where a conversation is cut off. Reaching one is a finding, not an error."""
 
-    turns: int = Field(default=20, ge=1, le=10_000)
+    turns: Whole = Field(default=20, ge=1, le=10_000)
+    """Turns of the caller."""
     time: Duration = 300.0
-    tokens: int | None = Field(default=None, ge=1)
-    cost: float | None = Field(default=None, gt=0)
+    """The whole conversation."""
+    tokens: Whole | None = Field(default=None, ge=1)
+    """The agent's model calls, input and output together."""
+    cost: Number | None = Field(default=None, gt=0)
+    """The agent's model calls, in US dollars."""
     reply: Duration = 60.0
     """How long one reply may take."""
 
@@ -75,19 +145,79 @@ class Limits(Strict):
 class Scenario(Strict):
     """One test: a persona, a goal or a script, pinned tools, expectations, limits."""
 
-    name: str
-    description: str | None = None
-    tags: list[str] = Field(default_factory=list)
-    agent: str | None = None
-    persona: str | Persona | None = None
-    goal: str | None = None
+    name: Annotated[AsWritten, Field(min_length=1, max_length=300)]
+    """What a report calls it."""
+    description: AsWritten | None = None
+    """Why it is there, for the next reader."""
+    tags: list[AsWritten] = Field(default_factory=list[str])
+    """Words to select by; they become markers in pytest."""
+    agent: AsWritten | None = None
+    """A name from ``[tool.simulate.agents]`` in pyproject.toml, or an address."""
+    persona: (
+        Annotated[
+            Annotated[AsWritten, Tag("<name>")] | Annotated[Persona, Tag("<mapping>")], mapping_or("<name>")
+        ]
+        | None
+    ) = None
+    """Who calls: a name (``personas/<name>.yaml``), a file, or a persona written here."""
+    goal: AsWritten | None = None
+    """What the caller wants; a model improvises the way there."""
     medium: Literal["text", "voice"] = "text"
+    """By text or by phone; nothing else needs to change."""
     speaks_first: Literal["caller", "agent"] = "caller"
-    opens_with: str | None = None
-    script: list[Line] = Field(default_factory=list)
-    tools: dict[str, Any] = Field(default_factory=dict)
-    expect: list[Expectation] = Field(default_factory=list)
+    """Who opens the conversation."""
+    opens_with: AsWritten | None = None
+    """The caller's first line, word for word."""
+    script: list[Line] = Field(default_factory=list[Line])
+    """Lines that must happen, in order; with a goal, the persona improvises the rest."""
+    tools: dict[str, Annotated[ToolPin, BeforeValidator(tool_pin, json_schema_input_type=ToolPin | Any)]] = (
+        Field(default_factory=dict[str, ToolPin])
+    )
+    """The world, pinned: what each of the agent's tools answers."""
+    expect: list[AnyExpectation] = Field(default_factory=list[Any])
+    """What must hold, one word an item."""
     limits: Limits = Field(default_factory=Limits)
-    trials: int = Field(default=1, ge=1, le=1000)
-    seed: int | None = None
-    cases: list[dict[str, Any]] | str | None = None
+    """Where the conversation is cut off."""
+    trials: Whole = Field(default=1, ge=1, le=1000)
+    """How often it is played; reported as pass^1 … pass^k."""
+    seed: Whole | None = None
+    """Fixes Faker and sampling for this scenario, whatever the run's seed."""
+    cases: (
+        Annotated[
+            Annotated[list[dict[str, Data]], Tag("<rows>")] | Annotated[AsWritten, Tag("<file>")],
+            mapping_or("<file>"),
+        ]
+        | None
+    ) = None
+    """Rows, or a CSV, JSON or JSONL file of them; each fills ``{{column}}`` and is a test of its own."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Scenario:
+        given = {name: getattr(self, name) for name in ("goal", "script", "opens_with", "medium")}
+        words = [{item.word: None} for item in self.expect]
+        for _, message, _ in contradictions({**given, "expect": words}):
+            raise ValueError(message)
+        return self
+
+    @classmethod
+    def load(cls, path: Path | str) -> Scenario:
+        """The one scenario of a file; raises InputError where there are several, FileProblems where it is
+        wrong."""
+        from simulate.model.loader import load_scenario
+
+        return load_scenario(path)
+
+
+def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[list[str | int], str, str | None]]:
+    """What no field can see alone: path, message and hint of each. Takes a file's raw data, so that they are
+    told beside everything else that is wrong in it."""
+    if not (data.get("goal") or data.get("script") or data.get("opens_with")):
+        hint = "add goal: (improvised), script: (lines), or opens_with:"
+        yield [], "the caller has nothing to say: no goal, script or opens_with", hint
+    expect: Any = data.get("expect")
+    if data.get("medium", "text") != "text" or not isinstance(expect, list):
+        return
+    for index, item in enumerate(cast("list[Any]", expect)):
+        for word in VOICE_WORDS.intersection(cast("dict[str, Any]", item) if isinstance(item, dict) else ()):
+            message = f'"{word}" is heard, not read: it needs medium: voice'
+            yield ["expect", index, word], message, None
