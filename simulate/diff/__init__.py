@@ -1,0 +1,6 @@
+"""Two traces aligned and compared: what changed, and which of it matters."""
+
+from simulate.diff.change import Category, Change, Detail, Diff, Tolerance
+from simulate.diff.compare import Judge, compare, judged, matches
+
+__all__ = ["Category", "Change", "Detail", "Diff", "Judge", "Tolerance", "compare", "judged", "matches"]

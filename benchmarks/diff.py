@@ -1,0 +1,129 @@
+"""Alignment against known truth, beside a label-only LCS and DeepDiff; then a whole diff, file to report.
+
+python -m benchmarks.diff            all of it
+python -m benchmarks.diff --quick    without the 100,000 spans
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from benchmarks import diff_traces
+from benchmarks.diff_traces import Edits
+from simulate.diff.align import align
+from simulate.diff.forest import plant
+from simulate.trace.span import Trace
+
+CASES = {
+    "2 % in, 2 % out, half reworded": Edits(),
+    "and parallel tools reordered": Edits(reorder=True),
+    "and an agent renamed": Edits(reorder=True, rename="billing"),
+}
+
+
+def peak_mb() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def right(found: dict[str, str], truth: dict[str, str | None], total: int) -> float:
+    """The share of all spans of both traces whose partner, or lack of one, is the true one."""
+    kept = {origin for origin in truth.values() if origin is not None}
+    good = sum(found.get(span_id) == origin for span_id, origin in truth.items())
+    good += total - len(kept) - len(set(found.values()) - kept)
+    return good / (len(truth) + total - len(kept))
+
+
+def ours(first: Trace, second: Trace) -> tuple[dict[str, str], float, float]:
+    from simulate.trace.dialects import views
+
+    start = time.perf_counter()
+    seen = views(first), views(second)
+    a = plant(first.spans, [seen[0][span.span_id] for span in first])
+    b = plant(second.spans, [seen[1][span.span_id] for span in second])
+    planted = time.perf_counter()
+    result = align(a, b)
+    done = time.perf_counter()
+    found = {b.spans[j].span_id: a.spans[i].span_id for i, j in result.pairs}
+    return found, done - start, done - planted
+
+
+def by_labels(first: Trace, second: Trace) -> tuple[dict[str, str], float]:
+    """The common subsequence of the names in the order of their start, as difflib finds it."""
+    from difflib import SequenceMatcher
+
+    start = time.perf_counter()
+    a = sorted(first.spans, key=lambda span: span.start_ns)
+    b = sorted(second.spans, key=lambda span: span.start_ns)
+    matcher = SequenceMatcher(None, [span.name for span in a], [span.name for span in b], autojunk=False)
+    found = {
+        b[block.b + k].span_id: a[block.a + k].span_id
+        for block in matcher.get_matching_blocks()
+        for k in range(block.size)
+    }
+    return found, time.perf_counter() - start
+
+
+def deepdiff_seconds(first: Trace, second: Trace) -> float:
+    from deepdiff import DeepDiff
+
+    def rows(trace: Trace) -> list[dict[str, Any]]:
+        return [{"name": span.name, "attributes": span.attributes} for span in trace.spans]
+
+    start = time.perf_counter()
+    DeepDiff(rows(first), rows(second), ignore_order=True)
+    return time.perf_counter() - start
+
+
+def accuracy(sizes: list[int]) -> None:
+    print(f"{'spans':>8} {'case':34} {'ours':>9} {'seconds':>8} {'align':>7} {'labels':>9} {'seconds':>8}")
+    for size in sizes:
+        for name, edits in CASES.items():
+            first, second, truth, total = diff_traces.pair(size, edits)
+            found, seconds, aligning = ours(first, second)
+            # difflib's cost grows with the square; beyond this it says nothing more
+            labels, label_seconds = by_labels(first, second) if size <= 2_000 else ({}, float("nan"))
+            other = f"{right(labels, truth, total):9.3%}" if labels else f"{'–':>9}"
+            print(
+                f"{total:8} {name:34} {right(found, truth, total):9.3%} {seconds:8.2f} {aligning:7.2f} "
+                f"{other} {label_seconds:8.2f}",
+                flush=True,
+            )
+    print(f"peak memory {peak_mb():.0f} MB")
+
+
+def pathological() -> None:
+    for name, make in (("identical siblings", diff_traces.siblings), ("a chain", diff_traces.chain)):
+        times: list[float] = []
+        for count in (2_500, 10_000):
+            first, second = make(count)
+            _, seconds, _ = ours(first, second)
+            times.append(seconds)
+        print(
+            f"{name:34} 2,500: {times[0]:.2f} s   10,000: {times[1]:.2f} s   ratio {times[1] / times[0]:.1f}"
+        )
+
+
+def beside_deepdiff() -> None:
+    first, second, _, total = diff_traces.pair(300, Edits())
+    _, seconds, _ = ours(first, second)
+    other = deepdiff_seconds(first, second)
+    print(
+        f"{total} spans: ours {seconds:.3f} s, DeepDiff ignore_order {other:.2f} s ({other / seconds:.0f} ×)"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    args = parser.parse_args()
+    accuracy([1_000, 10_000] if args.quick else [1_000, 10_000, 100_000])
+    pathological()
+    beside_deepdiff()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""Which tools were called, with what, in which order, and how they answered."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+
+from simulate.diff import content as contents
+from simulate.diff.align import Alignment
+from simulate.diff.change import Category, Change, Tolerance
+from simulate.diff.phrases import brief, details, some, times, told, turn_of
+from simulate.diff.sequence import Pair, common
+from simulate.diff.story import Act
+
+
+def pair(expected: Sequence[Act], actual: Sequence[Act], alignment: Alignment) -> list[Pair]:
+    """Which act is which: by the aligned spans, then by name and arguments, then by name, each in order."""
+    at = {act.node: index for index, act in enumerate(actual) if act.node >= 0}
+    pairs: list[Pair] = []
+    taken: set[int] = set()
+    rest: list[int] = []
+    for i, act in enumerate(expected):
+        j = at.get(alignment.left[act.node], -1) if act.node >= 0 else -1
+        if j >= 0 and j not in taken and same_name(actual[j].name, act.name):
+            pairs.append((i, j))
+            taken.add(j)
+        else:
+            rest.append(i)
+    for told_by in (_with_arguments, _by_name):
+        free = [j for j in range(len(actual)) if j not in taken]
+        for s, t in common([told_by(expected[i]) for i in rest], [told_by(actual[j]) for j in free]):
+            pairs.append((rest[s], free[t]))
+            taken.add(free[t])
+        done = {i for i, _ in pairs}
+        rest = [i for i in rest if i not in done]
+    waiting: defaultdict[str, list[int]] = defaultdict(list)
+    for j in range(len(actual) - 1, -1, -1):
+        if j not in taken:
+            waiting[short(actual[j].name)].append(j)
+    pairs.extend(
+        (i, waiting[short(expected[i].name)].pop()) for i in rest if waiting[short(expected[i].name)]
+    )
+    return sorted(pairs)
+
+
+def short(name: str) -> str:
+    """A tool's own name: MCP clients put the server's before it (``mcp__shop__refund``)."""
+    return name.rsplit("__", 1)[-1] if name.startswith("mcp__") else name
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names mean the same tool."""
+    return one == other or short(one) == short(other)
+
+
+def _with_arguments(act: Act) -> tuple[str, bytes]:
+    return short(act.name), contents.dumped(act.arguments)
+
+
+def _by_name(act: Act) -> str:
+    return short(act.name)
+
+
+def tool_changes(
+    expected: Sequence[Act], actual: Sequence[Act], alignment: Alignment, tolerance: Tolerance
+) -> list[Change]:
+    """Everything about tools that is not as it was."""
+    pairs = pair(expected, actual, alignment)
+    changes = counts(expected, actual, pairs, "tools", "called")
+    changes.extend(_order(expected, actual, pairs, alignment.turned))
+    for i, j in pairs:
+        changes.extend(_call(expected[i], actual[j], tolerance))
+    return changes
+
+
+def counts(
+    expected: Sequence[Act], actual: Sequence[Act], pairs: Sequence[Pair], root: str, verb: str
+) -> list[Change]:
+    """Acts that only one side has, told by name."""
+    left, right = {i for i, _ in pairs}, {j for _, j in pairs}
+    missing: defaultdict[str, list[Act]] = defaultdict(list)
+    extra: defaultdict[str, list[Act]] = defaultdict(list)
+    before: defaultdict[str, int] = defaultdict(int)
+    after: defaultdict[str, int] = defaultdict(int)
+    for acts, matched, lost, count in ((expected, left, missing, before), (actual, right, extra, after)):
+        for index, act in enumerate(acts):
+            count[short(act.name)] += 1
+            if index not in matched:
+                lost[short(act.name)].append(act)
+    return [
+        _count(name, before[name], after[name], missing[name], extra[name], root, verb)
+        for name in dict.fromkeys([*missing, *extra])
+        if missing[name] or extra[name]
+    ]
+
+
+_NOUNS = {
+    "tools": "the tool ",
+    "handoffs": "a handoff to ",
+    "agents": "the agent ",
+    "guardrails": "the guardrail ",
+}
+_DONE = {"called": "called", "made": "made", "run": "run"}
+
+
+def _count(
+    name: str, before: int, after: int, missing: list[Act], extra: list[Act], root: str, verb: str
+) -> Change:
+    what = f"{_NOUNS[root]}{name}"
+    turn = (missing or extra)[0].turn
+    only = (missing or extra)[0]
+    given = f" with {brief(only.arguments, 80)}" if root == "tools" and only.arguments else ""
+    if after == 0:
+        sentence = f"{what} was not {verb}"
+        if before > 1:
+            sentence += f" (expected {times(before)})"
+        elif given:
+            sentence += f" (expected{given})"
+    elif before == 0:
+        sentence = f"{what} was {verb}{' ' + times(after) if after > 1 else given}, which was not expected"
+    else:
+        sentence = f"{what} was {verb} {times(after)} instead of {times(before)}"
+    return Change(
+        Category.BEHAVIOUR,
+        f"{root}.{name}.count",
+        sentence,
+        weight=0 if after == 0 else 1 if before == 0 else 3,
+        expected=before,
+        actual=after,
+        expected_spans=[span for act in missing for span in act.spans],
+        actual_spans=[span for act in extra for span in act.spans],
+        turn=turn,
+    )
+
+
+def _order(expected: Sequence[Act], actual: Sequence[Act], pairs: list[Pair], turned: bool) -> list[Change]:
+    """Pairs of calls that changed places, each told once. Calls asked for together have no order."""
+    if turned:
+        flipped = sorted((j, i) for i, j in pairs)
+        found = [(i, j) for j, i in _inversions(flipped, actual, expected)]
+    else:
+        found = _inversions(pairs, expected, actual)
+    partner = dict(pairs)
+    changes: dict[str, Change] = {}
+    for moved, other in found:
+        i, k = (pairs_index for pairs_index in (moved, other))
+        first, second = (i, k) if actual[partner[i]].batch < actual[partner[k]].batch else (k, i)
+        change = _swapped(expected, actual, partner, first, second)
+        changes.setdefault(change.path, change)
+    return list(changes.values())
+
+
+def _swapped(
+    expected: Sequence[Act], actual: Sequence[Act], partner: dict[int, int], first: int, second: int
+) -> Change:
+    one, other = actual[partner[first]], actual[partner[second]]
+    names = [one.name, other.name]
+    if one.name == other.name:
+        names = [f"{act.name} with {brief(act.arguments, 40)}" for act in (one, other)]
+    key = " and ".join(sorted((short(one.name), short(other.name))))
+    return Change(
+        Category.BEHAVIOUR,
+        f"order.{key}",
+        f"{names[0]} was called before {names[1]}",
+        weight=2,
+        expected=f"{short(other.name)} first",
+        actual=f"{short(one.name)} first",
+        expected_spans=[*expected[first].spans, *expected[second].spans],
+        actual_spans=[*one.spans, *other.spans],
+        turn=one.turn,
+    )
+
+
+def _inversions(pairs: list[Pair], here: Sequence[Act], there: Sequence[Act]) -> list[Pair]:
+    """For each act of ``here`` that moved, and the nearest that stayed and that it changed places with."""
+    ordered = sorted(pairs, key=lambda p: (here[p[0]].batch, there[p[1]].batch, p))
+    stayed = _rising([there[j].batch for _, j in ordered])
+    kept = set(stayed)
+    before = [here[ordered[s][0]].batch for s in stayed]
+    found: list[Pair] = []
+    for index, (i, j) in enumerate(ordered):
+        if index in kept:
+            continue
+        last_before = bisect_left(before, here[i].batch) - 1
+        first_after = bisect_right(before, here[i].batch)
+        for place in (last_before, first_after):
+            if not 0 <= place < len(stayed):
+                continue
+            k, m = ordered[stayed[place]]
+            if (here[i].batch < here[k].batch) != (there[j].batch < there[m].batch) and (
+                there[j].batch != there[m].batch
+            ):
+                found.append((i, k))
+                break
+    return found
+
+
+def _rising(values: list[int]) -> list[int]:
+    """Indices of the longest run that never falls."""
+    ends: list[int] = []
+    at: list[int] = []
+    before = [-1] * len(values)
+    for index, value in enumerate(values):
+        pile = bisect_right(ends, value)
+        before[index] = at[pile - 1] if pile else -1
+        if pile == len(ends):
+            ends.append(value)
+            at.append(index)
+        else:
+            ends[pile], at[pile] = value, index
+    chosen: list[int] = []
+    index = at[-1] if at else -1
+    while index >= 0:
+        chosen.append(index)
+        index = before[index]
+    return chosen[::-1]
+
+
+def _call(one: Act, other: Act, tolerance: Tolerance) -> list[Change]:
+    changes: list[Change] = []
+    name = short(one.name)
+
+    def add(category: Category, what: str, sentence: str, weight: float, **more: object) -> None:
+        change = Change(
+            category, f"tools.{name}.{what}", sentence + turn_of(other.turn), weight,
+            expected_spans=one.spans, actual_spans=other.spans, turn=other.turn,
+        )  # fmt: skip
+        for key, value in more.items():
+            setattr(change, key, value)
+        changes.append(change)
+
+    found = details(one.arguments, other.arguments, tolerance.arguments)
+    if found:
+        add(
+            Category.BEHAVIOUR, "arguments", f"{name} was called {_with(told(found))}", 4,
+            expected=one.arguments, actual=other.arguments, details=found,
+        )  # fmt: skip
+    if (one.error is None) != (other.error is None):
+        failed = f"{name} failed: {brief(other.error)}" if other.error else f"{name} no longer fails"
+        add(Category.BEHAVIOUR, "error", failed, 1.5, expected=one.error, actual=other.error)
+    elif one.result is not None and other.result is not None:
+        found = details(one.result, other.result, tolerance.arguments)
+        if found:
+            add(
+                Category.CONTENT, "result", f"{name} answered {told(found)}", 30,
+                expected=one.result, actual=other.result, details=found,
+            )  # fmt: skip
+    if one.attempts != other.attempts:
+        sentence = f"{name} took {some(other.attempts, 'attempt')} instead of {one.attempts}"
+        add(Category.BEHAVIOUR, "attempts", sentence, 6, expected=one.attempts, actual=other.attempts)
+    return changes
+
+
+def _with(clause: str) -> str:
+    return clause if clause.startswith(("with", "without")) else f"with {clause}"

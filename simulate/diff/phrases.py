@@ -1,0 +1,120 @@
+"""Small pieces of the sentences in which changes are told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, cast
+
+from simulate.diff import content as contents
+from simulate.diff.change import Detail
+
+MOST_DETAILS = 24
+
+
+def brief(value: Any, width: int = 60) -> str:
+    """A value in a sentence: texts in quotes, long ones cut in the middle of nothing that matters."""
+    if isinstance(value, str):
+        text = " ".join(value.split())
+        return f"“{text if len(text) <= width else text[: width - 1].rstrip() + '…'}”"
+    if value is None:
+        return "nothing"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = contents.dumped(value).decode("utf-8", "replace")
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def times(count: int) -> str:
+    """How often."""
+    return {0: "not at all", 1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
+def some(count: int, noun: str) -> str:
+    """A number of things."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def seconds(value: float) -> str:
+    """A duration as a person would give it."""
+    return f"{value * 1000:,.0f} ms" if value < 1 else f"{value:,.1f} s"
+
+
+def listed(names: Counter[str], most: int = 3) -> str:
+    """The commonest names with their counts."""
+    parts = [name if count == 1 else f"{name} ×{count}" for name, count in names.most_common(most)]
+    rest = len(names) - most
+    return ", ".join(parts) + (f" and {rest} more" if rest > 0 else "")
+
+
+def turn_of(turn: int | None) -> str:
+    """Where in the conversation, to end a sentence with."""
+    return f" in turn {turn}" if turn else ""
+
+
+def near(one: float, other: float, share: float, least: float = 0.0) -> bool:
+    """Whether two numbers are within a relative share of the larger, or within ``least`` of each other."""
+    gap = abs(one - other)
+    return gap <= least or gap <= share * max(abs(one), abs(other))
+
+
+def details(expected: Any, actual: Any, tolerance: float = 0.0) -> list[Detail]:
+    """Where two plain values differ, by JSON path. Texts count by their wording, numbers by the tolerance."""
+    if contents.same(expected, actual):
+        return []
+    if not isinstance(expected, dict | list) or type(expected) is not type(actual):
+        return [] if _close(expected, actual, tolerance) else [Detail("", expected, actual)]
+    from deepdiff import DeepDiff
+
+    one_any: Any = cast("Any", expected)
+
+    found = cast(
+        "dict[str, Any]",
+        DeepDiff(one_any, actual, view="tree", ignore_numeric_type_changes=True, verbose_level=2),
+    )
+    result: list[Detail] = []
+    for report in found.values():
+        for item in report:
+            absent_before = type(item.t1).__name__ == "NotPresent"
+            absent_after = type(item.t2).__name__ == "NotPresent"
+            one, other = (None if absent_before else item.t1), (None if absent_after else item.t2)
+            if (
+                not absent_before
+                and not absent_after
+                and (contents.same(one, other) or _close(one, other, tolerance))
+            ):
+                continue
+            result.append(Detail(_path(item.path(output_format="list")), one, other))
+    result.sort(key=lambda detail: detail.path)
+    return result[:MOST_DETAILS]
+
+
+def _close(one: Any, other: Any, tolerance: float) -> bool:
+    numbers = isinstance(one, int | float) and isinstance(other, int | float)
+    return (
+        numbers
+        and not isinstance(one, bool)
+        and not isinstance(other, bool)
+        and abs(one - other) <= tolerance
+    )
+
+
+def _path(parts: list[Any]) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def told(found: list[Detail]) -> str:
+    """The first details, as a clause: ``order_id “4418” instead of “4417”``."""
+    clauses: list[str] = []
+    for detail in found[:2]:
+        name = f"{detail.path} " if detail.path else ""
+        if detail.actual is None:
+            clauses.append(f"without {name}{brief(detail.expected, 40)}")
+        elif detail.expected is None:
+            clauses.append(f"with {name}{brief(detail.actual, 40)} added")
+        else:
+            clauses.append(f"{name}{brief(detail.actual, 40)} instead of {brief(detail.expected, 40)}")
+    more = len(found) - len(clauses)
+    return ", ".join(clauses) + (f" and {more} more" if more > 0 else "")
