@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     verb = next((word for word in arguments if not word.startswith("-")), None)
     parser = argparse.ArgumentParser(
-        prog="simulate", description="Simulate callers against your agent, judge, diff and replay what it did."
+        prog="simulate",
+        description="Simulate callers against your agent, judge, diff and replay what it did.",
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")

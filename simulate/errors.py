@@ -86,9 +86,7 @@ class MissingExtra(InputError):
     """An optional dependency is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(
-            f"{what} is not installed", hint=f"pip install 'simulate-agents[{extra}]' brings it"
-        )
+        super().__init__(f"{what} is not installed", hint=f"pip install 'simulate-agents[{extra}]' brings it")
         self.extra = extra
 
 

@@ -31,9 +31,7 @@ class Toolbox(Protocol):
         """The answer of one call; ``live`` runs the agent's own tool."""
         ...
 
-    def call_sync(
-        self, name: str, arguments: dict[str, Any], live: Callable[[], Any], *, write: bool
-    ) -> Any:
+    def call_sync(self, name: str, arguments: dict[str, Any], live: Callable[[], Any], *, write: bool) -> Any:
         """Like ``call``, for a tool that is a plain function."""
         ...
 
@@ -72,8 +70,17 @@ def tool(
     return _mark(function, name=name, write=write)
 
 
+_marked: set[str] = set()
+
+
+def marked() -> frozenset[str]:
+    """The names of all tools that were marked in this process."""
+    return frozenset(_marked)
+
+
 def _mark(function: Callable[..., Any], *, name: str | None, write: bool) -> Callable[..., Any]:
     known_as = name or function.__name__
+    _marked.add(known_as)
     signature = inspect.signature(function)
 
     def bound(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """An agent behind an OpenAI-compatible endpoint, over the openai SDK.
 
-The agent's own program runs elsewhere; what reaches it from us is the conversation, ``traceparent`` and ``baggage``.
+The agent's own program runs elsewhere. What reaches it from us is the conversation, ``traceparent`` and
+``baggage``.
 """
 
 from __future__ import annotations
@@ -66,11 +67,13 @@ class HttpDoor:
         headers: Mapping[str, str] | None = None,
         api_key: str | None = None,
         stream: bool = True,
+        body: Mapping[str, Any] | None = None,
     ) -> None:
         self.address = address
         self.model = model
         self.headers = dict(headers or {})
         self.stream = stream
+        self.body = dict(body or {})
         self._api_key = api_key
         self._clients: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
 
@@ -145,7 +148,7 @@ class HttpSession:
             async for chunk in response:
                 for piece in _take_chunk(chunk, reply):
                     yield piece
-        except Exception as error:  # noqa: BLE001 - sorted by cause, never swallowed
+        except Exception as error:
             raise _fault(error, self.door.address, midway=True) from error
         finally:
             await response.close()
@@ -163,10 +166,11 @@ class HttpSession:
                     model=self.door.model,
                     messages=self.history,  # pyright: ignore[reportArgumentType] - plain dicts, as on the wire
                     extra_headers=dict(self.call.headers),
+                    extra_body=self.door.body or None,
                     timeout=self.call.reply_timeout,
                     **(options if self.door.stream else {}),
                 )
-            except Exception as error:  # noqa: BLE001 - sorted by cause, never swallowed
+            except Exception as error:
                 wait = _retry_after(error, attempt)
                 if wait is None or attempt == TRIES:
                     raise _fault(error, self.door.address) from error

@@ -40,13 +40,11 @@ class PinnedTools:
         """The pinned answer, after the pinned delay; else the agent's own tool."""
         use = self._note(name, arguments)
         try:
-            if name not in self.pins:
-                use.result = await live()
-            else:
-                answer = self._answer(name, arguments)
-                if self.pins[name].delay:
-                    await pins.current().clock.sleep(self.pins[name].delay)
-                use.result = answer()
+            pin = self.pins.get(name)
+            answer = None if pin is None or pin.live else self._answer(name, pin, arguments)
+            if pin is not None and pin.delay:
+                await pins.current().clock.sleep(pin.delay)
+            use.result = await live() if answer is None else answer()
             return use.result
         except Exception as error:
             use.error = f"{type(error).__name__}: {error}"
@@ -58,13 +56,11 @@ class PinnedTools:
         """Like ``call``, for a tool that is a plain function."""
         use = self._note(name, arguments)
         try:
-            if name not in self.pins:
-                use.result = live()
-            else:
-                answer = self._answer(name, arguments)
-                if self.pins[name].delay:
-                    time.sleep(self.pins[name].delay)
-                use.result = answer()
+            pin = self.pins.get(name)
+            answer = None if pin is None or pin.live else self._answer(name, pin, arguments)
+            if pin is not None and pin.delay:
+                time.sleep(pin.delay)
+            use.result = live() if answer is None else answer()
             return use.result
         except Exception as error:
             use.error = f"{type(error).__name__}: {error}"
@@ -95,14 +91,13 @@ class PinnedTools:
     def _now(self) -> float | None:
         return None if self.began is None else pins.current().clock.monotonic() - self.began
 
-    def _answer(self, name: str, arguments: dict[str, Any]) -> Callable[[], Any]:
-        pin = self.pins[name]
+    def _answer(self, name: str, pin: ToolPin, arguments: dict[str, Any]) -> Callable[[], Any]:
         ordinal = self._calls.get(name, 0)
         self._calls[name] = ordinal + 1
         for case in pin.cases or ():
             if matches(case.when, arguments):
                 return _gives(case.returns, case.error)
-        if pin.cases and pin.returns is None and pin.error is None and not pin.sequence:
+        if pin.cases and "returns" not in pin.model_fields_set:
             raise HarnessFault(
                 f"no case pinned for the tool {name!r} fits the arguments {arguments!r}",
                 where=f"turn {self.turn}",
@@ -110,7 +105,8 @@ class PinnedTools:
             )
         if pin.sequence:
             # the last one stands for every further call
-            return _gives(pin.sequence[min(ordinal, len(pin.sequence) - 1)], None)
+            item = pin.sequence[min(ordinal, len(pin.sequence) - 1)]
+            return self._answer(name, item, arguments) if isinstance(item, ToolPin) else _gives(item, None)
         return _gives(pin.returns, pin.error)
 
 

@@ -8,8 +8,9 @@ Three shapes fit, each sync or async::
         def start(self, conversation_id: str) -> str | None    # optional; a text is said first
         async def reply(self, message: str) -> str
 
-Each may also give an (async) iterator of text, which is one streamed message, or a list, which is several messages. A
-dict is a message with ``content``; ``{"content": …, "hang_up": true}`` ends the conversation.
+Each may also give an (async) iterator of text, which is one streamed message, or a list, which is several
+messages. A dict is a message with ``content``; ``{"content": …, "hang_up": true}`` ends the conversation. What
+``start`` returns is said where the scenario lets the agent speak first.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ Shape = Literal["message", "messages", "object"]
 FITTING = """an agent is one of
   async def agent(message: str) -> str
   async def agent(messages: list[dict]) -> str | dict | AsyncIterator[str]
-  a class, or a function without arguments that makes one, with reply(message) and optionally start(conversation_id)"""
+  a class, or a function without arguments that makes one, with reply(message) and, if wanted,
+  start(conversation_id)"""
 _TEXT_NAMES = {"message", "text", "prompt", "input", "user_input", "query", "utterance", "user_message"}
 _LIST_NAMES = {"messages", "history", "conversation"}
 
@@ -86,7 +88,7 @@ class PythonSession:
                 yield event
         except SimulateError:
             raise
-        except Exception as error:  # noqa: BLE001 - somebody else's program
+        except Exception as error:
             raise AgentFault(
                 f"the agent raised {type(error).__name__}: {error}", hint=own_traceback(error)
             ) from error
@@ -123,7 +125,7 @@ class PythonSession:
                 await _call(close)
         except TimeoutError as error:
             raise AgentFault("the agent's close() did not end within 5 s") from error
-        except Exception as error:  # noqa: BLE001 - somebody else's program
+        except Exception as error:
             raise AgentFault(f"the agent's close() raised {type(error).__name__}: {error}") from error
 
 
@@ -263,8 +265,8 @@ async def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 async def in_thread(function: Callable[[], Any]) -> Any:
     """Run something that blocks, with the context of this conversation.
 
-    A daemon thread of its own: an executor's threads would be waited for at exit, and an agent that hangs must not
-    keep the process alive.
+    A daemon thread of its own: an executor's threads would be waited for at exit, and an agent that hangs must
+    not keep the process alive.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()

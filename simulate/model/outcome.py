@@ -17,7 +17,7 @@ class Verdict:
     """What one expectation came to. ``error`` has a side; ``not_run`` has a reason and is never a pass."""
 
     check: str
-    """The word under ``expect:``, or ``limit``, ``agent``, ``simulator`` for what the harness found itself."""
+    """The word of ``expect:``, or ``limit``, ``agent``, ``simulator`` for what the harness found itself."""
     expectation: str
     """What was expected, as a person would say it."""
     status: Status
@@ -35,7 +35,7 @@ class Verdict:
     actual: Any = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Outcome:
     """One conversation with an agent, judged."""
 
@@ -51,7 +51,7 @@ class Outcome:
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     tool_uses: list[ToolUse] = field(default_factory=list[ToolUse])
     measures: dict[str, float | int | str | None] = field(default_factory=dict[str, Any])
-    """``turns``, ``duration_seconds``, ``reply_p50_seconds``, ``input_tokens``, ``cost_usd`` … ; None is unknown."""
+    """``turns``, ``duration_seconds``, ``reply_p50_seconds``, ``cost_usd`` … ; None is unknown."""
     notes: list[str] = field(default_factory=list[str])
     """What a reader should know and nobody failed: spans lost, a tool pinned and never offered."""
     persona: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -67,6 +67,29 @@ class Outcome:
     """Path of the two-channel WAV, for voice."""
     trace_id: str | None = None
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        # not a field, and underscored: the spans are stored beside the outcome, never in its JSON
+        self._trace: Any = None
+        self._own_spans: list[Any] = []
+
+    @property
+    def own_spans(self) -> list[Any]:
+        """The spans of the caller's and the judge's own model calls, a trace of their own."""
+        return self._own_spans
+
+    @own_spans.setter
+    def own_spans(self, spans: list[Any]) -> None:
+        self._own_spans = spans
+
+    @property
+    def trace(self) -> Any:
+        """The agent's `simulate.trace.Trace`; None on an outcome that was read back from a file."""
+        return self._trace
+
+    @trace.setter
+    def trace(self, trace: Any) -> None:
+        self._trace = trace
 
     @property
     def passed(self) -> bool:

@@ -1,0 +1,142 @@
+"""``simulate run``: scenario files against an agent, judged and kept."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simulate.errors import InputError
+
+if TYPE_CHECKING:
+    from simulate.model.files import LoadedScenario
+    from simulate.model.outcome import RunRecord
+    from simulate.run_folder import RunFolder
+
+HELP = "run scenario files or folders against an agent"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options as `docs/command-line.md` lists them."""
+    add = parser.add_argument
+    add(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="scenario files or folders (default: those of pyproject.toml)",
+    )
+    add("--agent", metavar="ADDRESS", help="run against this agent instead of the files' own")
+    add(
+        "-k",
+        dest="select",
+        metavar="TEXT",
+        help="only scenarios whose name, case, file or tag holds this text",
+    )
+    add("--trials", type=int, metavar="N", help="how often each scenario runs")
+    add("--jobs", type=int, metavar="N", help="how many conversations at once")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of personas and of the caller's chance (default 0)",
+    )
+    add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
+    add("--resume", metavar="RUN", help="go on with a run: only what has no outcome yet")
+    add("--otlp-port", type=int, metavar="PORT", help="port of the OTLP receiver (default: a free one)")
+    add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
+    add("--junit", metavar="FILE", help="write JUnit XML")
+    add("--json", metavar="FILE", help="write all outcomes as JSON; - for standard output")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Prepare, so that bad input is refused before anything runs; run; report."""
+    from simulate.model.files import load_scenarios
+    from simulate.model.project import Project
+    from simulate.run_folder import RUNS, RunFolder, find_run, new_run_id
+    from simulate.stage import Stage
+    from simulate.suite import TEXT_JOBS, Suite, exit_code
+
+    for name in ("trials", "jobs"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise InputError(f"--{name} is at least 1")
+    project = Project.find(Path.cwd())
+    paths = args.paths or [str(project.root / path) for path in project.scenarios]
+    scenarios = _selected(load_scenarios(paths, agents=project.agents), args.select)
+    if args.resume:
+        path = find_run(args.resume)
+    else:
+        path = Path(args.out) if args.out else RUNS / new_run_id()
+    stage = Stage(
+        project,
+        [each.scenario for each in scenarios],
+        agent=args.agent,
+        run_id=path.name,
+        logs=path / "logs",
+        port=args.otlp_port,
+    )
+    folder = RunFolder.create(path, resume=bool(args.resume))
+    try:
+        suite = Suite(
+            folder,
+            stage,
+            seed=args.seed,
+            trials=args.trials,
+            jobs=args.jobs or TEXT_JOBS,
+            command=["simulate", *sys.argv[1:]],
+        )
+        record = _run(suite, scenarios)
+        _report(args, folder, record)
+    finally:
+        folder.close()
+    return exit_code([(status, side) for *_, status, side in suite.finished])
+
+
+def _selected(scenarios: list[LoadedScenario], text: str | None) -> list[LoadedScenario]:
+    if text is None:
+        return scenarios
+    wanted = text.casefold()
+    kept = [
+        each
+        for each in scenarios
+        if any(
+            wanted in part.casefold()
+            for part in (each.scenario.name, each.id, each.file, *each.scenario.tags)
+        )
+    ]
+    if not kept:
+        raise InputError(f"-k {text}: none of the {len(scenarios)} scenarios matches")
+    return kept
+
+
+def _run(suite: object, scenarios: list[LoadedScenario]) -> RunRecord:
+    from simulate.report.progress import make_progress
+    from simulate.suite import Suite
+
+    assert isinstance(suite, Suite)
+    progress = make_progress(len(scenarios))
+
+    async def go() -> RunRecord:
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        if task is not None:
+            # an orderly end: conversations are cancelled, outcomes that finished stay
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            return await suite.run(scenarios, progress)
+        finally:
+            progress.close()
+
+    try:
+        return asyncio.run(go())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def _report(args: argparse.Namespace, folder: RunFolder, record: RunRecord) -> None:
+    from simulate.report.run import write_reports
+
+    write_reports(folder, record, html=args.html, junit=args.junit, json=args.json)

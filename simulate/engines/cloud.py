@@ -1,0 +1,154 @@
+"""CloudEngine: text, between a caller and an agent's door, embedded in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from simulate import pins
+from simulate.agents.address import scheme_of, text_door
+from simulate.agents.base import Call, Delta, Door, HungUp, Said, Session
+from simulate.callers.base import HangUp, Listen, Say
+from simulate.engines.base import Exchange
+from simulate.errors import AgentFault
+from simulate.model.conversation import Conversation, EndedBy, Utterance
+from simulate.model.scenario import Limits
+
+SILENCES = 3
+"""How often in a row the caller may listen to an agent that says nothing, before it gives up."""
+
+
+class CloudEngine:
+    """Carries text conversations; one engine serves any number of them at once.
+
+    ``agent`` is a callable or an address; ``options`` are those of ``[tool.simulate.agents]``."""
+
+    name = "cloud"
+
+    def __init__(
+        self,
+        agent: str | Callable[..., Any],
+        options: Mapping[str, Any] | None = None,
+        *,
+        root: Path | None = None,
+    ) -> None:
+        self.door: Door = text_door(agent, options, root)
+        self.address = self.door.address
+        self.outside = isinstance(agent, str) and scheme_of(agent) in ("http", "https")
+
+    async def converse(self, exchange: Exchange) -> None:
+        """Let caller and agent talk until one ends it or a limit is reached."""
+        await _Talk(exchange).carry(self.door)
+
+    async def aclose(self) -> None:
+        """Close the door's connections."""
+        close = getattr(self.door, "aclose", None)
+        if close is not None:
+            await close()
+
+
+class _Talk:
+    """One conversation while it goes on."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.conversation: Conversation = exchange.conversation
+        self.limits: Limits = exchange.scenario.limits
+        self.clock = pins.current().clock
+        self.began = self.clock.monotonic()
+        self.turn = 0
+        exchange.tools.began = self.began
+
+    async def carry(self, door: Door) -> None:
+        exchange = self.exchange
+        call = Call(self.conversation.id, exchange.tools, exchange.headers, self.limits.reply)
+        try:
+            async with asyncio.timeout(self.limits.time) as limit, door.dial(call) as session:
+                await self._talk(session)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._end("limit", f"the limit of {self.limits.time:g} s was reached")
+        except BaseException:
+            self._end("fault", None)
+            raise
+
+    async def _talk(self, session: Session) -> None:
+        if self.exchange.scenario.speaks_first == "agent":
+            spoke = await self._hear(session, None)
+            if not spoke and self.conversation.ended_by is None:
+                raise AgentFault("the agent should speak first and said nothing", where="turn 0")
+        silences = 0
+        while self.conversation.ended_by is None:
+            match await self.exchange.caller.act(self.conversation):
+                case HangUp(reason):
+                    self._end("caller", reason)
+                case Listen():
+                    silences = 0 if await self._hear(session, None) else silences + 1
+                    if silences >= SILENCES:
+                        self._end("caller", f"the agent stayed silent {silences} times in a row")
+                case Say() as line:
+                    silences = 0
+                    await self._say(session, line)
+            # instant agents and scripted callers never wait; let the other conversations go on
+            await asyncio.sleep(0)
+
+    async def _say(self, session: Session, line: Say) -> None:
+        if self.turn >= self.limits.turns:
+            self._end("limit", f"the limit of {self.limits.turns} turns was reached")
+            return
+        self.turn += 1
+        self.exchange.tools.turn = self.turn
+        now = self._now()
+        kind = "dtmf" if line.dtmf else "backchannel" if line.backchannel else "speech"
+        self._add(Utterance("caller", line.text, self.turn, now, now, first=now, kind=kind))
+        heard = await self._hear(session, line.text)
+        if not heard and self.conversation.ended_by is None:
+            raise AgentFault("the agent answered nothing", where=f"turn {self.turn}")
+        self._check_usage()
+
+    async def _hear(self, session: Session, message: str | None) -> bool:
+        """Send, and take in all that the agent says to it; whether it said anything."""
+        start, first, spoke = self._now(), None, False
+        self.exchange.asked()
+        async for event in session.send(message):
+            match event:
+                case Delta():
+                    first = self._now() if first is None else first
+                case Said(text, attributes):
+                    self.exchange.saw(self.turn, attributes)
+                    end = self._now()
+                    if not text.strip():
+                        raise AgentFault("the agent answered an empty text", where=f"turn {self.turn}")
+                    self._add(
+                        Utterance("agent", text, self.turn, start, end, first=end if first is None else first)
+                    )
+                    start, first, spoke = end, None, True
+                case HungUp(reason):
+                    self._end("agent", reason)
+                    break
+        return spoke
+
+    def _add(self, utterance: Utterance) -> None:
+        self.conversation.utterances.append(utterance)
+        self.exchange.heard(utterance)
+
+    def _check_usage(self) -> None:
+        limits, usage = self.limits, self.exchange.usage
+        if usage is None or (limits.tokens is None and limits.cost is None):
+            return
+        used = usage()
+        if limits.tokens is not None and used.tokens is not None and used.tokens > limits.tokens:
+            self._end("limit", f"{used.tokens} tokens are over the limit of {limits.tokens}")
+        elif limits.cost is not None and used.cost is not None and used.cost > limits.cost:
+            self._end("limit", f"${used.cost:.4f} are over the limit of ${limits.cost:.4f}")
+
+    def _end(self, by: EndedBy, reason: str | None) -> None:
+        if self.conversation.ended_by is None:
+            self.conversation.ended_by, self.conversation.end_reason = by, reason
+        self.conversation.duration = self._now()
+
+    def _now(self) -> float:
+        return self.clock.monotonic() - self.began

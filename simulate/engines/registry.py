@@ -1,0 +1,35 @@
+"""The agent's address picks the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from simulate.agents.address import VOICE, scheme_of
+from simulate.engines.base import Engine
+from simulate.errors import AddressError
+
+
+def engine_for(
+    agent: str | Callable[..., Any],
+    medium: Literal["text", "voice"],
+    options: Mapping[str, Any] | None = None,
+    *,
+    root: Path | None = None,
+) -> Engine:
+    """The engine that carries this medium to this agent.
+
+    ``options`` are those of the agent's entry in ``[tool.simulate.agents]``. Raises AddressError where the two
+    don't fit, and MissingExtra where what the engine needs is not installed."""
+    scheme = "python" if not isinstance(agent, str) else scheme_of(agent)
+    if medium == "text" and scheme not in VOICE:
+        from simulate.engines.cloud import CloudEngine
+
+        return CloudEngine(agent, options, root=root)
+    if medium == "text":
+        raise AddressError(f"{agent} is an agent that speaks", hint="its scenarios need `medium: voice`")
+    raise AddressError(
+        f"{agent} is an agent that writes, and the scenario is `medium: voice`",
+        hint="a voice agent's address begins with livekit:, pipecat: or ws:",
+    )

@@ -1,0 +1,229 @@
+"""From a conversation that is over to the evidence that checks look at, and from verdicts to an outcome."""
+
+from __future__ import annotations
+
+from simulate.agents.pinned import PinnedTools
+from simulate.capture.capture import Captured
+from simulate.checks.amounts import percentile, reply_latencies
+from simulate.checks.base import Evidence
+from simulate.engines.base import Exchange, Usage
+from simulate.errors import Fault
+from simulate.model.conversation import Conversation, ToolUse
+from simulate.model.outcome import Outcome, Verdict
+from simulate.model.scenario import Scenario
+from simulate.tools import marked
+from simulate.trace.cost import trace_cost
+from simulate.trace.dialects import has_tool_evidence, llm_calls, tool_calls, views
+from simulate.trace.dialects.calls import Views, same_tool
+from simulate.trace.span import Trace
+
+
+async def gather(scenario: Scenario, exchange: Exchange, outcome: Outcome, captured: Captured) -> Evidence:
+    """Wait for the agent's spans, then put together what a check may look at."""
+    conversation = exchange.conversation
+    trace = await captured.flush(conversation, tools=exchange.tools.uses)
+    outcome.notes += exchange.notes + trace.notes
+    seen = views(trace)
+    uses = _tool_uses(trace, seen, conversation, exchange.tools)
+    evident, why_not = (
+        _evident_from_outside(exchange, captured)
+        if trace.source == "observed"
+        else has_tool_evidence(trace, seen)
+    )
+    _attach_spans(conversation, trace, seen)
+    outcome.trace, outcome.tool_uses = trace, uses
+    outcome.notes += _pin_findings(scenario, exchange.tools, uses, trace, seen)
+    outcome.measures = _measures(conversation, trace, seen) | exchange.measures
+    return Evidence(
+        scenario,
+        conversation,
+        trace,
+        uses,
+        no_tools_because=None if evident else why_not,
+        measures=dict(outcome.measures),
+        recording=outcome.recording,
+    )
+
+
+def _evident_from_outside(exchange: Exchange, captured: Captured) -> tuple[bool, str]:
+    """Without spans, the tools that the scenario pins are all that we can see."""
+    if exchange.tools.uses or (exchange.tools.pins and not captured.outside):
+        return True, ""
+    return False, (
+        "the agent left no spans, so what tools it called cannot be known; "
+        "instrument it, or mark its tools with @simulate.tool"
+    )
+
+
+def uses_so_far(tools: PinnedTools, captured: Captured) -> list[ToolUse]:
+    """The tool calls up to now, for a caller whose next line waits for one."""
+    return tools.uses or tool_calls(captured.so_far())
+
+
+def usage_so_far(captured: Captured) -> Usage:
+    """Tokens and cost up to now, for limits."""
+    trace = captured.so_far()
+    return Usage(_tokens(trace, views(trace)), trace_cost(trace).total)
+
+
+def _tool_uses(trace: Trace, seen: Views, conversation: Conversation, tools: PinnedTools) -> list[ToolUse]:
+    """The calls in the trace, and those that only the tools themselves saw; with turns."""
+    uses = tool_calls(trace, seen)
+    origin = min((span.start_ns for span in trace.spans), default=conversation.started_ns)
+    shift = (origin - conversation.started_ns) / 1e9
+    for use in uses:
+        use.start = None if use.start is None else use.start + shift
+        use.end = None if use.end is None else use.end + shift
+    free = list(uses)
+    for asked in tools.uses:
+        known = next((use for use in free if _same(use, asked)), None)
+        if known is None:
+            uses.append(asked)
+            continue
+        free.remove(known)
+        known.arguments = known.arguments or asked.arguments
+        known.result = asked.result if known.result is None else known.result
+        known.error = known.error or asked.error
+        known.turn = asked.turn
+    for use in uses:
+        use.turn = _turn_at(conversation, use.start) if use.turn is None else use.turn
+    return sorted(uses, key=lambda use: use.start if use.start is not None else float("inf"))
+
+
+def _same(use: ToolUse, asked: ToolUse) -> bool:
+    """Whether the trace and the tool tell of one call; a trace may hold no arguments."""
+    if not same_tool(use.name, asked.name):
+        return False
+    if use.call_id and asked.call_id:
+        return use.call_id == asked.call_id
+    return not use.arguments or use.arguments == asked.arguments
+
+
+def _turn_at(conversation: Conversation, moment: float | None) -> int | None:
+    if moment is None:
+        return None
+    turns = [said.turn for said in conversation.by("caller") if said.start <= moment]
+    return max(turns, default=0)
+
+
+def _attach_spans(conversation: Conversation, trace: Trace, seen: Views) -> None:
+    """Point each utterance of the agent to the span that produced it: the last model or agent span in its time."""
+    speaking = [
+        span
+        for span in trace.spans
+        if span.end_ns is not None and seen[span.span_id].kind in ("LLM", "AGENT", "TURN")
+    ]
+    speaking.sort(key=lambda span: (span.end_ns or 0, seen[span.span_id].kind == "LLM"))
+    for said in conversation.by("agent"):
+        if said.span_id is not None:
+            continue
+        # a millisecond of grace: the span ends in the same moment as the answer comes
+        end = conversation.started_ns + int(said.end * 1e9) + 1_000_000
+        start = conversation.started_ns + int(said.start * 1e9) - 1_000_000
+        inside = [span for span in speaking if start <= span.start_ns and (span.end_ns or 0) <= end]
+        models = [span for span in inside if seen[span.span_id].kind == "LLM"]
+        chosen = (models or inside)[-1:]
+        said.span_id = chosen[0].span_id if chosen else None
+
+
+def _pin_findings(
+    scenario: Scenario, tools: PinnedTools, uses: list[ToolUse], trace: Trace, seen: Views
+) -> list[str]:
+    """Pins that did nothing: never offered by the agent, or called without being asked of us."""
+    defined = {
+        str(definition.get("name") or definition.get("function", {}).get("name"))
+        for _, view in llm_calls(trace, seen)
+        for definition in view.tool_definitions or ()
+        if isinstance(definition, dict)
+    }
+    answered = {use.name for use in tools.uses}
+    findings: list[str] = []
+    for name in scenario.tools:
+        called = any(same_tool(use.name, name) for use in uses)
+        if called and name not in answered:
+            findings.append(
+                f"the agent ran its own {name}: the answer that the scenario pins never reached it "
+                "(mark the tool with @simulate.tool, or let the agent hand its tool calls to the caller)"
+            )
+        elif not called and name not in defined | tools.seen | marked():
+            offered = ", ".join(sorted(defined | tools.seen)) or "none that we can see"
+            findings.append(f"the scenario pins {name}, which the agent never offered; it offers: {offered}")
+    return findings
+
+
+def _tokens(trace: Trace, seen: Views) -> int | None:
+    calls = llm_calls(trace, seen)
+    counts = [(view.input_tokens, view.output_tokens) for _, view in calls]
+    if not counts or any(None in pair for pair in counts):
+        return None
+    return sum((taken or 0) + (given or 0) for taken, given in counts)
+
+
+def _measures(conversation: Conversation, trace: Trace, seen: Views) -> dict[str, float | int | str | None]:
+    latencies = [seconds for _, seconds in reply_latencies(conversation)]
+    calls = llm_calls(trace, seen)
+    known = [view for _, view in calls]
+    return {
+        "turns": conversation.turns,
+        "duration_seconds": conversation.duration,
+        "reply_p50_seconds": percentile(latencies, 50) if latencies else None,
+        "reply_p95_seconds": percentile(latencies, 95) if latencies else None,
+        "spans": len(trace),
+        "model_calls": len(calls),
+        "input_tokens": _total([view.input_tokens for view in known]),
+        "output_tokens": _total([view.output_tokens for view in known]),
+        "cost_usd": trace_cost(trace).total if calls else None,
+    }
+
+
+def _total(values: list[int | None]) -> int | None:
+    """None where one is unknown: part of a sum is not the sum."""
+    return None if not values or None in values else sum(value or 0 for value in values)
+
+
+def conclude(outcome: Outcome, evidence: Evidence, fault: Fault | None) -> Outcome:
+    """One status from the verdicts: the agent's failure, then somebody else's, then what could not run."""
+    conversation = outcome.conversation
+    if fault is not None:
+        outcome.verdicts = [_fault_verdict(fault, conversation)] + [
+            Verdict(each.word, each.word, "not_run", "the conversation broke off")
+            for each in evidence.scenario.expect
+        ]
+    elif conversation.ended_by == "limit" and not _limit_expected(evidence.scenario):
+        outcome.verdicts.append(
+            Verdict(
+                "limit",
+                "the conversation ends within its limits",
+                "failed",
+                conversation.end_reason or "a limit was reached",
+                side="agent",
+                turn=conversation.turns,
+                hint="raise it under `limits:`, or expect it: `ended_by: limit`",
+            )
+        )
+    for status in ("failed", "error", "not_run"):
+        found = [verdict for verdict in outcome.verdicts if verdict.status == status]
+        if found:
+            outcome.status, outcome.side = status, found[0].side
+            outcome.reason = f"{found[0].expectation}: {found[0].fact}"
+            return outcome
+    outcome.status = "passed"
+    return outcome
+
+
+def _limit_expected(scenario: Scenario) -> bool:
+    return any(getattr(each, "ended_by", None) == "limit" for each in scenario.expect)
+
+
+def _fault_verdict(fault: Fault, conversation: Conversation) -> Verdict:
+    who = {
+        "agent": "the agent keeps up the conversation",
+        "simulator": "the simulated caller plays its part",
+        "harness": "the harness does its part",
+        "environment": "the environment holds",
+    }[fault.side]
+    status = "failed" if fault.side == "agent" else "error"
+    fact = f"{fault.where}: {fault.message}" if fault.where else fault.message
+    return Verdict(
+        fault.side, who, status, fact, side=fault.side, turn=conversation.turns or None, hint=fault.hint
+    )

@@ -1,0 +1,134 @@
+"""One conversation with an agent, judged: the whole product in one function."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simulate import pins
+from simulate.agents.pinned import PinnedTools
+from simulate.callers import make_caller
+from simulate.capture.capture import Capture, Captured
+from simulate.checks import check_all
+from simulate.engines.base import Engine, Exchange
+from simulate.errors import Fault
+from simulate.evidence import conclude, gather, usage_so_far, uses_so_far
+from simulate.model.conversation import Conversation, Utterance
+from simulate.model.outcome import Outcome
+from simulate.model.people import fill
+from simulate.model.persona import Persona
+from simulate.model.scenario import Scenario
+from simulate.tools import Toolbox, using
+
+if TYPE_CHECKING:
+    from simulate.judge import Judge
+    from simulate.llm import Model
+
+
+@dataclass(slots=True)
+class Plan:
+    """One trial of one scenario: all that ``run_plan`` is told, and nothing that it finds out."""
+
+    scenario: Scenario
+    engine: Engine
+    capture: Capture
+    seed: int = 0
+    case: str | None = None
+    trial: int = 1
+    source: str | None = None
+    root: Path | None = None
+    """Paths in the scenario are relative to it."""
+    folder: Path | None = None
+    """Where a recording goes while the call lasts."""
+    caller_model: Model | None = None
+    judge: Judge | None = None
+    recordings: Callable[[Plan, Outcome, PinnedTools], AbstractAsyncContextManager[Toolbox]] | None = None
+    """Records the agent's model and tool calls around the conversation, or answers them from a cassette."""
+    heard: Callable[[Utterance], None] = lambda utterance: None
+
+
+async def run_plan(plan: Plan) -> Outcome:
+    """Pin, open the capture, let caller and agent converse, flush, check, conclude."""
+    pinned = _pins(plan)
+    outcome = _begin(plan, pinned)
+    tools = PinnedTools(plan.scenario.tools)
+    fault: Fault | None = None
+    with (
+        pins.pinned(pinned),
+        plan.capture.open(outcome.conversation.id, outside=plan.engine.outside) as captured,
+    ):
+        outcome.own_spans = captured.own.spans
+        exchange = _exchange(plan, outcome, tools, captured)
+        try:
+            async with _recordings(plan, outcome, tools) as toolbox:
+                with using(toolbox):
+                    await plan.engine.converse(exchange)
+        except Fault as error:
+            fault = error
+        evidence = await gather(plan.scenario, exchange, outcome, captured)
+        evidence.judge, evidence.folder = plan.judge, plan.root
+        if fault is None:
+            outcome.verdicts = await check_all(plan.scenario.expect, evidence)
+    return conclude(outcome, evidence, fault)
+
+
+def _pins(plan: Plan) -> pins.Pins:
+    seed = pins.derive_seed(plan.seed, plan.scenario.name, plan.case, plan.trial)
+    return pins.Pins(random=random.Random(seed))
+
+
+def _begin(plan: Plan, pinned: pins.Pins) -> Outcome:
+    scenario = plan.scenario
+    persona = scenario.persona if isinstance(scenario.persona, Persona) else Persona()
+    conversation = Conversation(pinned.trace_id(), scenario.medium, started_ns=pinned.clock.time_ns())
+    return Outcome(
+        scenario=scenario.name,
+        agent=plan.engine.address,
+        status="not_run",
+        conversation=conversation,
+        case=plan.case,
+        trial=plan.trial,
+        # the person is the same in every trial: what varies among trials is the agent
+        persona=fill(persona, plan.seed).model_dump(exclude_defaults=True),
+        seed=plan.seed,
+        tags=list(scenario.tags),
+        source=plan.source,
+        started=datetime.fromtimestamp(conversation.started_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
+        trace_id=conversation.id,
+    )
+
+
+def _exchange(plan: Plan, outcome: Outcome, tools: PinnedTools, captured: Captured) -> Exchange:
+    persona = Persona.model_validate(outcome.persona)
+    caller = make_caller(
+        plan.scenario, persona, model=plan.caller_model, uses=lambda: uses_so_far(tools, captured)
+    )
+    return Exchange(
+        scenario=plan.scenario,
+        caller=caller,
+        conversation=outcome.conversation,
+        tools=tools,
+        headers=captured.headers,
+        environment=captured.env,
+        usage=lambda: usage_so_far(captured),
+        asked=captured.asked,
+        saw=captured.saw,
+        heard=plan.heard,
+        folder=None if plan.folder is None else str(plan.folder),
+        seed=plan.seed,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _recordings(plan: Plan, outcome: Outcome, tools: PinnedTools) -> AsyncGenerator[Toolbox, None]:
+    if plan.recordings is None:
+        yield tools
+        return
+    async with plan.recordings(plan, outcome, tools) as toolbox:
+        yield toolbox

@@ -1,0 +1,188 @@
+"""A run on disk: what finished is there whole, whatever happens next.
+
+Each outcome gets a folder, moved into place when all its files are written; then one line in ``outcomes.jsonl``,
+flushed to the disk, says that it counts. A killed run loses what was under way and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from simulate.errors import EnvironmentFault, InputError
+from simulate.model.outcome import Outcome, RunRecord
+from simulate.model.outcome_json import (
+    outcome_from_json,
+    outcome_to_json,
+    run_from_json,
+    run_to_json,
+    to_json,
+)
+from simulate.trace.formats.otlp import write_otlp_jsonl
+
+RUNS = Path(".simulate") / "runs"
+
+
+def new_run_id() -> str:
+    """Sorts by time; unique without asking anyone."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class RunFolder:
+    """One run's folder. Only one process writes into it; the lock file says which."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines = path / "outcomes.jsonl"
+        self._lock = path / ".lock"
+
+    @classmethod
+    def create(cls, path: Path, *, resume: bool = False) -> RunFolder:
+        """Make the folder, or take up one that a killed run left; refused where another run is at work."""
+        folder = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if not resume and folder._lines.exists():
+                raise InputError(
+                    f"{path} holds a run already",
+                    hint=f"--resume {path} goes on with it; or give another --out",
+                )
+            folder._take_lock()
+            (path / ".gitignore").write_text("*\n")
+        except OSError as error:
+            raise InputError(f"cannot write into the run folder {path}: {error.strerror or error}") from error
+        if resume:
+            folder._mend()
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run, to read."""
+        folder = cls(path)
+        if not (path / "run.json").is_file():
+            raise InputError(f"{path} holds no run (no run.json)")
+        return folder
+
+    def _take_lock(self) -> None:
+        try:
+            with self._lock.open("x") as file:
+                file.write(str(os.getpid()))
+        except FileExistsError:
+            owner = self._lock.read_text().strip()
+            if owner.isdigit() and int(owner) != os.getpid() and _alive(int(owner)):
+                raise InputError(
+                    f"another run (process {owner}) is writing into {self.path}", hint="give another --out"
+                ) from None
+            self._lock.write_text(str(os.getpid()))
+
+    def _mend(self) -> None:
+        """Cut off a line that a kill left half written, and remove what never became an outcome."""
+        if self._lines.exists():
+            data = self._lines.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]
+            if whole != data:
+                self._lines.write_bytes(whole)
+        for left in self.path.glob(".tmp-*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def scratch(self, name: str) -> Path:
+        """A folder for what is written while a conversation lasts, such as its recording."""
+        path = self.path / f".tmp-{name}"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_run(self, record: RunRecord) -> None:
+        """``run.json``, replaced as a whole."""
+        self._replace(self.path / "run.json", run_to_json(record))
+
+    def read_run(self) -> RunRecord:
+        """What ran."""
+        path = self.path / "run.json"
+        return run_from_json(path.read_bytes(), where=str(path))
+
+    def add(self, name: str, outcome: Outcome, own_spans: Iterable[Any] = ()) -> None:
+        """Write all files of an outcome, then let it count."""
+        scratch = self.scratch(name)
+        final = self.path / name
+        outcome.folder = str(final)
+        if outcome.recording is not None:
+            outcome.recording = str(final / Path(outcome.recording).name)
+        line = outcome_to_json(outcome)
+        try:
+            (scratch / "outcome.json").write_bytes(line + b"\n")
+            (scratch / "conversation.json").write_bytes(to_json(outcome.conversation) + b"\n")
+            write_otlp_jsonl(scratch / "trace.otlp.jsonl", outcome.trace or ())
+            spans = list(own_spans)
+            if spans:
+                write_otlp_jsonl(scratch / "caller.otlp.jsonl", spans)
+            if final.exists():
+                shutil.rmtree(final)
+            scratch.rename(final)
+            self._append(line)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"cannot keep the outcome: {error.strerror or error}",
+                where=str(final),
+                hint="what had finished before is kept; make room, then go on with --resume",
+            ) from error
+
+    def sync(self) -> None:
+        """Flush the list of outcomes to the disk; one flush may serve several that ended together."""
+        with self._lines.open("ab") as file:
+            os.fsync(file.fileno())
+
+    def _append(self, line: bytes) -> None:
+        with self._lines.open("ab") as file:
+            file.write(line + b"\n")
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Every finished outcome, one after the other."""
+        if not self._lines.exists():
+            return
+        with self._lines.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):
+                    yield outcome_from_json(line, where=f"{self._lines}:{number}")
+
+    def close(self) -> None:
+        """Let another run have the folder."""
+        self._lock.unlink(missing_ok=True)
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        temporary = path.with_name(f".{path.name}.new")
+        try:
+            with temporary.open("wb") as file:
+                file.write(data + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def find_run(name: str | None = None, root: Path = RUNS) -> Path:
+    """A run by folder or id; the latest one without a name."""
+    if name is not None:
+        for path in (Path(name), root / name):
+            if (path / "run.json").is_file():
+                return path
+        raise InputError(f"there is no run {name!r}, neither as a folder nor under {root}")
+    runs = sorted(path.parent for path in root.glob("*/run.json"))
+    if not runs:
+        raise InputError(f"there is no run under {root}", hint="simulate run scenarios/ makes one")
+    return runs[-1]

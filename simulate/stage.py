@@ -1,0 +1,136 @@
+"""What a run needs set up once: the agents' engines and processes, the capture, the models of caller and judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+from simulate.agents.address import scheme_of
+from simulate.agents.process import AgentProcess
+from simulate.callers import needs_model
+from simulate.capture.capture import Capture
+from simulate.engines.base import Engine
+from simulate.engines.registry import engine_for
+from simulate.errors import InputError
+from simulate.judge import Judge
+from simulate.llm import Model, ModelConfig, from_environment
+from simulate.model import project
+from simulate.model.project import AgentConfig, Project, resolve_secret
+from simulate.model.scenario import Scenario
+
+Medium = Literal["text", "voice"]
+Agent = str | Callable[..., Any]
+NO_CALLER = (
+    "configure one under [tool.simulate.models] as `caller`, or set OPENAI_BASE_URL and OPENAI_API_KEY; "
+    "a scenario with a `script:` alone needs none"
+)
+
+
+class Stage:
+    """Prepared without running anything, so that bad input is refused first; entered for the run."""
+
+    def __init__(
+        self,
+        project: Project,
+        scenarios: Sequence[Scenario],
+        *,
+        agent: Agent | None = None,
+        run_id: str = "",
+        logs: Path | None = None,
+        port: int | None = None,
+    ) -> None:
+        self.project = project
+        self.agent = agent
+        self.logs = logs or project.root / ".simulate" / "logs"
+        self.caller_model = self._model("caller")
+        self.judge = self._judge()
+        self._engines: dict[tuple[Any, Medium], Engine] = {}
+        self._processes: dict[tuple[Any, Medium], tuple[AgentProcess, AgentConfig]] = {}
+        for scenario in scenarios:
+            self._prepare(scenario)
+        outside = bool(self._processes) or any(engine.outside for engine in self._engines.values())
+        self.capture = Capture(run_id, receiver=outside, port=port or 0)
+        self._stack = AsyncExitStack()
+
+    def engine(self, scenario: Scenario) -> Engine:
+        """The engine for a scenario; scenarios of one agent share it."""
+        return self._engines[self._key(scenario)]
+
+    async def __aenter__(self) -> Stage:
+        await self._stack.enter_async_context(self.capture)
+        try:
+            for key, (process, config) in self._processes.items():
+                await process.start(self.capture.env)
+                self._stack.push_async_callback(process.stop)
+                self._engines[key] = self._open(process.address, config, key[1])
+            for engine in self._engines.values():
+                self._stack.push_async_callback(engine.aclose)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def _prepare(self, scenario: Scenario) -> None:
+        """Refuse what can be known before anything runs."""
+        if self.caller_model is None and needs_model(scenario):
+            raise InputError(f"{scenario.name!r} has a goal, so its caller needs a model", hint=NO_CALLER)
+        key = self._key(scenario)
+        if key in self._engines or key in self._processes:
+            return
+        named, medium = key
+        if not isinstance(named, str):
+            self._engines[key] = engine_for(named, medium, root=self.project.root)
+            return
+        config = self.project.agent(named)
+        scheme_of(config.address)
+        if config.command is None:
+            self._engines[key] = self._open(config.address, config, medium)
+        else:
+            log = self.logs / f"{''.join(c if c.isalnum() else '-' for c in named)}.log"
+            process = AgentProcess(config.command, config.address, log=log, cwd=self.project.root)
+            self._processes[key] = process, config
+
+    def _open(self, address: str, config: AgentConfig, medium: Medium) -> Engine:
+        options: dict[str, Any] = {}
+        if scheme_of(address) in ("http", "https"):
+            options = {
+                "model": config.model or "agent",
+                "headers": {name: resolve_secret(value) for name, value in config.headers.items()},
+                "api_key": None if config.api_key is None else resolve_secret(config.api_key),
+                "stream": config.stream,
+                "body": dict(config.options),
+            }
+        return engine_for(address, medium, options, root=self.project.root)
+
+    def _key(self, scenario: Scenario) -> tuple[Any, Medium]:
+        agent = self.agent if self.agent is not None else scenario.agent
+        if agent is None:
+            names = ", ".join(self.project.agents) or "none yet"
+            raise InputError(
+                f"{scenario.name!r} names no agent",
+                hint=f"write `agent:` in it or give --agent; pyproject.toml names: {names}",
+            )
+        return agent, scenario.medium
+
+    def _model(self, role: Literal["caller", "judge"]) -> Model | None:
+        config = getattr(self.project.models, role)
+        resolved = from_environment() if config is None else _resolved(config)
+        return None if resolved is None else Model(resolved, role=role)
+
+    def _judge(self) -> Judge | None:
+        model = self._model("judge")
+        return None if model is None else Judge(model)
+
+
+def _resolved(config: project.ModelConfig) -> ModelConfig:
+    key = None if config.api_key is None else resolve_secret(config.api_key)
+    base_url = None if config.base_url is None else resolve_secret(config.base_url)
+    given = {"temperature": config.temperature, "max_tokens": config.max_tokens, "timeout": config.timeout}
+    return ModelConfig(
+        config.model, base_url, key, **{name: value for name, value in given.items() if value is not None}
+    )

@@ -1,0 +1,213 @@
+"""Many scenarios, cases and trials: bounded concurrency, progress, a run folder that survives a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from simulate.errors import Fault, HarnessFault
+from simulate.model.files import LoadedScenario
+from simulate.model.outcome import Outcome, RunRecord
+from simulate.model.statistics import reliability
+from simulate.run import Plan, run_plan
+from simulate.run_folder import RunFolder
+from simulate.stage import Stage
+
+TEXT_JOBS = 64
+"""Text conversations at once: an agent's model is the bottleneck long before this process is."""
+VERSIONS = ("simulate-agents", "openai", "opentelemetry-sdk", "vcrpy", "pytest")
+
+
+class Progress(Protocol):
+    """Told how the suite goes on."""
+
+    def started(self, key: str) -> None: ...
+    def finished(self, outcome: Outcome) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Trial:
+    """One conversation to be had: a scenario (one case of it), and which trial."""
+
+    loaded: LoadedScenario
+    number: int
+
+    @property
+    def name(self) -> str:
+        """The folder's name; unique in a run."""
+        return f"{self.loaded.id}-{self.number}"
+
+
+@dataclass(slots=True)
+class Suite:
+    """What a run needs besides its scenarios."""
+
+    folder: RunFolder
+    stage: Stage
+    seed: int = 0
+    trials: int | None = None
+    """Overrides what the scenarios say."""
+    jobs: int = TEXT_JOBS
+    recordings: Callable[[LoadedScenario], Any] | None = None
+    command: Sequence[str] = ()
+    finished: list[tuple[str, str | None, str, str | None]] = field(
+        default_factory=list[tuple[str, "str | None", str, "str | None"]]
+    )
+    """Scenario, case, status and side of each outcome; the outcomes themselves are on disk."""
+
+    async def run(self, scenarios: Sequence[LoadedScenario], progress: Progress) -> RunRecord:
+        """Run every trial that has no outcome yet. Cancelled, it keeps what had finished."""
+        record = RunRecord(
+            id=self.folder.path.name,
+            started=_now(),
+            agent=next((str(each.scenario.agent) for each in scenarios if each.scenario.agent), None),
+            seed=self.seed,
+            command=list(self.command),
+            versions={"python": platform.python_version()} | {name: version(name) for name in VERSIONS},
+        )
+        self.folder.write_run(record)
+        done = self._already()
+        trials = [
+            Trial(loaded, number)
+            for loaded in scenarios
+            for number in range(1, (self.trials or loaded.scenario.trials) + 1)
+            if (loaded.scenario.name, loaded.case, number) not in done
+        ]
+        try:
+            async with self.stage:
+                await self._all(trials, progress)
+                record.notes += self.stage.capture.notes()
+        finally:
+            self._summarise(record)
+            self.folder.write_run(record)
+        return record
+
+    async def _all(self, trials: list[Trial], progress: Progress) -> None:
+        waiting = iter(trials)
+        keeper = _Keeper(self.folder)
+
+        async def work() -> None:
+            # a worker takes the next trial itself: no task waits for its turn, and none is kept once it is over
+            for trial in waiting:
+                progress.started(trial.name)
+                outcome = await self._one(trial, keeper)
+                self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
+                progress.finished(outcome)
+
+        async with keeper, asyncio.TaskGroup() as group:
+            for _ in range(min(self.jobs, len(trials))):
+                group.create_task(work())
+
+    async def _one(self, trial: Trial, keeper: _Keeper) -> Outcome:
+        loaded = trial.loaded
+        plan = Plan(
+            loaded.scenario,
+            self.stage.engine(loaded.scenario),
+            self.stage.capture,
+            seed=self.seed if loaded.scenario.seed is None else loaded.scenario.seed,
+            case=loaded.case,
+            trial=trial.number,
+            source=loaded.source,
+            root=Path(loaded.file).parent,
+            folder=self.folder.scratch(trial.name),
+            caller_model=self.stage.caller_model,
+            judge=self.stage.judge,
+            recordings=None if self.recordings is None else self.recordings(loaded),
+        )
+        outcome = await run_plan(plan)
+        await keeper.keep(trial.name, outcome)
+        return outcome
+
+    def _already(self) -> set[tuple[str, str | None, int]]:
+        done: set[tuple[str, str | None, int]] = set()
+        for outcome in self.folder.outcomes():
+            done.add((outcome.scenario, outcome.case, outcome.trial))
+            self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
+        return done
+
+    def _summarise(self, record: RunRecord) -> None:
+        groups: dict[tuple[str, str | None], list[str]] = defaultdict(list)
+        for scenario, case, status, _ in self.finished:
+            record.counts[status] = record.counts.get(status, 0) + 1
+            groups[scenario, case].append(status)
+        for (scenario, case), statuses in groups.items():
+            # trials without a verdict are neither passes nor failures
+            passes = [status == "passed" for status in statuses if status in ("passed", "failed")]
+            if len(passes) > 1:
+                record.reliability += reliability(scenario, case, passes)
+            if 0 < sum(passes) < len(passes):
+                record.flaky.append(f"{scenario}[{case}]" if case else scenario)
+        record.ended = _now()
+
+
+class _Keeper:
+    """Writes outcomes in the order in which they end, off the event loop, several to one flush of the disk."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._queue: asyncio.Queue[tuple[str, Outcome, asyncio.Future[None]] | None] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def keep(self, name: str, outcome: Outcome) -> None:
+        """Return once the outcome is safe on the disk."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait((name, outcome, done))
+        # a cancelled run still waits here: what had finished is kept
+        await asyncio.shield(done)
+
+    async def __aenter__(self) -> _Keeper:
+        self._task = asyncio.create_task(self._work())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._queue.put_nowait(None)
+        if self._task is not None:
+            await self._task
+
+    async def _work(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            wanted = [each for each in batch if each is not None]
+            if wanted:
+                results = await asyncio.to_thread(self._write, wanted)
+                for (_, _, done), problem in zip(wanted, results, strict=True):
+                    if not done.cancelled():
+                        done.set_result(None) if problem is None else done.set_exception(problem)
+            if None in batch:
+                return
+
+    def _write(self, batch: list[tuple[str, Outcome, asyncio.Future[None]]]) -> list[Exception | None]:
+        results: list[Exception | None] = []
+        for name, outcome, _ in batch:
+            try:
+                self.folder.add(name, outcome, outcome.own_spans)
+                results.append(None)
+            except Fault as fault:
+                results.append(fault)
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits for this outcome
+                results.append(HarnessFault(f"cannot write the outcome: {type(error).__name__}: {error}"))
+        with contextlib.suppress(OSError):
+            self.folder.sync()
+        return results
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def exit_code(statuses: Sequence[tuple[str, str | None]]) -> int:
+    """0 all passed, 1 the agent failed, 3 no verdict could be reached; 1 wins over 3."""
+    if any(status == "failed" for status, _ in statuses):
+        return 1
+    return 0 if all(status == "passed" for status, _ in statuses) else 3
