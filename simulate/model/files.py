@@ -1,104 +1,338 @@
-"""Finds scenario files, and what scenarios name: personas, data files, recorded traces."""
+"""Reads scenario and persona files, and tells all that is wrong in all of them at once."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
 
 from simulate.errors import FileProblems, InputError, Problem
+from simulate.model import cases
+from simulate.model.names import unique_ids
 from simulate.model.nearest import did_you_mean
-from simulate.model.yaml_loader import MAX_BYTES
-
-SUFFIXES = (".yaml", ".yml")
-PASSED_OVER = frozenset({"personas", "cassettes"})
-"""Folders whose YAML files are no scenarios."""
-_ROOT_MARKS = ("pyproject.toml", ".git")
-
-
-def scenario_files(paths: Iterable[Path | str]) -> list[Path]:
-    """Files as they are named, folders walked in sorted order; each file once. Raises InputError."""
-    found: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        if path.is_dir():
-            files = list(_walk(path))
-            if not files:
-                raise InputError(
-                    "no scenario in this folder", where=str(path), hint="simulate new NAME writes one"
-                )
-        elif path.exists():
-            files = [path]
-        else:
-            raise InputError("no such file or folder" + _near_file(path), where=str(path))
-        for file in files:
-            found.setdefault(file.resolve(), file)
-    return list(found.values())
+from simulate.model.persona import Persona
+from simulate.model.places import SUFFIXES, Surroundings, read_bytes, scenario_files
+from simulate.model.problems import problems_of
+from simulate.model.scenario import Scenario, contradictions
+from simulate.model.units import as_written
+from simulate.model.yaml_loader import MOST_PROBLEMS, Document, read_documents
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in PASSED_OVER)
-        for name in sorted(files):
-            if name.endswith(SUFFIXES) and not name.startswith("."):
-                yield Path(root, name)
+@dataclass(frozen=True)
+class LoadedScenario:
+    """One test: a scenario, its persona resolved and its case filled in."""
+
+    scenario: Scenario
+    file: str
+    """As it was named or found."""
+    line: int
+    case: str | None
+    id: str
+    """Of name and case; safe as a file name, and unique among those loaded together."""
+    digest: str
+    """SHA-256 of what the scenario says, persona and case included; of no default and no folder, so that
+    neither a release that adds a key nor another machine changes it."""
+
+    @property
+    def source(self) -> str:
+        """``file:line``."""
+        return f"{self.file}:{self.line}"
 
 
-def _near_file(path: Path) -> str:
-    try:
-        names = [entry.name for entry in os.scandir(path.parent)]
-    except OSError:
-        return ""
-    return did_you_mean(path.name, names, most=0)
+def load_scenarios(
+    paths: Sequence[Path | str], *, agents: Collection[str] | None = None
+) -> list[LoadedScenario]:
+    """Every scenario of files and folders, one for each case.
+
+    With ``agents``, a scenario's ``agent:`` must be one of these names, or an address. Raises FileProblems
+    with everything that is wrong in any file, or InputError where a path leads nowhere."""
+    reader = Reader(agents=agents)
+    found = [each for path in scenario_files(paths) for each in reader.scenarios(path)]
+    reader.done()
+    if not found:
+        raise InputError("no scenario in these files", where=", ".join(map(str, paths)))
+    ids = unique_ids([(each.scenario.name, each.case, each.file) for each in found])
+    return [
+        LoadedScenario(each.scenario, each.file, each.line, each.case, unique, each.digest)
+        for each, unique in zip(found, ids, strict=True)
+    ]
 
 
-def read_bytes(path: Path) -> bytes:
-    """A file's bytes, one more than is allowed at most; raises FileProblems."""
-    try:
-        if not path.is_file():
-            raise FileProblems([Problem("is no file", str(path))])
-        with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise FileProblems([Problem(f"cannot be read: {error.strerror}", str(path))]) from error
+def load_scenario(path: Path | str) -> Scenario:
+    """The one scenario of a file."""
+    found = load_scenarios([path])
+    if len(found) > 1:
+        names = ", ".join(each.id for each in found[:5]) + (", …" if len(found) > 5 else "")
+        raise InputError(
+            f"{len(found)} scenarios where one is wanted: {names}",
+            where=str(path),
+            hint="simulate.model.files.load_scenarios reads them all",
+        )
+    return found[0].scenario
 
 
-def project_root(folder: Path) -> Path | None:
-    """The nearest folder upwards that holds a pyproject.toml or a repository."""
-    for each in (folder, *folder.parents):
-        if any((each / mark).exists() for mark in _ROOT_MARKS):
-            return each
-    return None
+def load_persona(path: Path | str) -> Persona:
+    """The persona of a file."""
+    reader = Reader()
+    persona = reader.persona(Path(path))
+    reader.done()
+    assert persona is not None  # done() has raised where there is none
+    return persona
 
 
-class Surroundings:
-    """Where the files that a scenario names are looked for: beside it, in the folders above it up to the
-    project's root, and in the working directory."""
+@dataclass(slots=True)
+class _Found:
+    scenario: Scenario
+    file: str
+    line: int
+    case: str | None
+    digest: str
 
-    def __init__(self, file: Path) -> None:
-        folder = Path(os.path.abspath(file)).parent
-        root = project_root(folder)
-        above = [each for each in folder.parents if root is not None and each.is_relative_to(root)]
-        self.folders: Sequence[Path] = tuple(dict.fromkeys((folder, *above, Path.cwd())))
 
-    def find(self, name: str) -> Path | None:
-        """The file of this name."""
-        if not name or "\0" in name:
+class Reader:
+    """Reads files and keeps what is wrong in them until ``done()``."""
+
+    def __init__(self, *, agents: Collection[str] | None = None) -> None:
+        self._agents = agents
+        self._problems: dict[Problem, None] = {}
+        self._personas: dict[Path, Persona | None] = {}
+        self._folders: dict[Path, Surroundings] = {}
+
+    def done(self) -> None:
+        """Raise all that was found wrong."""
+        if self._problems:
+            raise FileProblems(sorted(self._problems, key=lambda p: (p.file, p.line or 0, p.column or 0)))
+
+    def scenarios(self, path: Path) -> Iterator[_Found]:
+        """The scenarios of one file that are right."""
+        try:
+            data = read_bytes(path)
+        except FileProblems as error:
+            self._note(error.problems)
+            return
+        yield from self.scenarios_in(data, path)
+
+    def scenarios_in(self, data: bytes, path: Path) -> Iterator[_Found]:
+        """The scenarios of a file's bytes that are right."""
+        names: dict[str, int] = {}
+        budget = cases.MAX_FILLED
+        documents = self._documents(data, str(path))
+        if documents == []:
+            self._note([Problem("holds no scenario", str(path))])
+        for document in documents or ():
+            raw = document.mapping()
+            if raw is None:
+                self._note([document.problem([], "a scenario is a mapping: name, goal, expect …")])
+                continue
+            name = as_written(raw.get("name"))
+            if isinstance(name, str) and names.setdefault(name, document.line) != document.line:
+                message = f'the name "{name}" stands twice in this file'
+                hint = f"first in line {names[name]}"
+                self._note([document.problem(["name"], message, hint=hint)])
+            rows = self._rows(raw, document, path)
+            budget -= cases.size(raw) * len(rows) if len(rows) > 1 else 0
+            if budget < 0:
+                message = "the cases of this file come to more than three million values"
+                self._note([document.problem(["cases"], message)])
+                return
+            yield from self._filled(raw, rows, document, path)
+
+    def persona(self, path: Path) -> Persona | None:
+        """The persona of a file, read once; None where it is wrong."""
+        if path not in self._personas:
+            self._personas[path] = self._read_persona(path)
+        return self._personas[path]
+
+    def _note(self, problems: Sequence[Problem]) -> None:
+        self._problems.update(dict.fromkeys(problems))  # the cases of one scenario share most of theirs
+
+    def _documents(self, data: bytes, file: str) -> list[Document] | None:
+        try:
+            return read_documents(data, file)
+        except FileProblems as error:
+            self._note(error.problems)
             return None
-        for folder in self.folders:
+
+    def _around(self, path: Path) -> Surroundings:
+        if path.parent not in self._folders:
+            self._folders[path.parent] = Surroundings(path)
+        return self._folders[path.parent]
+
+    def _read_persona(self, path: Path) -> Persona | None:
+        try:
+            data = read_bytes(path)
+        except FileProblems as error:
+            self._note(error.problems)
+            return None
+        documents = self._documents(data, _shown(path))
+        if documents is None:
+            return None
+        if len(documents) != 1 or documents[0].mapping() is None:
+            self._note([Problem("a persona file holds one persona, a mapping", _shown(path))])
+            return None
+        try:
+            return Persona.model_validate(documents[0].value, by_alias=True, by_name=False)
+        except ValidationError as error:
+            self._note(problems_of(error, Persona, documents[0]))
+            return None
+
+    def _rows(self, raw: dict[str, Any], document: Document, path: Path) -> list[cases.Row | None]:
+        """The cases of one scenario; one None where it has none."""
+        given = raw.get("cases")
+        if given is None:
+            self._check_placeholders(raw, document, None)
+            return [None]
+        if isinstance(given, list):
+            rows = cast("list[Any]", given)
+            if not rows:
+                self._note([document.problem(["cases"], "an empty list makes no test")])
+            wrong = [index for index, row in enumerate(rows) if not isinstance(row, dict)]
+            if wrong:
+                message = "a row is a mapping of columns"
+                self._note([document.problem(["cases", index], message) for index in wrong[:MOST_PROBLEMS]])
+                return []
+        else:
+            file = self._around(path).find(str(as_written(given)))
+            if file is None:
+                self._note(
+                    [document.problem(["cases"], "a list of rows, or a data file that exists, is wanted")]
+                )
+                return []
             try:
-                if (path := folder / name).is_file():
-                    return path
-            except OSError:  # a name too long for the file system
-                return None
-        return None
+                rows = cases.read_rows(file, _shown(file))
+            except FileProblems as error:
+                self._note(error.problems)
+                return []
+        for number, row in enumerate(rows, 1):
+            if not self._check_placeholders(raw, document, row, number):
+                return []
+        return list(rows)
 
-    def find_persona(self, name: str) -> Path | None:
-        """``personas/<name>.yaml``, or the file where ``name`` is one."""
-        if name.endswith(SUFFIXES):
-            return self.find(name)
-        return next((path for end in SUFFIXES if (path := self.find(f"personas/{name}{end}"))), None)
+    def _check_placeholders(
+        self, raw: dict[str, Any], document: Document, row: cases.Row | None, number: int = 0
+    ) -> bool:
+        wrong = 0
+        for path, column, asked in cases.placeholders({k: v for k, v in raw.items() if k != "cases"}):
+            if row is None:
+                message = f"{{{{{column}}}}} has no cases: to be filled from"
+                hint = "a plain {{ is written \\{{"
+            elif column not in row:
+                message = f'no column "{column}" in case {number}{did_you_mean(column, row)}'
+                hint = None
+            elif asked not in (None, "text"):
+                message, hint = f'unknown filter "{asked}"; there is text', None
+            else:
+                continue
+            self._note([document.problem(path, message, hint=hint)])
+            wrong += 1
+            if wrong == MOST_PROBLEMS:
+                break
+        return not wrong
 
-    def personas(self) -> set[str]:
-        """The names of all personas within reach."""
-        folders = (folder / "personas" for folder in self.folders)
-        return {path.stem for folder in folders for end in SUFFIXES for path in folder.glob(f"*{end}")}
+    def _filled(
+        self, raw: dict[str, Any], rows: Sequence[cases.Row | None], document: Document, path: Path
+    ) -> Iterator[_Found]:
+        template = {key: value for key, value in raw.items() if key != "cases"}
+        labels: set[str] = set()
+        for number, row in enumerate(rows, 1):
+            filled = cast("dict[str, Any]", cases.fill(template, row or {}))
+            made = self._scenario(filled, document, path)
+            if made is None:
+                continue
+            scenario, digest = made
+            label = None if row is None else cases.label(row, number)
+            if label in labels:
+                label = f"{label} ({number})"
+            if label is not None:
+                labels.add(label)
+            yield _Found(scenario, str(path), document.line, label, digest)
+
+    def _scenario(self, raw: dict[str, Any], document: Document, path: Path) -> tuple[Scenario, str] | None:
+        problems: list[Problem] = []
+        for where, message, hint in contradictions(raw):
+            problems.append(document.problem(where, message, hint=hint, key=bool(where)))
+        resolved = {**raw, "persona": self._persona_of(raw, document, path, problems)}
+        traces = self._check_files(raw, document, path, problems)
+        self._check_agent(raw, document, problems)
+        try:
+            scenario = Scenario.model_validate(resolved, by_alias=True, by_name=False)
+        except ValidationError as error:
+            told = problems_of(error, Scenario, document)
+            said = {problem.message for problem in problems}
+            problems += [problem for problem in told if problem.message not in said]
+            scenario = None
+        self._note(problems)
+        if problems or scenario is None:
+            return None
+        return (_with_traces(scenario, traces) if traces else scenario), _digest(scenario)
+
+    def _persona_of(
+        self, raw: dict[str, Any], document: Document, path: Path, problems: list[Problem]
+    ) -> Any:
+        given = raw.get("persona")
+        if given is None:
+            return Persona()
+        name = as_written(given)
+        if not isinstance(name, str):
+            return given
+        around = self._around(path)
+        file = around.find_persona(name)
+        if file is not None:
+            return self.persona(file) or Persona()  # what is wrong in the file is noted there
+        where = "file" if name.endswith(SUFFIXES) else "persona"
+        message = f'no {where} "{name}"{did_you_mean(name, around.personas())}'
+        hint = None if where == "file" else f"a persona is a file personas/{name}.yaml, or is written here"
+        problems.append(document.problem(["persona"], message, hint=hint))
+        return Persona()
+
+    def _check_files(
+        self, raw: dict[str, Any], document: Document, path: Path, problems: list[Problem]
+    ) -> dict[int, str]:
+        """Where the recorded traces of ``matches_trace`` lie, by the item's place in ``expect:``."""
+        found: dict[int, str] = {}
+        expect: Any = raw.get("expect")
+        for index, item in enumerate(cast("list[Any]", expect) if isinstance(expect, list) else ()):
+            name = cast("dict[str, Any]", item).get("matches_trace") if isinstance(item, dict) else None
+            if not isinstance(name, str):
+                continue
+            file = self._around(path).find(name)
+            if file is None:
+                problems.append(
+                    document.problem(["expect", index, "matches_trace"], f'no trace file "{name}"')
+                )
+            else:
+                found[index] = str(file)
+        return found
+
+    def _check_agent(self, raw: dict[str, Any], document: Document, problems: list[Problem]) -> None:
+        name = as_written(raw.get("agent"))
+        if self._agents is None or not isinstance(name, str) or ":" in name or name in self._agents:
+            return
+        message = f'no agent "{name}"{did_you_mean(name, self._agents)}'
+        hint = "name it in pyproject.toml under [tool.simulate.agents], or write its address"
+        problems.append(document.problem(["agent"], message, hint=hint))
+
+
+def _digest(scenario: Scenario) -> str:
+    content = scenario.model_dump_json(exclude_defaults=True, by_alias=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _with_traces(scenario: Scenario, traces: dict[int, str]) -> Scenario:
+    expect = [
+        item.model_copy(update={"matches_trace": traces[index]}) if index in traces else item
+        for index, item in enumerate(scenario.expect)
+    ]
+    return scenario.model_copy(update={"expect": expect})
+
+
+def _shown(path: Path) -> str:
+    """A path as a person in the working directory would write it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from simulate.model.expect import VOICE_WORDS, AnyExpectation
 from simulate.model.persona import Persona, Strict
@@ -185,7 +185,7 @@ class Scenario(Strict):
     cases: (
         Annotated[
             Annotated[list[dict[str, Data]], Tag("<rows>")] | Annotated[AsWritten, Tag("<file>")],
-            mapping_or("<file>"),
+            Discriminator(lambda value: "<rows>" if isinstance(value, list) else "<file>"),
         ]
         | None
     ) = None
@@ -195,6 +195,8 @@ class Scenario(Strict):
     def _makes_sense(self) -> Scenario:
         given = {name: getattr(self, name) for name in ("goal", "script", "opens_with", "medium")}
         words = [{item.word: None} for item in self.expect]
+        if self.cases is not None:
+            raise ValueError("cases: belong to a file; from Python, make a Scenario of each row")
         for _, message, _ in contradictions({**given, "expect": words}):
             raise ValueError(message)
         return self
@@ -203,7 +205,7 @@ class Scenario(Strict):
     def load(cls, path: Path | str) -> Scenario:
         """The one scenario of a file; raises InputError where there are several, FileProblems where it is
         wrong."""
-        from simulate.model.loader import load_scenario
+        from simulate.model.files import load_scenario
 
         return load_scenario(path)
 

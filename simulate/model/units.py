@@ -11,7 +11,15 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictInt
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    WithJsonSchema,
+)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -100,7 +108,9 @@ def mapping_or(other: str) -> Discriminator:
     return Discriminator(cast("Callable[[Any], Any]", form))
 
 
-AsWritten = Annotated[str, BeforeValidator(as_written, json_schema_input_type=str | int | float | bool)]
+_SCALAR = Annotated[Any, WithJsonSchema({"type": ["string", "number", "boolean"]})]
+
+AsWritten = Annotated[str, BeforeValidator(as_written, json_schema_input_type=_SCALAR)]
 """Text, taken as it stands in the file even where it looks like something else."""
 
 Regex = Annotated[AsWritten, AfterValidator(compiles)]

@@ -1,0 +1,64 @@
+"""``simulate schema``: what editors need to complete and check scenario and persona files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "print the JSON schema of scenario and persona files"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", nargs="?", choices=("scenario", "persona"), help="default: scenario")
+    parser.add_argument(
+        "--write", metavar="DIR", type=Path, help="write scenario.schema.json and persona.schema.json there"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    from simulate.model.schema import KINDS, file_name, json_schema
+
+    if args.write is None:
+        print(_text(json_schema(args.kind or "scenario")), end="")
+        return 0
+    for kind in KINDS:
+        if args.kind in (None, kind):
+            path = args.write / file_name(kind)
+            write_text(path, _text(json_schema(kind)))
+            print(path)
+    return 0
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all; raises InputError where the folder cannot be written."""
+    import os
+    import tempfile
+
+    from simulate.errors import InputError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=".", suffix=".part", delete=False
+        ) as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(stream.name, 0o666 & ~_umask())
+        os.replace(stream.name, path)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def _umask() -> int:
+    import os
+
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _text(schema: dict[str, object]) -> str:
+    import json
+
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
