@@ -218,6 +218,8 @@ def read(span: Span) -> View:
     if found.kind is Kind.LLM:
         found.input = found.input or messages.incoming(found.input_value)
         found.output = found.output or messages.outgoing(found.output_value)
+        if found.tool_definitions is None and isinstance(found.input_value, dict):
+            found.tool_definitions = values.items(cast("dict[str, Any]", found.input_value).get("tools"))
     for dialect in speaker:
         if dialect.refine is not None:
             dialect.refine(span, found)
@@ -244,12 +246,15 @@ def _complete(span: Span, found: View) -> None:
         if found.query is None:
             found.query = _query(found.input_value)
         if found.documents is None and not isinstance(found.output_value, str):
-            found.documents = values.documents(cast("Any", found.output_value))
+            found.documents = values.documents(found.output_value)
 
 
 def _query(value: Any) -> str | None:
     if isinstance(value, dict):
         held = cast("dict[str, Any]", value)
+        if held.get("args"):
+            return _query(held["args"][0])
+        held = held.get("kwargs") or held
         value = next((held[key] for key in ("query", "input", "question", "text") if key in held), None)
     return value if isinstance(value, str) else None
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from simulate.trace.dialects.base import Dialect
+from simulate.trace.dialects.messages import not_a_schema
+from simulate.trace.dialects.openinference import take_parameters
 from simulate.trace.dialects.seed import KINDS
-from simulate.trace.dialects.values import milliseconds, number
-from simulate.trace.span import Kind
+from simulate.trace.dialects.values import decoded, milliseconds, number
+from simulate.trace.span import Kind, Span, View
+
+
+def _refine(span: Span, found: View) -> None:
+    parameters = decoded(span.attributes.get("gen_ai.request.parameters"))
+    if isinstance(parameters, dict):
+        found.parameters.pop("parameters", None)
+        take_parameters(cast("dict[str, Any]", parameters), found)
+
 
 DIALECT = Dialect(
     name="fi",
@@ -22,7 +34,7 @@ DIALECT = Dialect(
         "input_value": ("input.value", "fi.input.value", "raw.input"),
         "output_value": ("output.value", "fi.output.value", "raw.output"),
         "tool_name": ("gen_ai.tool.name", "tool.name"),
-        "tool_arguments": ("gen_ai.tool.parameters", "tool.parameters"),
+        "tool_arguments": (("gen_ai.tool.parameters", not_a_schema), ("tool.parameters", not_a_schema)),
         "documents": ("retrieval.documents",),
         "prompt_name": ("gen_ai.prompt.template.name",),
         "prompt_version": ("gen_ai.prompt.template.version",),
@@ -52,4 +64,5 @@ DIALECT = Dialect(
         "tool_definitions": ("gen_ai.tool.definitions.", "gen_ai.tools."),
     },
     signs={"retrieval.documents": Kind.RETRIEVER},
+    refine=_refine,
 )

@@ -31,7 +31,10 @@ def _refine(span: Span, found: View) -> None:
                 )
     cost = decoded(span.attributes.get("langfuse.observation.cost_details"))
     if isinstance(cost, dict) and found.cost is None:
-        found.cost = _total(cast("dict[str, Any]", cost))
+        found.cost = _total(cast("dict[str, Any]", cost)) or (0.0 if found.output_tokens else None)
+    parameters = decoded(span.attributes.get("langfuse.observation.model.parameters"))
+    if isinstance(parameters, dict):
+        found.parameters.update(cast("dict[str, Any]", parameters))
     first = decoded(span.attributes.get("langfuse.observation.completion_start_time"))
     if isinstance(first, str) and found.time_to_first_token is None:
         found.time_to_first_token = _since(span.start_ns, first)
@@ -99,7 +102,6 @@ DIALECT = Dialect(
         "request_model": ("langfuse.observation.model.name",),
         "input_value": ("langfuse.observation.input",),
         "output_value": ("langfuse.observation.output",),
-        "parameters.model_parameters": ("langfuse.observation.model.parameters",),
         "prompt_name": ("langfuse.observation.prompt.name",),
         "prompt_version": ("langfuse.observation.prompt.version",),
         "user_id": ("langfuse.user.id", "langfuse.trace.user_id"),

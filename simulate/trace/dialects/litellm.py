@@ -41,7 +41,7 @@ DIALECT = Dialect(
         "input_tokens": ("gen_ai.usage.prompt_tokens",),
         "user_id": ("metadata.user_api_key_end_user_id", "llm.user"),
         "gateway.original_target": ("metadata.model_group", "litellm.model_group"),
-        "gateway.resolved_provider": ("llm.custom_llm_provider", "gen_ai.system"),
+        "gateway.resolved_provider": ("llm.custom_llm_provider",),
         "gateway.cache_hit": (("llm.is_cache_hit", flag),),
         "gateway.fallback": ("metadata.fallback_model",),
     },

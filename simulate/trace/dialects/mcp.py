@@ -52,7 +52,7 @@ DIALECT = Dialect(
         "tool_arguments": ("mcp.tool.arguments", "mcp.request.argument"),
         "tool_result": ("mcp.tool.result",),
         "query": ("mcp.resource.uri",),
-        "tags.mcp.server": ("mcp.server.name", "server.address"),
+        "tags.mcp.server": ("mcp.server.name",),
     },
     refine=_refine,
 )

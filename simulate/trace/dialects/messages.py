@@ -247,6 +247,14 @@ def arguments_of(value: Any) -> Any:
     return {} if value is None or value == "" else value
 
 
+def not_a_schema(value: Any) -> Any:
+    """Arguments out of an attribute in which instrumentations also put the tool's parameter schema."""
+    value = arguments_of(value)
+    if isinstance(value, dict) and "properties" in value and cast("Part", value).get("type") == "object":
+        return None
+    return cast("Any", value)
+
+
 def _call(held: Part) -> Part:
     held = cast("Part", held.get("tool_call", held))
     function = held.get("function") or held.get("functionCall") or held.get("function_call") or held

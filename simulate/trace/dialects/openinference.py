@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from simulate.trace.dialects.base import Dialect
-from simulate.trace.dialects.values import decoded
+from simulate.trace.dialects.messages import not_a_schema
+from simulate.trace.dialects.values import decoded, known
 from simulate.trace.span import Kind, Span, View
 
 _KINDS: dict[str, Kind | None] = {
@@ -34,14 +35,20 @@ def _tool(definition: Any) -> Any:
     return inner
 
 
+def take_parameters(given: dict[str, Any], found: View) -> None:
+    """The request's parameters; its model too, where the span ended before an answer named one."""
+    found.request_model = found.request_model or known(given.get("model"))
+    for name, value in given.items():
+        if name not in ("messages", "tools", "input", "model"):
+            found.parameters.setdefault(name, value)
+
+
 def _refine(span: Span, found: View) -> None:
     if found.tool_definitions is not None:
         found.tool_definitions = [_tool(definition) for definition in found.tool_definitions]
     parameters = decoded(span.attributes.get("llm.invocation_parameters"))
     if isinstance(parameters, dict):
-        for name, value in cast("dict[str, Any]", parameters).items():
-            if name not in ("messages", "tools", "input"):
-                found.parameters.setdefault(name, value)
+        take_parameters(cast("dict[str, Any]", parameters), found)
 
 
 DIALECT = Dialect(
@@ -73,7 +80,7 @@ DIALECT = Dialect(
         "output_value": ("output.value",),
         "tool_name": ("tool.name", "tool_call.function.name"),
         "tool_call_id": ("tool.id", "tool_call.id"),
-        "tool_arguments": ("tool.parameters", "tool_call.function.arguments"),
+        "tool_arguments": ("tool_call.function.arguments", ("tool.parameters", not_a_schema)),
         "documents": ("retrieval.documents",),
         "query": ("reranker.query",),
         "agent_name": ("agent.name",),

@@ -102,7 +102,7 @@ def items(value: Any) -> list[Any] | None:
     if value is None:
         return None
     if isinstance(value, list):
-        return [decoded(item) for item in cast("list[Any]", value)]
+        return [decoded(item) for item in cast("list[Any]", value) if item not in (None, "null")] or None
     return [value]
 
 
