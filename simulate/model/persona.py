@@ -85,6 +85,6 @@ class Persona(Strict):
     @classmethod
     def load(cls, path: Path | str) -> Persona:
         """The persona of a file; raises FileProblems with all that is wrong in it."""
-        from simulate.model.loader import load_persona
+        from simulate.model.files import load_persona
 
         return load_persona(path)
