@@ -1,0 +1,92 @@
+"""One trace out of what came: duplicates dropped, gaps counted, everything said in plain sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from simulate.trace.span import Span
+
+from .routing import Inbox
+
+_HOW = {
+    "context": "started inside the conversation",
+    "link": "by a span link",
+    "session": "by a session attribute",
+}
+
+
+def missing_parents(inbox: Inbox) -> set[str]:
+    """Ids of parents that were named and never came, but for the remote root that we sent."""
+    known, named = {inbox.root_span_id, ""}, set[str]()
+    for span in tuple(inbox.local):
+        known.add(f"{span.context.span_id:016x}" if span.context else "")
+        named.add(f"{span.parent.span_id:016x}" if span.parent else "")
+    for item in tuple(inbox.arrived):
+        if isinstance(item, Span):
+            known.add(item.span_id)
+            named.add(item.parent_id or "")
+        else:
+            known.add(item[2].span_id.hex())
+            named.add(item[2].parent_span_id.hex())
+    return named - known
+
+
+def assemble(inbox: Inbox) -> tuple[list[Span], list[str]]:
+    """Each span once, in the order of their coming, and what a reader should know."""
+    spans: dict[tuple[str, str], Span] = {}
+    local = len(inbox.local)
+    duplicates = conflicts = 0
+    for place, span in enumerate(inbox.spans()):
+        key = (span.trace_id, span.span_id)
+        earlier = spans.get(key)
+        if earlier is None:
+            spans[key] = span
+        elif place >= local and _same(earlier, span):
+            # the agent of this process exports to our receiver too: the same span by another way, or a retry
+            duplicates += 1
+        else:
+            conflicts += 1
+            if span.end_ns is not None:
+                spans[key] = span
+    _attach_scores(inbox, spans)
+    return list(spans.values()), _notes(inbox, duplicates, conflicts)
+
+
+def _same(one: Span, other: Span) -> bool:
+    return one.name == other.name and one.end_ns == other.end_ns and one.attributes == other.attributes
+
+
+def _attach_scores(inbox: Inbox, spans: dict[tuple[str, str], Span]) -> None:
+    by_id = {span.span_id: span for span in spans.values()}
+    for span_id, event in inbox.scores:
+        span = by_id.get(span_id)
+        if span is not None and event not in span.events:
+            span.events.append(event)
+
+
+def _notes(inbox: Inbox, duplicates: int, conflicts: int) -> list[str]:
+    notes = list[str]()
+    if inbox.open:
+        names = ", ".join(sorted(set(inbox.open.values()))[:5])
+        notes.append(f"{len(inbox.open)} spans had not ended: {names}")
+    elif not inbox.received:
+        return notes
+    missing = missing_parents(inbox) - {f"{span_id:016x}" for span_id in inbox.open}
+    if missing:
+        notes.append(
+            f"{len(missing)} spans are missing that others name as parent: {', '.join(sorted(missing)[:5])}"
+        )
+    if duplicates:
+        notes.append(f"{duplicates} spans came twice; one of each is kept")
+    if conflicts:
+        notes.append(f"{conflicts} spans came again with other content; the last that had ended is kept")
+    # a claimed trace stands under two keys, as number and as bytes
+    for how, times in Counter(how for key, how in inbox.claims.items() if isinstance(key, int)).items():
+        notes.append(f"{times} traces that the agent started itself belong to it, found {_HOW[how]}")
+    if inbox.shared:
+        notes.append(
+            "a trace of the agent serves several conversations; its spans were parted by session or context"
+        )
+    if inbox.scores:
+        notes.append(f"{len(inbox.scores)} evaluation results came as log events and stand on their spans")
+    return notes
