@@ -75,6 +75,8 @@ class Dialect:
     """Completes views from their neighbours in the trace (``views`` calls it, ``view`` cannot)."""
 
 
+CARRIERS = 80
+"""From this rank on a scope says only who carried the span; another dialect that speaks in it names it."""
 _GROUPS = {"voice", "gateway", "tags", "parameters"}
 _READERS: dict[str, values.Reader] = {
     **dict.fromkeys(("provider", "request_model", "response_model", "agent_name", "tool_name"), values.known),
@@ -235,6 +237,7 @@ def _complete(span: Span, found: View) -> None:
             found.tool_arguments = messages.arguments_of(found.input_value)
         if found.tool_result is None:
             found.tool_result = found.output_value
+        _langchain_message(found)
         result = found.tool_result
         if (
             found.error is None
@@ -247,6 +250,22 @@ def _complete(span: Span, found: View) -> None:
             found.query = _query(found.input_value)
         if found.documents is None and not isinstance(found.output_value, str):
             found.documents = values.documents(found.output_value)
+
+
+def _langchain_message(found: View) -> None:
+    """A LangChain tool answers with a whole message: plain, under ``data``, or serialised under ``kwargs``."""
+    result = found.tool_result
+    if not isinstance(result, dict):
+        return
+    held = cast("dict[str, Any]", result)
+    for inner in (held, held.get("data"), held.get("kwargs")):
+        if isinstance(inner, dict) and "tool_call_id" in inner:
+            message = cast("dict[str, Any]", inner)
+            found.tool_call_id = found.tool_call_id or values.text(message["tool_call_id"])
+            found.tool_result = values.decoded(message.get("content"))
+            if message.get("status") == "error" and found.error is None:
+                found.error = values.text(message.get("content"))
+            return
 
 
 def _query(value: Any) -> str | None:
@@ -294,7 +313,7 @@ def _classify(span: Span, found: View, tables: _Tables) -> list[Dialect]:
         own = marked
     if decided is not None:
         found.kind = decided[1]
-        found.dialect = own.name if own is not None else decided[0]
+        found.dialect = own.name if own is not None and own.rank < CARRIERS else decided[0]
     elif own is not None:
         found.dialect = own.name
     names = {found.dialect, *(one.name for one in (own, marked) if one is not None)}

@@ -74,8 +74,6 @@ def _langchain_tool(span: Span, found: View) -> None:
     if held.get("type") == "tool" and "tool_call_id" in held:
         found.kind = Kind.TOOL
         found.tool_name = str(held.get("name") or span.name)
-        found.tool_call_id = str(held["tool_call_id"])
-        found.tool_result = decoded(held.get("content"))
 
 
 DIALECT = Dialect(
