@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import subprocess
 import sys
 import textwrap
@@ -55,7 +56,7 @@ def test_conversion_gives_what_the_otlp_exporter_would_have_sent(provider: Trace
     with tracer.start_as_current_span(
         "outer", context, SpanKind.SERVER, attributes, [Link(other, {"why": 1})]
     ):
-        with pytest.raises(KeyError), tracer.start_as_current_span("inner") as inner:
+        with contextlib.suppress(KeyError), tracer.start_as_current_span("inner") as inner:
             inner.add_event("seen", {"n": 1}, timestamp=12)
             raise KeyError("gone")
         tracer.start_span("third").end()
