@@ -193,6 +193,8 @@ _UNITS = (
 )
 """Between the years 2000 and 2100 the magnitude tells the unit."""
 
+_FACTORS = {unit: factor for unit, _, _, factor in _UNITS} | {"nanoseconds": 1}
+
 NANO_FLOOR = 946_684_800_000_000_000
 NANO_CEILING = 2**63 - 1
 
@@ -226,7 +228,10 @@ def _by_magnitude(value: float, notes: Notes, due: str) -> int:
             if unit != due:
                 notes.say(f"times are {unit} where {due} are due; read as {unit}")
             return value * factor if isinstance(value, int) else round(value * factor)
-    return int(value)
+    if value >= NANO_FLOOR:
+        return int(value)
+    # a clock that does not start at the epoch, as tests and simulations have it: the unit is the one due
+    return int(value * _FACTORS[due])
 
 
 def _time_from_text(text: str, notes: Notes, span: str, due: str) -> int:
