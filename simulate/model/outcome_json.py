@@ -77,7 +77,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return int(value) if -(2**63) <= value < 2**64 else str(int(value))
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
     if depth >= MAX_DEPTH:
         return _text(value)

@@ -1,0 +1,178 @@
+"""Why an outcome is what it is, as lines for a person: one source for pytest, the terminal and JUnit.
+
+Each line is made of pieces ``(style, text)``. ``explain`` joins the texts; the terminal adds the colours
+that the styles name. Everything in them is safe to print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from simulate.model.clean import compact, line, safe
+from simulate.model.conversation import Conversation, ToolUse, Utterance
+from simulate.model.outcome import Outcome, Status, Verdict
+
+Piece = tuple[str, str]
+"""A style's name (``""``, ``dim``, ``strong``, ``passed``, ``failed``, ``error``, ``not_run``, ``caller``,
+``agent``, ``tool``) and a text."""
+Line = list[Piece]
+
+MARK: dict[Status, str] = {"passed": "✓", "failed": "✗", "error": "!", "not_run": "○"}
+WORD: dict[Status, str] = {"passed": "passed", "failed": "failed", "error": "error", "not_run": "not run"}
+
+AROUND = 2
+"""Turns that are shown before and after one that matters; the others fold."""
+
+
+def explain(outcome: Outcome) -> str:
+    """The whole story of one outcome as plain text; a passed one takes a line."""
+    return "\n".join("".join(text for _, text in pieces).rstrip() for pieces in lines(outcome))
+
+
+def lines(outcome: Outcome) -> Iterator[Line]:
+    """The story of one outcome, line by line."""
+    yield headline(outcome)
+    if outcome.status == "passed":
+        yield from _noted(outcome)
+        return
+    if outcome.source:
+        yield [("dim", f"  {line(outcome.source)}")]
+    troubles = [verdict for verdict in outcome.verdicts if verdict.status != "passed"]
+    yield []
+    yield from _conversation(outcome, troubles)
+    for verdict in troubles:
+        yield []
+        yield from _verdict(verdict)
+    passed = [verdict for verdict in outcome.verdicts if verdict.status == "passed"]
+    if passed:
+        words = ", ".join(line(verdict.check, 40) for verdict in passed)
+        yield []
+        yield [("passed", f"  {MARK['passed']} "), ("dim", f"{len(passed)} held: {line(words)}")]
+    yield from _noted(outcome)
+    if outcome.folder:
+        yield [("dim", f"  everything about it: {line(outcome.folder)}")]
+
+
+def headline(outcome: Outcome) -> Line:
+    """Status, name, whose fault it was and why, on one line."""
+    pieces: Line = [(outcome.status, f"{MARK[outcome.status]} {WORD[outcome.status]}")]
+    if outcome.side and outcome.status != "passed":
+        pieces.append((outcome.status, f" ({outcome.side})"))
+    pieces.append(("strong", f"  {line(outcome.key)}"))
+    if outcome.reason and outcome.status != "passed":
+        pieces.append(("", f": {line(outcome.reason, 300)}"))
+    facts = [f"{outcome.conversation.turns} turns", f"{outcome.conversation.duration:.1f} s"]
+    cost = outcome.measures.get("cost_usd")
+    if isinstance(cost, int | float):
+        facts.append(f"${cost:.4f}")
+    pieces.append(("dim", f"  [{', '.join(facts)}]"))
+    return pieces
+
+
+def _noted(outcome: Outcome) -> Iterator[Line]:
+    for note in outcome.notes:
+        yield [("dim", "  note: "), ("", line(note, 400))]
+
+
+def _verdict(verdict: Verdict) -> Iterator[Line]:
+    side = f" ({verdict.side})" if verdict.side and verdict.status == "error" else ""
+    yield [
+        (verdict.status, f"  {MARK[verdict.status]} {line(verdict.check, 60)}{side}"),
+        *([("dim", f"  turn {verdict.turn}")] if verdict.turn is not None else []),
+        *([("dim", f"  span {line(verdict.span_id, 40)}")] if verdict.span_id else []),
+    ]
+    yield from _field("expected", verdict.expectation)
+    yield from _field("happened" if verdict.status == "failed" else "because", verdict.fact)
+    if verdict.score is not None:
+        needs = f", needs at least {verdict.threshold:g}" if verdict.threshold is not None else ""
+        yield from _field("score", f"{verdict.score:g}{needs}")
+    if verdict.expected is not None or verdict.actual is not None:
+        yield from _field("wanted", compact(verdict.expected))
+        yield from _field("got", compact(verdict.actual))
+    for piece in verdict.evidence[:5]:
+        yield from _field("evidence", f"“{line(piece, 300)}”")
+    if len(verdict.evidence) > 5:
+        yield from _field("evidence", f"… and {len(verdict.evidence) - 5} more")
+    if verdict.hint:
+        yield from _field("do", verdict.hint)
+
+
+def _field(name: str, text: str) -> Iterator[Line]:
+    first, *rest = safe(text, 1_000).split("\n")
+    yield [("dim", f"    {name:<9} "), ("", first)]
+    for more in rest[:20]:
+        yield [("", f"    {'':<9} {more}")]
+
+
+def _conversation(outcome: Outcome, troubles: Sequence[Verdict]) -> Iterator[Line]:
+    conversation = outcome.conversation
+    if not conversation.utterances and not outcome.tool_uses:
+        yield [("dim", "  nobody said anything")]
+        return
+    pointed = {verdict.turn: verdict.status for verdict in reversed(troubles) if verdict.turn is not None}
+    shown = _turns_shown(conversation, set(pointed))
+    folded = 0
+    for entry in _in_order(conversation, outcome.tool_uses):
+        turn = entry.turn
+        if shown is not None and turn is not None and turn not in shown:
+            folded += 1
+            continue
+        if folded:
+            yield [("dim", f"      … {folded} more lines")]
+            folded = 0
+        status = None if turn is None else pointed.get(turn)
+        at_fault = status is not None and _speaks_for_agent(entry)
+        arrow: Piece = (status, "  → ") if status is not None and at_fault else ("", "    ")
+        label = ("dim", f"{'' if turn is None else turn:>3} ")
+        yield [arrow, label, *_said(entry)]
+    if folded:
+        yield [("dim", f"      … {folded} more lines")]
+    if conversation.ended_by:
+        why = f": {line(conversation.end_reason)}" if conversation.end_reason else ""
+        yield [("dim", f"        ended by {conversation.ended_by}{why}")]
+
+
+def _speaks_for_agent(entry: Utterance | ToolUse) -> bool:
+    return isinstance(entry, ToolUse) or entry.speaker == "agent"
+
+
+def _said(entry: Utterance | ToolUse) -> Line:
+    if isinstance(entry, ToolUse):
+        answer = f"✗ {line(entry.error)}" if entry.error else compact(entry.result, 160)
+        return [
+            ("tool", f"{'tool':<7}"),
+            ("", f" {line(entry.name, 60)}({compact(entry.arguments, 200)}) → {answer}"),
+        ]
+    text = {"silence": "(silent)", "dtmf": f"(keys) {line(entry.text)}"}.get(
+        entry.kind, line(entry.text, 400)
+    )
+    pieces: Line = [(entry.speaker, f"{entry.speaker:<7}"), ("", f" {text}")]
+    if entry.interrupted:
+        pieces.append(("dim", "  (interrupted)"))
+    if entry.heard is not None and entry.heard != entry.text:
+        pieces.append(("dim", f"  (heard: {line(entry.heard)})"))
+    return pieces
+
+
+def _turns_shown(conversation: Conversation, pointed: set[int]) -> set[int] | None:
+    """None: all of them. A long conversation folds what is far from its beginning, end and arrows."""
+    last = conversation.turns
+    if last <= 8:
+        return None
+    centres = {0, 1, last, *pointed}
+    return {turn for centre in centres for turn in range(centre - AROUND, centre + AROUND + 1)}
+
+
+def _in_order(conversation: Conversation, tools: Sequence[ToolUse]) -> list[Utterance | ToolUse]:
+    """Utterances with the tool calls between them: by time if known, else before the turn's answer."""
+    entries: list[tuple[float, int, Utterance | ToolUse]] = [
+        (said.start, 0 if said.speaker == "caller" else 2, said) for said in conversation.utterances
+    ]
+    for tool in tools:
+        start = tool.start
+        if start is None:
+            answers = [said.start for said in conversation.by("agent") if said.turn == tool.turn]
+            start = answers[0] if answers else float("inf")
+        entries.append((start, 1, tool))
+    entries.sort(key=lambda entry: entry[:2])
+    return [entry for _, _, entry in entries]

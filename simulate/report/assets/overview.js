@@ -1,0 +1,144 @@
+"use strict";
+/* All outcomes of the run: counts, filters, one row each. */
+(() => {
+  const { el, known, seconds, dollars, count } = Sim;
+  const RANK = { failed: 0, error: 1, not_run: 2, passed: 3 };
+  const COLUMNS = [
+    { id: "status", title: "Status", of: (row) => RANK[row.status] },
+    { id: "scenario", title: "Scenario", of: (row) => row.order },
+    { id: "turns", title: "Turns", of: (row) => row.turns, show: (row) => count(row.turns), num: true },
+    { id: "seconds", title: "Took", of: (row) => row.seconds, show: (row) => seconds(row.seconds), num: true },
+    { id: "reply", title: "Reply p95", of: (row) => row.reply_p95_seconds, show: (row) => seconds(row.reply_p95_seconds), num: true },
+    { id: "tokens", title: "Tokens", of: tokens, show: (row) => count(tokens(row)), num: true },
+    { id: "cost", title: "Cost", of: (row) => row.cost_usd, show: (row) => dollars(row.cost_usd), num: true },
+  ];
+
+  function tokens(row) {
+    return known(row.input_tokens) && known(row.output_tokens) ? row.input_tokens + row.output_tokens : undefined;
+  }
+
+  /** Returns {element, shown() → rows in sight, focusSearch(), mark(key)}. */
+  Sim.overview = (run, rows, open) => {
+    const state = { status: new Set(), side: "", tag: "", text: "", sort: "status", down: false };
+    rows.forEach((row, order) => {
+      row.order = order;
+      row.hay = [row.key, row.reason, row.side, ...(row.tags || [])].filter(Boolean).join(" ").toLowerCase();
+      row.node = line(row, open);
+    });
+    const body = el("tbody");
+    const heads = COLUMNS.map((column) => head(column, state, apply));
+    const table = el("table", { class: "outcomes" }, el("caption", { class: "sr" }, "outcomes"), el("thead", null, el("tr", null, heads)), body);
+    const tally = el("p", { class: "tally dim", role: "status" });
+    const nothing = el("p", { class: "empty", hidden: true }, "No outcome matches.");
+    const controls = filters(rows, state, apply);
+    let shown = rows;
+
+    function apply() {
+      const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
+      const column = COLUMNS.find((entry) => entry.id === state.sort);
+      shown = rows.filter((row) => (!state.status.size || state.status.has(row.status)) && (!state.side || row.side === state.side)
+        && (!state.tag || (row.tags || []).includes(state.tag)) && words.every((word) => row.hay.includes(word)));
+      shown.sort((a, b) => compare(column.of(a), column.of(b), state.down) || a.order - b.order);
+      body.replaceChildren(...shown.map((row) => row.node));
+      nothing.hidden = shown.length > 0;
+      tally.textContent = shown.length === rows.length ? "" : `${count(shown.length)} of ${count(rows.length)} outcomes`;
+      heads.forEach((cell, n) => cell.setAttribute("aria-sort", COLUMNS[n].id === state.sort ? (state.down ? "descending" : "ascending") : "none"));
+    }
+
+    apply();
+    return {
+      element: el("main", { class: "overview" }, summary(run, rows), controls.element, tally, table, nothing, reliability(run)),
+      shown: () => shown,
+      focusSearch: () => { controls.search.focus(); controls.search.select(); },
+      mark(key) { for (const row of rows) row.node.classList.toggle("at", row.key === key); },
+    };
+  };
+
+  /** What is unknown comes last, whichever way the column is sorted. */
+  function compare(a, b, down) {
+    if (!known(a) || !known(b)) return known(a) ? -1 : known(b) ? 1 : 0;
+    return (down ? -1 : 1) * (a < b ? -1 : a > b ? 1 : 0);
+  }
+
+  function head(column, state, apply) {
+    const button = el("button", { type: "button" }, column.title);
+    button.addEventListener("click", () => {
+      state.down = state.sort === column.id ? !state.down : Boolean(column.num);
+      state.sort = column.id;
+      apply();
+    });
+    return el("th", { scope: "col", class: `c-${column.id} ${column.num ? "num" : ""}` }, button);
+  }
+
+  function line(row, open) {
+    const node = el("tr", { class: `is-${row.status}` }, COLUMNS.map((column) => {
+      if (column.id === "status") return el("td", { class: "c-status" }, Sim.pill(row.status, row.side));
+      if (column.id === "scenario") return scenario(row);
+      return el("td", { class: `num c-${column.id}`, "data-title": column.title }, known(column.of(row)) ? column.show(row) : "–");
+    }));
+    node.addEventListener("click", (event) => { if (!event.target.closest("a")) open(row.key); });
+    return node;
+  }
+
+  function scenario(row) {
+    return el("td", { class: "c-scenario" },
+      el("a", { href: `#outcome=${encodeURIComponent(row.key)}` }, row.scenario, row.case ? el("span", { class: "case" }, ` ${row.case}`) : null, el("span", { class: "trial" }, ` #${row.trial}`)),
+      row.medium === "voice" ? el("span", { class: "tag" }, "voice") : null, (row.tags || []).map((tag) => el("span", { class: "tag" }, tag)),
+      row.reason && row.status !== "passed" ? el("div", { class: "reason", dir: "auto" }, Sim.brief(row.reason, 260)) : null);
+  }
+
+  function summary(run, rows) {
+    const total = rows.length;
+    const strip = el("div", { class: "strip", "aria-hidden": "true" });
+    for (const name of Object.keys(RANK)) {
+      const number = rows.filter((row) => row.status === name).length;
+      if (number) strip.append(el("span", { class: `is-${name}`, vars: { "flex-grow": number } }));
+    }
+    const sum = (of) => { const values = rows.map(of); return values.length && values.every(known) ? values.reduce((a, b) => a + b, 0) : undefined; };
+    const facts = [["outcomes", count(total)], ["talked", seconds(sum((row) => row.seconds))], ["tokens", count(sum(tokens))], ["cost", dollars(sum((row) => row.cost_usd))]];
+    if (run) {
+      facts.push(["agent", run.agent || "–"], ["seed", String(run.seed)], ["started", (run.started || "–").replace("T", " ").replace(/\.\d+/, "")]);
+      if (!run.ended) facts.push(["ended", "not recorded: still running, or killed"]);
+    }
+    return el("section", { class: "summary" }, strip, el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", { class: "num" }, value)))),
+      run && run.flaky && run.flaky.length ? el("p", null, el("strong", null, "Flaky: "), run.flaky.join(", ")) : null,
+      run && run.notes && run.notes.length ? el("ul", { class: "notes" }, run.notes.map((note) => el("li", null, note))) : null,
+      run && run.command && run.command.length ? el("p", { class: "command" }, el("code", null, run.command.join(" "))) : null);
+  }
+
+  function filters(rows, state, apply) {
+    const chips = Object.keys(RANK).map((name) => {
+      const number = rows.filter((row) => row.status === name).length;
+      const { mark, word } = Sim.status(name);
+      const chip = el("button", { type: "button", class: `chip is-${name}`, "aria-pressed": "false", disabled: number === 0 }, el("span", { class: "mark", "aria-hidden": "true" }, mark), `${word} `, el("span", { class: "num" }, count(number)));
+      chip.addEventListener("click", () => {
+        if (!state.status.delete(name)) state.status.add(name);
+        chip.setAttribute("aria-pressed", String(state.status.has(name)));
+        apply();
+      });
+      return chip;
+    });
+    const search = el("input", { type: "search", placeholder: "Search name, reason, tag   /", "aria-label": "search outcomes" });
+    search.addEventListener("input", () => { state.text = search.value; apply(); });
+    const element = el("section", { class: "filters", "aria-label": "filters" }, chips, select("side", "Any side", rows.map((row) => row.side), state, apply),
+      select("tag", "Any tag", rows.flatMap((row) => row.tags || []), state, apply), search);
+    return { element, search };
+  }
+
+  function select(name, any, values, state, apply) {
+    const options = [...new Set(values.filter(Boolean))].sort();
+    if (!options.length) return null;
+    const box = el("select", { "aria-label": name }, el("option", { value: "" }, any), options.map((value) => el("option", { value }, value)));
+    box.addEventListener("change", () => { state[name] = box.selectedIndex ? options[box.selectedIndex - 1] : ""; apply(); });
+    return box;
+  }
+
+  function reliability(run) {
+    if (!run || !run.reliability || !run.reliability.length) return null;
+    const percent = (value) => `${(value * 100).toFixed(0)} %`;
+    return el("details", { class: "reliability" }, el("summary", null, "Reliability over trials (pass^k)"),
+      el("table", null, el("thead", null, el("tr", null, ["Scenario", "Trials", "Passed", "pass^k", "Interval"].map((title) => el("th", { scope: "col" }, title)))),
+        el("tbody", null, run.reliability.map((entry) => el("tr", null, el("td", null, entry.scenario, entry.case ? ` ${entry.case}` : ""), el("td", { class: "num" }, count(entry.trials)), el("td", { class: "num" }, count(entry.passed)),
+          el("td", { class: "num" }, `pass^${entry.k} = ${percent(entry.value)}`), el("td", { class: "num" }, `${percent(entry.low)} – ${percent(entry.high)}`, entry.method ? el("span", { class: "dim" }, ` ${percent(entry.confidence)}, ${entry.method}`) : null))))));
+  }
+})();

@@ -1,0 +1,148 @@
+"""The terminal: why outcomes failed, and the table of a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING
+
+from simulate.model.clean import line
+from simulate.model.explain import MARK, WORD, Line, explain, lines
+from simulate.model.outcome import Outcome, Reliability, Status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = ["explain", "print_report", "story", "summary_table", "tally"]
+
+STYLES = {
+    "": "",
+    "dim": "dim",
+    "strong": "bold",
+    "passed": "green",
+    "failed": "bold red",
+    "error": "bold yellow",
+    "not_run": "bold bright_black",
+    "caller": "cyan",
+    "agent": "magenta",
+    "tool": "blue",
+}
+"""Colours of the terminal's own palette, so that they fit its background."""
+
+WORST_FIRST: tuple[Status, ...] = ("failed", "error", "not_run", "passed")
+
+
+def print_report(
+    outcomes: Sequence[Outcome],
+    *,
+    reliability: Iterable[Reliability] = (),
+    stream: IO[str] | None = None,
+    color: bool | None = None,
+) -> None:
+    """The stories of all that did not pass, then the table, to ``stream`` (default: stdout).
+
+    ``color`` is decided by the terminal and ``NO_COLOR`` unless given.
+    """
+    console = _console(stream, color)
+    for outcome in outcomes:
+        if outcome.status != "passed":
+            console.print(story(outcome), soft_wrap=True)
+            console.print()
+    console.print(summary_table(outcomes, reliability))
+    console.print(_row([*tally(outcomes)]), soft_wrap=True)
+
+
+def story(outcome: Outcome) -> Text:
+    """``explain`` in colour."""
+    from rich.text import Text
+
+    return Text("\n").join(_row(pieces) for pieces in lines(outcome))
+
+
+def tally(outcomes: Iterable[Outcome]) -> Line:
+    """``3 failed, 17 passed`` as pieces, worst first."""
+    statuses = [outcome.status for outcome in outcomes]
+    pieces: Line = []
+    for status in WORST_FIRST:
+        if number := statuses.count(status):
+            pieces += [("", ", ")] if pieces else []
+            pieces.append((status, f"{number:,} {WORD[status]}"))
+    return pieces or [("dim", "no outcomes")]
+
+
+def summary_table(outcomes: Sequence[Outcome], reliability: Iterable[Reliability] = ()) -> Table:
+    """One row per scenario and case; its trials are counted, its measures averaged over them."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table.add_column("", width=1)
+    table.add_column("scenario", overflow="fold", min_width=16)
+    for name in ("status", "side"):
+        table.add_column(name, overflow="fold")
+    for name in ("passed", "turns", "seconds", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    chances: dict[tuple[str, str | None], list[Reliability]] = {}
+    for entry in reliability:
+        chances.setdefault((entry.scenario, entry.case), []).append(entry)
+    if chances:
+        table.add_column("pass^k", no_wrap=True)
+    groups: dict[tuple[str, str | None], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault((outcome.scenario, outcome.case), []).append(outcome)
+    for key, group in groups.items():
+        cells = _cells(key, group)
+        table.add_row(*cells, *([_chance(chances.get(key, []))] if chances else []))
+    return table
+
+
+def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
+    scenario, case = key
+    worst = min(group, key=lambda outcome: WORST_FIRST.index(outcome.status)).status
+    sides = sorted({outcome.side for outcome in group if outcome.side and outcome.status != "passed"})
+    name: Line = [("", line(scenario, 80)), *([("dim", f" {line(case, 60)}")] if case else [])]
+    count = len(group)
+    costs = [outcome.measures.get("cost_usd") for outcome in group]
+    known = [cost for cost in costs if isinstance(cost, int | float)]
+    return [
+        _row([(worst, MARK[worst])]),
+        _row(name),
+        _row([(worst, WORD[worst])]),
+        _row([("dim", ", ".join(sides))]),
+        _row([("", f"{sum(outcome.passed for outcome in group)}/{count}")]),
+        _row([("dim", f"{sum(outcome.conversation.turns for outcome in group) / count:.3g}")]),
+        _row([("dim", f"{sum(outcome.conversation.duration for outcome in group) / count:.1f}")]),
+        # an unknown price among them makes the mean unknown, not lower
+        _row([("dim", f"${sum(known) / count:.4f}" if len(known) == count else "–")]),
+    ]
+
+
+def _chance(entries: Sequence[Reliability]) -> Text:
+    parts = [f"^{entry.k} {entry.value:.0%} ({entry.low:.0%}–{entry.high:.0%})" for entry in entries]
+    return _row([("dim", "  ".join(parts))])
+
+
+def _row(pieces: Line) -> Text:
+    from rich.text import Text
+
+    row = Text()
+    for style, text in pieces:
+        # Text takes no markup: "[red]" of an agent stays what it is
+        row.append(text, STYLES[style])
+    return row
+
+
+def _console(stream: IO[str] | None, color: bool | None) -> Console:
+    import sys
+
+    from rich.console import Console
+
+    return Console(
+        file=stream if stream is not None else sys.stdout,
+        force_terminal=True if color else None,
+        no_color=True if color is False else None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
