@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulate.model.schema import Kind
 
 HELP = "print the JSON schema of scenario and persona files"
 
@@ -16,15 +20,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from simulate.model.schema import KINDS, file_name, json_schema
+    from simulate.model.schema import KINDS, file_name
 
     if args.write is None:
-        print(_text(json_schema(args.kind or "scenario")), end="")
+        print(schema_text(args.kind or "scenario"), end="")
         return 0
     for kind in KINDS:
         if args.kind in (None, kind):
             path = args.write / file_name(kind)
-            write_text(path, _text(json_schema(kind)))
+            write_text(path, schema_text(kind))
             print(path)
     return 0
 
@@ -58,7 +62,10 @@ def _umask() -> int:
     return mask
 
 
-def _text(schema: dict[str, object]) -> str:
+def schema_text(kind: Kind) -> str:
+    """The schema as its file holds it."""
     import json
 
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    from simulate.model.schema import json_schema
+
+    return json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n"
