@@ -49,6 +49,8 @@ class ToolUse:
     end: float | None = None
     span_id: str | None = None
     call_id: str | None = None
+    arguments_known: bool = True
+    """False where the trace tells of the call but not of its arguments; ``arguments`` is empty then."""
 
 
 @dataclass(slots=True)

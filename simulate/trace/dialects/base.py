@@ -253,7 +253,8 @@ def _complete(span: Span, found: View) -> None:
 
 
 def _langchain_message(found: View) -> None:
-    """A LangChain tool answers with a whole message: plain, under ``data``, or serialised under ``kwargs``."""
+    """A LangChain tool answers with a whole message: plain, under ``data``, or serialised under
+    ``kwargs``."""
     result = found.tool_result
     if not isinstance(result, dict):
         return

@@ -108,14 +108,14 @@ def _from_spans(trace: Trace, seen: Views, origin: int) -> list[ToolUse]:
         name = one.tool_name or span.name
         use = _same(name, one.tool_call_id, span, spans, by_span, uses)
         if use is None:
-            use = ToolUse(
-                name, _arguments(one.tool_arguments), span_id=span.span_id, call_id=one.tool_call_id
-            )
+            use = ToolUse(name, {}, span_id=span.span_id, call_id=one.tool_call_id, arguments_known=False)
             use.start = (span.start_ns - origin) / 1e9
             use.end = None if span.end_ns is None else (span.end_ns - origin) / 1e9
             uses.append(use)
         by_span[span.span_id] = use
-        use.arguments = use.arguments or _arguments(one.tool_arguments)
+        if one.tool_arguments is not None and not use.arguments:
+            use.arguments = _arguments(one.tool_arguments)
+            use.arguments_known = True
         use.result = one.tool_result if use.result is None else use.result
         use.error = use.error or one.error
         use.call_id = use.call_id or one.tool_call_id
@@ -176,6 +176,9 @@ def _add_from_messages(uses: list[ToolUse], trace: Trace, seen: Views, origin: i
                     moment = span.start_ns if span.end_ns is None else span.end_ns
                     use.start = (moment - origin) / 1e9
                     uses.append(use)
+                elif not use.arguments_known or use.arguments.keys() == {"input"}:
+                    use.arguments = _arguments(part.get("arguments"))
+                    use.arguments_known = True
                 taken.add(id(use))
                 use.call_id = use.call_id or (None if part.get("id") is None else str(part["id"]))
                 if use.result is None and use.call_id in results:
@@ -203,12 +206,13 @@ def _told(part: dict[str, Any], uses: list[ToolUse], taken: set[int]) -> ToolUse
         known = next((use for use in uses if use.call_id == str(call_id)), None)
         if known is not None:
             return known
+    asked = _arguments(part.get("arguments"))
     free = [
         use for use in uses if id(use) not in taken and (use.call_id is None or call_id is None)
         and same_tool(use.name, name)
     ]  # fmt: skip
-    asked = _arguments(part.get("arguments"))
-    return next((use for use in free if use.arguments == asked), free[0] if free and not asked else None)
+    same = next((use for use in free if use.arguments == asked), None)
+    return same or next((use for use in free if not use.arguments_known or not asked), None)
 
 
 def content_captured(trace: Trace, seen: Views | None = None) -> tuple[bool, str]:
