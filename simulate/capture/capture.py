@@ -294,8 +294,10 @@ def environment(endpoint: str) -> dict[str, str]:
         "FI_BASE_URL": endpoint,
         "LANGFUSE_BASE_URL": endpoint,
         "LANGFUSE_HOST": endpoint,
-        # Phoenix takes an address without this path to be gRPC
+        # Phoenix puts its gRPC port in place of this one unless told otherwise in code, and takes an address
+        # with this path to be HTTP all the same
         "PHOENIX_COLLECTOR_ENDPOINT": f"{endpoint}/v1/traces",
+        "PHOENIX_GRPC_PORT": endpoint.rsplit(":", 1)[1],
         "TRACELOOP_BASE_URL": endpoint,
         "LANGSMITH_ENDPOINT": endpoint,
     }
