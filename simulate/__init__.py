@@ -1,1 +1,34 @@
 """Simulate callers against an agent, capture its trace in production shape, judge it, diff it, replay it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulate.tools import tool
+
+if TYPE_CHECKING:
+    from simulate.api import run, run_sync
+    from simulate.engines.cloud import CloudEngine
+    from simulate.model.outcome import Outcome
+    from simulate.model.persona import Persona
+    from simulate.model.scenario import Scenario
+
+__all__ = ["CloudEngine", "Outcome", "Persona", "Scenario", "run", "run_sync", "tool"]
+
+_HOME = {
+    "CloudEngine": "simulate.engines.cloud",
+    "Outcome": "simulate.model.outcome",
+    "Persona": "simulate.model.persona",
+    "Scenario": "simulate.model.scenario",
+    "run": "simulate.api",
+    "run_sync": "simulate.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # an agent that imports us for @simulate.tool must not pay for the rest
+    if name not in _HOME:
+        raise AttributeError(f"module 'simulate' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOME[name]), name)

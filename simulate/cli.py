@@ -31,7 +31,7 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb. Exit codes: 0 all passed, 1 the agent failed, 2 refused, 3 no verdict could be reached."""
+    """Run one verb. Exit codes: 0 all passed, 1 the agent failed, 2 refused, 3 no verdict was reached."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(arguments)

@@ -107,7 +107,7 @@ def _turn_at(conversation: Conversation, moment: float | None) -> int | None:
 
 
 def _attach_spans(conversation: Conversation, trace: Trace, seen: Views) -> None:
-    """Point each utterance of the agent to the span that produced it: the last model or agent span in its time."""
+    """Point each utterance of the agent to the span that produced it: the last model call in its time."""
     speaking = [
         span
         for span in trace.spans

@@ -1,7 +1,8 @@
 """A run on disk: what finished is there whole, whatever happens next.
 
-Each outcome gets a folder, moved into place when all its files are written; then one line in ``outcomes.jsonl``,
-flushed to the disk, says that it counts. A killed run loses what was under way and nothing else.
+Each outcome gets a folder, moved into place when all its files are written; then one line in
+``outcomes.jsonl``, flushed to the disk, says that it counts. A killed run loses what was under way and
+nothing else.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""What a run needs set up once: the agents' engines and processes, the capture, the models of caller and judge."""
+"""What a run needs set up once: engines and processes of agents, the capture, models of caller and judge."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,9 +50,8 @@ class Stage:
         self._engines: dict[tuple[Any, Medium], Engine] = {}
         self._processes: dict[tuple[Any, Medium], tuple[AgentProcess, AgentConfig]] = {}
         for scenario in scenarios:
-            self._prepare(scenario)
-        outside = bool(self._processes) or any(engine.outside for engine in self._engines.values())
-        self.capture = Capture(run_id, receiver=outside, port=port or 0)
+            self.prepare(scenario)
+        self._run_id, self._port = run_id, port or 0
         self._stack = AsyncExitStack()
 
     def engine(self, scenario: Scenario) -> Engine:
@@ -75,7 +75,13 @@ class Stage:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    def _prepare(self, scenario: Scenario) -> None:
+    @cached_property
+    def capture(self) -> Capture:
+        """The capture; with a receiver where one of the agents runs outside this process."""
+        outside = bool(self._processes) or any(engine.outside for engine in self._engines.values())
+        return Capture(self._run_id, receiver=outside, port=self._port)
+
+    def prepare(self, scenario: Scenario) -> None:
         """Refuse what can be known before anything runs."""
         if self.caller_model is None and needs_model(scenario):
             raise InputError(f"{scenario.name!r} has a goal, so its caller needs a model", hint=NO_CALLER)

@@ -47,7 +47,7 @@ class Trial:
         return f"{self.loaded.id}-{self.number}"
 
 
-@dataclass(slots=True)
+@dataclass
 class Suite:
     """What a run needs besides its scenarios."""
 
@@ -64,17 +64,11 @@ class Suite:
     )
     """Scenario, case, status and side of each outcome; the outcomes themselves are on disk."""
 
+    def __post_init__(self) -> None:
+        self._keeper = _Keeper(self.folder)
+
     async def run(self, scenarios: Sequence[LoadedScenario], progress: Progress) -> RunRecord:
         """Run every trial that has no outcome yet. Cancelled, it keeps what had finished."""
-        record = RunRecord(
-            id=self.folder.path.name,
-            started=_now(),
-            agent=next((str(each.scenario.agent) for each in scenarios if each.scenario.agent), None),
-            seed=self.seed,
-            command=list(self.command),
-            versions={"python": platform.python_version()} | {name: version(name) for name in VERSIONS},
-        )
-        self.folder.write_run(record)
         done = self._already()
         trials = [
             Trial(loaded, number)
@@ -82,32 +76,55 @@ class Suite:
             for number in range(1, (self.trials or loaded.scenario.trials) + 1)
             if (loaded.scenario.name, loaded.case, number) not in done
         ]
+        record = await self.open()
         try:
-            async with self.stage:
-                await self._all(trials, progress)
-                record.notes += self.stage.capture.notes()
+            await self._all(trials, progress)
         finally:
+            await self.close(record)
+        return record
+
+    async def open(self) -> RunRecord:
+        """Write down what runs, and start what it needs."""
+        agent = self.stage.agent
+        record = RunRecord(
+            id=self.folder.path.name,
+            started=_now(),
+            agent=None if agent is None else str(agent),
+            seed=self.seed,
+            command=list(self.command),
+            versions={"python": platform.python_version()} | {name: version(name) for name in VERSIONS},
+        )
+        self.folder.write_run(record)
+        await self.stage.__aenter__()
+        await self._keeper.__aenter__()
+        return record
+
+    async def close(self, record: RunRecord) -> None:
+        """Stop what was started, and write down what came of it."""
+        await self._keeper.__aexit__()
+        try:
+            await self.stage.__aexit__()
+        finally:
+            record.notes += self.stage.capture.notes()
             self._summarise(record)
             self.folder.write_run(record)
-        return record
 
     async def _all(self, trials: list[Trial], progress: Progress) -> None:
         waiting = iter(trials)
-        keeper = _Keeper(self.folder)
 
         async def work() -> None:
-            # a worker takes the next trial itself: no task waits for its turn, and none is kept once it is over
+            # a worker takes the next trial itself: no task waits for its turn, none is kept once it is over
             for trial in waiting:
                 progress.started(trial.name)
-                outcome = await self._one(trial, keeper)
-                self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
+                outcome = await self.one(trial)
                 progress.finished(outcome)
 
-        async with keeper, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             for _ in range(min(self.jobs, len(trials))):
                 group.create_task(work())
 
-    async def _one(self, trial: Trial, keeper: _Keeper) -> Outcome:
+    async def one(self, trial: Trial) -> Outcome:
+        """One conversation, kept on the disk before it is returned."""
         loaded = trial.loaded
         plan = Plan(
             loaded.scenario,
@@ -124,7 +141,8 @@ class Suite:
             recordings=None if self.recordings is None else self.recordings(loaded),
         )
         outcome = await run_plan(plan)
-        await keeper.keep(trial.name, outcome)
+        await self._keeper.keep(trial.name, outcome)
+        self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
         return outcome
 
     def _already(self) -> set[tuple[str, str | None, int]]:
@@ -150,7 +168,7 @@ class Suite:
 
 
 class _Keeper:
-    """Writes outcomes in the order in which they end, off the event loop, several to one flush of the disk."""
+    """Writes outcomes in the order in which they end, off the event loop, several to one flush to disk."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder

@@ -28,9 +28,10 @@ def free_port() -> int:
 
 
 class AgentProcess:
-    """Runs ``command`` until the context is left; ready once something listens at ``address``.
+    """Runs ``command`` until it is stopped; ready once something listens at ``address``.
 
-    ``{port}`` in both becomes a free port. ``python`` is the Python that runs us. What it prints goes to ``log``."""
+    ``{port}`` in both becomes a free port. ``python`` is the Python that runs us. What it prints goes to
+    ``log``."""
 
     def __init__(self, command: str, address: str, *, log: Path, cwd: Path | None = None) -> None:
         port = str(free_port()) if "{port}" in address + command else ""

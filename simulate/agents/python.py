@@ -9,8 +9,8 @@ Three shapes fit, each sync or async::
         async def reply(self, message: str) -> str
 
 Each may also give an (async) iterator of text, which is one streamed message, or a list, which is several
-messages. A dict is a message with ``content``; ``{"content": …, "hang_up": true}`` ends the conversation. What
-``start`` returns is said where the scenario lets the agent speak first.
+messages. A dict is a message with ``content``; ``{"content": …, "hang_up": true}`` ends the conversation.
+What ``start`` returns is said where the scenario lets the agent speak first.
 """
 
 from __future__ import annotations
@@ -265,8 +265,8 @@ async def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 async def in_thread(function: Callable[[], Any]) -> Any:
     """Run something that blocks, with the context of this conversation.
 
-    A daemon thread of its own: an executor's threads would be waited for at exit, and an agent that hangs must
-    not keep the process alive.
+    A daemon thread of its own: an executor's threads would be waited for at exit, and an agent that hangs
+    must not keep the process alive.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()

@@ -20,6 +20,10 @@ def shown(use: ToolUse) -> str:
     return f"{use.name}({arguments})"
 
 
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _all_shown(uses: list[ToolUse]) -> str:
     return ", ".join(shown(use) for use in uses[:8]) + (f" and {len(uses) - 8} more" if len(uses) > 8 else "")
 
@@ -43,7 +47,7 @@ class CalledCheck(Check[Called]):
         word = self.expectation
         text = f"{word.called} is called{say_times(word.times)}"
         if word.with_ is not None:
-            text += f" with {'exactly ' if word.exactly else ''}{json.dumps(word.with_, ensure_ascii=False, default=str)}"
+            text += f" with {'exactly ' if word.exactly else ''}{_json(word.with_)}"
         if word.after:
             text += f" after {word.after}"
         if word.before:

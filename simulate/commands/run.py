@@ -66,10 +66,8 @@ def execute(args: argparse.Namespace) -> int:
     project = Project.find(Path.cwd())
     paths = args.paths or [str(project.root / path) for path in project.scenarios]
     scenarios = _selected(load_scenarios(paths, agents=project.agents), args.select)
-    if args.resume:
-        path = find_run(args.resume)
-    else:
-        path = Path(args.out) if args.out else RUNS / new_run_id()
+    new = Path(args.out) if args.out else RUNS / new_run_id()
+    path = find_run(args.resume) if args.resume else new
     stage = Stage(
         project,
         [each.scenario for each in scenarios],

@@ -20,8 +20,8 @@ def engine_for(
 ) -> Engine:
     """The engine that carries this medium to this agent.
 
-    ``options`` are those of the agent's entry in ``[tool.simulate.agents]``. Raises AddressError where the two
-    don't fit, and MissingExtra where what the engine needs is not installed."""
+    ``options`` are those of the agent's entry in ``[tool.simulate.agents]``. Raises AddressError where the
+    two don't fit, and MissingExtra where what the engine needs is not installed."""
     scheme = "python" if not isinstance(agent, str) else scheme_of(agent)
     if medium == "text" and scheme not in VOICE:
         from simulate.engines.cloud import CloudEngine

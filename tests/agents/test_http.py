@@ -1,0 +1,167 @@
+"""OpenAI-compatible endpoints over real sockets, with the errors that real ones give."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from fixtures.agents.model_server import ModelServer
+from simulate.agents.base import Call, Delta, Said
+from simulate.agents.http import HttpDoor
+from simulate.agents.pinned import PinnedTools
+from simulate.agents.process import free_port
+from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
+from simulate.model.scenario import Scenario
+
+TRACEPARENT = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
+
+
+def agent_brain(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
+    """An agent endpoint that hands its tool calls to its caller."""
+    last = messages[-1]
+    if last["role"] == "tool":
+        return {"content": f"The answer is {last['content']}"}
+    if "order" in last["content"]:
+        call = {"name": "lookup_order", "arguments": '{"order_id": "4417"}'}
+        return {"content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": call}]}
+    return {"content": f"You said {last['content']}"}
+
+
+@contextlib.asynccontextmanager
+async def endpoint() -> AsyncIterator[ModelServer]:
+    async with ModelServer({"agent": agent_brain}).running() as server:
+        yield server
+
+
+async def talk(door: HttpDoor, *messages: str, tools: Mapping[str, Any] | None = None) -> list[Any]:
+    scenario = Scenario(name="x", opens_with="x", tools=dict(tools or {}))
+    call = Call("ab" * 16, PinnedTools(scenario.tools), {"traceparent": TRACEPARENT, "baggage": "a=b"}, 10.0)
+    events: list[Any] = []
+    try:
+        async with door.dial(call) as session:
+            for message in messages:
+                events += [event async for event in session.send(message)]
+    finally:
+        await door.aclose()
+    return events
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_conversation(stream: bool) -> None:
+    async with endpoint() as server:
+        events = await talk(HttpDoor(server.url, stream=stream), "hello there", "again")
+        said = [event for event in events if isinstance(event, Said)]
+        assert [each.text for each in said] == ["You said hello there", "You said again"]
+        assert said[0].attributes["gen_ai.usage.output_tokens"] > 0
+        assert any(isinstance(event, Delta) for event in events) is stream
+        assert [message["role"] for message in server.requests[1]["messages"]] == [
+            "user",
+            "assistant",
+            "user",
+        ]
+        sent = {name.lower(): value for name, value in server.headers[0].items()}
+        assert (sent["traceparent"], sent["baggage"]) == (TRACEPARENT, "a=b")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_tool_calls_are_answered_as_pinned(stream: bool) -> None:
+    async with endpoint() as server:
+        events = await talk(
+            HttpDoor(server.url, stream=stream), "my order", tools={"lookup_order": {"status": "lost"}}
+        )
+    assert [event.text for event in events if isinstance(event, Said)] == ['The answer is {"status": "lost"}']
+
+
+async def test_a_tool_that_is_not_pinned_is_the_scenarios_gap() -> None:
+    async with endpoint() as server:
+        with pytest.raises(HarnessFault, match="lookup_order.*does not pin"):
+            await talk(HttpDoor(server.url), "my order")
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "told"),
+    [
+        ("401", EnvironmentFault, "401"),
+        ("500", AgentFault, "500"),
+        ("503", EnvironmentFault, "503"),
+        ("context", AgentFault, "maximum context length"),
+        ("dies", AgentFault, "broke off"),
+        ("malformed", AgentFault, "broke off|not what the OpenAI protocol"),
+        ("error_event", AgentFault, "broke off"),
+        ("empty", AgentFault, "empty"),
+        ("html", EnvironmentFault, "502"),
+    ],
+)
+async def test_each_failure_has_its_side(fault: str, kind: type[Fault], told: str) -> None:
+    async with endpoint() as server:
+        with pytest.raises(kind, match=told):
+            await talk(HttpDoor(server.url, model=f"agent+{fault}"), "hello")
+        assert len(server.requests) == 1, "a request that may have reached the agent is not made twice"
+
+
+async def test_429_is_tried_again_after_the_time_it_names() -> None:
+    async with endpoint() as server:
+        server.fail("429", times=2)
+        events = await talk(HttpDoor(server.url), "hello")
+        assert isinstance(events[-1], Said)
+        assert len(server.requests) == 3
+
+
+async def test_429_without_end_is_the_environments() -> None:
+    async with endpoint() as server:
+        with pytest.raises(EnvironmentFault, match="429"):
+            await talk(HttpDoor(server.url, model="agent+429"), "hello")
+
+
+async def test_nobody_listens() -> None:
+    with pytest.raises(EnvironmentFault, match="nothing listens"):
+        await talk(HttpDoor(f"http://127.0.0.1:{free_port()}/v1"), "hello")
+
+
+async def test_an_endpoint_that_hangs_is_cut_off() -> None:
+    async with endpoint() as server:
+        door = HttpDoor(server.url, model="agent+hang")
+        call = Call("ab" * 16, None, {}, 0.2)
+        async with door.dial(call) as session:
+            with pytest.raises(AgentFault, match="no whole answer|in time"):
+                _ = [event async for event in session.send("hello")]
+        await door.aclose()
+
+
+async def test_a_connection_closed_without_an_answer_is_the_agents() -> None:
+    async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.close()
+
+    server = await asyncio.start_server(slam, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        with pytest.raises(AgentFault, match="closed the connection"):
+            await talk(HttpDoor(f"http://127.0.0.1:{port}/v1"), "hello")
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_the_key_never_shows_in_an_error() -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "no"}}, status=401)
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", refuse)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        with pytest.raises(EnvironmentFault) as caught:
+            await talk(HttpDoor(f"http://127.0.0.1:{port}/v1", api_key="sk-verysecret123"), "hello")
+        assert "verysecret" not in str(caught.value)
+    finally:
+        await runner.cleanup()
