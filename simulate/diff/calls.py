@@ -8,20 +8,29 @@ from collections.abc import Sequence
 
 from simulate.diff import content as contents
 from simulate.diff.align import Alignment
-from simulate.diff.change import Category, Change, Tolerance
-from simulate.diff.phrases import brief, details, some, times, told, turn_of
+from simulate.diff.change import Category, Change, Detail, Tolerance
+from simulate.diff.phrases import MOST_DETAILS, brief, details, some, times, told, turn_of
 from simulate.diff.sequence import Pair, common
 from simulate.diff.story import Act
 
 
 def pair(expected: Sequence[Act], actual: Sequence[Act], alignment: Alignment) -> list[Pair]:
-    """Which act is which: by the aligned spans, then by name and arguments, then by name, each in order."""
+    """Which act is which: by the aligned spans, then by name and arguments, then by name, each in order.
+
+    Works in the aligner's direction, so that swapping the traces swaps the pairs and changes nothing else.
+    """
+    if alignment.turned:
+        return sorted((i, j) for j, i in _paired(actual, expected, alignment.right))
+    return _paired(expected, actual, alignment.left)
+
+
+def _paired(expected: Sequence[Act], actual: Sequence[Act], partner: list[int]) -> list[Pair]:
     at = {act.node: index for index, act in enumerate(actual) if act.node >= 0}
     pairs: list[Pair] = []
     taken: set[int] = set()
     rest: list[int] = []
     for i, act in enumerate(expected):
-        j = at.get(alignment.left[act.node], -1) if act.node >= 0 else -1
+        j = at.get(partner[act.node], -1) if act.node >= 0 else -1
         if j >= 0 and j not in taken and same_name(actual[j].name, act.name):
             pairs.append((i, j))
             taken.add(j)
@@ -101,7 +110,6 @@ _NOUNS = {
     "agents": "the agent ",
     "guardrails": "the guardrail ",
 }
-_DONE = {"called": "called", "made": "made", "run": "run"}
 
 
 def _count(
@@ -131,6 +139,10 @@ def _count(
         expected_spans=[span for act in missing for span in act.spans],
         actual_spans=[span for act in extra for span in act.spans],
         turn=turn,
+        details=[
+            *(Detail("arguments", expected=act.arguments) for act in missing[:MOST_DETAILS] if act.arguments),
+            *(Detail("arguments", actual=act.arguments) for act in extra[:MOST_DETAILS] if act.arguments),
+        ],
     )
 
 

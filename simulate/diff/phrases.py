@@ -40,10 +40,16 @@ def seconds(value: float) -> str:
 
 
 def listed(names: Counter[str], most: int = 3) -> str:
-    """The commonest names with their counts."""
-    parts = [name if count == 1 else f"{name} ×{count}" for name, count in names.most_common(most)]
+    """The commonest names with their counts; of a method's long name, its end."""
+    parts = [
+        _end(name) if count == 1 else f"{_end(name)} ×{count:,}" for name, count in names.most_common(most)
+    ]
     rest = len(names) - most
     return ", ".join(parts) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _end(name: str) -> str:
+    return name if len(name) <= 40 else ".".join(name.split(".")[-2:])
 
 
 def turn_of(turn: int | None) -> str:

@@ -2,7 +2,7 @@
 
 Exact longest-common-subsequence methods cost the product of the lengths, which ten thousand siblings do not
 forgive. So: common ends first, then symbols that occur once on both sides ("patience"), then Myers'
-O(ND) search while the difference is small, and beyond that the k-th occurrence of a symbol with the k-th.
+O(ND) search, in stretches where the difference is large.
 
 Source: E. W. Myers, "An O(ND) Difference Algorithm and Its Variations", Algorithmica 1 (1986).
 """
@@ -16,7 +16,9 @@ from collections.abc import Hashable, Sequence
 Pair = tuple[int, int]
 
 MAX_DIFFERENCES = 128
-"""Up to this many insertions and deletions Myers' search is used; its cost grows with the square."""
+"""Insertions and deletions that one search may make; its cost grows with the square."""
+STRETCH = 4_096
+"""Symbols of either side that one search sees."""
 
 
 def common(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
@@ -47,7 +49,7 @@ def common(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
 
 
 def increasing(pairs: Sequence[Pair]) -> list[Pair]:
-    """The longest run of pairs, given by rising left index, that rises on the right too (patience sorting)."""
+    """The longest run of pairs, by rising left index, that rises on the right too (patience sorting)."""
     ends: list[int] = []
     at: list[int] = []
     before: list[int] = [-1] * len(pairs)
@@ -111,15 +113,19 @@ def _unique(
 
 
 def _without_anchors(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
-    found = _myers(left, right)
-    return _by_occurrence(left, right) if found is None else found
+    """Myers' search in stretches: exact up to ``MAX_DIFFERENCES``, and beyond that the furthest is kept."""
+    pairs: list[Pair] = []
+    a = c = 0
+    while a < len(left) and c < len(right):
+        found, x, y = _stretch(left[a : a + STRETCH], right[c : c + STRETCH])
+        pairs.extend((a + i, c + j) for i, j in found)
+        a, c = a + x, c + y
+    return pairs
 
 
-def _myers(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair] | None:
-    """The exact answer, or None when the lists differ in more than ``MAX_DIFFERENCES`` places."""
+def _stretch(left: Sequence[Hashable], right: Sequence[Hashable]) -> tuple[list[Pair], int, int]:
+    """The pairs up to where the search came, and that place."""
     n, m = len(left), len(right)
-    if abs(n - m) > MAX_DIFFERENCES:
-        return None
     furthest: dict[int, int] = {1: 0}
     history: list[dict[int, int]] = []
     for distance in range(min(n + m, MAX_DIFFERENCES) + 1):
@@ -130,8 +136,10 @@ def _myers(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair] | 
                 x += 1
             furthest[diagonal] = x
             if x >= n and x - diagonal >= m:
-                return _walk_back(history, n, m)
-    return None
+                return _walk_back(history, n, m), n, m
+    ends = [(x, x - diagonal) for diagonal, x in furthest.items() if (diagonal - distance) % 2 == 0]
+    x, y = max((end for end in ends if end[0] <= n and end[1] <= m), key=lambda end: (sum(end), end))
+    return _walk_back(history, x, y), x, y
 
 
 def _down(furthest: dict[int, int], diagonal: int, distance: int) -> bool:
@@ -159,17 +167,3 @@ def _walk_back(history: list[dict[int, int]], x: int, y: int) -> list[Pair]:
         elif distance:
             x -= 1
     return pairs[::-1]
-
-
-def _by_occurrence(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
-    where: dict[Hashable, list[int]] = {}
-    for j, symbol in enumerate(right):
-        where.setdefault(symbol, []).append(j)
-    met: Counter[Hashable] = Counter()
-    pairs: list[Pair] = []
-    for i, symbol in enumerate(left):
-        places = where.get(symbol)
-        if places is not None and met[symbol] < len(places):
-            pairs.append((i, places[met[symbol]]))
-            met[symbol] += 1
-    return increasing(pairs)

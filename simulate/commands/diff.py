@@ -1,0 +1,156 @@
+"""``simulate diff``: what changed between two traces, in ten lines."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulate.diff import Diff
+    from simulate.trace.span import Trace
+
+HELP = "say what changed between two traces"
+CATEGORIES = ("behaviour", "content", "cost", "latency", "shape")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("expected", type=Path, metavar="EXPECTED", help="the trace as it should be")
+    parser.add_argument("actual", type=Path, metavar="ACTUAL", help="the trace as it is; - is stdin")
+    parser.add_argument(
+        "--repeat", nargs="+", type=Path, default=[], metavar="FILE", action="extend",
+        help="further runs of what made EXPECTED: what varies among them is no change",
+    )  # fmt: skip
+    parser.add_argument("--html", type=Path, metavar="FILE", help="both trees side by side")
+    parser.add_argument("--json", metavar="FILE", help="for machines; - is stdout")
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="PATH",
+        help="not to be compared: tools.send_mail.arguments.body, answers.*, latency, …",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tolerance", action="append", default=[], metavar="NAME=NUMBER",
+        help="tokens, cost, latency (shares), seconds, arguments (absolute)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trace", action="append", default=[], metavar="ID",
+        help="which trace, where a file holds several; twice: of EXPECTED, then of ACTUAL",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", type=_categories, default=None, metavar="CATEGORY,…",
+        help=f"these alone are shown and decide: {', '.join(CATEGORIES)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lines", type=int, default=10, metavar="N", help="at most so many lines (default 10)"
+    )
+    parser.add_argument(
+        "--update", action="store_true", help="show what changed, then make ACTUAL the new EXPECTED"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    from simulate.diff import compare
+
+    ids = [*args.trace, None, None][:2] if len(args.trace) != 1 else [args.trace[0]] * 2
+    expected = _one(args.expected, ids[0], lenient=len(args.trace) == 1)
+    actual = _one(args.actual, ids[1], lenient=len(args.trace) == 1)
+    repeats = [trace for path in args.repeat for trace in _all(path)]
+    tolerance = _tolerance(args.tolerance)
+    diff = compare(expected, actual, repeats=repeats, ignore=args.ignore, tolerance=tolerance)
+    if args.only is not None:
+        diff = diff.only(args.only)
+    changed = bool(diff.changes) if args.only is not None else not diff.same
+    _write(diff, args)
+    if args.update:
+        return _update(args.expected, actual, changed)
+    return 1 if changed else 0
+
+
+def _write(diff: Diff, args: argparse.Namespace) -> None:
+    if args.json:
+        from simulate.model.outcome_json import to_json
+        from simulate.report.files import write_bytes
+
+        data = to_json(diff.to_dict()) + b"\n"
+        if args.json == "-":
+            sys.stdout.buffer.write(data)
+        else:
+            write_bytes(args.json, data)
+    if args.json != "-":
+        print(diff.summary(args.lines))
+    if args.html:
+        from simulate.report.diff_html import write_diff_html
+
+        print(f"written: {write_diff_html(args.html, diff)}", file=sys.stderr)
+
+
+def _update(path: Path, actual: Trace, changed: bool) -> int:
+    """The actual trace takes the place of the expected one, in the file's own OTLP form or as OTLP JSON."""
+    from simulate.errors import InputError
+    from simulate.report.files import write_bytes
+    from simulate.trace import formats
+
+    if not changed:
+        print(f"nothing to accept; {path} stays as it is", file=sys.stderr)
+        return 0
+    names = {".jsonl": "otlp-jsonl", ".pb": "otlp-protobuf", ".json": "otlp-json"}
+    form = names.get(path.suffix)
+    if form is None:
+        raise InputError(
+            f"cannot tell in which form to write {path.name}", hint=f"use one of {', '.join(names)}"
+        )
+    write_bytes(path, formats.write([actual], form))
+    print(f"accepted: {path} is now what you saw as actual", file=sys.stderr)
+    return 0
+
+
+def _one(path: Path, trace_id: str | None, *, lenient: bool) -> Trace:
+    """The trace to compare. One id for both files is enough when only one of them holds several."""
+    from simulate.errors import InputError
+
+    traces = _all(path)
+    if trace_id is not None:
+        found = [trace for trace in traces if trace.trace_id.startswith(trace_id.lower())]
+        found = found or [trace for trace in traces if trace.trace_id == trace_id]
+        if len(found) == 1:
+            return found[0]
+        if not (lenient and len(traces) == 1):
+            what = "no trace" if not found else f"{len(found)} traces"
+            raise InputError(f"{what} with the id {trace_id}", where=str(path), hint=_ids(traces))
+    if len(traces) != 1:
+        raise InputError(
+            f"holds {len(traces)} traces; say which with --trace ID", where=str(path), hint=_ids(traces)
+        )
+    return traces[0]
+
+
+def _ids(traces: list[Trace]) -> str:
+    shown = ", ".join(trace.trace_id for trace in traces[:5])
+    return f"it holds {shown}{' …' if len(traces) > 5 else ''}" if traces else "it holds none"
+
+
+def _all(path: Path) -> list[Trace]:
+    from simulate.trace import formats
+
+    return list(formats.read(path))
+
+
+def _tolerance(given: list[str]) -> dict[str, float]:
+    from simulate.errors import InputError
+
+    found: dict[str, float] = {}
+    for item in given:
+        name, _, number = item.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            raise InputError(f"--tolerance {item}: not NAME=NUMBER") from None
+    return found
+
+
+def _categories(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    wrong = [name for name in names if name not in CATEGORIES]
+    if wrong or not names:
+        raise argparse.ArgumentTypeError(f"not a category: {', '.join(wrong) or text!r}")
+    return names

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulate.diff.sequence import common, heaviest, increasing
+
+symbols = st.lists(st.integers(0, 4), max_size=14)
+
+
+def longest(left: list[int], right: list[int]) -> int:
+    """The textbook table, to check against."""
+    row = [0] * (len(right) + 1)
+    for one in left:
+        above, row = row, [0]
+        for j, other in enumerate(right):
+            row.append(above[j] + 1 if one == other else max(above[j + 1], row[j]))
+    return row[-1]
+
+
+@given(symbols, symbols)
+def test_pairs_are_equal_and_rise_on_both_sides(left: list[int], right: list[int]) -> None:
+    pairs = common(left, right)
+    assert all(left[i] == right[j] for i, j in pairs)
+    assert all(a < c and b < d for (a, b), (c, d) in zip(pairs, pairs[1:], strict=False))
+    assert len(common(left, left)) == len(left)
+
+
+@given(st.lists(st.integers(0, 1), max_size=14), st.lists(st.integers(0, 1), max_size=14))
+def test_without_unique_symbols_the_answer_is_the_longest(left: list[int], right: list[int]) -> None:
+    left, right = left + [0, 0, 1, 1], right + [0, 0, 1, 1]
+    assert len(common(left, right)) == longest(left, right)
+
+
+def test_long_lists_with_many_differences_keep_most() -> None:
+    chance = random.Random(3)
+    left = [chance.randrange(5) for _ in range(6_000)]
+    right = [symbol for symbol in left if chance.random() > 0.1]
+    assert len(common(left, right)) > 0.5 * len(right)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), max_size=12))
+def test_the_heaviest_run_is_as_heavy_as_any(items: list[tuple[int, int]]) -> None:
+    pairs = [(index, right) for index, (right, _) in enumerate(items)]
+    weights = [float(weight) for _, weight in items]
+    chosen = heaviest(pairs, weights)
+    best = [0.0] * len(pairs)
+    for i in range(len(pairs)):
+        best[i] = weights[i] + max((best[k] for k in range(i) if pairs[k][1] < pairs[i][1]), default=0.0)
+    assert sum(weights[i] for i in chosen) == max(best, default=0.0)
+    assert all(pairs[a][1] < pairs[b][1] for a, b in zip(chosen, chosen[1:], strict=False))
+
+
+@given(st.lists(st.integers(0, 9), max_size=12))
+def test_increasing_is_the_longest(values: list[int]) -> None:
+    chosen = increasing(list(enumerate(values)))
+    length = [1] * len(values)
+    for i in range(len(values)):
+        length[i] = 1 + max((length[k] for k in range(i) if values[k] < values[i]), default=0)
+    assert len(chosen) == max(length, default=0)
