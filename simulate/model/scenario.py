@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from simulate.model.expect import VOICE_WORDS, AnyExpectation
 from simulate.model.persona import Persona, Strict
@@ -142,10 +142,16 @@ class Limits(Strict):
     """How long one reply may take."""
 
 
+def _named(value: str) -> str:
+    if not 0 < len(value.strip()) <= 300:
+        raise ValueError("a name has between 1 and 300 characters")
+    return value
+
+
 class Scenario(Strict):
     """One test: a persona, a goal or a script, pinned tools, expectations, limits."""
 
-    name: Annotated[AsWritten, Field(min_length=1, max_length=300)]
+    name: Annotated[AsWritten, AfterValidator(_named)]
     """What a report calls it."""
     description: AsWritten | None = None
     """Why it is there, for the next reader."""

@@ -30,7 +30,8 @@ MOST_PROBLEMS = 200
 """So many of one document are told; nobody reads on, and a file made to hurt could hold a million."""
 
 _SAFE_DEPTH = 1000  # the composer of libyaml recurses in C; so deep it may go on any thread's stack
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+# beyond 18 digits a whole number no longer fits everywhere, and is an id rather than an amount
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,30})?")
 _TYPED = {"true": True, "false": False, "null": None, "~": None, "": None}
 _PLAIN = "plain"
 _TEXT = "tag:yaml.org,2002:str"
@@ -122,8 +123,7 @@ def scalar(text: str) -> Any:
     """What an unquoted scalar is."""
     if text in _TYPED:
         return _TYPED[text]
-    # beyond 18 digits a whole number no longer fits everywhere, and is an id rather than an amount
-    if text[0] in "-0123456789" and len(text) <= 18 and _NUMBER.fullmatch(text):
+    if text[0] in "-0123456789" and _NUMBER.fullmatch(text):
         if "." in text:
             return Written(text)
         return text if text == "-0" else int(text)
