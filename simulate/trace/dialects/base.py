@@ -284,7 +284,7 @@ def _classify(span: Span, found: View, tables: _Tables) -> list[Dialect]:
     explicit: tuple[int, str, Kind] | None = None
     sign: tuple[int, str, Kind] | None = None
     silent: str | None = None
-    marked: Dialect | None = None
+    marks: dict[str, Dialect] = {}
     for key, value in span.attributes.items():
         table = tables.kinds.get(key)
         if table is not None and value is not None:
@@ -297,8 +297,9 @@ def _classify(span: Span, found: View, tables: _Tables) -> list[Dialect]:
         if told is not None and (sign is None or told[0] < sign[0]):
             sign = told
         mark = _marked(key)
-        if mark is not None and (marked is None or mark.rank < marked.rank):
-            marked = mark
+        if mark is not None:
+            marks[mark.name] = mark
+    marked = min(marks.values(), key=lambda dialect: dialect.rank, default=None)
     named = _by_name(span.scope, span.name)
     operation = _operations().get(str(span.attributes.get("gen_ai.operation.name")))
     if named is not None and named[2]:
@@ -317,7 +318,7 @@ def _classify(span: Span, found: View, tables: _Tables) -> list[Dialect]:
         found.dialect = own.name if own is not None and own.rank < CARRIERS else decided[0]
     elif own is not None:
         found.dialect = own.name
-    names = {found.dialect, *(one.name for one in (own, marked) if one is not None)}
+    names = {found.dialect, *marks, *(() if own is None else (own.name,))}
     if silent is not None:
         names.add(silent)
     if decided is not None:
