@@ -1,0 +1,74 @@
+"""The simulated user: scripted, or improvised by a model, or both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulate import pins
+from simulate.callers.base import Act, Caller, HangUp, Listen, Say
+from simulate.callers.script import Script, ScriptedCaller, Uses
+from simulate.errors import InputError
+
+if TYPE_CHECKING:
+    import random
+
+    from simulate.llm import Model
+    from simulate.model.persona import Persona
+    from simulate.model.scenario import Scenario
+
+__all__ = ["Act", "Caller", "HangUp", "Listen", "Say", "make_caller", "needs_model", "require_model"]
+
+
+def needs_model(scenario: Scenario) -> bool:
+    """Whether a model has to play the caller: yes as soon as there is a goal."""
+    return scenario.goal is not None
+
+
+def require_model(scenario: Scenario, model: Model | None) -> Model | None:
+    """The model that plays the caller, or None where none is needed; OPENAI_BASE_URL and OPENAI_API_KEY stand
+    in for one that is not configured. Raises InputError where there is none at all: call it before anything
+    runs."""
+    if model is not None or not needs_model(scenario):
+        return model
+    from simulate.llm import Model, from_environment
+
+    config = from_environment()
+    if config is None:
+        raise InputError(
+            f"scenario “{scenario.name}” has a goal, so a model has to play the caller: none is configured",
+            hint="set `caller` under [tool.simulate.models] in pyproject.toml, or OPENAI_API_KEY (and "
+            "OPENAI_BASE_URL for an endpoint other than OpenAI's); a script without a goal needs no model",
+        )
+    return Model(config, role="caller")
+
+
+def make_caller(
+    scenario: Scenario,
+    persona: Persona | None = None,
+    *,
+    model: Model | None = None,
+    uses: Uses | None = None,
+    seed: int | None = None,
+) -> Caller:
+    """The caller of one conversation: scripted where there is no goal, else improvised between its lines.
+
+    ``uses`` gives the agent's tool calls so far; they only decide when a line that waits for one is due, and
+    no model ever sees them. ``seed`` defaults to the chance of the running conversation's pins. Raises
+    InputError where a model is needed and none configured.
+    """
+    import random
+
+    from simulate.model.persona import Persona
+
+    if seed is None:
+        seed = pins.current().random.getrandbits(31)
+    persona = persona or Persona()
+    chance: random.Random = random.Random(seed)
+    script = Script(scenario, speaks=persona.speaks, uses=uses, chance=chance)
+    if not needs_model(scenario):
+        return ScriptedCaller(scenario, script)
+    found = require_model(scenario, model)
+    assert found is not None
+    from simulate.callers.improvise import ImprovisedCaller
+
+    return ImprovisedCaller(scenario, persona, found, script, seed=seed)

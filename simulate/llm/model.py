@@ -65,6 +65,9 @@ class Model:
         if top_logprobs is not None:
             body |= {"logprobs": True, "top_logprobs": top_logprobs}
         body = {key: value for key, value in body.items() if value is not None}
+        for parameter in wire.NEEDED:
+            if parameter in body and self.lacks(parameter):
+                raise wire.Unsupported(f"{self.config.model!r} does not know {parameter}", parameter)
         attributes = self._request_attributes(messages, body)
         with own.model_call(self.role, f"chat {config.model}", attributes) as span:
             reply = await self._persist(messages, body, span)
@@ -87,6 +90,9 @@ class Model:
                 return await self._attempt(messages, sent)
             except wire.Without as refused:
                 self._unknown.add(refused.parameter)
+            except wire.Unsupported as refused:
+                self._unknown.add(refused.parameter)
+                raise
             except wire.Again as again:
                 attempt += 1
                 wait = 0.5 * 2 ** (attempt - 1) if again.seconds is None else again.seconds
