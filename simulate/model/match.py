@@ -1,0 +1,251 @@
+"""Matchers: what a value may be, as data. Shared by ``called: with:``, by span filters and by replay.
+
+An object with one of these words is a matcher; any other value must be equal, where an object may hold more
+keys than expected::
+
+    {any: true}                    anything that is there
+    {matches: "ord-[0-9]+"}        a text that a regular expression finds
+    {about: 42.5, within: 0.01}    a number near it
+    {one_of: [a, b]}               one of these
+    {contains: refund}             a part of a text, an item of a list, a key of an object
+    {exactly: value}               this and nothing more, even where it looks like a matcher
+
+Numbers are numbers and texts are texts: ``42.5`` is not ``"42.50"``, and the mismatch says so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, cast
+
+WORDS = frozenset({"any", "matches", "about", "within", "one_of", "contains", "exactly"})
+
+
+def matches(expected: Any, actual: Any) -> bool:
+    """Whether the value is what is expected."""
+    return mismatch(expected, actual) is None
+
+
+def mismatch(expected: Any, actual: Any) -> str | None:
+    """The first difference, with the path to it (``$.items[2].price``); None when it matches. A matcher that
+    is written wrongly raises ValueError, as `check` does."""
+    return _differs(expected, actual, "$")
+
+
+def is_matcher(value: Any) -> bool:
+    """Whether this is a matcher: one of the words, and ``within`` only beside ``about``."""
+    if not isinstance(value, dict) or not value:
+        return False
+    keys = set(cast("dict[Any, Any]", value))
+    return keys in ({"about"}, {"about", "within"}) or (len(keys) == 1 and keys <= WORDS - {"within"})
+
+
+def check(expected: Any) -> None:
+    """Raise ValueError, with the path, for a matcher that could never work: before anything runs."""
+    waiting: list[tuple[Any, str]] = [(expected, "$")]
+    while waiting:
+        value, path = waiting.pop()
+        if is_matcher(value):
+            word, given = _word(value)
+            if word == "matches":
+                _pattern(given, path)
+            elif word == "about":
+                _number(given, path)
+                _number(value.get("within", 0), path)
+            elif word == "any" and given is not True:
+                raise ValueError(f"{path}: any: takes true")
+            elif word == "one_of":
+                waiting += [(item, f"{path}[{at}]") for at, item in enumerate(_items(given, path))]
+        elif isinstance(value, dict):
+            waiting += [(item, _at(path, key)) for key, item in cast("dict[Any, Any]", value).items()]
+        elif isinstance(value, list):
+            waiting += [(item, f"{path}[{at}]") for at, item in enumerate(cast("list[Any]", value))]
+
+
+def _differs(expected: Any, actual: Any, path: str) -> str | None:
+    if is_matcher(expected):
+        word, given = _word(expected)
+        return _MATCHERS[word](given, actual, path, expected)
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return _objects(cast("dict[Any, Any]", expected), cast("dict[Any, Any]", actual), path, whole=False)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return _lists(cast("list[Any]", expected), cast("list[Any]", actual), path, _differs)
+    return _scalars(expected, actual, path)
+
+
+def _exactly_differs(expected: Any, actual: Any, path: str) -> str | None:
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return _objects(cast("dict[Any, Any]", expected), cast("dict[Any, Any]", actual), path, whole=True)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return _lists(cast("list[Any]", expected), cast("list[Any]", actual), path, _exactly_differs)
+    return _scalars(expected, actual, path)
+
+
+def _objects(expected: dict[Any, Any], actual: dict[Any, Any], path: str, *, whole: bool) -> str | None:
+    differs = _exactly_differs if whole else _differs
+    for key, value in expected.items():
+        if key not in actual:
+            return f"{_at(path, key)}: expected {_shown(value)}, but it is missing"
+        found = differs(value, actual[key], _at(path, key))
+        if found is not None:
+            return found
+    if whole:
+        extra = next((key for key in actual if key not in expected), None)
+        if extra is not None:
+            return f"{_at(path, extra)}: not expected, but it is {_shown(actual[extra])}"
+    return None
+
+
+def _lists(
+    expected: list[Any], actual: list[Any], path: str, differs: Callable[[Any, Any, str], str | None]
+) -> str | None:
+    for at, (value, found) in enumerate(zip(expected, actual, strict=False)):
+        problem = differs(value, found, f"{path}[{at}]")
+        if problem is not None:
+            return problem
+    if len(expected) != len(actual):
+        return f"{path}: expected {len(expected)} items, got {len(actual)}"
+    return None
+
+
+def _scalars(expected: Any, actual: Any, path: str) -> str | None:
+    number = _is_number(expected), _is_number(actual)
+    if isinstance(expected, bool) or isinstance(actual, bool):
+        same = expected is actual
+    elif all(number):
+        same = expected == actual or (_is_nan(expected) and _is_nan(actual))
+    else:
+        same = type(expected) is type(actual) and expected == actual
+    if same:
+        return None
+    hint = ""
+    if number[0] and isinstance(actual, str) and _reads_as(actual) == expected:
+        hint = " (the number came as a text)"
+    elif number[1] and isinstance(expected, str) and _reads_as(expected) == actual:
+        hint = " (a text was expected, and a number came)"
+    return f"{path}: expected {_shown(expected)}, got {_shown(actual)}{hint}"
+
+
+# -- the words -------------------------------------------------------------------------------------------
+
+
+def _word(matcher: dict[str, Any]) -> tuple[str, Any]:
+    word = next(word for word in matcher if word != "within")
+    return word, matcher[word]
+
+
+def _any(given: Any, actual: Any, path: str, whole: Any) -> str | None:
+    if given is not True:
+        raise ValueError(f"{path}: any: takes true")
+    return None if actual is not None else f"{path}: expected anything, got nothing"
+
+
+def _matches(given: Any, actual: Any, path: str, whole: Any) -> str | None:
+    pattern = _pattern(given, path)
+    text = actual if isinstance(actual, str) else _shown(actual) if _is_number(actual) else None
+    if text is not None and pattern.search(text):
+        return None
+    return f"{path}: expected a text that matches {given!r}, got {_shown(actual)}"
+
+
+def _about(given: Any, actual: Any, path: str, whole: Any) -> str | None:
+    middle, within = _number(given, path), _number(whole.get("within", 1e-9 * max(1.0, abs(given))), path)
+    # half a billionth on top, since 42.51 - 42.5 is a little more than 0.01 in binary
+    if _is_number(actual) and abs(actual - middle) <= within * (1 + 1e-9) + 1e-12:
+        return None
+    hint = " (the number came as a text)" if isinstance(actual, str) and _reads_as(actual) is not None else ""
+    return f"{path}: expected {_shown(given)} ± {_shown(within)}, got {_shown(actual)}{hint}"
+
+
+def _one_of(given: Any, actual: Any, path: str, whole: Any) -> str | None:
+    choices = _items(given, path)
+    if any(_differs(choice, actual, path) is None for choice in choices):
+        return None
+    return f"{path}: expected one of {_shown(choices)}, got {_shown(actual)}"
+
+
+def _contains(given: Any, actual: Any, path: str, whole: Any) -> str | None:
+    if isinstance(actual, str) and isinstance(given, str):
+        if _folded(given) in _folded(actual):
+            return None
+    elif isinstance(actual, list):
+        if any(_differs(given, item, path) is None for item in cast("list[Any]", actual)):
+            return None
+    elif isinstance(actual, dict) and isinstance(given, str) and given in actual:
+        return None
+    return f"{path}: expected something that contains {_shown(given)}, got {_shown(actual)}"
+
+
+def _exactly(given: Any, actual: Any, path: str, whole: Any) -> str | None:
+    return _exactly_differs(given, actual, path)
+
+
+_MATCHERS: dict[str, Callable[[Any, Any, str, Any], str | None]] = {
+    "any": _any,
+    "matches": _matches,
+    "about": _about,
+    "one_of": _one_of,
+    "contains": _contains,
+    "exactly": _exactly,
+}
+
+
+# -- small things ----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _pattern(given: Any, path: str) -> re.Pattern[str]:
+    if not isinstance(given, str):
+        raise ValueError(f"{path}: matches: takes a regular expression")
+    try:
+        return _compiled(given)
+    except re.error as error:
+        raise ValueError(f"{path}: {given!r} is no regular expression: {error}") from error
+
+
+def _number(given: Any, path: str) -> float:
+    if not _is_number(given):
+        raise ValueError(f"{path}: about: and within: take numbers, not {_shown(given)}")
+    return given
+
+
+def _items(given: Any, path: str) -> list[Any]:
+    if not isinstance(given, list):
+        raise ValueError(f"{path}: one_of: takes a list")
+    return cast("list[Any]", given)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _reads_as(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _at(path: str, key: Any) -> str:
+    return f"{path}.{key}" if isinstance(key, str) and re.fullmatch(r"[\w-]+", key) else f"{path}[{key!r}]"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 200 else text[:199] + "…"

@@ -1,0 +1,330 @@
+"""Which spans: a filter as data, the same in ``span:`` checks, in ``--filter`` and from Python.
+
+::
+
+    kind: TOOL                       or a list of kinds
+    name: refund                     or {matches: "refund|order"}, {contains: order}, any matcher
+    attribute: {gen_ai.tool.name: issue_refund, request_model: {contains: gpt}}
+    duration: {above: 1s, below: 5s}
+    error: true
+    under: {kind: AGENT}             some span above it is so
+    has_child: {kind: LLM}           a direct child is so
+    and: […]   or: […]   not: {…}
+
+All words of one filter must hold. ``attribute`` finds raw attributes, then resource attributes, then
+fields of the canonical view by their names. On the command line the same is written
+``kind=TOOL name~refund duration>1s error``; see `parse_short`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+
+import orjson
+
+from simulate.errors import InputError
+from simulate.model import match
+from simulate.model.nearest import nearest
+from simulate.model.units import seconds
+from simulate.trace.dialects import views
+from simulate.trace.span import Kind, Span, Trace, View
+from simulate.trace.tree import Node, Tree, build
+
+Test = Callable[["Seen"], bool]
+
+WORDS = ("kind", "name", "attribute", "duration", "error", "has_child", "under", "and", "or", "not")
+VIEW_FIELDS = frozenset(each.name for each in fields(View))
+
+
+@dataclass(slots=True)
+class Search:
+    """One search through a tree; what several words of a filter ask for is computed once."""
+
+    tree: Tree
+    above: dict[int, dict[int, bool]] = field(default_factory=dict[int, dict[int, bool]])
+    _views: dict[str, View] | None = None
+
+    def view(self, span: Span) -> View:
+        """The canonical view of a span, completed from its neighbours."""
+        if self._views is None:
+            self._views = views(Trace(self.tree.trace_id, [node.span for node in self.tree]))
+        return self._views[span.span_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A span with its place in the tree that is searched."""
+
+    search: Search
+    node: Node
+
+    @property
+    def span(self) -> Span:
+        """The raw span."""
+        return self.node.span
+
+    @property
+    def view(self) -> View:
+        """The canonical view."""
+        return self.search.view(self.node.span)
+
+    def at(self, node: Node) -> Seen:
+        """The same search at another node."""
+        return Seen(self.search, node)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A parsed filter; ``data`` is what it was made of."""
+
+    data: dict[str, Any]
+    test: Test
+
+    def find(self, within: Trace | Tree | Iterable[Span]) -> list[Span]:
+        """The spans it holds for, in the order of the tree."""
+        tree = within if isinstance(within, Tree) else build(within)
+        search = Search(tree)
+        return [node.span for node in tree if self.test(Seen(search, node))]
+
+
+def parse(data: Any) -> Filter:
+    """A filter from data. Raises InputError that names the unknown word and the nearest known one."""
+    if isinstance(data, str):
+        data = parse_short(data)
+    return Filter(data, _all(data, "filter"))
+
+
+def _all(data: Any, where: str) -> Test:
+    if not isinstance(data, dict):
+        raise InputError(f"a filter is an object such as {{kind: TOOL}}, not {data!r}", where=where)
+    if not data:
+        raise InputError("an empty filter would hold for every span", where=where)
+    tests: list[Test] = []
+    for word, value in cast("dict[Any, Any]", data).items():
+        make = _WORDS.get(word)
+        if make is None:
+            guess = nearest(str(word), WORDS)
+            hint = f"did you mean {guess}?" if guess else f"known words: {', '.join(WORDS)}"
+            raise InputError(f"{word!r} is no word of a filter", where=where, hint=hint)
+        tests.append(make(value, f"{where}.{word}"))
+    return tests[0] if len(tests) == 1 else lambda seen: all(test(seen) for test in tests)
+
+
+def _kind(value: Any, where: str) -> Test:
+    wanted = set[Kind]()
+    for name in cast("list[Any]", value) if isinstance(value, list) else [value]:
+        try:
+            wanted.add(Kind(str(name).upper()))
+        except ValueError:
+            guess = nearest(str(name).upper(), [kind.value for kind in Kind])
+            hint = f"did you mean {guess}?" if guess else f"kinds: {', '.join(Kind)}"
+            raise InputError(f"{name!r} is no kind of span", where=where, hint=hint) from None
+    return lambda seen: seen.view.kind in wanted
+
+
+def _name(value: Any, where: str) -> Test:
+    _check(value, where)
+    return lambda seen: match.matches(value, seen.span.name)
+
+
+def _attribute(value: Any, where: str) -> Test:
+    if not isinstance(value, dict) or not value:
+        raise InputError("takes an object of attribute names and values", where=where)
+    wanted = cast("dict[str, Any]", value)
+    _check(list(wanted.values()), where)
+    return lambda seen: all(_has(seen, key, matcher) for key, matcher in wanted.items())
+
+
+def _has(seen: Seen, key: str, matcher: Any) -> bool:
+    if key in seen.span.attributes:
+        return _matches(matcher, seen.span.attributes[key])
+    if key in seen.span.resource:
+        return match.matches(matcher, seen.span.resource[key])
+    found = _of_view(seen, key)
+    return found is not None and match.matches(matcher, found)
+
+
+def _matches(matcher: Any, value: Any) -> bool:
+    if match.matches(matcher, value):
+        return True
+    # objects are JSON texts in most attributes; who expects an object means what the text says
+    if isinstance(value, str) and value[:1] in ("{", "[") and isinstance(matcher, dict | list):
+        try:
+            return match.matches(matcher, orjson.loads(value))
+        except orjson.JSONDecodeError:
+            return False
+    return False
+
+
+def _of_view(seen: Seen, key: str) -> Any:
+    """``request_model``, or inside of a field: ``voice.language``."""
+    name, _, inner = key.partition(".")
+    if name not in VIEW_FIELDS:
+        return None
+    value = getattr(seen.view, name)
+    if inner:
+        return cast("dict[str, Any]", value).get(inner) if isinstance(value, dict) else None
+    return value
+
+
+def _duration(value: Any, where: str) -> Test:
+    bounds: dict[str, float] = {}
+    if not isinstance(value, dict) or not value:
+        raise InputError("takes above: and below:, such as {above: 1s}", where=where)
+    for word, amount in cast("dict[str, Any]", value).items():
+        if word not in ("above", "below"):
+            guess = nearest(str(word), ("above", "below"))
+            hint = f"did you mean {guess}?" if guess else "known are above and below"
+            raise InputError(f"{word!r} is no bound of a duration", where=where, hint=hint)
+        try:
+            bounds[word] = float(seconds(amount))
+        except (ValueError, TypeError) as error:
+            raise InputError(str(error), where=f"{where}.{word}") from None
+
+    def test(seen: Seen) -> bool:
+        lasted = seen.span.duration
+        return lasted is not None and bounds.get("above", -1.0) < lasted < bounds.get("below", float("inf"))
+
+    return test
+
+
+def _error(value: Any, where: str) -> Test:
+    if not isinstance(value, bool):
+        raise InputError(f"takes true or false, not {value!r}", where=where)
+    return lambda seen: (seen.span.status == "error" or seen.view.error is not None) is value
+
+
+def _has_child(value: Any, where: str) -> Test:
+    test = _all(value, where)
+    return lambda seen: any(test(seen.at(child)) for child in seen.node.children)
+
+
+def _under(value: Any, where: str) -> Test:
+    test = _all(value, where)
+    key = id(test)
+
+    def holds(seen: Seen) -> bool:
+        known = seen.search.above.setdefault(key, {})
+        unknown: list[Node] = []
+        node = seen.node
+        while node.parent is not None and id(node) not in known:
+            unknown.append(node)
+            node = node.parent
+        inside = known.get(id(node), False)
+        for node in reversed(unknown):
+            inside = inside or (node.parent is not None and test(seen.at(node.parent)))
+            known[id(node)] = inside
+        return inside
+
+    return holds
+
+
+def _and(value: Any, where: str) -> Test:
+    tests = _each(value, where)
+    return lambda seen: all(test(seen) for test in tests)
+
+
+def _or(value: Any, where: str) -> Test:
+    tests = _each(value, where)
+    return lambda seen: any(test(seen) for test in tests)
+
+
+def _not(value: Any, where: str) -> Test:
+    test = _all(value, where)
+    return lambda seen: not test(seen)
+
+
+def _each(value: Any, where: str) -> list[Test]:
+    if not isinstance(value, list) or not value:
+        raise InputError("takes a list of filters", where=where)
+    return [_all(item, f"{where}[{at}]") for at, item in enumerate(cast("list[Any]", value))]
+
+
+def _check(matcher: Any, where: str) -> None:
+    try:
+        match.check(matcher)
+    except ValueError as error:
+        raise InputError(str(error), where=where) from None
+
+
+_WORDS: dict[Any, Callable[[Any, str], Test]] = {
+    "kind": _kind,
+    "name": _name,
+    "attribute": _attribute,
+    "duration": _duration,
+    "error": _error,
+    "has_child": _has_child,
+    "under": _under,
+    "and": _and,
+    "or": _or,
+    "not": _not,
+}
+
+# -- the short form --------------------------------------------------------------------------------------
+
+_TERM = re.compile(r"(?P<not>!)?(?P<word>[\w.\-/]+)(?:(?P<op>!=|>|<|=|~)(?P<value>.*))?", re.DOTALL)
+
+
+def parse_short(text: str) -> dict[str, Any]:
+    """``kind=TOOL name~refund duration>1s error`` as data; terms are joined by ``and``.
+
+    ``=`` is equal (``a,b`` for one of several kinds), ``!=`` not, ``~`` a regular expression, ``>`` and
+    ``<`` for the duration, ``!`` before a term turns it around. Any other word than kind, name, duration and
+    error is an attribute or a field of the canonical view. Quotes keep spaces together.
+    """
+    try:
+        terms = shlex.split(text)
+    except ValueError as error:
+        raise InputError(f"{text!r} is no filter: {error}", where="--filter") from None
+    if not terms:
+        raise InputError("an empty filter would hold for every span", where="--filter")
+    parts = [_term(term) for term in terms]
+    return parts[0] if len(parts) == 1 else {"and": parts}
+
+
+def _term(term: str) -> dict[str, Any]:
+    found = _TERM.fullmatch(term)
+    if found is None:
+        hint = "write such as kind=TOOL name~refund duration>1s error"
+        raise InputError(f"{term!r} is no term of a filter", where="--filter", hint=hint)
+    word, op, value = found["word"], found["op"], found["value"]
+    made = _positive(term, word, op, value)
+    return {"not": made} if bool(found["not"]) != (op == "!=") else made
+
+
+def _positive(term: str, word: str, op: str | None, value: str | None) -> dict[str, Any]:
+    if op is None:
+        if word == "error":
+            return {"error": True}
+        if word in ("kind", "name", "duration"):
+            raise InputError(f"{word} needs a value, such as {word}=…", where="--filter")
+        return {"attribute": {word: {"any": True}}}
+    if op in "<>":
+        if word != "duration":
+            raise InputError(f"{term!r}: only duration is compared", where="--filter")
+        return {"duration": {"above" if op == ">" else "below": value}}
+    if word == "duration":
+        raise InputError("a duration is compared by > or <", where="--filter")
+    if word == "error":
+        return {"error": str(value).lower() == "true"}
+    if op == "~":
+        matcher: Any = {"matches": value}
+    elif word == "kind":
+        return {"kind": str(value).split(",")}
+    else:
+        matcher = value if word == "name" else _loose(str(value))
+    return {"name": matcher} if word == "name" else {"attribute": {word: matcher}}
+
+
+def _loose(value: str) -> Any:
+    """On a command line ``5`` may mean the number or the text, and ``true`` the flag or the text."""
+    if value in ("true", "false"):
+        return {"one_of": [value == "true", value]}
+    try:
+        return {"one_of": [float(value), value]}
+    except ValueError:
+        return value

@@ -1,0 +1,144 @@
+"""The tree: every span is there once, in its place, and what was guessed is marked."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulate.trace.span import Link, Span
+from simulate.trace.tree import Tree, build
+
+S = 10**9
+
+
+def span(key: str, parent: str | None = None, start: int = 0, end: int | None = 100, **more: object) -> Span:
+    return Span("t", key, f"name {key}", parent, start * S, None if end is None else end * S, **more)  # type: ignore[arg-type]
+
+
+def placed(tree: Tree) -> dict[str, tuple[str | None, str | None]]:
+    return {
+        node.span.span_id: (node.parent.span.span_id if node.parent else None, node.placement)
+        for node in tree
+    }
+
+
+def test_spans_in_any_order_make_the_same_tree() -> None:
+    spans = [span("r"), span("a", "r", 1, 9), span("b", "r", 2, 9), span("c", "b", 3, 4)]
+    expected = placed(build(spans))
+    assert [node.span.span_id for node in build(spans)] == ["r", "a", "b", "c"]
+    for seed in range(5):
+        random.Random(seed).shuffle(spans)
+        assert placed(build(spans)) == expected
+
+
+def test_several_roots_stay_several() -> None:
+    assert [root.span.span_id for root in build([span("b", start=5), span("a")]).roots] == ["a", "b"]
+
+
+def test_an_orphan_goes_where_its_link_points() -> None:
+    tree = build([span("r"), span("a", "r", 1, 50), span("o", "lost", 60, 70, links=[Link("t", "a")])])
+    assert placed(tree)["o"] == ("a", "link")
+    assert "placed by a link: name o" in tree.notes[0]
+
+
+def test_an_orphan_that_serves_goes_under_the_call_of_the_other_service() -> None:
+    near = span("in", "r", 2, 9, resource={"service.name": "one"})
+    call = span("call", "r", 1, 10, otel_kind="client", resource={"service.name": "one"})
+    served = span("o", "lost", 3, 8, otel_kind="server", resource={"service.name": "two"})
+    tree = build([span("r", resource={"service.name": "one"}), call, near, served])
+    assert placed(tree)["o"] == ("call", "remote parent")
+
+
+def test_an_orphan_goes_into_the_smallest_span_around_it() -> None:
+    tree = build([span("r"), span("a", "r", 1, 50), span("o", "lost", 10, 20), span("child", "o", 11, 12)])
+    assert placed(tree) == {"r": (None, None), "a": ("r", None), "o": ("a", "time"), "child": ("o", None)}
+
+
+def test_orphans_that_lack_the_same_parent_are_siblings_not_nested() -> None:
+    tree = build([span("a", "lost", 0, 100), span("b", "lost", 10, 20)])
+    assert placed(tree) == {"a": (None, "orphan"), "b": (None, "orphan")}
+    assert len(tree.roots) == 2
+
+
+def test_a_circle_is_cut_once_and_marked() -> None:
+    tree = build(
+        [span("r"), span("a", "c", 1), span("b", "a", 2), span("c", "b", 3), span("self", "self", 9)]
+    )
+    assert placed(tree)["a"] == (None, "cycle")
+    assert placed(tree)["c"] == ("b", None)
+    assert placed(tree)["self"] == (None, "cycle")
+    assert "2 circles" in tree.notes[0]
+
+
+def test_the_same_span_twice_is_one_and_a_later_state_completes_it() -> None:
+    early = span("a", "r", 1, None, attributes={"x": 1})
+    late = span("a", "r", 1, 5, attributes={"x": 1, "y": 2})
+    for order in ([early, late], [late, early], [late, late, early]):
+        tree = build([span("r"), *order])
+        found = tree.get("a")
+        assert found is not None and (found.span.end_ns, found.span.attributes) == (5 * S, {"x": 1, "y": 2})
+        assert len(tree) == 2
+        assert any("joined" in note for note in tree.notes)
+    assert early.attributes == {"x": 1}  # what came is never written over
+
+
+def test_two_spans_with_one_id_are_both_kept_and_marked() -> None:
+    tree = build([span("r"), span("a", "r", 1, 5), span("a", "r", 2, 6)])
+    assert [node.placement for node in tree] == [None, None, "duplicate id"]
+    assert "with the id of another span" in tree.notes[0]
+
+
+def test_the_clock_of_another_service_is_corrected_for_display_only() -> None:
+    call = span("call", None, 100, 110, otel_kind="client", resource={"service.name": "one"})
+    serve = span("serve", "call", 90, 94, otel_kind="server", resource={"service.name": "two"})
+    inner = span("inner", "serve", 91, 92, resource={"service.name": "two"})
+    tree = build([call, serve, inner])
+    assert [(node.start_ns // S, (node.end_ns or 0) // S) for node in tree] == [
+        (100, 110),
+        (103, 107),
+        (104, 105),
+    ]
+    assert serve.start_ns == 90 * S
+    assert tree.notes == ["the clock of two is at least 13,000.0 ms behind that of one; shown corrected"]
+
+
+def test_a_span_that_never_ended_is_told() -> None:
+    assert build([span("r", end=None)]).notes == ["1 span never ended: name r"]
+
+
+def test_ten_thousand_deep_and_ten_thousand_wide() -> None:
+    chain = [span(f"s{i}", f"s{i - 1}" if i else None) for i in range(10_000)]
+    assert max(node.depth for node in build(chain)) == 9_999
+    wide = [span(f"s{i}", "s0" if i else None) for i in range(10_000)]
+    assert len(build(wide).roots[0].children) == 9_999
+
+
+ids = st.sampled_from("abcdefgh")
+
+
+@given(
+    st.lists(
+        st.builds(
+            span,
+            ids,
+            st.none() | ids | st.just("lost"),
+            st.integers(0, 20),
+            st.none() | st.integers(0, 40),
+            links=st.lists(st.builds(Link, st.just("t"), ids), max_size=1),
+            otel_kind=st.sampled_from(["internal", "server", "client"]),
+            resource=st.sampled_from([{"service.name": "one"}, {"service.name": "two"}]),
+        ),
+        max_size=12,
+    )
+)
+def test_whatever_comes_every_span_is_in_the_tree_once(spans: list[Span]) -> None:
+    tree = build(spans)
+    nodes = list(tree)
+    assert len(nodes) == len(tree) == len({id(node) for node in nodes})
+    assert {node.span.span_id for node in nodes} == {each.span_id for each in spans}
+    for node in nodes:
+        assert all(child.parent is node and child.depth == node.depth + 1 for child in node.children)
+        if node.parent is not None and node.placement is None:
+            assert node.span.parent_id == node.parent.span.span_id
