@@ -8,7 +8,7 @@ attributes, which they never touch, and nothing is cached: call ``views`` once a
 
 from __future__ import annotations
 
-from simulate.trace.dialects.base import Dialect, dialects, read
+from simulate.trace.dialects.base import Dialect, dialects, read, tells_kind
 from simulate.trace.dialects.calls import content_captured, has_tool_evidence, llm_calls, tool_calls
 from simulate.trace.span import Span, Trace, View
 
@@ -18,6 +18,7 @@ __all__ = [
     "dialects",
     "has_tool_evidence",
     "llm_calls",
+    "tells_kind",
     "tool_calls",
     "version",
     "view",

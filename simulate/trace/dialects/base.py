@@ -220,8 +220,8 @@ def read(span: Span) -> View:
     if found.kind is Kind.LLM:
         found.input = found.input or messages.incoming(found.input_value)
         found.output = found.output or messages.outgoing(found.output_value)
-        if found.tool_definitions is None and isinstance(found.input_value, dict):
-            found.tool_definitions = values.items(cast("dict[str, Any]", found.input_value).get("tools"))
+        if found.tool_definitions is None and isinstance(given := cast("Any", found.input_value), dict):
+            found.tool_definitions = values.items(cast("dict[str, Any]", given).get("tools"))
     for dialect in speaker:
         if dialect.refine is not None:
             dialect.refine(span, found)
@@ -324,6 +324,23 @@ def _classify(span: Span, found: View, tables: _Tables) -> list[Dialect]:
     if decided is not None:
         names.add(decided[0])
     return [dialect for dialect in dialects() if dialect.everywhere or dialect.name in names]
+
+
+def tells_kind(span: Span) -> bool:
+    """Whether the span says its kind itself, so that nobody has to guess it from names and other
+    attributes."""
+    tables = _tables(span.scope)
+    named = _by_name(span.scope, span.name)
+    explicit = any(
+        table[2].get(str(span.attributes[key]).lower()) is not None
+        for key, table in tables.kinds.items()
+        if key in span.attributes
+    )
+    return (
+        explicit
+        or str(span.attributes.get("gen_ai.operation.name")) in _operations()
+        or bool(named and named[2])
+    )
 
 
 def _fill_fields(attributes: Mapping[str, Any], found: View, tables: _Tables) -> None:

@@ -23,14 +23,10 @@ _RUNS: dict[str, Kind | None] = {
 
 def unwrap(span: Span, found: View) -> None:
     """A tool's run records its arguments as ``{"input": …}``."""
-    if (
-        found.kind is not Kind.TOOL
-        or found.tool_arguments is not None
-        or not isinstance(found.input_value, dict)
-    ):
-        return
-    given = cast("dict[str, Any]", found.input_value)
-    found.tool_arguments = arguments_of(given["input"] if given.keys() == {"input"} else given)
+    given: Any = found.input_value
+    if found.kind is Kind.TOOL and found.tool_arguments is None and isinstance(given, dict):
+        held = cast("dict[str, Any]", given)
+        found.tool_arguments = arguments_of(held["input"] if held.keys() == {"input"} else held)
 
 
 DIALECT = Dialect(

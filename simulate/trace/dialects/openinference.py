@@ -29,10 +29,9 @@ def _tool(definition: Any) -> Any:
     """``{"tool": {"json_schema": "…"}}`` as the definition itself."""
     if not isinstance(definition, dict):
         return definition
-    inner: Any = cast("dict[str, Any]", definition).get("tool", definition)
-    if isinstance(inner, dict) and "json_schema" in inner:
-        return decoded(inner["json_schema"])
-    return inner
+    held = cast("dict[str, Any]", definition)
+    inner = cast("dict[str, Any]", held.get("tool", held))
+    return decoded(inner["json_schema"]) if "json_schema" in inner else inner
 
 
 def take_parameters(given: dict[str, Any], found: View) -> None:

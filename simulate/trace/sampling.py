@@ -1,0 +1,149 @@
+"""Which traces to keep: every failure, every breached score, every cost outlier, and a thin uniform baseline.
+
+A decision is made for whole traces only, and the baseline by the trace id alone: every process, today
+and tomorrow,
+keeps the same traces, and two services keep the same halves of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulate.errors import InputError
+from simulate.trace.cost import cost_of
+from simulate.trace.dialects import views
+from simulate.trace.span import Trace, View
+
+
+def percentile(values: Sequence[float], p: float) -> float | None:
+    """The nearest-rank percentile: the least value that at least ``p`` percent do not exceed. None of
+    none."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(p / 100 * len(ordered)) - 1)]
+
+
+def drawn(trace_id: str, rate: float, salt: str = "") -> bool:
+    """Whether a trace falls into a uniform sample of this rate; the same answer everywhere for the same
+    id."""
+    if rate >= 1:
+        return True
+    digest = hashlib.sha256(f"{salt}{trace_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < rate * 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Traces in which any span has ``attribute`` (with ``value``, where given) are kept at ``rate``, in
+    place of the
+    baseline. An attribute may be named as in the span or as in the view (``user_id``,
+    ``prompt_version``, ``kind``)."""
+
+    attribute: str
+    rate: float
+    value: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """``feature.id=checkout:0.5`` or ``user.id:1``."""
+        name, _, rate = text.rpartition(":")
+        attribute, _, value = name.partition("=")
+        try:
+            share = float(rate)
+        except ValueError:
+            share = -1.0
+        if not attribute or not 0 <= share <= 1:
+            raise InputError(
+                f"not a sampling rule: {text!r}",
+                hint="write ATTRIBUTE:RATE or ATTRIBUTE=VALUE:RATE, as feature.id=checkout:0.5",
+            )
+        return cls(attribute, share, value or None)
+
+    def fits(self, trace: Trace, seen: dict[str, View]) -> bool:
+        """Whether the rule speaks of this trace."""
+        return any(
+            self._same(found)
+            for span in trace.spans
+            for found in (
+                span.attributes.get(self.attribute, span.resource.get(self.attribute)),
+                getattr(seen[span.span_id], self.attribute, None),
+                seen[span.span_id].tags.get(self.attribute),
+            )
+        )
+
+    def _same(self, found: Any) -> bool:
+        return found is not None and (self.value is None or str(found) == self.value)
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Decides trace by trace, and says why."""
+
+    baseline: float = 0.02
+    """Share of the healthy traces that is kept; the seed's advice is 0.01 to 0.05."""
+    rules: list[Rule] = field(default_factory=list[Rule])
+    errors: bool = True
+    breached: bool = True
+    """Keep every trace with a score below its threshold, or with ``evaluator.score.threshold`` set."""
+    outlier: float | None = None
+    """Dollars above which a trace is a cost outlier; `cost_limit` finds it from many traces."""
+    least: dict[str, float] = field(default_factory=dict[str, float])
+    """Thresholds for evaluators whose results carry none: name → least value."""
+    salt: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.baseline <= 1:
+            raise InputError(f"a baseline is a share between 0 and 1, not {self.baseline}")
+
+    def reason(self, trace: Trace, seen: dict[str, View] | None = None) -> str | None:
+        """Why the trace is kept; None where it is not."""
+        seen = views(trace) if seen is None else seen
+        if self.errors and any(view.error is not None for view in seen.values()):
+            return "error"
+        if self.breached and any(self._breach(view) for view in seen.values()):
+            return "score below threshold"
+        if self.outlier is not None:
+            known = cost_of(trace, seen).known
+            if known > self.outlier:
+                return "cost outlier"
+        for rule in self.rules:
+            if rule.fits(trace, seen):
+                return f"rule {rule.attribute}" if drawn(trace.trace_id, rule.rate, self.salt) else None
+        return "baseline" if drawn(trace.trace_id, self.baseline, self.salt) else None
+
+    def _breach(self, view: View) -> bool:
+        if not view.scores:
+            return "evaluator.score.threshold" in view.tags
+        for score in view.scores:
+            threshold = self.least.get(score.name, score.threshold)
+            if score.value is not None and threshold is not None and score.value < threshold:
+                return True
+            if (score.label or "").lower() in {"fail", "failed", "unsafe", "hallucinated"}:
+                return True
+        return False
+
+
+def cost_limit(traces: Iterable[Trace], p: float = 99) -> float | None:
+    """The cost that ``p`` percent of the traces with a model call do not exceed; None where no price is
+    known."""
+    costs = [cost_of(trace) for trace in traces]
+    return percentile([cost.known for cost in costs if cost.calls and cost.known > 0], p)
+
+
+def sample(
+    traces: Callable[[], Iterable[Trace]], sampler: Sampler, outliers: float | None = 99
+) -> Iterable[tuple[Trace, str]]:
+    """The kept traces with the reason of each. ``traces`` is called twice, since what a cost outlier is
+    shows only
+    after all have been seen; ``outliers`` None leaves them out and reads once."""
+    if outliers is not None and sampler.outlier is None:
+        sampler.outlier = cost_limit(traces(), outliers)
+    for trace in traces():
+        why = sampler.reason(trace)
+        if why is not None:
+            yield trace, why
