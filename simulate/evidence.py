@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from simulate.agents.pinned import PinnedTools
-from simulate.capture.capture import Captured
+from simulate.capture import Captured
+from simulate.capture.observed import observed_trace
 from simulate.checks.amounts import percentile, reply_latencies
 from simulate.checks.base import Evidence
 from simulate.engines.base import Exchange, Usage
@@ -12,27 +13,29 @@ from simulate.model.conversation import Conversation, ToolUse
 from simulate.model.outcome import Outcome, Verdict
 from simulate.model.scenario import Scenario
 from simulate.tools import marked
-from simulate.trace.cost import trace_cost
+from simulate.trace.cost import cost_of
 from simulate.trace.dialects import has_tool_evidence, llm_calls, tool_calls, views
 from simulate.trace.dialects.calls import Views, same_tool
 from simulate.trace.span import Trace
 
 
-async def gather(scenario: Scenario, exchange: Exchange, outcome: Outcome, captured: Captured) -> Evidence:
+async def gather(
+    scenario: Scenario, exchange: Exchange, outcome: Outcome, captured: Captured, *, outside: bool
+) -> Evidence:
     """Wait for the agent's spans, then put together what a check may look at."""
-    conversation = exchange.conversation
-    trace = await captured.flush(conversation, tools=exchange.tools.uses)
-    outcome.notes += exchange.notes + trace.notes
+    conversation, tools = exchange.conversation, exchange.tools
+    trace = await captured.flush(outside=outside, conversation=conversation)
+    notes, instrumented = trace.notes, bool(trace.spans)
+    if not instrumented:
+        trace = observed_trace(conversation, tools.uses, seen=exchange.seen)
+        notes = notes + trace.notes
     seen = views(trace)
-    uses = _tool_uses(trace, seen, conversation, exchange.tools)
-    evident, why_not = (
-        _evident_from_outside(exchange, captured)
-        if trace.source == "observed"
-        else has_tool_evidence(trace, seen)
-    )
+    uses = _tool_uses(trace, seen, conversation, tools)
+    evident, why_not = has_tool_evidence(trace, seen) if instrumented else _evident(tools, outside)
     _attach_spans(conversation, trace, seen)
     outcome.trace, outcome.tool_uses = trace, uses
-    outcome.notes += _pin_findings(scenario, exchange.tools, uses, trace, seen)
+    outcome.notes += exchange.notes + notes + exchange.caller.finish(conversation)
+    outcome.notes += _pin_findings(scenario, tools, uses, trace, seen)
     outcome.measures = _measures(conversation, trace, seen) | exchange.measures
     return Evidence(
         scenario,
@@ -45,9 +48,9 @@ async def gather(scenario: Scenario, exchange: Exchange, outcome: Outcome, captu
     )
 
 
-def _evident_from_outside(exchange: Exchange, captured: Captured) -> tuple[bool, str]:
-    """Without spans, the tools that the scenario pins are all that we can see."""
-    if exchange.tools.uses or (exchange.tools.pins and not captured.outside):
+def _evident(tools: PinnedTools, outside: bool) -> tuple[bool, str]:
+    """Without spans, the tools that answer through us are all that can be seen."""
+    if tools.uses or (tools.pins and not outside):
         return True, ""
     return False, (
         "the agent left no spans, so what tools it called cannot be known; "
@@ -63,7 +66,8 @@ def uses_so_far(tools: PinnedTools, captured: Captured) -> list[ToolUse]:
 def usage_so_far(captured: Captured) -> Usage:
     """Tokens and cost up to now, for limits."""
     trace = captured.so_far()
-    return Usage(_tokens(trace, views(trace)), trace_cost(trace).total)
+    cost = cost_of(trace)
+    return Usage(cost.tokens, cost.dollars)
 
 
 def _tool_uses(trace: Trace, seen: Views, conversation: Conversation, tools: PinnedTools) -> list[ToolUse]:
@@ -151,14 +155,6 @@ def _pin_findings(
     return findings
 
 
-def _tokens(trace: Trace, seen: Views) -> int | None:
-    calls = llm_calls(trace, seen)
-    counts = [(view.input_tokens, view.output_tokens) for _, view in calls]
-    if not counts or any(None in pair for pair in counts):
-        return None
-    return sum((taken or 0) + (given or 0) for taken, given in counts)
-
-
 def _measures(conversation: Conversation, trace: Trace, seen: Views) -> dict[str, float | int | str | None]:
     latencies = [seconds for _, seconds in reply_latencies(conversation)]
     calls = llm_calls(trace, seen)
@@ -172,7 +168,7 @@ def _measures(conversation: Conversation, trace: Trace, seen: Views) -> dict[str
         "model_calls": len(calls),
         "input_tokens": _total([view.input_tokens for view in known]),
         "output_tokens": _total([view.output_tokens for view in known]),
-        "cost_usd": trace_cost(trace).total if calls else None,
+        "cost_usd": cost_of(trace, seen).dollars,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING
 from simulate import pins
 from simulate.agents.pinned import PinnedTools
 from simulate.callers import make_caller
-from simulate.capture.capture import Capture, Captured
+from simulate.capture import Capture, Captured
+from simulate.capture.capture import root_span_id
+from simulate.capture.own import OwnTrace, collecting
 from simulate.checks import check_all
 from simulate.engines.base import Engine, Exchange
 from simulate.errors import Fault
@@ -25,6 +28,7 @@ from simulate.model.people import fill
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 from simulate.tools import Toolbox, using
+from simulate.trace.span import Link
 
 if TYPE_CHECKING:
     from simulate.judge import Judge
@@ -61,9 +65,9 @@ async def run_plan(plan: Plan) -> Outcome:
     fault: Fault | None = None
     with (
         pins.pinned(pinned),
-        plan.capture.open(outcome.conversation.id, outside=plan.engine.outside) as captured,
+        collecting(_own_trace(outcome)),
+        plan.capture.open(outcome.conversation.id) as captured,
     ):
-        outcome.own_spans = captured.own.spans
         exchange = _exchange(plan, outcome, tools, captured)
         try:
             async with _recordings(plan, outcome, tools) as toolbox:
@@ -71,11 +75,19 @@ async def run_plan(plan: Plan) -> Outcome:
                     await plan.engine.converse(exchange)
         except Fault as error:
             fault = error
-        evidence = await gather(plan.scenario, exchange, outcome, captured)
+        evidence = await gather(plan.scenario, exchange, outcome, captured, outside=plan.engine.outside)
         evidence.judge, evidence.folder = plan.judge, plan.root
         if fault is None:
             outcome.verdicts = await check_all(plan.scenario.expect, evidence)
     return conclude(outcome, evidence, fault)
+
+
+def _own_trace(outcome: Outcome) -> OwnTrace:
+    """Where the caller's and the judge's calls go: never into the trace that the agent is judged by."""
+    conversation = outcome.conversation.id
+    link = Link(conversation, root_span_id(conversation))
+    attributes = {"simulate.conversation.id": conversation}
+    return OwnTrace(f"{secrets.randbits(128) or 1:032x}", link, attributes, outcome.own_spans)
 
 
 def _pins(plan: Plan) -> pins.Pins:
@@ -115,10 +127,8 @@ def _exchange(plan: Plan, outcome: Outcome, tools: PinnedTools, captured: Captur
         conversation=outcome.conversation,
         tools=tools,
         headers=captured.headers,
-        environment=captured.env,
+        environment=captured.environment,
         usage=lambda: usage_so_far(captured),
-        asked=captured.asked,
-        saw=captured.saw,
         heard=plan.heard,
         folder=None if plan.folder is None else str(plan.folder),
         seed=plan.seed,

@@ -6,27 +6,25 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from simulate.agents.address import scheme_of
 from simulate.agents.process import AgentProcess
-from simulate.callers import needs_model
+from simulate.callers import require_model
 from simulate.capture.capture import Capture
 from simulate.engines.base import Engine
 from simulate.engines.registry import engine_for
 from simulate.errors import InputError
-from simulate.judge import Judge
 from simulate.llm import Model, ModelConfig, from_environment
 from simulate.model import project
 from simulate.model.project import AgentConfig, Project, resolve_secret
 from simulate.model.scenario import Scenario
 
+if TYPE_CHECKING:
+    from simulate.judge import Judge
+
 Medium = Literal["text", "voice"]
 Agent = str | Callable[..., Any]
-NO_CALLER = (
-    "configure one under [tool.simulate.models] as `caller`, or set OPENAI_BASE_URL and OPENAI_API_KEY; "
-    "a scenario with a `script:` alone needs none"
-)
 
 
 class Stage:
@@ -62,7 +60,7 @@ class Stage:
         await self._stack.enter_async_context(self.capture)
         try:
             for key, (process, config) in self._processes.items():
-                await process.start(self.capture.env)
+                await process.start(self.capture.environment)
                 self._stack.push_async_callback(process.stop)
                 self._engines[key] = self._open(process.address, config, key[1])
             for engine in self._engines.values():
@@ -83,8 +81,7 @@ class Stage:
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse what can be known before anything runs."""
-        if self.caller_model is None and needs_model(scenario):
-            raise InputError(f"{scenario.name!r} has a goal, so its caller needs a model", hint=NO_CALLER)
+        require_model(scenario, self.caller_model)
         key = self._key(scenario)
         if key in self._engines or key in self._processes:
             return
@@ -130,7 +127,11 @@ class Stage:
 
     def _judge(self) -> Judge | None:
         model = self._model("judge")
-        return None if model is None else Judge(model)
+        if model is None:
+            return None
+        from simulate.judge import Judge
+
+        return Judge(model)
 
 
 def _resolved(config: project.ModelConfig) -> ModelConfig:

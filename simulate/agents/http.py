@@ -119,6 +119,8 @@ class HttpSession:
         """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
         if message is not None:
             self.history.append({"role": "user", "content": message})
+        elif self.history:
+            return  # it answers requests; asked again with nothing new it would only repeat itself
         async for event in within(self._events(), self.call.reply_timeout, self.door.address):
             yield event
 

@@ -79,6 +79,8 @@ class PythonSession:
             if isinstance(event, Said):
                 said.append(event.text)
             yield event
+        if self.door.shape != "messages" and message is not None:
+            self.history.append({"role": "user", "content": message})
         self.history += [{"role": "assistant", "content": text} for text in said]
 
     async def _events(self, message: str | None) -> AsyncIterator[AgentEvent]:
@@ -105,6 +107,8 @@ class PythonSession:
                     return [] if greeting is None else greeting
             return [] if message is None else await _call(self.instance.reply, message)
         if message is None and shape == "message":
+            if self.history:
+                return []
             raise AgentFault(
                 "this agent takes one message and gives one answer, so it cannot speak first",
                 hint="let the caller open, or use a class whose start() gives the greeting",
@@ -113,6 +117,8 @@ class PythonSession:
             return await _call(self.door.agent, message)
         if message is not None:
             self.history.append({"role": "user", "content": message})
+        elif self.history:
+            return []  # asked again with nothing new it would only repeat itself
         return await _call(self.door.agent, [dict(entry) for entry in self.history])
 
     async def close(self) -> None:

@@ -78,13 +78,13 @@ class CostBelowCheck(Check[CostBelow]):
         return f"the agent's model calls cost less than ${self.expectation.cost_below:g}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        from simulate.trace.cost import trace_cost
+        from simulate.trace.cost import cost_of
 
-        cost = trace_cost(evidence.trace)
-        if cost.total is None:
+        cost = cost_of(evidence.trace)
+        if cost.dollars is None:
             return self.verdict("not_run", f"the cost is unknown: {cost.reason}")
-        passed = cost.total < self.expectation.cost_below
-        return self.verdict("passed" if passed else "failed", f"${cost.total:.4g}", actual=cost.total)
+        passed = cost.dollars < self.expectation.cost_below
+        return self.verdict("passed" if passed else "failed", f"${cost.dollars:.4g}", actual=cost.dollars)
 
 
 @judges(TokensBelow)

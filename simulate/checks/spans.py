@@ -33,6 +33,7 @@ class SpanCheck(Check[SpanExists]):
             "passed" if passed else "failed",
             fact,
             span_id=found[0].span_id if found else None,
+            expected={"at_least": least, "at_most": most},
             actual=len(found),
         )
 

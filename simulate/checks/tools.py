@@ -12,6 +12,12 @@ from simulate.model.match import mismatch
 from simulate.model.outcome import Verdict
 
 
+BLIND = (
+    "let the agent's instrumentation write tool calls into its spans; for many that is "
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true"
+)
+
+
 def shown(use: ToolUse) -> str:
     """A call as a person would write it."""
     arguments = ", ".join(
@@ -56,7 +62,7 @@ class CalledCheck(Check[Called]):
 
     async def judge(self, evidence: Evidence) -> Verdict:
         if evidence.no_tools_because and not evidence.tool_uses:
-            return self.verdict("not_run", evidence.no_tools_because)
+            return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
         word = self.expectation
         uses = _named(evidence.tool_uses, word.called)
         fitting = [use for use in uses if _wrong(word.with_, word.exactly, use) is None]
@@ -129,7 +135,7 @@ class NotCalledCheck(Check[NotCalled]):
 
     async def judge(self, evidence: Evidence) -> Verdict:
         if evidence.no_tools_because:
-            return self.verdict("not_run", evidence.no_tools_because)
+            return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
         word = self.expectation
         for use in _named(evidence.tool_uses, word.not_called):
             if _wrong(word.with_, False, use) is None:

@@ -115,7 +115,7 @@ def _run(suite: object, scenarios: list[LoadedScenario]) -> RunRecord:
     from simulate.suite import Suite
 
     assert isinstance(suite, Suite)
-    progress = make_progress(len(scenarios))
+    progress = make_progress(sum(suite.trials or each.scenario.trials for each in scenarios))
 
     async def go() -> RunRecord:
         task = asyncio.current_task()

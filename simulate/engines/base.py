@@ -37,10 +37,8 @@ class Exchange:
     """What an agent's process is started with, so that its spans reach our receiver."""
     usage: Callable[[], Usage] | None = None
     """Asked after each turn, only where a limit needs it."""
-    asked: Callable[[], None] = lambda: None
-    """Told when a message goes to the agent."""
-    saw: Callable[[int, Mapping[str, Any]], None] = lambda turn, attributes: None
-    """Told what the door could see of a turn from outside, as span attributes."""
+    seen: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    """By turn: what the door could see from outside, as span attributes."""
     heard: Callable[[Utterance], None] = lambda utterance: None
     """Told of every utterance as it ends."""
     folder: str | None = None

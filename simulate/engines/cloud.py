@@ -16,8 +16,8 @@ from simulate.errors import AgentFault
 from simulate.model.conversation import Conversation, EndedBy, Utterance
 from simulate.model.scenario import Limits
 
-SILENCES = 3
-"""How often in a row the caller may listen to an agent that says nothing, before it gives up."""
+LISTENS = 10
+"""How often in a row the caller may say nothing; by then it has given up."""
 
 
 class CloudEngine:
@@ -80,17 +80,18 @@ class _Talk:
             spoke = await self._hear(session, None)
             if not spoke and self.conversation.ended_by is None:
                 raise AgentFault("the agent should speak first and said nothing", where="turn 0")
-        silences = 0
+        listens = 0
         while self.conversation.ended_by is None:
             match await self.exchange.caller.act(self.conversation):
                 case HangUp(reason):
                     self._end("caller", reason)
                 case Listen():
-                    silences = 0 if await self._hear(session, None) else silences + 1
-                    if silences >= SILENCES:
-                        self._end("caller", f"the agent stayed silent {silences} times in a row")
+                    await self._hear(session, None)
+                    listens += 1
+                    if listens >= LISTENS:
+                        self._end("caller", f"the caller said nothing {listens} times in a row")
                 case Say() as line:
-                    silences = 0
+                    listens = 0
                     await self._say(session, line)
             # instant agents and scripted callers never wait; let the other conversations go on
             await asyncio.sleep(0)
@@ -112,13 +113,13 @@ class _Talk:
     async def _hear(self, session: Session, message: str | None) -> bool:
         """Send, and take in all that the agent says to it; whether it said anything."""
         start, first, spoke = self._now(), None, False
-        self.exchange.asked()
         async for event in session.send(message):
             match event:
                 case Delta():
                     first = self._now() if first is None else first
                 case Said(text, attributes):
-                    self.exchange.saw(self.turn, attributes)
+                    if attributes:
+                        self.exchange.seen.setdefault(self.turn, {}).update(attributes)
                     end = self._now()
                     if not text.strip():
                         raise AgentFault("the agent answered an empty text", where=f"turn {self.turn}")
