@@ -241,7 +241,8 @@ class TestCases:
             "name: Book {{city}}\ngoal: '{{city}} for {{n}} at {{price}}, \\{{plain}}'\n"
             "tools: {t: {n: '{{n}}', text: '{{ n | text }}', price: '{{price}}', on: '{{on}}'}}\n"
             "expect: [{called: t, times: '{{n}}'}]\n"
-            "cases:\n  - {city: Rome, n: 3, price: 42.50, on: true}\n  - {city: Oslo, n: 1, price: 012, on: no}\n"
+            "cases:\n  - {city: Rome, n: 3, price: 42.50, on: true}\n"
+            "  - {city: Oslo, n: 1, price: 012, on: no}\n"
         )
         first, second = found
         assert first.scenario.goal == "Rome for 3 at 42.50, {{plain}}"
@@ -259,11 +260,13 @@ class TestCases:
             ("rows.csv", 'city,n,zip,note\r\nRome,3,00100,\r\n\r\nOslo,1,0150,"a, b"\r\n'),
             (
                 "rows.json",
-                '[{"city":"Rome","n":3,"zip":"00100","note":""},{"city":"Oslo","n":1,"zip":"0150","note":"a, b"}]',
+                '[{"city":"Rome","n":3,"zip":"00100","note":""},'
+                '{"city":"Oslo","n":1,"zip":"0150","note":"a, b"}]',
             ),
             (
                 "rows.jsonl",
-                '{"city":"Rome","n":3,"zip":"00100","note":""}\n\n{"city":"Oslo","n":1,"zip":"0150","note":"a, b"}',
+                '{"city":"Rome","n":3,"zip":"00100","note":""}\n\n'
+                '{"city":"Oslo","n":1,"zip":"0150","note":"a, b"}',
             ),
         ],
     )
@@ -275,8 +278,8 @@ class TestCases:
         assert [each.scenario.tools["t"].returns for each in found] == [3, 1]
 
     def test_labels(self, project: Path) -> None:
-        text = "name: x\ngoal: '{{a}}'\ncases:\n  - {a: 1, case: Large order}\n  - {a: 2, name: y}\n  - {a: 3, b: zz}\n"
-        text += "  - {a: 4, case: Large order}\n"
+        text = "name: x\ngoal: '{{a}}'\ncases:\n  - {a: 1, case: Large order}\n  - {a: 2, name: y}\n"
+        text += "  - {a: 3, b: zz}\n  - {a: 4, case: Large order}\n"
         found = load(text)
         assert [each.case for each in found] == ["Large order", "y", "3 3 zz", "Large order (4)"]
         assert [each.id for each in found] == ["x[large-order]", "x[y]", "x[3-3-zz]", "x[large-order-4]"]

@@ -1,5 +1,7 @@
 """Scalars are what they look like, and a file that means harm is refused quickly."""
 
+import contextlib
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -188,7 +190,5 @@ def test_what_pyyaml_writes_is_read_back(value: object) -> None:
     | st.text(alphabet="ab:-[]{}&*!|>'\"%@`#?,\n\t 1.~<", max_size=120).map(str.encode)
 )
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    try:
-        read_documents(data, "f.yaml")
-    except FileProblems as error:
-        assert all(problem.file == "f.yaml" and problem.message for problem in error.problems)
+    with contextlib.suppress(FileProblems):
+        assert all(document.line > 0 for document in read_documents(data, "f.yaml"))
