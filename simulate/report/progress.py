@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 from simulate.model.clean import line
 from simulate.model.explain import headline
 from simulate.model.outcome import Outcome
+from simulate.report.text import STYLES, fit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,10 +69,7 @@ class LineProgress:
         self._done += 1
         place = f"{self._done}/{self._total}" if self._total is not None else str(self._done)
         text = "".join(piece for _, piece in headline(outcome))
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        # a terminal or log that is not UTF-8 must not end a run
-        shown = f"[{place}] {text}\n".encode(encoding, "backslashreplace").decode(encoding)
-        self._stream.write(shown)
+        self._stream.write(fit(f"[{place}] {text}\n", self._stream))
         self._stream.flush()
 
     def close(self) -> None:
@@ -118,8 +116,6 @@ class LiveProgress:
     def table(self) -> Text:
         """What stands on the screen now."""
         from rich.text import Text
-
-        from simulate.report.text import STYLES
 
         now = time.monotonic()
         with self._lock:

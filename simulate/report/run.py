@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import IO
 
 from simulate.errors import InputError
+from simulate.model.clean import line
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import outcome_to_dict, plain, to_json
 from simulate.report.files import write_bytes
 from simulate.report.html import write_html
 from simulate.report.junit import write_junit
-from simulate.report.text import print_report
+from simulate.report.text import fit, print_report
 from simulate.run_folder import RunFolder
 from simulate.trace.span import Trace
 
@@ -42,11 +43,22 @@ def write_reports(
     if json is not None and json != "-":
         write_bytes(json, json_report(record, outcomes))
     if json == "-":
-        out.write(json_report(record, outcomes).decode())
+        _write_json(json_report(record, outcomes), out)
     else:
         print_report(outcomes, reliability=record.reliability, stream=out)
-        out.write(f"report: {report}\n")
+        out.write(fit(f"report: {line(report, None)}\n", out))
     return report
+
+
+def _write_json(data: bytes, out: IO[str]) -> None:
+    """JSON is UTF-8 whatever the terminal's encoding; a stream without bytes gets it as text."""
+    out.flush()
+    binary = getattr(out, "buffer", None)
+    if binary is None:
+        out.write(data.decode())
+    else:
+        binary.write(data)
+        binary.flush()
 
 
 def json_report(record: RunRecord | None, outcomes: list[Outcome]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["explain", "print_report", "story", "summary_table", "tally"]
+__all__ = ["chances", "explain", "print_report", "story", "summary_table", "tally"]
 
 STYLES = {
     "": "",
@@ -44,13 +45,25 @@ def print_report(
 
     ``color`` is decided by the terminal and ``NO_COLOR`` unless given.
     """
-    console = _console(stream, color)
-    for outcome in outcomes:
-        if outcome.status != "passed":
-            console.print(story(outcome), soft_wrap=True)
-            console.print()
-    console.print(summary_table(outcomes, reliability))
-    console.print(_row([*tally(outcomes)]), soft_wrap=True)
+    out: IO[str] = sys.stdout if stream is None else stream
+    console = _console(out, color)
+    with console.capture() as captured:
+        for outcome in outcomes:
+            if outcome.status != "passed":
+                console.print(story(outcome), soft_wrap=True)
+                console.print()
+        console.print(summary_table(outcomes))
+        for row in chances(reliability):
+            console.print(_row(row), soft_wrap=True)
+        console.print(_row([*tally(outcomes)]), soft_wrap=True)
+    out.write(fit(captured.get(), out))
+    out.flush()
+
+
+def fit(text: str, stream: IO[str]) -> str:
+    """What ``stream`` can encode: a log that is not UTF-8 must not cost the report."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def story(outcome: Outcome) -> Text:
@@ -71,29 +84,22 @@ def tally(outcomes: Iterable[Outcome]) -> Line:
     return pieces or [("dim", "no outcomes")]
 
 
-def summary_table(outcomes: Sequence[Outcome], reliability: Iterable[Reliability] = ()) -> Table:
+def summary_table(outcomes: Sequence[Outcome]) -> Table:
     """One row per scenario and case; its trials are counted, its measures averaged over them."""
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="dim")
     table.add_column("", width=1)
-    table.add_column("scenario", overflow="fold", min_width=16)
-    for name in ("status", "side"):
-        table.add_column(name, overflow="fold")
+    table.add_column("scenario", overflow="fold", min_width=16, ratio=1)
+    table.add_column("status", no_wrap=True)
     for name in ("passed", "turns", "seconds", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
-    chances: dict[tuple[str, str | None], list[Reliability]] = {}
-    for entry in reliability:
-        chances.setdefault((entry.scenario, entry.case), []).append(entry)
-    if chances:
-        table.add_column("pass^k", no_wrap=True)
     groups: dict[tuple[str, str | None], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault((outcome.scenario, outcome.case), []).append(outcome)
     for key, group in groups.items():
-        cells = _cells(key, group)
-        table.add_row(*cells, *([_chance(chances.get(key, []))] if chances else []))
+        table.add_row(*_cells(key, group))
     return table
 
 
@@ -108,8 +114,7 @@ def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
     return [
         _row([(worst, MARK[worst])]),
         _row(name),
-        _row([(worst, WORD[worst])]),
-        _row([("dim", ", ".join(sides))]),
+        _row([(worst, WORD[worst]), ("dim", f" ({', '.join(sides)})" if sides else "")]),
         _row([("", f"{sum(outcome.passed for outcome in group)}/{count}")]),
         _row([("dim", f"{sum(outcome.conversation.turns for outcome in group) / count:.3g}")]),
         _row([("dim", f"{sum(outcome.conversation.duration for outcome in group) / count:.1f}")]),
@@ -118,9 +123,16 @@ def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
     ]
 
 
-def _chance(entries: Sequence[Reliability]) -> Text:
-    parts = [f"^{entry.k} {entry.value:.0%} ({entry.low:.0%}–{entry.high:.0%})" for entry in entries]
-    return _row([("dim", "  ".join(parts))])
+def chances(reliability: Iterable[Reliability]) -> list[Line]:
+    """One line per scenario and case: how often k trials of it all pass, each with its interval."""
+    rows: dict[tuple[str, str | None], Line] = {}
+    for entry in reliability:
+        key = (entry.scenario, entry.case)
+        name = f"{line(entry.scenario, 80)}{f' {line(entry.case, 60)}' if entry.case else ''}"
+        row = rows.setdefault(key, [("", name), ("dim", f"  {entry.passed}/{entry.trials}")])
+        interval = f" ({entry.low:.0%} to {entry.high:.0%})"
+        row += [("dim", f"  pass^{entry.k} "), ("", f"{entry.value:.0%}"), ("dim", interval)]
+    return list(rows.values())
 
 
 def _row(pieces: Line) -> Text:
@@ -133,13 +145,11 @@ def _row(pieces: Line) -> Text:
     return row
 
 
-def _console(stream: IO[str] | None, color: bool | None) -> Console:
-    import sys
-
+def _console(stream: IO[str], color: bool | None) -> Console:
     from rich.console import Console
 
     return Console(
-        file=stream if stream is not None else sys.stdout,
+        file=stream,
         force_terminal=True if color else None,
         no_color=True if color is False else None,
         markup=False,

@@ -101,8 +101,8 @@
   }
 
   function events(list) {
-    return el("ul", { class: "events" }, list.map((event) => el("li", null, el("span", { class: "num dim" }, seconds(event.at / 1e3)), " ", el("strong", null, event.name),
-      Object.keys(event.attributes || {}).length ? Sim.value(event.attributes) : null)));
+    return el("ul", { class: "events" }, list.map((event) => el("li", null, el("span", { class: "num dim" }, seconds(event.at / 1e3)), el("strong", null, event.name),
+      el("div", null, Object.keys(event.attributes || {}).length ? Sim.value(event.attributes) : null))));
   }
 
   /** A score against its threshold: a bar with a tick, and the same in words. */

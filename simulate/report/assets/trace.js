@@ -11,7 +11,7 @@
     app.append(el("main", { class: "trace-page" },
       el("h2", null, el("code", null, trace.id), el("span", { class: "dim" }, ` ${plural(trace.spans.length, "span")}, ${Sim.seconds(trace.duration / 1e3)}`)),
       trace.source ? el("p", { class: "dim" }, trace.source) : null, fall.element, below));
-    if (n === 0 && trace.spans.length) fall.select((trace.spans.find((span) => span.failed) || trace.spans[0]).id);
+    if (n === 0 && trace.spans.length) fall.select((trace.spans.find((span) => span.failed && span.kind !== "CHAIN") || trace.spans[0]).id);
   }
   document.addEventListener("keydown", (event) => { if (event.key === "t" && !event.ctrlKey && !event.metaKey) theme.toggle(); });
 })();

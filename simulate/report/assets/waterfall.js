@@ -162,11 +162,11 @@
 
   function axis(data) {
     const whole = data.duration / 1e3;
-    const rough = whole / 4 || 1;
+    const rough = whole / 5 || 1;
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 2.5, 5, 10].map((n) => n * power).find((n) => n >= rough) || rough;
     const ticks = [];
-    for (let n = 0; n * step <= whole * 0.93 && n < 12; n++) ticks.push(el("span", { class: "num", vars: { left: `${(n * step * 100) / (whole || 1)}%` } }, n ? seconds(n * step) : "0"));
+    for (let n = 0; n * step <= whole * 0.93 && n < 12; n++) ticks.push(el("span", { class: "num", vars: { left: `${(n * step * 100) / (whole || 1)}%` } }, n ? seconds(n * step).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ") : "0"));
     return el("div", { class: "wf-axis", "aria-hidden": "true" }, el("span", { class: "wf-name" }), el("span", { class: "wf-track" }, ticks), el("span", { class: "wf-for num" }, seconds(whole)));
   }
 })();
