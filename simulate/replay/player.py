@@ -1,0 +1,271 @@
+"""Answers a replayed conversation from its cassette, and keeps account of what was asked."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from simulate.replay import key as keys
+from simulate.replay.cassette import Cassette, Recording, Reply, ToolRecording
+from simulate.replay.chat import ENDPOINT, chat_key, contradicts, form_of_request, is_chat
+from simulate.replay.divergence import Divergence, Policy, explain_request, explain_tool
+from simulate.replay.key import Canonical, Rules
+from simulate.replay.report import ReplayReport
+
+if TYPE_CHECKING:
+    from simulate.replay.session import Exchange, Recorder
+    from simulate.tools import Toolbox
+
+REFUSED_STATUS = 418
+"""What an agent's client gets for a request that was not recorded: no SDK retries it."""
+
+
+class Player:
+    """The recordings of one conversation, indexed by key; each is given once."""
+
+    replaying = True
+
+    def __init__(
+        self,
+        cassette: Cassette,
+        rules: Rules,
+        *,
+        policy: Policy = "fail",
+        pace: Literal["instant", "recorded"] = "instant",
+        allow: set[str] | None = None,
+        live_budget: int = 100,
+        live_writes: set[str] | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.cassette = cassette
+        self.rules = rules
+        self.policy: Policy = policy
+        self.paced = pace == "recorded"
+        self.allow = allow or set()
+        self.live_budget = live_budget
+        self.live_writes = live_writes or set()
+        self.recorder = recorder
+        self.turn: int | None = None
+        self.live_calls = 0
+        self.refused: list[str] = []
+        self.notes: list[str] = []
+        self.divergences: list[Divergence] = []
+        self.side_cassette: str | None = None
+        self.tainted = 0
+        self._order: list[Recording | ToolRecording] = []
+        self._played: set[int] = set()
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._http: dict[str, list[Recording]] = {}
+        self._endpoints: dict[str, list[Recording]] = {}
+        self._tools: dict[str, list[ToolRecording]] = {}
+        self._names: dict[str, list[ToolRecording]] = {}
+        for recording in cassette.http:
+            self._http.setdefault(recording.key, []).append(recording)
+            self._endpoints.setdefault(recording.endpoint, []).append(recording)
+        for tool in cassette.tools:
+            self._tools.setdefault(tool.key, []).append(tool)
+            self._names.setdefault(tool.name, []).append(tool)
+
+    @property
+    def stopped(self) -> bool:
+        """The policy is ``stop`` and something diverged: the conversation should end here."""
+        return self.policy == "stop" and bool(self.divergences)
+
+    # HTTP
+
+    def begin(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Exchange:
+        """The reply of a request, or what the policy makes of one that was not recorded."""
+        from simulate.replay.session import Exchange
+
+        request = keys.canonical(method, url, headers, body, self.rules)
+        if self.cassette.match == "chat" and is_chat(request.endpoint):
+            request, recording = self._find_chat(request)
+        else:
+            with self._lock:
+                ordinal = self._counts[request.key]
+                self._counts[request.key] += 1
+                known = self._http.get(request.key, ())
+                recording = known[ordinal] if ordinal < len(known) else None
+                if recording is not None:
+                    self._play(recording)
+        if recording is not None:
+            return Exchange(reply=self._reply(recording, url, body), paced=self.paced)
+        return self._missed(request, method, url, headers, body)
+
+    def _find_chat(self, request: Canonical) -> tuple[Canonical, Recording | None]:
+        """By its messages; a recording whose other parts are known must agree in those too."""
+        form = form_of_request(request.endpoint, request.body, self.rules) or {"history": []}
+        key = chat_key(form)
+        request = Canonical(ENDPOINT, (), "json", form, key)
+        with self._lock:
+            for recording in self._http.get(key, ()):
+                if id(recording) not in self._played and not contradicts(recording.body, form):
+                    self._play(recording)
+                    return request, recording
+        return request, None
+
+    def _reply(self, recording: Recording, url: str, body: bytes) -> Reply:
+        if recording.endpoint != ENDPOINT:
+            return recording.reply
+        from simulate.replay.answers import answer_in
+
+        return answer_in(url, body, recording)
+
+    def _play(self, recording: Recording | ToolRecording) -> None:
+        self._played.add(id(recording))
+        self._order.append(recording)
+        if self.divergences:
+            self.tainted += 1
+
+    def _missed(
+        self, request: Canonical, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Exchange:
+        from simulate.replay.session import Exchange, span_id
+
+        candidates = self._endpoints.get(request.endpoint, [])
+        with self._lock:
+            divergence = explain_request(request, candidates, self._played)
+            divergence.span_id = span_id()
+            self._note(divergence)
+        if self.policy == "nearest" and isinstance(divergence.recording, Recording):
+            with self._lock:
+                self._played.add(id(divergence.recording))
+                self.tainted += 1
+            return Exchange(reply=self._reply(divergence.recording, url, body), paced=self.paced)
+        if self._may_go_live() and self.recorder is not None:
+            return self.recorder.begin(method, url, headers, body)
+        return Exchange(reply=refusal(str(divergence), divergence))
+
+    def _may_go_live(self) -> bool:
+        if self.policy not in {"live", "simulate"}:
+            return False
+        with self._lock:
+            if self.live_calls >= self.live_budget:
+                self.notes.append(f"the budget of {self.live_budget} live calls is used up")
+                return False
+            self.live_calls += 1
+            return True
+
+    def _note(self, divergence: Divergence) -> None:
+        divergence.turn = self.turn
+        divergence.tainted = bool(self.divergences)
+        self.divergences.append(divergence)
+
+    # tools
+
+    def tool(self, name: str, arguments: Any) -> ToolRecording | Divergence:
+        """The recorded call of a tool, or how it diverges."""
+        key = keys.call_key(name, arguments, self.rules)
+        with self._lock:
+            ordinal = self._counts[key]
+            self._counts[key] += 1
+            known = self._tools.get(key, ())
+            if ordinal < len(known):
+                self._play(known[ordinal])
+                return known[ordinal]
+            candidates = self._names.get(name, [])
+            value = self.rules.value(keys.plain(arguments))
+            divergence = explain_tool(name, value, key, candidates, self._played)
+            self._note(divergence)
+            if self.policy == "nearest" and isinstance(divergence.recording, ToolRecording):
+                self._played.add(id(divergence.recording))
+                return divergence.recording
+        return divergence
+
+    def may_run_live(self, name: str, *, write: bool) -> bool:
+        """Whether the policy lets this tool run for real; one that writes must be named."""
+        if write and name not in self.live_writes:
+            return False
+        return self._may_go_live()
+
+    def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
+        """The toolbox that answers from the cassette; ``inner`` holds the scenario's pins."""
+        from simulate.replay.tools import ReplayedTools
+
+        return ReplayedTools(self, inner)
+
+    # account
+
+    def refuse(self, what: str) -> None:
+        """Something tried to get past the replay."""
+        with self._lock:
+            if what not in self.refused:
+                self.refused.append(what)
+
+    def finish(self) -> None:
+        """The conversation is over; tells an extra call from one that drifted."""
+        for divergence in self.divergences:
+            if divergence.verdict == "drifted" and divergence.recording in self._order:
+                divergence.verdict = "never_recorded"
+                divergence.component = "extra call"
+                divergence.components = ["extra call"]
+
+    def report(self) -> ReplayReport:
+        """What it came to so far; complete once the conversation is over."""
+        divergences = list(self.divergences)
+        claimed = {id(one.recording) for one in divergences if one.verdict == "drifted"}
+        left = [
+            one
+            for one in (*self.cassette.http, *self.cassette.tools)
+            if id(one) not in self._played and id(one) not in claimed
+        ]
+        for one in sorted(left, key=lambda each: each.start):
+            asked = one.endpoint if isinstance(one, Recording) else f"tool {one.name}"
+            divergences.append(
+                Divergence("unplayed", asked, "missing call", ["missing call"], turn=one.turn, nearest=one.place,
+                           key=one.key, tainted=bool(self.divergences), recording=one)
+            )  # fmt: skip
+        reordered = self._reordered()
+        verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
+        first = divergences[0] if divergences else reordered
+        return ReplayReport(
+            verdict=verdict,
+            first=first,
+            divergences=divergences,
+            played=len(self._order),
+            recorded=len(self.cassette),
+            unplayed=[
+                f"{one.place}: {one.endpoint if isinstance(one, Recording) else one.name}" for one in left
+            ],
+            tainted=self.tainted,
+            live_calls=self.live_calls,
+            refused=list(self.refused),
+            policy=self.policy,
+            notes=list(self.notes),
+            side_cassette=self.side_cassette,
+        )
+
+    def _reordered(self) -> Divergence | None:
+        """A call that had ended before another one of its task or thread began, and now comes after it."""
+        latest: dict[int, float] = {}
+        for one in self._order:
+            if not isinstance(one, Recording):
+                continue
+            if one.end < latest.get(one.lane, float("-inf")):
+                return Divergence(
+                    "reordered", one.endpoint, "order", ["order"], turn=one.turn, nearest=one.place, key=one.key
+                )
+            latest[one.lane] = max(latest.get(one.lane, 0.0), one.start)
+        return None
+
+
+def refusal(text: str, divergence: Divergence | None = None) -> Reply:
+    """The response that a refused request gets: an error in OpenAI's shape that no SDK retries."""
+    error: dict[str, Any] = {
+        "message": f"not in the cassette: {text}",
+        "type": "simulate_divergence",
+        "code": divergence.verdict if divergence else "refused",
+        "param": divergence.component if divergence else None,
+    }
+    body = orjson.dumps({"type": "error", "error": error})
+    headers = [
+        ("content-type", "application/json"),
+        ("x-should-retry", "false"),
+        ("content-length", str(len(body))),
+    ]
+    return Reply(REFUSED_STATUS, "Not In The Cassette", headers, [(0.0, body)])

@@ -1,0 +1,98 @@
+"""What a replay came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulate.replay.divergence import Divergence, Policy, Verdict
+
+
+@dataclass(slots=True)
+class ReplayReport:
+    """One replayed conversation against its recording.
+
+    ``verdict`` is that of the first divergence; ``identical`` where there is none. A refused live call counts
+    as a failure, whatever the answers were.
+    """
+
+    verdict: Verdict
+    first: Divergence | None
+    divergences: list[Divergence]
+    played: int
+    recorded: int
+    unplayed: list[str] = field(default_factory=list[str])
+    tainted: int = 0
+    """Answers given after the first divergence."""
+    live_calls: int = 0
+    """Requests that really went out; zero unless the policy allows them."""
+    refused: list[str] = field(default_factory=list[str])
+    """What tried to get past the replay, with the place in the code."""
+    policy: Policy = "fail"
+    notes: list[str] = field(default_factory=list[str])
+    side_cassette: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """The agent took the recorded path, all of it, and nothing tried to get out."""
+        return self.verdict in {"identical", "reordered"} and not self.refused
+
+    def explain(self) -> str:
+        """For a person: what diverged first, why, and what to do."""
+        head = f"replay: {self.verdict}; {self.played} of {self.recorded} recordings played; live calls: {self.live_calls}"
+        lines = [head]
+        if self.first is not None:
+            lines.append(f"first divergence: {self.first}")
+            lines.append("  " + self.advice())
+        later = len(self.divergences) - 1
+        if later > 0:
+            lines.append(f"{later} more after it (tainted: they may only follow from the first)")
+        lines += [f"refused: {text}" for text in self.refused]
+        lines += [f"note: {text}" for text in self.notes]
+        return "\n".join(lines)
+
+    def advice(self) -> str:
+        """What to do about the first divergence."""
+        if self.first is None:
+            return ""
+        if self.first.verdict in {"unplayed"}:
+            return "the agent no longer makes this call: mend it, or record again if that is meant"
+        if self.first.verdict in {"exhausted", "never_recorded"}:
+            return "the agent makes a call that it did not make: mend it, or record again if that is meant"
+        return (
+            f"if the new {self.first.component} is meant, record this cassette again"
+            " (`simulate replay --stale` lists the others that it touches); if not, mend the agent"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "verdict": self.verdict,
+            "passed": self.passed,
+            "policy": self.policy,
+            "played": self.played,
+            "recorded": self.recorded,
+            "tainted": self.tainted,
+            "live_calls": self.live_calls,
+            "unplayed": self.unplayed,
+            "refused": self.refused,
+            "notes": self.notes,
+            "side_cassette": self.side_cassette,
+            "divergences": [
+                {
+                    "verdict": one.verdict,
+                    "asked": one.asked,
+                    "component": one.component,
+                    "components": one.components,
+                    "turn": one.turn,
+                    "span_id": one.span_id,
+                    "nearest": one.nearest,
+                    "tainted": one.tainted,
+                    "changes": [
+                        {"path": change.path, "recorded": change.recorded, "now": change.now}
+                        for change in one.changes
+                    ],
+                }
+                for one in self.divergences
+            ],
+        }

@@ -1,0 +1,119 @@
+"""A model server on a real socket, in a thread of its own, that counts what reaches it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+
+class Server:
+    """Answers chat, embeddings, transcription and a few odd paths; ``hits`` says what came, path by path."""
+
+    def __init__(self) -> None:
+        self.hits: list[str] = []
+        self.delay = 0.0
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._thread.start()
+        self._ready.wait(10)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        runner = self._loop.run_until_complete(self._serve())
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+        self._loop.close()
+
+    async def _serve(self) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        return runner
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.hits.append(request.path)
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        body = await request.read()
+        path = request.path
+        if path.endswith("/chat/completions"):
+            return await self._chat(request, json.loads(body))
+        if path.endswith("/embeddings"):
+            text = json.loads(body)["input"]
+            return web.json_response({"object": "list", "model": "e", "usage": {"prompt_tokens": 1, "total_tokens": 1},
+                                      "data": [{"object": "embedding", "index": 0, "embedding": [len(str(text)), 0.5]}]})
+        if path == "/429":
+            return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "7"})
+        if path == "/binary":
+            return web.Response(body=bytes(range(256)) * 4, content_type="application/octet-stream")
+        if path == "/large":
+            return web.Response(text="x" * 200_000)
+        if path == "/gzip":
+            response = web.json_response({"text": "é" * 400})
+            response.enable_compression(web.ContentCoding.gzip)
+            return response
+        return web.json_response({"method": request.method, "path": path, "size": len(body),
+                                  "query": dict(request.query), "count": len(self.hits)})
+
+    async def _chat(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        last = body["messages"][-1]["content"]
+        answer = f"answer to {last}"
+        if not body.get("stream"):
+            return web.json_response(completion(answer, body["model"]))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for word in answer.split(" "):
+            await response.write(b"data: " + json.dumps(chunk(word + " ", body["model"])).encode() + b"\n\n")
+            await asyncio.sleep(0.02)
+            if "die" in last and word == "to":
+                request.transport.abort()  # type: ignore[union-attr]
+                return response
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+
+def completion(text: str, model: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {"id": "c1", "object": "chat.completion", "created": 1, "model": model,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}  # fmt: skip
+
+
+def chunk(text: str, model: str) -> dict[str, Any]:
+    return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": model,
+            "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}  # fmt: skip
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    one = Server()
+    one.start()
+    yield one
+    one.stop()
