@@ -85,21 +85,22 @@ def _write(diff: Diff, args: argparse.Namespace) -> None:
 
 
 def _update(path: Path, actual: Trace, changed: bool) -> int:
-    """The actual trace takes the place of the expected one, in the file's own OTLP form or as OTLP JSON."""
+    """The actual trace takes the place of the expected one, as OTLP in the form of the file's name."""
     from simulate.errors import InputError
-    from simulate.report.files import write_bytes
-    from simulate.trace import formats
+    from simulate.trace.formats import writing
 
     if not changed:
         print(f"nothing to accept; {path} stays as it is", file=sys.stderr)
         return 0
-    names = {".jsonl": "otlp-jsonl", ".pb": "otlp-protobuf", ".json": "otlp-json"}
-    form = names.get(path.suffix)
-    if form is None:
-        raise InputError(
-            f"cannot tell in which form to write {path.name}", hint=f"use one of {', '.join(names)}"
-        )
-    write_bytes(path, formats.write([actual], form))
+    forms = {
+        ".json": writing.write_otlp_json,
+        ".jsonl": writing.write_otlp_jsonl,
+        ".pb": writing.write_otlp_protobuf,
+    }
+    write = forms.get(path.suffix)
+    if write is None:
+        raise InputError(f"cannot tell in which form to write {path}", hint=f"name it {', '.join(forms)}")
+    write(path, actual.spans)
     print(f"accepted: {path} is now what you saw as actual", file=sys.stderr)
     return 0
 

@@ -148,15 +148,14 @@ def _count(
 
 def _order(expected: Sequence[Act], actual: Sequence[Act], pairs: list[Pair], turned: bool) -> list[Change]:
     """Pairs of calls that changed places, each told once. Calls asked for together have no order."""
+    partner = dict(pairs)
     if turned:
-        flipped = sorted((j, i) for i, j in pairs)
-        found = [(i, j) for j, i in _inversions(flipped, actual, expected)]
+        back = {j: i for i, j in pairs}
+        found = [(back[j], back[m]) for j, m in _inversions(sorted(back.items()), actual, expected)]
     else:
         found = _inversions(pairs, expected, actual)
-    partner = dict(pairs)
     changes: dict[str, Change] = {}
-    for moved, other in found:
-        i, k = (pairs_index for pairs_index in (moved, other))
+    for i, k in found:
         first, second = (i, k) if actual[partner[i]].batch < actual[partner[k]].batch else (k, i)
         change = _swapped(expected, actual, partner, first, second)
         changes.setdefault(change.path, change)
@@ -178,14 +177,14 @@ def _swapped(
         weight=2,
         expected=f"{short(other.name)} first",
         actual=f"{short(one.name)} first",
-        expected_spans=[*expected[first].spans, *expected[second].spans],
+        expected_spans=[*expected[second].spans, *expected[first].spans],
         actual_spans=[*one.spans, *other.spans],
         turn=one.turn,
     )
 
 
 def _inversions(pairs: list[Pair], here: Sequence[Act], there: Sequence[Act]) -> list[Pair]:
-    """For each act of ``here`` that moved, and the nearest that stayed and that it changed places with."""
+    """Each act of ``here`` that moved, with the nearest that stayed and that it changed places with."""
     ordered = sorted(pairs, key=lambda p: (here[p[0]].batch, there[p[1]].batch, p))
     stayed = _rising([there[j].batch for _, j in ordered])
     kept = set(stayed)

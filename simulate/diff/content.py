@@ -98,10 +98,13 @@ def label(span: Span, view: View) -> str:
     if kind is Kind.LLM:
         return "LLM"
     if kind is Kind.AGENT:
-        return f"AGENT {view.agent_name or span.name}"
+        return f"AGENT {view.agent_name}" if view.agent_name else "AGENT"
     if kind in _NAMELESS:
         return kind.value
-    return f"{kind.value} {span.name}"
+    name = span.name
+    if "-" in name or "_" in name:
+        name = _IDENTITY.sub("<id>", name)
+    return f"{kind.value} {name}"
 
 
 _NAMELESS = frozenset({Kind.STT, Kind.TTS, Kind.CONVERSATION, Kind.EMBEDDING, Kind.RERANKER})

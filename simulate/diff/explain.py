@@ -11,7 +11,7 @@ from simulate.diff import calls
 from simulate.diff import content as contents
 from simulate.diff.align import Alignment
 from simulate.diff.change import Category, Change, Tolerance
-from simulate.diff.phrases import brief, details, near, seconds, some, told, turn_of
+from simulate.diff.phrases import brief, contrast, details, near, seconds, some, told, turn_of
 from simulate.diff.sequence import Pair
 from simulate.diff.story import Act, ModelCall, Story
 from simulate.trace.span import Kind
@@ -40,34 +40,48 @@ def _pairs(one: Sequence[ModelCall], other: Sequence[ModelCall], alignment: Alig
 
 def _others(one: Story, other: Story, alignment: Alignment) -> list[Change]:
     """Handoffs, agents, guardrails and retrievals."""
-    changes: list[Change] = []
-    for kind, root, verb in (
-        (Kind.HANDOFF, "handoffs", "made"),
-        (Kind.AGENT, "agents", "run"),
-        (Kind.GUARDRAIL, "guardrails", "run"),
-    ):
+    changes = _agents(one, other, alignment)
+    for kind, root, verb in ((Kind.HANDOFF, "handoffs", "made"), (Kind.GUARDRAIL, "guardrails", "run")):
         before, after = one.acts[kind], other.acts[kind]
-        renamed = _renamed(before, after, alignment) if kind is Kind.AGENT else []
-        changes += _renamings(before, after, renamed)
-        names = {after[j].name: before[i].name for i, j in renamed}
-        shown = [_called(act, names) for act in after]
-        pairs = calls.pair(before, shown, alignment)
-        found = calls.counts(before, shown, pairs, root, verb)
-        for change in found:
-            # how often an agent's own span appears is a matter of instrumentation; whether it ran is not
-            if kind is Kind.AGENT and change.expected and change.actual:
-                change.category, change.weight = Category.SHAPE, 10
-        changes += found
+        pairs = calls.pair(before, after, alignment)
+        changes += calls.counts(before, after, pairs, root, verb)
         if kind is Kind.GUARDRAIL:
             changes += _verdicts(before, after, pairs)
     changes += _retrievals(one, other, alignment)
     return changes
 
 
-def _called(act: Act, names: dict[str, str]) -> Act:
-    if act.name not in names:
-        return act
-    return Act(names[act.name], act.node, turn=act.turn, batch=act.batch, spans=act.spans)
+def _agents(one: Story, other: Story, alignment: Alignment) -> list[Change]:
+    """Which agents ran. A trace or a span that does not name its agent says nothing about that."""
+    before, after = one.acts[Kind.AGENT], other.acts[Kind.AGENT]
+    if not before or not after:
+        return []
+    renamed = _renamed(before, after, alignment)
+    changes = _renamings(before, after, renamed)
+    done = {i for i, _ in renamed}, {j for _, j in renamed}
+    before = _named(before, done[0], alignment.left, other, after)
+    after = _named(after, done[1], alignment.right, one, one.acts[Kind.AGENT])
+    for change in calls.counts(before, after, calls.pair(before, after, alignment), "agents", "run"):
+        # how often an agent's own span appears is a matter of instrumentation; whether it ran is not
+        if change.expected and change.actual:
+            change.category, change.weight = Category.SHAPE, 10
+        changes.append(change)
+    return changes
+
+
+def _named(acts: list[Act], done: set[int], partner: list[int], there: Story, others: list[Act]) -> list[Act]:
+    """The agents left to account for: not those renamed, nor those whose span is there but names nobody."""
+    named = {act.node for act in others}
+    return [
+        act
+        for index, act in enumerate(acts)
+        if index not in done
+        and not (
+            partner[act.node] >= 0
+            and there.forest.kind[partner[act.node]] == Kind.AGENT
+            and partner[act.node] not in named
+        )
+    ]
 
 
 def _renamed(before: list[Act], after: list[Act], alignment: Alignment) -> list[Pair]:
@@ -288,7 +302,7 @@ def _answers(one: Story, other: Story, alignment: Alignment) -> list[Change]:
             continue
         if (mine is None and not one.captured) or (theirs is None and not other.captured):
             continue
-        changes.append(_answer(mine, theirs, was if now is None else now))
+        changes.append(_answer(mine, theirs, max(turn for turn in (was, now) if turn is not None)))
     return changes
 
 
@@ -301,7 +315,8 @@ def _answer(mine: ModelCall | None, theirs: ModelCall | None, turn: int | None) 
     elif text is None:
         sentence = f"{name} answers {brief(now, 80)}, where nothing was expected"
     else:
-        sentence = f"{name} answers something else: {brief(now, 70)} instead of {brief(text, 70)}"
+        after, before = contrast(now, text, 70)
+        sentence = f"{name} answers something else: {after} instead of {before}"
     return Change(
         Category.CONTENT, f"answers.{turn or 0}", sentence, 20 + min(turn or 0, 9_000) / 1_000, text, now,
         [] if mine is None else [mine.span.span_id], [] if theirs is None else [theirs.span.span_id], turn,

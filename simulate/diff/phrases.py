@@ -24,6 +24,21 @@ def brief(value: Any, width: int = 60) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def contrast(value: Any, other: Any, width: int = 60) -> tuple[str, str]:
+    """Two values in a sentence; long texts that begin alike are shown from where they part."""
+    if isinstance(value, str) and isinstance(other, str):
+        one, two = " ".join(value.split()), " ".join(other.split())
+        shared = 0
+        for a, b in zip(one, two, strict=False):
+            if a != b:
+                break
+            shared += 1
+        if shared > width // 2:
+            start = one.rfind(" ", 0, shared - width // 4) + 1
+            return brief(f"…{one[start:]}", width), brief(f"…{two[start:]}", width)
+    return brief(value, width), brief(other, width)
+
+
 def times(count: int) -> str:
     """How often."""
     return {0: "not at all", 1: "once", 2: "twice"}.get(count, f"{count:,} times")
@@ -67,15 +82,13 @@ def details(expected: Any, actual: Any, tolerance: float = 0.0) -> list[Detail]:
     """Where two plain values differ, by JSON path. Texts count by their wording, numbers by the tolerance."""
     if contents.same(expected, actual):
         return []
-    if not isinstance(expected, dict | list) or type(expected) is not type(actual):
+    if not isinstance(expected, dict | list) or type(cast("object", expected)) is not type(actual):
         return [] if _close(expected, actual, tolerance) else [Detail("", expected, actual)]
     from deepdiff import DeepDiff
 
-    one_any: Any = cast("Any", expected)
-
     found = cast(
         "dict[str, Any]",
-        DeepDiff(one_any, actual, view="tree", ignore_numeric_type_changes=True, verbose_level=2),
+        DeepDiff(expected, actual, view="tree", ignore_numeric_type_changes=True, verbose_level=2),
     )
     result: list[Detail] = []
     for report in found.values():
@@ -121,6 +134,7 @@ def told(found: list[Detail]) -> str:
         elif detail.expected is None:
             clauses.append(f"with {name}{brief(detail.actual, 40)} added")
         else:
-            clauses.append(f"{name}{brief(detail.actual, 40)} instead of {brief(detail.expected, 40)}")
+            now, was = contrast(detail.actual, detail.expected, 50)
+            clauses.append(f"{name}{now} instead of {was}")
     more = len(found) - len(clauses)
     return ", ".join(clauses) + (f" and {more} more" if more > 0 else "")

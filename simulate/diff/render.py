@@ -60,12 +60,15 @@ def _tail(diff: Diff) -> list[str]:
     if diff.repeats:
         from simulate.diff.calibrate import rarely
 
-        share = f"{rarely(diff.repeats + 1):.0%} of runs (95 % sure)"
-        runs = "repeat shows" if diff.repeats == 1 else "repeats show"
+        runs = diff.repeats + 1
+        shows = "repeat shows" if diff.repeats == 1 else "repeats show"
         count = f"{len(diff.varies)} difference{'' if len(diff.varies) == 1 else 's'}"
-        tail.append(f"not counted: {count} that the {diff.repeats} {runs} too")
+        tail.append(f"not counted: {count} that the {diff.repeats} {shows} too")
         if diff.changes:
-            tail.append(f"each change above: an unchanged agent would show it in at most {share}")
+            tail.append(
+                f"what was the same in all {runs} expected runs, an unchanged agent would vary in at most "
+                f"{rarely(runs):.0%} of runs (95 % sure)"
+            )
     elif not diff.same:
         tail.append("one run against one: what varies by itself cannot be told apart (--repeat FILE… does)")
     return tail

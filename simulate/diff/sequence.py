@@ -128,6 +128,7 @@ def _stretch(left: Sequence[Hashable], right: Sequence[Hashable]) -> tuple[list[
     n, m = len(left), len(right)
     furthest: dict[int, int] = {1: 0}
     history: list[dict[int, int]] = []
+    distance = 0
     for distance in range(min(n + m, MAX_DIFFERENCES) + 1):
         history.append(dict(furthest))
         for diagonal in range(-distance, distance + 1, 2):

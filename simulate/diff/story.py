@@ -185,6 +185,9 @@ def _acts(forest: Forest, models: list[ModelCall], moments: list[int]) -> dict[K
         if read is None:
             continue
         name, arguments, result = read(span, view)
+        if not name:
+            # an agent that does not say its name is not another one than one that does
+            continue
         batch = bisect_right(moments, span.start_ns)
         turn = models[batch - 1].turn if batch else None
         found[view.kind].append(Act(name, node, arguments, result, view.error, turn, batch, [span.span_id]))
@@ -205,8 +208,8 @@ def _handoff(span: Span, view: View) -> tuple[str, Any, Any]:
     return view.handoff_to or span.name, view.handoff_from, None
 
 
-def _agent(span: Span, view: View) -> tuple[str, Any, Any]:
-    return view.agent_name or span.name, None, None
+def _agent(_: Span, view: View) -> tuple[str, Any, Any]:
+    return view.agent_name or "", None, None
 
 
 def _guardrail(span: Span, view: View) -> tuple[str, Any, Any]:

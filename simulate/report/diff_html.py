@@ -81,7 +81,7 @@ def _clip(value: Any) -> str | None:
 
 def rows(left: Forest, right: Forest, alignment: Alignment, changes: list[Change]) -> list[Row]:
     """Both trees as one list: ``[state, changes, left cell, right cell]``, a cell being None or
-    ``[depth, span id, label, kind, seconds, failed]``. States: ``=`` same, ``!`` changed, ``-`` ``+`` one side."""
+    ``[depth, span id, label, kind, seconds, failed]``. States: ``=``, ``!`` changed, ``-`` ``+`` one side."""
     depths = _depths(left), _depths(right)
     about: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for index, change in enumerate(changes):

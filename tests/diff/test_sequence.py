@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,13 +25,13 @@ def longest(left: list[int], right: list[int]) -> int:
 def test_pairs_are_equal_and_rise_on_both_sides(left: list[int], right: list[int]) -> None:
     pairs = common(left, right)
     assert all(left[i] == right[j] for i, j in pairs)
-    assert all(a < c and b < d for (a, b), (c, d) in zip(pairs, pairs[1:], strict=False))
+    assert all(a < c and b < d for (a, b), (c, d) in pairwise(pairs))
     assert len(common(left, left)) == len(left)
 
 
 @given(st.lists(st.integers(0, 1), max_size=14), st.lists(st.integers(0, 1), max_size=14))
 def test_without_unique_symbols_the_answer_is_the_longest(left: list[int], right: list[int]) -> None:
-    left, right = left + [0, 0, 1, 1], right + [0, 0, 1, 1]
+    left, right = [*left, 0, 0, 1, 1], [*right, 0, 0, 1, 1]
     assert len(common(left, right)) == longest(left, right)
 
 
@@ -50,7 +51,7 @@ def test_the_heaviest_run_is_as_heavy_as_any(items: list[tuple[int, int]]) -> No
     for i in range(len(pairs)):
         best[i] = weights[i] + max((best[k] for k in range(i) if pairs[k][1] < pairs[i][1]), default=0.0)
     assert sum(weights[i] for i in chosen) == max(best, default=0.0)
-    assert all(pairs[a][1] < pairs[b][1] for a, b in zip(chosen, chosen[1:], strict=False))
+    assert all(pairs[a][1] < pairs[b][1] for a, b in pairwise(chosen))
 
 
 @given(st.lists(st.integers(0, 9), max_size=12))
