@@ -82,6 +82,8 @@ class Player:
         """The reply of a request, or what the policy makes of one that was not recorded."""
         from simulate.replay.session import Exchange
 
+        if self.stopped:
+            return Exchange(reply=refusal("the replay stopped at its first divergence", self.divergences[0]))
         request = keys.canonical(method, url, headers, body, self.rules)
         if self.cassette.match == "chat" and is_chat(request.endpoint):
             request, recording = self._find_chat(request)
@@ -160,6 +162,8 @@ class Player:
 
     def tool(self, name: str, arguments: Any) -> ToolRecording | Divergence:
         """The recorded call of a tool, or how it diverges."""
+        if self.stopped:
+            return self.divergences[0]
         key = keys.call_key(name, arguments, self.rules)
         with self._lock:
             ordinal = self._counts[key]
@@ -212,7 +216,7 @@ class Player:
         left = [
             one
             for one in (*self.cassette.http, *self.cassette.tools)
-            if id(one) not in self._played and id(one) not in claimed
+            if id(one) not in self._played and id(one) not in claimed and not self.stopped
         ]
         for one in sorted(left, key=lambda each: each.start):
             asked = one.endpoint if isinstance(one, Recording) else f"tool {one.name}"

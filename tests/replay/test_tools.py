@@ -1,0 +1,119 @@
+"""Tools: recorded as they are, played by name and arguments, and never written with in a replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import simulate.tools
+from simulate.replay import Cassette, record, replaying
+from simulate.replay.tools import NotRecorded
+
+ran: list[str] = []
+
+
+@simulate.tools.tool
+async def lookup(order: str, *, deep: bool = False) -> dict[str, Any]:
+    ran.append(order)
+    if order == "bad":
+        raise ValueError("no such order")
+    return {"order": order, "calls": len(ran)}
+
+
+@simulate.tools.tool(write=True)
+def refund(order: str) -> str:
+    ran.append(f"refund {order}")
+    return "done"
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    ran.clear()
+
+
+async def work() -> list[Any]:
+    found: list[Any] = [await lookup("1"), await lookup("1"), await lookup("2", deep=True), refund("1")]
+    with pytest.raises(ValueError, match="no such order") as error:
+        await lookup("bad")
+    return [*found, str(error.value)]
+
+
+async def test_tools_replay_by_name_arguments_and_ordinal(tmp_path: Path) -> None:
+    async with record(tmp_path / "c") as recorder:
+        with simulate.tools.using(recorder.toolbox()):
+            recorded = await work()
+    assert recorded[0] != recorded[1]  # the same question twice, two answers
+    ran.clear()
+    async with replaying(tmp_path / "c") as player:
+        with simulate.tools.using(player.toolbox()):
+            assert await work() == recorded
+    assert ran == [] and player.report().verdict == "identical"
+    assert [one.write for one in Cassette.load(tmp_path / "c").tools] == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdict", "component"),
+    [({"order": "9"}, "drifted", "tool arguments"), ({"order": "1"}, "exhausted", "extra call")],
+)
+async def test_a_call_that_was_not_recorded_is_named(tmp_path: Path, arguments: Any, verdict: str, component: str) -> None:
+    async with record(tmp_path / "c") as recorder:
+        with simulate.tools.using(recorder.toolbox()):
+            await lookup("1")
+    async with replaying(tmp_path / "c") as player:
+        with simulate.tools.using(player.toolbox()):
+            if verdict == "exhausted":
+                await lookup("1")
+            with pytest.raises(NotRecorded, match="not in the cassette"):
+                await lookup(**arguments)
+    report = player.report()
+    assert (report.verdict, report.first and report.first.component) == (verdict, component)
+
+
+async def test_a_tool_that_writes_runs_only_when_it_is_named(tmp_path: Path) -> None:
+    async with record(tmp_path / "c") as recorder:
+        with simulate.tools.using(recorder.toolbox()):
+            refund("1")
+    ran.clear()
+    async with replaying(tmp_path / "c", policy="live") as player:
+        with simulate.tools.using(player.toolbox()):
+            with pytest.raises(NotRecorded):
+                refund("2")
+            assert (await lookup("3"))["order"] == "3"
+    assert ran == ["3"] and any("refund writes" in note for note in player.report().notes)
+    async with replaying(tmp_path / "c", policy="live", live_writes={"refund"}) as player:
+        with simulate.tools.using(player.toolbox()):
+            assert refund("2") == "done"
+    assert ran == ["3", "refund 2"]
+
+
+@dataclass
+class Pinned:
+    pins: dict[str, Any]
+    seen: int = 0
+
+    def offered(self, name: str) -> None: ...
+
+    async def call(self, name: str, arguments: Any, live: Any, *, write: bool) -> Any:
+        self.seen += 1
+        return self.pins[name] if name in self.pins else await live()
+
+    def call_sync(self, name: str, arguments: Any, live: Any, *, write: bool) -> Any:
+        self.seen += 1
+        return self.pins[name] if name in self.pins else live()
+
+
+async def test_what_the_scenario_pins_stays_pinned_and_every_call_is_seen(tmp_path: Path) -> None:
+    async with record(tmp_path / "c") as recorder:
+        with simulate.tools.using(recorder.toolbox(Pinned({"lookup": "pinned"}))):
+            assert await lookup("1") == "pinned"
+            assert refund("1") == "done"
+    pinned = Pinned({"lookup": "pinned"})
+    async with replaying(tmp_path / "c") as player:
+        with simulate.tools.using(player.toolbox(pinned)):
+            assert await lookup("another") == "pinned"
+            assert refund("1") == "done"
+    assert player.report().verdict == "identical" and pinned.seen == 2
+    assert [one.name for one in Cassette.load(tmp_path / "c").tools] == ["refund"]
