@@ -118,16 +118,17 @@ def _attach_spans(conversation: Conversation, trace: Trace, seen: Views) -> None
         if span.end_ns is not None and seen[span.span_id].kind in ("LLM", "AGENT", "TURN")
     ]
     speaking.sort(key=lambda span: (span.end_ns or 0, seen[span.span_id].kind == "LLM"))
-    for said in conversation.by("agent"):
-        if said.span_id is not None:
-            continue
-        # a millisecond of grace: the span ends in the same moment as the answer comes
-        end = conversation.started_ns + int(said.end * 1e9) + 1_000_000
-        start = conversation.started_ns + int(said.start * 1e9) - 1_000_000
-        inside = [span for span in speaking if start <= span.start_ns and (span.end_ns or 0) <= end]
-        models = [span for span in inside if seen[span.span_id].kind == "LLM"]
-        chosen = (models or inside)[-1:]
-        said.span_id = chosen[0].span_id if chosen else None
+    since = 0.0
+    for said in conversation.utterances:
+        if said.speaker == "agent" and said.span_id is None:
+            # a millisecond of grace: the span ends in the same moment as the answer comes
+            start = conversation.started_ns + int(since * 1e9) - 1_000_000
+            end = conversation.started_ns + int(said.end * 1e9) + 1_000_000
+            inside = [span for span in speaking if start <= span.start_ns and (span.end_ns or 0) <= end]
+            models = [span for span in inside if seen[span.span_id].kind == "LLM"]
+            chosen = (models or inside)[-1:]
+            said.span_id = chosen[0].span_id if chosen else None
+        since = said.end
 
 
 def _pin_findings(

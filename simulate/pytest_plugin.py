@@ -15,7 +15,7 @@ import pytest
 from simulate.errors import SimulateError
 
 if TYPE_CHECKING:
-    from simulate.model.loader import LoadedScenario
+    from simulate.model.files import LoadedScenario
     from simulate.model.outcome import Outcome
     from simulate.model.scenario import Scenario
     from simulate.pytest_session import Session
@@ -50,7 +50,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
     named = any(
         Path(argument.split("::")[0]).resolve() == file_path for argument in parent.config.args if argument
     )
-    folders: list[Path] = parent.config.getini("simulate_scenarios")
+    # pytest makes paths of what an ini file says, not of the default
+    folders = [parent.config.rootpath / folder for folder in parent.config.getini("simulate_scenarios")]
     if named or any(file_path.is_relative_to(folder) for folder in folders):
         return ScenarioFile.from_parent(parent, path=file_path)
     return None
@@ -60,7 +61,7 @@ class ScenarioFile(pytest.File):
     """One YAML file."""
 
     def collect(self) -> Iterator[ScenarioItem]:
-        from simulate.model.loader import load_scenarios
+        from simulate.model.files import load_scenarios
 
         session = session_of(self.config)
         for loaded in load_scenarios([self.path], agents=session.project.agents):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from simulate.errors import InputError
-from simulate.model.loader import LoadedScenario
+from simulate.model.files import LoadedScenario
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.project import Project
 from simulate.run_folder import RUNS, RunFolder, new_run_id

@@ -95,9 +95,10 @@ class CalledCheck(Check[Called]):
             if evidence.tool_uses
             else "it called no tool at all"
         )
-        return self.verdict(
-            "failed", f"{word.called} was never called; {others}", turn=evidence.conversation.turns
-        )
+        # it was due once the other had been called; else the last moment was the last turn
+        earlier = [use.turn for use in evidence.tool_uses if word.after and use.name == word.after]
+        due = earlier[0] if earlier else evidence.conversation.turns
+        return self.verdict("failed", f"{word.called} was never called; {others}", turn=due)
 
     def _order(self, evidence: Evidence, fitting: list[ToolUse]) -> Verdict:
         word, order = self.expectation, evidence.tool_uses

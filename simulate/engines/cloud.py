@@ -58,6 +58,8 @@ class _Talk:
         self.limits: Limits = exchange.scenario.limits
         self.clock = pins.current().clock
         self.began = self.clock.monotonic()
+        # the same moment on both clocks: spans carry the time of day
+        self.conversation.started_ns = self.clock.time_ns()
         self.turn = 0
         exchange.tools.began = self.began
 
@@ -112,21 +114,20 @@ class _Talk:
 
     async def _hear(self, session: Session, message: str | None) -> bool:
         """Send, and take in all that the agent says to it; whether it said anything."""
-        start, first, spoke = self._now(), None, False
+        first, spoke = None, False
         async for event in session.send(message):
             match event:
                 case Delta():
                     first = self._now() if first is None else first
                 case Said(text, attributes):
+                    if not text.strip():
+                        raise AgentFault("the agent answered an empty text", where=f"turn {self.turn}")
                     if attributes:
                         self.exchange.seen.setdefault(self.turn, {}).update(attributes)
                     end = self._now()
-                    if not text.strip():
-                        raise AgentFault("the agent answered an empty text", where=f"turn {self.turn}")
-                    self._add(
-                        Utterance("agent", text, self.turn, start, end, first=end if first is None else first)
-                    )
-                    start, first, spoke = end, None, True
+                    start = end if first is None else first
+                    self._add(Utterance("agent", text, self.turn, start, end, first=start))
+                    first, spoke = None, True
                 case HungUp(reason):
                     self._end("agent", reason)
                     break
