@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -12,49 +12,48 @@ from simulate.trace.span import Event, Link, Span
 
 from .convert import OtelKind
 
-Raw = tuple[trace_pb2.ResourceSpans, trace_pb2.ScopeSpans, trace_pb2.Span]
-"""A span as it arrived, not yet looked into."""
+Block = tuple[trace_pb2.ResourceSpans, trace_pb2.ScopeSpans, Sequence[trace_pb2.Span]]
+"""Spans of one scope as they arrived, not yet looked into."""
 
 _KINDS: tuple[OtelKind, ...] = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _STATUSES: tuple[Literal["unset", "ok", "error"], ...] = ("unset", "ok", "error")
 
 
-def from_proto(arrived: Iterable[Raw]) -> Iterator[Span]:
-    """Decode spans; neighbours of the same resource and scope share one dict of each."""
-    resource_spans = scope_spans = None
+def from_proto(blocks: Iterable[Block]) -> Iterator[Span]:
+    """Decode spans; those of one resource and scope share one dict of each."""
+    last: trace_pb2.ResourceSpans | None = None
     resource: dict[str, Any] = {}
-    scope_attributes: dict[str, Any] = {}
-    for of_resource, of_scope, span in arrived:
-        if of_resource is not resource_spans:
-            resource_spans, resource = of_resource, plain(of_resource.resource.attributes)
-        if of_scope is not scope_spans:
-            scope_spans, scope_attributes = of_scope, plain(of_scope.scope.attributes)
-        status = span.status
-        yield Span(
-            trace_id=span.trace_id.hex(),
-            span_id=span.span_id.hex(),
-            name=span.name,
-            parent_id=span.parent_span_id.hex() or None,
-            start_ns=span.start_time_unix_nano,
-            end_ns=span.end_time_unix_nano or None,
-            attributes=plain(span.attributes),
-            events=[
-                Event(event.name, event.time_unix_nano, plain(event.attributes)) for event in span.events
-            ],
-            links=[
-                Link(link.trace_id.hex(), link.span_id.hex(), plain(link.attributes)) for link in span.links
-            ],
-            status=_STATUSES[status.code] if 0 <= status.code < len(_STATUSES) else "unset",
-            status_message=status.message or None,
-            otel_kind=_KINDS[span.kind] if 0 <= span.kind < len(_KINDS) else "unspecified",
-            scope=of_scope.scope.name,
-            scope_version=of_scope.scope.version or None,
-            resource=resource,
-            scope_attributes=scope_attributes,
-            trace_state=span.trace_state or None,
-            flags=span.flags or None,
-            dropped=span.dropped_attributes_count + span.dropped_events_count + span.dropped_links_count,
-        )
+    for of_resource, of_scope, spans in blocks:
+        if of_resource is not last:
+            last, resource = of_resource, plain(of_resource.resource.attributes)
+        scope = of_scope.scope
+        name, version, attributes = scope.name, scope.version or None, plain(scope.attributes)
+        for span in spans:
+            decoded = _span(span)
+            decoded.resource, decoded.scope_attributes = resource, attributes
+            decoded.scope, decoded.scope_version = name, version
+            yield decoded
+
+
+def _span(span: trace_pb2.Span) -> Span:
+    status = span.status
+    return Span(
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        name=span.name,
+        parent_id=span.parent_span_id.hex() or None,
+        start_ns=span.start_time_unix_nano,
+        end_ns=span.end_time_unix_nano or None,
+        attributes=plain(span.attributes),
+        events=[Event(event.name, event.time_unix_nano, plain(event.attributes)) for event in span.events],
+        links=[Link(link.trace_id.hex(), link.span_id.hex(), plain(link.attributes)) for link in span.links],
+        status=_STATUSES[status.code] if 0 <= status.code < len(_STATUSES) else "unset",
+        status_message=status.message or None,
+        otel_kind=_KINDS[span.kind] if 0 <= span.kind < len(_KINDS) else "unspecified",
+        trace_state=span.trace_state or None,
+        flags=span.flags or None,
+        dropped=span.dropped_attributes_count + span.dropped_events_count + span.dropped_links_count,
+    )
 
 
 def plain(attributes: Iterable[KeyValue]) -> dict[str, Any]:

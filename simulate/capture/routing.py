@@ -25,11 +25,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from simulate.trace.span import Event, Span
 
 from .convert import from_sdk
-from .decode import Raw, from_proto
+from .decode import Block, from_proto
 
 Key = int | bytes
 """A trace id, as the SDK (an integer) or as protobuf (16 bytes) has it."""
-Item = Raw | Span
+Item = Block | Span
 Claim = Literal["context", "link", "session"]
 
 # Keys under which agents repeat a session that they were told of, by dialect or copied from baggage.
@@ -92,28 +92,29 @@ class Inbox:
     @property
     def received(self) -> int:
         """How many spans came so far."""
-        return len(self.local) + len(self.arrived)
+        arrived = (1 if isinstance(item, Span) else len(item[2]) for item in tuple(self.arrived))
+        return len(self.local) + sum(arrived)
+
+    def blocks(self) -> list[Block]:
+        """What came as protobuf."""
+        return [item for item in tuple(self.arrived) if not isinstance(item, Span)]
+
+    def decoded(self) -> list[Span]:
+        """What came as JSON; it is decoded as it comes."""
+        return [item for item in tuple(self.arrived) if isinstance(item, Span)]
 
     def youngest_ns(self) -> int:
         """When the last of them started; 0 where none came."""
         local = (span.start_time or 0 for span in tuple(self.local))
-        arrived = (
-            item.start_ns if isinstance(item, Span) else item[2].start_time_unix_nano
-            for item in tuple(self.arrived)
-        )
-        return max((*local, *arrived), default=0)
+        raw = (span.start_time_unix_nano for _, _, spans in self.blocks() for span in spans)
+        return max((*local, *raw, *(span.start_ns for span in self.decoded())), default=0)
 
     def spans(self) -> Iterator[Span]:
         """Everything, decoded; spans of this process first."""
         for span in tuple(self.local):
             yield from_sdk(span)
-        raw: list[Raw] = []
-        for item in tuple(self.arrived):
-            if isinstance(item, Span):
-                yield item
-            else:
-                raw.append(item)
-        yield from from_proto(raw)
+        yield from self.decoded()
+        yield from from_proto(self.blocks())
 
 
 class Router:

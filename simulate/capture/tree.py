@@ -21,13 +21,12 @@ def missing_parents(inbox: Inbox) -> set[str]:
     for span in tuple(inbox.local):
         known.add(f"{span.context.span_id:016x}" if span.context else "")
         named.add(f"{span.parent.span_id:016x}" if span.parent else "")
-    for item in tuple(inbox.arrived):
-        if isinstance(item, Span):
-            known.add(item.span_id)
-            named.add(item.parent_id or "")
-        else:
-            known.add(item[2].span_id.hex())
-            named.add(item[2].parent_span_id.hex())
+    for item in inbox.decoded():
+        known.add(item.span_id)
+        named.add(item.parent_id or "")
+    for _, _, spans in inbox.blocks():
+        known.update(span.span_id.hex() for span in spans)
+        named.update(span.parent_span_id.hex() for span in spans)
     return named - known
 
 
