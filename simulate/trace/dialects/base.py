@@ -197,7 +197,7 @@ def _by_name(scope: str, name: str) -> tuple[str, Kind, bool] | None:
     """Dialect, kind and whether the name goes before explicit attributes."""
     for dialect in dialects():
         mine = not dialect.scopes or scope.startswith(dialect.scopes)
-        for pattern, kind in (*(dialect.names if mine else ()), *dialect.any_names):
+        for pattern, kind in (*dialect.any_names, *(dialect.names if mine else ())):
             if re.match(pattern, name):
                 return dialect.name, kind, dialect.names_first and mine
     return None
@@ -220,7 +220,7 @@ def read(span: Span) -> View:
     if found.kind is Kind.LLM:
         found.input = found.input or messages.incoming(found.input_value)
         found.output = found.output or messages.outgoing(found.output_value)
-        if found.tool_definitions is None and isinstance(given := cast("Any", found.input_value), dict):
+        if found.tool_definitions is None and isinstance(given := found.input_value, dict):
             found.tool_definitions = values.items(cast("dict[str, Any]", given).get("tools"))
     for dialect in speaker:
         if dialect.refine is not None:

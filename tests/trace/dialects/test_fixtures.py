@@ -1,0 +1,197 @@
+"""Every recorded file, ours and others', is read with no span that a person would know and we do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from simulate.trace.cost import cost_of
+from simulate.trace.dialects import content_captured, has_tool_evidence, llm_calls, tool_calls, views
+from simulate.trace.formats import read
+from simulate.trace.span import Kind
+
+ROOT = Path(__file__).parents[3]
+FIXTURES = sorted((ROOT / "fixtures" / "traces").glob("*.otlp.jsonl"))
+SHARED = ROOT.parent / "shared" / "traces"
+OTHERS = sorted(path for path in SHARED.glob("*") if path.suffix in {".json", ".jsonl"})
+shared = pytest.mark.skipif(not OTHERS, reason="../shared/traces is not here")
+
+
+@pytest.mark.parametrize("path", [*FIXTURES, *OTHERS], ids=lambda path: path.name[:40])
+def test_no_span_is_unknown(path: Path) -> None:
+    unknown = Counter(
+        span.name for trace in read(path) for span in trace if views(trace)[span.span_id].kind is Kind.UNKNOWN
+    )
+    assert not unknown
+
+
+@pytest.mark.parametrize("path", [*FIXTURES, *OTHERS], ids=lambda path: path.name[:40])
+def test_raw_attributes_stay_as_they_came(path: Path) -> None:
+    for trace, untouched in zip(read(path), read(path), strict=True):
+        tool_calls(trace, views(trace))
+        cost_of(trace)
+        assert trace.spans == untouched.spans
+
+
+COUNTS = {
+    "01_jaeger_kagent_helm_run_a.json": (2, ["helm_list_releases"]),
+    "02_jaeger_kagent_helm_run_b.json": (1, []),
+    "03_tempo_v1_batches_kagent.json": (2, ["helm_list_releases"]),
+    "04_langfuse_ui_claude_agent_sdk.json": (4, ["mcp__weather__get_weather"] * 2),
+    "05_langfuse_ui_pydantic_ai_tools.json": (
+        4,
+        ["get_pun_suggestion", "get_dad_joke_suggestion", "get_one_liner_suggestion"],
+    ),
+    "06_langfuse_ui_langgraph.json": (2, ["Web-Search"]),
+    "11_livekit_1.8.9_native_fakes.otlp.jsonl": (3, ["get_weather"]),
+    "12_pipecat_1.14.0_native_fakes.otlp.jsonl": (3, ["get_weather"]),
+}
+
+
+@shared
+@pytest.mark.parametrize("name", COUNTS)
+def test_calls_of_others_traces_are_counted_once(name: str) -> None:
+    (trace,) = read(SHARED / name)
+    models, tools = COUNTS[name]
+    assert len(llm_calls(trace)) == models
+    assert [use.name for use in tool_calls(trace)] == tools
+    assert has_tool_evidence(trace) == (True, "")
+
+
+@shared
+def test_trials_of_tau_bench_call_the_tools_that_their_messages_ask_for() -> None:
+    import json
+
+    path = SHARED / "08_taubench_airline_tasks1_5_x4trials.json"
+    asked = [
+        [call["function"]["name"] for message in trial["traj"] for call in message.get("tool_calls") or ()]
+        for trial in json.loads(path.read_text())
+    ]
+    assert [[use.name for use in tool_calls(trace)] for trace in read(path)] == asked
+
+
+@shared
+def test_livekit_tells_what_its_tool_got_and_gave() -> None:
+    (trace,) = read(SHARED / "11_livekit_1.8.9_native_fakes.otlp.jsonl")
+    (use,) = tool_calls(trace)
+    assert use.arguments == {"location": "Tokyo"}
+    assert use.result == "The weather in Tokyo is sunny today."
+    assert use.call_id == "call_1"
+    seen = views(trace)
+    turns = [seen[span.span_id].voice for span in trace if span.name == "agent_turn"]
+    assert [turn["interrupted"] for turn in turns] == [True, False]
+    assert turns[0]["interruption_source"] == "audio_activity"
+    assert turns[0]["user_to_agent_latency"] == pytest.approx(0.7457809)
+    heard = [seen[span.span_id].voice["transcript"] for span in trace if span.name == "user_turn"]
+    assert heard == ["What's the weather in Tokyo?", "Stop, tell me a story."]
+    spoken = [seen[span.span_id] for span in trace if span.name == "tts_request"]
+    assert [view.voice["characters"] for view in spoken] == [33, 36, 17]
+
+
+@shared
+def test_pipecat_tool_call_comes_from_the_next_input() -> None:
+    (trace,) = read(SHARED / "12_pipecat_1.14.0_native_fakes.otlp.jsonl")
+    (use,) = tool_calls(trace)
+    assert use.arguments == {"location": "Tokyo"}
+    assert use.result == {"weather": "sunny", "location": "Tokyo"}
+    conversation = next(view for view in views(trace).values() if view.kind is Kind.CONVERSATION)
+    assert (conversation.user_id, conversation.prompt_version) == ("u-1", "v2.3.1")
+
+
+@shared
+def test_vercel_counts_the_inner_call_only() -> None:
+    kinds = Counter(
+        view.kind
+        for trace in read(SHARED / "07_vercel_ai_sdk_v6_spans.json")
+        for view in views(trace).values()
+    )
+    assert kinds[Kind.LLM] == 4
+    assert kinds[Kind.EMBEDDING] == 1
+
+
+RECORDED = {
+    "openinference_openai": 4,
+    "otel_openai_v2": 4,
+    "otel_openai_v2_no_content": 4,
+    "openllmetry_openai": 4,
+    "traceai_openai_client": 4,
+    "langfuse_sdk": 4,
+    "vercel_ai": 4,
+    "langgraph_agent": 4,
+    "pydantic_ai_agent": 6,
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_agents_made_these_calls(name: str) -> None:
+    traces = read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
+    calls = [view for trace in traces for _, view in llm_calls(trace)]
+    assert len(calls) == RECORDED[name]
+    failed = [view for view in calls if view.error is not None]
+    assert [view.request_model for view in failed] == ["no-such-model"]
+    assert all(view.input_tokens and view.output_tokens for view in calls if view.error is None)
+    assert all(view.provider in ("openai", None) for view in calls)
+    if name == "otel_openai_v2_no_content":
+        return
+    uses = [use for trace in traces for use in tool_calls(trace) if use.name == "get_order"]
+    assert [use.arguments for use in uses] == [{"order_id": "4711"}]
+    assert [use.result for use in uses] == [{"order_id": "4711", "status": "shipped", "eta": "Tuesday"}]
+    stated = [view for view in calls if view.error is None]
+    assert all(view.input and view.output for view in stated)
+    assert any("30 days" in message.text for view in stated for message in view.output or ())
+
+
+@pytest.mark.parametrize(
+    "name", ["openinference_openai", "traceai_openai_client", "langfuse_sdk", "langgraph_agent"]
+)
+def test_retrieved_documents_are_read(name: str) -> None:
+    found = [
+        view
+        for trace in read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
+        for view in views(trace).values()
+        if view.kind is Kind.RETRIEVER
+    ]
+    assert [view.query for view in found] == ["refund policy"]
+    assert [one["content"] for one in found[0].documents or ()] == [
+        "Refunds are possible within 30 days.",
+        "Broken goods are replaced.",
+    ]
+
+
+def test_users_sessions_and_prompt_versions_are_read() -> None:
+    for name in ("openinference_openai", "vercel_ai"):
+        views_of_all = [
+            view
+            for trace in read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
+            for view in views(trace).values()
+        ]
+        assert {view.user_id for view in views_of_all} == {"user-1"}
+        assert {view.session_id for view in views_of_all} == {"session-1"}
+        assert {view.prompt_version for view in views_of_all} == {"v3"}
+
+
+def test_content_that_was_not_captured_is_said_and_not_guessed() -> None:
+    (first, *_) = read(ROOT / "fixtures" / "traces" / "otel_openai_v2_no_content.otlp.jsonl")
+    captured, why = content_captured(first)
+    assert not captured and "content capture is off" in why
+    evident, why = has_tool_evidence(first)
+    assert not evident and "no TOOL spans" in why
+    assert tool_calls(first) == []
+
+
+def test_fixtures_hold_nothing_of_the_machine_that_recorded_them() -> None:
+    for path in FIXTURES:
+        text = path.read_text()
+        assert path.stat().st_size <= 60_000
+        for hint in (
+            "/root/",
+            "/home/",
+            "/tmp/",
+            "site-packages/",
+            '"host.name',
+            '"process.',
+            "sk-not-a-key",
+        ):
+            assert hint not in text, (path.name, hint)
