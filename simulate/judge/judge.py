@@ -144,7 +144,7 @@ class Judge:
             raise SimulatorFault(
                 f"the judge's answer could not be used, asked twice: {problem}; it said {said!r}",
                 where=f"the judge {self.model.config.model!r}",
-                hint="a stronger model under [tool.simulate.models] as `judge` helps; the agent is not at fault",
+                hint="a stronger `judge` under [tool.simulate.models] helps; the agent is not to blame",
             )
         return Answer(CANNOT_TELL, f"asked twice, {problem}", [])
 
