@@ -20,6 +20,8 @@ Line = list[Piece]
 MARK: dict[Status, str] = {"passed": "✓", "failed": "✗", "error": "!", "not_run": "○"}
 WORD: dict[Status, str] = {"passed": "passed", "failed": "failed", "error": "error", "not_run": "not run"}
 
+CLOCKS_DIFFER = 0.05
+"""Seconds that a span's clock may be off from the conversation's."""
 AROUND = 2
 """Turns that are shown before and after one that matters; the others fold."""
 
@@ -168,11 +170,19 @@ def _in_order(conversation: Conversation, tools: Sequence[ToolUse]) -> list[Utte
     entries: list[tuple[float, int, Utterance | ToolUse]] = [
         (said.start, 0 if said.speaker == "caller" else 2, said) for said in conversation.utterances
     ]
-    for tool in tools:
-        start = tool.start
-        if start is None:
-            answers = [said.start for said in conversation.by("agent") if said.turn == tool.turn]
-            start = answers[0] if answers else float("inf")
-        entries.append((start, 1, tool))
+    entries += [(_moment(tool, conversation), 1, tool) for tool in tools]
     entries.sort(key=lambda entry: entry[:2])
     return [entry for _, _, entry in entries]
+
+
+def _moment(tool: ToolUse, conversation: Conversation) -> float:
+    """Where a tool call stands among what was said.
+
+    In a text conversation that is before the answer it led to: the agent's spans and the harness tell time by
+    different clocks, and an answer is said when its first word comes. In voice the times are what happened.
+    """
+    answers = [said for said in conversation.by("agent") if said.turn == tool.turn]
+    if answers and (conversation.medium == "text" or tool.start is None):
+        led_to = (said for said in answers if tool.start is None or said.end + CLOCKS_DIFFER >= tool.start)
+        return next(led_to, answers[-1]).start
+    return float("inf") if tool.start is None else tool.start

@@ -104,16 +104,16 @@ def _outcome_data(
     clip = Clip(budget=1_000_000, whole="outcome.json" if folder is None else f"{folder}/outcome.json")
     data: dict[str, Any] = clip(plain(outcome))
     trace = _trace_of(outcome, traces)
-    data["trace"] = (
-        None
-        if trace is None
-        else waterfall(
-            trace,
-            views and views(trace),
-            whole=f"{folder}/trace.otlp.jsonl" if folder else trace.source,
-            budget=budget,
-        )
-    )
+    if trace is None:
+        data["trace"] = None
+        return data
+    turns = {
+        said.span_id: f"turn {said.turn}"
+        for said in outcome.conversation.utterances
+        if said.span_id is not None
+    }
+    whole = f"{folder}/trace.otlp.jsonl" if folder else trace.source
+    data["trace"] = waterfall(trace, views and views(trace), outside=turns, whole=whole, budget=budget)
     return data
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any
 
 from simulate.model.outcome_json import plain
 from simulate.report.clip import Clip
 from simulate.trace.span import Kind, Message, Span, Trace, View
+from simulate.trace.tree import build
 
 ViewsOf = Callable[[Trace], Mapping[str, View]]
 """How a trace's spans are read, by span id; `simulate.trace.dialects.views` unless told otherwise."""
@@ -56,37 +58,40 @@ def waterfall(
     views: Mapping[str, View] | None = None,
     *,
     marks: Mapping[str, Mark] | None = None,
+    outside: Mapping[str, str] | None = None,
     whole: str | None = None,
     budget: int = 80_000,
 ) -> dict[str, Any]:
     """Rows in the order of the tree, each with its depth, times in milliseconds from the trace's start.
 
     ``views`` are the spans' canonical views by id, computed where not given; ``marks`` puts the findings of
-    a comparison at spans by id; ``whole`` names the file with the uncut trace; ``budget`` is how many
+    a comparison at spans by id; ``outside`` says what spans are that the trace hangs on and does not hold, by
+    id (the harness's own turns); ``whole`` names the file with the uncut trace; ``budget`` is how many
     characters of one span's content the page may hold.
     """
     views = _dialects(trace) if views is None else views
-    rows = tree_rows(trace)
-    shown = rows[:MAX_SPANS]
-    starts = [span.start_ns for span in trace.spans if span.start_ns > 0]
+    tree = build(trace)
+    starts = [node.start_ns for node in tree if node.start_ns > 0]
     zero = min(starts, default=0)
-    end = max((span.end_ns or span.start_ns for span in trace.spans), default=zero)
-    notes = list(trace.notes)
-    if len(rows) > len(shown):
+    end = max((node.end_ns or node.start_ns for node in tree), default=zero)
+    notes = list(tree.notes)
+    if len(tree) > MAX_SPANS:
         notes.append(
-            f"{len(rows) - len(shown):,} more spans are not shown; {whole or 'the trace file'} has them"
+            f"{len(tree) - MAX_SPANS:,} more spans are not shown; {whole or 'the trace file'} has them"
         )
     spans: list[dict[str, Any]] = []
-    for span, depth, orphan in shown:
+    for node in islice(tree, MAX_SPANS):
+        span = node.span
+        seen = views.get(span.span_id) or View(Kind.UNKNOWN, "none")
         row = _row(
-            span,
-            views.get(span.span_id) or View(Kind.UNKNOWN, "none"),
-            zero,
-            Clip(each=min(20_000, budget), budget=budget, whole=whole),
+            span, seen, zero - node.shift_ns, Clip(each=min(20_000, budget), budget=budget, whole=whole)
         )
-        row["depth"] = depth
-        if orphan:
-            row["orphan"] = True
+        row["depth"] = node.depth
+        under = outside.get(span.parent_id or "") if outside else None
+        if under is not None and node.parent is None:
+            row["under"] = {"id": span.parent_id, "what": under}
+        elif node.placement is not None:
+            row["placement"] = node.placement
         mark = marks.get(span.span_id) if marks else None
         if mark is not None:
             row["mark"] = {"state": mark.state, "note": mark.note}
@@ -99,40 +104,6 @@ def waterfall(
         "notes": [Clip(each=1_000)(note) for note in notes],
         "spans": spans,
     }
-
-
-def tree_rows(trace: Trace) -> list[tuple[Span, int, bool]]:
-    """Each span with its depth and whether its parent is missing; children by start time.
-
-    Every span comes out exactly once, also where parents form a ring or an id stands twice.
-    """
-    first: dict[str, Span] = {}
-    for span in trace.spans:
-        first.setdefault(span.span_id, span)
-    children: dict[str, list[Span]] = {}
-    roots: list[Span] = []
-    for span in trace.spans:
-        parent = first.get(span.parent_id) if span.parent_id else None
-        if parent is None or parent is span:
-            roots.append(span)
-        else:
-            children.setdefault(parent.span_id, []).append(span)
-    rows: list[tuple[Span, int, bool]] = []
-    seen: set[int] = set()
-    by_start = sorted(trace.spans, key=lambda span: span.start_ns)
-    # the second pass finds what hangs on no root: rings
-    for start in (*sorted(roots, key=lambda span: span.start_ns), *by_start):
-        stack = [(start, 0)]
-        while stack:
-            span, depth = stack.pop()
-            if id(span) in seen:
-                continue
-            seen.add(id(span))
-            rows.append((span, depth, depth == 0 and bool(span.parent_id)))
-            if first[span.span_id] is span:
-                below = sorted(children.get(span.span_id, ()), key=lambda child: child.start_ns, reverse=True)
-                stack += [(child, depth + 1) for child in below]
-    return rows
 
 
 def _dialects(trace: Trace) -> Mapping[str, View]:

@@ -33,6 +33,9 @@ window.Sim = (() => {
     return node ? JSON.parse(node.textContent) : null;
   }
 
+  /** ISO 8601 as people read it. */
+  const moment = (text) => String(text).replace("T", " ").replace(/\.\d+/, "").replace(/(Z|\+00:00)$/, " UTC");
+
   const known = (value) => value !== null && value !== undefined;
 
   function seconds(value) {
@@ -86,5 +89,5 @@ window.Sim = (() => {
     return { button, toggle };
   }
 
-  return { el, data, visible, known, seconds, dollars, count, plural, status, pill, themeButton, panels: [] };
+  return { el, data, visible, known, moment, seconds, dollars, count, plural, status, pill, themeButton, panels: [] };
 })();

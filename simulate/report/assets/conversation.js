@@ -25,10 +25,7 @@
   function byTurn(outcome) {
     const said = outcome.conversation.utterances || [];
     const entries = said.map((entry) => ({ entry, at: entry.start, rank: entry.speaker === "caller" ? 0 : 2, turn: entry.turn }));
-    for (const tool of outcome.tool_uses || []) {
-      const answer = said.find((entry) => entry.speaker === "agent" && entry.turn === tool.turn);
-      entries.push({ entry: tool, at: known(tool.start) ? tool.start : answer ? answer.start : Infinity, rank: 1, turn: tool.turn });
-    }
+    for (const tool of outcome.tool_uses || []) entries.push({ entry: tool, at: moment(tool, outcome.conversation), rank: 1, turn: tool.turn });
     entries.sort((a, b) => (a.at === b.at ? a.rank - b.rank : a.at - b.at));
     const turns = [];
     for (const { entry, turn } of entries) {
@@ -39,6 +36,16 @@
     }
     turns.forEach(measure);
     return turns;
+  }
+
+  /** When a tool call stands; as in Python's `explain`: in a text conversation before the answer that it led to. */
+  function moment(tool, talk) {
+    const answers = (talk.utterances || []).filter((entry) => entry.speaker === "agent" && entry.turn === tool.turn);
+    if (talk.medium === "text" || !known(tool.start)) {
+      const answer = answers.find((entry) => !known(tool.start) || entry.end + 0.05 >= tool.start) || answers[answers.length - 1];
+      if (answer) return answer.start;
+    }
+    return known(tool.start) ? tool.start : Infinity;
   }
 
   /** How long the caller waited for the agent's first word of the turn. */

@@ -47,7 +47,7 @@
   /** What the reader came for: the span of the link, that of the first failed verdict, else the root. */
   function firstSpan(outcome, trace, wanted) {
     const pointed = outcome.verdicts.find((verdict) => verdict.status !== "passed" && verdict.span_id);
-    const find = (id) => id && trace.spans.find((span) => span.id === id);
+    const find = (id) => id && trace.spans.find((span) => span.id === id || (span.under && span.under.id === id));
     return find(wanted) || find(pointed && pointed.span_id) || trace.spans[0];
   }
 
@@ -58,7 +58,7 @@
     for (const [name, value] of Object.entries(measures)) add(NAMES[name] || name.replace(/_seconds$|_usd$/, "").replace(/_/g, " "), measure(name, value));
     add("agent", outcome.agent);
     add("seed", String(outcome.seed));
-    if (outcome.started) add("started", outcome.started.replace("T", " ").replace(/\.\d+/, ""));
+    if (outcome.started) add("started", Sim.moment(outcome.started));
     if (outcome.source) add("scenario file", outcome.source);
     return el("header", { class: `outcome-head is-${outcome.status}` },
       el("div", { class: "outcome-title" }, Sim.pill(outcome.status, outcome.side),

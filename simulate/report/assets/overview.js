@@ -97,7 +97,7 @@
     const sum = (of) => { const values = rows.map(of); return values.length && values.every(known) ? values.reduce((a, b) => a + b, 0) : undefined; };
     const facts = [["outcomes", count(total)], ["talked", seconds(sum((row) => row.seconds))], ["tokens", count(sum(tokens))], ["cost", dollars(sum((row) => row.cost_usd))]];
     if (run) {
-      facts.push(["agent", run.agent || "–"], ["seed", String(run.seed)], ["started", (run.started || "–").replace("T", " ").replace(/\.\d+/, "")]);
+      facts.push(["agent", run.agent || "–"], ["seed", String(run.seed)], ["started", run.started ? Sim.moment(run.started) : "–"]);
       if (!run.ended) facts.push(["ended", "not recorded: still running, or killed"]);
     }
     return el("section", { class: "summary" }, strip, el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", { class: "num" }, value)))),

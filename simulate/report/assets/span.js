@@ -3,13 +3,15 @@
 (() => {
   const { el, known, seconds, dollars, count } = Sim;
 
+  const PLACED = { link: "placed by a link", "remote parent": "placed under its remote caller", time: "placed by its time", orphan: "parent missing", cycle: "was its own ancestor", "duplicate id": "id used twice" };
+
   /** The panel below a waterfall. */
   Sim.spanDetail = (span) => {
     const box = el("section", { class: "span-detail", "aria-label": `span ${span.name}` });
     box.append(el("header", null,
       Sim.kindChip(span.kind), el("h4", null, span.name),
       span.failed ? el("span", { class: "pill is-failed" }, el("span", { class: "mark" }, "✗"), "error") : null,
-      span.orphan ? el("span", { class: "pill is-error" }, "parent missing") : null));
+      span.placement ? el("span", { class: "pill is-error", title: "where this span stands in the tree was worked out" }, PLACED[span.placement] || span.placement) : null));
     if (span.mark) box.append(el("p", { class: `marked mark-${span.mark.state}` }, `${span.mark.state}${span.mark.note ? `: ${span.mark.note}` : ""}`));
     box.append(facts(span));
     const trouble = span.error || (span.failed ? span.status_message : null);
@@ -41,6 +43,7 @@
     const add = (name, value) => { if (known(value) && value !== "") list.append(el("div", null, el("dt", null, name), el("dd", null, value))); };
     add("took", span.for === null ? "never ended" : seconds(span.for / 1e3));
     add("began at", seconds(span.at / 1e3));
+    if (span.under) add("began in", span.under.what);
     if (known(span.time_to_first_token)) add("first token", seconds(span.time_to_first_token));
     add("model", span.response_model || span.request_model);
     add("provider", span.provider);

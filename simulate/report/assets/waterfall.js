@@ -24,7 +24,7 @@
     const scroll = el("div", { class: "wf-scroll", role: "tree", tabindex: "0", "aria-label": "spans of the trace; arrow keys move, Enter shows one" }, rowsBox);
     const element = el("div", { class: "waterfall" }, legend(data), axis(data), scroll,
       spans.length ? null : el("p", { class: "empty" }, "The trace holds no spans."),
-      data.notes.length ? el("ul", { class: "notes" }, data.notes.map((note) => el("li", null, note))) : null);
+      (data.notes || []).length ? el("ul", { class: "notes" }, data.notes.map((note) => el("li", null, note))) : null);
 
     function layout() {
       state.rows = [];
@@ -113,8 +113,10 @@
       element,
       spans,
       light(ids) { state.lit = new Set(ids); draw(); },
+      /** By id; the id of a span that the trace does not hold selects what hangs on it. */
       select(id, quiet) {
-        const n = spans.findIndex((span) => span.id === id);
+        let n = spans.findIndex((span) => span.id === id);
+        if (n < 0) n = spans.findIndex((span) => span.under && span.under.id === id);
         if (n < 0) return false;
         for (let up = n, depth = spans[n].depth; up >= 0; up--) if (spans[up].depth < depth) { depth = spans[up].depth; state.open[up] = true; }
         layout();
