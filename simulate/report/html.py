@@ -107,11 +107,8 @@ def _outcome_data(
     if trace is None:
         data["trace"] = None
         return data
-    turns = {
-        said.span_id: f"turn {said.turn}"
-        for said in outcome.conversation.utterances
-        if said.span_id is not None
-    }
+    said = outcome.conversation.utterances
+    turns = {each.span_id: f"turn {each.turn}" for each in said if each.span_id is not None}
     whole = f"{folder}/trace.otlp.jsonl" if folder else trace.source
     data["trace"] = waterfall(trace, views and views(trace), outside=turns, whole=whole, budget=budget)
     return data

@@ -76,16 +76,14 @@ def waterfall(
     end = max((node.end_ns or node.start_ns for node in tree), default=zero)
     notes = list(tree.notes)
     if len(tree) > MAX_SPANS:
-        notes.append(
-            f"{len(tree) - MAX_SPANS:,} more spans are not shown; {whole or 'the trace file'} has them"
-        )
+        file = whole or "the trace file"
+        notes.append(f"{len(tree) - MAX_SPANS:,} more spans are not shown; {file} has them")
     spans: list[dict[str, Any]] = []
     for node in islice(tree, MAX_SPANS):
         span = node.span
         seen = views.get(span.span_id) or View(Kind.UNKNOWN, "none")
-        row = _row(
-            span, seen, zero - node.shift_ns, Clip(each=min(20_000, budget), budget=budget, whole=whole)
-        )
+        clip = Clip(each=min(20_000, budget), budget=budget, whole=whole)
+        row = _row(span, seen, zero - node.shift_ns, clip)
         row["depth"] = node.depth
         under = outside.get(span.parent_id or "") if outside else None
         if under is not None and node.parent is None:

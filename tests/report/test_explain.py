@@ -135,11 +135,13 @@ def test_what_the_other_side_got_is_told() -> None:
 def test_a_tool_call_stands_before_the_answer_that_it_led_to() -> None:
     talk = Conversation("c", utterances=[Utterance("caller", "Lost?", 1, 0, 0)])
     talk.utterances.append(Utterance("agent", "One moment.", 1, 0.1, 0.2))
-    talk.utterances.append(Utterance("agent", "Lost.", 1, 0.1, 0.9, first=0.9))
-    outcome = Outcome(
-        "s", "a", "failed", talk, tool_uses=[ToolUse("lookup", {}, turn=1, start=0.91, end=0.92)]
-    )
-    order = [text.split()[1] for text in outcome.explain().splitlines() if text.startswith("      1")]
-    assert order == ["caller", "agent", "tool", "agent"] or order == ["caller", "tool", "agent", "agent"]
+    talk.utterances.append(Utterance("agent", "Lost.", 1, 0.3, 0.9, first=0.9))
+    tool = ToolUse("lookup", {}, turn=1, start=0.91, end=0.92)
+    outcome = Outcome("s", "a", "failed", talk, tool_uses=[tool])
+    assert spoken(outcome) == ["Lost?", "One", "lookup({})", "Lost."]
     talk.medium = "voice"
-    assert outcome.explain().index("lookup") > outcome.explain().index("Lost.")
+    assert spoken(outcome) == ["Lost?", "One", "Lost.", "lookup({})"]
+
+
+def spoken(outcome: Outcome) -> list[str]:
+    return [text.split()[2] for text in outcome.explain().splitlines() if text.startswith("      1")]
