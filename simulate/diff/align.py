@@ -205,7 +205,7 @@ class _Matcher:
         for s, t in common([a.whole[x] for x in here], [b.whole[y] for y in there]):
             self.join_subtrees(here[s], there[t])
         self.rare_facts(here, there, ordered=False)
-        for some, others in gaps.between(all_here, all_there, self.here):
+        for some, others in gaps.between(all_here, all_there, self.here, self.there):
             for x, y in gaps.fill(a, b, some, others):
                 self.join(x, y)
         self._out_of_order(here, there)

@@ -14,15 +14,16 @@ SMALL = 2_500
 _WORD = re.compile(r"\w+")
 
 
-def between(here: list[int], there: list[int], partner: list[int]) -> Iterator[tuple[list[int], list[int]]]:
+def between(
+    here: list[int], there: list[int], partner: list[int], back: list[int]
+) -> Iterator[tuple[list[int], list[int]]]:
     """The unmatched siblings on both sides, gap by gap, where matched siblings in order are the posts."""
     place = {node: index for index, node in enumerate(there)}
     posts = [(s, place[partner[x]]) for s, x in enumerate(here) if partner[x] in place]
-    taken = {t for _, t in posts}
     a = c = 0
     for b, d in [*increasing(posts), (len(here), len(there))]:
         some = [x for x in here[a:b] if partner[x] < 0]
-        others = [there[t] for t in range(c, d) if t not in taken]
+        others = [y for y in there[c:d] if back[y] < 0]
         if some and others:
             yield some, others
         a, c = b + 1, d + 1

@@ -43,7 +43,7 @@ def common(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
                 a, c = i + 1, j + 1
             ranges.append((a, b, c, d))
         else:
-            pairs.extend((a + i, c + j) for i, j in _without_anchors(left[a:b], right[c:d]))
+            pairs.extend((a + i, c + j) for i, j in myers(left[a:b], right[c:d]))
     pairs.sort()
     return pairs
 
@@ -112,7 +112,7 @@ def _unique(
     return increasing(found)
 
 
-def _without_anchors(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
+def myers(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
     """Myers' search in stretches: exact up to ``MAX_DIFFERENCES``, and beyond that the furthest is kept."""
     pairs: list[Pair] = []
     a = c = 0

@@ -32,11 +32,11 @@ def shape_changes(one: Story, other: Story, alignment: Alignment) -> list[Change
             else:
                 change.actual, change.actual_spans = len(wraps), spans
             changes.append(change)
-    wrapped = {left.spans[c].span_id for n in before for c in left.children(n)}
-    wrapped |= {left.spans[alignment.right[c]].span_id for n in after for c in right.children(n)}
+    wrapped = {c for n in before for c in left.children(n)}
+    wrapped |= {alignment.right[c] for n in after for c in right.children(n)}
     moved = [
         (i, j) for i, j in alignment.pairs if left.parent[i] >= 0 and right.parent[j] >= 0
-        and alignment.left[left.parent[i]] != right.parent[j] and left.spans[i].span_id not in wrapped
+        and alignment.left[left.parent[i]] != right.parent[j] and i not in wrapped
     ]  # fmt: skip
     if moved:
         names = Counter(left.spans[i].name for i, _ in moved)

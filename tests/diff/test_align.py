@@ -107,3 +107,13 @@ def test_an_empty_trace_matches_nothing() -> None:
     empty, one = planted(Trace("t")), planted(tree([("a", None, "root")]))
     assert align(empty, one).pairs == []
     assert align(empty, empty).pairs == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_span_has_one_partner_and_it_is_mutual(generator: ModuleType, seed: int) -> None:
+    edits = generator.Edits(inserted=0.2, deleted=0.2, reorder=True, arguments=0.6, reworded=0.9)
+    first, second, _, _ = generator.pair(300, edits, seed)
+    result = align(planted(first), planted(second))
+    assert [(i, j) for j, i in enumerate(result.right) if i >= 0] == sorted(
+        result.pairs, key=lambda pair: pair[1]
+    )

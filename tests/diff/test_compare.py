@@ -257,18 +257,18 @@ def grown(scene: Any, recipe: list[tuple[str, str, str, bool]], seed: int) -> Tr
     return story.trace
 
 
-def mirrored(change: Change) -> Any:
-    return (
-        change.category, change.path, repr(change.actual), repr(change.expected), change.actual_spans,
-        change.expected_spans, sorted((d.path, repr(d.actual), repr(d.expected)) for d in change.details),
-    )  # fmt: skip
-
-
 def straight(change: Change) -> Any:
-    return (
-        change.category, change.path, repr(change.expected), repr(change.actual), change.expected_spans,
-        change.actual_spans, sorted((d.path, repr(d.expected), repr(d.actual)) for d in change.details),
-    )  # fmt: skip
+    before = repr(change.expected), sorted(change.expected_spans)
+    after = repr(change.actual), sorted(change.actual_spans)
+    details = sorted((d.path, repr(d.expected), repr(d.actual)) for d in change.details)
+    return change.category, change.path, before, after, details
+
+
+def mirrored(change: Change) -> Any:
+    before = repr(change.actual), sorted(change.actual_spans)
+    after = repr(change.expected), sorted(change.expected_spans)
+    details = sorted((d.path, repr(d.actual), repr(d.expected)) for d in change.details)
+    return change.category, change.path, before, after, details
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulate.diff.sequence import common, heaviest, increasing
+from simulate.diff.sequence import common, heaviest, increasing, myers
 
 symbols = st.lists(st.integers(0, 4), max_size=14)
 
@@ -29,10 +29,11 @@ def test_pairs_are_equal_and_rise_on_both_sides(left: list[int], right: list[int
     assert len(common(left, left)) == len(left)
 
 
-@given(st.lists(st.integers(0, 1), max_size=14), st.lists(st.integers(0, 1), max_size=14))
-def test_without_unique_symbols_the_answer_is_the_longest(left: list[int], right: list[int]) -> None:
-    left, right = [*left, 0, 0, 1, 1], [*right, 0, 0, 1, 1]
-    assert len(common(left, right)) == longest(left, right)
+@given(symbols, symbols)
+def test_myers_finds_the_longest(left: list[int], right: list[int]) -> None:
+    pairs = myers(left, right)
+    assert len(pairs) == longest(left, right)
+    assert all(left[i] == right[j] for i, j in pairs)
 
 
 def test_long_lists_with_many_differences_keep_most() -> None:
