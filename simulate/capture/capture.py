@@ -18,11 +18,12 @@ from opentelemetry import trace as otel_trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from simulate.errors import EnvironmentFault
+from simulate.errors import EnvironmentFault, SimulateError
 from simulate.model.conversation import Conversation
 from simulate.trace.span import Trace
 
 from . import in_process
+from .grpc_receiver import GrpcReceiver
 from .receiver import Receiver
 from .routing import Inbox, Router
 from .tree import assemble, missing_parents
@@ -40,12 +41,22 @@ _SKEW_NS = 2_000_000  # how far a span's clock may stand behind ours
 class Capture:
     """Captures the traces of many conversations at once.
 
-    ``receiver`` starts the OTLP receiver for agents outside the process; ``port`` 0 takes a free one."""
+    ``receiver`` starts the OTLP/HTTP receiver for agents outside the process; ``port`` 0 takes a free one.
+    ``grpc`` adds one for gRPC, on a port of its own; that needs the extra ``grpc``."""
 
-    def __init__(self, run_id: str = "", *, receiver: bool = False, port: int = 0) -> None:
+    def __init__(
+        self,
+        run_id: str = "",
+        *,
+        receiver: bool = False,
+        port: int = 0,
+        grpc: bool = False,
+        grpc_port: int = 0,
+    ) -> None:
         self.run_id = run_id
         self.router = Router()
-        self.receiver = Receiver(self.router, port=port) if receiver else None
+        self.receiver = Receiver(self.router, port=port) if receiver or grpc else None
+        self.grpc = GrpcReceiver(self.receiver, port=grpc_port) if self.receiver and grpc else None
         self._processor = in_process.Processor(self.router)
         self.silent = False
         """A whole settle time passed and nothing had come from outside, for no conversation."""
@@ -53,6 +64,12 @@ class Capture:
     async def __aenter__(self) -> Capture:
         if self.receiver is not None:
             await self.receiver.start()
+        if self.grpc is not None:
+            try:
+                await self.grpc.start()
+            except SimulateError:
+                await self._stop_receivers()
+                raise
         in_process.attach(self._processor)
         return self
 
@@ -60,6 +77,11 @@ class Capture:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         in_process.detach(self._processor)
+        await self._stop_receivers()
+
+    async def _stop_receivers(self) -> None:
+        if self.grpc is not None:
+            await self.grpc.stop()
         if self.receiver is not None:
             await self.receiver.stop()
 
@@ -86,7 +108,10 @@ class Capture:
     @property
     def environment(self) -> dict[str, str]:
         """What to start an agent's process with so that it exports here; empty without a receiver."""
-        return environment(self.endpoint) if self.endpoint else {}
+        if not self.endpoint:
+            return {}
+        more = {"FI_GRPC_URL": self.grpc.endpoint} if self.grpc is not None else {}
+        return environment(self.endpoint) | more
 
     @contextlib.contextmanager
     def open(self, conversation_id: str) -> Generator[Captured]:
@@ -266,7 +291,7 @@ class Captured:
         if self.endpoint is None:
             return "no OTLP receiver was started for it"
         settings = " ".join(f"{name}={value}" for name, value in _main_settings(self.endpoint).items())
-        hint = f"start the agent with {settings} (docs/capture.md names the variables of other SDKs)"
+        hint = f"start the agent with {settings} (docs/capture.md names other SDKs' variables)"
         if strays := self._capture.router.unassigned:
             hint += (
                 f"; {strays} spans did come that belong to no conversation: let the agent take up the "

@@ -57,8 +57,9 @@ class Receiver:
     ) -> None:
         self._router = router
         self._port = port
-        self._limit_wire = limit_wire
+        self.limit_wire = limit_wire
         self._limit_inflated = limit_inflated
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -103,7 +104,7 @@ class Receiver:
         from aiohttp import web
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        app = web.Application(client_max_size=self._limit_wire)
+        app = web.Application(client_max_size=self.limit_wire)
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1.0)
         await runner.setup()
@@ -129,35 +130,41 @@ class Receiver:
             try:
                 body = await request.read()
             except web.HTTPRequestEntityTooLarge as error:
-                raise Refused(413, f"more than {self._limit_wire} bytes") from error
+                raise Refused(413, f"more than {self.limit_wire} bytes") from error
             body = _inflated(body, request.headers.get("Content-Encoding", ""), self._limit_inflated)
             problem = self.take(signal, body, kind)
         except Refused as refusal:
-            reason = f"{refusal.status} {refusal.message}"
-            self.refused[reason] = self.refused.get(reason, 0) + 1
+            self.refuse(refusal)
             answer = _status(refusal.message, kind)
             return web.Response(
                 status=refusal.status, body=answer, content_type=kind if kind == JSON else PROTOBUF
             )
-        return web.Response(body=_success(problem, kind), content_type=kind)
+        return web.Response(body=success(problem, kind), content_type=kind)
+
+    def refuse(self, refusal: Refused) -> None:
+        """Count a request that was turned away."""
+        reason = f"{refusal.status} {refusal.message}"
+        with self._lock:
+            self.refused[reason] = self.refused.get(reason, 0) + 1
 
     def take(self, signal: str, body: bytes, kind: str) -> tuple[int, str] | None:
         """Take one request in; the spans rejected and why, or None where all is well.
 
         Raises Refused for bytes that are not what they claim to be."""
-        self.requests += 1
-        if signal == "metrics":
-            self.dropped["metrics"] = self.dropped.get("metrics", 0) + 1
-            return None
-        try:
-            if kind == JSON:
-                return self._take_json(signal, body)
-            if signal == "logs":
-                self._take_logs(ExportLogsServiceRequest.FromString(body))
+        with self._lock:  # of HTTP and gRPC one at a time
+            self.requests += 1
+            if signal == "metrics":
+                self.dropped["metrics"] = self.dropped.get("metrics", 0) + 1
                 return None
-            return self._take_traces(ExportTraceServiceRequest.FromString(body))
-        except (InputError, DecodeError, ValueError, TypeError, AttributeError, KeyError) as error:
-            raise Refused(400, f"not an OTLP {signal} request: {type(error).__name__}") from error
+            try:
+                if kind == JSON:
+                    return self._take_json(signal, body)
+                if signal == "logs":
+                    self._take_logs(ExportLogsServiceRequest.FromString(body))
+                    return None
+                return self._take_traces(ExportTraceServiceRequest.FromString(body))
+            except (InputError, DecodeError, ValueError, TypeError, AttributeError, KeyError) as error:
+                raise Refused(400, f"not an OTLP {signal} request: {type(error).__name__}") from error
 
     def _take_traces(self, request: ExportTraceServiceRequest) -> tuple[int, str] | None:
         """Made for speed: what is done for each span in Python here soon costs more than all the parsing."""
@@ -304,7 +311,8 @@ def _key(text: Any) -> bytes:
     return b""
 
 
-def _success(problem: tuple[int, str] | None, kind: str) -> bytes:
+def success(problem: tuple[int, str] | None, kind: str) -> bytes:
+    """The answer to a request that was taken, with the spans that were not."""
     if kind == JSON:
         if problem is None:
             return b"{}"

@@ -159,7 +159,7 @@ async def test_a_body_beyond_the_limit_is_refused() -> None:
     async with Capture(receiver=True) as capture:
         assert capture.receiver is not None
         await capture.receiver.stop()
-        capture.receiver._limit_wire = 1000
+        capture.receiver.limit_wire = 1000
         await capture.receiver.start()
         assert (await post(f"{capture.endpoint}/v1/traces", bytes(2000)))[0] == 413
 
