@@ -15,26 +15,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from simulate.errors import FileProblems, InputError, Problem
+from simulate.errors import FileProblems, Problem
+from simulate.model.nearest import did_you_mean
 from simulate.model.units import Written, as_written
 from simulate.model.yaml_loader import MAX_DEPTH, scalar
 
 Row = Mapping[str, Any]
 Step = str | int
+Hole = tuple[tuple[Step, ...], str, str | None]
+"""Path, column and filter of a placeholder."""
 
 MAX_ROWS = 10_000
 MAX_BYTES = 16 * 1024 * 1024
 MAX_FILLED = 3_000_000
-"""Values of all cases of one file together: what stops a small file from filling the memory."""
+"""Size of all cases of one file together: what stops a small file from filling the memory."""
 
 _HOLE = re.compile(r"(\\?)\{\{\s*([^{}|]+?)\s*(?:\|\s*(\w+)\s*)?\}\}")
 _LABELS = ("case", "name")
 
 
-def placeholders(
-    value: Any, path: tuple[Step, ...] = ()
-) -> Iterator[tuple[tuple[Step, ...], str, str | None]]:
-    """Path, column and filter of every placeholder in a text of ``value``; keys hold none."""
+def placeholders(value: Any, path: tuple[Step, ...] = ()) -> Iterator[Hole]:
+    """Every placeholder in a text of ``value``; keys hold none."""
     if isinstance(value, str):
         if "{{" in value:
             for hole in _HOLE.finditer(value):
@@ -73,13 +74,30 @@ def _text(value: Any) -> str:
     return text if isinstance(text, str) else json.dumps(value, ensure_ascii=False)
 
 
-def size(value: Any) -> int:
-    """How many values ``value`` holds."""
+def lacks(row: Row | None, number: int, column: str, asked: str | None) -> tuple[str, str | None] | None:
+    """Message and hint where a row cannot fill a placeholder."""
+    if row is None:
+        return f"{{{{{column}}}}} has no cases: to be filled from", "a plain {{ is written \\{{"
+    if column not in row:
+        return f'no column "{column}" in case {number}{did_you_mean(column, row)}', None
+    if asked not in (None, "text"):
+        return f'unknown filter "{asked}"; there is text', None
+    return None
+
+
+def filled_size(template: Any, rows: Sequence[Row | None], holes: int) -> int:
+    """How much data the cases come to at most; nothing where there are none."""
+    given = [row for row in rows if row is not None]
+    return len(given) * _size(template) + holes * sum(_size(dict(row)) for row in given)
+
+
+def _size(value: Any) -> int:
+    """How many values ``value`` holds; a long text counts as several."""
     if isinstance(value, dict):
-        return 1 + sum(map(size, cast("dict[str, Any]", value).values()))
+        return 1 + sum(map(_size, cast("dict[str, Any]", value).values()))
     if isinstance(value, list):
-        return 1 + sum(map(size, cast("list[Any]", value)))
-    return 1
+        return 1 + sum(map(_size, cast("list[Any]", value)))
+    return 1 + len(value) // 64 if isinstance(value, str) else 1
 
 
 def label(row: Row, index: int) -> str:
@@ -101,7 +119,7 @@ def read_rows(path: Path, file: str) -> list[dict[str, Any]]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=file) from error
+        raise FileProblems([Problem(f"cannot be read: {error.strerror}", file)]) from error
     if len(data) > MAX_BYTES:
         raise FileProblems([Problem("the file is larger than 16 MiB", file)])
     try:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from simulate.model import match
 from simulate.model.persona import Strict
 from simulate.model.units import (
     AsWritten,
@@ -16,7 +17,6 @@ from simulate.model.units import (
     Number,
     Regex,
     Whole,
-    compiles,
     mapping_or,
 )
 
@@ -60,22 +60,13 @@ Count = Annotated[
 ]
 
 
-def _patterns_compile(arguments: dict[str, Any]) -> dict[str, Any]:
-    """``{matches: regex}`` stands for any argument, at any depth."""
-    todo: list[Any] = list(arguments.values())
-    while todo:
-        value = todo.pop()
-        if isinstance(value, list):
-            todo.extend(cast("list[Any]", value))
-        elif isinstance(value, dict):
-            matcher = cast("dict[str, Any]", value)
-            if matcher.keys() == {"matches"} and isinstance(matcher["matches"], str):
-                compiles(matcher["matches"])
-            todo.extend(matcher.values())
-    return arguments
+def matchable(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a matcher that could never work before anything runs."""
+    match.check(value)
+    return value
 
 
-Arguments = Annotated[dict[str, Data], AfterValidator(_patterns_compile)]
+Arguments = Annotated[dict[str, Data], AfterValidator(matchable)]
 
 
 class Called(Expectation):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -102,10 +103,15 @@ class Reader:
         self._personas: dict[Path, Persona | None] = {}
         self._folders: dict[Path, Surroundings] = {}
 
+    @property
+    def problems(self) -> list[Problem]:
+        """All that was found wrong, in the order of the files' lines."""
+        return sorted(self._problems, key=lambda p: (p.file, p.line or 0, p.column or 0))
+
     def done(self) -> None:
         """Raise all that was found wrong."""
         if self._problems:
-            raise FileProblems(sorted(self._problems, key=lambda p: (p.file, p.line or 0, p.column or 0)))
+            raise FileProblems(self.problems)
 
     def scenarios(self, path: Path) -> Iterator[_Found]:
         """The scenarios of one file that are right."""
@@ -134,12 +140,14 @@ class Reader:
                 hint = f"first in line {names[name]}"
                 self._note([document.problem(["name"], message, hint=hint)])
             rows = self._rows(raw, document, path)
-            budget -= cases.size(raw) * len(rows) if len(rows) > 1 else 0
+            template = {key: value for key, value in raw.items() if key != "cases"}
+            holes = list(cases.placeholders(template))
+            budget -= cases.filled_size(template, rows, len(holes))
             if budget < 0:
-                message = "the cases of this file come to more than three million values"
-                self._note([document.problem(["cases"], message)])
+                self._note([document.problem(["cases"], "the cases of this file come to too much data")])
                 return
-            yield from self._filled(raw, rows, document, path)
+            if self._columns_exist(holes, rows, document) or rows == [None]:
+                yield from self._filled(template, rows, document, path)
 
     def persona(self, path: Path) -> Persona | None:
         """The persona of a file, read once; None where it is wrong."""
@@ -184,7 +192,6 @@ class Reader:
         """The cases of one scenario; one None where it has none."""
         given = raw.get("cases")
         if given is None:
-            self._check_placeholders(raw, document, None)
             return [None]
         if isinstance(given, list):
             rows = cast("list[Any]", given)
@@ -207,36 +214,30 @@ class Reader:
             except FileProblems as error:
                 self._note(error.problems)
                 return []
-        for number, row in enumerate(rows, 1):
-            if not self._check_placeholders(raw, document, row, number):
-                return []
         return list(rows)
 
-    def _check_placeholders(
-        self, raw: dict[str, Any], document: Document, row: cases.Row | None, number: int = 0
+    def _columns_exist(
+        self, holes: Sequence[cases.Hole], rows: Sequence[cases.Row | None], document: Document
     ) -> bool:
-        wrong = 0
-        for path, column, asked in cases.placeholders({k: v for k, v in raw.items() if k != "cases"}):
-            if row is None:
-                message = f"{{{{{column}}}}} has no cases: to be filled from"
-                hint = "a plain {{ is written \\{{"
-            elif column not in row:
-                message = f'no column "{column}" in case {number}{did_you_mean(column, row)}'
-                hint = None
-            elif asked not in (None, "text"):
-                message, hint = f'unknown filter "{asked}"; there is text', None
-            else:
-                continue
-            self._note([document.problem(path, message, hint=hint)])
-            wrong += 1
-            if wrong == MOST_PROBLEMS:
-                break
-        return not wrong
+        """Whether every row has every column; the first row that lacks one is told."""
+        for number, row in enumerate(rows, 1):
+            problems = (
+                document.problem(path, *told)
+                for path, column, asked in holes
+                if (told := cases.lacks(row, number, column, asked)) is not None
+            )
+            if first := list(islice(problems, MOST_PROBLEMS)):
+                self._note(first)
+                return False
+        return True
 
     def _filled(
-        self, raw: dict[str, Any], rows: Sequence[cases.Row | None], document: Document, path: Path
+        self,
+        template: dict[str, Any],
+        rows: Sequence[cases.Row | None],
+        document: Document,
+        path: Path,
     ) -> Iterator[_Found]:
-        template = {key: value for key, value in raw.items() if key != "cases"}
         labels: set[str] = set()
         for number, row in enumerate(rows, 1):
             filled = cast("dict[str, Any]", cases.fill(template, row or {}))

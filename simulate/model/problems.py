@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -22,6 +23,9 @@ _WANTED = {
     "model_type": "a mapping",
     "string_type": "a text",
 }
+
+_INNER = re.compile(r"\$((?:\.[\w-]+|\[\d+\])*): ")
+_STEP = re.compile(r"\.[\w-]+|\[\d+\]")
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
@@ -46,6 +50,9 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, 
 def _problem(found: dict[str, Any], model: type[BaseModel], document: Document) -> Problem:
     path: tuple[str | int, ...] = tuple(found["loc"])
     message, hint, at_key = _told(found, path, model)
+    if inner := _INNER.match(message):  # a matcher knows where in its mapping it is wrong
+        path = (*path, *(int(step[1:-1]) if step[0] == "[" else step[1:] for step in _STEP.findall(inner[1])))
+        message = message[inner.end() :]
     if found["type"] == "union_tag_not_found" and isinstance(found["input"], dict):
         path = (*path, next(iter(cast("dict[str, Any]", found["input"])), ""))
     elif not at_key and (dotted := _dotted(path[:-1] if found["type"] == "missing" else path)):

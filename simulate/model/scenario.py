@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from simulate.model.expect import VOICE_WORDS, AnyExpectation
+from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
 from simulate.model.persona import Persona, Strict
 from simulate.model.units import AsWritten, Data, Duration, Flag, Number, Regex, Whole, mapping_or, plain
 
@@ -69,7 +69,7 @@ class Line(Strict):
 class ToolCase(Strict):
     """An answer for calls whose arguments match ``when``."""
 
-    when: dict[str, Data]
+    when: Arguments
     """Arguments, matched partially; a value may be a matcher as under ``called: … with:``."""
     returns: Data = None
     """The answer."""

@@ -92,7 +92,7 @@ class Document:
         return mark.line + 1, mark.column + 1
 
     def problem(
-        self, path: Sequence[str | int], message: str, *, hint: str | None = None, key: bool = False
+        self, path: Sequence[str | int], message: str, hint: str | None = None, *, key: bool = False
     ) -> Problem:
         """Something wrong at ``path``."""
         line, column = self.place(path, key=key)

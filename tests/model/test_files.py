@@ -1,14 +1,22 @@
 """Loading files and folders: what is found, what it is called, and what is told when it is wrong."""
 
+import contextlib
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simulate.errors import FileProblems, InputError
-from simulate.model.files import LoadedScenario, load_scenarios
+from simulate.model.expect import WORDS
+from simulate.model.files import LoadedScenario, Reader, load_scenarios
 from simulate.model.persona import Persona
-from simulate.model.scenario import Scenario, ToolPin
+from simulate.model.project import Project
+from simulate.model.scenario import Line, Scenario, ToolPin
 
 GOOD = "name: {name}\ngoal: g\n"
 
@@ -121,6 +129,10 @@ def test_every_file_is_read_before_anything_is_told(project: Path) -> None:
         ("name: x\ngoal: y\ntools: {t: {cases: [{wen: {}}]}}", 'unknown key "wen"; did you mean "when"?'),
         ("name: x\ngoal: y\ntools: {t: {error: a, returns: b}}", "write {returns: …} around it"),
         ("name: x\ngoal: y\nscript: [{hangs_up: yes}]", "write true or false, without quotes"),
+        (
+            "name: x\ngoal: y\nexpect:\n- called: a\n  with:\n    b: [{matches: (}]",
+            "s.yaml:6:9: expect[1].with.b[1]: '(' is no regular expression",
+        ),
         ("name: x\ngoal: y\nlimits:", "limits: a mapping is wanted, not nothing"),
         ("name: x\ngoal: y\npersona: [a]", "persona"),
         ("goal: y", '"name" is missing'),
@@ -334,4 +346,54 @@ class TestCases:
     def test_too_many_values_are_refused(self, project: Path) -> None:
         write("r.json", json.dumps([{"a": n} for n in range(10_000)]))
         template = "name: x\ngoal: g\nknown: [" + "1," * 400 + "1]\ncases: r.json"
-        assert "three million values" in complaint(template)
+        assert "too much data" in complaint(template)
+        wide = "name: x\ngoal: '" + "{{a}} " * 5_000 + "'\ncases: [{a: '" + "x" * 100_000 + "'}]"
+        assert "too much data" in complaint(wide)
+
+
+def test_the_documentation_is_right(project: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "scenarios.md").read_text("utf-8")
+    first, cases, persona = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    write("pyproject.toml", toml)
+    write("personas/hurried_parent.yaml", persona)
+    write("refund_rules.csv", "case,order,total\nlost,4417,42.50\n")
+    (loaded,) = load(first, agents=Project.find().agents)
+    assert loaded.scenario.persona == Persona.load("personas/hurried_parent.yaml")
+    (case,) = load(cases, "cases.yaml")
+    assert case.scenario.opens_with == "Please refund order 4417."
+    assert case.scenario.tools["lookup_order"].returns == {"total": 42.5}
+
+
+_keys = st.sampled_from(
+    sorted(
+        {
+            *Scenario.model_fields,
+            *Persona.model_fields,
+            *WORDS,
+            *Line.model_fields,
+            *ToolPin.model_fields,
+            "with",
+        }
+    )
+)
+_junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | _keys | st.just("{{a}}"),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(_keys | st.text(max_size=5), inner, max_size=5)
+    ),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(Scenario.model_fields)), _junk, max_size=8))
+def test_any_mapping_is_read_or_refused_at_a_place(document: dict[str, Any]) -> None:
+    reader = Reader(agents=("support",))
+    found = list(reader.scenarios_in(yaml.safe_dump(document).encode(), Path("f.yaml")))
+    with contextlib.suppress(FileProblems):
+        reader.done()
+        assert found
+        return
+    assert not found
+    assert all(problem.line and problem.column for problem in reader.problems)
