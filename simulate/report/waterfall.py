@@ -7,7 +7,7 @@ report, ``simulate trace show --html`` and ``simulate diff --html`` all use both
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any
 
@@ -64,13 +64,14 @@ def waterfall(
 ) -> dict[str, Any]:
     """Rows in the order of the tree, each with its depth, times in milliseconds from the trace's start.
 
-    ``views`` are the spans' canonical views by id, computed where not given; ``marks`` puts the findings of
-    a comparison at spans by id; ``outside`` says what spans are that the trace hangs on and does not hold, by
-    id (the harness's own turns); ``whole`` names the file with the uncut trace; ``budget`` is how many
-    characters of one span's content the page may hold.
+    ``views`` are the spans' canonical views by id, computed where not given. ``marks`` puts the findings of a
+    comparison at spans by id. ``outside`` says what the spans are, by id, that the trace hangs on and does not
+    hold (the harness's own, which an agent's trace never has). ``whole`` names the file with the uncut trace,
+    and ``budget`` is how many characters of one span's content the page may hold.
     """
     views = _dialects(trace) if views is None else views
-    tree = build(trace)
+    hung = {one.span_id: one.parent_id for one in trace.spans if one.parent_id in (outside or ())}
+    tree = build(_cut_loose(trace, hung))
     starts = [node.start_ns for node in tree if node.start_ns > 0]
     zero = min(starts, default=0)
     end = max((node.end_ns or node.start_ns for node in tree), default=zero)
@@ -85,9 +86,8 @@ def waterfall(
         clip = Clip(each=min(20_000, budget), budget=budget, whole=whole)
         row = _row(span, seen, zero - node.shift_ns, clip)
         row["depth"] = node.depth
-        under = outside.get(span.parent_id or "") if outside else None
-        if under is not None and node.parent is None:
-            row["under"] = {"id": span.parent_id, "what": under}
+        if outside and (parent := hung.get(span.span_id)):
+            row["under"] = {"id": parent, "what": outside[parent]}
         elif node.placement is not None:
             row["placement"] = node.placement
         mark = marks.get(span.span_id) if marks else None
@@ -102,6 +102,14 @@ def waterfall(
         "notes": [Clip(each=1_000)(note) for note in notes],
         "spans": spans,
     }
+
+
+def _cut_loose(trace: Trace, hung: Mapping[str, str | None]) -> Trace:
+    """The trace whose spans under something known outside are plain roots: their parent is not missing."""
+    if not hung:
+        return trace
+    spans = [replace(span, parent_id=None) if span.span_id in hung else span for span in trace.spans]
+    return replace(trace, spans=spans)
 
 
 def _dialects(trace: Trace) -> Mapping[str, View]:

@@ -16,7 +16,7 @@
   const crumbs = el("nav", { class: "crumbs", "aria-label": "outcomes" });
   app.append(el("header", { class: "top" },
     el("h1", null, el("a", { href: "#" }, "simulate"), run ? el("span", { class: "run" }, run.id) : null), crumbs,
-    el("button", { type: "button", class: "quiet", title: "keys (?)", onclick: () => help.showModal() }, "? Keys"), theme.button), overview.element, place, help);
+    el("button", { type: "button", class: "quiet keys-button", title: "keys (?)", onclick: () => help.showModal() }, "? Keys"), theme.button), overview.element, place, help);
 
   function read() {
     const words = new URLSearchParams(location.hash.slice(1));
