@@ -130,6 +130,11 @@ class Capture:
     def notes(self) -> list[str]:
         """What was lost, late or unassigned over the whole suite; one plain sentence each."""
         router, notes = self.router, list[str]()
+        if router.stood_in:
+            notes.append(
+                "nobody set an OpenTelemetry tracer provider, so a stand-in took the spans that the agent "
+                "makes through the API; run as it is, the agent would leave none"
+            )
         if router.unassigned:
             notes.append(
                 f"{router.unassigned} spans belong to no conversation: an agent that starts its own traces "
@@ -199,13 +204,7 @@ class Captured:
         """What came until now, without waiting."""
         spans, notes = assemble(self.inbox)
         source = "receiver" if self.inbox.arrived else "process"
-        trace = Trace(self.conversation_id, spans, source=source, notes=notes)
-        if self.inbox.by_stand_in:
-            trace.notes.append(
-                "the agent uses OpenTelemetry's API and nobody set a tracer provider: its spans were taken "
-                "by a stand-in, and leave no trace where the agent runs without one"
-            )
-        return trace
+        return Trace(self.conversation_id, spans, source=source, notes=notes)
 
     async def flush(
         self,

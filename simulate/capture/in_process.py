@@ -46,7 +46,7 @@ class Processor(SpanProcessor):
     def __init__(self, router: Router) -> None:
         self._router = router
         self._thrown: set[int] = set()
-        """Spans of the simulator's own instrumented model calls."""
+        """Spans of the simulator's own instrumented model calls, and of other captures."""
         self._parted_spans: dict[int, Inbox] = {}
 
     def on_start(self, span: SdkSpan, parent_context: otel_context.Context | None = None) -> None:
@@ -60,7 +60,13 @@ class Processor(SpanProcessor):
                 self._thrown.add(context.span_id)
                 return
             inbox = current.get()
-            if inbox is None or not self._router.holds(inbox):
+            if inbox is None:
+                return
+            if inbox.owner is not self._router:  # a conversation of another capture
+                self._thrown.add(context.span_id)
+                return
+            if not self._router.holds(inbox):
+                self._router.outlived(trace_id)
                 return
             self._router.claim(trace_id, inbox, "context")
         elif inbox.claims and trace_id in inbox.claims:
@@ -229,8 +235,8 @@ class _StandInTracer(otel_trace.Tracer):
         if isinstance(world, otel_trace.ProxyTracerProvider):
             if not _processors:
                 return otel_trace.NoOpTracer()
-            if (inbox := current.get()) is not None:
-                inbox.by_stand_in = True
+            if (inbox := current.get()) is not None and inbox.owner is not None:
+                inbox.owner.stood_in = True
             provider = self._stand_in.provider
         tracer = self._by_provider.get(id(provider))
         if tracer is None:

@@ -70,10 +70,10 @@ class Inbox:
     """Evaluation results that came as log events, with the id of their span."""
     claims: dict[Key, Claim] = field(default_factory=dict[Key, Claim])
     """Traces that the agent started itself, and how they were found."""
+    owner: Router | None = None
+    """Who opened it; None before that."""
     shared: bool = False
     """A trace of the agent's own serves this conversation and another."""
-    by_stand_in: bool = False
-    """Some spans came only because we stood in for a global provider that nobody set."""
     waiter: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def changed(self) -> None:
@@ -132,6 +132,8 @@ class Router:
         """Those of them that were not even kept."""
         self.late = 0
         """Spans that came after their conversation was closed."""
+        self.stood_in = False
+        """Some spans came only because we stood in for a global provider that nobody set."""
         self.received = 0
         """Spans that came over the wire, wherever they belong."""
 
@@ -146,6 +148,7 @@ class Router:
             if inbox.conversation_id in self._by_id:
                 raise ValueError(f"conversation {inbox.conversation_id} is open already")
             self._by_id[inbox.conversation_id] = inbox
+            inbox.owner = self
             for key in _both(inbox.conversation_id):
                 self._routes[key] = inbox
                 self._closed.pop(key, None)
@@ -163,6 +166,11 @@ class Router:
     def holds(self, inbox: Inbox) -> bool:
         """Whether ``inbox`` is one of ours and open."""
         return self._by_id.get(inbox.conversation_id) is inbox
+
+    def outlived(self, key: Key) -> None:
+        """A trace begun by work that a conversation left behind: its spans count as late."""
+        with self._lock:
+            self._closed[key] = None
 
     def find(self, key: Key) -> Inbox | None:
         """The inbox of a trace."""
