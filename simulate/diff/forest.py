@@ -116,12 +116,10 @@ def _facts(name: str, fields: dict[str, Any]) -> tuple[int, ...]:
             continue
         if isinstance(value, str):
             value = contents.plain_text(value)
-        found.append(_digest(key, contents.dumped(value)))
+        found.append(hash((key, contents.dumped(value))))
         if key == "arguments" and isinstance(value, dict):
             leaves = cast("dict[str, Any]", value)
-            found.extend(
-                _digest(f"{name} {leaf}", contents.dumped(part)) for leaf, part in list(leaves.items())[:6]
-            )
+            found.extend(hash((name, leaf, contents.dumped(part))) for leaf, part in list(leaves.items())[:6])
     return tuple(found[:FEW_FACTS])
 
 

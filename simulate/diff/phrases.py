@@ -79,32 +79,57 @@ def near(one: float, other: float, share: float, least: float = 0.0) -> bool:
 
 
 def details(expected: Any, actual: Any, tolerance: float = 0.0) -> list[Detail]:
-    """Where two plain values differ, by JSON path. Texts count by their wording, numbers by the tolerance."""
-    if contents.same(expected, actual):
-        return []
-    if not isinstance(expected, dict | list) or type(cast("object", expected)) is not type(actual):
-        return [] if _close(expected, actual, tolerance) else [Detail("", expected, actual)]
+    """Where two plain values differ, by JSON path. Texts count by their wording, numbers by the tolerance.
+
+    Members of objects, and items of lists of one length, are compared each with its own. DeepDiff finds what
+    came and went in lists of different lengths; it is slow to import, and most changes are simpler.
+    """
+    found: list[Detail] = []
+    waiting: list[tuple[str, Any, Any]] = [("", expected, actual)]
+    while waiting:
+        path, one, other = waiting.pop()
+        if contents.same(one, other):
+            continue
+        if isinstance(one, dict) and isinstance(other, dict):
+            mine, theirs = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+            keys = {**mine, **theirs}
+            waiting.extend((_join(path, key), mine.get(key), theirs.get(key)) for key in keys)
+        elif isinstance(one, list) and isinstance(other, list):
+            before, after = cast("list[Any]", one), cast("list[Any]", other)
+            if len(before) == len(after):
+                items = enumerate(zip(before, after, strict=True))
+                waiting.extend((_join(path, index), *both) for index, both in items)
+            else:
+                found.extend(_of_lists(path, before, after))
+        elif not _close(one, other, tolerance):
+            found.append(Detail(path, one, other))
+    found.sort(key=lambda detail: detail.path)
+    return found[:MOST_DETAILS]
+
+
+def _of_lists(path: str, before: list[Any], after: list[Any]) -> list[Detail]:
     from deepdiff import DeepDiff
 
-    found = cast(
+    reports = cast(
         "dict[str, Any]",
-        DeepDiff(expected, actual, view="tree", ignore_numeric_type_changes=True, verbose_level=2),
+        DeepDiff(before, after, view="tree", ignore_numeric_type_changes=True, verbose_level=2),
     )
-    result: list[Detail] = []
-    for report in found.values():
+    found: list[Detail] = []
+    for report in reports.values():
         for item in report:
-            absent_before = type(item.t1).__name__ == "NotPresent"
-            absent_after = type(item.t2).__name__ == "NotPresent"
-            one, other = (None if absent_before else item.t1), (None if absent_after else item.t2)
-            if (
-                not absent_before
-                and not absent_after
-                and (contents.same(one, other) or _close(one, other, tolerance))
-            ):
-                continue
-            result.append(Detail(_path(item.path(output_format="list")), one, other))
-    result.sort(key=lambda detail: detail.path)
-    return result[:MOST_DETAILS]
+            values = [None if type(value).__name__ == "NotPresent" else value for value in (item.t1, item.t2)]
+            if not contents.same(*values):
+                place = path
+                for part in item.path(output_format="list"):
+                    place = _join(place, part)
+                found.append(Detail(place, *values))
+    return found
+
+
+def _join(path: str, part: Any) -> str:
+    if isinstance(part, int):
+        return f"{path}[{part}]"
+    return f"{path}.{part}" if path else str(part)
 
 
 def _close(one: Any, other: Any, tolerance: float) -> bool:
@@ -115,13 +140,6 @@ def _close(one: Any, other: Any, tolerance: float) -> bool:
         and not isinstance(other, bool)
         and abs(one - other) <= tolerance
     )
-
-
-def _path(parts: list[Any]) -> str:
-    text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
 
 
 def told(found: list[Detail]) -> str:

@@ -104,7 +104,7 @@ def tell(trace: Trace) -> Story:
         tools=_folded(tools),
         models=models,
         acts=_acts(forest, models, moments),
-        captured=dialects.content_captured(trace, seen)[0],
+        captured=any(call.view.input is not None or call.view.output is not None for call in models),
         evidence=dialects.has_tool_evidence(trace, seen)[0],
         turns=max((call.turn for call in models), default=0),
         speech=_speech(forest, origin),
