@@ -7,7 +7,9 @@ python -m benchmarks.diff --quick    without the 100,000 spans
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from benchmarks import diff_traces
@@ -117,7 +119,7 @@ def beside_deepdiff() -> None:
 
 
 def end_to_end(size: int = 10_000) -> None:
-    """From two files to the summary and the page, beside reading the same files; processor time of this process."""
+    """From two files to the summary and the page, beside reading the same files (processor time)."""
     import gc
 
     from simulate.diff import compare
@@ -164,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
