@@ -252,7 +252,13 @@ class Player:
                 continue
             if one.end < latest.get(one.lane, float("-inf")):
                 return Divergence(
-                    "reordered", one.endpoint, "order", ["order"], turn=one.turn, nearest=one.place, key=one.key
+                    "reordered",
+                    one.endpoint,
+                    "order",
+                    ["order"],
+                    turn=one.turn,
+                    nearest=one.place,
+                    key=one.key,
                 )
             latest[one.lane] = max(latest.get(one.lane, 0.0), one.start)
         return None

@@ -32,6 +32,10 @@ _TELEMETRY = re.compile(
 """Where exporters of traces, metrics, logs and usage statistics post to: OTLP, Langfuse, LangSmith, traceAI,
 Zipkin, Jaeger, PostHog, Sentry, Datadog."""
 
+_HOUSEKEEPING = re.compile(r"/model_prices_and_context_window\.json$")
+"""What a library fetches for itself, once a process: LiteLLM's price list. It does without."""
+
+_ABSENT = Reply(404, "Not Found", [("content-length", "0")])
 _ACCEPTED = Reply(200, "OK", [("content-type", "application/json"), ("content-length", "2")], [(0.0, b"{}")])
 
 
@@ -71,6 +75,8 @@ def route(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Exc
     if isinstance(session, Recorder):
         if address(url) in session.allow or is_telemetry(method, url, headers) or _is_mcp(headers, body):
             return None
+        if _HOUSEKEEPING.search(url):
+            return None
         return session.begin(method, url, headers, body)
     if session is None and not players:
         return None
@@ -79,6 +85,8 @@ def route(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Exc
         return None
     if is_telemetry(method, url, headers):
         return Exchange(reply=_ACCEPTED)  # nobody's business here: dropped, and the exporter is content
+    if _HOUSEKEEPING.search(url):
+        return Exchange(reply=_ABSENT)
     if session is not None:
         return session.begin(method, url, headers, body)
     text = f"{method} {url.split('?')[0]} from outside of any conversation ({caller()})"

@@ -165,7 +165,22 @@ class Recorder:
 
 
 _NOT_KEPT = frozenset(
-    ["set-cookie", "date", "server", "cf-ray", "cf-cache-status", "alt-svc", "strict-transport-security", "connection", "keep-alive", "transfer-encoding", "openai-organization", "openai-project", "anthropic-organization-id", "via"]
+    [
+        "set-cookie",
+        "date",
+        "server",
+        "cf-ray",
+        "cf-cache-status",
+        "alt-svc",
+        "strict-transport-security",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "openai-organization",
+        "openai-project",
+        "anthropic-organization-id",
+        "via",
+    ]
 )
 
 

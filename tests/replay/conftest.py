@@ -67,10 +67,46 @@ class Server:
             return await self._chat(request, json.loads(body))
         if path.endswith("/embeddings"):
             text = json.loads(body)["input"]
-            return web.json_response({"object": "list", "model": "e", "usage": {"prompt_tokens": 1, "total_tokens": 1},
-                                      "data": [{"object": "embedding", "index": 0, "embedding": [len(str(text)), 0.5]}]})
+            return web.json_response(
+                {
+                    "object": "list",
+                    "model": "e",
+                    "usage": {"prompt_tokens": 1, "total_tokens": 1},
+                    "data": [{"object": "embedding", "index": 0, "embedding": [len(str(text)), 0.5]}],
+                }
+            )
+        if path.endswith("/messages"):
+            last = json.loads(body)["messages"][-1]["content"]
+            return web.json_response(
+                {
+                    "id": "a",
+                    "type": "message",
+                    "role": "assistant",
+                    "model": "c",
+                    "content": [{"type": "text", "text": f"answer to {last}"}],
+                    "stop_reason": "end_turn",
+                    "usage": {"input_tokens": 1, "output_tokens": 1},
+                }
+            )
+        if path.endswith(":generateContent"):
+            text = "answer to " + json.loads(body)["contents"][-1]["parts"][0]["text"]
+            return web.json_response(
+                {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]}
+            )
+        if path.endswith("/converse"):
+            text = "answer to " + json.loads(body)["messages"][-1]["content"][0]["text"]
+            return web.json_response(
+                {
+                    "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
+                    "stopReason": "end_turn",
+                    "metrics": {"latencyMs": 1},
+                    "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
+                }
+            )
         if path == "/429":
-            return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "7"})
+            return web.json_response(
+                {"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "7"}
+            )
         if path == "/binary":
             return web.Response(body=bytes(range(256)) * 4, content_type="application/octet-stream")
         if path == "/large":
@@ -79,8 +115,15 @@ class Server:
             response = web.json_response({"text": "é" * 400})
             response.enable_compression(web.ContentCoding.gzip)
             return response
-        return web.json_response({"method": request.method, "path": path, "size": len(body),
-                                  "query": dict(request.query), "count": len(self.hits)})
+        return web.json_response(
+            {
+                "method": request.method,
+                "path": path,
+                "size": len(body),
+                "query": dict(request.query),
+                "count": len(self.hits),
+            }
+        )
 
     async def _chat(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         last = body["messages"][-1]["content"]

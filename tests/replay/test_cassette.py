@@ -73,7 +73,9 @@ async def test_saving_again_changes_nothing(server: Any, tmp_path: Path) -> None
     ],
     ids=["newer", "truncated", "manifest cut", "file gone", "blob gone", "blob twice", "edited"],
 )  # fmt: skip
-async def test_a_damaged_cassette_is_refused_and_left_alone(server: Any, tmp_path: Path, damage: Any, message: str) -> None:
+async def test_a_damaged_cassette_is_refused_and_left_alone(
+    server: Any, tmp_path: Path, damage: Any, message: str
+) -> None:
     folder = await recorded(server, tmp_path / "c")
     damage(folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -94,7 +96,9 @@ async def test_a_damaged_blob_is_found_when_it_is_played(server: Any, tmp_path: 
 async def test_an_edited_cassette_replays_when_it_may(server: Any, tmp_path: Path) -> None:
     folder = await recorded(server, tmp_path / "c")
     text = (folder / "http.json").read_text()
-    (folder / "http.json").write_text(text.replace('"content": "hello"', '"content": "bye"').replace("answer to hello", "edited"))
+    (folder / "http.json").write_text(
+        text.replace('"content": "hello"', '"content": "bye"').replace("answer to hello", "edited")
+    )
     cassette = Cassette.load(folder, allow_edited=True)
     async with replaying(cassette), httpx.AsyncClient() as client:
         body = {"model": "m", "messages": [{"role": "user", "content": "bye"}]}
@@ -125,9 +129,13 @@ async def test_a_run_that_broke_keeps_what_it_had_beside_the_old_one(server: Any
 async def test_secrets_are_replaced_and_what_slips_through_is_refused(server: Any, tmp_path: Path) -> None:
     secret = "sk-proj-" + "a1B2" * 10
     async with record(tmp_path / "c"), httpx.AsyncClient() as client:
-        await client.post(server.base + f"/x?api_key={secret}", json={"t": f"my key is {secret}"}, headers={"Authorization": f"Bearer {secret}"})
+        await client.post(
+            server.base + f"/x?api_key={secret}",
+            json={"t": f"my key is {secret}"},
+            headers={"Authorization": f"Bearer {secret}"},
+        )
     assert secret not in "".join(path.read_text() for path in (tmp_path / "c").iterdir())
-    with pytest.raises(InputError, match=r"http\.json:\d+: openai_key"):
+    with pytest.raises(InputError, match=r"http\.json:\d+: a secret that begins with"):
         async with record(tmp_path / "d", rules=Rules()), httpx.AsyncClient() as client:
             await client.post(server.base + "/x", json={"t": f"my key is {secret}"})
     assert not (tmp_path / "d").exists()
@@ -141,12 +149,16 @@ async def test_redacted_requests_match_in_the_replay(server: Any, tmp_path: Path
     async with replaying(tmp_path / "c") as player, httpx.AsyncClient() as client:
         again = (await client.post(server.base + "/v1/chat/completions", json=body)).json()
     assert player.report().passed
-    assert secret in str(first) and secret not in str(again) and "<secret:openai_key>" in str(again)
+    assert secret in str(first) and secret not in str(again) and "<secret:" in str(again)
 
 
 def test_a_secret_spread_over_a_streams_pieces_goes_too() -> None:
     def event(text: str) -> bytes:
-        return b"data: " + orjson.dumps({"choices": [{"delta": {"content": text}}], "created": 1760000000}) + b"\n\n"
+        return (
+            b"data: "
+            + orjson.dumps({"choices": [{"delta": {"content": text}}], "created": 1760000000})
+            + b"\n\n"
+        )
 
     chunks = [(float(i), event(text)) for i, text in enumerate(["mail ann", "@x.exa", "mple now"])]
     clean = redacted(chunks, "text/event-stream", lambda text: text.replace("ann@x.example", "<email>"))
@@ -154,7 +166,20 @@ def test_a_secret_spread_over_a_streams_pieces_goes_too() -> None:
     assert "".join(texts) == "mail <email> now" and len(clean) == 3
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"a": 1}', b'{"a":1}\n', "é".encode(), b"\xff\xfe", b"a" * 70_000, b'{"b":1e3}', b'["\\u00e9"]'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b'{"a": 1}',
+        b'{"a":1}\n',
+        "é".encode(),
+        b"\xff\xfe",
+        b"a" * 70_000,
+        b'{"b":1e3}',
+        b'["\\u00e9"]',
+    ],
+)
 def test_packing_keeps_every_byte(content: bytes) -> None:
     blobs: dict[str, bytes] = {}
     body, offsets = pack([(1.0, content)], "application/json", blobs)
@@ -199,6 +224,8 @@ def test_two_writers_at_once_do_not_clash(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from simulate.replay.folder import replace_folder\n"
         "for n in range(40): replace_folder(Path(sys.argv[1]), {'a': sys.argv[2].encode(), 'b': sys.argv[2].encode()})"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "c"), str(n)]) for n in range(4)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "c"), str(n)]) for n in range(4)
+    ]
     assert [process.wait() for process in processes] == [0, 0, 0, 0]
     assert (tmp_path / "c/a").read_bytes() == (tmp_path / "c/b").read_bytes()

@@ -64,7 +64,9 @@ async def httpx_multipart(base: str) -> Any:
 async def aiohttp_all(base: str) -> Any:
     base = base if "127.0.0.1" in base else "http://127.0.0.1:1"
     async with aiohttp.ClientSession() as session:
-        async with session.post(base + "/v1/chat/completions", json={"model": "m", "messages": MESSAGES}) as answer:
+        async with session.post(
+            base + "/v1/chat/completions", json={"model": "m", "messages": MESSAGES}
+        ) as answer:
             one = await answer.json()
         streamed = {"model": "m", "messages": MESSAGES, "stream": True}
         async with session.post(base + "/v1/chat/completions", json=streamed) as answer:
@@ -82,7 +84,9 @@ async def requests_all(base: str) -> Any:
 
     def work() -> Any:
         with requests.Session() as session:
-            one = session.post(base + "/v1/chat/completions", json={"model": "m", "messages": MESSAGES}).json()
+            one = session.post(
+                base + "/v1/chat/completions", json={"model": "m", "messages": MESSAGES}
+            ).json()
             streamed = {"model": "m", "messages": MESSAGES, "stream": True}
             with session.post(base + "/v1/chat/completions", json=streamed, stream=True) as answer:
                 lines = [line for line in answer.iter_lines() if line]
@@ -113,7 +117,9 @@ async def test_a_client_gets_the_same_from_the_recording(server: Any, tmp_path: 
 
 
 @pytest.mark.parametrize("transport", ["httpx", "aiohttp", "requests"])
-async def test_a_stream_that_died_dies_again_in_the_same_place(server: Any, tmp_path: Path, transport: str) -> None:
+async def test_a_stream_that_died_dies_again_in_the_same_place(
+    server: Any, tmp_path: Path, transport: str
+) -> None:
     body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "please die here"}]}
 
     async def work(base: str) -> Any:
@@ -129,13 +135,18 @@ async def test_a_stream_that_died_dies_again_in_the_same_place(server: Any, tmp_
                     async for piece in answer.content.iter_any():
                         got.append(piece)  # noqa: PERF401
             else:
+
                 def sync() -> None:
                     with requests.post(url, json=body, stream=True) as answer:
                         for piece in answer.iter_content(None):
                             got.append(piece)  # noqa: PERF402
 
                 await asyncio.to_thread(sync)
-        except (httpx.RemoteProtocolError, aiohttp.ClientPayloadError, requests.exceptions.ChunkedEncodingError) as error:
+        except (
+            httpx.RemoteProtocolError,
+            aiohttp.ClientPayloadError,
+            requests.exceptions.ChunkedEncodingError,
+        ) as error:
             return b"".join(got), type(error).__name__
         raise AssertionError("the stream did not die")
 
@@ -218,9 +229,17 @@ async def test_a_connection_kept_alive_from_before_does_not_get_out(server: Any,
 
 
 async def test_the_patches_are_gone_afterwards(server: Any, tmp_path: Path) -> None:
-    before = (httpx.HTTPTransport.handle_request, urllib3.connection.HTTPConnection.connect, threading.Thread.start)
+    before = (
+        httpx.HTTPTransport.handle_request,
+        urllib3.connection.HTTPConnection.connect,
+        threading.Thread.start,
+    )
     with pytest.raises(RuntimeError):
         async with record(tmp_path / "c"):
             raise RuntimeError("the agent broke")
-    after = (httpx.HTTPTransport.handle_request, urllib3.connection.HTTPConnection.connect, threading.Thread.start)
+    after = (
+        httpx.HTTPTransport.handle_request,
+        urllib3.connection.HTTPConnection.connect,
+        threading.Thread.start,
+    )
     assert after == before

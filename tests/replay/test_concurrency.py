@@ -35,7 +35,9 @@ async def test_fifty_requests_of_one_shape_at_once_get_their_own_answers(server:
     assert player.report().verdict == "identical"
 
 
-async def test_equal_requests_are_answered_in_the_order_in_which_they_began(server: Any, tmp_path: Path) -> None:
+async def test_equal_requests_are_answered_in_the_order_in_which_they_began(
+    server: Any, tmp_path: Path
+) -> None:
     async def work(base: str) -> list[int]:
         async with httpx.AsyncClient() as client:
             return [(await client.post(base + "/count", json={})).json()["count"] for _ in range(5)]
@@ -51,7 +53,9 @@ async def test_equal_requests_are_answered_in_the_order_in_which_they_began(serv
     assert report.verdict == "exhausted" and not report.passed
 
 
-async def test_twenty_conversations_of_sixteen_threads_beside_an_exporter(server: Any, tmp_path: Path) -> None:
+async def test_twenty_conversations_of_sixteen_threads_beside_an_exporter(
+    server: Any, tmp_path: Path
+) -> None:
     def in_threads(base: str, scenario: int) -> list[str]:
         answers = [""] * 16
         client = httpx.Client(verify=False)

@@ -19,8 +19,17 @@ Refunds take 5 days.
 
 ## Rules
 Be brief."""
-TOOL = {"type": "function", "function": {"name": "lookup", "parameters": {"type": "object", "properties": {"id": {"type": "string"}}}}}
-OTHER = {"type": "function", "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}}}
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "lookup",
+        "parameters": {"type": "object", "properties": {"id": {"type": "string"}}},
+    },
+}
+OTHER = {
+    "type": "function",
+    "function": {"name": "refund", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 def calls() -> list[dict[str, Any]]:
@@ -72,7 +81,9 @@ PLANTED: dict[str, tuple[str, str, str, Callable[[list[Any]], list[Any]]]] = {
 }  # fmt: skip
 
 
-async def played(server: Any, folder: Path, bodies: list[Any], **options: Any) -> tuple[list[int], ReplayReport]:
+async def played(
+    server: Any, folder: Path, bodies: list[Any], **options: Any
+) -> tuple[list[int], ReplayReport]:
     if not folder.exists():
         async with record(folder) as recorder, httpx.AsyncClient() as client:
             for turn, body in enumerate(calls(), 1):
@@ -148,7 +159,10 @@ async def test_an_sdk_does_not_retry_a_divergence(server: Any, tmp_path: Path) -
     import openai
 
     await played(server, tmp_path / "c", calls())
-    async with replaying(tmp_path / "c") as player, openai.AsyncOpenAI(base_url="http://x.example/v1", api_key="k") as client:
+    async with (
+        replaying(tmp_path / "c") as player,
+        openai.AsyncOpenAI(base_url="http://x.example/v1", api_key="k") as client,
+    ):
         with pytest.raises(openai.APIStatusError, match="not in the cassette"):
             await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "new"}])
     assert len([one for one in player.report().divergences if one.verdict != "unplayed"]) == 1

@@ -81,7 +81,10 @@ async def test_a_child_process_is_guarded_too(server: Any) -> None:
     async with replaying(Cassette()):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode != 0 and "refused" in done.stderr and server.hits == []
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "200\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "200\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["ENV", "APP_ENV", "ENVIRONMENT"])

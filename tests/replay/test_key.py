@@ -12,7 +12,12 @@ from simulate.replay.key import Rules, call_key, canonical
 JSON = {"Content-Type": "application/json"}
 
 
-def key(body: object, url: str = "https://api.openai.com/v1/chat/completions", rules: Rules | None = None, **headers: str) -> str:
+def key(
+    body: object,
+    url: str = "https://api.openai.com/v1/chat/completions",
+    rules: Rules | None = None,
+    **headers: str,
+) -> str:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return canonical("POST", url, {**JSON, **headers}, content, rules or Rules()).key
 
@@ -41,10 +46,14 @@ def test_query_is_sorted_and_counts() -> None:
 def test_multipart_boundaries_mean_nothing_and_parts_do() -> None:
     def form(boundary: str, text: str, file: bytes) -> str:
         body = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="model"\r\n\r\n{text}\r\n'
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n'
-            "Content-Type: audio/wav\r\n\r\n"
-        ).encode() + file + f"\r\n--{boundary}--\r\n".encode()
+            (
+                f'--{boundary}\r\nContent-Disposition: form-data; name="model"\r\n\r\n{text}\r\n'
+                f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n'
+                "Content-Type: audio/wav\r\n\r\n"
+            ).encode()
+            + file
+            + f"\r\n--{boundary}--\r\n".encode()
+        )
         headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
         return canonical("POST", "http://h/v1/audio/transcriptions", headers, body, Rules()).key
 
@@ -65,10 +74,20 @@ def test_json_rpc_ids_and_trace_context_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("path", "a", "b", "same"),
     [
-        ("$.metadata.request_id", {"metadata": {"request_id": 1, "k": 2}}, {"metadata": {"request_id": 9, "k": 2}}, True),
+        (
+            "$.metadata.request_id",
+            {"metadata": {"request_id": 1, "k": 2}},
+            {"metadata": {"request_id": 9, "k": 2}},
+            True,
+        ),
         ("$.metadata.request_id", {"metadata": {"k": 1}}, {"metadata": {"k": 2}}, False),
         ("$..at", {"x": [{"at": 1}, {"y": {"at": 2}}]}, {"x": [{"at": 3}, {"y": {"at": 4}}]}, True),
-        ("$.messages[*].name", {"messages": [{"name": "a", "c": 1}]}, {"messages": [{"name": "b", "c": 1}]}, True),
+        (
+            "$.messages[*].name",
+            {"messages": [{"name": "a", "c": 1}]},
+            {"messages": [{"name": "b", "c": 1}]},
+            True,
+        ),
         ("$.messages[0]", {"messages": [1, 2]}, {"messages": [9, 2]}, True),
         ("$.messages[0]", {"messages": [1, 2]}, {"messages": [1, 9]}, False),
         ("$['user']", {"user": "a"}, {}, True),
@@ -86,7 +105,9 @@ def test_what_is_no_json_path_is_refused(path: str) -> None:
 
 
 def test_redaction_comes_before_hashing_and_a_placeholder_stays_itself() -> None:
-    rules = Rules(redact=lambda text: text.replace("ann@x.example", "<email>").replace("bob@x.example", "<email>"))
+    rules = Rules(
+        redact=lambda text: text.replace("ann@x.example", "<email>").replace("bob@x.example", "<email>")
+    )
     assert key({"m": "mail ann@x.example"}, rules=rules) == key({"m": "mail bob@x.example"}, rules=rules)
     assert key({"m": "mail ann@x.example"}, rules=rules) == key({"m": "mail <email>"}, rules=rules)
 
@@ -97,7 +118,9 @@ def test_a_key_is_the_same_in_every_process_and_hash_seed() -> None:
         "canonical('POST','http://h/x?b=1&a=2',{'content-type':'application/json'},b'{\"b\":1,\"a\":[1.5]}',Rules()).key)"
     )
     outputs = {
-        subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
         for seed in ("1", "2")
     }
     assert len(outputs) == 1

@@ -99,7 +99,10 @@ async def test_in_memory(tmp_path: Path) -> None:
         import anyio
 
         inner = getattr(server, "_lowlevel_server", None) or server._mcp_server
-        async with memory.create_client_server_memory_streams() as (mine, its), anyio.create_task_group() as group:
+        async with (
+            memory.create_client_server_memory_streams() as (mine, its),
+            anyio.create_task_group() as group,
+        ):
             group.start_soon(lambda: inner.run(its[0], its[1], inner.create_initialization_options()))
             async with ClientSession(mine[0], mine[1]) as session:
                 yield session

@@ -58,7 +58,9 @@ async def test_tools_replay_by_name_arguments_and_ordinal(tmp_path: Path) -> Non
     ("arguments", "verdict", "component"),
     [({"order": "9"}, "drifted", "tool arguments"), ({"order": "1"}, "exhausted", "extra call")],
 )
-async def test_a_call_that_was_not_recorded_is_named(tmp_path: Path, arguments: Any, verdict: str, component: str) -> None:
+async def test_a_call_that_was_not_recorded_is_named(
+    tmp_path: Path, arguments: Any, verdict: str, component: str
+) -> None:
     async with record(tmp_path / "c") as recorder:
         with simulate.tools.using(recorder.toolbox()):
             await lookup("1")
