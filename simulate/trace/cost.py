@@ -133,6 +133,8 @@ def price(span: Span, view: View) -> Price:
         return Price(None, reason="the span tells only a part of the tokens")
     day = span.start_ns // 86_400_000_000_000
     found = _look_up(model, view.provider, usage, day)
+    if found.dollars is None and "/" in model:
+        found = _look_up(model.rpartition("/")[2], view.provider, usage, day)  # openai/gpt-4o-mini
     if found.dollars is None and view.request_model not in (None, model):
         found = _look_up(str(view.request_model), view.provider, usage, day)
     return found

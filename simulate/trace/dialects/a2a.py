@@ -13,7 +13,7 @@ DIALECT = Dialect(
     scopes=("a2a-python-sdk", "a2a."),
     marks=("a2a.",),
     any_names=(
-        (r"a2a\.client\.(base_client\.BaseClient|client\.\w+)\.send_(message|streaming)", Kind.HANDOFF),
+        (r"a2a\.client\.transports\..*\.send_message(_streaming)?$", Kind.HANDOFF),
         (r"a2a\.", Kind.CHAIN),
     ),
     names=((r".", Kind.CHAIN),),

@@ -7,6 +7,8 @@ from simulate.trace.span import Kind, Span, View
 
 
 def _refine(span: Span, found: View) -> None:
+    if span.name.startswith("execute_tool (merged"):
+        found.kind = Kind.CHAIN  # round the tools that ran side by side, each with a span of its own
     if found.provider == "gcp.vertex.agent":
         found.provider = None  # that is the framework; who served the model it does not say
 

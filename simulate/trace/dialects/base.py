@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from simulate.trace.dialects import messages, values
-from simulate.trace.span import Kind, Span, Trace, View
+from simulate.trace.span import Kind, Message, Span, Trace, View
 
 Source = str | tuple[str, values.Reader]
 """An attribute's name; with a reader of its own where its unit or shape is unlike the field's."""
@@ -79,11 +79,16 @@ CARRIERS = 80
 """From this rank on a scope says only who carried the span; another dialect that speaks in it names it."""
 _GROUPS = {"voice", "gateway", "tags", "parameters"}
 _READERS: dict[str, values.Reader] = {
-    **dict.fromkeys(("provider", "request_model", "response_model", "agent_name", "tool_name"), values.known),
     **dict.fromkeys(
         (
-            "operation", "response_id", "tool_call_id", "query", "handoff_from", "handoff_to", "error",
-            "conversation_id", "session_id", "user_id", "prompt_name", "prompt_version",
+            "provider", "request_model", "response_model", "response_id", "agent_name", "tool_name",
+            "user_id", "conversation_id", "session_id", "prompt_name", "prompt_version",
+        ),
+        values.known,
+    ),
+    **dict.fromkeys(
+        (
+            "operation", "tool_call_id", "query", "handoff_from", "handoff_to", "error",
         ),
         values.text,
     ),
@@ -95,7 +100,8 @@ _READERS: dict[str, values.Reader] = {
         values.integer,
     ),
     **dict.fromkeys(("cost", "time_to_first_token"), values.number),
-    **dict.fromkeys(("input_value", "output_value", "tool_result"), values.as_is),
+    **dict.fromkeys(("input_value", "output_value"), values.as_is),
+    "tool_result": values.loose,
     "tool_arguments": messages.arguments_of,
     "input": messages.incoming,
     "output": messages.outgoing,
@@ -236,7 +242,7 @@ def _complete(span: Span, found: View) -> None:
         if found.tool_arguments is None and found.input_value is not None:
             found.tool_arguments = messages.arguments_of(found.input_value)
         if found.tool_result is None:
-            found.tool_result = found.output_value
+            found.tool_result = values.loose(found.output_value)
         _langchain_message(found)
         result = found.tool_result
         if (
@@ -310,12 +316,10 @@ def _classify(span: Span, found: View, tables: _Tables) -> list[Dialect]:
         decided = operation or (named and (named[0], named[1])) or (sign and (sign[1], sign[2]))
     if decided is None and silent is not None:
         decided = (silent, Kind.CHAIN)
-    own = tables.own
-    if own is None or (marked is not None and marked.rank < own.rank):
-        own = marked
+    own = tables.own if tables.own is not None and tables.own.rank < CARRIERS else marked
     if decided is not None:
         found.kind = decided[1]
-        found.dialect = own.name if own is not None and own.rank < CARRIERS else decided[0]
+        found.dialect = own.name if own is not None else decided[0]
     elif own is not None:
         found.dialect = own.name
     names = {found.dialect, *marks, *(() if own is None else (own.name,))}
@@ -366,11 +370,17 @@ def _fill_fields(attributes: Mapping[str, Any], found: View, tables: _Tables) ->
         if how == "group":
             for member, value in pairs:
                 getattr(found, name).setdefault(member, values.given(value))
-        elif ranks.get((name, None), 1_000_000) > rank * 100:
+        elif ranks.get((name, None), 1_000_000) > rank * 100 or _hollow(getattr(found, name)):
             content = _READERS[name](values.nested(pairs))
             if content is not None:
                 ranks[(name, None)] = rank * 100
                 setattr(found, name, content)
+
+
+def _hollow(content: Any) -> bool:
+    """Messages without a single part: some write those where they put the answer into other attributes."""
+    held = cast("list[Any]", content) if isinstance(content, list) else []
+    return bool(held) and all(isinstance(one, Message) and not one.parts for one in held)
 
 
 def _put(found: View, name: str, member: str | None, content: Any) -> None:

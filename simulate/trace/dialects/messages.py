@@ -6,11 +6,10 @@ pydantic-ai, LiveKit's chat context, OpenInference's and OpenLLMetry's flattened
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from typing import Any, cast
 
-from simulate.trace.dialects.values import decoded, text
+from simulate.trace.dialects.values import decoded, loose, text
 from simulate.trace.span import Message
 
 Part = dict[str, Any]
@@ -233,12 +232,7 @@ def arguments_of(value: Any) -> Any:
     Objects are also read out of JSON, of Python's own notation, and of a recorded call's ``args`` and
     ``kwargs``.
     """
-    value = decoded(value)
-    if isinstance(value, str) and value.startswith("{'"):
-        try:
-            value = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            return value
+    value = loose(value)
     if isinstance(value, dict):
         held = cast("dict[str, Any]", value)
         if held.keys() == {"args", "kwargs"} and not held["args"]:

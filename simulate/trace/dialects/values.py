@@ -5,6 +5,7 @@ Each takes whatever a span holds and returns the value, or None where the span s
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -69,6 +70,17 @@ def flag(value: Any) -> bool | None:
 def as_is(value: Any) -> Any:
     """The value, with a JSON object or array in a text read out."""
     return decoded(value)
+
+
+def loose(value: Any) -> Any:
+    """Like ``as_is``, and also out of Python's own notation of a dict or list (``str`` of a result)."""
+    value = decoded(value)
+    if isinstance(value, str) and value[:2] in ("{'", "['", "[{"):
+        try:
+            return ast.literal_eval(value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return value
+    return value
 
 
 def given(value: Any) -> Any:

@@ -49,7 +49,7 @@ def span(name: str = "step", scope: str = "", **attributes: Any) -> Span:
         ("x", "", {"gen_ai.guardrail.name": "pii"}, Kind.GUARDRAIL),
         ("litellm_request", "litellm", {}, Kind.LLM),
         ("Received Proxy Server Request", "litellm", {}, Kind.GATEWAY),
-        ("a2a.client.base_client.BaseClient.send_message", "a2a-python-sdk", {}, Kind.HANDOFF),
+        ("a2a.client.transports.jsonrpc.JsonRpcTransport.send_message", "a2a-python-sdk", {}, Kind.HANDOFF),
         ("a2a.server.events.event_queue.EventQueue.close", "lost", {}, Kind.CHAIN),
         ("something of mine", "my.app", {"my.attribute": 1}, Kind.UNKNOWN),
     ],

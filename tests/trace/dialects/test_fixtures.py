@@ -172,6 +172,69 @@ def test_users_sessions_and_prompt_versions_are_read() -> None:
         assert {view.prompt_version for view in views_of_all} == {"v3"}
 
 
+def test_livekit_session_in_text() -> None:
+    (trace,) = read(ROOT / "fixtures" / "traces" / "livekit_agents_session.otlp.jsonl")
+    calls = llm_calls(trace)
+    assert [span.name for span, _ in calls] == ["llm_request"] * 4
+    assert [view.request_model for _, view in calls] == ["gpt-4o-mini"] * 4
+    (use,) = tool_calls(trace)
+    assert use.result == {"order_id": "4711", "status": "shipped", "eta": "Tuesday"}
+    handoff = next(view for view in views(trace).values() if view.kind is Kind.HANDOFF)
+    assert (handoff.handoff_from, handoff.handoff_to) == ("shop", "billing")
+
+
+def test_pipecat_pipeline_in_text() -> None:
+    (trace,) = read(ROOT / "fixtures" / "traces" / "pipecat_bot.otlp.jsonl")
+    assert len(llm_calls(trace)) == 3
+    (use,) = tool_calls(trace)
+    assert (use.name, use.arguments) == ("get_order", {"order_id": "4711"})
+    assert use.result == {"order_id": "4711", "status": "shipped", "eta": "Tuesday"}
+
+
+def test_adk_tool_has_arguments_and_result() -> None:
+    trace = read(ROOT / "fixtures" / "traces" / "google_adk.otlp.jsonl")[0]
+    (use,) = tool_calls(trace)
+    assert use.arguments == {"order_id": "4711"}
+    assert use.result == {"order_id": "4711", "status": "shipped", "eta": "Tuesday"}
+    assert cost_of(trace).dollars is not None
+
+
+def test_crew_calls_its_tool_once() -> None:
+    (trace,) = read(ROOT / "fixtures" / "traces" / "crewai_crew.otlp.jsonl")
+    assert [(use.name, use.arguments) for use in tool_calls(trace)] == [("get_order", {"order_id": "4711"})]
+    assert len(llm_calls(trace)) == 2
+
+
+def test_litellm_tells_cost_route_and_a_tool_call() -> None:
+    traces = read(ROOT / "fixtures" / "traces" / "litellm_proxy.otlp.jsonl")
+    seen = [view for trace in traces for _, view in llm_calls(trace)]
+    assert {view.gateway.get("original_target") for view in seen} == {None, "main", "spare"}
+    assert all(view.cost for view in seen if view.error is None)
+    uses = [use for trace in traces for use in tool_calls(trace)]
+    assert [(use.name, use.arguments) for use in uses] == [("get_order", {"order_id": "4711"})]
+
+
+def test_mcp_tool_spans_tell_names_but_no_arguments() -> None:
+    uses = [
+        use
+        for trace in read(ROOT / "fixtures" / "traces" / "mcp_sdk.otlp.jsonl")
+        for use in tool_calls(trace)
+    ]
+    assert [(use.name, use.arguments_known, use.error is not None) for use in uses] == [
+        ("get_order", False, False),
+        ("cancel_order", False, True),
+    ]
+
+
+def test_a2a_client_hands_over_once_a_message() -> None:
+    kinds = Counter(
+        view.kind
+        for trace in read(ROOT / "fixtures" / "traces" / "a2a_sdk.otlp.jsonl")
+        for view in views(trace).values()
+    )
+    assert kinds[Kind.HANDOFF] == 2
+
+
 def test_content_that_was_not_captured_is_said_and_not_guessed() -> None:
     (first, *_) = read(ROOT / "fixtures" / "traces" / "otel_openai_v2_no_content.otlp.jsonl")
     captured, why = content_captured(first)

@@ -1,0 +1,73 @@
+"""The names that we write exist: in OpenTelemetry's GenAI conventions, or in the list that the project
+declares.
+
+The conventions are taken from the installed ``opentelemetry-semantic-conventions``; what is newer than that
+package, and what is ours, must be declared in ``docs/trace-shape.md``, so that whoever reads our traces
+finds it there.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
+
+from simulate.trace.dialects import dialects
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTED = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", (ROOT / "docs" / "trace-shape.md").read_text()))
+OFFICIAL = {
+    value
+    for name, value in vars(gen_ai_attributes).items()
+    if name.startswith("GEN_AI_") and isinstance(value, str)
+}
+PREFIXES = (
+    "gen_ai.",
+    "fi.",
+    "agent.trajectory",
+    "evaluator.",
+    "cohort.",
+    "experiment.",
+    "feature.",
+    "tenant.",
+)
+EMITTING = [
+    path
+    for room in ("agents", "callers", "capture", "engines", "evaluators", "llm", "replay", "voice")
+    for path in sorted([*(ROOT / "simulate" / room).rglob("*.py"), *(ROOT / "simulate").glob(f"{room}.py")])
+]
+
+
+def names_in(path: Path) -> set[str]:
+    """Every text literal of a module that is an attribute's or event's name of these families."""
+    return {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.startswith(PREFIXES)
+        and re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", node.value)
+    }
+
+
+def test_the_conventions_are_there() -> None:
+    assert {"gen_ai.operation.name", "gen_ai.request.model", "gen_ai.usage.input_tokens"} <= OFFICIAL
+    assert {"fi.span.kind", "agent.trajectory.step", "gen_ai.evaluation.result"} <= DOCUMENTED
+
+
+@pytest.mark.parametrize("path", EMITTING, ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_that_we_write_exist(path: Path) -> None:
+    assert names_in(path) <= OFFICIAL | DOCUMENTED
+
+
+def test_names_of_the_conventions_mapper_are_official_or_documented() -> None:
+    genai = next(dialect for dialect in dialects() if dialect.name == "genai")
+    keys = {
+        source if isinstance(source, str) else source[0] for row in genai.fields.values() for source in row
+    }
+    older = {key for key in keys if key not in OFFICIAL | DOCUMENTED}
+    # read for the sake of older or newer instrumentations, never written by us
+    assert all(key.startswith(("gen_ai.usage.", "gen_ai.client.")) for key in older), older
