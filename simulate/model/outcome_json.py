@@ -69,27 +69,28 @@ def to_json(value: Any) -> bytes:
 
 def plain(value: Any, depth: int = 0) -> Any:
     """The same in JSON's own types. Bytes become base64, sets lists, anything unknown its ``repr``."""
-    if value is None or value is True or value is False:
-        return value
     if isinstance(value, str):
         return str(value) if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if value is None or value is True or value is False:
+        return value
     if isinstance(value, int):
         return int(value) if -(2**63) <= value < 2**64 else str(int(value))
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
-    if depth >= MAX_DEPTH:
-        return _text(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: plain(getattr(value, field.name), depth + 1) for field in dataclasses.fields(value)
-        }
-    if isinstance(value, Mapping):
+    return _text(value) if depth >= MAX_DEPTH else _many(value, depth + 1)
+
+
+def _many(value: Any, depth: int) -> Any:
+    # plain types first: most of what is written are dicts and lists, and asking an abstract type is slow
+    if isinstance(value, dict | Mapping):
         pairs = cast("Mapping[Any, Any]", value).items()
-        return {plain(_text(key)): plain(item, depth + 1) for key, item in pairs}
+        return {plain(_text(key)): plain(item, depth) for key, item in pairs}
     if isinstance(value, list | tuple | Set):
-        return [plain(item, depth + 1) for item in cast("list[Any]", value)]
+        return [plain(item, depth) for item in cast("list[Any]", value)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name), depth) for field in dataclasses.fields(value)}
     return plain(_text(value))
 
 

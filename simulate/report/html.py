@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from simulate.model.outcome import Outcome, RunRecord
-from simulate.model.outcome_json import plain
 from simulate.report.clip import Clip
 from simulate.report.files import write_pieces
 from simulate.report.page import page
@@ -103,7 +102,7 @@ def _outcome_data(
 ) -> dict[str, Any]:
     folder = outcome.folder
     clip = Clip(budget=1_000_000, whole="outcome.json" if folder is None else f"{folder}/outcome.json")
-    data: dict[str, Any] = clip(plain(outcome))
+    data: dict[str, Any] = clip(outcome)
     trace = _trace_of(outcome, traces)
     if trace is None:
         data["trace"] = None

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any
 
-from simulate.model.outcome_json import plain
 from simulate.report.clip import Clip
 from simulate.trace.span import Kind, Message, Span, Trace, View
 from simulate.trace.tree import build
@@ -65,9 +64,9 @@ def waterfall(
     """Rows in the order of the tree, each with its depth, times in milliseconds from the trace's start.
 
     ``views`` are the spans' canonical views by id, computed where not given. ``marks`` puts the findings of a
-    comparison at spans by id. ``outside`` says what the spans are, by id, that the trace hangs on and does not
-    hold (the harness's own, which an agent's trace never has). ``whole`` names the file with the uncut trace,
-    and ``budget`` is how many characters of one span's content the page may hold.
+    comparison at spans by id. ``outside`` says what the spans are, by id, that the trace hangs on and does
+    not hold: the harness's own, which an agent's trace never has. ``whole`` names the file with the uncut
+    trace, and ``budget`` is how many characters of one span's content the page may hold.
     """
     views = _dialects(trace) if views is None else views
     hung = {one.span_id: one.parent_id for one in trace.spans if one.parent_id in (outside or ())}
@@ -165,10 +164,10 @@ def _row(span: Span, view: View, zero: int, clip: Clip) -> dict[str, Any]:
 
 
 def _messages(messages: list[Message], clip: Clip) -> list[Any]:
-    shown: list[Any] = [clip(plain(message)) for message in messages[-MAX_MESSAGES:]]
+    shown: list[Any] = [clip(message) for message in messages[-MAX_MESSAGES:]]
     if len(messages) > MAX_MESSAGES:
         between = len(messages) - MAX_MESSAGES - 1
-        head: list[Any] = [clip(plain(messages[0]))]
+        head: list[Any] = [clip(messages[0])]
         if between:
             head.append(
                 {"role": "…", "parts": [{"type": "text", "content": f"{between:,} messages between"}]}

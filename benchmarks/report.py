@@ -1,0 +1,114 @@
+"""How long the HTML report of many outcomes takes to write and to open.
+
+``python -m benchmarks.report [outcomes]`` prints one table. Writing is compared, in the same run, with merely
+writing the same outcomes and spans as JSON lines; opening is what a headless Chromium says of its own page,
+from the start of the navigation to the last row, beside an empty page.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from simulate.model.conversation import Conversation, Utterance
+from simulate.model.outcome import Outcome, Verdict
+from simulate.model.outcome_json import to_json
+from simulate.report.html import write_html
+from simulate.trace.span import Span, Trace
+
+TURNS = 6
+ANSWER = "Your order 4417 was lost on its way. I can send it again, or refund 42.50 dollars to your card. "
+
+
+def one(number: int) -> tuple[Outcome, Trace]:
+    """An outcome of six turns with a trace of nineteen spans in the GenAI conventions."""
+    trace_id = f"{number + 1:032x}"
+    talk = Conversation(trace_id, duration=TURNS * 2.0, ended_by="caller")
+    spans = [Span(trace_id, f"{1:016x}", "conversation", None, 1, TURNS * 2_000_000_000)]
+    history: list[dict[str, object]] = []
+    for turn in range(1, TURNS + 1):
+        at = turn * 2_000_000_000
+        talk.utterances.append(Utterance("caller", "Where is it?", turn, turn * 2.0, turn * 2.0))
+        talk.utterances.append(Utterance("agent", ANSWER, turn, turn * 2.0 + 1, turn * 2.0 + 1.2))
+        history.append({"role": "user", "parts": [{"type": "text", "content": "Where is it?"}]})
+        for place, (name, operation) in enumerate(
+            (
+                ("invoke_agent support", "invoke_agent"),
+                ("chat m", "chat"),
+                ("execute_tool lookup", "execute_tool"),
+            )
+        ):
+            attributes = {"gen_ai.operation.name": operation, "gen_ai.request.model": "m"}
+            if operation == "chat":
+                attributes["gen_ai.input.messages"] = to_json(history).decode()
+            spans.append(
+                Span(
+                    trace_id, f"{turn * 10 + place:016x}", name, f"{1:016x}", at, at + 900_000_000, attributes
+                )
+            )
+        history.append({"role": "assistant", "parts": [{"type": "text", "content": ANSWER}]})
+    status = "failed" if number % 10 == 0 else "passed"
+    verdicts = [Verdict("called", "lookup is called", status, "see above", turn=2, span_id=f"{22:016x}")]
+    outcome = Outcome(
+        f"Scenario {number % 50}", "python:a:b", status, talk, trial=number // 50 + 1, verdicts=verdicts
+    )
+    outcome.trace_id = trace_id
+    return outcome, Trace(trace_id, spans)
+
+
+def opened(page: Path) -> float | None:
+    """Seconds until a browser has drawn the page, or None where there is none."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        return None
+    # a copy that says when it was done, and then drops what would be slow to print
+    text = re.sub(r"script-src [^;]*;", "script-src 'unsafe-inline';", page.read_text("utf-8"), count=1)
+    says = "<script>document.documentElement.replaceChildren('DONE ' + performance.now())</script>"
+    copy = page.with_name(f"timed-{page.name}")
+    copy.write_text(text.replace("</body>", f"{says}</body>"), "utf-8")
+    with tempfile.TemporaryDirectory() as profile:
+        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        done = subprocess.run(
+            [*command, f"--user-data-dir={profile}", "--dump-dom", copy.as_uri()],
+            capture_output=True,
+            text=True,
+        )
+    found = re.search(r"DONE ([\d.]+)", done.stdout)
+    return float(found[1]) / 1e3 if found else None
+
+
+def main() -> None:
+    """Print the table."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    pairs = [one(number) for number in range(count)]
+    outcomes = [outcome for outcome, _ in pairs]
+    traces = {trace.trace_id: trace for _, trace in pairs}
+    with tempfile.TemporaryDirectory() as folder:
+        write_html(Path(folder) / "empty.html", None, [])  # imports are not part of it
+        began = time.perf_counter()
+        with (Path(folder) / "bare.jsonl").open("wb") as file:
+            file.writelines(to_json(outcome) + to_json(trace.spans) for outcome, trace in pairs)
+        bare = time.perf_counter() - began
+        began = time.perf_counter()
+        page = write_html(Path(folder) / "report.html", None, outcomes, traces)
+        written = time.perf_counter() - began
+        print(f"{'outcomes':<34}{count:>10,}")
+        print(f"{'spans':<34}{sum(map(len, traces.values())):>10,}")
+        print(f"{'size of the page':<34}{page.stat().st_size / 1e6:>10.1f} MB")
+        print(f"{'the same as bare JSON lines':<34}{bare:>10.2f} s")
+        print(f"{'the page':<34}{written:>10.2f} s   {written / count * 1e3:.2f} ms an outcome")
+        for name, path in (
+            ("opening an empty report", Path(folder) / "empty.html"),
+            ("opening the page", page),
+        ):
+            took = opened(path)
+            print(f"{name:<34}{'no Chromium' if took is None else f'{took:>10.2f} s'}")
+
+
+if __name__ == "__main__":
+    main()
