@@ -291,18 +291,20 @@ def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
         return body
     if encoding not in ("gzip", "deflate"):
         raise Refused(415, f"gzip, deflate or no compression, not {encoding}")
-    stream = zlib.decompressobj(zlib.MAX_WBITS | 16 if encoding == "gzip" else zlib.MAX_WBITS)
-    try:
-        data = stream.decompress(body, limit + 1)
-        if not stream.eof and len(data) <= limit:
-            data += stream.flush()
-    except zlib.error as error:
-        raise Refused(400, f"the body is not {encoding}") from error
-    if len(data) > limit:
-        raise Refused(413, f"more than {limit} bytes once decompressed")
-    if not stream.eof:
-        raise Refused(400, f"the {encoding} body is cut off")
-    return data
+    data, rest = bytearray(), body
+    while True:  # a gzip body may be several members, one after the other
+        stream = zlib.decompressobj(zlib.MAX_WBITS | 16 if encoding == "gzip" else zlib.MAX_WBITS)
+        try:
+            data += stream.decompress(rest, limit + 1 - len(data))
+        except zlib.error as error:
+            raise Refused(400, f"the body is not {encoding}") from error
+        if len(data) > limit:
+            raise Refused(413, f"more than {limit} bytes once decompressed")
+        if not stream.eof:
+            raise Refused(400, f"the {encoding} body is cut off")
+        rest = stream.unused_data
+        if not rest:
+            return bytes(data)
 
 
 def _key(text: Any) -> bytes:

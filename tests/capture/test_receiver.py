@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import copy
 import gzip
 import json
 import os
@@ -8,9 +10,12 @@ import textwrap
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry import context as otel_context
 from opentelemetry import trace as otel_trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -25,10 +30,13 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from simulate.capture import Capture, Captured
+from simulate.capture.capture import SETTLE_SILENT
+from simulate.capture.receiver import Receiver, Refused
+from simulate.capture.routing import Router
 from simulate.errors import EnvironmentFault
 from simulate.model.conversation import Conversation, Utterance
 from simulate.trace.formats.otlp import spans_from_request, to_otlp_json
@@ -153,6 +161,14 @@ async def test_a_bomb_is_not_unpacked(encoding: str) -> None:
         bomb = gzip.compress(bytes(64 << 20)) if encoding == "gzip" else zlib.compress(bytes(64 << 20))
         code, _, text = await post(f"{capture.endpoint}/v1/traces", bomb, Content_Encoding=encoding)
         assert code == 413 and b"once decompressed" in text
+
+
+async def test_a_gzip_body_of_several_members_is_read_to_its_end(receiving: Capture, new_id: NewId) -> None:
+    with receiving.open(new_id()) as captured:
+        body = encode_spans(elsewhere(captured, ["agent", "chat"])).SerializeToString()
+        parts = gzip.compress(body[:50]) + gzip.compress(body[50:])
+        assert (await post(f"{receiving.endpoint}/v1/traces", parts, Content_Encoding="gzip"))[0] == 200
+        assert len(await captured.flush(outside=True)) == 2
 
 
 async def test_a_body_beyond_the_limit_is_refused() -> None:
@@ -336,3 +352,105 @@ async def test_a_process_started_with_our_environment_is_awaited(receiving: Capt
     assert [span.name for span in trace] == ["chat", "agent"]
     assert trace.spans[1].parent_id == captured.root_span_id
     assert trace.notes == []
+
+
+GOOD = to_otlp_json(
+    spans_from_request(
+        ExportTraceServiceRequest(
+            resource_spans=[
+                ResourceSpans(
+                    scope_spans=[
+                        ScopeSpans(
+                            spans=[
+                                Span(
+                                    name="chat",
+                                    trace_id=b"0123456789abcdef",
+                                    span_id=b"01234567",
+                                    attributes=[KeyValue(key="n", value=AnyValue(int_value=3))],
+                                    events=[Span.Event(name="e", time_unix_nano=1)],
+                                    links=[Span.Link(trace_id=b"0123456789abcdef", span_id=b"01234567")],
+                                )
+                            ]
+                        )
+                    ]
+                )
+            ]
+        )
+    )
+)
+
+
+def places(document: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    found = [path] if path else []
+    inner = (
+        document.items()
+        if isinstance(document, dict)
+        else enumerate(document)
+        if isinstance(document, list)
+        else ()
+    )
+    for key, value in inner:
+        found += places(value, (*path, key))
+    return found
+
+
+@given(
+    place=st.sampled_from(places(GOOD)),
+    wrong=st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(),
+        st.lists(st.integers()),
+        st.just({"a": 1}),
+    ),
+)
+@settings(max_examples=400, deadline=None)
+def test_json_with_anything_in_any_place_is_taken_or_refused(
+    place: tuple[str | int, ...], wrong: object
+) -> None:
+    document = copy.deepcopy(GOOD)
+    holder: Any = document
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = wrong
+    with contextlib.suppress(Refused):
+        Receiver(Router()).take("traces", json.dumps(document).encode(), JSON)
+
+
+@given(
+    body=st.binary(max_size=200),
+    signal=st.sampled_from(["traces", "logs"]),
+    kind=st.sampled_from([PROTOBUF, JSON]),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_taken_or_refused(body: bytes, signal: str, kind: str) -> None:
+    with contextlib.suppress(Refused):
+        Receiver(Router()).take(signal, body, kind)
+
+
+async def test_after_one_full_wait_in_vain_the_next_ones_are_short(
+    receiving: Capture, new_id: NewId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulate.capture.capture.SETTLE_OUTSIDE", 0.05)
+    with receiving.open(new_id()) as captured:
+        assert captured._settle(True, None) == 0.05
+        await captured.flush(outside=True)
+        assert captured._settle(True, None) == SETTLE_SILENT
+        assert captured._settle(True, True) == 0.05
+        request = encode_spans(elsewhere(None, ["somebody"]))
+        await post(f"{receiving.endpoint}/v1/traces", request.SerializeToString())
+        assert captured._settle(True, None) == 0.05
+
+
+async def test_the_agents_own_exporters_can_be_flushed_off_the_loop(
+    capture: Capture, provider: TracerProvider, new_id: NewId
+) -> None:
+    theirs = InMemorySpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(theirs, schedule_delay_millis=60_000))
+    with capture.open(new_id()):
+        provider.get_tracer("t").start_span("agent").end()
+    assert theirs.get_finished_spans() == ()
+    assert await capture.flush_providers()
+    assert len(theirs.get_finished_spans()) == 1
