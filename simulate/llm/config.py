@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class ModelConfig:
     max_tokens: int | None = None
     timeout: float = 60.0
     retries: int = 3
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Sent with every request."""
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Further fields of every request's body, for what only this endpoint knows."""
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> ModelConfig | None:

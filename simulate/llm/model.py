@@ -121,7 +121,12 @@ class Model:
             async with asyncio.timeout(self.config.timeout):
                 sdk: Any = await wire.client(self.config)
                 stream = await sdk.chat.completions.create(
-                    model=self.config.model, messages=list(messages), stream=True, **body
+                    model=self.config.model,
+                    messages=list(messages),
+                    stream=True,
+                    extra_headers=dict(self.config.headers) or None,
+                    extra_body=dict(self.config.options) or None,
+                    **body,
                 )
                 async with stream:
                     async for chunk in stream:

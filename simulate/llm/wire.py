@@ -95,8 +95,9 @@ _SECRETS = re.compile(r"(sk|pk|rk|key)-[\w*.\-]{6,}|(?i:bearer)\s+\S+|//[^/@\s]+
 
 def clean(text: str, config: ModelConfig) -> str:
     """A foreign message without the key, in one line of at most 400 characters."""
-    if config.api_key:
-        text = text.replace(config.api_key, "[key]")
+    for secret in (config.api_key, *config.headers.values()):
+        if secret:
+            text = text.replace(secret, "[key]")
     text = " ".join(_SECRETS.sub("[key]", text).split())
     return text if len(text) <= 400 else f"{text[:397]}..."
 

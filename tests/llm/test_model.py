@@ -60,6 +60,13 @@ async def test_an_answer_with_its_usage(server: ModelServer):
     assert reply.first_token_seconds is not None
 
 
+async def test_headers_and_options_of_ones_own(server: ModelServer):
+    asked = model(server, headers={"x-tenant": "t1"}, options={"top_k": 3})
+    await asked.complete(HELLO)
+    assert server.headers[0]["x-tenant"] == "t1" and server.requests[0]["top_k"] == 3
+    assert "t1" not in repr(asked.config)
+
+
 async def test_tool_calls_are_put_together_from_their_pieces(server: ModelServer):
     tools: Any = [{"type": "function", "function": {"name": "lookup_order", "parameters": {}}}]
     messages: Any = [{"role": "user", "content": "where is order 4417?"}]
