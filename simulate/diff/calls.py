@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 from simulate.diff import content as contents
 from simulate.diff.align import Alignment
@@ -14,43 +15,57 @@ from simulate.diff.sequence import Pair, common
 from simulate.diff.story import Act
 
 
-def pair(expected: Sequence[Act], actual: Sequence[Act], alignment: Alignment) -> list[Pair]:
-    """Which act is which: by the aligned spans, then by name and arguments, then by name, each in order.
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Which act is which. ``loose`` ones share their name and nothing else that would tell them apart."""
+
+    all: list[Pair]
+    loose: set[Pair]
+
+
+def pair(expected: Sequence[Act], actual: Sequence[Act], alignment: Alignment) -> Pairs:
+    """By the aligned spans, then by name and arguments, then by name alone.
 
     Works in the aligner's direction, so that swapping the traces swaps the pairs and changes nothing else.
     """
     if alignment.turned:
-        return sorted((i, j) for j, i in _paired(actual, expected, alignment.right))
+        back = _paired(actual, expected, alignment.right)
+        return Pairs(sorted((i, j) for j, i in back.all), {(i, j) for j, i in back.loose})
     return _paired(expected, actual, alignment.left)
 
 
-def _paired(expected: Sequence[Act], actual: Sequence[Act], partner: list[int]) -> list[Pair]:
+def _paired(expected: Sequence[Act], actual: Sequence[Act], partner: list[int]) -> Pairs:
     at = {act.node: index for index, act in enumerate(actual) if act.node >= 0}
-    pairs: list[Pair] = []
-    taken: set[int] = set()
-    rest: list[int] = []
+    pairs: dict[int, int] = {}
     for i, act in enumerate(expected):
         j = at.get(partner[act.node], -1) if act.node >= 0 else -1
-        if j >= 0 and j not in taken and same_name(actual[j].name, act.name):
-            pairs.append((i, j))
-            taken.add(j)
-        else:
-            rest.append(i)
-    for told_by in (_with_arguments, _by_name):
-        free = [j for j in range(len(actual)) if j not in taken]
-        for s, t in common([told_by(expected[i]) for i in rest], [told_by(actual[j]) for j in free]):
-            pairs.append((rest[s], free[t]))
-            taken.add(free[t])
-        done = {i for i, _ in pairs}
-        rest = [i for i in rest if i not in done]
-    waiting: defaultdict[str, list[int]] = defaultdict(list)
+        if j >= 0 and same_name(actual[j].name, act.name):
+            pairs[i] = j
+    firm = 0
+    for number, tell in enumerate((_with_arguments, _by_name)):
+        if number == 1:
+            firm = len(pairs)
+        here = [i for i in range(len(expected)) if i not in pairs]
+        taken = set(pairs.values())
+        there = [j for j in range(len(actual)) if j not in taken]
+        for s, t in common([tell(expected[i]) for i in here], [tell(actual[j]) for j in there]):
+            pairs[here[s]] = there[t]
+        _in_any_order(expected, actual, pairs, tell)
+    made = list(pairs.items())
+    return Pairs(sorted(made), set(made[firm:]))
+
+
+def _in_any_order(
+    expected: Sequence[Act], actual: Sequence[Act], pairs: dict[int, int], tell: Callable[[Act], Hashable]
+) -> None:
+    taken = set(pairs.values())
+    waiting: defaultdict[Hashable, list[int]] = defaultdict(list)
     for j in range(len(actual) - 1, -1, -1):
         if j not in taken:
-            waiting[short(actual[j].name)].append(j)
-    pairs.extend(
-        (i, waiting[short(expected[i].name)].pop()) for i in rest if waiting[short(expected[i].name)]
-    )
-    return sorted(pairs)
+            waiting[tell(actual[j])].append(j)
+    for i, act in enumerate(expected):
+        if i not in pairs and waiting[tell(act)]:
+            pairs[i] = waiting[tell(act)].pop()
 
 
 def short(name: str) -> str:
@@ -76,9 +91,14 @@ def tool_changes(
 ) -> list[Change]:
     """Everything about tools that is not as it was."""
     pairs = pair(expected, actual, alignment)
-    changes = counts(expected, actual, pairs, "tools", "called")
-    changes.extend(_order(expected, actual, pairs, alignment.turned))
-    for i, j in pairs:
+    changes = counts(expected, actual, pairs.all, "tools", "called")
+    before, after = (Counter(short(act.name) for act in acts) for acts in (expected, actual))
+    certain = [
+        (i, j) for i, j in pairs.all
+        if (i, j) not in pairs.loose or before[short(expected[i].name)] == after[short(expected[i].name)] == 1
+    ]  # fmt: skip
+    changes.extend(_order(expected, actual, certain, alignment.turned))
+    for i, j in pairs.all:
         changes.extend(_call(expected[i], actual[j], tolerance))
     return changes
 
@@ -250,7 +270,8 @@ def _call(one: Act, other: Act, tolerance: Tolerance) -> list[Change]:
     if (one.error is None) != (other.error is None):
         failed = f"{name} failed: {brief(other.error)}" if other.error else f"{name} no longer fails"
         add(Category.BEHAVIOUR, "error", failed, 1.5, expected=one.error, actual=other.error)
-    elif one.result is not None and other.result is not None:
+    elif one.result is not None and other.result is not None and not found:
+        # another question gets another answer; only the same question's is worth telling
         found = details(one.result, other.result, tolerance.arguments)
         if found:
             add(

@@ -43,7 +43,7 @@ def _others(one: Story, other: Story, alignment: Alignment) -> list[Change]:
     changes = _agents(one, other, alignment)
     for kind, root, verb in ((Kind.HANDOFF, "handoffs", "made"), (Kind.GUARDRAIL, "guardrails", "run")):
         before, after = one.acts[kind], other.acts[kind]
-        pairs = calls.pair(before, after, alignment)
+        pairs = calls.pair(before, after, alignment).all
         changes += calls.counts(before, after, pairs, root, verb)
         if kind is Kind.GUARDRAIL:
             changes += _verdicts(before, after, pairs)
@@ -61,7 +61,7 @@ def _agents(one: Story, other: Story, alignment: Alignment) -> list[Change]:
     done = {i for i, _ in renamed}, {j for _, j in renamed}
     before = _named(before, done[0], alignment.left, other, after)
     after = _named(after, done[1], alignment.right, one, one.acts[Kind.AGENT])
-    for change in calls.counts(before, after, calls.pair(before, after, alignment), "agents", "run"):
+    for change in calls.counts(before, after, calls.pair(before, after, alignment).all, "agents", "run"):
         # how often an agent's own span appears is a matter of instrumentation; whether it ran is not
         if change.expected and change.actual:
             change.category, change.weight = Category.SHAPE, 10
@@ -139,7 +139,10 @@ def _retrievals(one: Story, other: Story, alignment: Alignment) -> list[Change]:
             )
         ]  # fmt: skip
     changes: list[Change] = []
-    for i, j in calls.pair(before, after, alignment):
+    pairs = calls.pair(before, after, alignment)
+    for i, j in pairs.all:
+        if (i, j) in pairs.loose and len(pairs.all) > 1:
+            continue
         for what, mine, theirs, weight in (
             ("query", before[i].arguments, after[j].arguments, 35),
             ("documents", before[i].result, after[j].result, 36),

@@ -11,6 +11,9 @@ from simulate.diff.sequence import common, increasing
 SMALL = 2_500
 """Up to this many comparisons a gap is weighed pair by pair; a larger one goes by labels alone."""
 
+NEAR = 64
+"""Descendants looked at to tell whether two spans of other names are kin."""
+
 _WORD = re.compile(r"\w+")
 
 
@@ -94,7 +97,7 @@ def _alike(
 ) -> float:
     """0 for spans that cannot be the same; above 1 for spans of one label, higher the nearer."""
     if a.label[x] != b.label[y]:
-        renamed = a.kind[x] == b.kind[y] == "AGENT"
+        renamed = a.kind[x] == b.kind[y] == "AGENT" and _kin(a, b, x, y)
         return 0.5 if renamed else 0.0
     value = 1.0
     if a.own[x] == b.own[y]:
@@ -106,6 +109,17 @@ def _alike(
         value += len(words_x & words_y) / len(words_x | words_y)
     small, large = sorted((a.size[x], b.size[y]))
     return value + 0.25 * small / large
+
+
+def _kin(a: Forest, b: Forest, x: int, y: int) -> bool:
+    """Whether two spans of other names hold something in common, or nothing at all."""
+    if a.size[x] == b.size[y] == 1:
+        return True
+    inside = [
+        {fact for node in range(top, top + min(forest.size[top], NEAR)) for fact in forest.facts[node]}
+        for forest, top in ((a, x), (b, y))
+    ]
+    return not inside[0].isdisjoint(inside[1])
 
 
 def _words(text: str) -> frozenset[str]:
