@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from simulate.model.conversation import ToolUse
-from simulate.trace.dialects.base import read
 from simulate.trace.dialects.messages import arguments_of
+from simulate.trace.dialects.reading import read
 from simulate.trace.span import Kind, Message, Span, Trace, View
 
 Views = dict[str, View]

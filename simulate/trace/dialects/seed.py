@@ -84,6 +84,8 @@ DIALECT = Dialect(
     name="seed",
     version="1",
     rank=5,
+    marks=("gen_ai.evaluation.", "gen_ai.guardrail.", "evaluator."),
+    tells=False,
     kinds={"gen_ai.span.kind": KINDS, "fi.span.kind": KINDS},
     signs={
         "gen_ai.guardrail.name": Kind.GUARDRAIL,

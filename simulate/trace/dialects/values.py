@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+import orjson
+
 Reader = Callable[[Any], Any]
 
 SAYS_NOTHING = frozenset({"", "unknown", "NOT_GIVEN", "None", "null"})
@@ -92,10 +94,18 @@ def decoded(value: Any) -> Any:
     """What a text holds if it is a JSON object, array or quoted text; else the value itself."""
     if isinstance(value, str) and value[:1] in ("{", "[", '"'):
         try:
-            return json.loads(value)
+            return orjson.loads(value)
         except ValueError:
-            return value
+            return _lenient(value)
     return value
+
+
+def _lenient(value: str) -> Any:
+    """Python's own JSON also has NaN, which the standard has not."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def texts(value: Any) -> list[str] | None:
