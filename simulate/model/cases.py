@@ -30,7 +30,8 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_FILLED = 3_000_000
 """Size of all cases of one file together: what stops a small file from filling the memory."""
 
-_HOLE = re.compile(r"(\\?)\{\{\s*([^{}|]+?)\s*(?:\|\s*(\w+)\s*)?\}\}")
+# lengths are bounded, and blanks are stripped afterwards: no text makes this slow
+_HOLE = re.compile(r"(\\?)\{\{([^{}|]{1,200})(?:\|([^{}|]{1,50}))?\}\}")
 _LABELS = ("case", "name")
 
 
@@ -40,7 +41,7 @@ def placeholders(value: Any, path: tuple[Step, ...] = ()) -> Iterator[Hole]:
         if "{{" in value:
             for hole in _HOLE.finditer(value):
                 if not hole[1]:
-                    yield path, hole[2], hole[3]
+                    yield path, hole[2].strip(), hole[3] and hole[3].strip()
     elif isinstance(value, dict):
         for key, item in cast("dict[str, Any]", value).items():
             yield from placeholders(item, (*path, key))
@@ -63,8 +64,8 @@ def fill(value: Any, row: Row) -> Any:
 def _filled(text: str, row: Row) -> Any:
     alone = _HOLE.fullmatch(text)
     if alone and not alone[1] and not alone[3]:
-        return row.get(alone[2], text)
-    return _HOLE.sub(lambda hole: hole[0][1:] if hole[1] else _text(row.get(hole[2], hole[0])), text)
+        return row.get(alone[2].strip(), text)
+    return _HOLE.sub(lambda hole: hole[0][1:] if hole[1] else _text(row.get(hole[2].strip(), hole[0])), text)
 
 
 def _text(value: Any) -> str:

@@ -129,7 +129,11 @@ class Reader:
         documents = self._documents(data, str(path))
         if documents == []:
             self._note([Problem("holds no scenario", str(path))])
+        before = len(self._problems)
         for document in documents or ():
+            if len(self._problems) - before > MOST_PROBLEMS:
+                self._note([document.problem([], "so much is wrong above that the rest is not read")])
+                return
             raw = document.mapping()
             if raw is None:
                 self._note([document.problem([], "a scenario is a mapping: name, goal, expect …")])
@@ -156,7 +160,9 @@ class Reader:
         return self._personas[path]
 
     def _note(self, problems: Sequence[Problem]) -> None:
-        self._problems.update(dict.fromkeys(problems))  # the cases of one scenario share most of theirs
+        self._problems.update(
+            dict.fromkeys(problems[: 2 * MOST_PROBLEMS])
+        )  # the cases of one scenario share most of theirs
 
     def _documents(self, data: bytes, file: str) -> list[Document] | None:
         try:
@@ -205,9 +211,9 @@ class Reader:
         else:
             file = self._around(path).find(str(as_written(given)))
             if file is None:
-                self._note(
-                    [document.problem(["cases"], "a list of rows, or a data file that exists, is wanted")]
-                )
+                name = f'no data file "{given[:100]}"; ' if isinstance(given, str) else ""
+                message = f"{name}a list of rows, or a data file that exists, is wanted"
+                self._note([document.problem(["cases"], message)])
                 return []
             try:
                 rows = cases.read_rows(file, _shown(file))
@@ -254,7 +260,7 @@ class Reader:
 
     def _scenario(self, raw: dict[str, Any], document: Document, path: Path) -> tuple[Scenario, str] | None:
         problems: list[Problem] = []
-        for where, message, hint in contradictions(raw):
+        for where, message, hint in islice(contradictions(raw), MOST_PROBLEMS):
             problems.append(document.problem(where, message, hint=hint, key=bool(where)))
         resolved = {**raw, "persona": self._persona_of(raw, document, path, problems)}
         traces = self._check_files(raw, document, path, problems)
@@ -285,7 +291,7 @@ class Reader:
         if file is not None:
             return self.persona(file) or Persona()  # what is wrong in the file is noted there
         where = "file" if name.endswith(SUFFIXES) else "persona"
-        message = f'no {where} "{name}"{did_you_mean(name, around.personas())}'
+        message = f'no {where} "{name[:100]}"{did_you_mean(name, around.personas())}'
         hint = None if where == "file" else f"a persona is a file personas/{name}.yaml, or is written here"
         problems.append(document.problem(["persona"], message, hint=hint))
         return Persona()
@@ -297,13 +303,15 @@ class Reader:
         found: dict[int, str] = {}
         expect: Any = raw.get("expect")
         for index, item in enumerate(cast("list[Any]", expect) if isinstance(expect, list) else ()):
+            if len(problems) > 2 * MOST_PROBLEMS:
+                break
             name = cast("dict[str, Any]", item).get("matches_trace") if isinstance(item, dict) else None
             if not isinstance(name, str):
                 continue
             file = self._around(path).find(name)
             if file is None:
                 problems.append(
-                    document.problem(["expect", index, "matches_trace"], f'no trace file "{name}"')
+                    document.problem(["expect", index, "matches_trace"], f'no trace file "{name[:100]}"')
                 )
             else:
                 found[index] = str(file)
@@ -313,7 +321,7 @@ class Reader:
         name = as_written(raw.get("agent"))
         if self._agents is None or not isinstance(name, str) or ":" in name or name in self._agents:
             return
-        message = f'no agent "{name}"{did_you_mean(name, self._agents)}'
+        message = f'no agent "{name[:100]}"{did_you_mean(name, self._agents)}'
         hint = "name it in pyproject.toml under [tool.simulate.agents], or write its address"
         problems.append(document.problem(["agent"], message, hint=hint))
 

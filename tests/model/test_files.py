@@ -336,12 +336,22 @@ class TestCases:
             ("[{cty: x}, {city: x}]", 'no column "cty" in case 2'),
             ("[]", "an empty list makes no test"),
             ("[1]", "s.yaml:3:9: a row is a mapping of columns"),
-            ("nope.csv", "a data file that exists"),
+            ("nope.csv", 'no data file "nope.csv"; a list of rows, or a data file that exists'),
             ("{a: 1}", "a data file that exists"),
         ],
     )
     def test_bad_cases(self, project: Path, cases: str, told: str) -> None:
         assert told in complaint(f"name: x\ngoal: '{{{{cty}}}}'\ncases: {cases}")
+
+    def test_blanks_without_end_are_no_placeholder(self, project: Path) -> None:
+        (found,) = load("name: x\ngoal: 'a {{" + " " * 100_000 + "b'")
+        assert found.scenario.goal is not None and found.scenario.goal.startswith("a {{")
+
+    def test_mistakes_without_end_are_not_told_in_full(self, project: Path) -> None:
+        with pytest.raises(FileProblems) as caught:
+            load("".join(f"name: x{number}\ngoal: g\npersona: p\n---\n" for number in range(500)))
+        assert len(caught.value.problems) < 250
+        assert "the rest is not read" in str(caught.value)
 
     def test_too_many_values_are_refused(self, project: Path) -> None:
         write("r.json", json.dumps([{"a": n} for n in range(10_000)]))
