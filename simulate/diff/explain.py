@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any, cast
 
-from simulate.diff import calls
+from simulate.diff import calls, others
 from simulate.diff import content as contents
 from simulate.diff.align import Alignment
 from simulate.diff.change import Category, Change, Tolerance
-from simulate.diff.phrases import brief, contrast, details, near, seconds, some, told, turn_of
+from simulate.diff.phrases import brief, contrast, details, near, seconds, some, told
 from simulate.diff.sequence import Pair
-from simulate.diff.story import Act, ModelCall, Story
+from simulate.diff.story import ModelCall, Story
 from simulate.trace.span import Kind
 
 
@@ -23,7 +23,7 @@ def explain(one: Story, other: Story, alignment: Alignment, tolerance: Tolerance
     changes: list[Change] = []
     if one.evidence and other.evidence:
         changes += calls.tool_changes(one.tools, other.tools, alignment, tolerance)
-    changes += _others(one, other, alignment)
+    changes += others.changes_of(one, other, alignment)
     changes += _outcome(one, other)
     changes += _models(one, other, models)
     changes += _answers(one, other, alignment)
@@ -36,130 +36,6 @@ def _pairs(one: Sequence[ModelCall], other: Sequence[ModelCall], alignment: Alig
     at = {call.node: index for index, call in enumerate(other)}
     found = ((i, at.get(alignment.left[call.node], -1)) for i, call in enumerate(one))
     return [(i, j) for i, j in found if j >= 0]
-
-
-def _others(one: Story, other: Story, alignment: Alignment) -> list[Change]:
-    """Handoffs, agents, guardrails and retrievals."""
-    changes = _agents(one, other, alignment)
-    for kind, root, verb in ((Kind.HANDOFF, "handoffs", "made"), (Kind.GUARDRAIL, "guardrails", "run")):
-        before, after = one.acts[kind], other.acts[kind]
-        pairs = calls.pair(before, after, alignment).all
-        changes += calls.counts(before, after, pairs, root, verb)
-        if kind is Kind.GUARDRAIL:
-            changes += _verdicts(before, after, pairs)
-    changes += _retrievals(one, other, alignment)
-    return changes
-
-
-def _agents(one: Story, other: Story, alignment: Alignment) -> list[Change]:
-    """Which agents ran. A trace or a span that does not name its agent says nothing about that."""
-    before, after = one.acts[Kind.AGENT], other.acts[Kind.AGENT]
-    if not before or not after:
-        return []
-    renamed = _renamed(before, after, alignment)
-    changes = _renamings(before, after, renamed)
-    done = {i for i, _ in renamed}, {j for _, j in renamed}
-    before = _named(before, done[0], alignment.left, other, after)
-    after = _named(after, done[1], alignment.right, one, one.acts[Kind.AGENT])
-    for change in calls.counts(before, after, calls.pair(before, after, alignment).all, "agents", "run"):
-        # how often an agent's own span appears is a matter of instrumentation; whether it ran is not
-        if change.expected and change.actual:
-            change.category, change.weight = Category.SHAPE, 10
-        changes.append(change)
-    return changes
-
-
-def _named(acts: list[Act], done: set[int], partner: list[int], there: Story, others: list[Act]) -> list[Act]:
-    """The agents left to account for: not those renamed, nor those whose span is there but names nobody."""
-    named = {act.node for act in others}
-    return [
-        act
-        for index, act in enumerate(acts)
-        if index not in done
-        and not (
-            partner[act.node] >= 0
-            and there.forest.kind[partner[act.node]] == Kind.AGENT
-            and partner[act.node] not in named
-        )
-    ]
-
-
-def _renamed(before: list[Act], after: list[Act], alignment: Alignment) -> list[Pair]:
-    """Agents that do at the same place what one of another name did, where that name is gone."""
-    old, new = {act.name for act in before}, {act.name for act in after}
-    at = {act.node: index for index, act in enumerate(after)}
-    found: list[Pair] = []
-    for i, act in enumerate(before):
-        j = at.get(alignment.left[act.node], -1)
-        if j >= 0 and act.name not in new and after[j].name not in old:
-            found.append((i, j))
-    return found
-
-
-def _renamings(before: list[Act], after: list[Act], pairs: list[Pair]) -> list[Change]:
-    groups: defaultdict[tuple[str, str], list[Pair]] = defaultdict(list)
-    for i, j in pairs:
-        groups[before[i].name, after[j].name].append((i, j))
-    return [
-        Change(
-            Category.CONTENT, f"agents.{min(was, now)} and {max(was, now)}.name",
-            f"the agent {was} is called {now}", 15, was, now,
-            [span for i, _ in found for span in before[i].spans],
-            [span for _, j in found for span in after[j].spans],
-        )
-        for (was, now), found in groups.items()
-    ]  # fmt: skip
-
-
-def _verdicts(before: list[Act], after: list[Act], pairs: list[Pair]) -> list[Change]:
-    changes: list[Change] = []
-    for i, j in pairs:
-        found = details(before[i].result, after[j].result)
-        if found and before[i].result is not None and after[j].result is not None:
-            changes.append(
-                Change(
-                    Category.BEHAVIOUR, f"guardrails.{before[i].name}.verdict",
-                    f"the guardrail {before[i].name} said {told(found)}{turn_of(after[j].turn)}", 5,
-                    before[i].result, after[j].result, before[i].spans, after[j].spans, after[j].turn, found,
-                )
-            )  # fmt: skip
-    return changes
-
-
-def _retrievals(one: Story, other: Story, alignment: Alignment) -> list[Change]:
-    before, after = one.acts[Kind.RETRIEVER], other.acts[Kind.RETRIEVER]
-    if bool(before) != bool(after):
-        unexpected = f"{some(len(after), 'retrieval')}, where none was expected"
-        return [
-            Change(
-                Category.BEHAVIOUR, "retrievals.count",
-                "nothing was retrieved" if before else unexpected,
-                7, len(before), len(after),
-                [span for act in before for span in act.spans], [span for act in after for span in act.spans],
-            )
-        ]  # fmt: skip
-    changes: list[Change] = []
-    pairs = calls.pair(before, after, alignment)
-    for i, j in pairs.all:
-        if (i, j) in pairs.loose and len(pairs.all) > 1:
-            continue
-        for what, mine, theirs, weight in (
-            ("query", before[i].arguments, after[j].arguments, 35),
-            ("documents", before[i].result, after[j].result, 36),
-        ):
-            if mine is None or theirs is None:
-                continue
-            found = details(mine, theirs)
-            if found:
-                verb = "asked" if what == "query" else "found other documents:"
-                changes.append(
-                    Change(
-                        Category.CONTENT, f"retrievals.{what}",
-                        f"the retrieval {after[j].name} {verb} {told(found)}{turn_of(after[j].turn)}", weight,
-                        mine, theirs, before[i].spans, after[j].spans, after[j].turn, found,
-                    )
-                )  # fmt: skip
-    return changes
 
 
 def _outcome(one: Story, other: Story) -> list[Change]:
@@ -208,6 +84,7 @@ def _models(one: Story, other: Story, pairs: list[Pair]) -> list[Change]:
         ("instructions", "the system prompt changed", 12, _instructions),
         ("prompt", "the prompt's version changed", 13, lambda call: call.view.prompt_version),
         ("offered", "the tools offered to the model changed", 14, _offered),
+        ("route", "the gateway went another way", 16, _route),
     )
     changes += _model_names(one, other, pairs)
     for what, sentence, weight, read in readers:
@@ -247,6 +124,11 @@ def _offered(call: ModelCall) -> Any:
             inner = cast("dict[str, Any]", given.get("function") or {})
             names.add(str(given.get("name") or inner.get("name")))
     return sorted(names)
+
+
+def _route(call: ModelCall) -> Any:
+    known = ("resolved_provider", "fallback", "original_target")
+    return {key: call.view.gateway[key] for key in known if call.view.gateway.get(key) is not None} or None
 
 
 def _model_names(one: Story, other: Story, pairs: list[Pair]) -> list[Change]:

@@ -286,3 +286,28 @@ def test_a_trace_against_itself_is_empty(scene: Any, recipe: Any, seed: int) -> 
     trace = grown(scene, recipe, 0)
     assert compare(trace, copy.deepcopy(trace)).changes == []
     assert compare(trace, grown(scene, recipe, seed)).changes == []
+
+
+def test_handoffs_guardrails_and_a_gateway_that_fell_back(scene: Any) -> None:
+    def trace(seed: int, to: str, verdict: str, provider: str) -> Trace:
+        story = scene(seed).caller("hi")
+        story.span("check", **{"openinference.span.kind": "GUARDRAIL", "output.value": verdict})
+        story.span(f"handoff to {to}", **{"fi.span.kind": "HANDOFF", "gen_ai.handoff.target": to})
+        story.model("Hello.", **{"llm.custom_llm_provider": provider})
+        return story.trace
+
+    diff = compare(trace(0, "billing", "pass", "openai"), trace(1, "billing", "blocked", "openai"))
+    assert sentences(diff) == ["the guardrail check said “blocked” instead of “pass”"]
+    moved = compare(trace(0, "billing", "pass", "openai"), trace(1, "sales", "pass", "openai"))
+    assert {change.path.split(".")[0] for change in moved.of("behaviour")} == {"handoffs"}
+    elsewhere = compare(trace(0, "billing", "pass", "openai"), trace(1, "billing", "pass", "azure"))
+    assert sentences(elsewhere) == [
+        "the gateway went another way: resolved_provider “azure” instead of “openai”"
+    ]
+
+
+def test_a_run_that_failed_says_so_first(scene: Any) -> None:
+    one, other = refund(scene), refund(scene, seed=1)
+    other.spans[0].status, other.spans[0].status_message = "error", "rate limit"
+    assert sentences(compare(one, other), "behaviour") == ["the run failed: “rate limit”"]
+    assert sentences(compare(other, one), "behaviour") == ["the run no longer fails"]
