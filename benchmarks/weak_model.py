@@ -44,7 +44,7 @@ def scenario(statement: str) -> Scenario:
         persona=Persona(name="Dana", traits=["hurried"], knows={"order_id": "4417"}),
         goal="Get the money back for order 4417.",
         expect=[Said(said=statement)],
-        limits=Limits(turns=3, time=600.0),
+        limits=Limits(turns=8, time=600.0),
     )
 
 

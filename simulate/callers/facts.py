@@ -48,7 +48,8 @@ _BARE = re.compile(
 )
 _UNIT = re.compile(
     r"\s*(?:%|percent|days?|weeks?|months?|years?|hours?|minutes?|mins?|seconds?|times?|people|persons|guests|items?"
-    r"|pieces?|stars?|of us|am\b|pm\b|st\b|nd\b|rd\b|th\b|euros?|dollars?|bucks?|pounds?|kg|km|miles?)",
+    r"|pieces?|stars?|points?|credits?|of us"
+    r"|am\b|pm\b|st\b|nd\b|rd\b|th\b|euros?|dollars?|bucks?|pounds?|kg|km|miles?)",
     re.I,
 )
 _SPOKEN = {

@@ -13,7 +13,15 @@ from difflib import SequenceMatcher
 
 from simulate.callers.facts import Fact, Known, facts
 from simulate.callers.language import wrong_language
-from simulate.callers.phrases import ABOUT_THE_OTHER, AGENT, MACHINE, OTHER_SIDE, QUOTING
+from simulate.callers.phrases import (
+    ABOUT_THE_OTHER,
+    AGENT,
+    FAREWELL,
+    MACHINE,
+    OTHER_SIDE,
+    QUOTED,
+    QUOTING,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ class Situation:
     """The agent's, so far."""
     prompt: str = ""
     """The instructions' fixed text, which nobody should ever hear."""
+    ending: bool = False
+    """The caller hangs up with this line."""
 
     @property
     def asked(self) -> str:
@@ -48,7 +58,7 @@ class Situation:
 def inspect(line: str, situation: Situation) -> Alarm | None:
     """The first fault found in a line, or None."""
     rules: tuple[Callable[[str, Situation], Alarm | None], ...] = (
-        _empty, _out_of_character, _role_flip, _leak, _invention, _repetition, _language,
+        _empty, _out_of_character, _role_flip, _leak, _invention, _repetition, _endless, _language,
     )  # fmt: skip
     return next((alarm for rule in rules if (alarm := rule(line, situation)) is not None), None)
 
@@ -77,13 +87,18 @@ def _role_flip(line: str, situation: Situation) -> Alarm | None:
     if both:
         return Alarm("speaks for both sides", both[0].strip(), mend)
     found = AGENT.search(line)
-    quoted = found and (QUOTING.search(line[: found.start()]) or _in_quotes(line, found.start()))
-    if found and not quoted:
+    if found and not _reported(line, found):
         return Alarm("acts as the agent", found[0], mend)
     said, heard = _folded(line), [_folded(text) for text in situation.agent]
     if len(said.split()) >= 6 and any(_alike(said, text) for text in heard):
         return Alarm("says the agent's words", line, mend)
     return None
+
+
+def _reported(line: str, found: re.Match[str]) -> bool:
+    """Whether the words are told of somebody else."""
+    before = QUOTING.search(line[: found.start()]) or _in_quotes(line, found.start())
+    return bool(before or QUOTED.match(line[found.end() :]))
 
 
 def _in_quotes(line: str, position: int) -> bool:
@@ -101,6 +116,7 @@ def _leak(line: str, situation: Situation) -> Alarm | None:
 
 
 _CLAIMS = re.compile(r"\b(?:paid|charged|cost|costs|price|total|worth|billed?|bought it for|debited)\b", re.I)
+_ABOUT = r"\b(?:about|around|roughly|almost|nearly|like|over|under|some|approximately|at least)"
 _DATED = re.compile(
     r"\b(?:ordered|bought|purchased|delivered|born|birth|birthday|booked|placed|paid|arrived?|flight|departs?)\b",
     re.I,
@@ -130,7 +146,8 @@ def _stated(fact: Fact, line: str, situation: Situation) -> bool:
     known = situation.known.values.get(fact.kind)
     match fact.kind:
         case "amount":
-            return bool(known and _CLAIMS.search(line))
+            roughly = re.search(rf"{_ABOUT}\s*{re.escape(fact.said)}", line, re.I)
+            return bool(known and _CLAIMS.search(line) and not roughly)
         case "date":
             return bool(known and _DATED.search(line))
         case "name":
@@ -158,6 +175,18 @@ def _repetition(line: str, situation: Situation) -> Alarm | None:
     if any(_alike(heard[-1], text) for text in heard[:-1]):
         return None
     return Alarm("repeats itself", line, "You have said this already. Go on, or end the conversation.")
+
+
+def _endless(line: str, situation: Situation) -> Alarm | None:
+    """The third goodbye in a row: nothing is left to say, and the call goes on."""
+    last = [*situation.own[-2:], line]
+    if situation.ending or len(last) < 3:
+        return None
+    if not all(FAREWELL.search(text) and "?" not in text and len(text) < 160 for text in last):
+        return None
+    return Alarm(
+        "says goodbye for ever", " / ".join(last), "You have nothing left to say: end the conversation."
+    )
 
 
 def _language(line: str, situation: Situation) -> Alarm | None:

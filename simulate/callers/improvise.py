@@ -177,6 +177,7 @@ class ImprovisedCaller:
     def _check(
         self, turn: _Turn, situation: guards.Situation, conversation: Conversation
     ) -> guards.Alarm | None:
+        situation.ending = turn.hang_up is not None
         if turn.text or turn.hang_up is None:
             alarm = guards.inspect(turn.text, situation)
             if alarm is not None:

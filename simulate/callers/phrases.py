@@ -14,7 +14,7 @@ _IAM = r"(?:i am|i'm|i’m)"
 _CANNOT = r"i (?:can'?t|can’t|cannot|won't|am unable to|am not able to)"
 
 MACHINE = _any(
-    rf"as an? (?:{_MODEL}|virtual assistant|assistant\b)",
+    rf"as an? (?:{_MODEL}|virtual assistant|assistant\b(?! \w+er\b| professor| director| editor))",
     rf"(?:{_IAM}|being) (?:just |only |actually )?an? (?:{_MODEL}|chat ?bot|virtual assistant)",
     rf"{_IAM} (?:just |only )?a simulat\w+",
     rf"{_IAM} (?:chatgpt|gpt-?\d|claude|smollm|qwen|llama|gemini)\b",
@@ -22,7 +22,7 @@ MACHINE = _any(
     r"(?:playing the (?:role|part)|simulated (?:caller|user|customer)|in this (?:simulation|scenario))\b",
     r"i was (?:told|instructed|asked|trained) to (?:play|act as|simulate|pretend)",
     r"i was (?:created|developed|trained|made) by (?:openai|anthropic|google|meta|hugging)",
-    rf"{_CANNOT} (?:assist|help) (?:you )?with (?:that|this)(?: request)?",
+    rf"{_CANNOT} (?:assist (?:you )?with (?:that|this)|help (?:you )?with (?:that|this)(?: request)?\W*$)",
     rf"{_CANNOT} (?:continue|engage in|participate in|fulfil+|comply with) (?:this|that|the|your)\b",
 )
 
@@ -54,7 +54,7 @@ AGENT = _any(
     r"(?:thank you|thanks) for (?:calling|contacting|reaching out|choosing)",
     r"(?:thank you|thanks) for your (?:patience|order|purchase|business)",
     rf"is there anything else {_I} can",
-    r"let me (?:check|look|pull|see|find|verify|process|transfer|connect)\b[^.?!]{0,30}"
+    r"let me (?:check|look (?!for)|pull|see|verify|process|transfer|connect)\b[^.?!]{0,30}"
     r"\b(?:for you|your|you (?:to|with))\b",
     rf"{_I}(?:'ve|'ll| have| will| am going to|'m going to| can)? (?:now )?(?:just )?{_DOES}"
     r" (?:the |a |an )?(?:full )?(?:refund |replacement |credit )?(?:to |for )?your"
@@ -86,3 +86,14 @@ QUOTING = re.compile(
     re.I,
 )
 """Before a phrase of `AGENT`, this makes it a report of what somebody said."""
+
+QUOTED = re.compile(r"\W{0,3}(?:it|they|he|she|you|the \w+) (?:says?|said|told)\b", re.I)
+"""Right after a phrase of `AGENT`, likewise."""
+
+FAREWELL = _any(
+    r"thanks\b",
+    r"thank you\b",
+    r"(?:good)?bye\b",
+    r"have a (?:nice|good|great|lovely|wonderful) (?:one|day|evening)\b",
+    r"(?:take care|see you|you too|you're welcome|no problem)\b",
+)

@@ -60,6 +60,58 @@ def situation(persona: Persona, agent: list[str] | None = None, own: list[str] |
     )
 
 
+MORE: list[tuple[str, list[str]]] = [
+    ("I'm Dana, and I've got a problem with my last order.", ["Hello."]),
+    ("My card ends in 4242, was it charged?", ["Hello."]),
+    ("It was two weeks ago, order from the 3rd I believe.", ["When?"]),
+    ("How can I get my refund?", ["Hello."]),
+    ("Can I have my money back or not?", ["Hello."]),
+    ("You guys are sorry for the inconvenience every single time!", ["We are sorry for the inconvenience."]),
+    ("I don't care about your policy, your system is broken.", ["Our policy is 30 days."]),
+    ("Thanks for your help!", ["Done."]),
+    ("Thank you for checking.", ["It is lost."]),
+    ("So you will issue the refund to my card?", ["I can refund."]),
+    ("Okay, please issue the refund.", ["Shall I?"]),
+    ("I have cancelled the order already in the app.", ["Hello."]),
+    ("I booked a table for two last night under Whitfield.", ["Hello."]),
+    ("Is this customer service?", ["Hello."]),
+    ("Hello, is this support?", []),
+    ("Customer service is always like this.", ["Wait."]),
+    ("Let me get this straight: you lost my parcel and I get nothing?", ["It is lost."]),
+    ("Let me look for the confirmation email for you, hold on.", ["Do you have the confirmation?"]),
+    ("My phone number is 555 0104477", ["Phone?"]),
+    ("I called 3 times on 03/10 and 03/12.", ["Hello."]),
+    ("It's been 14 days, order was placed 03/03/2026.", ["Hello."]),
+    ("I paid about 40 bucks, 42.50 I think", ["How much?"]),
+    ("that would be the order ending 417", ["number?"]),
+    ("Order: 4417; Name: Dana Whitfield; Email: dana.whitfield@example.com", ["Details?"]),
+    ("wheres my stuff!!! order 4417!!!", []),
+    ("yes", ["Shall I?"]),
+    ("no thanks", ["Anything else?"]),
+    ("Can you email it to me at dana.whitfield@example.com?", ["Receipt?"]),
+    ("I want it by 12/24, it's a Christmas gift.", ["When do you need it?"]),
+    ("I need it before December 24th.", ["When do you need it?"]),
+    ("It arrived on the 5th, but the box was empty.", ["Hello."]),
+    ("I ordered 2 of the 500ml bottles and got 1.", ["Hello."]),
+    ("The model is XR-500, color black.", ["Which product?"]),
+    ("Ticket? Nobody gave me a ticket number.", ["Do you have a ticket number?"]),
+    ("My zip code is 62704.", ["Zip code?"]),
+    ("62704", ["What is the zip code on the order?"]),
+    ("I live at 12 Mill Lane.", ["Where?"]),
+    ("It's the blue one, size 10, 100% cotton.", ["Which item of the order?"]),
+    ("My account says I have 1250 points.", ["Hello."]),
+    ("What about my account balance of 120 dollars?", ["Hello."]),
+    ("I'm a customer since 2015.", ["Hello."]),
+    ("I am just a simple customer, please help.", ["Hello."]),
+    ("As an assistant manager myself, I'd never treat people like this.", ["Hello."]),
+    ("I'm an actor, I was told to come at 5.", ["Hello."]),
+    ("I can't help with that, sorry, I don't have the receipt.", ["Could you send the receipt?"]),
+    ("Your order has been shipped, it says, but where is it?", ["Hello."]),
+    ("Is your refund policy 30 days?", ["Hello."]),
+    ("Please confirm my order number, I want to be sure.", ["Done."]),
+    ("Could you confirm your name for my notes?", ["Done."]),
+]
+
 NORMAL: list[tuple[Persona, str, list[str]]] = [
     (SHOPPER, "Hi, my parcel never turned up and I'm getting a bit desperate.", []),
     (SHOPPER, "It's 4417.", ["Could you tell me your order number, please?"]),
@@ -121,6 +173,7 @@ NORMAL: list[tuple[Persona, str, list[str]]] = [
     (SHOPPER, "Please cancel the order and refund it.", ["Shall I?"]),
     (SHOPPER, "I will book your competitor next time.", ["I cannot do that."]),
     (SHOPPER, "Great, that's all then. Bye!", ["It is refunded."]),
+    *((SHOPPER, line, heard) for line, heard in MORE),
     (GUEST, "Hi, I'd like to move my booking, the reference is BK-77-210.", []),
     (GUEST, "bk77210", ["What is your booking reference?"]),
     (GUEST, "A table for 4 on Friday at 19:30, please.", ["When would you like to come?"]),
@@ -233,6 +286,18 @@ def test_repeating_itself():
     asked = ["Hello.", "One moment.", "It is with the carrier."]
     assert repeated(["Hello there.", line], asked, line).fault == "repeats itself"
     assert repeated(["Hello there.", line], asked, f"{line}!").fault == "repeats itself"
+
+
+def test_goodbyes_without_end():
+    agent = ["It is refunded.", "You're welcome.", "Goodbye.", "Goodbye!"]
+    own = ["Where is my order 4417?", "Thanks a lot!", "Thank you, bye."]
+    alarm = inspect("Have a nice day!", situation(SHOPPER, agent, own))
+    assert alarm is not None and alarm.fault == "says goodbye for ever"
+    assert inspect("Thanks, but when will it come?", situation(SHOPPER, agent, own)) is None
+    assert inspect("Have a nice day!", situation(SHOPPER, agent[:3], own[:2])) is None
+    hanging_up = situation(SHOPPER, agent, own)
+    hanging_up.ending = True
+    assert inspect("Have a nice day!", hanging_up) is None
 
 
 @pytest.mark.parametrize(
