@@ -75,14 +75,14 @@ def _members(stream: io.BufferedReader, name: str, stack: ExitStack) -> Iterator
             archive.write(chunk)
     try:
         files = stack.enter_context(zipfile.ZipFile(archive))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise TraceFileError(f"is a broken zip: {error}", where=name) from error
     for info in files.infolist():
         hidden = Path(info.filename).name.startswith(".") or info.filename.startswith("__MACOSX")
         if not info.is_dir() and not hidden:
             try:
                 member = files.open(info)
-            except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+            except (RuntimeError, NotImplementedError, ValueError, OSError, zipfile.BadZipFile) as error:
                 raise TraceFileError(
                     f"cannot be unpacked: {error}", where=f"{name}/{info.filename}"
                 ) from error

@@ -137,7 +137,7 @@ def _event(log: Record, notes: Notes, where: str) -> Event:
 
 
 def _tags(tags: Any) -> Attributes:
-    return {tag["key"]: _tag(tag.get("value"), tag.get("type")) for tag in tags or ()}
+    return {str(tag["key"]): _tag(tag.get("value"), tag.get("type")) for tag in tags or ()}
 
 
 def _tag(value: Any, kind: Any) -> Any:

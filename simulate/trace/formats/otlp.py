@@ -110,14 +110,14 @@ def _span(
         [_event(event, notes, name) for event in get("events") or ()],
         [_link(link, notes, name) for link in get("links") or ()],
         _base.status_code(status.get("code", 0)) if status else "unset",
-        (status.get("message") or None) if status else None,
+        _base.text_or_none(status.get("message")) if status else None,
         _base.otel_kind(get("kind", 0)),
         scope,
         version,
         resource,
         scope_attributes,
-        get("traceState") or get("trace_state") or None,
-        get("flags"),
+        _base.text_or_none(get("traceState") or get("trace_state")),
+        _flags(get("flags")),
         dropped,
     )
     if SOURCE_IDS in span.attributes:
@@ -144,6 +144,10 @@ def _time(value: Any, notes: Notes, name: str) -> int | None:
     if NANO_FLOOR <= moment <= NANO_CEILING:
         return moment
     return _base.nanoseconds(value, notes, f"span {_base.printable(name, 40)}") or None
+
+
+def _flags(value: Any) -> int | None:
+    return int(value) & 0xFFFFFFFF if value else None
 
 
 def _parent(value: Any, notes: Notes, name: str) -> str | None:
@@ -191,6 +195,8 @@ def attributes(pairs: Any, notes: Notes | None = None) -> Attributes:
     for pair in pairs or ():
         value = pair.get("value")
         key = pair["key"]
+        if type(key) is not str:
+            key = str(key)
         if type(value) is dict:
             text = value.get("stringValue")
             if text is not None:
