@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from hashlib import blake2b
 from typing import Any, cast
 
 import orjson
@@ -26,6 +27,8 @@ _IDENTITY_KEYS = frozenset(
     {"call_id", "tool_call_id", "toolCallId", "tool_use_id", "run_id", "trace_id", "span_id"}
 )
 _LONG = 20_000
+DEEPEST = 60
+"""Levels of nesting that are compared."""
 
 
 def plain_text(text: str) -> str:
@@ -38,27 +41,30 @@ def plain_text(text: str) -> str:
     return text.casefold().rstrip(" .!")
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """A value with JSON texts opened and generated ids gone; texts keep their wording."""
     if isinstance(value, str):
-        return _opened(value)
+        return _opened(value, depth)
+    if depth > DEEPEST:
+        return f"{type(value).__name__} nested too deeply to compare"
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value)
-        return {str(key): plain(item) for key, item in items.items() if key not in _IDENTITY_KEYS}
+        return {str(key): plain(item, depth + 1) for key, item in items.items() if key not in _IDENTITY_KEYS}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in cast("list[Any]", value)]
+        return [plain(item, depth + 1) for item in cast("list[Any]", value)]
     if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+        return f"<{len(value)} bytes, {blake2b(value, digest_size=8).hexdigest()}>"
+    if isinstance(value, float):
+        # NaN is not equal to itself, but a trace is
+        return "NaN" if value != value else int(value) if value.is_integer() else value
     return value
 
 
-def _opened(text: str) -> Any:
+def _opened(text: str, depth: int) -> Any:
     stripped = text.strip()
     if stripped[:1] in ("{", "[") and stripped[-1:] in ("}", "]"):
         try:
-            return plain(orjson.loads(stripped))
+            return plain(orjson.loads(stripped), depth + 1)
         except orjson.JSONDecodeError:
             pass
     if "-" in text or "_" in text or "0x" in text:

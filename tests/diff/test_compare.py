@@ -311,3 +311,21 @@ def test_a_run_that_failed_says_so_first(scene: Any) -> None:
     other.spans[0].status, other.spans[0].status_message = "error", "rate limit"
     assert sentences(compare(one, other), "behaviour") == ["the run failed: “rate limit”"]
     assert sentences(compare(other, one), "behaviour") == ["the run no longer fails"]
+
+
+def test_values_that_no_one_should_send_do_not_stop_it(scene: Any) -> None:
+    deep: Any = "end"
+    for _ in range(400):
+        deep = {"in": [deep]}
+
+    def trace(seed: int, note: Any) -> Trace:
+        story = scene(seed).caller("hi")
+        story.tool("store", note=note)
+        story.trace.spans[-1].attributes["gen_ai.tool.call.result"] = b"\x00\xff"
+        return story.trace
+
+    assert compare(trace(0, deep), trace(1, deep)).changes == []
+    assert compare(trace(0, float("nan")), trace(1, float("nan"))).changes == []
+    assert not compare(trace(0, "\ud800"), trace(1, "x" * 2_000_000)).same
+    assert compare(Trace("a"), Trace("b")).same
+    assert "the expected trace is empty" in compare(Trace("a"), trace(0, 1)).notes
