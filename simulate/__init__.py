@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from simulate.tools import tool
 
 if TYPE_CHECKING:
-    from simulate.api import run, run_sync
     from simulate.engines.cloud import CloudEngine
     from simulate.model.outcome import Outcome
     from simulate.model.persona import Persona
     from simulate.model.scenario import Scenario
+    from simulate.run import run, run_sync
 
 __all__ = ["CloudEngine", "Outcome", "Persona", "Scenario", "run", "run_sync", "tool"]
 
@@ -20,8 +20,8 @@ _HOME = {
     "Outcome": "simulate.model.outcome",
     "Persona": "simulate.model.persona",
     "Scenario": "simulate.model.scenario",
-    "run": "simulate.api",
-    "run_sync": "simulate.api",
+    "run": "simulate.run",
+    "run_sync": "simulate.run",
 }
 
 

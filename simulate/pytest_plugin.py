@@ -83,10 +83,6 @@ class ScenarioFailed(Exception):
     """The agent failed."""
 
 
-class NoVerdict(Exception):
-    """Something else than the agent broke, or a check could not run."""
-
-
 class ScenarioItem(pytest.Item):
     """One scenario and case, with all its trials."""
 
@@ -98,12 +94,16 @@ class ScenarioItem(pytest.Item):
     def setup(self) -> None:
         super().setup()
         session = session_of(self.config)
-        self.outcomes = session.run(self.loaded)
+        try:
+            self.outcomes = session.run(self.loaded)
+        except SimulateError as error:
+            pytest.fail(f"refused: {error}", pytrace=False)
         if any(outcome.status == "failed" for outcome in self.outcomes):
             return
         unclear = [outcome for outcome in self.outcomes if outcome.status != "passed"]
         if unclear:
-            raise NoVerdict(self._story(unclear))
+            # a failure in the setup is pytest's error
+            pytest.fail(self._story(unclear), pytrace=False)
 
     def runtest(self) -> None:
         failed = [outcome for outcome in self.outcomes if outcome.status == "failed"]
@@ -117,7 +117,7 @@ class ScenarioItem(pytest.Item):
         return told if trials == 1 else f"{passed} of {trials} trials passed\n\n{told}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, ScenarioFailed | NoVerdict | SimulateError):
+        if isinstance(excinfo.value, ScenarioFailed):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 
@@ -165,7 +165,7 @@ class Simulate:
         self, scenario: Scenario | str | Path, agent: str | Callable[..., Any] | None = None
     ) -> Outcome:
         """Run one scenario and return its outcome."""
-        from simulate.api import run_sync
+        from simulate.run import run_sync
 
         return run_sync(scenario, agent=agent or self._agent, seed=self._seed)
 
@@ -173,7 +173,7 @@ class Simulate:
         self, scenario: Scenario | str | Path, agent: str | Callable[..., Any] | None = None
     ) -> Outcome:
         """The same, in an async test."""
-        from simulate.api import run
+        from simulate.run import run
 
         return await run(scenario, agent=agent or self._agent, seed=self._seed)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
+import json
 import random
 import secrets
-from collections.abc import AsyncGenerator, Callable
+import sys
+import types
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulate import pins
 from simulate.agents.pinned import PinnedTools
@@ -26,7 +31,9 @@ from simulate.model.conversation import Conversation, Utterance
 from simulate.model.outcome import Outcome
 from simulate.model.people import fill
 from simulate.model.persona import Persona
+from simulate.model.project import Project
 from simulate.model.scenario import Scenario
+from simulate.stage import Stage
 from simulate.tools import Toolbox, using
 from simulate.trace.span import Link
 
@@ -107,13 +114,24 @@ def _begin(plan: Plan, pinned: pins.Pins) -> Outcome:
         case=plan.case,
         trial=plan.trial,
         # the person is the same in every trial: what varies among trials is the agent
-        persona=fill(persona, plan.seed).model_dump(exclude_defaults=True),
+        persona=_person(persona.model_dump_json(), plan.seed),
         seed=plan.seed,
         tags=list(scenario.tags),
         source=plan.source,
         started=datetime.fromtimestamp(conversation.started_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
         trace_id=conversation.id,
     )
+
+
+@functools.lru_cache(1024)
+def _filled(persona: str, seed: int) -> str:
+    return fill(Persona.model_validate_json(persona), seed).model_dump_json(exclude_defaults=True)
+
+
+def _person(persona: str, seed: int) -> dict[str, Any]:
+    """The persona as it is played; Faker is asked once for all trials of a scenario."""
+    person: dict[str, Any] = json.loads(_filled(persona, seed))
+    return person
 
 
 def _exchange(plan: Plan, outcome: Outcome, tools: PinnedTools, captured: Captured) -> Exchange:
@@ -142,3 +160,55 @@ async def _recordings(plan: Plan, outcome: Outcome, tools: PinnedTools) -> Async
         return
     async with plan.recordings(plan, outcome, tools) as toolbox:
         yield toolbox
+
+
+async def run(
+    scenario: Scenario | str | Path,
+    agent: str | Callable[..., Any] | None = None,
+    *,
+    seed: int = 0,
+    trial: int = 1,
+) -> Outcome:
+    """Let a scenario's caller talk with an agent, and judge it.
+
+    ``scenario`` may be a file that holds one; ``agent`` is a callable, an address or a name of pyproject.toml,
+    and overrides the scenario's own. Nothing is written to disk. Raises InputError for what can be known
+    before."""
+    source = None if isinstance(scenario, Scenario) else str(scenario)
+    loaded = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
+    project = Project.find(Path.cwd() if source is None else Path(source).parent)
+    async with Stage(project, [loaded], agent=agent) as stage:
+        plan = Plan(
+            loaded,
+            stage.engine(loaded),
+            stage.capture,
+            seed=seed if loaded.seed is None else loaded.seed,
+            trial=trial,
+            source=source,
+            root=None if source is None else Path(source).parent,
+            caller_model=stage.caller_model,
+            judge=stage.judge,
+        )
+        return await run_plan(plan)
+
+
+def run_sync(
+    scenario: Scenario | str | Path,
+    agent: str | Callable[..., Any] | None = None,
+    *,
+    seed: int = 0,
+    trial: int = 1,
+) -> Outcome:
+    """The same, where no event loop runs."""
+    return asyncio.run(run(scenario, agent, seed=seed, trial=trial))
+
+
+class _Callable(types.ModuleType):
+    """Python binds a submodule's name on its package, so ``from simulate import run`` may give this module
+    instead of its function; called, it is that function."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Outcome]:
+        return run(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -65,7 +65,7 @@ class Suite:
     """Scenario, case, status and side of each outcome; the outcomes themselves are on disk."""
 
     def __post_init__(self) -> None:
-        self._keeper = _Keeper(self.folder)
+        self._keeper = _Keeper(self.folder, self.finished)
 
     async def run(self, scenarios: Sequence[LoadedScenario], progress: Progress) -> RunRecord:
         """Run every trial that has no outcome yet. Cancelled, it keeps what had finished."""
@@ -142,7 +142,6 @@ class Suite:
         )
         outcome = await run_plan(plan)
         await self._keeper.keep(trial.name, outcome)
-        self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
         return outcome
 
     def _already(self) -> set[tuple[str, str | None, int]]:
@@ -170,8 +169,9 @@ class Suite:
 class _Keeper:
     """Writes outcomes in the order in which they end, off the event loop, several to one flush to disk."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, finished: list[tuple[str, str | None, str, str | None]]) -> None:
         self.folder = folder
+        self.finished = finished
         self._queue: asyncio.Queue[tuple[str, Outcome, asyncio.Future[None]] | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -210,6 +210,7 @@ class _Keeper:
         for name, outcome, _ in batch:
             try:
                 self.folder.add(name, outcome, outcome.own_spans)
+                self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
                 results.append(None)
             except Fault as fault:
                 results.append(fault)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from simulate.model.files import LoadedScenario
     from simulate.model.outcome import RunRecord
     from simulate.run_folder import RunFolder
+    from simulate.suite import Suite
 
 HELP = "run scenario files or folders against an agent"
 
@@ -86,8 +88,12 @@ def execute(args: argparse.Namespace) -> int:
             jobs=args.jobs or TEXT_JOBS,
             command=["simulate", *sys.argv[1:]],
         )
-        record = _run(suite, scenarios)
-        _report(args, folder, record)
+        try:
+            _run(suite, scenarios)
+        finally:
+            # also of a run that was stopped: what finished is worth reading
+            if (path / "run.json").exists():
+                _report(args, folder, folder.read_run())
     finally:
         folder.close()
     return exit_code([(status, side) for *_, status, side in suite.finished])
@@ -110,26 +116,24 @@ def _selected(scenarios: list[LoadedScenario], text: str | None) -> list[LoadedS
     return kept
 
 
-def _run(suite: object, scenarios: list[LoadedScenario]) -> RunRecord:
+def _run(suite: Suite, scenarios: list[LoadedScenario]) -> None:
     from simulate.report.progress import make_progress
-    from simulate.suite import Suite
 
-    assert isinstance(suite, Suite)
     progress = make_progress(sum(suite.trials or each.scenario.trials for each in scenarios))
 
-    async def go() -> RunRecord:
+    async def go() -> None:
         task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
         if task is not None:
             # an orderly end: conversations are cancelled, outcomes that finished stay
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+            with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
-            return await suite.run(scenarios, progress)
+            await suite.run(scenarios, progress)
         finally:
             progress.close()
 
     try:
-        return asyncio.run(go())
+        asyncio.run(go())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 

@@ -1,0 +1,108 @@
+"""Scenario files under pytest, run by a real pytest in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AGENT = """
+async def agent(message: str) -> str:
+    return f"You said {message}"
+"""
+GOOD = """
+name: Good
+agent: python:mine.py:agent
+tags: [quick]
+script: [{says: "hello {{name}}"}]
+cases: [{case: ann, name: Ann}, {case: bob, name: Bob}]
+expect: [{said: {contains: "hello {{name}}"}}]
+"""
+BAD = """
+name: Bad
+agent: python:mine.py:agent
+script: [{says: hello}]
+expect: [{said: {contains: goodbye}}]
+"""
+UNCLEAR = """
+name: Unclear
+agent: http://127.0.0.1:9/v1
+script: [{says: hello}]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (tmp_path / "mine.py").write_text(AGENT)
+    (tmp_path / "scenarios").mkdir()
+    for name, text in (("good", GOOD), ("bad", BAD), ("unclear", UNCLEAR)):
+        (tmp_path / "scenarios" / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+def run_pytest(project: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=150)
+    return done.stdout + done.stderr
+
+
+def test_items_failures_and_errors(project: Path) -> None:
+    shown = run_pytest(project, "--junitxml", "j.xml")
+    assert "2 passed" in shown
+    assert "1 failed" in shown
+    assert "1 error" in shown, "nobody listens: that is the environment's fault, not the agent's failure"
+    assert "scenarios/bad.yaml::bad" in shown
+    assert "→" in shown
+    assert "goodbye" in shown
+    assert "nothing listens at" in shown
+    assert "simulate/pytest_plugin" not in shown, "no frames of ours"
+    assert 'errors="1"' in (project / "j.xml").read_text()
+
+
+def test_selecting_by_name_and_tag(project: Path) -> None:
+    assert "1 passed" in run_pytest(project, "-k", "ann")
+    assert "2 passed" in run_pytest(project, "-m", "quick")
+    assert "1 failed" in run_pytest(project, "scenarios/bad.yaml")
+
+
+def test_another_agent(project: Path) -> None:
+    (project / "other.py").write_text(
+        'async def agent(message: str) -> str:\n    return "goodbye " + message\n'
+    )
+    shown = run_pytest(project, "--simulate-agent", "python:other.py:agent", "scenarios/bad.yaml")
+    assert "1 passed" in shown
+
+
+def test_workers_of_xdist_and_one_report(project: Path) -> None:
+    shown = run_pytest(project, "-n", "2", "--simulate-report", "report.html")
+    assert "2 passed" in shown
+    assert "report report.html" in shown
+    page = (project / "report.html").read_text()
+    assert page.count("Good") >= 2
+    assert "Unclear" in page
+
+
+def test_a_broken_file_is_a_collection_error_with_its_place(project: Path) -> None:
+    (project / "scenarios" / "broken.yaml").write_text("name: x\nscipt: []\n")
+    shown = run_pytest(project)
+    assert "broken.yaml:2:1" in shown
+    assert "script" in shown
+
+
+def test_the_fixture(project: Path) -> None:
+    (project / "test_mine.py").write_text(
+        "from mine import agent\n"
+        "def test_plain(simulate):\n"
+        "    outcome = simulate('scenarios/bad.yaml', agent=agent)\n"
+        "    assert outcome.status == 'failed', outcome.explain()\n"
+    )
+    assert "1 passed" in run_pytest(project, "test_mine.py")
+
+
+def test_yaml_elsewhere_is_left_alone(project: Path) -> None:
+    (project / "tests").mkdir()
+    (project / "tests" / "data.yaml").write_text("a: 1\n")
+    assert "no tests" in run_pytest(project, "tests")
