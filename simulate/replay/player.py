@@ -99,6 +99,14 @@ class Player:
             return Exchange(reply=self._reply(recording, url, body), paced=self.paced)
         return self._missed(request, method, url, headers, body)
 
+    def knows(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether the cassette holds such a request; nothing is played."""
+        request = keys.canonical(method, url, headers, body, self.rules)
+        if self.cassette.match == "chat" and is_chat(request.endpoint):
+            form = form_of_request(request.endpoint, request.body, self.rules)
+            return form is not None and chat_key(form) in self._http
+        return request.key in self._http
+
     def _find_chat(self, request: Canonical) -> tuple[Canonical, Recording | None]:
         """By its messages; a recording whose other parts are known must agree in those too."""
         form = form_of_request(request.endpoint, request.body, self.rules) or {"history": []}

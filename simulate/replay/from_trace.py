@@ -1,0 +1,193 @@
+"""A production trace as a cassette, and as a scenario: what its spans say is played back.
+
+A trace holds messages, not requests, so its cassette matches by chat form (`simulate.replay.chat`). Content
+capture is opt-in in most instrumentations; what is missing is listed span by span, and refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from simulate.errors import NotReplayable
+from simulate.model.conversation import ToolUse
+from simulate.replay import key as keys
+from simulate.replay.cassette import Cassette, Recording, Reply, ToolRecording, number
+from simulate.replay.chat import ENDPOINT, Atom, chat_key, form_of_view
+from simulate.replay.components import fingerprint
+from simulate.replay.key import Rules
+from simulate.trace.dialects import llm_calls, tool_calls, views
+from simulate.trace.span import Span, Trace, View
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A span that does not say what a replay needs."""
+
+    span_id: str | None
+    name: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"span {self.span_id or '?'} ({self.name}): {self.what}"
+
+
+def missing(trace: Trace) -> list[Missing]:
+    """What the trace lacks for a replay, span by span."""
+    seen = views(trace)
+    found: list[Missing] = []
+    for span, view in llm_calls(trace, seen):
+        what = _lacks(view)
+        if what is not None:
+            found.append(Missing(span.span_id, span.name, what))
+    for use in tool_calls(trace, seen):
+        if not use.arguments_known and not use.arguments:
+            found.append(Missing(use.span_id, use.name, "no arguments of the tool call"))
+        elif use.result is None and use.error is None and not _in_messages(use, trace):
+            found.append(Missing(use.span_id, use.name, "no result of the tool call"))
+    return found
+
+
+def _lacks(view: View) -> str | None:
+    if not view.input:
+        return "no input messages (was content capture off?)"
+    if not view.output and view.error is None:
+        return "no output messages (was content capture off?)"
+    return None
+
+
+def _in_messages(use: ToolUse, trace: Trace) -> bool:
+    return use.span_id is None or bool(use.call_id)
+
+
+def cassette_of(trace: Trace, *, rules: Rules | None = None, partial: bool = False) -> Cassette:
+    """The model answers and tool results of a trace as a cassette.
+
+    NotReplayable lists what is missing; with ``partial`` the complete part is taken all the same."""
+    rules = rules or Rules()
+    lacks = missing(trace)
+    seen = views(trace)
+    calls = llm_calls(trace, seen)
+    if not calls:
+        raise NotReplayable(
+            "not replayable: the trace holds no model call", where=trace.source,
+            hint="is it the agent's own trace, and did it reach a model?",
+        )  # fmt: skip
+    if lacks and not partial:
+        lines = "\n  ".join(str(one) for one in lacks[:20])
+        raise NotReplayable(
+            f"not replayable: {len(lacks)} spans lack what a replay needs\n  {lines}", where=trace.source,
+            hint="switch content capture on (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true), or replay"
+            " the complete part with --partial",
+        )  # fmt: skip
+    origin = min(span.start_ns for span in trace.spans)
+    recordings = [
+        _recording(span, view, origin, rules, place=f"span {span.span_id}")
+        for span, view in calls
+        if _lacks(view) is None
+    ]
+    tools = [_tool(use, rules) for use in tool_calls(trace, seen) if use.arguments_known or use.arguments]
+    tools = [tool for tool in tools if tool.result is not None or tool.error is not None]
+    number(recordings)
+    number(tools)
+    manifest = {"match": "chat", "trace_id": trace.trace_id, "complete": True, "scenario": None,
+                "missing": [str(one) for one in lacks], "started_ns": origin}  # fmt: skip
+    cassette = Cassette(recordings, tools, manifest=manifest)
+    cassette.conversation = said_in(recordings)
+    for one in recordings:
+        one.turn = sum(1 for atom in one.body["history"] if atom[:2] == ["user", "text"])
+    return cassette
+
+
+def _recording(span: Span, view: View, origin: int, rules: Rules, place: str) -> Recording:
+    form = form_of_view(view, rules)
+    answer = rules.value(_answer(view))
+    start = (span.start_ns - origin) / 1e6
+    end = start if span.end_ns is None else (span.end_ns - origin) / 1e6
+    recording = Recording(
+        key=chat_key(form), endpoint=ENDPOINT, method="POST", uri="", body=form, start=start, end=end,
+        components=fingerprint(ENDPOINT, form), span_id=span.span_id, place=place,
+    )  # fmt: skip
+    recording.reply = Reply(200, "", [("content-type", "application/json")], [(0.0, orjson.dumps(answer))])
+    return recording
+
+
+def _answer(view: View) -> dict[str, Any]:
+    texts: list[str] = []
+    calls: list[dict[str, Any]] = []
+    for message in view.output or ():
+        texts.append(message.text)
+        for call in message.tool_calls:
+            arguments = call.get("arguments")
+            text = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
+            calls.append({"id": call.get("id") or f"call_{len(calls)}", "name": call.get("name"), "arguments": text})
+    finish = next((message.finish_reason for message in view.output or () if message.finish_reason), None)
+    finish = finish or next(iter(view.finish_reasons), None)
+    known = {"stop", "length", "tool_calls", "content_filter"}
+    answer: dict[str, Any] = {
+        "text": "".join(texts) or None,
+        "calls": calls,
+        "finish": {"tool_call": "tool_calls", "tool_use": "tool_calls", "end_turn": "stop"}.get(finish or "", finish),
+        "model": view.response_model or view.request_model,
+        "usage": {"input": view.input_tokens, "output": view.output_tokens},
+    }
+    if answer["finish"] not in known:
+        answer["finish"] = None
+    if not view.output and view.error is not None:
+        answer |= {"error": view.error, "status": _status(view.error)}
+    return answer
+
+
+def _status(error: str) -> int:
+    """The HTTP status that an error speaks of, by number or by the SDKs' names; 500 where it names none."""
+    import re
+
+    match = re.search(r"\b([45]\d\d)\b", error)
+    if match:
+        return int(match[1])
+    names = {"RateLimit": 429, "Authentication": 401, "PermissionDenied": 403, "NotFound": 404, "BadRequest": 400}
+    return next((status for name, status in names.items() if name in error), 500)
+
+
+def _tool(use: ToolUse, rules: Rules) -> ToolRecording:
+    from simulate.replay.chat import parsed
+
+    result = parsed(use.result) if use.result is not None else None
+    error = {"type": "ToolFailed", "message": rules.text(use.error)} if use.error is not None else None
+    arguments = rules.value(keys.plain(use.arguments))
+    return ToolRecording(
+        key=keys.call_key(use.name, use.arguments, rules), name=use.name, arguments=arguments,
+        result=rules.value(result), error=error, source="trace", start=(use.start or 0.0) * 1000,
+        end=(use.end or use.start or 0.0) * 1000, turn=use.turn, place=f"span {use.span_id}",
+    )  # fmt: skip
+
+
+def said_in(recordings: list[Recording]) -> list[dict[str, Any]]:
+    """The conversation that the model calls tell of: the longest history, and the last answer to it."""
+    if not recordings:
+        return []
+
+    def spoken(recording: Recording) -> int:
+        return sum(1 for atom in recording.body["history"] if atom[:2] == ["user", "text"])
+
+    longest = max(recordings, key=lambda one: (spoken(one), one.start))
+    said: list[dict[str, Any]] = []
+    turn = 0
+    history: list[Atom] = list(longest.body["history"])
+    answer = orjson.loads(longest.reply.content)
+    if answer.get("text"):
+        history.append(["assistant", "text", answer["text"]])
+    for role, kind, *rest in history:
+        if kind == "call" and role == "assistant":
+            said.append({"speaker": "agent", "called": rest[0], "arguments": rest[1], "turn": turn})
+        if kind != "text" or role not in {"user", "assistant"}:
+            continue
+        if role == "user":
+            turn += 1
+        said.append({"speaker": "caller" if role == "user" else "agent", "text": rest[0], "turn": turn})
+    return said
+
+
+__all__ = ["Missing", "cassette_of", "missing", "said_in"]
