@@ -65,22 +65,24 @@ async def client(config: ModelConfig) -> AsyncOpenAI:
     if key not in held:
         # local servers want no key, but the SDK wants one; and its own retries would not be ours to count
         sdk = AsyncOpenAI(base_url=key[0], api_key=key[1] or "none", timeout=config.timeout, max_retries=0)
-        keeper = _keeper(sdk)
+        keeper = _keeper(sdk, held, key)
         held[key] = (sdk, keeper)
         await anext(keeper)
     return held[key][0]
 
 
-async def _keeper(sdk: AsyncOpenAI) -> AsyncGenerator[None]:
+async def _keeper(sdk: AsyncOpenAI, held: _Clients, key: tuple[str, str, float]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
+        # a closed client that stays here would keep its loop alive
+        held.pop(key, None)
         await sdk.close()
 
 
 async def close_clients() -> None:
     """Close the running loop's clients now, rather than when the loop ends."""
-    for _, keeper in _clients.pop(asyncio.get_running_loop(), {}).values():
+    for _, keeper in list(_clients.pop(asyncio.get_running_loop(), {}).values()):
         await keeper.aclose()
 
 

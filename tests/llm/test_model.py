@@ -16,7 +16,7 @@ from simulate import pins
 from simulate.capture import own
 from simulate.errors import EnvironmentFault, Fault, SimulatorFault
 from simulate.llm import Budget, Model, ModelConfig, Unsupported, from_environment
-from simulate.llm.wire import client
+from simulate.llm.wire import client, close_clients
 from simulate.trace.span import Link
 
 KEY = "sk-verysecret-0123456789"
@@ -180,6 +180,13 @@ async def test_one_client_for_a_thousand_conversations(server: ModelServer):
     clients = {id(await client(config)) for _ in range(1000)}
     assert len(clients) == 1
     assert await client(ModelConfig("echo", base_url=server.url, api_key="other")) is not await client(config)
+
+
+async def test_clients_can_be_closed_before_the_loop_ends(server: ModelServer):
+    first = await client(model(server).config)
+    await close_clients()
+    assert first.is_closed()
+    assert (await model(server).complete(HELLO)).text, "the next call opens a new one"
 
 
 def test_every_loop_has_its_own_client_and_closes_it():
