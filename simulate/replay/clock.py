@@ -1,0 +1,217 @@
+"""Virtual time: a loop that jumps to the next timer when nothing else can happen.
+
+Time stands still while code runs and moves only by jumps, so that timers, time-outs and the pace of recorded
+streams take no real time and happen in the same order every time. While a thread of the loop's executor works
+or a socket is open, time passes as it really does. ``time.time``, ``monotonic`` and ``perf_counter`` are
+coupled to the loop: frameworks measure with them what asyncio's timers wait for. (``datetime.now`` is not: C
+code reads it from the system.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Coroutine, Iterator
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
+
+from simulate.errors import HarnessFault
+
+T = TypeVar("T")
+START_NS = 1_767_225_600_000_000_000
+"""2026-01-01T00:00:00Z: where a virtual clock starts when nothing else is said."""
+
+_real = {name: getattr(time, name) for name in
+         ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns", "sleep")}  # fmt: skip
+_loop_of: ContextVar[VirtualLoop | None] = ContextVar("simulate_virtual_loop", default=None)
+
+
+class Deadlock(HarnessFault):
+    """Everything waits and no timer is set: real time would not go on either."""
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is virtual. ``start_ns`` is what ``time.time_ns`` says at its beginning."""
+
+    def __init__(self, start_ns: int = START_NS, *, patience: float = 1.0) -> None:
+        self.now = 0.0
+        """Seconds since the beginning."""
+        self.start_ns = start_ns
+        self.patience = patience
+        """Real seconds to wait for a thread that nobody told us of, before calling it a deadlock."""
+        self.jumps = 0
+        self._working = 0
+        super().__init__(_Selector(self))
+
+    def time(self) -> float:
+        """Virtual seconds; 1000 at the beginning, as no clock of a machine starts at 0."""
+        return 1000.0 + self.now
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        """Real work in a thread: while it lasts, the clock does not jump."""
+        future = super().run_in_executor(executor, func, *args)
+        self._working += 1
+
+        def over(_: Any) -> None:
+            self._working -= 1
+
+        future.add_done_callback(over)
+        return future
+
+    def waits_for_the_world(self, registered: Any) -> bool:
+        """Whether something real is in flight: a thread, or a socket that is no listening one."""
+        if self._working:
+            return True
+        own = {self._ssock.fileno(), self._csock.fileno()}  # type: ignore[attr-defined]
+        return any(key.fd not in own and not _listens(key.fileobj) for key in registered)
+
+
+def _listens(file: Any) -> bool:
+    if not isinstance(file, socket.socket):
+        return False
+    with contextlib.suppress(OSError):
+        return bool(file.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    return False
+
+
+class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self.loop = loop
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        loop = self.loop
+        if loop.waits_for_the_world((self.get_map() or {}).values()):
+            before = _real["monotonic"]()
+            ready = super().select(timeout)
+            if not loop._working:  # a socket's wait is real time that passes; a thread's work is not
+                loop.now += min(_real["monotonic"]() - before, timeout if timeout is not None else 1e9)
+            return ready
+        if timeout is None:
+            ready = super().select(loop.patience)
+            if not ready:
+                raise Deadlock("every task waits and no timer is set\n  " + "\n  ".join(_waiting(loop)))
+            return ready
+        loop.now += timeout
+        loop.jumps += 1
+        return []
+
+
+def _waiting(loop: asyncio.AbstractEventLoop) -> list[str]:
+    found: list[str] = []
+    for task in sorted(asyncio.all_tasks(loop), key=lambda one: one.get_name()):
+        frames = task.get_stack(limit=1)
+        place = f"{frames[-1].f_code.co_filename}:{frames[-1].f_lineno}" if frames else "?"
+        coroutine = cast("Any", task.get_coro())
+        found.append(f"{task.get_name()} in {getattr(coroutine, '__qualname__', coroutine)} at {place}")
+    return found
+
+
+class VirtualClock:
+    """The loop's time as `simulate.pins` wants it."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
+
+    def monotonic(self) -> float:
+        return self.loop.time()
+
+    def time_ns(self) -> int:
+        return self.loop.start_ns + round(self.loop.now * 1e9)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def run_virtual(main: Coroutine[Any, Any, T], *, start_ns: int = START_NS) -> T:
+    """``asyncio.run`` in virtual time, with the functions of ``time`` coupled to it."""
+    loop = VirtualLoop(start_ns)
+    token = _loop_of.set(loop)
+    try:
+        with coupled(), asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(main)
+    finally:
+        _loop_of.reset(token)
+
+
+def current_loop() -> VirtualLoop | None:
+    """The virtual loop that this code belongs to: the running one, or that of the context."""
+    loop = asyncio._get_running_loop()
+    return loop if isinstance(loop, VirtualLoop) else _loop_of.get() if loop is None else None
+
+
+_coupled = 0
+_undo: list[tuple[Any, str, Any]] = []
+
+
+@contextlib.contextmanager
+def coupled() -> Iterator[None]:
+    """Let the functions of ``time`` tell virtual time to code of a virtual loop, wherever it imported them."""
+    global _coupled
+    if _coupled == 0:
+        _undo.extend(replace_everywhere({_real[name]: function for name, function in _functions().items()}))
+    _coupled += 1
+    try:
+        yield
+    finally:
+        _coupled -= 1
+        if _coupled == 0:
+            while _undo:
+                holder, name, value = _undo.pop()
+                setattr(holder, name, value)
+
+
+def _functions() -> dict[str, Any]:
+    def telling(name: str, value: Any) -> Any:
+        real = _real[name]
+
+        def tell() -> Any:
+            loop = current_loop()
+            return real() if loop is None else value(loop)
+
+        tell.__name__ = name
+        return tell
+
+    def nanoseconds(loop: VirtualLoop) -> int:
+        return loop.start_ns + round(loop.now * 1e9)
+
+    def sleep(seconds: float) -> None:
+        loop = current_loop()
+        if loop is None or asyncio._get_running_loop() is not loop:
+            _real["sleep"](seconds)
+        else:
+            loop.now += seconds  # nothing else could run meanwhile in real time either
+
+    return {
+        "time": telling("time", lambda loop: nanoseconds(loop) / 1e9),
+        "time_ns": telling("time_ns", nanoseconds),
+        "monotonic": telling("monotonic", lambda loop: loop.time()),
+        "monotonic_ns": telling("monotonic_ns", lambda loop: round(loop.time() * 1e9)),
+        "perf_counter": telling("perf_counter", lambda loop: loop.time()),
+        "perf_counter_ns": telling("perf_counter_ns", lambda loop: round(loop.time() * 1e9)),
+        "sleep": sleep,
+    }
+
+
+_LEFT_ALONE = ("asyncio", "selectors", "threading", "queue", "concurrent.futures", "simulate.replay", "_pytest", "pytest")
+
+
+def replace_everywhere(functions: dict[Any, Any]) -> list[tuple[Any, str, Any]]:
+    """Put functions in place of others in every module that imported them; returns how to undo it."""
+    by_identity = {id(old): new for old, new in functions.items()}
+    done: list[tuple[Any, str, Any]] = []
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith(_LEFT_ALONE) or module is None:
+            continue
+        members: dict[str, Any] = getattr(module, "__dict__", {})
+        for name, old in [(name, old) for name, old in members.items() if id(old) in by_identity]:
+            done.append((module, name, old))
+            setattr(module, name, by_identity[id(old)])
+    return done
