@@ -72,7 +72,7 @@ async def run_plan(plan: Plan) -> Outcome:
     fault: Fault | None = None
     with (
         pins.pinned(pinned),
-        collecting(_own_trace(outcome)),
+        collecting(_own_trace(outcome, plan.capture.run_id)),
         plan.capture.open(outcome.conversation.id) as captured,
     ):
         exchange = _exchange(plan, outcome, tools, captured)
@@ -89,11 +89,11 @@ async def run_plan(plan: Plan) -> Outcome:
     return conclude(outcome, evidence, fault)
 
 
-def _own_trace(outcome: Outcome) -> OwnTrace:
+def _own_trace(outcome: Outcome, run_id: str) -> OwnTrace:
     """Where the caller's and the judge's calls go: never into the trace that the agent is judged by."""
     conversation = outcome.conversation.id
     link = Link(conversation, root_span_id(conversation))
-    attributes = {"simulate.conversation.id": conversation}
+    attributes = {"simulate.conversation.id": conversation, "simulate.run.id": run_id}
     return OwnTrace(f"{secrets.randbits(128) or 1:032x}", link, attributes, outcome.own_spans)
 
 

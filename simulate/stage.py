@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from simulate.agents.address import scheme_of
-from simulate.agents.process import AgentProcess
+from simulate.agents.process import AgentProcess, free_port
 from simulate.callers import require_model
 from simulate.capture.capture import Capture
 from simulate.engines.base import Engine
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from simulate.judge import Judge
 
 Medium = Literal["text", "voice"]
+OTLP_HTTP, OTLP_GRPC = 4318, 4317
 Agent = str | Callable[..., Any]
 
 
@@ -71,13 +73,21 @@ class Stage:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.capture.flush_providers()
         await self._stack.aclose()
 
     @cached_property
     def capture(self) -> Capture:
         """The capture; with a receiver where one of the agents runs outside this process."""
-        outside = bool(self._processes) or any(engine.outside for engine in self._engines.values())
-        return Capture(self._run_id, receiver=outside, port=self._port)
+        started = bool(self._processes)
+        running = any(engine.outside for engine in self._engines.values())
+        grpc = (started or running) and importlib.util.find_spec("grpc") is not None
+        if not running or self._port:
+            return Capture(self._run_id, receiver=started or running, port=self._port, grpc=grpc)
+        # an agent that runs already exports to OpenTelemetry's default ports, if it was told nothing else
+        return Capture(
+            self._run_id, receiver=True, port=free_port(OTLP_HTTP), grpc=grpc, grpc_port=free_port(OTLP_GRPC)
+        )
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse what can be known before anything runs."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
 
 from simulate import pins
 from simulate.agents.base import AgentEvent, Call, Delta, Said, within
@@ -164,14 +166,15 @@ class HttpSession:
         options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
         for attempt in range(1, TRIES + 1):
             try:
-                return await self.door.client().chat.completions.create(
-                    model=self.door.model,
-                    messages=self.history,  # pyright: ignore[reportArgumentType] - plain dicts, as on the wire
-                    extra_headers=dict(self.call.headers),
-                    extra_body=self.door.body or None,
-                    timeout=self.call.reply_timeout,
-                    **(options if self.door.stream else {}),
-                )
+                with _uninstrumented():
+                    return await self.door.client().chat.completions.create(
+                        model=self.door.model,
+                        messages=self.history,  # pyright: ignore[reportArgumentType] - plain dicts, as on the wire
+                        extra_headers=dict(self.call.headers),
+                        extra_body=self.door.body or None,
+                        timeout=self.call.reply_timeout,
+                        **(options if self.door.stream else {}),
+                    )
             except Exception as error:
                 wait = _retry_after(error, attempt)
                 if wait is None or attempt == TRIES:
@@ -196,6 +199,16 @@ class HttpSession:
                 result = {"error": str(error)}
             content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
             self.history.append({"role": "tool", "tool_call_id": asked["id"], "content": content})
+
+
+@contextlib.contextmanager
+def _uninstrumented() -> Iterator[None]:
+    """An instrumentation of this process must not write our request into the agent's trace."""
+    token = otel_context.attach(otel_context.set_value("suppress_instrumentation", True))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
 
 
 def _take_chunk(chunk: Any, reply: _Reply) -> list[str]:

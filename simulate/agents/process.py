@@ -13,18 +13,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from simulate.errors import AgentFault, InputError
+from simulate.errors import AgentFault, EnvironmentFault, InputError
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 5.0
 TAIL_BYTES = 2_000
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(preferred: int = 0) -> int:
+    """A port of 127.0.0.1 that nobody listens at now: the preferred one, if it is free."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise EnvironmentFault("no port of 127.0.0.1 is free")
 
 
 class AgentProcess:
