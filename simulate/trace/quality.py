@@ -14,7 +14,7 @@ from typing import Any
 
 from simulate.errors import InputError
 from simulate.trace.cost import cost_of, inherited
-from simulate.trace.dialects import llm_calls, tells_kind, views
+from simulate.trace.dialects import llm_calls, tells_kind, unknown_spans, views
 from simulate.trace.sampling import percentile
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -110,6 +110,7 @@ class Quality:
         self._facts: list[_Facts] = []
         self._missing: dict[str, Counter[str]] = defaultdict(Counter)
         self._llm_spans: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
         self._whole = 0
         self._first_tokens: dict[str, list[float]] = defaultdict(list)
         self._parents: dict[str, set[str]] = {}
@@ -128,6 +129,7 @@ class Quality:
         calls = llm_calls(trace, seen)
         for span, view in calls:
             self._complete(span, view)
+        self._unknown.update(unknown_spans(trace, seen))
         cost = cost_of(trace, seen)
         route = _route(roots, trace, seen)
         for _, view in calls:
@@ -245,6 +247,10 @@ class Quality:
         signal.worst = [
             f"{scope}: {name} is missing on {count} of {self._llm_spans[scope]} LLM spans"
             for count, scope, name in sorted(gaps, reverse=True)[:_WORST]
+        ]
+        signal.worst += [
+            f"{count} spans named {name!r} are of no kind that is known"
+            for name, count in self._unknown.most_common(_WORST)
         ]
         return signal
 

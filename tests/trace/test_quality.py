@@ -69,6 +69,12 @@ def test_completeness_names_what_is_missing_and_where() -> None:
     assert any("gen_ai.usage.output_tokens is missing on 1 of 3" in line for line in found.worst)
 
 
+def test_spans_that_no_mapper_knows_are_counted_and_named() -> None:
+    odd = healthy(1)
+    odd.spans.append(Span(odd.trace_id, "c" * 16, "my own step", "a" * 16, START, START + 5))
+    assert any("1 spans named 'my own step'" in line for line in signals([odd])["completeness"].worst)
+
+
 def test_causality_finds_orphans_and_traces_split_between_services() -> None:
     torn = healthy(1)
     torn.spans.append(Span(torn.trace_id, "c" * 16, "lost", "9" * 16, START, START + 5))

@@ -9,7 +9,13 @@ attributes, which they never touch, and nothing is cached: call ``views`` once a
 from __future__ import annotations
 
 from simulate.trace.dialects.base import Dialect, dialects
-from simulate.trace.dialects.calls import content_captured, has_tool_evidence, llm_calls, tool_calls
+from simulate.trace.dialects.calls import (
+    content_captured,
+    has_tool_evidence,
+    llm_calls,
+    tool_calls,
+    unknown_spans,
+)
 from simulate.trace.dialects.reading import read, tells_kind
 from simulate.trace.span import Span, Trace, View
 
@@ -21,6 +27,7 @@ __all__ = [
     "llm_calls",
     "tells_kind",
     "tool_calls",
+    "unknown_spans",
     "version",
     "view",
     "views",

@@ -9,6 +9,7 @@ tool use asks ``has_tool_evidence`` first.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 from simulate.model.conversation import ToolUse
@@ -213,6 +214,12 @@ def _told(part: dict[str, Any], uses: list[ToolUse], taken: set[int]) -> ToolUse
     ]  # fmt: skip
     same = next((use for use in free if use.arguments == asked), None)
     return same or next((use for use in free if not use.arguments_known or not asked), None)
+
+
+def unknown_spans(trace: Trace, seen: Views | None = None) -> Counter[str]:
+    """How many spans of each name no mapper knows."""
+    seen = _seen(trace, seen)
+    return Counter(span.name for span in trace.spans if _view(span, seen).kind is Kind.UNKNOWN)
 
 
 def content_captured(trace: Trace, seen: Views | None = None) -> tuple[bool, str]:

@@ -6,13 +6,14 @@ from typing import Any, cast
 
 from simulate.trace.dialects.base import Dialect
 from simulate.trace.dialects.messages import not_a_schema
-from simulate.trace.dialects.openinference import take_parameters
+from simulate.trace.dialects.openinference import take_parameters, unwrap_tools
 from simulate.trace.dialects.seed import KINDS
 from simulate.trace.dialects.values import decoded, milliseconds, number
 from simulate.trace.span import Kind, Span, View
 
 
 def _refine(span: Span, found: View) -> None:
+    unwrap_tools(found)
     parameters = decoded(span.attributes.get("gen_ai.request.parameters"))
     if isinstance(parameters, dict):
         found.parameters.pop("parameters", None)

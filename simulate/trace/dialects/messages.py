@@ -66,7 +66,7 @@ def _from_list(values: list[Any], role: str) -> list[Message] | None:
 
 def _is_part(value: Part) -> bool:
     kind = value.get("type") or value.get("kind")
-    return "role" not in value and kind in _PARTS
+    return "role" not in value and str(kind) in _PARTS
 
 
 def _parts_only(values: list[Part], role: str) -> list[Message]:
@@ -97,9 +97,10 @@ def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
         if isinstance(value.get("prompt"), (str, list)):
             return _system_first(value, messages(value["prompt"], role))
     if isinstance(value.get("kwargs"), dict) and value.get("lc"):
-        name = str((value.get("id") or [""])[-1])
+        path = value.get("id")
+        name = str(cast("list[Any]", path)[-1]) if isinstance(path, list) and path else ""
         return messages({"type": _ROLES.get(name, name), **value["kwargs"]}, role)
-    if value.get("type") in _BOOKKEEPING:
+    if str(value.get("type")) in _BOOKKEEPING:
         return None
     content = value.get("content")
     if isinstance(content, dict) and "parts" in content and "role" not in value:
@@ -151,7 +152,7 @@ def _holds_parts(content: Any) -> bool:
         return False
     kinds = {"tool-result", "tool_result", "tool_call_response", "tool-return"}
     return any(
-        isinstance(item, dict) and cast("Part", item).get("type") in kinds
+        isinstance(item, dict) and str(cast("Part", item).get("type")) in kinds
         for item in cast("list[Any]", content)
     )
 
@@ -168,7 +169,7 @@ def _content(content: Any) -> list[Part]:
 
 
 def _bookkeeping(item: Any) -> bool:
-    return isinstance(item, dict) and cast("Part", item).get("type") in _BOOKKEEPING
+    return isinstance(item, dict) and str(cast("Part", item).get("type")) in _BOOKKEEPING
 
 
 def _calls(value: dict[str, Any]) -> list[Part]:
@@ -179,7 +180,11 @@ def _calls(value: dict[str, Any]) -> list[Part]:
     calls = decoded(calls)
     if isinstance(calls, dict):
         calls = [cast("Part", calls)]
-    found = [_call(cast("Part", call)) for call in cast("list[Any]", calls or []) if isinstance(call, dict)]
+    found = [
+        _call(cast("Part", call))
+        for call in cast("list[Any]", calls if isinstance(calls, list) else [])
+        if isinstance(call, dict)
+    ]
     alone = value.get("function_call")
     if isinstance(alone, dict) and not found:
         found.append(_call(cast("Part", alone)))

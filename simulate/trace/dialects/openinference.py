@@ -25,6 +25,12 @@ _KINDS: dict[str, Kind | None] = {
 }
 
 
+def unwrap_tools(found: View) -> None:
+    """Tool definitions as such, out of what the flattened attributes wrap round them."""
+    if found.tool_definitions is not None:
+        found.tool_definitions = [_tool(definition) for definition in found.tool_definitions]
+
+
 def _tool(definition: Any) -> Any:
     """``{"tool": {"json_schema": "…"}}`` as the definition itself."""
     if not isinstance(definition, dict):
@@ -43,8 +49,7 @@ def take_parameters(given: dict[str, Any], found: View) -> None:
 
 
 def _refine(span: Span, found: View) -> None:
-    if found.tool_definitions is not None:
-        found.tool_definitions = [_tool(definition) for definition in found.tool_definitions]
+    unwrap_tools(found)
     parameters = decoded(span.attributes.get("llm.invocation_parameters"))
     if isinstance(parameters, dict):
         take_parameters(cast("dict[str, Any]", parameters), found)

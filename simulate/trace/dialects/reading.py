@@ -257,7 +257,7 @@ def _fill_fields(told: list[tuple[str, Any, _Plan]], found: View) -> None:
             place = (fill.name, fill.member)
             if ranks.get(place, fill.rank) < fill.rank:
                 continue
-            content = fill.read(value)
+            content = _taken(fill.read, value)
             if content is not None:
                 ranks[place] = fill.rank
                 _put(found, fill.name, fill.member, content)
@@ -268,10 +268,18 @@ def _fill_fields(told: list[tuple[str, Any, _Plan]], found: View) -> None:
         elif ranks.get((prefix.name, None), 1_000_000) > prefix.rank * 100 or _hollow(
             getattr(found, prefix.name)
         ):
-            content = READERS[prefix.name](values.nested(pairs))
+            content = _taken(READERS[prefix.name], _taken(values.nested, pairs))
             if content is not None:
                 ranks[(prefix.name, None)] = prefix.rank * 100
                 setattr(found, prefix.name, content)
+
+
+def _taken(read: values.Reader, value: Any) -> Any:
+    """What a reader makes of a value; nothing of one that is nested deeper than anybody would mean it."""
+    try:
+        return read(value)
+    except RecursionError:
+        return None
 
 
 def _hollow(content: Any) -> bool:

@@ -1,0 +1,36 @@
+"""Portkey's gateway, seen by its response headers where an HTTP instrumentation captures them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulate.trace.dialects.base import Dialect
+from simulate.trace.dialects.values import known, texts
+
+_HEADER = "http.response.header.x-portkey-"
+
+
+def _first(value: Any) -> str | None:
+    """Header attributes are lists by the conventions."""
+    found = texts(value)
+    return known(found[0]) if found else None
+
+
+def _hit(value: Any) -> bool | None:
+    status = _first(value)
+    return None if status is None else "HIT" in status.upper()
+
+
+DIALECT = Dialect(
+    name="portkey",
+    version="headers of 2026",
+    rank=46,
+    marks=(_HEADER,),
+    tells=False,
+    fields={
+        "gateway.resolved_provider": ((f"{_HEADER}provider", _first),),
+        "gateway.cache_hit": ((f"{_HEADER}cache-status", _hit),),
+        "gateway.fallback": ((f"{_HEADER}last-used-option-index", _first),),
+        "gateway.retries": ((f"{_HEADER}retry-attempt-count", _first),),
+    },
+)
