@@ -4,6 +4,9 @@
 the order of the file.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
 from __future__ import annotations
 
 import pickle

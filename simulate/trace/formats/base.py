@@ -127,8 +127,14 @@ def printable(text: str, limit: int) -> str:
 
 def kind_of(value: Any) -> str:
     """A JSON type in words."""
-    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "nothing"}
-    return names.get(type(value), "a number")
+    names: dict[type[object], str] = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "a boolean",
+        type(None): "nothing",
+    }
+    return names.get(cast("type[object]", type(value)), "a number")
 
 
 # -- ids -------------------------------------------------------------------------------------------------
@@ -295,7 +301,7 @@ def otel_kind(value: Any) -> OtelKind:
         if name.isdecimal() and name.isascii() and len(name) == 1:
             return otel_kind(int(name))
         if name in _KINDS:
-            return cast(OtelKind, name)
+            return name
     return "unspecified"
 
 

@@ -5,6 +5,9 @@ tag stays an attribute. Writing loses what the format cannot hold: nanoseconds b
 types inside lists and maps, which become JSON texts.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
 from __future__ import annotations
 
 import base64

@@ -5,6 +5,9 @@ them on spans. Attributes of the span that Langfuse was sent stand in ``metadata
 the raw attributes again. Scores become evaluation events of the span they are about.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
 from __future__ import annotations
 
 from collections.abc import Iterator

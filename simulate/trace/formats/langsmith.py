@@ -1,5 +1,8 @@
 """LangSmith runs, as JSON or JSON lines; attributes are named as in LangSmith's OpenTelemetry export."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -5,6 +5,9 @@ message becomes a model call and each tool call a tool span; the root says ``sim
 where the transcript has no times, times are ordinals from 1970 on and the notes say so.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
 from __future__ import annotations
 
 import hashlib

@@ -6,6 +6,9 @@ OTLP specification says; base64 is recognised (`base.hex_id`). The generic proto
 silently, which is why none is used here. Reading is made for speed: see ``benchmarks/reading.py``.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
 from __future__ import annotations
 
 import base64

@@ -4,6 +4,9 @@ A dataframe has a column ``attributes.llm.model_name`` for each attribute, and l
 (``attributes.llm.input_messages``); they become the dotted, numbered names of OpenInference again.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
 from __future__ import annotations
 
 import ast

@@ -4,6 +4,9 @@ Key names are those that are met: Python's ``ReadableSpan.to_json``, OpenTelemet
 exporters of one's own. Ids stay as they are (``0x`` is taken away), so that no convention is forced on them.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -216,10 +216,12 @@ def _any_value(value: Any) -> AnyValue:
             made.bytes_value = value
         case list() | tuple():
             made.array_value.SetInParent()
-            made.array_value.values.extend([_any_value(item) for item in value])
+            made.array_value.values.extend([_any_value(item) for item in cast("list[Any]", value)])
         case dict():
             made.kvlist_value.SetInParent()
-            made.kvlist_value.values.extend(_pairs({str(key): item for key, item in value.items()}))
+            made.kvlist_value.values.extend(
+                _pairs({str(key): item for key, item in cast(Attributes, value).items()})
+            )
         case None:
             pass
         case _:

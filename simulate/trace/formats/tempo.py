@@ -1,5 +1,8 @@
 """Grafana Tempo: OTLP under another name. v1 calls it ``batches``, v2 wraps it in ``trace``."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
 from __future__ import annotations
 
 from collections.abc import Iterator

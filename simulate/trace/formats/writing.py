@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -197,9 +197,13 @@ def any_value(value: Any) -> dict[str, Any]:
         case bytes():
             return {"bytesValue": base64.b64encode(value).decode()}
         case list() | tuple():
-            return {"arrayValue": {"values": [any_value(item) for item in value]}}
+            return {"arrayValue": {"values": [any_value(item) for item in cast("list[Any]", value)]}}
         case dict():
-            return {"kvlistValue": {"values": pairs({str(key): item for key, item in value.items()})}}
+            return {
+                "kvlistValue": {
+                    "values": pairs({str(key): item for key, item in cast(Attributes, value).items()})
+                }
+            }
         case None:
             return {}
         case _:
