@@ -171,9 +171,9 @@ async def run(
 ) -> Outcome:
     """Let a scenario's caller talk with an agent, and judge it.
 
-    ``scenario`` may be a file that holds one; ``agent`` is a callable, an address or a name of pyproject.toml,
-    and overrides the scenario's own. Nothing is written to disk. Raises InputError for what can be known
-    before."""
+    ``scenario`` may be a file that holds one; ``agent`` is a callable, an address or a name of
+    pyproject.toml, and overrides the scenario's own. Nothing is written to disk. Raises InputError for what
+    can be known before."""
     source = None if isinstance(scenario, Scenario) else str(scenario)
     loaded = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
     project = Project.find(Path.cwd() if source is None else Path(source).parent)
