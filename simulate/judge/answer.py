@@ -120,7 +120,8 @@ def unproven(answer: Answer, question: Question) -> str | None:
         return (
             f"the option “{answer.label}” needs the words of the material that show it, and none are quoted"
         )
-    parts = question.quote_from or tuple(question.material)
+    bound = question.quote_from if answer.label in question.needs_evidence else None
+    parts = bound or tuple(question.material)
     material = [folded(text) for part in parts for text in leaves(question.material.get(part))]
     for quote in answer.evidence:
         if not _stands_in(quote, material):

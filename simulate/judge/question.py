@@ -27,7 +27,7 @@ class Question:
     needs_evidence: frozenset[str] = frozenset()
     """Labels that count only with a quote; every quote given is checked in any case."""
     quote_from: tuple[str, ...] | None = None
-    """The parts of the material that quotes must come from; None is all of them."""
+    """The parts that quotes for labels in ``needs_evidence`` must come from; None is all of them."""
     prompt: str = "classify.v1"
     """The file below ``prompts/``, without ``.txt``."""
 

@@ -311,6 +311,13 @@ async def test_a_meaning_must_be_quoted_from_the_agent_itself(server: ModelServe
     assert found.label == CANNOT_TELL and "does not stand in “what the agent said”" in found.reason
 
 
+async def test_a_no_may_be_shown_by_what_a_tool_returned(server: ModelServer):
+    tools = [ToolUse("issue_refund", {"amount": 42.5}, result={"ok": False})]
+    judge = judged(server, lambda messages: answer(messages, "no", ['"ok": false']))
+    found = await judge.means("That the refund is issued", said("One moment."), tools)
+    assert (found.label, found.evidence) == ("no", ['"ok": false'])
+
+
 async def test_each_fence_is_new(server: ModelServer):
     await judged(server, lambda messages: answer(messages, "polite", ["refund"])).classify(QUESTION)
     fences = {re.search(r"DATA-\w+", request["messages"][0]["content"])[0] for request in server.requests}  # type: ignore[index]
