@@ -261,7 +261,8 @@ def _call(one: Act, other: Act, tolerance: Tolerance) -> list[Change]:
             setattr(change, key, value)
         changes.append(change)
 
-    found = details(one.arguments, other.arguments, tolerance.arguments)
+    told_by_both = one.arguments is not None and other.arguments is not None
+    found = details(one.arguments, other.arguments, tolerance.arguments) if told_by_both else []
     if found:
         add(
             Category.BEHAVIOUR, "arguments", f"{name} was called {_with(told(found))}", 4,

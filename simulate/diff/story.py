@@ -95,7 +95,7 @@ def tell(trace: Trace) -> Story:
     moments = [call.span.start_ns for call in models]
     origin = min((span.start_ns for span in trace.spans), default=0)
     uses = dialects.tool_calls(trace, seen)
-    tools = [_act(use, node_of, models, moments, origin) for use in uses]
+    tools = [_act(use, forest, node_of, models, moments, origin) for use in uses]
     if not models:
         _batches_by_time(tools, uses)
     return Story(
@@ -127,16 +127,24 @@ def _models(calls: list[tuple[Span, View]], node_of: dict[str, int]) -> list[Mod
 
 
 def _act(
-    use: ToolUse, node_of: dict[str, int], models: list[ModelCall], moments: list[int], origin: int
+    use: ToolUse,
+    forest: Forest,
+    node_of: dict[str, int],
+    models: list[ModelCall],
+    moments: list[int],
+    origin: int,
 ) -> Act:
     moment = origin + round((use.start or 0.0) * 1e9)
     batch = bisect_right(moments, moment)
     arguments = contents.plain(use.arguments)
-    if arguments == {"input": None}:
-        arguments = {}
+    node = node_of.get(use.span_id or "", -1)
+    if node >= 0 and arguments in ({}, {"input": None}):
+        view = forest.views[node]
+        if view.kind is Kind.TOOL and view.tool_arguments is None:
+            arguments = None  # the span does not say, which is not the same as none
     return Act(
         name=use.name,
-        node=node_of.get(use.span_id or "", -1),
+        node=node,
         arguments=arguments,
         result=contents.plain(use.result),
         error=use.error,

@@ -184,3 +184,28 @@ def test_a_slower_voice_turn_is_a_matter_of_latency() -> None:
         "the agent was not interrupted; expected in turn 1",
         "the caller waited 3.2 s instead of 733 ms (median)",
     ]
+
+
+@shared
+@pytest.mark.parametrize("name", ["04_langfuse_ui_claude_agent_sdk", "05_langfuse_ui_pydantic_ai_tools"])
+def test_a_real_langfuse_export_agrees_with_the_spans_it_was_sent(name: str) -> None:
+    """The export holds the attributes as they came, under ``metadata.attributes``."""
+    file = SHARED / f"{name}.json"
+    export = formats.read(file)[0]
+    spans: list[Span] = []
+    for observation in json.loads(file.read_text())["observations"]:
+        told = export.get(observation["id"])
+        assert told is not None
+        held = observation["metadata"] or {}
+        raw = (json.loads(held) if isinstance(held, str) else held).get("attributes") or {}
+        sent = {
+            key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in raw.items()
+        }
+        spans.append(
+            Span(
+                told.trace_id, told.span_id, told.name, told.parent_id, told.start_ns, told.end_ns,
+                attributes=sent, scope=told.scope,
+            )
+        )  # fmt: skip
+    agree(compare(Trace(export.trace_id, spans), export))
+    agree(compare(export, Trace(export.trace_id, spans)))
