@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -81,7 +80,7 @@ def speed(count: int) -> None:
         lines = path.read_bytes().splitlines()
         size = path.stat().st_size / 1e6
         del made
-        alone = best(lambda: [orjson.loads(line) for line in lines])
+        alone = best(lambda: sum(1 for line in lines if orjson.loads(line)))
         ours = best(lambda: sum(1 for _ in iter_spans(path)))
     print(f"{count:,} spans, {size:.0f} MB of OTLP JSON lines")
     print(f"{'orjson.loads alone':<34}{alone:>9.2f} s{count / alone:>14,.0f} spans/s{1:>8.2f} ×")
@@ -130,7 +129,9 @@ def measure(path: str) -> None:
     for trace in iter_traces(path):
         traces += 1
         count += len(trace)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # not getrusage: its figure is inherited from the process that started this one
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     size = Path(path).stat().st_size / 1e6
     took = time.perf_counter() - began
     print(
