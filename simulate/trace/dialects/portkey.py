@@ -1,4 +1,4 @@
-"""Portkey's gateway, seen by its response headers where an HTTP instrumentation captures them."""
+"""Portkey's gateway, seen by its headers where an HTTP instrumentation captures them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from simulate.trace.dialects.base import Dialect
 from simulate.trace.dialects.values import known, texts
 
 _HEADER = "http.response.header.x-portkey-"
+_ASKED = "http.request.header.x-portkey-provider"
 
 
 def _first(value: Any) -> str | None:
@@ -25,12 +26,12 @@ DIALECT = Dialect(
     name="portkey",
     version="headers of 2026",
     rank=46,
-    marks=(_HEADER,),
+    marks=(_HEADER, _ASKED),
     tells=False,
     fields={
-        "gateway.resolved_provider": ((f"{_HEADER}provider", _first),),
+        "gateway.original_target": ((_ASKED, _first),),
         "gateway.cache_hit": ((f"{_HEADER}cache-status", _hit),),
-        "gateway.fallback": ((f"{_HEADER}last-used-option-index", _first),),
+        "gateway.route": ((f"{_HEADER}last-used-option-index", _first),),
         "gateway.retries": ((f"{_HEADER}retry-attempt-count", _first),),
     },
 )

@@ -153,6 +153,24 @@ def test_gateway_and_handoff_and_guardrail() -> None:
     assert guard.gateway["guardrails"] == [{"name": "pii", "result": "blocked"}]
 
 
+def test_portkey_is_read_from_the_headers_that_an_http_client_captured() -> None:
+    headers = {
+        "http.request.method": "POST",
+        "http.request.header.x-portkey-provider": ["openai"],
+        "http.response.header.x-portkey-cache-status": ["SEMANTIC HIT"],
+        "http.response.header.x-portkey-last-used-option-index": ["config.targets[1]"],
+        "http.response.header.x-portkey-retry-attempt-count": ["1"],
+    }
+    found = view(Span("1" * 32, "2" * 16, "POST", attributes=headers))
+    assert found.kind is Kind.CHAIN
+    assert found.gateway == {
+        "original_target": "openai",
+        "cache_hit": True,
+        "route": "config.targets[1]",
+        "retries": "1",
+    }
+
+
 def test_unknown_is_none_and_not_zero() -> None:
     found = view(
         span(
