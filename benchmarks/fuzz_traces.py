@@ -9,6 +9,7 @@ raises anything but an InputError is written to the folder ``fuzz-failures`` and
 from __future__ import annotations
 
 import argparse
+import copy
 import gzip
 import io
 import json
@@ -172,7 +173,7 @@ def _twisted(value: Any, rng: random.Random) -> Any:
             places += [(item, key) for key in keys]
             waiting += [item[key] for key in keys]
         if not places or len(places) > 20_000:
-            return rng.choice(ODD)
+            return copy.deepcopy(rng.choice(ODD))
         holder, key = rng.choice(places)
         match rng.randrange(5):
             case 0:
@@ -187,7 +188,7 @@ def _twisted(value: Any, rng: random.Random) -> Any:
             case 3:
                 holder[key] = [holder[key]] * rng.choice([1, 3])
             case _:
-                holder[key] = rng.choice(ODD)
+                holder[key] = copy.deepcopy(rng.choice(ODD))
     return value
 
 
