@@ -52,6 +52,8 @@ def right(outcome: Outcome, statement: str) -> bool:
     """Whether nobody is blamed who is not to blame, and nothing passes that did not happen."""
     if outcome.status == "error":
         return outcome.side == "simulator"
+    if any(verdict.status == "failed" and verdict.check != "said" for verdict in outcome.verdicts):
+        return False
     if statement == FALSE:
         # nobody said so: that the expectation failed is the truth
         return outcome.status in {"failed", "not_run"}
@@ -62,7 +64,7 @@ async def play(url: str, seed: int, statement: str) -> Outcome:
     """One run, with nothing between the weak model and the verdict."""
     config = ModelConfig("smollm2", base_url=url, max_tokens=48, timeout=300)
     planned = scenario(statement)
-    async with Stage(Project.find(Path.cwd()), [planned], agent=agent) as stage:
+    async with Stage(Project(Path.cwd()), [planned], agent=agent) as stage:
         plan = Plan(
             planned,
             stage.engine(planned),

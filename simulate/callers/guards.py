@@ -166,6 +166,9 @@ _AGAIN = re.compile(
 def _repetition(line: str, situation: Situation) -> Alarm | None:
     """The same line twice, though the agent neither said the same twice nor asked to hear it again."""
     said = _folded(line)
+    stuck = len(situation.own) >= 3 and all(_folded(text) == said for text in situation.own[-3:])
+    if stuck and "?" not in situation.asked:
+        return Alarm("repeats itself", f"four times: {line}", "Say something else, or end the conversation.")
     if len(said.split()) < 4 or _AGAIN.search(situation.asked):
         return None
     before = [_folded(text) for text in situation.own[-4:]]

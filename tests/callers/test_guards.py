@@ -288,6 +288,13 @@ def test_repeating_itself():
     assert repeated(["Hello there.", line], asked, f"{line}!").fault == "repeats itself"
 
 
+def test_the_same_word_for_ever():
+    agent, own = ["It is refunded."] * 4, ["Where is order 4417?", "No.", "No.", "No."]
+    assert repeated(own, agent, "No.").fault == "repeats itself"
+    assert repeated(own, [*agent[:3], "Shall I refund it?"], "No.") is None
+    assert repeated(own[:3], agent[:3], "No.") is None
+
+
 def test_goodbyes_without_end():
     agent = ["It is refunded.", "You're welcome.", "Goodbye.", "Goodbye!"]
     own = ["Where is my order 4417?", "Thanks a lot!", "Thank you, bye."]
