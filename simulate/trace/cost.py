@@ -219,8 +219,9 @@ def rollup(
         seen = views(trace)
         won = succeeded(trace, seen) if successful is None else successful(trace)
         touched: set[str] = set()
+        spans = {span.span_id: span for span in trace.spans}
         for span, view, paid in cost_of(trace, seen).calls:
-            key = inherited(span, view, by, trace, seen) or UNSET
+            key = inherited(span, view, by, trace, seen, spans) or UNSET
             row = rows.setdefault(key, Row(key))
             row.calls += 1
             row.dollars += paid.dollars or 0.0
@@ -247,13 +248,20 @@ def succeeded(trace: Trace, seen: dict[str, View] | None = None) -> bool:
     )
 
 
-def inherited(span: Span, view: View, by: By, trace: Trace, seen: dict[str, View]) -> str | None:
+def inherited(
+    span: Span,
+    view: View,
+    by: By,
+    trace: Trace,
+    seen: dict[str, View],
+    spans: dict[str, Span] | None = None,
+) -> str | None:
     """The attribute's value at a span: its own, the nearest one's above, or the first in its trace."""
     if by == "model":
         return view.response_model or view.request_model
     if by == "provider":
         return view.provider
-    spans = {one.span_id: one for one in trace.spans}
+    spans = {one.span_id: one for one in trace.spans} if spans is None else spans
     here: Span | None = span
     passed: set[str] = set()
     while here is not None and here.span_id not in passed:

@@ -9,7 +9,8 @@ tool use asks ``has_tool_evidence`` first.
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from typing import Any, cast
 
 from simulate.model.conversation import ToolUse
@@ -85,6 +86,56 @@ def _tells_more(outer: View, inner: View) -> bool:
     return inner.input_tokens is None and inner.output_tokens is None and outer.input_tokens is not None
 
 
+class _Uses:
+    """The calls found so far, to be found again by id and by name in traces of any length."""
+
+    def __init__(self) -> None:
+        self.all: list[ToolUse] = []
+        self._by_id: dict[str, list[ToolUse]] = defaultdict(list)
+        self._by_name: dict[str, list[ToolUse]] = defaultdict(list)
+
+    def add(self, use: ToolUse, *, free: bool) -> None:
+        """``free``: no message has been found yet that asked for it."""
+        self.all.append(use)
+        self.known_as(use, use.call_id)
+        if free:
+            self._by_name[_short(use.name)].append(use)
+
+    def known_as(self, use: ToolUse, call_id: str | None) -> None:
+        """The call has this id."""
+        use.call_id = use.call_id or call_id
+        if call_id is not None and all(one is not use for one in self._by_id[call_id]):
+            self._by_id[call_id].append(use)
+
+    def of_id(self, call_id: str | None, name: str | None = None) -> ToolUse | None:
+        """The call of this id; of this name too, where one is given."""
+        found = self._by_id.get(call_id or "", [])
+        return next((use for use in found if name is None or same_tool(use.name, name)), None)
+
+    def take(self, name: str, asked: dict[str, Any], call_id: str | None) -> ToolUse | None:
+        """A free call of this tool: one with the same arguments, else one whose arguments nobody told."""
+        queue = self._by_name.get(_short(name), [])
+        free = (use for use in queue if use.call_id is None or call_id is None)
+        found = next((use for use in free if use.arguments == asked), None)
+        if found is None:
+            free = (use for use in queue if use.call_id is None or call_id is None)
+            found = next((use for use in free if not use.arguments_known or not asked), None)
+        if found is not None:
+            self.taken(found)
+        return found
+
+    def taken(self, use: ToolUse) -> None:
+        """The message that asked for it is found."""
+        queue = self._by_name.get(_short(use.name), [])
+        place = next((index for index, one in enumerate(queue) if one is use), None)
+        if place is not None:
+            del queue[place]
+
+
+def _short(name: str) -> str:
+    return re.split(r"__|[./:]", name)[-1]
+
+
 def tool_calls(trace: Trace, seen: Views | None = None) -> list[ToolUse]:
     """The agent's tool calls in the order in which they began, each once.
 
@@ -95,12 +146,12 @@ def tool_calls(trace: Trace, seen: Views | None = None) -> list[ToolUse]:
     origin = min((span.start_ns for span in trace.spans), default=0)
     uses = _from_spans(trace, seen, origin)
     _add_from_messages(uses, trace, seen, origin)
-    return sorted(uses, key=lambda use: use.start if use.start is not None else 0.0)
+    return sorted(uses.all, key=lambda use: use.start if use.start is not None else 0.0)
 
 
-def _from_spans(trace: Trace, seen: Views, origin: int) -> list[ToolUse]:
+def _from_spans(trace: Trace, seen: Views, origin: int) -> _Uses:
     spans = {span.span_id: span for span in trace.spans}
-    uses: list[ToolUse] = []
+    uses = _Uses()
     by_span: dict[str, ToolUse] = {}
     for span in sorted(trace.spans, key=lambda span: span.start_ns):
         one = _view(span, seen)
@@ -112,14 +163,14 @@ def _from_spans(trace: Trace, seen: Views, origin: int) -> list[ToolUse]:
             use = ToolUse(name, {}, span_id=span.span_id, call_id=one.tool_call_id, arguments_known=False)
             use.start = (span.start_ns - origin) / 1e9
             use.end = None if span.end_ns is None else (span.end_ns - origin) / 1e9
-            uses.append(use)
+            uses.add(use, free=True)
         by_span[span.span_id] = use
         if one.tool_arguments is not None and not use.arguments:
             use.arguments = _arguments(one.tool_arguments)
             use.arguments_known = True
         use.result = one.tool_result if use.result is None else use.result
         use.error = use.error or one.error
-        use.call_id = use.call_id or one.tool_call_id
+        uses.known_as(use, one.tool_call_id)
     return uses
 
 
@@ -129,7 +180,7 @@ def _same(
     span: Span,
     spans: dict[str, Span],
     by_span: dict[str, ToolUse],
-    uses: list[ToolUse],
+    uses: _Uses,
 ) -> ToolUse | None:
     """The call that this tool span tells of once more: an enclosing one of the same tool, or of the same
     id."""
@@ -141,9 +192,7 @@ def _same(
             return use if same_tool(use.name, name) else None
         passed.add(parent.span_id)
         parent = spans.get(parent.parent_id or "")
-    if call_id is None:
-        return None
-    return next((use for use in uses if use.call_id == call_id and same_tool(use.name, name)), None)
+    return uses.of_id(call_id, name)
 
 
 def same_tool(one: str, other: str) -> bool:
@@ -162,28 +211,36 @@ def _arguments(value: Any) -> dict[str, Any]:
     return {"input": value}
 
 
-def _add_from_messages(uses: list[ToolUse], trace: Trace, seen: Views, origin: int) -> None:
+def _add_from_messages(uses: _Uses, trace: Trace, seen: Views, origin: int) -> None:
     calls = llm_calls(trace, seen)
     results = _results(calls)
-    taken: set[int] = set()
     for span, one in calls:
         for message in one.output or ():
             for part in message.tool_calls:
-                use = _told(part, uses, taken)
-                if use is None:
-                    if part.get("name") is None:
-                        continue
-                    use = ToolUse(str(part["name"]), _arguments(part.get("arguments")), span_id=span.span_id)
-                    moment = span.start_ns if span.end_ns is None else span.end_ns
-                    use.start = (moment - origin) / 1e9
-                    uses.append(use)
-                elif not use.arguments_known or use.arguments.keys() == {"input"}:
-                    use.arguments = _arguments(part.get("arguments"))
-                    use.arguments_known = True
-                taken.add(id(use))
-                use.call_id = use.call_id or (None if part.get("id") is None else str(part["id"]))
-                if use.result is None and use.call_id in results:
-                    use.result = results[use.call_id]
+                if part.get("name") is not None:
+                    use = _asked(part, span, uses, origin)
+                    if use.result is None and use.call_id in results:
+                        use.result = results[use.call_id]
+
+
+def _asked(part: dict[str, Any], span: Span, uses: _Uses, origin: int) -> ToolUse:
+    """The call that this part of a model's answer asks for, new or already known from its span."""
+    call_id = None if part.get("id") is None else str(part["id"])
+    asked = _arguments(part.get("arguments"))
+    use = uses.of_id(call_id)
+    if use is not None:
+        uses.taken(use)
+    else:
+        use = uses.take(str(part["name"]), asked, call_id)
+    if use is None:
+        use = ToolUse(str(part["name"]), asked, span_id=span.span_id, call_id=call_id)
+        use.start = ((span.start_ns if span.end_ns is None else span.end_ns) - origin) / 1e9
+        uses.add(use, free=False)
+    elif not use.arguments_known or use.arguments.keys() == {"input"}:
+        use.arguments = asked
+        use.arguments_known = True
+    uses.known_as(use, call_id)
+    return use
 
 
 def _results(calls: list[tuple[Span, View]]) -> dict[str | None, Any]:
@@ -197,23 +254,6 @@ def _results(calls: list[tuple[Span, View]]) -> dict[str | None, Any]:
 
 def _parts(messages: list[Message] | None, kind: str) -> list[dict[str, Any]]:
     return [part for message in messages or () for part in message.parts if part.get("type") == kind]
-
-
-def _told(part: dict[str, Any], uses: list[ToolUse], taken: set[int]) -> ToolUse | None:
-    """The tool call, already known, that this message part asks for."""
-    call_id = part.get("id")
-    name = str(part.get("name"))
-    if call_id is not None:
-        known = next((use for use in uses if use.call_id == str(call_id)), None)
-        if known is not None:
-            return known
-    asked = _arguments(part.get("arguments"))
-    free = [
-        use for use in uses if id(use) not in taken and (use.call_id is None or call_id is None)
-        and same_tool(use.name, name)
-    ]  # fmt: skip
-    same = next((use for use in free if use.arguments == asked), None)
-    return same or next((use for use in free if not use.arguments_known or not asked), None)
 
 
 def unknown_spans(trace: Trace, seen: Views | None = None) -> Counter[str]:
