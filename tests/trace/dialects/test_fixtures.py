@@ -208,6 +208,7 @@ def test_crew_calls_its_tool_once() -> None:
 def test_litellm_tells_cost_route_and_a_tool_call() -> None:
     traces = read(ROOT / "fixtures" / "traces" / "litellm_proxy.otlp.jsonl")
     seen = [view for trace in traces for _, view in llm_calls(trace)]
+    assert len(seen) == 5
     assert {view.gateway.get("original_target") for view in seen} == {None, "main", "spare"}
     assert all(view.cost for view in seen if view.error is None)
     uses = [use for trace in traces for use in tool_calls(trace)]
