@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from simulate.agents.pinned import PinnedTools
 from simulate.capture import Captured
 from simulate.capture.observed import observed_trace
@@ -135,12 +137,8 @@ def _pin_findings(
     scenario: Scenario, tools: PinnedTools, uses: list[ToolUse], trace: Trace, seen: Views
 ) -> list[str]:
     """Pins that did nothing: never offered by the agent, or called without being asked of us."""
-    defined = {
-        str(definition.get("name") or definition.get("function", {}).get("name"))
-        for _, view in llm_calls(trace, seen)
-        for definition in view.tool_definitions or ()
-        if isinstance(definition, dict)
-    }
+    definitions = [each for _, view in llm_calls(trace, seen) for each in view.tool_definitions or ()]
+    defined = {name for each in definitions if (name := _name_of(each)) is not None}
     answered = {use.name for use in tools.uses}
     findings: list[str] = []
     for name in scenario.tools:
@@ -154,6 +152,14 @@ def _pin_findings(
             offered = ", ".join(sorted(defined | tools.seen)) or "none that we can see"
             findings.append(f"the scenario pins {name}, which the agent never offered; it offers: {offered}")
     return findings
+
+
+def _name_of(definition: Any) -> str | None:
+    """A tool definition's name, in the shape of the conventions or of OpenAI."""
+    if not isinstance(definition, dict):
+        return None
+    known = cast("dict[str, Any]", definition)
+    return known.get("name") or _name_of(known.get("function"))
 
 
 def _measures(conversation: Conversation, trace: Trace, seen: Views) -> dict[str, float | int | str | None]:
@@ -182,7 +188,7 @@ def conclude(outcome: Outcome, evidence: Evidence, fault: Fault | None) -> Outco
     """One status from the verdicts: the agent's failure, then somebody else's, then what could not run."""
     conversation = outcome.conversation
     if fault is not None:
-        outcome.verdicts = [_fault_verdict(fault, conversation)] + [
+        outcome.verdicts += [_fault_verdict(fault, conversation)] + [
             Verdict(each.word, each.word, "not_run", "the conversation broke off")
             for each in evidence.scenario.expect
         ]

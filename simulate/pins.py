@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
@@ -74,7 +74,7 @@ def current() -> Pins:
 
 
 @contextlib.contextmanager
-def pinned(pins: Pins) -> Iterator[Pins]:
+def pinned(pins: Pins) -> Generator[Pins]:
     """Let everything inside take its time, chance and ids from ``pins``."""
     token = _current.set(pins)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simulate.pytest_session import Session
 
 SUFFIXES = (".yaml", ".yml")
+Node = TypeVar("Node", bound=pytest.Item | pytest.Collector)
 KEY = pytest.StashKey["Session"]()
 
 
@@ -53,8 +54,14 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
     # pytest makes paths of what an ini file says, not of the default
     folders = [parent.config.rootpath / folder for folder in parent.config.getini("simulate_scenarios")]
     if named or any(file_path.is_relative_to(folder) for folder in folders):
-        return ScenarioFile.from_parent(parent, path=file_path)
+        return _node(ScenarioFile, parent, path=file_path)
     return None
+
+
+def _node(kind: type[Node], parent: pytest.Collector, **arguments: Any) -> Node:
+    """A node of pytest's tree; its own constructor is untyped."""
+    make = cast("Callable[..., Node]", getattr(kind, "from_parent"))  # noqa: B009
+    return make(parent, **arguments)
 
 
 class ScenarioFile(pytest.File):
@@ -67,7 +74,7 @@ class ScenarioFile(pytest.File):
         for loaded in load_scenarios([self.path], agents=session.project.agents):
             for tag in loaded.scenario.tags:
                 self.config.addinivalue_line("markers", f"{tag}: a tag of scenarios")
-            item: ScenarioItem = ScenarioItem.from_parent(self, name=loaded.id, loaded=loaded)
+            item = _node(ScenarioItem, self, name=loaded.id, loaded=loaded)
             for tag in loaded.scenario.tags:
                 item.add_marker(tag)
             session.collected.append(loaded)
@@ -87,7 +94,7 @@ class ScenarioItem(pytest.Item):
     """One scenario and case, with all its trials."""
 
     def __init__(self, *, loaded: LoadedScenario, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # pyright: ignore[reportUnknownMemberType]
         self.loaded = loaded
         self.outcomes: list[Outcome] = []
 
@@ -183,7 +190,7 @@ class Simulate:
 
     @property
     def _seed(self) -> int:
-        return self._config.getoption("--simulate-seed")
+        return int(self._config.getoption("--simulate-seed") or 0)
 
 
 @pytest.fixture

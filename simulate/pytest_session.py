@@ -67,7 +67,10 @@ class Session:
                 self._refused[loaded.id] = error
         command = ["pytest", *self.config.invocation_params.args]
         suite = Suite(
-            RunFolder.create(path), stage, seed=self.config.getoption("--simulate-seed"), command=command
+            RunFolder.create(path),
+            stage,
+            seed=int(self.config.getoption("--simulate-seed") or 0),
+            command=command,
         )
         runner = asyncio.Runner()
         self._record = runner.run(suite.open())

@@ -147,7 +147,13 @@ class Stage:
 def _resolved(config: project.ModelConfig) -> ModelConfig:
     key = None if config.api_key is None else resolve_secret(config.api_key)
     base_url = None if config.base_url is None else resolve_secret(config.base_url)
-    given = {"temperature": config.temperature, "max_tokens": config.max_tokens, "timeout": config.timeout}
     return ModelConfig(
-        config.model, base_url, key, **{name: value for name, value in given.items() if value is not None}
+        config.model,
+        base_url,
+        key,
+        temperature=config.temperature,
+        max_tokens=config.max_tokens,
+        timeout=60.0 if config.timeout is None else config.timeout,
+        headers={name: resolve_secret(value) for name, value in config.headers.items()},
+        options=dict(config.options),
     )

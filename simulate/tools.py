@@ -11,7 +11,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 P = ParamSpec("P")
@@ -45,7 +45,7 @@ def current() -> Toolbox | None:
 
 
 @contextlib.contextmanager
-def using(toolbox: Toolbox) -> Iterator[None]:
+def using(toolbox: Toolbox) -> Generator[None]:
     """Let every marked tool inside answer from ``toolbox``."""
     token = _current.set(toolbox)
     try:

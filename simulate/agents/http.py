@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as otel_context
 
@@ -167,9 +167,11 @@ class HttpSession:
         for attempt in range(1, TRIES + 1):
             try:
                 with _uninstrumented():
-                    return await self.door.client().chat.completions.create(
+                    # plain dicts, as on the wire: the SDK's types would tell apart what we only pass on
+                    create = cast("Callable[..., Awaitable[Any]]", self.door.client().chat.completions.create)
+                    return await create(
                         model=self.door.model,
-                        messages=self.history,  # pyright: ignore[reportArgumentType] - plain dicts, as on the wire
+                        messages=self.history,
                         extra_headers=dict(self.call.headers),
                         extra_body=self.door.body or None,
                         timeout=self.call.reply_timeout,
@@ -202,7 +204,7 @@ class HttpSession:
 
 
 @contextlib.contextmanager
-def _uninstrumented() -> Iterator[None]:
+def _uninstrumented() -> Generator[None]:
     """An instrumentation of this process must not write our request into the agent's trace."""
     token = otel_context.attach(otel_context.set_value("suppress_instrumentation", True))
     try:

@@ -215,7 +215,7 @@ def load(target: str, address: str, root: Path | None = None) -> Any:
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            names = sorted(name for name in vars(module) if not name.startswith("_"))
+            names = sorted(name for name in dir(module) if not name.startswith("_"))
             raise AddressError(f"{address}: {module_name} has no `{attribute}`; it has {', '.join(names)}")
         found = getattr(found, part)
     return found

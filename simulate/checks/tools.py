@@ -11,7 +11,6 @@ from simulate.model.expect import Called, NotCalled
 from simulate.model.match import mismatch
 from simulate.model.outcome import Verdict
 
-
 BLIND = (
     "let the agent's instrumentation write tool calls into its spans; for many that is "
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true"

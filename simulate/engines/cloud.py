@@ -66,8 +66,9 @@ class _Talk:
     async def carry(self, door: Door) -> None:
         exchange = self.exchange
         call = Call(self.conversation.id, exchange.tools, exchange.headers, self.limits.reply)
+        limit = asyncio.timeout(self.limits.time)
         try:
-            async with asyncio.timeout(self.limits.time) as limit, door.dial(call) as session:
+            async with limit, door.dial(call) as session:
                 await self._talk(session)
         except TimeoutError:
             if not limit.expired():
