@@ -15,8 +15,9 @@ from typing import Any
 from simulate.errors import InputError
 from simulate.trace.cost import cost_of, inherited
 from simulate.trace.dialects import llm_calls, tells_kind, unknown_spans, views
+from simulate.trace.facts import Facts, at, route_of, seconds_of, slowest_kind, sums, why_incomplete
 from simulate.trace.sampling import percentile
-from simulate.trace.span import Kind, Span, Trace, View
+from simulate.trace.span import Span, Trace, View
 
 THRESHOLDS: dict[str, float | None] = {
     "coverage": 0.99,
@@ -76,26 +77,6 @@ class Signal:
         return self.figure <= self.threshold if self.name in _CEILINGS else self.figure >= self.threshold
 
 
-@dataclass(slots=True)
-class _Facts:
-    """What is kept of one trace."""
-
-    trace_id: str
-    route: str
-    spans: int
-    orphans: int
-    roots: int
-    complete: bool
-    seconds: float | None
-    slowest: str | None
-    dollars: float | None
-    output_tokens: int
-    llm: int
-    scores: list[tuple[str, float | None, float | None]]
-    keys: dict[str, str | None]
-    services: list[str]
-
-
 class Quality:
     """Gathers the signals over any number of traces."""
 
@@ -107,7 +88,7 @@ class Quality:
                 hint=f"there are {', '.join(THRESHOLDS)}",
             )
         self.thresholds = {**THRESHOLDS, **(thresholds or {})}
-        self._facts: list[_Facts] = []
+        self._facts: list[Facts] = []
         self._missing: dict[str, Counter[str]] = defaultdict(Counter)
         self._llm_spans: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
@@ -131,22 +112,22 @@ class Quality:
             self._complete(span, view)
         self._unknown.update(unknown_spans(trace, seen))
         cost = cost_of(trace, seen)
-        route = _route(roots, trace, seen)
+        route = route_of(roots, trace, seen)
         for _, view in calls:
             if view.time_to_first_token is not None:
                 self._first_tokens[route].append(view.time_to_first_token)
         ended = all(span.end_ns is not None for span in trace.spans)
         anchor = roots[0] if roots else trace.spans[0]
         self._facts.append(
-            _Facts(
+            Facts(
                 trace_id=trace.trace_id,
                 route=route,
                 spans=len(trace),
                 orphans=len(orphans),
                 roots=len(tops),
                 complete=len(roots) == 1 and not orphans and ended and bool(calls),
-                seconds=_duration(trace),
-                slowest=_slowest(trace, seen),
+                seconds=seconds_of(trace),
+                slowest=slowest_kind(trace, seen),
                 dollars=cost.dollars,
                 output_tokens=max((view.output_tokens or 0 for _, view in calls), default=0),
                 llm=len(calls),
@@ -230,7 +211,7 @@ class Quality:
         signal.details = {"traces": len(self._facts), "complete": len(complete)}
         if not signal.worst:
             signal.worst = [
-                f"trace {facts.trace_id} is incomplete: {_why(facts)}"
+                f"trace {facts.trace_id} is incomplete: {why_incomplete(facts)}"
                 for facts in self._facts
                 if not facts.complete
             ][:_WORST]
@@ -280,16 +261,16 @@ class Quality:
         return signal
 
     def _latency(self) -> Signal:
-        by_route: dict[str, list[_Facts]] = defaultdict(list)
+        by_route: dict[str, list[Facts]] = defaultdict(list)
         for facts in self._facts:
             if facts.seconds is not None:
                 by_route[facts.route].append(facts)
         timed = [facts for group in by_route.values() for facts in group]
-        signal = self._signal("latency", _at(timed, 99), "no trace has an end")
+        signal = self._signal("latency", at(timed, 99), "no trace has an end")
         for route, group in by_route.items():
             slow = Counter(facts.slowest for facts in group if facts.slowest)
             signal.details[route] = {
-                **{f"p{p}": _at(group, p) for p in (50, 95, 99)},
+                **{f"p{p}": at(group, p) for p in (50, 95, 99)},
                 "traces": len(group),
                 "slowest_kind": slow.most_common(1)[0][0] if slow else None,
             }
@@ -321,8 +302,8 @@ class Quality:
             "p99": top,
             "unknown_price": len(paid) - len(known),
             "output_token_spikes": len(spikes),
-            "by_prompt_version": _sums(paid, "prompt_version"),
-            "by_cohort": _sums(paid, "cohort"),
+            "by_prompt_version": sums(paid, "prompt_version"),
+            "by_cohort": sums(paid, "cohort"),
         }
         dear = sorted((one for one in paid if one.dollars is not None), key=lambda one: -(one.dollars or 0))
         signal.worst = [f"trace {facts.trace_id}: ${facts.dollars:.6f}" for facts in dear[:_WORST]]
@@ -371,7 +352,7 @@ class Quality:
         ][:_WORST]
         return signal
 
-    def _match(self, answer: Mapping[str, Any]) -> _Facts | None:
+    def _match(self, answer: Mapping[str, Any]) -> Facts | None:
         for name, by in (("trace_id", None), ("session_id", "session"), ("user_id", "user")):
             value = answer.get(name, answer.get(name.replace("_", ".")))
             if value is None:
@@ -403,46 +384,3 @@ def is_bad(answer: Mapping[str, Any]) -> bool:
         return float(word) < 0
     except ValueError:
         return False
-
-
-def _why(facts: _Facts) -> str:
-    if not facts.llm:
-        return "no model call"
-    if facts.orphans:
-        return f"{facts.orphans} spans lost their parent"
-    return f"{facts.roots} roots" if facts.roots != 1 else "a span never ended"
-
-
-def _route(roots: list[Span], trace: Trace, seen: dict[str, View]) -> str:
-    span = roots[0] if roots else min(trace.spans, key=lambda one: one.start_ns)
-    route = span.attributes.get("http.route") or seen[span.span_id].tags.get("feature.id")
-    return str(route) if route else span.name
-
-
-def _duration(trace: Trace) -> float | None:
-    ends = [span.end_ns for span in trace.spans if span.end_ns is not None]
-    return (max(ends) - min(span.start_ns for span in trace.spans)) / 1e9 if ends else None
-
-
-def _slowest(trace: Trace, seen: dict[str, View]) -> str | None:
-    """The kind whose spans took longest together; those that only hold others do not count."""
-    holding = {Kind.CHAIN, Kind.AGENT, Kind.WORKFLOW, Kind.CONVERSATION, Kind.TURN, Kind.UNKNOWN}
-    took: Counter[str] = Counter()
-    for span in trace.spans:
-        kind = seen[span.span_id].kind
-        if kind not in holding and span.duration is not None:
-            took[kind] += int(span.duration * 1e9)
-    return took.most_common(1)[0][0] if took else None
-
-
-def _at(group: list[_Facts], p: float) -> float | None:
-    return percentile([facts.seconds for facts in group if facts.seconds is not None], p)
-
-
-def _sums(group: list[_Facts], key: str) -> dict[str, float]:
-    sums: dict[str, float] = defaultdict(float)
-    for facts in group:
-        value = facts.keys.get(key)
-        if value is not None:
-            sums[value] += facts.dollars or 0.0
-    return dict(sums)

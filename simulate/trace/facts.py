@@ -1,0 +1,77 @@
+"""What `quality` keeps of one trace, so that files larger than memory can be measured."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from simulate.trace.sampling import percentile
+from simulate.trace.span import Kind, Span, Trace, View
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is kept of one trace."""
+
+    trace_id: str
+    route: str
+    spans: int
+    orphans: int
+    roots: int
+    complete: bool
+    seconds: float | None
+    slowest: str | None
+    dollars: float | None
+    output_tokens: int
+    llm: int
+    scores: list[tuple[str, float | None, float | None]]
+    keys: dict[str, str | None]
+    services: list[str]
+
+
+def why_incomplete(facts: Facts) -> str:
+    """Why coverage does not count this trace."""
+    if not facts.llm:
+        return "no model call"
+    if facts.orphans:
+        return f"{facts.orphans} spans lost their parent"
+    return f"{facts.roots} roots" if facts.roots != 1 else "a span never ended"
+
+
+def route_of(roots: list[Span], trace: Trace, seen: dict[str, View]) -> str:
+    """The route of the request, else the feature, else the root's name."""
+    span = roots[0] if roots else min(trace.spans, key=lambda one: one.start_ns)
+    route = span.attributes.get("http.route") or seen[span.span_id].tags.get("feature.id")
+    return str(route) if route else span.name
+
+
+def seconds_of(trace: Trace) -> float | None:
+    """From the first start to the last end, in seconds; None while no span has ended."""
+    ends = [span.end_ns for span in trace.spans if span.end_ns is not None]
+    return (max(ends) - min(span.start_ns for span in trace.spans)) / 1e9 if ends else None
+
+
+def slowest_kind(trace: Trace, seen: dict[str, View]) -> str | None:
+    """The kind whose spans took longest together; those that only hold others do not count."""
+    holding = {Kind.CHAIN, Kind.AGENT, Kind.WORKFLOW, Kind.CONVERSATION, Kind.TURN, Kind.UNKNOWN}
+    took: Counter[str] = Counter()
+    for span in trace.spans:
+        kind = seen[span.span_id].kind
+        if kind not in holding and span.duration is not None:
+            took[kind] += int(span.duration * 1e9)
+    return took.most_common(1)[0][0] if took else None
+
+
+def at(group: list[Facts], p: float) -> float | None:
+    """A percentile of the durations."""
+    return percentile([facts.seconds for facts in group if facts.seconds is not None], p)
+
+
+def sums(group: list[Facts], key: str) -> dict[str, float]:
+    """Dollars by an inherited attribute."""
+    sums: dict[str, float] = defaultdict(float)
+    for facts in group:
+        value = facts.keys.get(key)
+        if value is not None:
+            sums[value] += facts.dollars or 0.0
+    return dict(sums)
