@@ -1,0 +1,190 @@
+"""One form for texts that say the same: "order 4-4-1-7", "order four four one seven", "Order 4417."
+
+Speech recognition writes numbers, ids, times and amounts now one way and now another. Whatever is compared
+(what an agent understood, what it said, word error rates) goes through here first, on both sides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_ONES = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen".split()
+    )
+}
+_TENS = {
+    word: 10 * value
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+}
+_ORDINALS = {
+    word: value
+    for value, word in enumerate(
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+        "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split(),
+        start=1,
+    )
+} | {"thirtieth": 30}
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_SHORT = {
+    "can't": "cannot", "won't": "will not", "n't": " not", "'re": " are", "'ll": " will", "'ve": " have",
+    "i'm": "i am", "let's": "let us", "it's": "it is", "that's": "that is", "what's": "what is",
+    "here's": "here is", "there's": "there is", "'d": " would",
+}  # fmt: skip
+_ALIASES = {
+    "okay": "ok", "o.k": "ok", "alright": "ok", "mr": "mister", "mrs": "missus", "dr": "doctor", "grey": "gray",
+    "mm-hmm": "mhm", "mhmm": "mhm", "mmhmm": "mhm", "uh-huh": "mhm", "hmm": "hm", "cheque": "check",
+    "e-mail": "email", "to-morrow": "tomorrow", "to-day": "today", "percent": "percent", "plus": "plus",
+}  # fmt: skip
+_MONEY = {"$": "dollars", "€": "euros", "£": "pounds"}
+_NUMBER = re.compile(r"\d+")
+
+
+def normalise(text: str) -> str:
+    """Lower case, no punctuation, short forms written out, every number in digits, ids in one piece."""
+    text = text.lower().replace("’", "'").replace("—", " ").replace("–", "-")
+    for short, long in _SHORT.items():
+        text = re.sub(rf"{re.escape(short)}\b", long, text)
+    for said, alias in _ALIASES.items():
+        text = re.sub(rf"(?<![\w-]){re.escape(said)}(?![\w-])", alias, text)
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    text = re.sub(r"([$€£])\s?(\d+)(?:\.(\d\d))?", _money, text)
+    text = re.sub(r"\b([ap])\.?\s?m\b\.?", r"\1m", text)
+    text = re.sub(r"(\d)\s*%", r"\1 percent", text)
+    text = re.sub(r"(\d)\.(\d)", r"\1 point \2", text)
+    text = re.sub(r"\b(\d+)(?:st|nd|rd|th)\b", r"\1", text)
+    text = re.sub(r"\b(dollars?|euros?|pounds?) and\b", r"\1", text)
+    words = re.findall(r"[^\W_]+", text.replace("'", ""))
+    return " ".join(_ids(_numbers(words)))
+
+
+def says(text: str, wanted: str) -> bool:
+    """Whether ``wanted`` is said in ``text``, however numbers are written in either."""
+    said, sought = normalise(text), normalise(wanted)
+    if not sought:
+        return False
+    if f" {sought} " in f" {said} ":
+        return True
+    # an id may have been read out in groups, with words of its own letters
+    squeezed = sought.replace(" ", "")
+    return any(letter.isdigit() for letter in squeezed) and any(
+        squeezed == run for run in _runs(said.split(), len(squeezed))
+    )
+
+
+def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
+    """Words that were wrong (substituted, inserted, left out) and words of the reference; their quotient is
+    the word error rate. Both texts are normalised first."""
+    wanted, got = normalise(reference).split(), normalise(hypothesis).split()
+    row = list(range(len(got) + 1))
+    for index, word in enumerate(wanted, start=1):
+        before, row[0] = row[0], index
+        for column, other in enumerate(got, start=1):
+            before, row[column] = (
+                row[column],
+                min(before + (word != other), row[column] + 1, row[column - 1] + 1),
+            )
+    return row[-1], len(wanted)
+
+
+def _money(match: re.Match[str]) -> str:
+    unit = _MONEY[match[1]]
+    cents = f" {int(match[3])} cents" if match[3] and int(match[3]) else ""
+    return f"{match[2]} {unit}{cents}"
+
+
+def _numbers(words: Sequence[str]) -> list[str]:
+    """Number words as digits: "one hundred and five" is 105, "forty two" is 42, "four two" stays 4 2."""
+    done: list[str] = []
+    index = 0
+    while index < len(words):
+        value, used = _number(words, index)
+        if used:
+            done.append(value)
+            index += used
+            continue
+        done.append(words[index])
+        index += 1
+    return done
+
+
+def _number(words: Sequence[str], start: int) -> tuple[str, int]:
+    """The number that begins at a word, and how many words it takes; 0 where none begins."""
+    total = current = index = 0
+    last = 0
+    """The unit that may still be added to: 100 after "hundred", 10 after "twenty", 0 after a digit."""
+    while start + index < len(words):
+        word = words[start + index]
+        if word in _ONES or word in _ORDINALS:
+            value = _ONES.get(word, _ORDINALS.get(word, 0))
+            if word == "second" and not index:
+                break
+            if index and not (last == 10 and 0 < value < 10 or last >= 100):
+                break
+            current, last, index = current + value, 0, index + 1
+        elif word in _TENS:
+            if index and last < 100:
+                break
+            current, last, index = current + _TENS[word], 10, index + 1
+        elif word in _SCALES and index and (current or total):
+            scale = _SCALES[word]
+            if scale == 100:
+                current *= 100
+            else:
+                total, current = total + current * scale, 0
+            last, index = scale, index + 1
+        elif word == "and" and last >= 100 and _is_number(words, start + index + 1):
+            index += 1
+        else:
+            break
+    return str(total + current), index
+
+
+def _is_number(words: Sequence[str], index: int) -> bool:
+    return index < len(words) and (words[index] in _ONES or words[index] in _TENS)
+
+
+def _ids(words: Sequence[str]) -> list[str]:
+    """Digits and single letters that stand side by side, in one piece: 4 4 1 7, A B 12, o for zero."""
+    done: list[str] = []
+    run: list[str] = []
+
+    def end() -> None:
+        digits = [piece for piece in run if _NUMBER.search(piece)]
+        if not digits:
+            done.extend(run)
+        else:
+            while run and run[0] in ("a", "i", "o"):  # the words, not letters of an id
+                done.append(run.pop(0))
+            tail: list[str] = []
+            while run and run[-1] in ("a", "i", "o", "oh"):
+                tail.insert(0, run.pop())
+            done.append("".join("0" if piece in ("o", "oh") else piece for piece in run))
+            done.extend(tail)
+        run.clear()
+
+    for word in words:
+        if len(word) == 1 or word == "oh" or any(letter.isdigit() for letter in word):
+            run.append(word)
+        else:
+            end()
+            done.append(word)
+    end()
+    return done
+
+
+def _runs(words: Sequence[str], length: int) -> list[str]:
+    """Neighbouring words put together, as far as they have this many letters."""
+    found: list[str] = []
+    for start in range(len(words)):
+        joined = ""
+        for word in words[start:]:
+            joined += word
+            if len(joined) >= length:
+                break
+        if len(joined) == length:
+            found.append(joined)
+    return found
