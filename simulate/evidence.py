@@ -35,7 +35,7 @@ async def gather(
     uses = _tool_uses(trace, seen, conversation, tools)
     evident, why_not = has_tool_evidence(trace, seen) if instrumented else _evident(tools, outside)
     _attach_spans(conversation, trace, seen)
-    outcome.trace, outcome.tool_uses = trace, uses
+    outcome.trace, outcome.tool_uses, outcome.recording = trace, uses, exchange.recording
     outcome.notes += exchange.notes + notes + exchange.caller.finish(conversation)
     outcome.notes += _pin_findings(scenario, tools, uses, trace, seen)
     outcome.measures = _measures(conversation, trace, seen) | exchange.measures

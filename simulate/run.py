@@ -85,7 +85,7 @@ async def run_plan(plan: Plan) -> Outcome:
         evidence = await gather(plan.scenario, exchange, outcome, captured, outside=plan.engine.outside)
         evidence.judge, evidence.folder = plan.judge, plan.root
         if fault is None:
-            outcome.verdicts = await check_all(plan.scenario.expect, evidence)
+            outcome.verdicts += await check_all(plan.scenario.expect, evidence)
     return conclude(outcome, evidence, fault)
 
 

@@ -15,13 +15,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("source", help="a cassette, a folder of cassettes, or a file of production traces")
     parser.add_argument("--port", type=int, default=0, help="listen on this port (default: a free one)")
-    parser.add_argument("--policy", choices=["fail", "stop", "nearest"], default="fail", help="what a miss gets")
+    parser.add_argument(
+        "--policy", choices=["fail", "stop", "nearest"], default="fail", help="what a miss gets"
+    )
     parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
-    parser.add_argument("--trace", help="the id (or its beginning) of one trace, where the file holds several")
+    parser.add_argument(
+        "--trace", help="the id (or its beginning) of one trace, where the file holds several"
+    )
     parser.add_argument("--partial", action="store_true", help="play the part of a source that is complete")
     parser.add_argument("--allow-edited", action="store_true", help="play a cassette that was edited by hand")
-    parser.add_argument("--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write what was asked for, as JSON, at the end")
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write what was asked for, as JSON, at the end"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -43,7 +51,9 @@ def execute(args: argparse.Namespace) -> int:
     if args.report is not None:
         import orjson
 
-        args.report.write_bytes(orjson.dumps([report.as_dict() for report in reports], option=orjson.OPT_INDENT_2))
+        args.report.write_bytes(
+            orjson.dumps([report.as_dict() for report in reports], option=orjson.OPT_INDENT_2)
+        )
     return 0 if all(report.passed for report in reports) else 1
 
 

@@ -40,7 +40,10 @@ def answer_in(url: str, body: bytes, recording: Recording) -> Reply:
 
 
 def _error(answer: dict[str, Any]) -> Reply:
-    body = {"type": "error", "error": {"message": answer["error"], "type": "recorded_error", "code": None, "param": None}}
+    body = {
+        "type": "error",
+        "error": {"message": answer["error"], "type": "recorded_error", "code": None, "param": None},
+    }
     headers = [("content-type", "application/json"), ("x-should-retry", "false")]
     return Reply(int(answer.get("status") or 500), "", headers, [(0.0, orjson.dumps(body))])
 
@@ -72,7 +75,11 @@ def _usage(answer: dict[str, Any], first: str, second: str) -> dict[str, int]:
 
 def _calls(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["arguments"]}}
+        {
+            "id": call["id"],
+            "type": "function",
+            "function": {"name": call["name"], "arguments": call["arguments"]},
+        }
         for call in answer["calls"]
     ]
 
@@ -80,7 +87,11 @@ def _calls(answer: dict[str, Any]) -> list[dict[str, Any]]:
 def _chat(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> Reply:
     calls = _calls(answer)
     finish = answer.get("finish") or ("tool_calls" if calls else "stop")
-    head = {"id": f"chatcmpl-{name}", "created": CREATED, "model": answer.get("model") or request.get("model")}
+    head = {
+        "id": f"chatcmpl-{name}",
+        "created": CREATED,
+        "model": answer.get("model") or request.get("model"),
+    }
     usage = _usage(answer, "prompt_tokens", "completion_tokens")
     if not stream:
         message = {"role": "assistant", "content": answer["text"], **({"tool_calls": calls} if calls else {})}
@@ -109,7 +120,15 @@ def _responses(answer: dict[str, Any], name: str, stream: bool, request: dict[st
     items: list[dict[str, Any]] = []
     if answer["text"]:
         content = [{"type": "output_text", "text": answer["text"], "annotations": []}]
-        items.append({"type": "message", "id": f"msg_{name}", "role": "assistant", "status": "completed", "content": content})
+        items.append(
+            {
+                "type": "message",
+                "id": f"msg_{name}",
+                "role": "assistant",
+                "status": "completed",
+                "content": content,
+            }
+        )
     for call in answer["calls"]:
         given = {"call_id": call["id"], "name": call["name"], "arguments": call["arguments"]}
         items.append({"type": "function_call", "id": f"fc_{call['id']}", "status": "completed", **given})
@@ -145,7 +164,12 @@ def _responses(answer: dict[str, Any], name: str, stream: bool, request: dict[st
             else:
                 yield event("response.output_item.added", output_index=index, item={**item, "arguments": ""})
                 yield event("response.function_call_arguments.delta", **place, delta=item["arguments"])
-                yield event("response.function_call_arguments.done", **place, arguments=item["arguments"], name=item["name"])
+                yield event(
+                    "response.function_call_arguments.done",
+                    **place,
+                    arguments=item["arguments"],
+                    name=item["name"],
+                )
             yield event("response.output_item.done", output_index=index, item=item)
         yield event("response.completed", response=response)
 
@@ -158,7 +182,9 @@ def _messages(answer: dict[str, Any], name: str, stream: bool, request: dict[str
         {"type": "tool_use", "id": call["id"], "name": call["name"], "input": orjson.loads(call["arguments"])}
         for call in answer["calls"]
     ]
-    finish = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}.get(answer.get("finish") or "")
+    finish = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}.get(
+        answer.get("finish") or ""
+    )
     message = {
         "id": f"msg_{name}", "type": "message", "role": "assistant", "content": blocks,
         "model": answer.get("model") or request.get("model"), "stop_sequence": None,
@@ -177,11 +203,17 @@ def _messages(answer: dict[str, Any], name: str, stream: bool, request: dict[str
             if block["type"] == "text":
                 yield event("content_block_start", index=index, content_block={"type": "text", "text": ""})
                 for text in _pieces(block["text"]):
-                    yield event("content_block_delta", index=index, delta={"type": "text_delta", "text": text})
+                    yield event(
+                        "content_block_delta", index=index, delta={"type": "text_delta", "text": text}
+                    )
             else:
                 yield event("content_block_start", index=index, content_block={**block, "input": {}})
                 partial = orjson.dumps(block["input"]).decode()
-                yield event("content_block_delta", index=index, delta={"type": "input_json_delta", "partial_json": partial})
+                yield event(
+                    "content_block_delta",
+                    index=index,
+                    delta={"type": "input_json_delta", "partial_json": partial},
+                )
             yield event("content_block_stop", index=index)
         stop = {"stop_reason": message["stop_reason"], "stop_sequence": None}
         yield event("message_delta", delta=stop, usage={"output_tokens": message["usage"]["output_tokens"]})

@@ -66,7 +66,9 @@ def canonical_trace(trace: Trace) -> bytes:
     while waiting:
         span, depth = waiting.pop()
         lines.append(
-            orjson.dumps({"depth": depth, **_mapped(plain[span.span_id], numbered)}, option=orjson.OPT_SORT_KEYS)
+            orjson.dumps(
+                {"depth": depth, **_mapped(plain[span.span_id], numbered)}, option=orjson.OPT_SORT_KEYS
+            )
         )
         inner = sorted(children.get(span.span_id, ()), key=lambda one: weight[one.span_id], reverse=True)
         waiting += [(child, depth + 1) for child in inner]

@@ -200,7 +200,16 @@ def _functions() -> dict[str, Any]:
     }
 
 
-_LEFT_ALONE = ("asyncio", "selectors", "threading", "queue", "concurrent.futures", "simulate.replay", "_pytest", "pytest")
+_LEFT_ALONE = (
+    "asyncio",
+    "selectors",
+    "threading",
+    "queue",
+    "concurrent.futures",
+    "simulate.replay",
+    "_pytest",
+    "pytest",
+)
 
 
 def replace_everywhere(functions: dict[Any, Any]) -> list[tuple[Any, str, Any]]:

@@ -122,14 +122,18 @@ def _answer(view: View) -> dict[str, Any]:
         for call in message.tool_calls:
             arguments = call.get("arguments")
             text = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
-            calls.append({"id": call.get("id") or f"call_{len(calls)}", "name": call.get("name"), "arguments": text})
+            calls.append(
+                {"id": call.get("id") or f"call_{len(calls)}", "name": call.get("name"), "arguments": text}
+            )
     finish = next((message.finish_reason for message in view.output or () if message.finish_reason), None)
     finish = finish or next(iter(view.finish_reasons), None)
     known = {"stop", "length", "tool_calls", "content_filter"}
     answer: dict[str, Any] = {
         "text": "".join(texts) or None,
         "calls": calls,
-        "finish": {"tool_call": "tool_calls", "tool_use": "tool_calls", "end_turn": "stop"}.get(finish or "", finish),
+        "finish": {"tool_call": "tool_calls", "tool_use": "tool_calls", "end_turn": "stop"}.get(
+            finish or "", finish
+        ),
         "model": view.response_model or view.request_model,
         "usage": {"input": view.input_tokens, "output": view.output_tokens},
     }
@@ -147,7 +151,13 @@ def _status(error: str) -> int:
     match = re.search(r"\b([45]\d\d)\b", error)
     if match:
         return int(match[1])
-    names = {"RateLimit": 429, "Authentication": 401, "PermissionDenied": 403, "NotFound": 404, "BadRequest": 400}
+    names = {
+        "RateLimit": 429,
+        "Authentication": 401,
+        "PermissionDenied": 403,
+        "NotFound": 404,
+        "BadRequest": 400,
+    }
     return next((status for name, status in names.items() if name in error), 500)
 
 

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from simulate.errors import InputError
+from simulate.replay.secrets import Redaction, sensitive
 
 VERSION = 1
 """Goes up when the same request would get another key; older cassettes are re-keyed when they are loaded."""
@@ -77,15 +78,43 @@ class Rules:
         return found
 
     def value(self, value: Any) -> Any:
-        """Every text inside a JSON value with placeholders."""
+        """Every text inside a JSON value with placeholders; the value itself where there is nothing to do."""
         if self.redact is None:
             return value
+        unseen: list[str] = []
+        if isinstance(self.redact, Redaction):
+            if self._is_clean(value, unseen) and (not unseen or self.redact.clean(unseen)):
+                self._redacted.update(zip(unseen, unseen, strict=True))
+                return value
+        return self._replaced(value)
+
+    def _is_clean(self, value: Any, unseen: list[str]) -> bool:
+        """False where something is known to be replaced; ``unseen`` gets the texts that are new."""
         if isinstance(value, str):
+            known = self._redacted.get(value)
+            if known is None:
+                unseen.append(value)
+            return known is None or known == value
+        if isinstance(value, dict):
+            for name, inner in cast("dict[str, Any]", value).items():
+                if (isinstance(inner, str) and sensitive(name)) or not self._is_clean(inner, unseen):
+                    return False
+        elif isinstance(value, list):
+            for inner in cast("list[Any]", value):
+                if not self._is_clean(inner, unseen):
+                    return False
+        return True
+
+    def _replaced(self, value: Any, under: str = "") -> Any:
+        if isinstance(value, str):
+            if under and isinstance(self.redact, Redaction) and sensitive(under) and value:
+                return self.redact.hidden(value)
             return self.text(value)
         if isinstance(value, dict):
-            return {name: self.value(inner) for name, inner in cast("dict[str, Any]", value).items()}
+            members = cast("dict[str, Any]", value).items()
+            return {name: self._replaced(inner, name) for name, inner in members}
         if isinstance(value, list):
-            return [self.value(inner) for inner in cast("list[Any]", value)]
+            return [self._replaced(inner, under) for inner in cast("list[Any]", value)]
         return value
 
 

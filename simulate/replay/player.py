@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
@@ -50,6 +50,8 @@ class Player:
         self.live_writes = live_writes or set()
         self.recorder = recorder
         self.turn: int | None = None
+        self.turn_of: Callable[[], int | None] = lambda: self.turn
+        """Which turn it is, where something else counts them."""
         self.live_calls = 0
         self.refused: list[str] = []
         self.notes: list[str] = []
@@ -162,7 +164,7 @@ class Player:
             return True
 
     def _note(self, divergence: Divergence) -> None:
-        divergence.turn = self.turn
+        divergence.turn = self.turn_of()
         divergence.tainted = bool(self.divergences)
         self.divergences.append(divergence)
 

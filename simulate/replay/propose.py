@@ -20,11 +20,15 @@ def scenario_from(cassette: Cassette, name: str | None = None) -> str:
     """The YAML of a scenario made from a trace's cassette."""
     trace_id = str(cassette.manifest.get("trace_id") or "")
     lines = [said for said in cassette.conversation if said["speaker"] == "caller"]
-    texts = [said["text"] for said in cassette.conversation if said["speaker"] == "agent" and said.get("text")]
+    texts = [
+        said["text"] for said in cassette.conversation if said["speaker"] == "agent" and said.get("text")
+    ]
     scenario: dict[str, Any] = {
         "name": name or f"replay-{trace_id[:8] or 'trace'}",
         "description": f"What a production user asked in trace {trace_id}." if trace_id else "From a trace.",
-        "persona": {"name": "Recorded caller", "knows": _facts(lines)} if _facts(lines) else {"name": "Recorded caller"},
+        "persona": {"name": "Recorded caller", "knows": _facts(lines)}
+        if _facts(lines)
+        else {"name": "Recorded caller"},
     }
     if lines:
         scenario["goal"] = f"Get what was asked for: {lines[0]['text'][:200]}"

@@ -1,11 +1,12 @@
-"""Secrets and personal data on their way into a cassette: replaced before hashing, looked for before writing."""
+"""Secrets and personal data on their way into a cassette: replaced before hashing, and looked for at the end."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
-from simulate.trace.redact import Redactor
+from simulate.trace.redact import SENSITIVE_KEY, Redactor
 
 _KEY = "simulate cassette"
 """Fixed, so that a value gets the same placeholder when it is recorded and when it is replayed."""
@@ -13,10 +14,31 @@ _KEY = "simulate cassette"
 _PLACEHOLDER = re.compile(r"<[a-z_]+:[0-9a-f]{4,32}>")
 
 
-def redactor() -> Callable[[str], str]:
-    """Puts ``<email:3f2a>`` and the like in place of secrets and personal data. One for each conversation:
-    the digits of a placeholder must not depend on what other conversations said."""
-    return Redactor(key=_KEY).text
+class Redaction:
+    """Puts ``<email:3f2a>`` and the like in place of secrets and personal data.
+
+    One for each conversation: the digits of a placeholder must not depend on what other conversations said."""
+
+    def __init__(self) -> None:
+        self._redactor = Redactor(key=_KEY)
+
+    def __call__(self, text: str) -> str:
+        return self._redactor.text(text)
+
+    def hidden(self, text: str) -> str:
+        """A text that stands under the key of a secret."""
+        return text if _PLACEHOLDER.fullmatch(text) else self._redactor.placeholder("secret", text)
+
+    def clean(self, texts: Iterable[str]) -> bool:
+        """Whether nothing in any of these is to be replaced; one look instead of one for each."""
+        # what is JSON itself is gone through by its keys, so it is looked at by itself
+        return not any(text[:1] in {"{", "[", '"'} for text in texts) and not self._redactor.find("\n\0\n".join(texts))
+
+
+@lru_cache(maxsize=4096)
+def sensitive(name: str) -> bool:
+    """Whether what stands under this key is a secret, whatever it looks like."""
+    return SENSITIVE_KEY.search(name) is not None
 
 
 def scanner() -> Callable[[str], list[str]]:

@@ -113,13 +113,19 @@ class PlaybackServer:
         return await _send(request, exchange.reply, exchange.paced)
 
     def _models(self) -> web.Response:
-        names = sorted({one.components.get("model", "") for each in self.cassettes for one in each.http} - {""})
+        names = sorted(
+            {one.components.get("model", "") for each in self.cassettes for one in each.http} - {""}
+        )
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "recorded"} for name in names]
         return web.json_response({"object": "list", "data": data})
 
     def _session(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Session:
         canonical = keys.canonical(method, url, headers, body, self.rules)
-        form = form_of_request(canonical.endpoint, canonical.body, self.rules) if is_chat(canonical.endpoint) else None
+        form = (
+            form_of_request(canonical.endpoint, canonical.body, self.rules)
+            if is_chat(canonical.endpoint)
+            else None
+        )
         history: list[Atom] | None = form["history"] if form else None
         named = headers.get("x-simulate-session") or _trace_id(headers)
         session = self._named.get(named) if named else None

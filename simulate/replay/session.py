@@ -80,6 +80,8 @@ class Recorder:
         self.rules = rules
         self.allow = set(allow)
         self.turn: int | None = None
+        self.turn_of: Callable[[], int | None] = lambda: self.turn
+        """Which turn it is, where something else counts them."""
         self.ended = ""
         """Set to say that the recording is partial, and why."""
         self.manifest: dict[str, Any] = {}
@@ -97,7 +99,7 @@ class Recorder:
         request = keys.canonical(method, url, headers, body, self.rules)
         recording = record_of(request, method, _clean_url(url, self.rules), headers)
         recording.start = self._now()
-        recording.turn = self.turn
+        recording.turn = self.turn_of()
         recording.span_id = span_id()
         recording.lane = self._lane()
         exchange = Exchange(recording=recording, _base=recording.start)
@@ -112,7 +114,7 @@ class Recorder:
         value = self.rules.value(keys.plain(arguments))
         recording = ToolRecording(
             keys.call_key(name, arguments, self.rules), name, value, write=write, source=source,
-            start=self._now(), turn=self.turn,
+            start=self._now(), turn=self.turn_of(),
         )  # fmt: skip
         with self._lock:
             self._tools.append(recording)
@@ -214,9 +216,9 @@ def span_id() -> str | None:
 
 def default_rules(**given: Any) -> Rules:
     """Rules that put placeholders in place of secrets, as `simulate.trace.redact` knows them."""
-    from simulate.replay.secrets import redactor
+    from simulate.replay.secrets import Redaction
 
-    given.setdefault("redact", redactor())
+    given.setdefault("redact", Redaction())
     return Rules(**given)
 
 

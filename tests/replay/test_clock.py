@@ -39,7 +39,10 @@ def test_an_hour_passes_at_once_and_in_order() -> None:
         return tuple(b - a for a, b in zip(before, after, strict=True))  # type: ignore[return-value]
 
     assert [round(seconds, 3) for seconds in run_virtual(main())] == [3600, 3600, 3600]
-    assert [name for name, _ in seen] == ["a", "b", "a", "a", "b", "b"] or [name for name, _ in seen][:2] == ["a", "b"]
+    assert [name for name, _ in seen] == ["a", "b", "a", "a", "b", "b"] or [name for name, _ in seen][:2] == [
+        "a",
+        "b",
+    ]
     assert time.monotonic() - real < 30
     assert abs(imported_by_name() - time.monotonic()) < 1
 
@@ -191,16 +194,24 @@ sys.stdout.buffer.write(canonical_trace(Trace(spans[0].trace_id, spans)))
 """
 
 
-async def test_replays_in_other_processes_and_hash_seeds_are_the_same_bytes(server: Any, tmp_path: Path) -> None:
+async def test_replays_in_other_processes_and_hash_seeds_are_the_same_bytes(
+    server: Any, tmp_path: Path
+) -> None:
     import os
 
     import openai
 
-    async with record(tmp_path / "c"), openai.AsyncOpenAI(base_url=server.base + "/v1", api_key="k") as client:
+    async with (
+        record(tmp_path / "c"),
+        openai.AsyncOpenAI(base_url=server.base + "/v1", api_key="k") as client,
+    ):
         for text in ("one", "two", "three"):
             messages: list[Any] = [{"role": "user", "content": text}]
             answer = await client.chat.completions.create(model="m", messages=messages)
-            messages += [{"role": "assistant", "content": answer.choices[0].message.content}, {"role": "user", "content": "more"}]
+            messages += [
+                {"role": "assistant", "content": answer.choices[0].message.content},
+                {"role": "user", "content": "more"},
+            ]
             await client.chat.completions.create(model="m", messages=messages)
 
     def run(seed: str) -> bytes:

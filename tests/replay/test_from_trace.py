@@ -40,7 +40,13 @@ def as_openai(form: dict[str, Any]) -> dict[str, Any]:
             messages.append({"role": role, "content": rest[0]})
         elif kind == "call":
             function = {"name": rest[0], "arguments": orjson.dumps(rest[1]).decode()}
-            messages.append({"role": "assistant", "content": None, "tool_calls": [{"id": f"live{len(messages)}", "type": "function", "function": function}]})
+            messages.append(
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"id": f"live{len(messages)}", "type": "function", "function": function}],
+                }
+            )
         else:
             text = rest[0] if isinstance(rest[0], str) else orjson.dumps(rest[0]).decode()
             messages.append({"role": "tool", "tool_call_id": "live", "content": text})
@@ -54,7 +60,10 @@ async def test_each_dialect_replays_its_model_calls(name: str) -> None:
     assert cassette.http
     for recording in cassette.http:
         recording.body["tools"] = None  # what the agent offers is not what this test is about
-    async with replaying(cassette) as player, openai.AsyncOpenAI(base_url="http://x.example/v1", api_key="k") as client:
+    async with (
+        replaying(cassette) as player,
+        openai.AsyncOpenAI(base_url="http://x.example/v1", api_key="k") as client,
+    ):
         for recording in cassette.http:
             expected = orjson.loads(recording.reply.content)
             if expected.get("error"):  # what failed in production fails again, the same way
@@ -108,14 +117,19 @@ async def test_a_changed_prompt_or_model_is_named_for_a_trace_too() -> None:
         cassette.http[0].body["tools"] = None
         body = as_openai(cassette.http[0].body)
         change(body)
-        async with replaying(cassette) as player, openai.AsyncOpenAI(base_url="http://x.example/v1", api_key="k") as client:
+        async with (
+            replaying(cassette) as player,
+            openai.AsyncOpenAI(base_url="http://x.example/v1", api_key="k") as client,
+        ):
             with pytest.raises(openai.APIStatusError, match="not in the cassette"):
                 await client.chat.completions.create(**body)
         first = player.report().first
         assert first is not None and (first.verdict, first.component) == ("drifted", component)
 
 
-@pytest.mark.parametrize("wire", ["chat", "chat stream", "responses", "responses stream", "messages", "messages stream"])
+@pytest.mark.parametrize(
+    "wire", ["chat", "chat stream", "responses", "responses stream", "messages", "messages stream"]
+)
 async def test_one_recording_answers_in_every_wire(wire: str) -> None:
     cassette = cassette_of(traces("otel_openai_v2")[0])
     for one in cassette.http:
@@ -147,9 +161,17 @@ async def test_one_recording_answers_in_every_wire(wire: str) -> None:
             async with httpx.AsyncClient() as http:
                 body = {"model": "m", "max_tokens": 9, "messages": messages, "stream": "stream" in wire}
                 text = (await http.post(server.root_url + "/v1/messages", json=body)).text
-            events = [orjson.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")] or [orjson.loads(text)]
-            block = next(e.get("content_block") or e["content"][0] for e in events if e["type"] in {"content_block_start", "message"})
-            partial = next((e["delta"]["partial_json"] for e in events if e.get("type") == "content_block_delta"), None)
+            events = [orjson.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")] or [
+                orjson.loads(text)
+            ]
+            block = next(
+                e.get("content_block") or e["content"][0]
+                for e in events
+                if e["type"] in {"content_block_start", "message"}
+            )
+            partial = next(
+                (e["delta"]["partial_json"] for e in events if e.get("type") == "content_block_delta"), None
+            )
             found = block["name"], partial or orjson.dumps(block["input"]).decode()
         await client.close()
     assert found[0] == expected["name"] and orjson.loads(found[1]) == orjson.loads(expected["arguments"])

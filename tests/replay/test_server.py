@@ -91,14 +91,19 @@ async def test_sessions_at_the_same_time_are_kept_apart(server: Any, tmp_path: P
     async with record(tmp_path / "c"):
         recorded = await talk(server.base + "/v1", "one", "two", "three")
     headers: list[dict[str, str]] = [
-        {"header": {"x-simulate-session": f"s{n}"}, "trace": {"traceparent": f"00-{n + 1:032x}-{1:016x}-01"}}.get(apart, {})
+        {
+            "header": {"x-simulate-session": f"s{n}"},
+            "trace": {"traceparent": f"00-{n + 1:032x}-{1:016x}-01"},
+        }.get(apart, {})
         for n in range(8)
     ]
     async with PlaybackServer([Cassette.load(tmp_path / "c")]).serve() as playback:
         if apart == "history":  # one after the other: nothing else tells two equal conversations apart
             results = [await talk(playback.base_url, "one", "two", "three") for _ in headers]
         else:
-            results = await asyncio.gather(*(talk(playback.base_url, "one", "two", "three", **each) for each in headers))
+            results = await asyncio.gather(
+                *(talk(playback.base_url, "one", "two", "three", **each) for each in headers)
+            )
     assert results == [recorded] * 8
     assert [report.verdict for report in playback.reports()] == ["identical"] * 8
 
@@ -109,7 +114,9 @@ async def test_each_session_gets_the_cassette_that_knows_it(server: Any, tmp_pat
             await talk(server.base + "/v1", f"{name} one", f"{name} two")
     cassettes = [Cassette.load(tmp_path / name) for name in ("a", "b")]
     async with PlaybackServer(cassettes).serve() as playback:
-        found = await asyncio.gather(talk(playback.base_url, "b one", "b two"), talk(playback.base_url, "a one", "a two"))
+        found = await asyncio.gather(
+            talk(playback.base_url, "b one", "b two"), talk(playback.base_url, "a one", "a two")
+        )
     assert found[0][1] == "answer to b two" and found[1][1] == "answer to a two"
     assert all(report.passed for report in playback.reports())
 
@@ -121,8 +128,12 @@ async def test_errors_dead_streams_and_audio(server: Any, tmp_path: Path) -> Non
             slow = await client.get(base.removesuffix("/v1") + "/429")
             found += [slow.status_code, slow.headers["retry-after"]]
             files = {"file": ("a.wav", b"\x00\x01" * 20, "audio/wav")}
-            found.append((await client.post(base + "/audio/transcriptions", data={"model": "w"}, files=files)).json())
-            found.append((await client.post(base + "/audio/speech", json={"model": "t", "input": "hi"})).content)
+            found.append(
+                (await client.post(base + "/audio/transcriptions", data={"model": "w"}, files=files)).json()
+            )
+            found.append(
+                (await client.post(base + "/audio/speech", json={"model": "t", "input": "hi"})).content
+            )
             body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "die"}]}
             got = b""
             with pytest.raises(httpx.RemoteProtocolError):
@@ -167,12 +178,18 @@ def playing(tmp_path: Path) -> Iterator[Any]:
         process.communicate()
 
 
-async def test_the_command_serves_an_agent_in_another_process(server: Any, tmp_path: Path, playing: Any) -> None:
+async def test_the_command_serves_an_agent_in_another_process(
+    server: Any, tmp_path: Path, playing: Any
+) -> None:
     async with record(tmp_path / "c"):
         recorded = await talk(server.base + "/v1", "one", "two", stream=True)
     environment, process = playing(tmp_path / "c", "--report", str(tmp_path / "report.json"))
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", AGENT, "one", "two"], env=environment, capture_output=True, text=True
+        subprocess.run,
+        [sys.executable, "-c", AGENT, "one", "two"],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout.splitlines() == recorded, done.stderr
     process.send_signal(signal.SIGTERM)

@@ -1,0 +1,172 @@
+"""``simulate replay SOURCE --agent ADDRESS``: an agent runs again on what was recorded."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulate.errors import InputError
+
+if TYPE_CHECKING:
+    from simulate.model.outcome import Outcome
+    from simulate.replay.cassette import Cassette
+    from simulate.replay.report import ReplayReport
+
+HELP = "run an agent again on a cassette or a production trace"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("source", help="a cassette, a folder of cassettes, or a file of production traces")
+    parser.add_argument("--agent", metavar="ADDRESS", help="the agent that runs again")
+    parser.add_argument(
+        "--trace", help="the id (or its beginning) of one trace, where the file holds several"
+    )
+    parser.add_argument("--policy", choices=["fail", "stop", "nearest", "live", "simulate"], default="fail",
+                        help="what becomes of a request that was not recorded (default: it fails)")  # fmt: skip
+    parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out"
+    )
+    parser.add_argument("--partial", action="store_true", help="replay the part of a source that is complete")
+    parser.add_argument(
+        "--allow-edited", action="store_true", help="replay a cassette that was edited by hand"
+    )
+    parser.add_argument("--port", type=int, default=0, help="playback port for an agent in another process")
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="write the new trace here (OTLP JSON lines)"
+    )
+    parser.add_argument(
+        "--stale", action="store_true", help="run nothing: list the cassettes that no longer fit"
+    )
+    parser.add_argument(
+        "--system", type=Path, metavar="FILE", help="with --stale: the system prompt of today"
+    )
+    parser.add_argument("--model", help="with --stale: the model of today")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Exit code 0: every cassette was played as recorded; 1: one diverged, or is stale."""
+    if args.stale:
+        return _stale(args)
+    if args.agent is None:
+        raise InputError("which agent is to run again?", hint="name it with --agent")
+    from simulate.replay.session import default_rules
+    from simulate.replay.sources import load_source
+
+    rules = default_rules(ignore=tuple(args.ignore))
+    cassettes = load_source(
+        args.source, partial=args.partial, allow_edited=args.allow_edited, trace_id=args.trace, rules=rules
+    )
+    return asyncio.run(_replay(args, cassettes, rules))
+
+
+def _stale(args: argparse.Namespace) -> int:
+    from simulate.replay.stale import cassettes, find_stale
+
+    system = args.system.read_text() if args.system else None
+    found = find_stale(args.source, system=system, model=args.model)
+    for one in found:
+        print(f"{one.folder}: {'; '.join(one.reasons)}")
+    print(f"{len(found)} of {len(list(cassettes(args.source)))} cassettes are stale", file=sys.stderr)
+    return 1 if found else 0
+
+
+async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
+    from simulate.model.project import Project
+    from simulate.replay.server import PlaybackServer
+    from simulate.stage import Stage
+
+    project = Project.find(Path.cwd())
+    scenarios = [scenario_of(cassette) for cassette in cassettes]
+    playback = PlaybackServer(cassettes, rules=rules, pace=args.pace)
+    async with playback.serve(args.port):
+        # an agent that we start ourselves inherits it; one that runs already has to be told
+        before = {name: os.environ.get(name) for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")}
+        stage = Stage(project, scenarios, agent=args.agent)
+        agent = project.agent(args.agent)
+        outside = agent.command is not None or agent.address.startswith(("http://", "https://"))
+        if outside:
+            os.environ |= {"OPENAI_BASE_URL": playback.base_url, "ANTHROPIC_BASE_URL": playback.root_url}
+            print(f"the agent's model: OPENAI_BASE_URL={playback.base_url}", file=sys.stderr)
+        try:
+            async with stage:
+                results = [
+                    await _one(args, stage, scenario, cassette, playback if outside else None)
+                    for scenario, cassette in zip(scenarios, cassettes, strict=True)
+                ]
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+    return 0 if all(results) else 1
+
+
+def scenario_of(cassette: Cassette) -> Any:
+    """The scenario that says again what the caller said."""
+    from simulate.model.scenario import Line, Scenario
+
+    lines = [Line(says=said["text"]) for said in cassette.conversation if said["speaker"] == "caller"]
+    if not lines:
+        raise InputError(
+            "nobody is known to have said anything", where=str(cassette.folder or ""),
+            hint="replay the scenario that it was recorded with: simulate run --replay DIR",
+        )  # fmt: skip
+    first = cassette.conversation[0]["speaker"]
+    name = str(cassette.scenario or cassette.manifest.get("trace_id") or "replay")
+    return Scenario(name=name, script=lines, speaks_first=first)
+
+
+async def _one(
+    args: argparse.Namespace, stage: Any, scenario: Any, cassette: Cassette, playback: Any
+) -> bool:
+    from simulate.agents.pinned import PinnedTools
+    from simulate.replay.running import replayed
+    from simulate.run import Plan, run_plan
+
+    reports: list[ReplayReport] = []
+
+    def opening(plan: Any, outcome: Outcome, tools: PinnedTools) -> Any:
+        return replayed(cassette, outcome, tools, plan, policy=args.policy, pace=args.pace, reports=reports)
+
+    if playback is not None:
+        from simulate.model.scenario import ToolPin
+        from simulate.replay.propose import pins_of
+
+        pins = {name: ToolPin.model_validate(pin) for name, pin in pins_of(cassette.tools).items()}
+        scenario = scenario.model_copy(update={"tools": pins})
+    known = len(playback.sessions) if playback is not None else 0
+    outcome = await run_plan(
+        Plan(scenario, stage.engine(scenario), stage.capture, recordings=None if playback else opening)
+    )
+    if playback is not None:
+        reports += playback.reports()[known:]
+    return _tell(args, outcome, cassette, reports)
+
+
+def _tell(
+    args: argparse.Namespace, outcome: Outcome, cassette: Cassette, reports: list[ReplayReport]
+) -> bool:
+    print(f"{outcome.scenario}:")
+    for said in outcome.conversation.utterances:
+        print(f"  {said.speaker}: {said.text}")
+    if not reports:
+        print("  the agent asked the playback for nothing: does it use OPENAI_BASE_URL?")
+    for report in reports:
+        print("  " + report.explain().replace("\n", "\n  "))
+    if outcome.reason:
+        print(f"  {outcome.status}: {outcome.reason}")
+    recorded = [
+        said["text"] for said in cassette.conversation if said["speaker"] == "agent" and said.get("text")
+    ]
+    now = [said.text for said in outcome.conversation.utterances if said.speaker == "agent"]
+    if recorded and recorded != now:
+        print("  the agent's words are not as recorded")
+    if args.save is not None and outcome.trace is not None:
+        from simulate.trace.formats.writing import write_otlp_jsonl
+
+        write_otlp_jsonl(args.save, outcome.trace.spans)
+    return bool(reports) and all(report.passed for report in reports) and outcome.status != "error"

@@ -1,0 +1,168 @@
+"""What a run or a suite is given to record its conversations, or to answer them from cassettes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from simulate.agents.pinned import PinnedTools
+from simulate.errors import InputError
+from simulate.model.conversation import Conversation
+from simulate.model.outcome import Outcome, Verdict
+from simulate.replay.cassette import Cassette
+from simulate.replay.divergence import Policy
+from simulate.replay.report import ReplayReport
+from simulate.replay.session import Player, Recorder, cassette_for, replaying
+from simulate.tools import Toolbox
+
+Mode = Literal["once", "none", "all", "new"]
+
+
+class Loaded(Protocol):
+    """A scenario of a suite; ``id`` is safe as a file name."""
+
+    id: str
+
+
+class Running(Protocol):
+    """What we need to know of a plan."""
+
+    @property
+    def trial(self) -> int: ...
+    @property
+    def scenario(self) -> Any: ...
+    @property
+    def engine(self) -> Any: ...
+    @property
+    def capture(self) -> Any: ...
+    @property
+    def seed(self) -> int: ...
+
+
+Opening = Callable[[Any, Outcome, PinnedTools], AbstractAsyncContextManager[Toolbox]]
+
+
+class Recordings:
+    """One cassette a conversation, in a folder: ``<root>/<scenario id>[-<trial>]``.
+
+    ``mode`` is one of VCR's words: ``all`` for ``--record``, ``none`` for ``--replay``, or ``once``, ``new``.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        mode: Mode = "once",
+        *,
+        policy: Policy = "fail",
+        pace: Literal["instant", "recorded"] = "instant",
+        allow: tuple[str, ...] = (),
+    ) -> None:
+        self.root = Path(root)
+        self.mode: Mode = mode
+        self.policy: Policy = policy
+        self.pace = pace
+        self.allow = allow
+        self.reports: dict[str, ReplayReport] = {}
+        if mode == "none" and not self.root.is_dir():
+            raise InputError("there are no cassettes here", where=str(root), hint="record them with --record")
+
+    def __call__(self, loaded: Loaded) -> Opening:
+        """What one conversation enters."""
+
+        def opening(
+            plan: Running, outcome: Outcome, tools: PinnedTools
+        ) -> AbstractAsyncContextManager[Toolbox]:
+            name = loaded.id if plan.trial == 1 else f"{loaded.id}-{plan.trial}"
+            return self._opened(self.root / name, plan, outcome, tools)
+
+        return opening
+
+    @contextlib.asynccontextmanager
+    async def _opened(
+        self, folder: Path, plan: Running, outcome: Outcome, tools: PinnedTools
+    ) -> AsyncIterator[Toolbox]:
+        if plan.engine.outside:
+            raise InputError(
+                "the agent runs in another process, so its model calls cannot be seen from here",
+                hint="start `simulate playback` and give the agent its OPENAI_BASE_URL",
+            )
+        options: dict[str, Any] = {"allow": (*self.allow, *_harness(plan)), "seed": plan.seed}
+        options |= {"scenario": plan.scenario.name, "policy": self.policy, "pace": self.pace}
+        session: Recorder | Player | None = None
+        try:
+            async with cassette_for(folder, self.mode, **options) as session:
+                session.turn_of = lambda: tools.turn
+                try:
+                    yield session.toolbox(tools)
+                finally:
+                    if isinstance(session, Recorder):
+                        session.conversation = said_in(outcome.conversation)
+        finally:
+            # an agent that a divergence broke is told of the divergence, too
+            if isinstance(session, Player):
+                self.reports[folder.name] = session.report()
+                outcome.verdicts.append(verdict_of(session.report()))
+
+
+@contextlib.asynccontextmanager
+async def replayed(
+    cassette: Cassette,
+    outcome: Outcome,
+    tools: PinnedTools,
+    plan: Running,
+    reports: list[ReplayReport] | None = None,
+    **options: Any,
+) -> AsyncIterator[Toolbox]:
+    """Answer one conversation from ``cassette``, and add the verdict of the replay to its outcome."""
+    allow = (*options.pop("allow", ()), *_harness(plan))
+    player: Player | None = None
+    try:
+        async with replaying(cassette, allow=allow, **options) as player:
+            player.turn_of = lambda: tools.turn
+            yield player.toolbox(tools)
+    finally:
+        if player is not None:
+            if reports is not None:
+                reports.append(player.report())
+            outcome.verdicts.append(verdict_of(player.report()))
+
+
+def said_in(conversation: Conversation) -> list[dict[str, Any]]:
+    """A conversation as a cassette keeps it."""
+    return [
+        {"speaker": said.speaker, "text": said.text, "turn": said.turn} for said in conversation.utterances
+    ]
+
+
+def verdict_of(report: ReplayReport) -> Verdict:
+    """The replay as one of the outcome's verdicts. What tried to get out is the agent's doing, too."""
+    first = report.first
+    return Verdict(
+        check="replay",
+        expectation="the agent takes the recorded path, and nothing goes live",
+        status="passed" if report.passed else "failed",
+        fact=report.explain().splitlines()[0] if report.passed else report.explain(),
+        side=None if report.passed else "agent",
+        turn=first.turn if first else None,
+        span_id=first.span_id if first else None,
+        evidence=[str(change) for change in first.changes] if first else [],
+        hint=report.advice() or None,
+        expected="identical",
+        actual=report.verdict,
+    )
+
+
+def _harness(plan: Running) -> list[str]:
+    """Addresses of our own traffic: the agent's door and the telemetry receiver."""
+    urls = [str(plan.engine.address), *dict(getattr(plan.capture, "environment", None) or {}).values()]
+    found: list[str] = []
+    for url in urls:
+        parts = urlsplit(url) if url.startswith(("http://", "https://")) else None
+        if parts is not None and parts.hostname:
+            host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
+            found.append(f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}")
+    return found

@@ -1,0 +1,133 @@
+"""Recording and replay around whole conversations, as runs and commands use them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from simulate.capture import Capture
+from simulate.engines.registry import engine_for
+from simulate.errors import InputError
+from simulate.model.scenario import Line, Scenario
+from simulate.replay.running import Recordings
+from simulate.run import Plan, run_plan
+
+AGENT = """
+import os, openai, simulate.tools
+from simulate.tools import tool
+
+@tool
+async def lookup(order: str) -> str:
+    with open(os.environ["RAN"], "a") as log:
+        log.write(order)
+    return f"order {order} is lost"
+
+class Agent:
+    def __init__(self):
+        self.messages = [{"role": "system", "content": os.environ.get("PROMPT", "Be kind.")}]
+
+    async def reply(self, message: str) -> str:
+        self.messages.append({"role": "user", "content": message + " / " + await lookup("7")})
+        async with openai.AsyncOpenAI(base_url=os.environ["OPENAI_BASE_URL"], api_key="k") as client:
+            answer = await client.chat.completions.create(model="m", messages=self.messages)
+        self.messages.append({"role": "assistant", "content": answer.choices[0].message.content})
+        return answer.choices[0].message.content
+"""
+
+SCENARIO = Scenario(name="lost order", script=[Line(says="where is it?"), Line(says="and now?")])
+
+
+async def ran(agent: Any, recordings: Recordings, capture: Capture) -> Any:
+    engine = engine_for(agent, "text")
+    opening = recordings(SimpleNamespace(id="lost-order"))
+    return await run_plan(Plan(SCENARIO, engine, capture, recordings=opening))
+
+
+@pytest.fixture
+def agent(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base + "/v1")
+    monkeypatch.setenv("RAN", str(tmp_path / "ran"))
+    space: dict[str, Any] = {}
+    exec(AGENT, space)
+    return space["Agent"]
+
+
+async def test_a_run_records_and_replays(server: Any, tmp_path: Path, agent: Any, monkeypatch: Any) -> None:
+    async with Capture("r") as capture:
+        first = await ran(agent, Recordings(tmp_path / "cassettes", "all"), capture)
+        assert [said.text for said in first.conversation.by("agent")][0].startswith("answer to where is it?")
+        heard, log = len(server.hits), (tmp_path / "ran").read_text()
+        replay = Recordings(tmp_path / "cassettes", "none")
+        again = await ran(agent, replay, capture)
+        assert again.passed, again.reason
+        assert [said.text for said in again.conversation.utterances] == [
+            said.text for said in first.conversation.utterances
+        ]
+        assert len(server.hits) == heard and (tmp_path / "ran").read_text() == log
+        (report,) = replay.reports.values()
+        assert report.verdict == "identical" and report.recorded == 4
+
+        monkeypatch.setenv("PROMPT", "Be rude.")
+        changed = await ran(agent, replay, capture)
+        assert changed.status == "failed"
+        verdict = next(one for one in changed.verdicts if one.check == "replay")
+        assert verdict.turn == 1 and "the system prompt changed" in verdict.fact and verdict.side == "agent"
+    assert len(server.hits) == heard
+
+
+async def test_once_records_where_there_is_nothing(server: Any, tmp_path: Path, agent: Any) -> None:
+    async with Capture("r") as capture:
+        await ran(agent, Recordings(tmp_path / "c", "once"), capture)
+        heard = len(server.hits)
+        again = await ran(agent, Recordings(tmp_path / "c", "once"), capture)
+    assert again.passed and len(server.hits) == heard
+    with pytest.raises(InputError, match="no cassettes"):
+        Recordings(tmp_path / "nothing", "none")
+
+
+async def test_new_adds_what_is_missing(server: Any, tmp_path: Path, agent: Any, monkeypatch: Any) -> None:
+    async with Capture("r") as capture:
+        await ran(agent, Recordings(tmp_path / "c", "once"), capture)
+        monkeypatch.setenv("PROMPT", "Be rude.")
+        heard = len(server.hits)
+        await ran(agent, Recordings(tmp_path / "c", "new"), capture)
+        assert len(server.hits) == heard + 2
+        await ran(agent, Recordings(tmp_path / "c", "new"), capture)
+        assert len(server.hits) == heard + 2  # the second time nothing is missing
+
+
+async def test_the_replay_command(server: Any, tmp_path: Path, agent: Any) -> None:
+    async with Capture("r") as capture:
+        await ran(agent, Recordings(tmp_path / "c", "all"), capture)
+    (tmp_path / "shop.py").write_text(AGENT)
+    heard = len(server.hits)
+
+    def command(*more: str, **env: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{Path.cwd()}:{tmp_path}",
+            "OPENAI_BASE_URL": "http://nowhere.example/v1",
+            **env,
+        }
+        line = [sys.executable, "-m", "simulate.cli", "replay", str(tmp_path / "c"), *more]
+        return subprocess.run(line, env=environment, capture_output=True, text=True, cwd=tmp_path)
+
+    done = command("--agent", "python:shop:Agent", "--save", str(tmp_path / "new.jsonl"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "replay: identical; 4 of 4 recordings played; live calls: 0" in done.stdout
+    changed = command("--agent", "python:shop:Agent", PROMPT="Be rude.")
+    assert changed.returncode == 1 and "'Be kind.' → 'Be rude.'" in changed.stdout
+    assert command().returncode == 2
+    (tmp_path / "prompt.txt").write_text("Be rude.")
+    stale = command("--stale", "--system", str(tmp_path / "prompt.txt"))
+    assert stale.returncode == 1 and "the system prompt changed" in stale.stdout
+    (tmp_path / "prompt.txt").write_text("Be kind.")
+    assert command("--stale", "--system", str(tmp_path / "prompt.txt")).returncode == 0
+    assert command(ENV="production").returncode == 2
+    assert len(server.hits) == heard
