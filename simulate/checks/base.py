@@ -63,7 +63,7 @@ class Check(Generic[E]):
 CHECKS: dict[type[Expectation], type[Check[Any]]] = {}
 """Which class judges which word."""
 
-_MODULES = ("tools", "speech", "amounts", "spans", "traces")
+_MODULES = ("tools", "speech", "amounts", "spans", "traces", "voice")
 """Imported when the first expectation is judged, so that reading scenarios stays cheap."""
 
 

@@ -43,6 +43,8 @@ class Exchange:
     """Told of every utterance as it ends."""
     folder: str | None = None
     """Where a recording goes."""
+    recording: str | None = None
+    """Path of the two-channel WAV, once the engine has written it."""
     seed: int = 0
     measures: dict[str, Any] = field(default_factory=dict[str, Any])
     """What the engine measured besides; goes into the outcome."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from simulate.model.conversation import Conversation, Utterance
 from simulate.voice.onsets import Stretch, stretches
@@ -13,6 +14,14 @@ from simulate.voice.recording import read_channels
 
 _EARLY, _LATE = 0.7, 0.5
 """Seconds by which a voice activity detector tells of speech after it began and after it ended, at most."""
+
+
+def measures_of(
+    recording: Path | str, conversation: Conversation, *, agent_first: bool = False
+) -> dict[str, Any]:
+    """`panel_of`, as it goes into an outcome's measures: the flat ones, and all of it as ``turn_taking``."""
+    panel = panel_of(recording, conversation, agent_first=agent_first)
+    return {**panel.measures(), "turn_taking": panel.to_dict()}
 
 
 def panel_of(recording: Path | str, conversation: Conversation, *, agent_first: bool = False) -> Panel:
