@@ -20,6 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dir", type=Path, metavar="DIR", help="the project's folder (default: the one you are in)"
     )
+    parser.add_argument(
+        "--from-trace", type=Path, metavar="FILE", help="make scenario and cassette from a production trace"
+    )
+    parser.add_argument("--trace", metavar="ID", help="which trace, where the file holds several")
+    parser.add_argument("--partial", action="store_true", help="take the part of the trace that is complete")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -37,6 +42,8 @@ def execute(args: argparse.Namespace) -> int:
     persona = root / "personas" / f"{PERSONA}.yaml"
     if scenario.exists():
         raise InputError("exists already and is left as it is", where=str(scenario), hint="take another name")
+    if args.from_trace is not None:
+        return _from_trace(args, name, scenario, root)
     agent, agent_file = _agent(Project.find(root), root)
 
     files = {scenario: _SCENARIO.format(name=_quoted(name), agent=_quoted(agent), persona=PERSONA)}
@@ -51,6 +58,21 @@ def execute(args: argparse.Namespace) -> int:
         print(f"wrote {path}")
     go = "" if args.dir is None else f"cd {root} && "
     print(f"\nNow: {go}simulate run {scenario.relative_to(root)}")
+    return 0
+
+
+def _from_trace(args: argparse.Namespace, name: str, scenario: Path, root: Path) -> int:
+    from simulate.commands.schema import write_text
+    from simulate.replay.propose import scenario_from
+    from simulate.replay.sources import load_source
+
+    found = load_source(args.from_trace, partial=args.partial, trace_id=args.trace)
+    write_text(scenario, scenario_from(found[0], name))
+    folder = found[0].save(root / "cassettes" / scenario.stem)
+    print(f"wrote {scenario}\nwrote {folder}")
+    if len(found) > 1:
+        print(f"the file holds {len(found)} traces: this is the first; name another with --trace")
+    print(f"\nNow: simulate replay {folder} --agent ADDRESS\nand: simulate run {scenario} --agent ADDRESS")
     return 0
 
 
