@@ -96,7 +96,7 @@ class Processor(SpanProcessor):
         if inbox is None:
             self._unrouted(span, context.trace_id)
             return
-        inbox.local.append(span)
+        inbox.add(span)
         if inbox.waiter is not None:
             inbox.changed()
 

@@ -18,10 +18,7 @@ _HOW = {
 def missing_parents(inbox: Inbox) -> set[str]:
     """Ids of parents that were named and never came, but for the remote root that we sent."""
     known, named = {inbox.root_span_id, ""}, set[str]()
-    for span in tuple(inbox.local):
-        known.add(f"{span.context.span_id:016x}" if span.context else "")
-        named.add(f"{span.parent.span_id:016x}" if span.parent else "")
-    for item in inbox.decoded():
+    for item in (*inbox.local, *inbox.decoded()):
         known.add(item.span_id)
         named.add(item.parent_id or "")
     for _, _, spans in inbox.blocks():
