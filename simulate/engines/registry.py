@@ -27,6 +27,10 @@ def engine_for(
         from simulate.engines.cloud import CloudEngine
 
         return CloudEngine(agent, options, root=root)
+    if medium == "voice" and scheme in ("pipecat", "ws", "wss"):
+        from simulate.engines.pipecat import PipecatEngine
+
+        return PipecatEngine(str(agent), root=root, **(options or {}))
     if medium == "text":
         raise AddressError(f"{agent} is an agent that speaks", hint="its scenarios need `medium: voice`")
     raise AddressError(

@@ -19,7 +19,7 @@ SHORTEST = 0.1
 """Seconds of sound below which there is no word in it."""
 NO_WHEEL = (
     "its wheel exists for Linux (x86_64, aarch64), Windows and macOS on Apple silicon; elsewhere set "
-    "`stt = \"openai\"` or a Pipecat service under [tool.simulate.speech]"
+    '`stt = "openai"` or a Pipecat service under [tool.simulate.speech]'
 )
 
 
@@ -54,7 +54,9 @@ class Hibari:
             model = self._voices[voice]
             spoken = from_floats(np.asarray(model(text, speed=speed, seed=0)), int(model.sample_rate))
         except Exception as error:  # noqa: BLE001 - another program's model may raise anything
-            raise SimulatorFault(f"the caller's line could not be spoken: {error}", where=f"“{text}”") from error
+            raise SimulatorFault(
+                f"the caller's line could not be spoken: {error}", where=f"“{text}”"
+            ) from error
         return trimmed(spoken)
 
 

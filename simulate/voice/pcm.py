@@ -93,7 +93,9 @@ def check_rate(rate: int, where: str) -> None:
     """Refuse a sample rate that no speech is carried at."""
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise InputError(
-            f"a sample rate of {rate} Hz", where=where, hint=f"{LOWEST_RATE} to {HIGHEST_RATE} Hz are possible"
+            f"a sample rate of {rate} Hz",
+            where=where,
+            hint=f"{LOWEST_RATE} to {HIGHEST_RATE} Hz are possible",
         )
 
 

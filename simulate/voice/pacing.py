@@ -1,0 +1,66 @@
+"""How well this machine keeps the beat. A latency can be trusted as far as the clock that measured it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulate.errors import EnvironmentFault, HarnessFault
+
+P99_LIMIT = 0.1
+"""Seconds by which one frame in a hundred may come late before no latency of the call is believed (measured:
+a call beside too many others sounds broken from there on)."""
+QUEUE_LIMIT = 5.0
+"""Seconds that speech recognition may run behind what was said before the caller answers out of turn."""
+
+
+@dataclass(slots=True)
+class Pacing:
+    """Lateness of each frame against the beat of the line, and of speech recognition against the talk."""
+
+    late: list[float] = field(default_factory=list[float])
+    recognised: list[float] = field(default_factory=list[float])
+    """Seconds from the end of a stretch of speech to its text."""
+    lost: int = 0
+    """Frames of the agent that came so late that silence stood in for them within its speech."""
+
+    def measures(self) -> dict[str, Any]:
+        """As they stand in the outcome, in milliseconds."""
+        return {
+            "pacing_p50_ms": _ms(self.late, 0.5),
+            "pacing_p95_ms": _ms(self.late, 0.95),
+            "pacing_p99_ms": _ms(self.late, 0.99),
+            "pacing_max_ms": _ms(self.late, 1.0),
+            "stt_p95_ms": _ms(self.recognised, 0.95),
+            "gaps_in_agent_audio": self.lost,
+        }
+
+    def judge(self) -> None:
+        """Raise where the call cannot be trusted, and say whose fault it is: EnvironmentFault for a machine
+        that had no time for us, HarnessFault for recognition that fell behind."""
+        worst = percentile(self.late, 0.99)
+        if worst is not None and worst > P99_LIMIT:
+            raise EnvironmentFault(
+                f"this machine could not keep the call's time: one frame in a hundred was more than "
+                f"{worst * 1000:.0f} ms late (limit {P99_LIMIT * 1000:.0f} ms)",
+                hint="fewer calls at once (--jobs 1), or a machine with less to do; `simulate doctor` measures it",
+            )
+        behind = percentile(self.recognised, 0.95)
+        if behind is not None and behind > QUEUE_LIMIT:
+            raise HarnessFault(
+                f"the caller's speech recognition fell {behind:.1f} s behind (limit {QUEUE_LIMIT:g} s)",
+                hint="fewer calls at once (--jobs 1), or another `stt` under [tool.simulate.speech]",
+            )
+
+
+def percentile(values: list[float], share: float) -> float | None:
+    """Nearest rank; None without values."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+
+
+def _ms(values: list[float], share: float) -> float | None:
+    found = percentile(values, share)
+    return None if found is None else round(found * 1000, 1)
