@@ -31,8 +31,8 @@ class RecordedCaller:
 
     ``said`` is a cassette's conversation: ``speaker``, ``turn`` and ``text``, or ``called`` with
     ``arguments`` for the agent's tool calls. On the path means: the same tool calls, and the same words
-    apart from case, punctuation and white space; with ``same``, the same meaning instead of the words. Without
-    a persona to hand over to, the caller hangs up there, unsatisfied.
+    apart from case, punctuation and white space; with ``same``, the same meaning instead of the words.
+    Without a persona to hand over to, the caller hangs up there, unsatisfied.
     """
 
     def __init__(
@@ -91,7 +91,9 @@ class RecordedCaller:
         recorded = [one for one in self._said if one["speaker"] == "agent" and one["turn"] == self._next]
         every = list(self._uses())
         calls, self._used = every[self._used :], len(every)
-        expected = [(str(one["called"]), one.get("arguments") or {}) for one in recorded if "called" in one]
+        expected: list[tuple[str, Any]] = [
+            (str(one["called"]), one.get("arguments") or {}) for one in recorded if "called" in one
+        ]
         if expected or calls:
             why = _other_calls(expected, calls)
             if why is not None:

@@ -26,8 +26,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trace", help="the id (or its beginning) of one trace, where the file holds several"
     )
-    parser.add_argument("--policy", choices=["fail", "stop", "nearest", "live", "simulate"], default="fail",
-                        help="what becomes of a request that was not recorded (default: it fails)")  # fmt: skip
+    parser.add_argument(
+        "--policy",
+        choices=["fail", "stop", "nearest", "live", "simulate"],
+        default="fail",
+        help="what becomes of a request that was not recorded (default: it fails)",
+    )
     parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
     parser.add_argument(
         "--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out"
@@ -112,9 +116,10 @@ def scenario_of(cassette: Cassette) -> Any:
     lines = [Line(says=said["text"]) for said in cassette.conversation if said["speaker"] == "caller"]
     if not lines:
         raise InputError(
-            "nobody is known to have said anything", where=str(cassette.folder or ""),
+            "nobody is known to have said anything",
+            where=str(cassette.folder or ""),
             hint="replay the scenario that it was recorded with: simulate run --replay DIR",
-        )  # fmt: skip
+        )
     first = cassette.conversation[0]["speaker"]
     name = str(cassette.scenario or cassette.manifest.get("trace_id") or "replay")
     return Scenario(name=name, script=lines, speaks_first=first)

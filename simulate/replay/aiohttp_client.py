@@ -21,7 +21,7 @@ def patches() -> list[tuple[Any, str, Any]]:
         import aiohttp
     except ImportError:
         return []
-    real: Any = aiohttp.ClientSession._request
+    real: Any = getattr(aiohttp.ClientSession, "_request")  # noqa: B009 (private, and the only seam there is)
 
     @functools.wraps(real)
     async def _request(session: Any, method: str, url: Any, **kwargs: Any) -> Any:
@@ -43,7 +43,7 @@ def patches() -> list[tuple[Any, str, Any]]:
             return response
         return await _recorded(real, session, method, url, kwargs, exchange)
 
-    real_ws: Any = aiohttp.ClientSession._ws_connect
+    real_ws: Any = getattr(aiohttp.ClientSession, "_ws_connect")  # noqa: B009 (likewise)
 
     @functools.wraps(real_ws)
     async def _ws_connect(session: Any, url: Any, **kwargs: Any) -> Any:
@@ -157,10 +157,17 @@ async def _played(method: str, url: str, headers: Mapping[str, str], exchange: E
     if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters:
         extra["stream_writer"] = SimpleNamespace(output_size=0)
     response: Any = ClientResponse(
-        method, URL(url), writer=None, continue100=None, timer=None,  # type: ignore[arg-type]
-        request_info=RequestInfo(URL(url), method, sent, URL(url)), traces=[], loop=loop, session=None,  # type: ignore[arg-type]
+        method,
+        URL(url),
+        writer=None,
+        continue100=None,
+        timer=None,  # type: ignore[arg-type]
+        request_info=RequestInfo(URL(url), method, sent, URL(url)),
+        traces=[],
+        loop=loop,
+        session=None,  # type: ignore[arg-type]
         **extra,
-    )  # fmt: skip
+    )
     response.status, response.reason = reply.status, reply.reason
     response._headers = CIMultiDictProxy(CIMultiDict(reply.headers))
     response._raw_headers = tuple((name.encode(), value.encode()) for name, value in reply.headers)

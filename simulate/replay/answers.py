@@ -68,7 +68,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def _usage(answer: dict[str, Any], first: str, second: str) -> dict[str, int]:
-    usage = answer.get("usage") or {}
+    usage = cast("dict[str, Any]", answer.get("usage") or {})
     one, two = int(usage.get("input") or 0), int(usage.get("output") or 0)
     return {first: one, second: two, **({"total_tokens": one + two} if first != "input_tokens" else {})}
 
@@ -109,7 +109,7 @@ def _chat(answer: dict[str, Any], name: str, stream: bool, request: dict[str, An
         for index, call in enumerate(calls):
             yield piece({"tool_calls": [{"index": index, **call}]})
         yield piece({}, finish)
-        if (request.get("stream_options") or {}).get("include_usage"):
+        if cast("dict[str, Any]", request.get("stream_options") or {}).get("include_usage"):
             yield None, {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}
         yield None, b"[DONE]"
 
@@ -119,7 +119,7 @@ def _chat(answer: dict[str, Any], name: str, stream: bool, request: dict[str, An
 def _responses(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> Reply:
     items: list[dict[str, Any]] = []
     if answer["text"]:
-        content = [{"type": "output_text", "text": answer["text"], "annotations": []}]
+        content: list[dict[str, Any]] = [{"type": "output_text", "text": answer["text"], "annotations": []}]
         items.append(
             {
                 "type": "message",
@@ -133,13 +133,28 @@ def _responses(answer: dict[str, Any], name: str, stream: bool, request: dict[st
         given = {"call_id": call["id"], "name": call["name"], "arguments": call["arguments"]}
         items.append({"type": "function_call", "id": f"fc_{call['id']}", "status": "completed", **given})
     response = {
-        "id": f"resp_{name}", "object": "response", "created_at": CREATED, "status": "completed", "error": None,
-        "model": answer.get("model") or request.get("model"), "output": items, "parallel_tool_calls": True,
-        "tool_choice": "auto", "tools": request.get("tools") or [], "incomplete_details": None,
-        "instructions": request.get("instructions"), "metadata": {}, "temperature": None, "top_p": None,
-        "usage": {**_usage(answer, "input_tokens", "output_tokens"), "total_tokens": 0,
-                  "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}},
-    }  # fmt: skip
+        "id": f"resp_{name}",
+        "object": "response",
+        "created_at": CREATED,
+        "status": "completed",
+        "error": None,
+        "model": answer.get("model") or request.get("model"),
+        "output": items,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": request.get("tools") or [],
+        "incomplete_details": None,
+        "instructions": request.get("instructions"),
+        "metadata": {},
+        "temperature": None,
+        "top_p": None,
+        "usage": {
+            **_usage(answer, "input_tokens", "output_tokens"),
+            "total_tokens": 0,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": 0},
+        },
+    }
     if not stream:
         return _json(response)
 
@@ -155,7 +170,7 @@ def _responses(answer: dict[str, Any], name: str, stream: bool, request: dict[st
             if item["type"] == "message":
                 yield event("response.output_item.added", output_index=index, item={**item, "content": []})
                 part = {**place, "content_index": 0}
-                empty = {"type": "output_text", "text": "", "annotations": []}
+                empty: dict[str, Any] = {"type": "output_text", "text": "", "annotations": []}
                 yield event("response.content_part.added", **part, part=empty)
                 for text in _pieces(answer["text"]):
                     yield event("response.output_text.delta", **part, delta=text, logprobs=[])
@@ -185,12 +200,16 @@ def _messages(answer: dict[str, Any], name: str, stream: bool, request: dict[str
     finish = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}.get(
         answer.get("finish") or ""
     )
-    message = {
-        "id": f"msg_{name}", "type": "message", "role": "assistant", "content": blocks,
-        "model": answer.get("model") or request.get("model"), "stop_sequence": None,
+    message: dict[str, Any] = {
+        "id": f"msg_{name}",
+        "type": "message",
+        "role": "assistant",
+        "content": blocks,
+        "model": answer.get("model") or request.get("model"),
+        "stop_sequence": None,
         "stop_reason": finish or ("tool_use" if answer["calls"] else "end_turn"),
         "usage": _usage(answer, "input_tokens", "output_tokens"),
-    }  # fmt: skip
+    }
     if not stream:
         return _json(message)
 

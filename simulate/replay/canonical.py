@@ -8,6 +8,7 @@ calls stand as they grew), since those that ran at once have no order of their o
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, cast
 
 import orjson
@@ -43,7 +44,7 @@ def canonical_trace(trace: Trace) -> bytes:
     weight: dict[str, tuple[int, bytes]] = {}
 
     def weigh(span: Span, path: frozenset[str]) -> bytes:
-        own = orjson.dumps(_mapped(plain[span.span_id], lambda _: "<id>"), option=orjson.OPT_SORT_KEYS)
+        own = orjson.dumps(_mapped(plain[span.span_id], _any_id), option=orjson.OPT_SORT_KEYS)
         inner = sorted(
             weigh(child, path | {span.span_id})
             for child in children.get(span.span_id, ())
@@ -117,7 +118,11 @@ def _unordered(text: str) -> str:
         return text
 
 
-def _mapped(value: Any, found: Any) -> Any:
+def _any_id(_: str) -> str:
+    return "<id>"
+
+
+def _mapped(value: Any, found: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return _ID.sub(lambda match: found(match[0]), value)
     if isinstance(value, dict):

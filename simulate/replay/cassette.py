@@ -339,13 +339,18 @@ def reply_loader(response: dict[str, Any], about: dict[str, Any], folder: Path |
     """Unpack a response when it is first asked for; loading stays as fast as the JSON parser."""
 
     def load() -> Reply:
-        status = response.get("status") or {}
+        status = cast("dict[str, Any]", response.get("status") or {})
+        given = cast("dict[str, Any]", response.get("headers") or {})
         headers = [
             (name, value)
-            for name, values in (response.get("headers") or {}).items()
+            for name, values in given.items()
             for value in (cast("list[str]", values) if isinstance(values, list) else [str(values)])
         ]
-        chunks = unpack(response.get("body") or {}, str(about.get("chunks_ms", "")), blob_reader(folder))
+        chunks = unpack(
+            cast("dict[str, Any]", response.get("body") or {}),
+            str(about.get("chunks_ms", "")),
+            blob_reader(folder),
+        )
         return Reply(
             int(status.get("code") or 0),
             str(status.get("message") or ""),

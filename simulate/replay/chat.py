@@ -75,7 +75,7 @@ def _wrapped(messages: list[Any], role: str) -> list[Any]:
     """Plain texts and parts without a role as messages, so that all read alike."""
     wrapped: list[Any] = []
     for message in messages:
-        if isinstance(message, str) or isinstance(message, list):
+        if isinstance(message, (str, list)):
             wrapped.append({"role": role, "content": message})
         elif isinstance(message, dict) and "role" not in message and "parts" in message:
             wrapped.append({**cast("dict[str, Any]", message), "role": role})
@@ -116,7 +116,7 @@ def atoms(messages: Iterable[Message]) -> list[Atom]:
 
 
 def parsed(value: Any) -> Any:
-    """JSON inside a text as the value it is; texts stripped. So a result reads alike however it was written."""
+    """JSON inside a text as the value it is; texts stripped: a result reads alike however it was written."""
     if isinstance(value, str):
         text = value.strip()
         if text[:1] in {"{", "["}:
@@ -177,7 +177,9 @@ def contradicts(recorded: dict[str, Any], now: dict[str, Any]) -> bool:
 def _tools_differ(recorded: Any, now: Any) -> bool:
     if recorded is None:
         return False
-    if all(tool.get("parameters") is None for tool in recorded):  # the trace has their names only
+    if all(
+        tool.get("parameters") is None for tool in cast("list[dict[str, Any]]", recorded)
+    ):  # the trace has their names only
         return [tool["name"] for tool in recorded] != [tool["name"] for tool in now or []]
     return recorded != now
 
@@ -186,4 +188,5 @@ _TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
 def _parameters_differ(recorded: Any, now: Any) -> bool:
-    return any(name in (now or {}) and now[name] != value for name, value in (recorded or {}).items())
+    then = cast("dict[str, Any]", recorded or {})
+    return any(name in (now or {}) and now[name] != value for name, value in then.items())

@@ -15,7 +15,7 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
@@ -25,8 +25,10 @@ T = TypeVar("T")
 START_NS = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z: where a virtual clock starts when nothing else is said."""
 
-_real = {name: getattr(time, name) for name in
-         ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns", "sleep")}  # fmt: skip
+_real = {
+    name: getattr(time, name)
+    for name in ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns", "sleep")
+}
 _loop_of: ContextVar[VirtualLoop | None] = ContextVar("simulate_virtual_loop", default=None)
 
 
@@ -44,7 +46,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.patience = patience
         """Real seconds to wait for a thread that nobody told us of, before calling it a deadlock."""
         self.jumps = 0
-        self._working = 0
+        self.working = 0
+        """How many threads of the executor are at work."""
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -54,17 +57,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
         """Real work in a thread: while it lasts, the clock does not jump."""
         future = super().run_in_executor(executor, func, *args)
-        self._working += 1
+        self.working += 1
 
         def over(_: Any) -> None:
-            self._working -= 1
+            self.working -= 1
 
         future.add_done_callback(over)
         return future
 
     def waits_for_the_world(self, registered: Any) -> bool:
         """Whether something real is in flight: a thread, or a socket that is no listening one."""
-        if self._working:
+        if self.working:
             return True
         own = {self._ssock.fileno(), self._csock.fileno()}  # type: ignore[attr-defined]
         return any(key.fd not in own and not _listens(key.fileobj) for key in registered)
@@ -91,7 +94,7 @@ class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
         if loop.waits_for_the_world((self.get_map() or {}).values()):
             before = _real["monotonic"]()
             ready = super().select(timeout)
-            if not loop._working:  # a socket's wait is real time that passes; a thread's work is not
+            if not loop.working:  # a socket's wait is real time that passes; a thread's work is not
                 loop.now += min(_real["monotonic"]() - before, timeout if timeout is not None else 1e9)
             return ready
         if timeout is None:
@@ -152,8 +155,8 @@ _undo: list[tuple[Any, str, Any]] = []
 
 
 @contextlib.contextmanager
-def coupled() -> Iterator[None]:
-    """Let the functions of ``time`` tell virtual time to code of a virtual loop, wherever it imported them."""
+def coupled() -> Generator[None]:
+    """Let the functions of ``time`` tell virtual time to code of a virtual loop, however it got them."""
     global _coupled
     if _coupled == 0:
         _undo.extend(replace_everywhere({_real[name]: function for name, function in _functions().items()}))
@@ -169,7 +172,7 @@ def coupled() -> Iterator[None]:
 
 
 def _functions() -> dict[str, Any]:
-    def telling(name: str, value: Any) -> Any:
+    def telling(name: str, value: Callable[[VirtualLoop], float]) -> Any:
         real = _real[name]
 
         def tell() -> Any:
@@ -217,7 +220,7 @@ def replace_everywhere(functions: dict[Any, Any]) -> list[tuple[Any, str, Any]]:
     by_identity = {id(old): new for old, new in functions.items()}
     done: list[tuple[Any, str, Any]] = []
     for module_name, module in list(sys.modules.items()):
-        if module_name.startswith(_LEFT_ALONE) or module is None:
+        if module_name.startswith(_LEFT_ALONE):
             continue
         members: dict[str, Any] = getattr(module, "__dict__", {})
         for name, old in [(name, old) for name, old in members.items() if id(old) in by_identity]:

@@ -89,8 +89,15 @@ def explain_request(
     now = components or fingerprint(request.endpoint, request.body)
     same = [one for one in candidates if one.key == request.key]
     if same and all(id(one) in played for one in same) and components is None:
-        return Divergence("exhausted", request.endpoint, "extra call", ["extra call"], nearest=same[-1].place,
-                          key=request.key, recording=same[-1])  # fmt: skip
+        return Divergence(
+            "exhausted",
+            request.endpoint,
+            "extra call",
+            ["extra call"],
+            nearest=same[-1].place,
+            key=request.key,
+            recording=same[-1],
+        )
     if not candidates:
         return Divergence("never_recorded", request.endpoint, "extra call", ["extra call"], key=request.key)
     history = set(now.get("history", "").split())
@@ -119,16 +126,31 @@ def explain_tool(
     asked = f"tool {name}"
     same = [one for one in candidates if one.key == key]
     if same:
-        return Divergence("exhausted", asked, "extra call", ["extra call"], nearest=same[-1].place, key=key,
-                          recording=same[-1])  # fmt: skip
+        return Divergence(
+            "exhausted",
+            asked,
+            "extra call",
+            ["extra call"],
+            nearest=same[-1].place,
+            key=key,
+            recording=same[-1],
+        )
     if not candidates:
         return Divergence("never_recorded", asked, "extra call", ["extra call"], key=key)
     differences = [(changes_between(one.arguments, arguments), one) for one in candidates]
     changes, nearest = min(
         differences, key=lambda pair: (len(pair[0]) + (id(pair[1]) in played) * 0.5, pair[1].start)
     )
-    return Divergence("drifted", asked, "tool arguments", ["tool arguments"], nearest=nearest.place,
-                      changes=changes[:_MOST_CHANGES], key=key, recording=nearest)  # fmt: skip
+    return Divergence(
+        "drifted",
+        asked,
+        "tool arguments",
+        ["tool arguments"],
+        nearest=nearest.place,
+        changes=changes[:_MOST_CHANGES],
+        key=key,
+        recording=nearest,
+    )
 
 
 def _likeness(now: dict[str, str], history: set[str], one: Recording, played: set[int]) -> float:

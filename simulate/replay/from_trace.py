@@ -72,16 +72,18 @@ def cassette_of(trace: Trace, *, rules: Rules | None = None, partial: bool = Fal
     calls = llm_calls(trace, seen)
     if not calls:
         raise NotReplayable(
-            "not replayable: the trace holds no model call", where=trace.source,
+            "not replayable: the trace holds no model call",
+            where=trace.source,
             hint="is it the agent's own trace, and did it reach a model?",
-        )  # fmt: skip
+        )
     if lacks and not partial:
         lines = "\n  ".join(str(one) for one in lacks[:20])
         raise NotReplayable(
-            f"not replayable: {len(lacks)} spans lack what a replay needs\n  {lines}", where=trace.source,
-            hint="switch content capture on (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true), or replay"
-            " the complete part with --partial",
-        )  # fmt: skip
+            f"not replayable: {len(lacks)} spans lack what a replay needs\n  {lines}",
+            where=trace.source,
+            hint="switch content capture on (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true), or"
+            " replay the complete part with --partial",
+        )
     origin = min(span.start_ns for span in trace.spans)
     recordings = [
         _recording(span, view, origin, rules, place=f"span {span.span_id}")
@@ -92,8 +94,14 @@ def cassette_of(trace: Trace, *, rules: Rules | None = None, partial: bool = Fal
     tools = [tool for tool in tools if tool.result is not None or tool.error is not None]
     number(recordings)
     number(tools)
-    manifest = {"match": "chat", "trace_id": trace.trace_id, "complete": True, "scenario": None,
-                "missing": [str(one) for one in lacks], "started_ns": origin}  # fmt: skip
+    manifest = {
+        "match": "chat",
+        "trace_id": trace.trace_id,
+        "complete": True,
+        "scenario": None,
+        "missing": [str(one) for one in lacks],
+        "started_ns": origin,
+    }
     cassette = Cassette(recordings, tools, manifest=manifest)
     cassette.conversation = said_in(recordings)
     for one in recordings:
@@ -107,9 +115,17 @@ def _recording(span: Span, view: View, origin: int, rules: Rules, place: str) ->
     start = (span.start_ns - origin) / 1e6
     end = start if span.end_ns is None else (span.end_ns - origin) / 1e6
     recording = Recording(
-        key=chat_key(form), endpoint=ENDPOINT, method="POST", uri="", body=form, start=start, end=end,
-        components=fingerprint(ENDPOINT, form), span_id=span.span_id, place=place,
-    )  # fmt: skip
+        key=chat_key(form),
+        endpoint=ENDPOINT,
+        method="POST",
+        uri="",
+        body=form,
+        start=start,
+        end=end,
+        components=fingerprint(ENDPOINT, form),
+        span_id=span.span_id,
+        place=place,
+    )
     recording.reply = Reply(200, "", [("content-type", "application/json")], [(0.0, orjson.dumps(answer))])
     return recording
 
@@ -168,10 +184,17 @@ def _tool(use: ToolUse, rules: Rules) -> ToolRecording:
     error = {"type": "ToolFailed", "message": rules.text(use.error)} if use.error is not None else None
     arguments = rules.value(keys.plain(use.arguments))
     return ToolRecording(
-        key=keys.call_key(use.name, use.arguments, rules), name=use.name, arguments=arguments,
-        result=rules.value(result), error=error, source="trace", start=(use.start or 0.0) * 1000,
-        end=(use.end or use.start or 0.0) * 1000, turn=use.turn, place=f"span {use.span_id}",
-    )  # fmt: skip
+        key=keys.call_key(use.name, use.arguments, rules),
+        name=use.name,
+        arguments=arguments,
+        result=rules.value(result),
+        error=error,
+        source="trace",
+        start=(use.start or 0.0) * 1000,
+        end=(use.end or use.start or 0.0) * 1000,
+        turn=use.turn,
+        place=f"span {use.span_id}",
+    )
 
 
 def said_in(recordings: list[Recording]) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from simulate.errors import InputError
 from simulate.replay import router
@@ -24,8 +24,18 @@ from simulate.replay.key import LOOPBACK
 from simulate.replay.player import Player
 from simulate.replay.session import current
 
-_ENVIRONMENT = ("ENV", "APP_ENV", "ENVIRONMENT", "DEPLOYMENT_ENVIRONMENT", "NODE_ENV", "DJANGO_ENV", "FLASK_ENV",
-                "RAILS_ENV", "STAGE", "SIMULATE_ENV")  # fmt: skip
+_ENVIRONMENT = (
+    "ENV",
+    "APP_ENV",
+    "ENVIRONMENT",
+    "DEPLOYMENT_ENVIRONMENT",
+    "NODE_ENV",
+    "DJANGO_ENV",
+    "FLASK_ENV",
+    "RAILS_ENV",
+    "STAGE",
+    "SIMULATE_ENV",
+)
 _PRODUCTION = frozenset({"prod", "production", "live", "prd"})
 
 _lock = threading.Lock()
@@ -50,7 +60,7 @@ def refuse_production() -> None:
 
 
 @contextlib.contextmanager
-def guarded(player: Player) -> Iterator[None]:
+def guarded(player: Player) -> Generator[None]:
     """Refuse every connection while inside, except to what a running replay allows."""
     global _hooked, _native
     with _lock:
@@ -85,8 +95,9 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 
 def _connecting(target: Any) -> None:
-    if not isinstance(target, tuple) or len(target) < 2:
+    if not isinstance(target, tuple):
         return  # a Unix socket: this machine's own
+    place = cast("tuple[Any, ...]", target)
     session = current.get()
     allowed = (
         session.allow if session is not None else set[str]().union(*(one.allow for one in router.players))
@@ -95,7 +106,7 @@ def _connecting(target: Any) -> None:
         return  # the policy lets this conversation go live, and counts
     if session is not None and not session.replaying:
         return  # recorded beside a replay
-    host, port = str(target[0]), target[1]
+    host, port = str(place[0]), place[1]
     if f"{'127.0.0.1' if host in LOOPBACK else host}:{port}" not in allowed:
         _refuse(f"connection to {host}:{port}")
 

@@ -103,7 +103,8 @@ def failure(module: Any, ended: str) -> Exception:
     name, _, text = ended.removeprefix("failed: ").partition(": ")
     kind = getattr(module, name, None)
     known = isinstance(kind, type) and issubclass(kind, module.TransportError)
-    return (kind if known else module.ConnectError)(text or ended)
+    raised: Any = kind if known else module.ConnectError
+    return raised(text or ended)
 
 
 def _sync_tee(module: Any) -> Any:
@@ -203,4 +204,5 @@ def died(module: Any, ended: str) -> Exception:
     name, _, text = ended.removeprefix("died: ").partition(": ")
     kind = getattr(module, name, None)
     known = isinstance(kind, type) and issubclass(kind, module.TransportError)
-    return (kind if known else module.RemoteProtocolError)(text or "the connection broke")
+    raised: Any = kind if known else module.RemoteProtocolError
+    return raised(text or "the connection broke")

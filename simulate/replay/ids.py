@@ -7,7 +7,7 @@ import random
 import secrets
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,8 +17,23 @@ from simulate.pins import derive_seed
 from simulate.replay.clock import replace_everywhere
 
 _chance: ContextVar[random.Random | None] = ContextVar("simulate_chance", default=None)
-_RANDOM = ("random", "uniform", "randint", "randrange", "choice", "choices", "sample", "shuffle", "gauss",
-           "normalvariate", "betavariate", "expovariate", "triangular", "getrandbits", "randbytes")  # fmt: skip
+_RANDOM = (
+    "random",
+    "uniform",
+    "randint",
+    "randrange",
+    "choice",
+    "choices",
+    "sample",
+    "shuffle",
+    "gauss",
+    "normalvariate",
+    "betavariate",
+    "expovariate",
+    "triangular",
+    "getrandbits",
+    "randbytes",
+)
 _users = 0
 _undo: list[tuple[Any, str, Any]] = []
 
@@ -41,7 +56,7 @@ class SeededIds(IdGenerator):
 
 
 @contextlib.contextmanager
-def pinned_chance(*seed: object, with_secrets: bool = False) -> Iterator[random.Random]:
+def pinned_chance(*seed: object, with_secrets: bool = False) -> Generator[random.Random]:
     """Let ``random``, ``uuid.uuid4`` and OpenTelemetry's ids inside come from ``seed``, also in modules that
     imported the functions by name. ``with_secrets`` does the same to ``secrets``; never for what protects
     something real."""
@@ -63,6 +78,23 @@ def pinned_chance(*seed: object, with_secrets: bool = False) -> Iterator[random.
                 setattr(holder, name, value)
 
 
+def _bytes(chance: random.Random, count: int | None = None) -> bytes:
+    return chance.randbytes(32 if count is None else count)
+
+
+def _hex(chance: random.Random, count: int | None = None) -> str:
+    return _bytes(chance, count).hex()
+
+
+_SECRETS: dict[str, Any] = {
+    "token_bytes": _bytes,
+    "token_hex": _hex,
+    "randbits": random.Random.getrandbits,
+    "randbelow": random.Random.randrange,
+    "choice": random.Random.choice,
+}
+
+
 def _functions(with_secrets: bool) -> dict[Any, Any]:
     functions: dict[Any, Any] = {}
     for name in _RANDOM:
@@ -70,13 +102,7 @@ def _functions(with_secrets: bool) -> dict[Any, Any]:
         functions[real] = _choosing(name, real)
     functions[uuid.uuid4] = _uuid4(uuid.uuid4)
     if with_secrets:
-        for name, made in (
-            ("token_bytes", lambda chance, n=None: chance.randbytes(32 if n is None else n)),
-            ("token_hex", lambda chance, n=None: chance.randbytes(32 if n is None else n).hex()),
-            ("randbits", lambda chance, n: chance.getrandbits(n)),
-            ("randbelow", lambda chance, n: chance.randrange(n)),
-            ("choice", lambda chance, values: chance.choice(values)),
-        ):
+        for name, made in _SECRETS.items():
             functions[getattr(secrets, name)] = _secret(getattr(secrets, name), made)
     return functions
 
@@ -124,8 +150,8 @@ def _seed_providers() -> list[tuple[Any, str, Any]]:
 
 
 _UNPINNED = {
-    "torch": "PyTorch has generators and threads of its own; seed it with torch.manual_seed, and expect a GPU to differ",
-    "numpy": "numpy has a generator of its own; seed it in the agent (numpy.random.default_rng(seed))",
+    "torch": "PyTorch has generators and threads of its own; use torch.manual_seed; a GPU may still differ",
+    "numpy": "numpy has a generator of its own; seed it in the agent",
     "uvloop": "uvloop's sockets are out of the guard's sight, and its time cannot be virtual",
     "grpc": "gRPC runs threads of its own; it is refused during a replay",
 }

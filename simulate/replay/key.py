@@ -82,10 +82,13 @@ class Rules:
         if self.redact is None:
             return value
         unseen: list[str] = []
-        if isinstance(self.redact, Redaction):
-            if self._is_clean(value, unseen) and (not unseen or self.redact.clean(unseen)):
-                self._redacted.update(zip(unseen, unseen, strict=True))
-                return value
+        if (
+            isinstance(self.redact, Redaction)
+            and self._is_clean(value, unseen)
+            and (not unseen or self.redact.clean(unseen))
+        ):
+            self._redacted.update(zip(unseen, unseen, strict=True))
+            return value
         return self._replaced(value)
 
     def _is_clean(self, value: Any, unseen: list[str]) -> bool:
@@ -278,18 +281,20 @@ def _multipart(content_type: str, body: bytes) -> list[dict[str, str]]:
 
 
 def _without_noise(value: Any, rules: Rules) -> Any:
-    for message in cast("list[Any]", value) if isinstance(value, list) else [value]:
+    messages = cast("list[Any]", value) if isinstance(value, list) else [value]
+    for message in messages:
         if isinstance(message, dict) and "jsonrpc" in message:
             _without_rpc_noise(cast("dict[str, Any]", message))
     for path in rules.ignore:
         _remove(value, parse_path(path))
-    return value
+    return cast("Any", value)
 
 
 def _without_rpc_noise(message: dict[str, Any]) -> None:
     message.pop("id", None)
-    params = message.get("params")
-    meta = cast("dict[str, Any]", params).get("_meta") if isinstance(params, dict) else None
+    given = message.get("params")
+    params = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    meta = params.get("_meta")
     if isinstance(meta, dict):
         kept = {
             name: inner
@@ -304,7 +309,7 @@ def _without_rpc_noise(message: dict[str, Any]) -> None:
 
 @lru_cache(maxsize=256)
 def parse_path(path: str) -> tuple[str | int, ...]:
-    """``$.a[0]..b[*]`` → its steps; ``*`` is every member and ``**`` any depth. InputError where it is none."""
+    """``$.a[0]..b[*]`` → its steps; ``*`` is every member, ``**`` any depth. InputError where it is none."""
     if not path.startswith("$"):
         raise InputError(f"{path!r} is no JSON path", hint="write it as $.messages[*].name or $..trace_id")
     steps: list[str | int] = []

@@ -1,7 +1,8 @@
-"""Read a cassette's folder strictly: newer, truncated, edited or incomplete ones are refused with the reason."""
+"""Read a cassette's folder strictly: newer, truncated, edited ones are refused with the reason."""
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +24,21 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 def load_folder(cassette: Cassette, folder: Path, rules: Rules, *, allow_edited: bool) -> Cassette:
     """Fill ``cassette`` from the files of ``folder``."""
-    manifest = _parsed(folder / "manifest.json")
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), int):
+    # a large file is nothing but new objects, and the collector would look through them again and again
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _filled(cassette, folder, rules, allow_edited=allow_edited)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _filled(cassette: Cassette, folder: Path, rules: Rules, *, allow_edited: bool) -> Cassette:
+    parsed: Any = _parsed(folder / "manifest.json")
+    if not isinstance(parsed, dict) or not isinstance(cast("dict[str, Any]", parsed).get("schema"), int):
         raise InputError("this is no cassette's manifest", where=str(folder / "manifest.json"))
-    manifest = _upgraded(cast("dict[str, Any]", manifest), folder)
+    manifest = _upgraded(cast("dict[str, Any]", parsed), folder)
     cassette.manifest = manifest
     contents, edited = _checked(folder, cast("dict[str, str]", manifest.get("files", {})), allow_edited)
     rekey = edited or manifest.get("key_version") != keys.VERSION
@@ -129,8 +141,8 @@ def _lines(path: Path, content: bytes) -> list[Any]:
 
 def _http(folder: Path, content: bytes, rules: Rules, *, rekey: bool) -> list[Recording]:
     path = folder / "http.json"
-    data = _loads(path, content)
-    interactions = data.get("interactions") if isinstance(data, dict) else None
+    data: Any = _loads(path, content)
+    interactions: Any = cast("dict[str, Any]", data).get("interactions") if isinstance(data, dict) else None
     if not isinstance(interactions, list):
         raise InputError("there are no interactions in it", where=str(path))
     recordings: list[Recording] = []
@@ -243,7 +255,8 @@ def load_vcr(path: Path, rules: Rules) -> Cassette:
     for index, interaction in enumerate(interactions):
         request = interaction["request"]
         raw = unpack({"string": request.get("body")}, "", blob_reader(path.parent))
-        headers = {name: values[0] for name, values in (request.get("headers") or {}).items()}
+        given = cast("dict[str, list[str]]", request.get("headers") or {})
+        headers = {name: values[0] for name, values in given.items()}
         body = b"".join(content for _, content in raw)
         found = keys.canonical(request["method"], request["uri"], headers, body, rules)
         recording = record_of(found, request["method"], request["uri"], headers)

@@ -1,7 +1,7 @@
 """MCP: every request of the SDK's client is recorded and played at the session, above any transport.
 
-So stdio, streamable HTTP and in-memory servers replay alike, and nothing of a transport (session ids, JSON-RPC
-ids, ``params._meta`` with its trace context) is part of a key. In a replay no server is started or reached.
+So stdio, streamable HTTP and in-memory servers replay alike, and nothing of a transport (session ids,
+JSON-RPC ids, ``params._meta`` with its trace context) is part of a key. A replay reaches no server.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import functools
 import importlib
 import importlib.util
 import sys
-from typing import Any
+from typing import Any, cast
 
 from simulate.replay.cassette import ToolRecording
 from simulate.replay.player import Player
@@ -79,15 +79,16 @@ def _spawning(real: Any) -> Any:
 
 def _call(request: Any) -> tuple[str, Any]:
     inner = getattr(request, "root", request)
-    data = inner.model_dump(by_alias=True, mode="json", exclude_none=True)
-    params = {name: value for name, value in (data.get("params") or {}).items() if name != "_meta"}
+    data: dict[str, Any] = inner.model_dump(by_alias=True, mode="json", exclude_none=True)
+    given = cast("dict[str, Any]", data.get("params") or {})
+    params = {name: value for name, value in given.items() if name != "_meta"}
     if data["method"] == "tools/call":
         return f"mcp:{params['name']}", params.get("arguments") or {}
     return f"mcp {data['method']}", params
 
 
 def _protocol_error(error: BaseException) -> dict[str, Any]:
-    data = getattr(error, "error", None)
+    data: Any = getattr(error, "error", None)
     return {"code": data.code, "message": data.message, "data": data.data} if hasattr(data, "code") else {}
 
 

@@ -12,7 +12,7 @@ import contextlib
 import contextvars
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,7 +22,7 @@ _users = 0
 
 
 @contextlib.contextmanager
-def patched() -> Iterator[None]:
+def patched() -> Generator[None]:
     """Keep the patches on while inside; the first one in puts them on, the last one out takes them off."""
     global _users, _stack
     with _lock:
@@ -44,8 +44,16 @@ class _Router:
 
     _path = "simulate"
     skip_patchers = (
-        "httplib", "requests", "boto3", "urllib3", "httplib2", "tornado", "aiohttp", "httpx", "httpx2",
-    )  # fmt: skip
+        "httplib",
+        "requests",
+        "boto3",
+        "urllib3",
+        "httplib2",
+        "tornado",
+        "aiohttp",
+        "httpx",
+        "httpx2",
+    )
 
     def __init__(self, patches: list[tuple[Any, str, Any]]) -> None:
         self.custom_patches = tuple(patches)

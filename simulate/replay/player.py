@@ -231,9 +231,18 @@ class Player:
         for one in sorted(left, key=lambda each: each.start):
             asked = one.endpoint if isinstance(one, Recording) else f"tool {one.name}"
             divergences.append(
-                Divergence("unplayed", asked, "missing call", ["missing call"], turn=one.turn, nearest=one.place,
-                           key=one.key, tainted=bool(self.divergences), recording=one)
-            )  # fmt: skip
+                Divergence(
+                    "unplayed",
+                    asked,
+                    "missing call",
+                    ["missing call"],
+                    turn=one.turn,
+                    nearest=one.place,
+                    key=one.key,
+                    tainted=bool(self.divergences),
+                    recording=one,
+                )
+            )
         reordered = self._reordered()
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered

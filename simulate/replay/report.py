@@ -39,8 +39,8 @@ class ReplayReport:
 
     def explain(self) -> str:
         """For a person: what diverged first, why, and what to do."""
-        head = f"replay: {self.verdict}; {self.played} of {self.recorded} recordings played; live calls: {self.live_calls}"
-        lines = [head]
+        played = f"{self.played} of {self.recorded} recordings played"
+        lines = [f"replay: {self.verdict}; {played}; live calls: {self.live_calls}"]
         if self.first is not None:
             lines.append(f"first divergence: {self.first}")
             lines.append("  " + self.advice())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -84,7 +84,7 @@ class Recordings:
     @contextlib.asynccontextmanager
     async def _opened(
         self, folder: Path, plan: Running, outcome: Outcome, tools: PinnedTools
-    ) -> AsyncIterator[Toolbox]:
+    ) -> AsyncGenerator[Toolbox]:
         if plan.engine.outside:
             raise InputError(
                 "the agent runs in another process, so its model calls cannot be seen from here",
@@ -116,7 +116,7 @@ async def replayed(
     plan: Running,
     reports: list[ReplayReport] | None = None,
     **options: Any,
-) -> AsyncIterator[Toolbox]:
+) -> AsyncGenerator[Toolbox]:
     """Answer one conversation from ``cassette``, and add the verdict of the replay to its outcome."""
     allow = (*options.pop("allow", ()), *_harness(plan))
     player: Player | None = None

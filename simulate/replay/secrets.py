@@ -1,4 +1,4 @@
-"""Secrets and personal data on their way into a cassette: replaced before hashing, and looked for at the end."""
+"""Secrets and personal data on their way into a cassette: replaced before hashing, looked for at the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from simulate.trace.redact import SENSITIVE_KEY, Redactor
+from simulate.trace.redact import Redactor
+from simulate.trace.redact_rules import RULES, SENSITIVE_KEY
 
 _KEY = "simulate cassette"
 """Fixed, so that a value gets the same placeholder when it is recorded and when it is replayed."""
@@ -17,7 +18,7 @@ _PLACEHOLDER = re.compile(r"<[a-z_]+:[0-9a-f]{4,32}>")
 class Redaction:
     """Puts ``<email:3f2a>`` and the like in place of secrets and personal data.
 
-    One for each conversation: the digits of a placeholder must not depend on what other conversations said."""
+    One for each conversation: the digits of a placeholder must not depend on what other ones said."""
 
     def __init__(self) -> None:
         self._redactor = Redactor(key=_KEY)
@@ -32,7 +33,18 @@ class Redaction:
     def clean(self, texts: Iterable[str]) -> bool:
         """Whether nothing in any of these is to be replaced; one look instead of one for each."""
         # what is JSON itself is gone through by its keys, so it is looked at by itself
-        return not any(text[:1] in {"{", "[", '"'} for text in texts) and not self._redactor.find("\n\0\n".join(texts))
+        if any(text[:1] in {"{", "[", '"'} for text in texts):
+            return False
+        whole = "\n\0\n".join(texts)
+        for rule in RULES:
+            if not rule.needles and rule.pattern.search(whole):
+                return False
+            for needle in rule.needles:
+                if needle in whole:
+                    if rule.pattern.search(whole):
+                        return False
+                    break
+        return True
 
 
 @lru_cache(maxsize=4096)
@@ -42,7 +54,7 @@ def sensitive(name: str) -> bool:
 
 
 def scanner() -> Callable[[str], list[str]]:
-    """Names what looks like a secret in a text, without repeating it. Personal data is no reason to refuse."""
+    """Names what looks like a secret in a text, without repeating it. Personal data alone is no reason."""
     redact = Redactor(key=_KEY)
 
     def scan(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -71,7 +71,7 @@ class PlaybackServer:
         return f"http://127.0.0.1:{self.port}"
 
     @contextlib.asynccontextmanager
-    async def serve(self, port: int = 0) -> AsyncIterator[PlaybackServer]:
+    async def serve(self, port: int = 0) -> AsyncGenerator[PlaybackServer]:
         """Listen on 127.0.0.1 while inside; InputError where the port is taken."""
         app = web.Application(client_max_size=256 * 2**20)
         app.router.add_get("/__simulate/report", self._report)
@@ -105,9 +105,9 @@ class PlaybackServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         session = self._session(request.method, str(request.url), request.headers, body)
-        if request.method == "GET" and request.path.rstrip("/").endswith("/models"):
-            if not any(one.endpoint.endswith("/models") for one in session.player.cassette.http):
-                return self._models()
+        listing = request.method == "GET" and request.path.rstrip("/").endswith("/models")
+        if listing and not any(one.endpoint.endswith("/models") for one in session.player.cassette.http):
+            return self._models()
         exchange = session.player.begin(request.method, str(request.url), request.headers, body)
         assert exchange.reply is not None  # only the policies live and simulate leave it open
         return await _send(request, exchange.reply, exchange.paced)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +54,7 @@ class Exchange:
             self._chunks.append(((time.perf_counter() - self._began) * 1000, bytes(content)))
 
     def ended(self, how: str = "complete") -> None:
-        """The body is over: ``complete``, ``closed`` by the agent, or ``died: …``. Said twice, the first counts."""
+        """The body is over: ``complete``, ``closed`` by the agent, ``died: …``; the first call counts."""
         if self._done or self.recording is None:
             return
         self._done = True
@@ -113,9 +113,14 @@ class Recorder:
         """A tool call begins."""
         value = self.rules.value(keys.plain(arguments))
         recording = ToolRecording(
-            keys.call_key(name, arguments, self.rules), name, value, write=write, source=source,
-            start=self._now(), turn=self.turn_of(),
-        )  # fmt: skip
+            keys.call_key(name, arguments, self.rules),
+            name,
+            value,
+            write=write,
+            source=source,
+            start=self._now(),
+            turn=self.turn_of(),
+        )
         with self._lock:
             self._tools.append(recording)
         return recording
@@ -232,7 +237,7 @@ async def record(
     allow: Iterable[str] = (),
     watch: Iterable[str | Path] = (),
     scan: Callable[[str], list[str]] | None = None,
-) -> AsyncIterator[Recorder]:
+) -> AsyncGenerator[Recorder]:
     """Record the conversation inside into the cassette ``folder``.
 
     ``allow`` names ``host:port`` of servers whose traffic is none of the agent's (its own address, a
@@ -275,7 +280,7 @@ async def replaying(
     live_budget: int = 100,
     live_writes: Iterable[str] = (),
     side: str | Path | None = None,
-) -> AsyncIterator[Player]:
+) -> AsyncGenerator[Player]:
     """Answer the conversation inside from ``cassette``; nothing else gets out.
 
     ``allow`` names ``host:port`` that may be reached (the agent's own address, a telemetry receiver).
@@ -292,9 +297,15 @@ async def replaying(
     rules = rules or default_rules(ignore=tuple(loaded.manifest.get("ignore") or ()))
     recorder = Recorder(rules, allow) if policy in {"live", "simulate"} else None
     player = Player(
-        loaded, rules, policy=policy, pace=pace, allow=set(allow), live_budget=live_budget,
-        live_writes=set(live_writes), recorder=recorder,
-    )  # fmt: skip
+        loaded,
+        rules,
+        policy=policy,
+        pace=pace,
+        allow=set(allow),
+        live_budget=live_budget,
+        live_writes=set(live_writes),
+        recorder=recorder,
+    )
     with patched(), guarded(player):
         token = current.set(player)
         try:
@@ -310,7 +321,7 @@ async def replaying(
 @contextlib.asynccontextmanager
 async def cassette_for(
     folder: str | Path, mode: Literal["once", "none", "all", "new"] = "once", **options: Any
-) -> AsyncIterator[Recorder | Player]:
+) -> AsyncGenerator[Recorder | Player]:
     """Record or replay, by the words that VCR's users know.
 
     ``once`` records where there is no cassette yet and replays otherwise; ``none`` only replays; ``all``

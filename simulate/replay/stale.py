@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from simulate.errors import InputError
 from simulate.replay import key as keys
@@ -77,7 +77,8 @@ def find_stale(
 
 
 def _changed_files(cassette: Cassette) -> Iterator[str]:
-    for name, expected in (cassette.manifest.get("watch") or {}).items():
+    watch = cast("dict[str, str]", cassette.manifest.get("watch") or {})
+    for name, expected in watch.items():
         path = Path(name)
         if not path.is_file():
             yield f"{name} is gone"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from simulate.replay.cassette import ToolRecording
 from simulate.replay.divergence import Divergence
@@ -142,7 +142,7 @@ class ReplayedTools:
 
 async def _later(answer: Callable[[], Any]) -> Any:
     result = answer()
-    return await result if isinstance(result, Awaitable) else result
+    return await cast("Awaitable[Any]", result) if isinstance(result, Awaitable) else result
 
 
 def given(recording: ToolRecording) -> Any:

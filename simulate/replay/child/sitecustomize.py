@@ -9,7 +9,7 @@ def _guard() -> None:
 
     def hook(event: str, args: tuple[object, ...]) -> None:
         if event == "socket.connect" and isinstance(args[1], tuple):
-            host, port = args[1][0], args[1][1]
+            host, port = str(args[1][0]), str(args[1][1])  # type: ignore[reportUnknownArgumentType]
             here = host in {"localhost", "127.0.0.1", "::1"}
             if f"{'127.0.0.1' if here else host}:{port}" not in allowed:
                 raise ConnectionRefusedError(f"refused during replay: connection to {host}:{port}")
