@@ -41,7 +41,12 @@ def _wrong(expected: dict[str, Any] | None, exactly: bool, use: ToolUse) -> str 
     """Why the arguments of a call are not those expected; None if they are."""
     if expected is None:
         return None
-    return mismatch({"exactly": expected} if exactly else expected, use.arguments)
+    # not {"exactly": expected}, which would take the matchers in it by their letter
+    found = mismatch(expected, use.arguments)
+    more = next((key for key in use.arguments if key not in expected), None) if exactly else None
+    if found is None and more is not None:
+        return f"$.{more}: not expected, but it is {_json(use.arguments[more])}"
+    return found
 
 
 @judges(Called)

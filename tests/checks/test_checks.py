@@ -61,6 +61,11 @@ async def verdict(expect: dict[str, Any], **changes: Any) -> Verdict:
             "with": {"order_id": "4417", "amount": 42.5, "tags": ["a", "b"]},
             "exactly": True,
         },
+        {
+            "called": "issue_refund",
+            "with": {"order_id": {"matches": "^4"}, "amount": {"about": 42.5}, "tags": {"any": True}},
+            "exactly": True,
+        },
         {"called": "issue_refund", "after": "lookup_order", "before": "send_mail", "times": 1, "in_turn": 1},
         {"called": "lookup_order", "times": {"at_most": 2}},
         {"called": "never", "times": 0},

@@ -1,0 +1,68 @@
+"""Planted faults: what the harness finds, what it misses, whom it blames, and how often it cries for nothing.
+
+python -m benchmarks.faults            # every fault once, every clean control 100 times
+python -m benchmarks.faults --clean 5 --fault double_refund --verbose
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from fixtures.faults.catalogue import CATALOGUE
+from fixtures.faults.fault import MAST, TAU2, TRAIL
+from fixtures.faults.play import Played, matrix, play_all
+
+
+def main() -> int:
+    """Exit code 1 where a fault was missed, blamed on the wrong side, or a clean run failed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--clean", type=int, default=100, help="clean runs of each scenario (default 100)")
+    parser.add_argument("--fault", action="append", help="only faults of these names")
+    parser.add_argument("--verbose", action="store_true", help="one line a fault")
+    args = parser.parse_args()
+    chosen = [each for each in CATALOGUE if not args.fault or each.name in args.fault]
+    began = time.perf_counter()
+    played = asyncio.run(play_all(chosen, args.clean))
+    show(played, verbose=args.verbose)
+    print(f"\n{len(played)} conversations in {time.perf_counter() - began:.1f} s")
+    return int(any(each.verdict in ("missed", "wrong side", "false alarm") for each in played))
+
+
+def show(played: Sequence[Played], *, verbose: bool = False) -> None:
+    """The confusion matrix, then what went wrong, line by line."""
+    print(f"{'side':<22}{'planted':>8}{'found':>8}{'missed':>8}{'wrong side':>12}{'by another check':>18}")
+    for row in matrix(played):
+        print(f"{row.side:<22}{row.planted:>8}{row.found:>8}{row.missed:>8}{row.wrong:>12}{row.other:>18}")
+    clean = [each for each in played if each.fault is None]
+    alarms = [each for each in clean if each.verdict == "false alarm"]
+    scenarios = len({each.scenario for each in clean})
+    print(f"\nclean controls: {len(clean)} runs of {scenarios} scenarios, {len(alarms)} false alarms")
+    tags = Counter(tag for each in played if each.fault is not None for tag in each.fault.taxonomy)
+    for name, modes in (("MAST", list(MAST)), ("TRAIL", list(TRAIL)), ("τ²", list(TAU2))):
+        lacking = [mode for mode in modes if f"{name} {mode}" not in tags]
+        print(
+            f"{name}: {len(modes) - len(lacking)} of {len(modes)} kinds"
+            + (f"; none of {', '.join(lacking)}" * bool(lacking))
+        )
+    for each in played:
+        bad = each.verdict in ("missed", "wrong side", "other check", "false alarm")
+        silent = each.fault is not None and not each.manifested
+        if bad or silent or (verbose and each.fault is not None):
+            print(_line(each))
+
+
+def _line(each: Played) -> str:
+    name = each.fault.name if each.fault else f"clean {each.scenario}"
+    showed = "" if each.fault is None else ", showed itself" if each.manifested else ", NEVER SHOWED ITSELF"
+    outcome = each.outcome
+    blamed = f"{outcome.status}/{outcome.side or '-'}"
+    return f"{each.verdict:<12} {name:<26} {blamed:<22} {(outcome.reason or '')[:150]!r}{showed}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
