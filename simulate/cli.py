@@ -6,12 +6,18 @@ import argparse
 import importlib
 import os
 import sys
+import threading
+import time
+import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from simulate.errors import Fault, InputError, SimulateError
 
 REFUSED = 2
 NO_VERDICT = 3
+PATIENCE = 5.0
+"""Seconds for an agent's own threads and exit handlers once all is told."""
 
 VERBS = {
     "run": "run scenario files or folders against an agent",
@@ -44,13 +50,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SimulateError as error:
         print(f"error: {error}", file=sys.stderr)
         return NO_VERDICT
+    except Exception:  # noqa: BLE001 - Python's own exit code for it, 1, would say that the agent failed
+        traceback.print_exc()
+        print("this is a fault of simulate; please report it with the lines above", file=sys.stderr)
+        return NO_VERDICT
     except KeyboardInterrupt:
         print("stopped; what had finished is kept", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # the reader of a pipe (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        hush()
         return 0
+
+
+def hush() -> None:
+    """The reader of a pipe (head, less) has seen enough: write no more, and do not complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def entry() -> NoReturn:
+    """The program ``simulate``: also ends where an agent left a thread that does not."""
+    code = main()
+
+    def give_up() -> None:
+        time.sleep(PATIENCE)
+        left = [each.name for each in threading.enumerate() if not each.daemon and each.name != "MainThread"]
+        print(f"an agent left a thread running ({', '.join(left)}); it is not waited for", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    threading.Thread(target=give_up, daemon=True).start()
+    sys.exit(code)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -81,4 +111,4 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -29,17 +29,23 @@ Side = Literal["agent", "simulator", "harness", "environment"]
 
 
 class SimulateError(Exception):
-    """What happened, where, and what to do; the base of every error raised on purpose."""
+    """What happened, where, and what to do; the base of every error raised on purpose.
 
-    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
+    ``proof`` is a text of several lines that shows it, such as the traceback of the agent's own code."""
+
+    def __init__(
+        self, message: str, *, where: str | None = None, hint: str | None = None, proof: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.where = where
         self.hint = hint
+        self.proof = proof
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{text}\n  {self.hint}" if self.hint else text
+        text = f"{text}\n  {self.hint}" if self.hint else text
+        return f"{text}\n{self.proof}" if self.proof else text
 
 
 class InputError(SimulateError):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import traceback
+from collections.abc import Generator
 from typing import Any, cast
 
 from simulate.agents.pinned import PinnedTools
 from simulate.capture import Captured
 from simulate.capture.observed import observed_trace
 from simulate.checks.amounts import percentile, reply_latencies
-from simulate.checks.base import Evidence
+from simulate.checks.base import Evidence, describe
 from simulate.engines.base import Exchange, Usage
-from simulate.errors import Fault
+from simulate.errors import Fault, HarnessFault
 from simulate.model.conversation import Conversation, ToolUse
 from simulate.model.outcome import Outcome, Verdict
 from simulate.model.scenario import Scenario
@@ -189,7 +192,7 @@ def conclude(outcome: Outcome, evidence: Evidence, fault: Fault | None) -> Outco
     conversation = outcome.conversation
     if fault is not None:
         outcome.verdicts += [_fault_verdict(fault, conversation)] + [
-            Verdict(each.word, each.word, "not_run", "the conversation broke off")
+            Verdict(each.word, describe(each), "not_run", "the conversation broke off")
             for each in evidence.scenario.expect
         ]
     elif conversation.ended_by == "limit" and not _limit_expected(evidence.scenario):
@@ -214,6 +217,27 @@ def conclude(outcome: Outcome, evidence: Evidence, fault: Fault | None) -> Outco
     return outcome
 
 
+@contextlib.contextmanager
+def ours(outcome: Outcome) -> Generator[None]:
+    """What nobody foresaw is this package's fault: an outcome that says so, not the end of all others."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - one conversation must not take the others with it
+        if isinstance(error, Fault):
+            fault = error
+        else:
+            fault = HarnessFault(
+                f"{type(error).__name__}: {error}",
+                hint="this is a fault of simulate; please report it with the lines below",
+                proof="".join(traceback.format_exception(error)).rstrip(),
+            )
+        outcome.conversation.ended_by = outcome.conversation.ended_by or "fault"
+        verdict = _fault_verdict(fault, outcome.conversation)
+        outcome.verdicts.append(verdict)
+        outcome.status, outcome.side = verdict.status, verdict.side
+        outcome.reason = f"{verdict.expectation}: {verdict.fact}"
+
+
 def _limit_expected(scenario: Scenario) -> bool:
     return any(getattr(each, "ended_by", None) == "limit" for each in scenario.expect)
 
@@ -228,5 +252,12 @@ def _fault_verdict(fault: Fault, conversation: Conversation) -> Verdict:
     status = "failed" if fault.side == "agent" else "error"
     fact = f"{fault.where}: {fault.message}" if fault.where else fault.message
     return Verdict(
-        fault.side, who, status, fact, side=fault.side, turn=conversation.turns or None, hint=fault.hint
+        fault.side,
+        who,
+        status,
+        fact,
+        side=fault.side,
+        turn=conversation.turns or None,
+        evidence=[] if fault.proof is None else [fault.proof],
+        hint=fault.hint,
     )

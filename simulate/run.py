@@ -26,7 +26,7 @@ from simulate.capture.own import OwnTrace, collecting
 from simulate.checks import check_all
 from simulate.engines.base import Engine, Exchange
 from simulate.errors import Fault
-from simulate.evidence import conclude, gather, usage_so_far, uses_so_far
+from simulate.evidence import conclude, gather, ours, usage_so_far, uses_so_far
 from simulate.model.conversation import Conversation, Utterance
 from simulate.model.outcome import Outcome
 from simulate.model.people import fill
@@ -71,6 +71,7 @@ async def run_plan(plan: Plan) -> Outcome:
     tools = PinnedTools(plan.scenario.tools)
     fault: Fault | None = None
     with (
+        ours(outcome),
         pins.pinned(pinned),
         collecting(_own_trace(outcome, plan.capture.run_id)),
         plan.capture.open(outcome.conversation.id) as captured,
@@ -80,13 +81,15 @@ async def run_plan(plan: Plan) -> Outcome:
             async with _recordings(plan, outcome, tools) as toolbox:
                 with using(toolbox):
                     await plan.engine.converse(exchange)
+            fault = tools.fault
         except Fault as error:
             fault = error
         evidence = await gather(plan.scenario, exchange, outcome, captured, outside=plan.engine.outside)
         evidence.judge, evidence.folder = plan.judge, plan.root
         if fault is None:
             outcome.verdicts += await check_all(plan.scenario.expect, evidence)
-    return conclude(outcome, evidence, fault)
+        conclude(outcome, evidence, fault)
+    return outcome
 
 
 def _own_trace(outcome: Outcome, run_id: str) -> OwnTrace:

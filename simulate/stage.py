@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from simulate.agents.address import scheme_of
 from simulate.agents.process import AgentProcess, free_port
+from simulate.agents.python import load
 from simulate.callers import require_model
 from simulate.capture.capture import Capture
-from simulate.engines.base import Engine
+from simulate.engines.base import Engine, Exchange
 from simulate.engines.registry import engine_for
-from simulate.errors import InputError
+from simulate.errors import EnvironmentFault, Fault, InputError
 from simulate.llm import Model, ModelConfig, from_environment
 from simulate.model import project
+from simulate.model.expect import PythonCheck
 from simulate.model.project import AgentConfig, Project, resolve_secret
 from simulate.model.scenario import Scenario
 
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
 Medium = Literal["text", "voice"]
 OTLP_HTTP, OTLP_GRPC = 4318, 4317
 Agent = str | Callable[..., Any]
+
+
+class NoEngine:
+    """Stands for an agent whose process did not start: every conversation with it ends in that fault."""
+
+    name, outside = "none", False
+
+    def __init__(self, address: str, fault: Fault) -> None:
+        self.address, self.fault = address, fault
+
+    async def converse(self, exchange: Exchange) -> None:
+        raise self.fault
+
+    async def aclose(self) -> None: ...
 
 
 class Stage:
@@ -58,13 +74,30 @@ class Stage:
         """The engine for a scenario; scenarios of one agent share it."""
         return self._engines[self._key(scenario)]
 
+    def outside(self, scenario: Scenario) -> bool:
+        """Whether a scenario's agent runs in another process."""
+        key = self._key(scenario)
+        return key in self._processes or self._engines[key].outside
+
     async def __aenter__(self) -> Stage:
-        await self._stack.enter_async_context(self.capture)
+        try:
+            await self._stack.enter_async_context(self.capture)
+        except EnvironmentFault:
+            if self._port:
+                raise
+            # another run took the usual ports between our look at them and our binding
+            self.capture = self._capture(any_port=True)
+            await self._stack.enter_async_context(self.capture)
         try:
             for key, (process, config) in self._processes.items():
-                await process.start(self.capture.environment)
                 self._stack.push_async_callback(process.stop)
-                self._engines[key] = self._open(process.address, config, key[1])
+                try:
+                    await process.start(self.capture.environment)
+                except Fault as fault:
+                    # the scenarios of the other agents still run
+                    self._engines[key] = NoEngine(process.address, fault)
+                else:
+                    self._engines[key] = self._open(process.address, config, key[1])
             for engine in self._engines.values():
                 self._stack.push_async_callback(engine.aclose)
         except BaseException:
@@ -79,10 +112,13 @@ class Stage:
     @cached_property
     def capture(self) -> Capture:
         """The capture; with a receiver where one of the agents runs outside this process."""
+        return self._capture()
+
+    def _capture(self, *, any_port: bool = False) -> Capture:
         started = bool(self._processes)
         running = any(engine.outside for engine in self._engines.values())
         grpc = (started or running) and importlib.util.find_spec("grpc") is not None
-        if not running or self._port:
+        if not running or self._port or any_port:
             return Capture(self._run_id, receiver=started or running, port=self._port, grpc=grpc)
         # an agent that runs already exports to OpenTelemetry's default ports, if it was told nothing else
         return Capture(
@@ -92,6 +128,9 @@ class Stage:
     def prepare(self, scenario: Scenario) -> None:
         """Refuse what can be known before anything runs."""
         require_model(scenario, self.caller_model)
+        for each in scenario.expect:
+            if isinstance(each, PythonCheck):
+                load(each.python, f"{scenario.name!r} expects python: {each.python}", self.project.root)
         key = self._key(scenario)
         if key in self._engines or key in self._processes:
             return

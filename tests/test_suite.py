@@ -145,6 +145,8 @@ def _running(project: Path, run: Path, at_least: int, slow: float = 0.2) -> subp
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env={**os.environ, "SLOW": str(slow)},
+        # a shell gives its background jobs a deaf ear for SIGINT, which the child would inherit
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
     lines, deadline = run / "outcomes.jsonl", time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
@@ -208,3 +210,120 @@ def test_flaky_scenarios_are_named_with_an_interval(project: Path) -> None:
     first = record["reliability"][0]
     assert (first["passed"], first["trials"], first["value"]) == (4, 8, 0.5)
     assert 0.2 < first["low"] < 0.5 < first["high"] < 0.8
+
+
+MISBEHAVING = """
+import asyncio, sys, threading, time
+from simulate import tool
+
+def exits(message: str) -> str:
+    sys.exit(0)
+def interrupts(message: str) -> str:
+    raise KeyboardInterrupt
+async def cancels(message: str) -> str:
+    raise asyncio.CancelledError
+def half_a_character(message: str) -> str:
+    return "hello \\ud83d"
+async def halves(message: str):
+    yield "hello \\ud83d"
+    yield "\\ude42"
+@tool
+def look(order: str) -> str:
+    return "found"
+def catches(message: str) -> str:
+    try:
+        return look(order="2")
+    except Exception:
+        return "hello, something went wrong"
+def prints(message: str) -> str:
+    print("debugging")
+    return "hello"
+def lingers(message: str) -> str:
+    threading.Thread(target=time.sleep, args=(300,), daemon=False).start()
+    return "hello"
+"""
+
+
+@pytest.mark.parametrize(
+    ("agent", "status", "side", "told"),
+    [
+        ("exits", "failed", "agent", "the agent raised SystemExit"),
+        ("interrupts", "failed", "agent", "KeyboardInterrupt"),
+        ("cancels", "failed", "agent", "the agent raised CancelledError"),
+        ("half_a_character", "failed", "agent", "half a character"),
+        ("halves", "passed", None, None),
+        ("catches", "error", "harness", "no case pinned for the tool 'look'"),
+    ],
+)
+def test_an_agent_that_misbehaves_costs_its_own_outcome_only(
+    project: Path, agent: str, status: str, side: str | None, told: str | None
+) -> None:
+    (project / "agents.py").write_text(MISBEHAVING + AGENT)
+    write(project, "a_misbehaves", agent)
+    write(project, "b_good")
+    path = project / "scenarios" / "a_misbehaves.yaml"
+    path.write_text(path.read_text() + "tools: {look: {cases: [{when: {order: '1'}, returns: lost}]}}\n")
+    done = simulate(project, "run", "--jobs", "1", "--out", "out")
+    first, second = map(outcome_from_json, (project / "out" / "outcomes.jsonl").read_bytes().splitlines())
+    assert (first.status, first.side) == (status, side), done.stderr
+    assert told is None or told in (first.reason or "")
+    assert second.status == "passed", "the worker went on"
+    assert done.returncode == {"passed": 0, "failed": 1, "error": 3}[status]
+
+
+def test_what_an_agent_prints_is_not_among_the_results(project: Path) -> None:
+    (project / "agents.py").write_text("print('at import')\n" + MISBEHAVING)
+    write(project, "prints", "prints")
+    done = simulate(project, "run", "--json", "-")
+    assert json.loads(done.stdout)["outcomes"][0]["status"] == "passed"
+    assert "at import" in done.stderr
+    assert "debugging" in done.stderr
+
+
+def test_an_agent_that_leaves_a_thread_behind_does_not_keep_the_command(project: Path) -> None:
+    (project / "agents.py").write_text(MISBEHAVING)
+    write(project, "lingers", "lingers", expected="nothing")
+    done = simulate(project, "run")
+    assert done.returncode == 1
+    assert "left a thread running" in done.stderr
+
+
+def test_an_agent_whose_process_does_not_start_fails_alone(project: Path) -> None:
+    (project / "pyproject.toml").write_text(
+        "[tool.simulate.agents.dead]\naddress = 'http://127.0.0.1:{port}/v1'\n"
+        'command = "python -c \'raise SystemExit(\\"no configuration\\")\'"\n'
+    )
+    write(project, "a_dead")
+    path = project / "scenarios" / "a_dead.yaml"
+    path.write_text(path.read_text().replace("python:agents.py:good", "dead"))
+    write(project, "b_good")
+    done = simulate(project, "run", "--out", "out")
+    assert outcomes(project / "out") == ["failed", "passed"]
+    assert done.returncode == 1
+    assert "no configuration" in done.stdout, "what it printed"
+
+
+def test_a_fault_of_ours_is_an_outcome_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from simulate import run_sync
+    from simulate.checks.speech import SaidCheck
+
+    async def breaks(self: SaidCheck, evidence: object) -> None:
+        raise ZeroDivisionError("as a bug would")
+
+    monkeypatch.setattr(SaidCheck, "judge", breaks)
+    monkeypatch.chdir(project)
+    write(project, "s")
+    outcome = run_sync("scenarios/s.yaml")
+    assert (outcome.status, outcome.side) == ("error", "harness")
+    assert "ZeroDivisionError: as a bug would" in outcome.explain()
+    assert outcome.conversation.utterances, "the conversation is kept"
+
+
+def test_a_function_of_ones_own_is_looked_for_before_anything_runs(project: Path) -> None:
+    write(project, "s")
+    path = project / "scenarios" / "s.yaml"
+    path.write_text(path.read_text().replace("{said: {contains: hello}}", "{python: 'agents:nowhere'}"))
+    done = simulate(project, "run", "--out", "out")
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    assert not (project / "out").exists()

@@ -29,6 +29,8 @@ class PinnedTools:
         self.seen: set[str] = set()
         self.turn = 0
         self.began: float | None = None
+        self.fault: HarnessFault | None = None
+        """The first question that the scenario has no answer to; the agent may have caught its exception."""
         self._calls: dict[str, int] = {}
 
     def offered(self, name: str) -> None:
@@ -72,10 +74,9 @@ class PinnedTools:
         """The answer to a tool call that the agent hands to its caller (OpenAI's ``tool_calls``)."""
 
         async def nobody() -> Any:
-            raise HarnessFault(
+            raise self._unanswered(
                 f"the agent asks its caller to run the tool {name!r}, which the scenario does not pin",
-                where=f"turn {self.turn}",
-                hint=f"say under `tools:` what {name} answers",
+                f"say under `tools:` what {name} answers",
             )
 
         result = await self.call(name, arguments, nobody, write=False)
@@ -88,6 +89,11 @@ class PinnedTools:
         self.uses.append(use)
         return use
 
+    def _unanswered(self, message: str, hint: str) -> HarnessFault:
+        fault = HarnessFault(message, where=f"turn {self.turn}", hint=hint)
+        self.fault = self.fault or fault
+        return fault
+
     def _now(self) -> float | None:
         return None if self.began is None else pins.current().clock.monotonic() - self.began
 
@@ -98,10 +104,9 @@ class PinnedTools:
             if matches(case.when, arguments):
                 return _gives(case.returns, case.error)
         if pin.cases and "returns" not in pin.model_fields_set:
-            raise HarnessFault(
+            raise self._unanswered(
                 f"no case pinned for the tool {name!r} fits the arguments {arguments!r}",
-                where=f"turn {self.turn}",
-                hint=f"add a case, or a `returns:` for all others, under `tools: {name}:`",
+                f"add a case, or a `returns:` for all others, under `tools: {name}:`",
             )
         if pin.sequence:
             # the last one stands for every further call

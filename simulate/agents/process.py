@@ -104,5 +104,7 @@ class AgentProcess:
     def _broken(self, what: str) -> AgentFault:
         printed = self.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
         return AgentFault(
-            f"{shlex.join(self.command)} {what}", hint=f"it printed:\n{printed}" if printed else None
+            f"{shlex.join(self.command)} {what}",
+            hint=f"what it printed is in {self.log}",
+            proof=printed or None,
         )

@@ -90,9 +90,15 @@ class PythonSession:
                 yield event
         except SimulateError:
             raise
-        except Exception as error:
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # nobody cancelled us: it is the agent's own, and must not end the run without a word
+            raise AgentFault("the agent raised CancelledError", proof=own_traceback(error)) from error
+        except (Exception, SystemExit) as error:
             raise AgentFault(
-                f"the agent raised {type(error).__name__}: {error}", hint=own_traceback(error)
+                f"the agent raised {type(error).__name__}: {error}", proof=own_traceback(error)
             ) from error
 
     async def _ask(self, message: str | None) -> Any:
@@ -132,7 +138,9 @@ class PythonSession:
         except TimeoutError as error:
             raise AgentFault("the agent's close() did not end within 5 s") from error
         except Exception as error:
-            raise AgentFault(f"the agent's close() raised {type(error).__name__}: {error}") from error
+            raise AgentFault(
+                f"the agent's close() raised {type(error).__name__}: {error}", proof=own_traceback(error)
+            ) from error
 
 
 def shape_of(agent: Any, address: str) -> Shape:
@@ -210,7 +218,7 @@ def load(target: str, address: str, root: Path | None = None) -> Any:
             raise
         raise AddressError(
             f"{address}: importing {module_name} raised {type(error).__name__}: {error}",
-            hint=own_traceback(error),
+            proof=own_traceback(error),
         ) from error
     found: Any = module
     for part in attribute.split("."):
@@ -290,8 +298,9 @@ async def in_thread(function: Callable[[], Any]) -> Any:
         result, problem = None, None
         try:
             result = context.run(function)
-        except StopIteration as error:
-            problem = RuntimeError(f"the agent raised StopIteration: {error}")
+        except (StopIteration, KeyboardInterrupt) as error:
+            # neither may pass through a future: the one would end a loop, the other the whole run
+            problem = RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
         except BaseException as error:  # noqa: BLE001 - carried over to the loop as it is
             problem = error
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more

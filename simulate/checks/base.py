@@ -79,9 +79,19 @@ def judges(expectation: type[Expectation]) -> Callable[[CheckType], CheckType]:
 
 async def check_all(expectations: Sequence[Expectation], evidence: Evidence) -> list[Verdict]:
     """One verdict an expectation, in the scenario's order; judges are asked side by side."""
+    _import_all()
+    return list(await asyncio.gather(*(_one(each, evidence) for each in expectations)))
+
+
+def describe(expectation: Expectation) -> str:
+    """The expectation, as a person would say it."""
+    _import_all()
+    return CHECKS[type(expectation)](expectation).describe()
+
+
+def _import_all() -> None:
     for module in _MODULES:
         importlib.import_module(f"simulate.checks.{module}")
-    return list(await asyncio.gather(*(_one(each, evidence) for each in expectations)))
 
 
 async def _one(expectation: Expectation, evidence: Evidence) -> Verdict:
@@ -90,7 +100,13 @@ async def _one(expectation: Expectation, evidence: Evidence) -> Verdict:
         return await check.judge(evidence)
     except Fault as fault:
         return Verdict(
-            expectation.word, check.describe(), "error", fault.message, side=fault.side, hint=fault.hint
+            expectation.word,
+            check.describe(),
+            "error",
+            fault.message,
+            side=fault.side,
+            evidence=[] if fault.proof is None else [fault.proof],
+            hint=fault.hint,
         )
 
 

@@ -55,7 +55,8 @@ class PythonFunctionCheck(Check[PythonCheck]):
             return self.verdict("failed", str(error) or "its assertion does not hold")
         except Exception as error:
             raise HarnessFault(
-                f"{self.expectation.python} raised {type(error).__name__}: {error}", hint=own_traceback(error)
+                f"{self.expectation.python} raised {type(error).__name__}: {error}",
+                proof=own_traceback(error),
             ) from error
         return self._read(answer)
 

@@ -8,7 +8,7 @@ import contextlib
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulate.errors import InputError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simulate.model.files import LoadedScenario
     from simulate.model.outcome import RunRecord
     from simulate.run_folder import RunFolder
+    from simulate.stage import Stage
     from simulate.suite import Suite
 
 HELP = "run scenario files or folders against an agent"
@@ -46,6 +47,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="seed of personas and of the caller's chance (default 0)",
     )
+    tape = parser.add_mutually_exclusive_group()
+    tape.add_argument("--record", metavar="DIR", help="record a cassette per scenario into this folder")
+    tape.add_argument(
+        "--replay", metavar="DIR", help="answer from the cassettes of this folder: nothing goes live"
+    )
+    add(
+        "--time",
+        choices=["real", "virtual"],
+        default="real",
+        help="virtual: waiting takes no time (agents in this process only)",
+    )
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add("--resume", metavar="RUN", help="go on with a run: only what has no outcome yet")
     add("--otlp-port", type=int, metavar="PORT", help="port of the OTLP receiver (default: a free one)")
@@ -70,14 +82,17 @@ def execute(args: argparse.Namespace) -> int:
     scenarios = _selected(load_scenarios(paths, agents=project.agents), args.select)
     new = Path(args.out) if args.out else RUNS / new_run_id()
     path = find_run(args.resume) if args.resume else new
-    stage = Stage(
-        project,
-        [each.scenario for each in scenarios],
-        agent=args.agent,
-        run_id=path.name,
-        logs=path / "logs",
-        port=args.otlp_port,
-    )
+    # standard output is for results; what an agent prints, at its import too, is none
+    with contextlib.redirect_stdout(sys.stderr):
+        stage = Stage(
+            project,
+            [each.scenario for each in scenarios],
+            agent=args.agent,
+            run_id=path.name,
+            logs=path / "logs",
+            port=args.otlp_port,
+        )
+    recordings = _recordings(args, stage, scenarios)
     folder = RunFolder.create(path, resume=bool(args.resume))
     try:
         suite = Suite(
@@ -86,10 +101,12 @@ def execute(args: argparse.Namespace) -> int:
             seed=args.seed,
             trials=args.trials,
             jobs=args.jobs or TEXT_JOBS,
+            recordings=recordings,
             command=["simulate", *sys.argv[1:]],
         )
         try:
-            _run(suite, scenarios)
+            with contextlib.redirect_stdout(sys.stderr):
+                _run(suite, scenarios, virtual=args.time == "virtual")
         finally:
             # also of a run that was stopped: what finished is worth reading
             if (path / "run.json").exists():
@@ -97,6 +114,24 @@ def execute(args: argparse.Namespace) -> int:
     finally:
         folder.close()
     return exit_code([(status, side) for *_, status, side in suite.finished])
+
+
+def _recordings(args: argparse.Namespace, stage: Stage, scenarios: list[LoadedScenario]) -> Any:
+    """What records or replays, refused where the agent's process is out of its reach."""
+    wanted = [option for option in ("record", "replay") if getattr(args, option)]
+    if args.time == "virtual":
+        wanted.append("time virtual")
+    far = [each.scenario.name for each in scenarios if stage.outside(each.scenario)]
+    if wanted and far:
+        raise InputError(
+            f"--{wanted[0]} reaches agents of this process only; these run in another: {', '.join(far)}",
+            hint="leave them out with -k, or let them ask `simulate playback` (docs/replay.md)",
+        )
+    if not args.record and not args.replay:
+        return None
+    from simulate.replay.running import Recordings
+
+    return Recordings(args.record, "all") if args.record else Recordings(args.replay, "none")
 
 
 def _selected(scenarios: list[LoadedScenario], text: str | None) -> list[LoadedScenario]:
@@ -116,7 +151,7 @@ def _selected(scenarios: list[LoadedScenario], text: str | None) -> list[LoadedS
     return kept
 
 
-def _run(suite: Suite, scenarios: list[LoadedScenario]) -> None:
+def _run(suite: Suite, scenarios: list[LoadedScenario], *, virtual: bool) -> None:
     from simulate.report.progress import make_progress
 
     progress = make_progress(sum(suite.trials or each.scenario.trials for each in scenarios))
@@ -132,8 +167,10 @@ def _run(suite: Suite, scenarios: list[LoadedScenario]) -> None:
         finally:
             progress.close()
 
+    from simulate.replay.clock import run_virtual
+
     try:
-        asyncio.run(go())
+        run_virtual(go()) if virtual else asyncio.run(go())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 

@@ -121,6 +121,7 @@ class _Talk:
                 case Delta():
                     first = self._now() if first is None else first
                 case Said(text, attributes):
+                    text = self._legible(text)
                     if not text.strip():
                         raise AgentFault("the agent answered an empty text", where=f"turn {self.turn}")
                     if attributes:
@@ -133,6 +134,23 @@ class _Talk:
                     self._end("agent", reason)
                     break
         return spoke
+
+    def _legible(self, text: str) -> str:
+        """Text as plain Unicode: halves of characters that came apart in a stream are joined."""
+        text = str(text)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise AgentFault(
+                f"the agent's answer holds half a character, which no encoding can carry: {text[:200]!a}",
+                where=f"turn {self.turn}",
+            ) from error
 
     def _add(self, utterance: Utterance) -> None:
         self.conversation.utterances.append(utterance)

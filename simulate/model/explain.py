@@ -63,7 +63,8 @@ def headline(outcome: Outcome) -> Line:
     pieces.append(("strong", f"  {line(outcome.key)}"))
     if outcome.reason and outcome.status != "passed":
         pieces.append(("", f": {line(outcome.reason, 300)}"))
-    facts = [f"{outcome.conversation.turns} turns", f"{outcome.conversation.duration:.1f} s"]
+    turns = outcome.conversation.turns
+    facts = [f"{turns} turn{'s' * (turns != 1)}", f"{outcome.conversation.duration:.1f} s"]
     cost = outcome.measures.get("cost_usd")
     if isinstance(cost, int | float):
         facts.append(f"${cost:.4f}")
@@ -92,7 +93,8 @@ def _verdict(verdict: Verdict) -> Iterator[Line]:
         yield from _field("wanted", compact(verdict.expected))
         yield from _field("got", compact(verdict.actual))
     for piece in verdict.evidence[:5]:
-        yield from _field("evidence", f"“{line(piece, 300)}”")
+        # what has lines of its own, a traceback, keeps them
+        yield from _field("evidence", piece if "\n" in piece else f"“{line(piece, 300)}”")
     if len(verdict.evidence) > 5:
         yield from _field("evidence", f"… and {len(verdict.evidence) - 5} more")
     if verdict.hint:
