@@ -41,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--simulate-replay", metavar="DIR", help="replay the cassettes of this folder; nothing goes live"
     )
+    group.addoption(
+        "--simulate-record-mode",
+        choices=["once", "new", "all", "none"],
+        help="VCR's words; alone, the cassettes lie in `cassettes/` beside the scenario files",
+    )
     group.addoption("--simulate-report", metavar="FILE", help="write the HTML report here")
 
 

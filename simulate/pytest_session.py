@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from simulate.errors import InputError
 from simulate.model.files import LoadedScenario
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.project import Project
+from simulate.replay.running import Mode, Opening, Recordings
 from simulate.run_folder import RUNS, RunFolder, new_run_id
 from simulate.stage import Stage
 from simulate.suite import Suite, Trial
@@ -63,6 +66,11 @@ class Session:
         for loaded in self.collected:
             try:
                 stage.prepare(loaded.scenario)
+                if self._tape() is not None and stage.outside(loaded.scenario):
+                    raise InputError(
+                        "its agent runs in another process, out of a cassette's reach",
+                        hint="let the agent ask `simulate playback` (docs/replay.md)",
+                    )
             except InputError as error:
                 self._refused[loaded.id] = error
         command = ["pytest", *self.config.invocation_params.args]
@@ -70,12 +78,36 @@ class Session:
             RunFolder.create(path),
             stage,
             seed=int(self.config.getoption("--simulate-seed") or 0),
+            recordings=self._recordings(),
             command=command,
         )
         runner = asyncio.Runner()
         self._record = runner.run(suite.open())
         self._suite, self._runner = suite, runner
         return suite, runner
+
+    def _tape(self) -> tuple[str | None, Mode] | None:
+        """The folder of cassettes (None: beside the scenario file) and VCR's word for what to do with them."""
+        option = self.config.getoption
+        names = ("record", "replay", "record-mode")
+        record, replay, mode = (option(f"--simulate-{name}") for name in names)
+        if record and replay:
+            raise InputError("--simulate-record and --simulate-replay exclude each other")
+        if not record and not replay and mode is None:
+            return None
+        return record or replay, mode or ("all" if record else "none")
+
+    def _recordings(self) -> Callable[[LoadedScenario], Opening] | None:
+        tape = self._tape()
+        if tape is None:
+            return None
+        folder, mode = tape
+
+        @functools.cache
+        def at(path: Path) -> Recordings:
+            return Recordings(path, mode)
+
+        return lambda loaded: at(Path(folder or Path(loaded.file).parent / "cassettes"))(loaded)
 
     def close(self) -> None:
         """Stop processes and servers, write the record and, in the leading process, the report."""

@@ -26,6 +26,7 @@ agent: python:mine.py:agent
 script: [{says: hello}]
 expect: [{said: {contains: goodbye}}]
 """
+ROOT = Path(__file__).parent.parent
 UNCLEAR = """
 name: Unclear
 agent: http://127.0.0.1:9/v1
@@ -90,6 +91,38 @@ def test_a_broken_file_is_a_collection_error_with_its_place(project: Path) -> No
     shown = run_pytest(project)
     assert "broken.yaml:2:1" in shown
     assert "script" in shown
+
+
+MODEL_AGENT = """
+import os
+from openai import AsyncOpenAI
+async def agent(messages: list[dict]) -> str:
+    async with AsyncOpenAI(base_url=os.environ["MODEL"], api_key="none", max_retries=0) as client:
+        answer = await client.chat.completions.create(model="echo", messages=messages)
+    return answer.choices[0].message.content
+"""
+
+
+def test_recorded_once_and_replayed_without_the_model(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "mine.py").write_text(MODEL_AGENT)
+    for name in ("bad", "unclear"):
+        (project / "scenarios" / f"{name}.yaml").unlink()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "fixtures.agents.model_server", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    try:
+        assert server.stdout is not None
+        monkeypatch.setenv("MODEL", server.stdout.readline().strip())
+        assert "2 passed" in run_pytest(project, "--simulate-record-mode=once", "-n", "2")
+    finally:
+        server.kill()
+        server.communicate()
+    assert len(list((project / "scenarios" / "cassettes").glob("*/http.json"))) == 2
+    assert "2 passed" in run_pytest(project, "--simulate-record-mode=none"), "no model runs any more"
+    assert "2 errors" in run_pytest(project) or "2 failed" in run_pytest(project)
 
 
 def test_the_fixture(project: Path) -> None:
