@@ -7,9 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from simulate.model import match
+from simulate.model.evaluator_names import known_evaluators
 from simulate.model.persona import Strict
+from simulate.model.reference import Reference
 from simulate.model.units import (
+    Arguments,
     AsWritten,
     Data,
     Duration,
@@ -58,15 +60,6 @@ Count = Annotated[
     Annotated[Whole, Field(ge=0), Tag("<number>")] | Annotated[Times, Tag("<mapping>")],
     mapping_or("<number>"),
 ]
-
-
-def matchable(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a matcher that could never work before anything runs."""
-    match.check(value)
-    return value
-
-
-Arguments = Annotated[dict[str, Data], AfterValidator(matchable)]
 
 
 class Called(Expectation):
@@ -191,7 +184,11 @@ class Scores(Expectation):
     """Evaluators by name with the least score that passes."""
 
     word = "scores"
-    scores: Annotated[dict[str, Number], Field(min_length=1)]
+    scores: Annotated[
+        dict[str, Annotated[Number, Field(ge=0, le=1)]], Field(min_length=1), AfterValidator(known_evaluators)
+    ]
+    reference: Reference | None = None
+    """What is right, where an evaluator needs it; what is left open comes from ``goal:`` and ``called:``."""
 
 
 class MatchesTrace(Expectation):

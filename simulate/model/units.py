@@ -21,6 +21,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from simulate.model import match
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -118,6 +120,16 @@ Regex = Annotated[AsWritten, AfterValidator(compiles)]
 
 Data = Annotated[Any, BeforeValidator(plain)]
 """Any value; what it looks like is what it is."""
+
+
+def matchable(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a matcher that could never work before anything runs."""
+    match.check(value)
+    return value
+
+
+Arguments = Annotated[dict[str, Data], AfterValidator(matchable)]
+"""Values by name, each of which may be a matcher."""
 
 Whole = StrictInt
 Flag = StrictBool

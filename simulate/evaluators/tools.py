@@ -1,0 +1,164 @@
+"""What the agent called, held against what it should have called: no judge needed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import ClassVar
+
+from simulate.evaluators.base import Evaluator, Found, Need, NotRun, worst
+from simulate.evaluators.material import Material
+from simulate.evaluators.result import Part
+from simulate.model.conversation import ToolUse
+from simulate.model.match import mismatch
+from simulate.model.reference import ExpectedCall
+from simulate.trace.dialects.calls import same_tool
+
+
+def shown(name: str, arguments: object) -> str:
+    """A call as a person would write it."""
+    text = "…" if arguments is None else json.dumps(arguments, ensure_ascii=False, default=str)
+    return f"{name}({text})"
+
+
+def wrong(expected: ExpectedCall, use: ToolUse) -> str | None:
+    """Why a call is not the one expected; None if it is."""
+    if not same_tool(expected.name, use.name):
+        return f"it is {use.name}, not {expected.name}"
+    if expected.arguments is None:
+        return None
+    if not use.arguments_known:
+        return "its arguments are not in the trace"
+    return mismatch(expected.arguments, use.arguments)
+
+
+def need_arguments(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> None:
+    """Refuse to guess where arguments are expected and the trace holds none."""
+    names = [one.name for one in expected if one.arguments is not None]
+    dark = [
+        use.name for use in uses if not use.arguments_known and any(same_tool(n, use.name) for n in names)
+    ]
+    if dark:
+        raise NotRun(f"the trace does not tell the arguments of {', '.join(dict.fromkeys(dark))}")
+
+
+def pair(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> list[ToolUse | None]:
+    """For each expected call the call of that tool that fits it, or else one that is left over, each used
+    once."""
+    free = list(uses)
+    chosen: list[ToolUse | None] = [None] * len(expected)
+    for exact in (True, False):
+        for at, one in enumerate(expected):
+            if chosen[at] is not None:
+                continue
+            fits = (
+                use for use in free if (wrong(one, use) is None if exact else same_tool(one.name, use.name))
+            )
+            chosen[at] = next(fits, None)
+            if chosen[at] is not None:
+                free = [use for use in free if use is not chosen[at]]
+    return chosen
+
+
+def tally(names: Sequence[str]) -> Counter[str]:
+    """How often each tool is named."""
+    return Counter(names)
+
+
+class ToolSelectionAccuracy(Evaluator):
+    """Whether the agent called the right tools: no less, and no more.
+
+    Formula: F1 = 2·hits / (expected + called), over tool names with their counts; order and arguments do
+    not count here. It is ragas' ``ToolCallF1`` on names instead of (name, arguments), since arguments have
+    an evaluator of their own (`ArgumentCorrectness`).
+    Range: 0 to 1, 1 is good.
+    Reads: TOOL spans, and tool calls in the messages of LLM spans, each call once.
+    Needs: a trace that shows tool calls; ``reference: tools``. In a scenario the ``called:`` expectations
+    are taken where the reference names none. Not run where no call is expected and none was made.
+    Costs: nothing.
+    Not for: tasks that several sets of tools solve equally well; there use `TaskCompletion`. deepeval's
+    metric of this name does not count extra calls, so its values are higher where there are some.
+    """
+
+    threshold: ClassVar[float] = 1.0
+    needs: ClassVar[tuple[Need, ...]] = (Need.EXPECTED_TOOLS, Need.TOOLS)
+
+    async def score(self, material: Material, judge: object) -> Found:
+        expected, uses = material.reference.tools or [], material.tool_uses
+        if not expected and not uses:
+            raise NotRun("no call is expected and none was made: there is nothing to score")
+        free = list(uses)
+        parts: list[Part] = []
+        for one in expected:
+            use = next((use for use in free if same_tool(one.name, use.name)), None)
+            if use is None:
+                parts.append(Part(one.name, 0.0, "missing", "it was never called, or not often enough"))
+            else:
+                free.remove(use)
+                parts.append(Part(one.name, 1.0, "called", span_id=use.span_id))
+        hits = sum(1 for part in parts if part.value)
+        parts += [Part(use.name, 0.0, "extra", "nobody expected it", span_id=use.span_id) for use in free]
+        value = 2 * hits / (len(expected) + len(uses))
+        return Found(value, _told(parts), span_id=worst(parts), evidence=_calls(uses), parts=parts)
+
+
+def _told(parts: Sequence[Part]) -> str:
+    said: list[str] = []
+    for label in ("missing", "extra"):
+        names = tally([part.what for part in parts if part.label == label])
+        if names:
+            said.append(f"{label}: " + ", ".join(f"{n} ×{c}" if c > 1 else n for n, c in names.items()))
+    return "; ".join(said) or "the tools expected were called, and no other"
+
+
+def _calls(uses: Sequence[ToolUse]) -> list[str]:
+    return [shown(use.name, use.arguments if use.arguments_known else None) for use in uses[:20]]
+
+
+class ArgumentCorrectness(Evaluator):
+    """Whether the calls were made with the right arguments.
+
+    Formula: right calls / expected calls that name arguments and whose tool was called. A call is right
+    when every expected argument is there and equal, or fits its matcher (``{about: 42.5, within: 0.01}``);
+    further arguments are allowed, ``{exactly: …}`` forbids them (agentevals' "superset" and "exact" modes).
+    Numbers are not compared as texts, as ragas does: ``4417`` is not ``"4417"``.
+    Range: 0 to 1, 1 is good.
+    Reads: arguments of TOOL spans, or of tool calls in messages.
+    Needs: a trace that shows tool calls with arguments; ``reference: tools`` with ``arguments``. Not run
+    where none of these tools was called: that is `ToolSelectionAccuracy`'s to say.
+    Costs: nothing.
+    Not for: free text in arguments; match it with ``{contains: …}``, or leave it out.
+    """
+
+    threshold: ClassVar[float] = 1.0
+    needs: ClassVar[tuple[Need, ...]] = (Need.EXPECTED_TOOLS, Need.TOOLS)
+
+    async def score(self, material: Material, judge: object) -> Found:
+        expected = [one for one in material.reference.tools or [] if one.arguments is not None]
+        if not expected:
+            raise NotRun("the reference names no arguments")
+        need_arguments(expected, material.tool_uses)
+        parts: list[Part] = []
+        for one, use in zip(expected, pair(expected, material.tool_uses), strict=True):
+            if use is None:
+                continue
+            why = wrong(one, use)
+            what = shown(use.name, use.arguments)
+            label = "right" if why is None else "wrong"
+            parts.append(Part(what, float(why is None), label, why, span_id=use.span_id))
+        if not parts:
+            names = ", ".join(dict.fromkeys(one.name for one in expected))
+            raise NotRun(f"none of the calls whose arguments are known to the reference was made: {names}")
+        right = sum(1 for part in parts if part.value)
+        first = next((part for part in parts if not part.value), None)
+        text = f"{right} of {len(parts)} calls have the right arguments"
+        if first is not None:
+            text += f"; {first.what}: {first.reason}"
+        return Found(
+            right / len(parts),
+            text,
+            span_id=worst(parts),
+            evidence=[part.what for part in parts if not part.value] or [part.what for part in parts],
+            parts=parts,
+        )
