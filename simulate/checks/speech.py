@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from simulate.checks.base import Check, Evidence, judges
 from simulate.model.conversation import Utterance
 from simulate.model.expect import EndedBy, NotSaid, Said, Text
-from simulate.model.outcome import Verdict
+from simulate.model.outcome import Status, Verdict
 
 NO_JUDGE = "no model is configured to judge a meaning"
 NO_JUDGE_HINT = (
@@ -74,20 +75,7 @@ class SaidCheck(Check[Said]):
         if wanted.means is None:
             found = fitting[0]
             return self.verdict("passed", _quote(found.received), turn=found.turn, span_id=found.span_id)
-        if evidence.judge is None:
-            return self.verdict("not_run", NO_JUDGE, hint=NO_JUDGE_HINT)
-        judgement = await evidence.judge.means(wanted.means, fitting, evidence.tool_uses)
-        if judgement.label == "cannot tell":
-            return self.verdict(
-                "not_run", f"the judge cannot tell: {judgement.reason}", evidence=judgement.evidence
-            )
-        passed = judgement.label == "yes"
-        return self.verdict(
-            "passed" if passed else "failed",
-            judgement.reason,
-            evidence=judgement.evidence,
-            turn=_turn_of(judgement.evidence, fitting),
-        )
+        return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="passed", on_no="failed")
 
 
 @judges(NotSaid)
@@ -110,19 +98,25 @@ class NotSaidCheck(Check[NotSaid]):
             return self.verdict(
                 "failed", f"it said: {_quote(found.received)}", turn=found.turn, span_id=found.span_id
             )
-        if evidence.judge is None:
-            return self.verdict("not_run", NO_JUDGE, hint=NO_JUDGE_HINT)
-        judgement = await evidence.judge.means(wanted.means, fitting, evidence.tool_uses)
-        if judgement.label == "cannot tell":
-            return self.verdict(
-                "not_run", f"the judge cannot tell: {judgement.reason}", evidence=judgement.evidence
-            )
-        return self.verdict(
-            "failed" if judgement.label == "yes" else "passed",
-            judgement.reason,
-            evidence=judgement.evidence,
-            turn=_turn_of(judgement.evidence, fitting),
-        )
+        return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="failed", on_no="passed")
+
+
+async def _by_meaning(
+    check: Check[Any], evidence: Evidence, means: str, said: list[Utterance], *, on_yes: Status, on_no: Status
+) -> Verdict:
+    """Ask the judge; without one, or where it cannot tell, nothing is proved either way."""
+    if evidence.judge is None:
+        return check.verdict("not_run", NO_JUDGE, hint=NO_JUDGE_HINT)
+    judgement = await evidence.judge.means(means, said, evidence.tool_uses)
+    if judgement.label == "cannot tell":
+        fact = f"the judge cannot tell: {judgement.reason}"
+        return check.verdict("not_run", fact, evidence=judgement.evidence)
+    return check.verdict(
+        on_yes if judgement.label == "yes" else on_no,
+        judgement.reason,
+        evidence=judgement.evidence,
+        turn=_turn_of(judgement.evidence, said),
+    )
 
 
 def _turn_of(quotes: list[str], utterances: list[Utterance]) -> int | None:

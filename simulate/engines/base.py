@@ -50,6 +50,18 @@ class Exchange:
     """What the engine measured besides; goes into the outcome."""
     notes: list[str] = field(default_factory=list[str])
 
+    def over_limit(self) -> str | None:
+        """Which limit on tokens or cost is reached, as a sentence; the trace is only asked where one is set."""
+        limits = self.scenario.limits
+        if self.usage is None or (limits.tokens is None and limits.cost is None):
+            return None
+        used = self.usage()
+        if limits.tokens is not None and used.tokens is not None and used.tokens > limits.tokens:
+            return f"{used.tokens} tokens are over the limit of {limits.tokens}"
+        if limits.cost is not None and used.cost is not None and used.cost > limits.cost:
+            return f"${used.cost:.4f} are over the limit of ${limits.cost:.4f}"
+        return None
+
 
 class Engine(Protocol):
     """Carries a conversation between caller and agent."""

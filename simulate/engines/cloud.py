@@ -111,7 +111,9 @@ class _Talk:
         heard = await self._hear(session, line.text)
         if not heard and self.conversation.ended_by is None:
             raise AgentFault("the agent answered nothing", where=f"turn {self.turn}")
-        self._check_usage()
+        over = self.exchange.over_limit()
+        if over is not None:
+            self._end("limit", over)
 
     async def _hear(self, session: Session, message: str | None) -> bool:
         """Send, and take in all that the agent says to it; whether it said anything."""
@@ -155,16 +157,6 @@ class _Talk:
     def _add(self, utterance: Utterance) -> None:
         self.conversation.utterances.append(utterance)
         self.exchange.heard(utterance)
-
-    def _check_usage(self) -> None:
-        limits, usage = self.limits, self.exchange.usage
-        if usage is None or (limits.tokens is None and limits.cost is None):
-            return
-        used = usage()
-        if limits.tokens is not None and used.tokens is not None and used.tokens > limits.tokens:
-            self._end("limit", f"{used.tokens} tokens are over the limit of {limits.tokens}")
-        elif limits.cost is not None and used.cost is not None and used.cost > limits.cost:
-            self._end("limit", f"${used.cost:.4f} are over the limit of ${limits.cost:.4f}")
 
     def _end(self, by: EndedBy, reason: str | None) -> None:
         if self.conversation.ended_by is None:
