@@ -20,8 +20,12 @@ __all__ = ["Act", "Caller", "HangUp", "Listen", "Say", "make_caller", "needs_mod
 
 
 def needs_model(scenario: Scenario) -> bool:
-    """Whether a model has to play the caller: yes as soon as there is a goal."""
-    return scenario.goal is not None
+    """Whether a model has to play the caller: yes where there is a goal, unless the script leaves nothing to
+    improvise, since no line waits and the last one hangs up."""
+    complete = any(line.hangs_up for line in scenario.script[-1:]) and all(
+        line.when is None for line in scenario.script
+    )
+    return scenario.goal is not None and not complete
 
 
 def require_model(scenario: Scenario, model: Model | None) -> Model | None:

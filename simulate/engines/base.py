@@ -51,7 +51,7 @@ class Exchange:
     notes: list[str] = field(default_factory=list[str])
 
     def over_limit(self) -> str | None:
-        """Which limit on tokens or cost is reached, as a sentence; the trace is asked only where one is set."""
+        """Which limit on tokens or cost is reached; the trace is asked only where one is set."""
         limits = self.scenario.limits
         if self.usage is None or (limits.tokens is None and limits.cost is None):
             return None
