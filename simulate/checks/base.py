@@ -17,6 +17,7 @@ from simulate.model.scenario import Scenario
 from simulate.trace.span import Trace
 
 if TYPE_CHECKING:
+    from simulate.evaluators.result import Result
     from simulate.judge import Judge
 
 E = TypeVar("E", bound=Expectation)
@@ -38,6 +39,8 @@ class Evidence:
     folder: Path | None = None
     """Paths in the scenario are relative to it."""
     recording: str | None = None
+    scores: list[Result] = field(default_factory=list["Result"])
+    """What evaluators found; they land on the trace once every expectation is judged."""
 
 
 class Check(Generic[E]):
@@ -54,6 +57,10 @@ class Check(Generic[E]):
         """The verdict. Raises a Fault where somebody else than the agent made it impossible."""
         raise NotImplementedError
 
+    async def verdicts(self, evidence: Evidence) -> list[Verdict]:
+        """One verdict, for every word but those that hold several expectations in one."""
+        return [await self.judge(evidence)]
+
     def verdict(self, status: Status, fact: str, **details: Any) -> Verdict:
         """A verdict of this check; a failed one is the agent's."""
         side = "agent" if status == "failed" else None
@@ -63,7 +70,7 @@ class Check(Generic[E]):
 CHECKS: dict[type[Expectation], type[Check[Any]]] = {}
 """Which class judges which word."""
 
-_MODULES = ("tools", "speech", "amounts", "spans", "traces", "voice")
+_MODULES = ("tools", "speech", "amounts", "spans", "traces", "voice", "scores")
 """Imported when the first expectation is judged, so that reading scenarios stays cheap."""
 
 
@@ -78,9 +85,15 @@ def judges(expectation: type[Expectation]) -> Callable[[CheckType], CheckType]:
 
 
 async def check_all(expectations: Sequence[Expectation], evidence: Evidence) -> list[Verdict]:
-    """One verdict an expectation, in the scenario's order; judges are asked side by side."""
+    """One verdict an expectation (``scores:`` has one an evaluator), in the scenario's order; judges are
+    asked side by side. Scores are put on the trace last, so that no check sees what another one changed."""
     _import_all()
-    return list(await asyncio.gather(*(_one(each, evidence) for each in expectations)))
+    found = await asyncio.gather(*(_one(each, evidence) for each in expectations))
+    if evidence.scores:
+        from simulate.evaluators.attach import attach_to
+
+        attach_to(evidence.trace, evidence.scores)
+    return [verdict for verdicts in found for verdict in verdicts]
 
 
 def describe(expectation: Expectation) -> str:
@@ -94,20 +107,23 @@ def _import_all() -> None:
         importlib.import_module(f"simulate.checks.{module}")
 
 
-async def _one(expectation: Expectation, evidence: Evidence) -> Verdict:
+async def _one(expectation: Expectation, evidence: Evidence) -> list[Verdict]:
     check = CHECKS[type(expectation)](expectation)
     try:
-        return await check.judge(evidence)
+        return await check.verdicts(evidence)
     except Fault as fault:
-        return Verdict(
-            expectation.word,
-            check.describe(),
-            "error",
-            fault.message,
-            side=fault.side,
-            evidence=[] if fault.proof is None else [fault.proof],
-            hint=fault.hint,
-        )
+        proof = [] if fault.proof is None else [fault.proof]
+        return [
+            Verdict(
+                expectation.word,
+                check.describe(),
+                "error",
+                fault.message,
+                side=fault.side,
+                evidence=proof,
+                hint=fault.hint,
+            )
+        ]
 
 
 def at_span(use: ToolUse) -> dict[str, Any]:

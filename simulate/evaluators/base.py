@@ -150,7 +150,7 @@ class Evaluator:
             result.explanation = str(nothing)
         except Fault as fault:
             result.status, result.side, result.explanation = "error", fault.side, fault.message
-            result.hint = fault.hint
+            result.hint, result.evidence = fault.hint, [] if fault.proof is None else [fault.proof]
             result.judge = None if judge is None else judge.model.config.model
         else:
             self._take(result, found, material, judge)

@@ -43,7 +43,7 @@ def unknown(name: str) -> str | None:
     if name in NAMES or ":" in name:
         return None
     if name in AMBIGUOUS:
-        return f"{name} {AMBIGUOUS[name]}"
+        return f'"{name}" {AMBIGUOUS[name]}'
     return f'no evaluator "{name[:100]}"{did_you_mean(name, NAMES)}'
 
 

@@ -87,8 +87,8 @@ def build() -> Builder:
 
 
 class Brain:
-    """A judge's model, scripted: the answers are written by hand from the evidence. What ``rule`` gives for the
-    question and the material is (label, quotes)."""
+    """A judge's model, scripted: the answers are written by hand from the evidence. ``rule`` takes the
+    question and the material, and gives a label and quotes."""
 
     def __init__(self, rule: Callable[[str, dict[str, Any]], tuple[str, list[str]]]) -> None:
         self.rule = rule

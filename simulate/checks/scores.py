@@ -1,0 +1,92 @@
+"""``scores``: named evaluators on the agent's trace, one verdict each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulate.checks.base import Check, Evidence, judges
+from simulate.evaluators.attach import emit_logs
+from simulate.evaluators.material import Material
+from simulate.evaluators.result import Result
+from simulate.evaluators.scoring import choose, score
+from simulate.model.expect import Called, NotCalled, Scores
+from simulate.model.outcome import Verdict
+from simulate.model.reference import ExpectedCall, Reference
+from simulate.model.scenario import Scenario
+
+
+@judges(Scores)
+class ScoresCheck(Check[Scores]):
+    """Each evaluator reaches its least score."""
+
+    def describe(self) -> str:
+        least = ", ".join(f"{name} {value:g}" for name, value in self.expectation.scores.items())
+        return f"the agent reaches at least {least}"
+
+    async def verdicts(self, evidence: Evidence) -> list[Verdict]:
+        wanted = self.expectation.scores
+        material = Material(
+            evidence.trace,
+            reference_of(evidence.scenario, self.expectation.reference),
+            evidence.conversation,
+            evidence.tool_uses,
+            evidence.no_tools_because,
+        )
+        least = {name.rpartition(":")[2]: value for name, value in wanted.items()}
+        results = await score(material, choose(wanted, wanted), judge=evidence.judge, thresholds=least)
+        evidence.scores += results
+        emit_logs(results)
+        return [self._verdict(result, evidence) for result in results]
+
+    def _verdict(self, result: Result, evidence: Evidence) -> Verdict:
+        said = [
+            one for one in evidence.conversation.utterances if one.span_id and one.span_id == result.span_id
+        ]
+        uses = [one for one in evidence.tool_uses if one.span_id and one.span_id == result.span_id]
+        details: dict[str, Any] = {
+            "score": result.value,
+            "threshold": result.threshold,
+            "evidence": list(result.evidence),
+            "span_id": result.span_id,
+            "turn": next((one.turn for one in [*said, *uses]), None),
+            "hint": result.hint,
+        }
+        expected = f"{result.evaluator} is at least {result.threshold:g}"
+        status = "not_run" if result.passed is None else "passed" if result.passed else "failed"
+        if result.status == "error":
+            return Verdict("scores", expected, "error", result.explanation, side=result.side, **details)
+        side = "agent" if status == "failed" else None
+        return Verdict("scores", expected, status, result.explanation, side=side, **details)
+
+
+def reference_of(scenario: Scenario, given: Reference | None = None) -> Reference:
+    """What is right in a scenario: as the expectation says, and where it leaves something open, as the rest
+    of the scenario does: ``goal:``, the tools of ``called:`` in any order, those of ``not_called:``."""
+    reference = given or Reference()
+    found: dict[str, Any] = {}
+    if reference.goal is None and scenario.goal:
+        found["goal"] = scenario.goal
+    calls = [one for one in scenario.expect if isinstance(one, Called) and not _never(one)]
+    if reference.tools is None and calls:
+        found["tools"] = [
+            ExpectedCall(name=one.called, arguments=one.with_) for one in calls for _ in range(_least(one))
+        ]
+        found["order"] = reference.order if "order" in reference.model_fields_set else "any_order"
+    named = {one.name for one in found.get("tools", reference.tools or ())}
+    if not reference.forbidden:
+        found["forbidden"] = [
+            one.not_called
+            for one in scenario.expect
+            if isinstance(one, NotCalled) and one.with_ is None and one.not_called not in named
+        ]
+    return reference.model_copy(update=found)
+
+
+def _least(one: Called) -> int:
+    if one.times is None:
+        return 1
+    return one.times if isinstance(one.times, int) else one.times.at_least
+
+
+def _never(one: Called) -> bool:
+    return _least(one) == 0

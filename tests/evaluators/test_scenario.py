@@ -1,0 +1,90 @@
+"""``scores:`` in scenarios: a verdict each, the score on the outcome's trace, bad names at their line."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulate import run
+from simulate.errors import FileProblems
+from simulate.model.files import load_scenarios
+from simulate.model.scenario import Scenario
+from simulate.trace.dialects import views
+
+SCENARIO = """
+name: Refund
+agent: python:fixtures.agents.support:agent
+script:
+  - says: My order 4417 never came.
+  - says: I want a refund, not a replacement.
+tools:
+  lookup_order: {status: lost, total: 42.50}
+  issue_refund: {ok: true}
+expect:
+  - called: lookup_order
+  - called: issue_refund
+    with: {order_id: "4417"}
+  - not_called: offer_replacement
+  - scores: %s
+"""
+
+
+def scenario(tmp_path: Path, scores: str) -> Scenario:
+    file = tmp_path / "refund.yaml"
+    file.write_text(SCENARIO % scores, "utf-8")
+    return Scenario.load(file)
+
+
+async def test_scores_become_verdicts_and_land_on_the_trace(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    names = [
+        "ToolSelectionAccuracy",
+        "ArgumentCorrectness",
+        "TrajectoryScore",
+        "TaskCompletion",
+        "PII",
+        "Groundedness",
+    ]
+    outcome = await run(scenario(tmp_path, "{" + ", ".join(f"{name}: 1" for name in names) + "}"))
+    verdicts = {one.expectation.split()[0]: one for one in outcome.verdicts if one.check == "scores"}
+    assert list(verdicts) == names
+    assert [one.status for one in verdicts.values()] == ["passed"] * 5 + ["not_run"], outcome.explain()
+    assert verdicts["TaskCompletion"].score == 1.0
+    assert verdicts["Groundedness"].fact == "no model is configured to judge"
+    # what could not be judged is no pass
+    assert outcome.status == "not_run"
+    attached = {score.name for one in views(outcome.trace).values() for score in one.scores}
+    assert attached == set(verdicts) - {"Groundedness"}
+    for one in verdicts.values():
+        if one.status == "passed":
+            assert outcome.trace.get(one.span_id) is not None
+
+
+async def test_a_breach_is_the_agents_and_says_which_span(tmp_path: Path) -> None:
+    outcome = await run(scenario(tmp_path, "{StepEfficiency: 1}\n    reference: {tools: [lookup_order]}"))
+    (verdict,) = [one for one in outcome.verdicts if one.check == "scores"]
+    assert (verdict.status, verdict.side, verdict.score, verdict.threshold) == ("failed", "agent", 0.5, 1.0)
+    assert outcome.status == "failed"
+    marked = [span for span in outcome.trace.spans if "evaluator.score.threshold" in span.attributes]
+    assert [span.span_id for span in marked] == [verdict.span_id]
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        ("{Groundednes: 0.8}", 'no evaluator "Groundednes"; did you mean "Groundedness"'),
+        ("{ProtectFlash: 0.8}", '"ProtectFlash" has two public meanings'),
+        ("{Groundedness: 1.2}", "less than or equal to 1"),
+        ("{PII: 1}\n    reference: {tools: [a], forbidden: [a]}", "a stands under tools and under forbidden"),
+        ("{PII: 1}\n    reference: {tool: [a]}", 'unknown key "tool"'),
+    ],
+)
+def test_what_could_never_be_scored_is_refused_at_its_line(tmp_path: Path, scores: str, told: str) -> None:
+    file = tmp_path / "refund.yaml"
+    file.write_text(SCENARIO % scores, "utf-8")
+    with pytest.raises(FileProblems) as found:
+        load_scenarios([file])
+    (problem,) = found.value.problems
+    assert told in f"{problem.message} {problem.hint}"
+    assert problem.line in (15, 16)
