@@ -7,6 +7,7 @@ Ratios are what counts: they come from one run on one machine. vcrpy's figure at
 from a few requests, since a thousand would take it half an hour.
 """
 
+# ruff: noqa: E501 (programs in texts)
 from __future__ import annotations
 
 import argparse
@@ -31,11 +32,22 @@ from simulate.replay import Cassette, Rules, replaying
 from simulate.replay.cassette import Reply, number, record_of
 from simulate.replay.clock import run_virtual
 from simulate.replay.folder import replace_folder
-from simulate.replay.key import canonical
+from simulate.replay.key import canonical, exact
 from simulate.replay.session import default_rules
 
 URL = "http://model.example/v1/chat/completions"
-WORDS = "order refund parcel window Tuesday address please certainly invoice number".split()
+WORDS = [
+    "order",
+    "refund",
+    "parcel",
+    "window",
+    "Tuesday",
+    "address",
+    "please",
+    "certainly",
+    "invoice",
+    "number",
+]
 
 
 def body_of(index: int, turns: int = 8) -> dict[str, Any]:
@@ -47,16 +59,30 @@ def body_of(index: int, turns: int = 8) -> dict[str, Any]:
         {"role": "user" if n % 2 == 0 else "assistant", "content": text} for n, text in enumerate(said)
     ]
     tools = [
-        {"type": "function", "function": {"name": f"tool_{n}", "description": "does it " * 8,
-         "parameters": {"type": "object", "properties": {"id": {"type": "string"}}}}} for n in range(4)
-    ]  # fmt: skip
+        {
+            "type": "function",
+            "function": {
+                "name": f"tool_{n}",
+                "description": "does it " * 8,
+                "parameters": {"type": "object", "properties": {"id": {"type": "string"}}},
+            },
+        }
+        for n in range(4)
+    ]
     return {"model": "m", "messages": messages, "temperature": 0.2, "tools": tools}
 
 
 def answer_of(index: int) -> bytes:
     message = {"role": "assistant", "content": f"answer {index} " + "and more " * 30}
-    return orjson.dumps({"id": f"c{index}", "object": "chat.completion", "created": 1, "model": "m",
-                         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})  # fmt: skip
+    return orjson.dumps(
+        {
+            "id": f"c{index}",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        }
+    )
 
 
 def cassette_of(count: int, rules: Rules) -> Cassette:
@@ -65,6 +91,7 @@ def cassette_of(count: int, rules: Rules) -> Cassette:
     for index in range(count):
         content = orjson.dumps(body_of(index))
         recording = record_of(canonical("POST", URL, headers, content, rules), "POST", URL, headers)
+        recording.exact = exact("POST", URL, headers, content, rules)
         recording.start = recording.end = float(index)
         recording.reply = Reply(200, "OK", [("content-type", "application/json")], [(0.0, answer_of(index))])
         cassette.http.append(recording)
@@ -127,7 +154,8 @@ async def throughput(count: int, sdk: bool) -> tuple[float, float]:
         bare = await ask_bare(bodies, dict_transport(httpx, contents, count))
     async with replaying(cassette_of(count, default_rules())) as player:
         ours = await (ask if sdk else ask_bare)(bodies)
-    assert player.live_calls == 0 and len(player.divergences) == 0
+    assert player.live_calls == 0
+    assert len(player.divergences) == 0
     return ours, bare
 
 
@@ -137,12 +165,21 @@ async def with_vcrpy(count: int, asked: int, folder: Path) -> float:
 
     path = folder / "vcr.json"
     interactions = [
-        {"request": {"method": "POST", "uri": URL, "body": orjson.dumps(body_of(index)).decode(),
-                     "headers": {"Content-Type": ["application/json"]}},
-         "response": {"status": {"code": 200, "message": "OK"}, "headers": {"content-type": ["application/json"]},
-                      "body": {"string": answer_of(index).decode()}}}
+        {
+            "request": {
+                "method": "POST",
+                "uri": URL,
+                "body": orjson.dumps(body_of(index)).decode(),
+                "headers": {"Content-Type": ["application/json"]},
+            },
+            "response": {
+                "status": {"code": 200, "message": "OK"},
+                "headers": {"content-type": ["application/json"]},
+                "body": {"string": answer_of(index).decode()},
+            },
+        }
         for index in range(count)
-    ]  # fmt: skip
+    ]
     path.write_text(json.dumps({"version": 1, "interactions": interactions}))
     recorder = vcr.VCR(serializer="json", record_mode="none", match_on=["method", "uri", "body"])
     chance = random.Random(1)
@@ -332,9 +369,13 @@ async def identical(count: int, folder: Path) -> tuple[int, int]:
     async def one(seed: int) -> str:
         async with gate:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", REPLAYED, str(path), stdout=subprocess.PIPE,
+                sys.executable,
+                "-c",
+                REPLAYED,
+                str(path),
+                stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONHASHSEED": str(seed)},
-            )  # fmt: skip
+            )
             out, _ = await process.communicate()
             return out.decode().strip()
 

@@ -210,7 +210,8 @@ async def _feed(stream: Any, reply: Reply, paced: bool) -> None:
 async def _raise_for_status(session: Any, response: Any, asked: Any) -> None:
     asked = session._raise_for_status if asked is None else asked
     if callable(asked):
-        await asked(response)
+        check: Any = asked
+        await check(response)
     elif asked:
         response.raise_for_status()
 

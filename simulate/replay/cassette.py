@@ -73,6 +73,8 @@ class Recording:
     components: dict[str, str] = field(default_factory=dict[str, str])
     turn: int | None = None
     span_id: str | None = None
+    exact: str = ""
+    """`key.exact` of the request as it was made; empty where that is not known."""
     lane: int = 0
     """The task or thread that asked; only what one lane asked has an order."""
     place: str = ""
@@ -278,6 +280,8 @@ def _interaction(recording: Recording, blobs: dict[str, bytes]) -> dict[str, Any
         about["query"] = [list(pair) for pair in recording.query]
     if recording.turn is not None:
         about["turn"] = recording.turn
+    if recording.exact:
+        about["exact"] = recording.exact
     if recording.lane:
         about["lane"] = recording.lane
     if recording.span_id is not None:

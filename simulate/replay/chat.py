@@ -180,7 +180,9 @@ def _tools_differ(recorded: Any, now: Any) -> bool:
     if all(
         tool.get("parameters") is None for tool in cast("list[dict[str, Any]]", recorded)
     ):  # the trace has their names only
-        return [tool["name"] for tool in recorded] != [tool["name"] for tool in now or []]
+        return [tool["name"] for tool in recorded] != [
+            tool["name"] for tool in cast("list[dict[str, Any]]", now or [])
+        ]
     return recorded != now
 
 

@@ -141,7 +141,7 @@ def _seed_providers() -> list[tuple[Any, str, Any]]:
     done: list[tuple[Any, str, Any]] = []
     for one in gc.get_objects():
         if (
-            isinstance(one, (Tracer, TracerProvider))
+            type(one) in (Tracer, TracerProvider)
             and type(getattr(one, "id_generator", None)) is RandomIdGenerator
         ):
             done.append((one, "id_generator", one.id_generator))

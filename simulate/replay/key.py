@@ -148,6 +148,16 @@ def canonical(method: str, url: str, headers: Mapping[str, str], body: bytes, ru
     return Canonical(endpoint, query, form, value, digest(endpoint, query, form, value, kept), kept)
 
 
+def exact(method: str, url: str, headers: Mapping[str, str], body: bytes, rules: Rules) -> str:
+    """A hash of a request's own bytes. Requests with the same one have the same key, so that a replay need
+    not bring each to its canonical form; others may have the same key all the same."""
+    _, path, pairs = _split(url)
+    lowered = {name.lower(): value for name, value in headers.items()}
+    kept = [lowered.get(name) for name in (*rules.headers, "content-type", "content-encoding")]
+    endpoint, _ = _endpoint(method.upper(), url, rules)
+    return hashlib.sha256(repr((endpoint, path, pairs, kept)).encode() + body).hexdigest()[:32]
+
+
 def digest(
     endpoint: str,
     query: tuple[tuple[str, str], ...],

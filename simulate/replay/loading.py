@@ -177,6 +177,7 @@ def _recording(
         components=about["components"],
         turn=about.get("turn"),
         span_id=about.get("span_id"),
+        exact="" if rekey else about.get("exact", ""),
         lane=about.get("lane", 0),
         place=f"http.json #{index + 1}",
         _load=reply_loader(interaction["response"], about, folder),

@@ -66,6 +66,7 @@ class Player:
         self._endpoints: dict[str, list[Recording]] = {}
         self._tools: dict[str, list[ToolRecording]] = {}
         self._names: dict[str, list[ToolRecording]] = {}
+        self._exact = {one.exact: one.key for one in cassette.http if one.exact}
         for recording in cassette.http:
             self._http.setdefault(recording.key, []).append(recording)
             self._endpoints.setdefault(recording.endpoint, []).append(recording)
@@ -86,20 +87,30 @@ class Player:
 
         if self.stopped:
             return Exchange(reply=refusal("the replay stopped at its first divergence", self.divergences[0]))
+        known_as = self._exact.get(keys.exact(method, url, headers, body, self.rules))
+        if known_as is not None:
+            recording = self._next(known_as)
+            if recording is not None:
+                return Exchange(reply=recording.reply, paced=self.paced)
         request = keys.canonical(method, url, headers, body, self.rules)
         if self.cassette.match == "chat" and is_chat(request.endpoint):
             request, recording = self._find_chat(request)
         else:
-            with self._lock:
-                ordinal = self._counts[request.key]
-                self._counts[request.key] += 1
-                known = self._http.get(request.key, ())
-                recording = known[ordinal] if ordinal < len(known) else None
-                if recording is not None:
-                    self._play(recording)
+            recording = self._next(request.key)
         if recording is not None:
             return Exchange(reply=self._reply(recording, url, body), paced=self.paced)
         return self._missed(request, method, url, headers, body)
+
+    def _next(self, key: str) -> Recording | None:
+        """The next recording with this key; None when there is none left. Its turn is taken now."""
+        with self._lock:
+            ordinal = self._counts[key]
+            known = self._http.get(key, ())
+            if ordinal >= len(known):
+                return None
+            self._counts[key] += 1
+            self._play(known[ordinal])
+            return known[ordinal]
 
     def knows(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether the cassette holds such a request; nothing is played."""
@@ -267,7 +278,7 @@ class Player:
         """A call that had ended before another one of its task or thread began, and now comes after it."""
         latest: dict[int, float] = {}
         for one in self._order:
-            if not isinstance(one, Recording):
+            if not isinstance(one, Recording) or one.lane < 0:
                 continue
             if one.end < latest.get(one.lane, float("-inf")):
                 return Divergence(

@@ -98,6 +98,7 @@ class Recorder:
         """A request begins; its place in the order is taken now, not when its answer comes."""
         request = keys.canonical(method, url, headers, body, self.rules)
         recording = record_of(request, method, _clean_url(url, self.rules), headers)
+        recording.exact = keys.exact(method, url, headers, body, self.rules)
         recording.start = self._now()
         recording.turn = self.turn_of()
         recording.span_id = span_id()
@@ -164,6 +165,8 @@ class Recorder:
             task = asyncio.current_task()
         except RuntimeError:
             task = None
+        if task is None and threading.current_thread() is not threading.main_thread():
+            return -1  # which worker of a pool gets what is chance: no order
         with self._lock:
             return self._lanes.setdefault((threading.get_ident(), task), len(self._lanes))
 

@@ -1,5 +1,6 @@
 """What is on disk: readable, exact, all or nothing, and refused when it is not what was written."""
 
+# ruff: noqa: E501, PT012 (programs in texts; what is awaited inside is the point)
 from __future__ import annotations
 
 import json
@@ -63,16 +64,26 @@ async def test_saving_again_changes_nothing(server: Any, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: (f / "manifest.json").write_text((f / "manifest.json").read_text().replace('"schema": 1', '"schema": 99')), "schema 99"),
+        (
+            lambda f: (f / "manifest.json").write_text(
+                (f / "manifest.json").read_text().replace('"schema": 1', '"schema": 99')
+            ),
+            "schema 99",
+        ),
         (lambda f: (f / "http.json").write_bytes((f / "http.json").read_bytes()[:500]), "truncated"),
         (lambda f: (f / "manifest.json").write_bytes(b'{"sche'), "truncated"),
         (lambda f: (f / "http.json").unlink(), "missing"),
         (lambda f: next((f / "blobs").iterdir()).unlink(), "blob .* is missing"),
         (lambda f: (f / "blobs" / ("0" * 64)).write_bytes(b"x"), "no recording knows of"),
-        (lambda f: (f / "http.json").write_text((f / "http.json").read_text().replace("answer to hello", "answer")), "edited by hand"),
+        (
+            lambda f: (f / "http.json").write_text(
+                (f / "http.json").read_text().replace("answer to hello", "answer")
+            ),
+            "edited by hand",
+        ),
     ],
     ids=["newer", "truncated", "manifest cut", "file gone", "blob gone", "blob twice", "edited"],
-)  # fmt: skip
+)
 async def test_a_damaged_cassette_is_refused_and_left_alone(
     server: Any, tmp_path: Path, damage: Any, message: str
 ) -> None:

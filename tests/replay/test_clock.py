@@ -1,5 +1,6 @@
 """Virtual time, pinned chance, and traces that are the same bytes."""
 
+# ruff: noqa: E501 (programs in texts; what is awaited inside is the point)
 from __future__ import annotations
 
 import asyncio
@@ -85,7 +86,7 @@ def test_a_deadlock_is_told_with_the_tasks_that_wait() -> None:
         task = asyncio.create_task(waits_for_ever(), name="the-forgotten-one")
         await task
 
-    with pytest.raises(Deadlock, match="the-forgotten-one in test_a_deadlock.*waits_for_ever"):
+    with pytest.raises(Deadlock, match=r"the-forgotten-one in test_a_deadlock.*waits_for_ever"):
         run_virtual(main())
 
 
@@ -217,8 +218,9 @@ async def test_replays_in_other_processes_and_hash_seeds_are_the_same_bytes(
     def run(seed: str) -> bytes:
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", REPLAY, str(tmp_path / "c")],
-            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True,
-        )  # fmt: skip
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+        )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
 

@@ -37,11 +37,16 @@ def calls() -> list[dict[str, Any]]:
     history: list[Any] = [
         {"role": "system", "content": SYSTEM},
         {"role": "user", "content": "where is my order?"},
-        {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "lookup", "arguments": '{"id":"7"}'}}]},
+        {
+            "role": "assistant",
+            "tool_calls": [
+                {"id": "c", "type": "function", "function": {"name": "lookup", "arguments": '{"id":"7"}'}}
+            ],
+        },
         {"role": "tool", "tool_call_id": "c", "content": '{"state": "lost"}'},
         {"role": "assistant", "content": "it is lost"},
         {"role": "user", "content": "Context:\nPolicy 4 says yes.\n\nQuestion:\nthen refund it"},
-    ]  # fmt: skip
+    ]
     base = {"model": "m", "temperature": 0.2, "tools": [TOOL, OTHER]}
     return [{**base, "messages": copy.deepcopy(history[:upto])} for upto in (2, 4, 6)]
 
@@ -66,19 +71,44 @@ def said(index: int, old: str, new: str) -> Callable[[dict[str, Any]], None]:
 
 PLANTED: dict[str, tuple[str, str, str, Callable[[list[Any]], list[Any]]]] = {
     "a word of the system prompt": ("drifted", "system prompt", "content", each(said(0, "brief", "kind"))),
-    "a tool's schema": ("drifted", "tools", "$.tools[0]", each(lambda b: b.update(tools=[{**TOOL, "strict": True}, OTHER]))),
-    "temperature": ("drifted", "parameters", "$.temperature: 0.2 → 0.7", each(lambda b: b.update(temperature=0.7))),
-    "a dropped message": ("drifted", "history", "$.messages[4]: gone", each(lambda b: b["messages"].pop(4), 2)),
+    "a tool's schema": (
+        "drifted",
+        "tools",
+        "$.tools[0]",
+        each(lambda b: b.update(tools=[{**TOOL, "strict": True}, OTHER])),
+    ),
+    "temperature": (
+        "drifted",
+        "parameters",
+        "$.temperature: 0.2 → 0.7",
+        each(lambda b: b.update(temperature=0.7)),
+    ),
+    "a dropped message": (
+        "drifted",
+        "history",
+        "$.messages[4]: gone",
+        each(lambda b: b["messages"].pop(4), 2),
+    ),
     "reordered tools": ("drifted", "tools", "$.tools[0]", each(lambda b: b.update(tools=[OTHER, TOOL]))),
     "a tool's result": ("drifted", "tool result", "lost", each(said(3, "lost", "sent"), 1, 2)),
-    "retrieval in a message": ("drifted", "retrieval", "Policy 4", each(said(5, "Policy 4 says yes", "Policy 9 says no"), 2)),
+    "retrieval in a message": (
+        "drifted",
+        "retrieval",
+        "Policy 4",
+        each(said(5, "Policy 4 says yes", "Policy 9 says no"), 2),
+    ),
     "retrieval in the system prompt": ("drifted", "retrieval", "5 days", each(said(0, "5 days", "9 days"))),
     "another model": ("drifted", "model", "$.model: 'm' → 'n'", each(lambda b: b.update(model="n"))),
     "what the user said": ("drifted", "history", "refund it", each(said(5, "refund it", "cancel it"), 2)),
-    "an extra call": ("never_recorded", "extra call", "", lambda b: [b[0], {**b[0], "messages": [{"role": "user", "content": "?"}]}, *b[1:]]),
+    "an extra call": (
+        "never_recorded",
+        "extra call",
+        "",
+        lambda b: [b[0], {**b[0], "messages": [{"role": "user", "content": "?"}]}, *b[1:]],
+    ),
     "the same call again": ("exhausted", "extra call", "", lambda b: [*b, b[2]]),
     "a missing call": ("unplayed", "missing call", "", lambda b: [b[0], b[2]]),
-}  # fmt: skip
+}
 
 
 async def played(

@@ -20,9 +20,17 @@ from simulate.trace.formats import read
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "traces"
 REPLAYABLE = (
-    "otel_openai_v2", "traceai_openai_client", "openinference_openai", "openllmetry_openai", "pydantic_ai_agent",
-    "langgraph_agent", "vercel_ai", "langfuse_sdk", "livekit_agents_session", "pipecat_bot",
-)  # fmt: skip
+    "otel_openai_v2",
+    "traceai_openai_client",
+    "openinference_openai",
+    "openllmetry_openai",
+    "pydantic_ai_agent",
+    "langgraph_agent",
+    "vercel_ai",
+    "langfuse_sdk",
+    "livekit_agents_session",
+    "pipecat_bot",
+)
 
 
 def traces(name: str) -> list[Any]:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from simulate.errors import InputError
-from simulate.replay.key import Rules, call_key, canonical
+from simulate.replay.key import Rules, call_key, canonical, exact
 
 JSON = {"Content-Type": "application/json"}
 
@@ -128,3 +128,14 @@ def test_a_key_is_the_same_in_every_process_and_hash_seed() -> None:
 
 def test_an_objects_address_is_no_part_of_a_tools_key() -> None:
     assert call_key("t", {"o": object()}, Rules()) == call_key("t", {"o": object()}, Rules())
+
+
+def test_the_hash_of_the_bytes_tells_apart_what_the_key_tells_apart() -> None:
+    def of(target: str, body: bytes = b"{}", name: str = "X-Amz-Target") -> str:
+        return exact("POST", "https://db.example/", {name: target, **JSON}, body, Rules())
+
+    assert of("Describe") != of("Delete") and of("Describe") == of("Describe", name="x-amz-target")
+    assert of("Describe") != of("Describe", b"{ }")
+    assert exact("POST", "http://a/v1/responses", JSON, b"", Rules()) != exact(
+        "POST", "http://a/v1/messages", JSON, b"", Rules()
+    )

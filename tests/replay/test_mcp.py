@@ -1,5 +1,6 @@
 """The MCP SDK's client over each transport: recorded against a real server, replayed without one."""
 
+# ruff: noqa: SIM117 (programs in texts; what is awaited inside is the point)
 from __future__ import annotations
 
 import contextlib

@@ -61,7 +61,7 @@ def agent(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 async def test_a_run_records_and_replays(server: Any, tmp_path: Path, agent: Any, monkeypatch: Any) -> None:
     async with Capture("r") as capture:
         first = await ran(agent, Recordings(tmp_path / "cassettes", "all"), capture)
-        assert [said.text for said in first.conversation.by("agent")][0].startswith("answer to where is it?")
+        assert next(said.text for said in first.conversation.by("agent")).startswith("answer to where is it?")
         heard, log = len(server.hits), (tmp_path / "ran").read_text()
         replay = Recordings(tmp_path / "cassettes", "none")
         again = await ran(agent, replay, capture)

@@ -34,9 +34,12 @@ async def bedrock(base: str) -> Any:
 
     def work() -> Any:
         client = boto3.client(
-            "bedrock-runtime", region_name="us-east-1", endpoint_url=base,
-            aws_access_key_id="x", aws_secret_access_key="y",
-        )  # fmt: skip
+            "bedrock-runtime",
+            region_name="us-east-1",
+            endpoint_url=base,
+            aws_access_key_id="x",
+            aws_secret_access_key="y",
+        )
         answer = client.converse(modelId="m", messages=[{"role": "user", "content": [{"text": "hello"}]}])
         return answer["output"]["message"]["content"][0]["text"]
 

@@ -1,5 +1,6 @@
 """The playback server: for agents in other processes and other languages."""
 
+# ruff: noqa: PT012 (programs in texts; what is awaited inside is the point)
 from __future__ import annotations
 
 import asyncio

@@ -3,6 +3,7 @@
 The agent is unmodified but for one word in its code (the failure) and its ``OPENAI_BASE_URL`` (the one line).
 """
 
+# ruff: noqa: E501 (programs in texts; what is awaited inside is the point)
 from __future__ import annotations
 
 import os
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-AGENT = '''
+AGENT = """
 import argparse, json, os
 from aiohttp import web
 from openai import AsyncOpenAI
@@ -54,7 +55,7 @@ app = web.Application()
 app.router.add_post("/v1/chat/completions", complete)
 app.router.add_get("/v1/models", lambda _: web.json_response({"object": "list", "data": []}))
 web.run_app(app, host="127.0.0.1", port=parser.parse_args().port, print=None)
-'''
+"""
 PROJECT = f"""
 [tool.simulate]
 [tool.simulate.agents.shop]
@@ -68,8 +69,12 @@ stream = false
 def project(tmp_path: Path, server: Any) -> Any:
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     (tmp_path / "scenarios").mkdir()
-    scenario = {"name": "production", "agent": "shop", "script": [{"says": "Where is order 4711?"}],
-                "expect": [{"said": {"contains": "4711"}}]}  # fmt: skip
+    scenario = {
+        "name": "production",
+        "agent": "shop",
+        "script": [{"says": "Where is order 4711?"}],
+        "expect": [{"said": {"contains": "4711"}}],
+    }
     (tmp_path / "scenarios" / "production.yaml").write_text(yaml.safe_dump(scenario))
 
     def agent(fix: str) -> None:
@@ -78,7 +83,9 @@ def project(tmp_path: Path, server: Any) -> Any:
     def simulate(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **env}
         command = [sys.executable, "-m", "simulate.cli", *words]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
+        )
 
     return agent, simulate, tmp_path
 
@@ -99,7 +106,9 @@ def test_a_failure_of_production_is_replayed_fixed_and_kept(project: Any, server
     # the same agent, only its OPENAI_BASE_URL is another: the model answers as recorded, and it fails the same way
     replayed = simulate("replay", str(trace), "--agent", "shop")
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
-    assert "replay: identical" in replayed.stdout and "agent: answer to Where is order 1147?" in replayed.stdout
+    assert (
+        "replay: identical" in replayed.stdout and "agent: answer to Where is order 1147?" in replayed.stdout
+    )
     # after the fix it takes the same path and says it rightly
     agent("pass")
     fixed = simulate("replay", "cassettes/shouting", "--agent", "shop", "--save", "fixed.jsonl")
