@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
+from simulate.commands import hush
 from simulate.errors import Fault, InputError, SimulateError
 
 REFUSED = 2
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SimulateError as error:
         print(f"error: {error}", file=sys.stderr)
         return NO_VERDICT
+    except BrokenPipeError:
+        hush()
+        return 0
     except Exception:  # noqa: BLE001 - Python's own exit code for it, 1, would say that the agent failed
         traceback.print_exc()
         print("this is a fault of simulate; please report it with the lines above", file=sys.stderr)
@@ -57,14 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; what had finished is kept", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        hush()
-        return 0
-
-
-def hush() -> None:
-    """The reader of a pipe (head, less) has seen enough: write no more, and do not complain at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def entry() -> NoReturn:

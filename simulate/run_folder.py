@@ -7,6 +7,7 @@ nothing else.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -106,6 +107,10 @@ class RunFolder:
         path = self.path / "run.json"
         return run_from_json(path.read_bytes(), where=str(path))
 
+    def begun(self) -> RunRecord | None:
+        """What ran here before, where this is a run that goes on."""
+        return self.read_run() if (self.path / "run.json").is_file() else None
+
     def add(self, name: str, outcome: Outcome, own_spans: Iterable[Any] = ()) -> None:
         """Write all files of an outcome, then let it count."""
         scratch = self.scratch(name)
@@ -138,8 +143,15 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def _append(self, line: bytes) -> None:
-        with self._lines.open("ab") as file:
-            file.write(line + b"\n")
+        with self._lines.open("ab", buffering=0) as file:
+            whole = file.tell()
+            try:
+                if file.write(line + b"\n") <= len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                # the disk is full: half a line would make the next one unreadable too
+                file.truncate(whole)
+                raise
 
     def outcomes(self) -> Iterator[Outcome]:
         """Every finished outcome, one after the other."""

@@ -74,13 +74,17 @@ class Suite:
             Trial(loaded, number)
             for loaded in scenarios
             for number in range(1, (self.trials or loaded.scenario.trials) + 1)
-            if (loaded.scenario.name, loaded.case, number) not in done
+            if Trial(loaded, number).name not in done
         ]
         record = await self.open()
         try:
             await self._all(trials, progress)
-        finally:
-            await self.close(record)
+        except BaseException:
+            # where the disk is full, closing fails for the same reason: the first one is to be told
+            with contextlib.suppress(Fault):
+                await self.close(record)
+            raise
+        await self.close(record)
         return record
 
     async def open(self) -> RunRecord:
@@ -94,6 +98,9 @@ class Suite:
             command=list(self.command),
             versions={"python": platform.python_version()} | {name: version(name) for name in VERSIONS},
         )
+        before = self.folder.begun()
+        if before is not None:
+            record.started, record.command, record.notes = before.started, before.command, before.notes
         self.folder.write_run(record)
         await self.stage.__aenter__()
         await self._keeper.__aenter__()
@@ -119,9 +126,13 @@ class Suite:
                 outcome = await self.one(trial)
                 progress.finished(outcome)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.jobs, len(trials))):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.jobs, len(trials))):
+                    group.create_task(work())
+        except ExceptionGroup as several:
+            # the others were cancelled for it, or met the same full disk
+            raise several.exceptions[0] from None
 
     async def one(self, trial: Trial) -> Outcome:
         """One conversation, kept on the disk before it is returned."""
@@ -144,10 +155,11 @@ class Suite:
         await self._keeper.keep(trial.name, outcome)
         return outcome
 
-    def _already(self) -> set[tuple[str, str | None, int]]:
-        done: set[tuple[str, str | None, int]] = set()
+    def _already(self) -> set[str]:
+        """The names of the trials that have an outcome."""
+        done: set[str] = set()
         for outcome in self.folder.outcomes():
-            done.add((outcome.scenario, outcome.case, outcome.trial))
+            done.add(Path(outcome.folder or outcome.key).name)
             self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
         return done
 

@@ -327,3 +327,87 @@ def test_a_function_of_ones_own_is_looked_for_before_anything_runs(project: Path
     assert done.returncode == 2
     assert "nowhere" in done.stderr
     assert not (project / "out").exists()
+
+
+def test_resuming_is_the_same_run(project: Path) -> None:
+    """Its seed, its selection and its number of trials are those that it was begun with."""
+    write(project, "one", trials=2)
+    write(project, "other")
+    begun = simulate(project, "run", "--out", "out", "-k", "one", "--trials", "4", "--seed", "7")
+    assert begun.returncode == 0, begun.stderr
+    record = json.loads((project / "out" / "run.json").read_bytes())
+    lines = (project / "out" / "outcomes.jsonl").read_bytes().splitlines(keepends=True)
+    (project / "out" / "outcomes.jsonl").write_bytes(lines[0])
+    resumed = simulate(project, "run", "--resume", "out")
+    assert resumed.returncode == 0, resumed.stderr
+    found = [json.loads(line) for line in (project / "out" / "outcomes.jsonl").read_bytes().splitlines()]
+    assert {(each["scenario"], each["seed"]) for each in found} == {("one", 7)}
+    assert sorted(each["trial"] for each in found) == [1, 2, 3, 4]
+    after = json.loads((project / "out" / "run.json").read_bytes())
+    assert (after["started"], after["command"]) == (record["started"], record["command"])
+
+
+def test_two_scenarios_of_one_name_both_resume(project: Path) -> None:
+    write(project, "one")
+    write(project, "two")
+    for name in ("one", "two"):
+        path = project / "scenarios" / f"{name}.yaml"
+        path.write_text(path.read_text().replace(f"name: {name}", "name: Same"))
+    assert simulate(project, "run", "--out", "out").returncode == 0
+    lines = (project / "out" / "outcomes.jsonl").read_bytes().splitlines(keepends=True)
+    (project / "out" / "outcomes.jsonl").write_bytes(lines[0])
+    assert simulate(project, "run", "--resume", "out").returncode == 0
+    assert outcomes(project / "out") == ["passed", "passed"]
+
+
+def test_all_that_is_wrong_is_told_at_once(project: Path) -> None:
+    for name, agent in (("a", "python:nowhere:agent"), ("b", "python:nowhere:agent"), ("c", "ftp://x")):
+        write(project, name)
+        path = project / "scenarios" / f"{name}.yaml"
+        path.write_text(path.read_text().replace("python:agents.py:good", agent))
+    done = simulate(project, "run")
+    assert done.returncode == 2
+    assert done.stderr.count("No module named 'nowhere'\n") == 2, "the message and the traceback's last line"
+    assert "scenarios/c.yaml" in done.stderr
+    assert "ftp://x" in done.stderr
+
+
+def test_a_full_disk_keeps_what_had_finished(project: Path) -> None:
+    """The limit on a file's size stands for a full disk: a write that is cut short, then one that fails."""
+    import resource
+
+    write(project, "s", trials=30)
+    done = subprocess.run(
+        [sys.executable, "-m", "simulate.cli", "run", "--out", "out", "--jobs", "2"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=lambda: (
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+            resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000)),
+            None,
+        )[-1],
+    )
+    assert done.returncode == 3
+    assert "cannot keep the outcome" in done.stderr
+    assert "go on with --resume" in done.stderr
+    assert "Traceback" not in done.stderr
+    kept = outcomes(project / "out")
+    assert 1 <= len(kept) < 30
+    resumed = simulate(project, "run", "--resume", "out")
+    assert resumed.returncode == 0, resumed.stderr
+    assert outcomes(project / "out") == ["passed"] * 30
+
+
+def test_a_reader_that_has_seen_enough(project: Path) -> None:
+    write(project, "s", expected="goodbye")
+    command = [sys.executable, "-m", "simulate.cli", "run"]
+    reading, writing = os.pipe()
+    process = subprocess.Popen(command, cwd=project, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    os.close(reading)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1, "the verdict stands"
+    assert b"Traceback" not in told
+    assert b"BrokenPipe" not in told

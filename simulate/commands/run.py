@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulate.errors import InputError
+from simulate.errors import InputError, SimulateError
 
 if TYPE_CHECKING:
     from simulate.model.files import LoadedScenario
@@ -43,7 +43,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--seed",
         type=int,
-        default=0,
         metavar="N",
         help="seed of personas and of the caller's chance (default 0)",
     )
@@ -55,11 +54,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--time",
         choices=["real", "virtual"],
-        default="real",
         help="virtual: waiting takes no time (agents in this process only)",
     )
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
-    add("--resume", metavar="RUN", help="go on with a run: only what has no outcome yet")
+    add(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run as it was begun: only what has no outcome yet; latest for the latest",
+    )
     add("--otlp-port", type=int, metavar="PORT", help="port of the OTLP receiver (default: a free one)")
     add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
     add("--junit", metavar="FILE", help="write JUnit XML")
@@ -77,28 +79,22 @@ def execute(args: argparse.Namespace) -> int:
     for name in ("trials", "jobs"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise InputError(f"--{name} is at least 1")
+    path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
+    if path is not None:
+        _as_it_began(args, path)
     project = Project.find(Path.cwd())
     paths = args.paths or [str(project.root / path) for path in project.scenarios]
     scenarios = _selected(load_scenarios(paths, agents=project.agents), args.select)
-    new = Path(args.out) if args.out else RUNS / new_run_id()
-    path = find_run(args.resume) if args.resume else new
-    # standard output is for results; what an agent prints, at its import too, is none
-    with contextlib.redirect_stdout(sys.stderr):
-        stage = Stage(
-            project,
-            [each.scenario for each in scenarios],
-            agent=args.agent,
-            run_id=path.name,
-            logs=path / "logs",
-            port=args.otlp_port,
-        )
+    path = path or (Path(args.out) if args.out else RUNS / new_run_id())
+    stage = Stage(project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port)
+    _prepare(stage, scenarios)
     recordings = _recordings(args, stage, scenarios)
     folder = RunFolder.create(path, resume=bool(args.resume))
     try:
         suite = Suite(
             folder,
             stage,
-            seed=args.seed,
+            seed=args.seed or 0,
             trials=args.trials,
             jobs=args.jobs or TEXT_JOBS,
             recordings=recordings,
@@ -107,13 +103,50 @@ def execute(args: argparse.Namespace) -> int:
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 _run(suite, scenarios, virtual=args.time == "virtual")
-        finally:
-            # also of a run that was stopped: what finished is worth reading
-            if (path / "run.json").exists():
-                _report(args, folder, folder.read_run())
+        except BaseException:
+            # what finished is worth reading; if even that fails, why the run stopped matters more
+            with contextlib.suppress(SimulateError):
+                if (path / "run.json").exists():
+                    _report(args, folder, folder.read_run())
+            raise
+        _report(args, folder, folder.read_run())
     finally:
         folder.close()
     return exit_code([(status, side) for *_, status, side in suite.finished])
+
+
+def _as_it_began(args: argparse.Namespace, path: Path) -> None:
+    """What is not given again is what the run was begun with: another seed would make it another run."""
+    from simulate.run_folder import RunFolder
+
+    words = RunFolder.open(path).read_run().command
+    if words[:2] != ["simulate", "run"]:
+        return
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    try:
+        began = parser.parse_args(words[2:])
+    except SystemExit:
+        raise InputError(f"the command of {path} cannot be read: {words}") from None
+    for name in ("paths", "agent", "select", "trials", "jobs", "seed", "record", "replay", "time"):
+        if not getattr(args, name):
+            setattr(args, name, getattr(began, name))
+
+
+def _prepare(stage: Stage, scenarios: list[LoadedScenario]) -> None:
+    """Refuse what can be known before anything runs: all of it at once, each with its file and line."""
+    refused: dict[str, InputError] = {}
+    # standard output is for results; what an agent prints at its import is none
+    with contextlib.redirect_stdout(sys.stderr):
+        for each in scenarios:
+            try:
+                stage.prepare(each.scenario)
+            except InputError as error:
+                # one agent that cannot be imported is told once, not for each of its scenarios
+                refused.setdefault(str(error), error)
+                error.where = error.where or each.source
+    if refused:
+        raise InputError("\n".join(str(error) for error in refused.values()))
 
 
 def _recordings(args: argparse.Namespace, stage: Stage, scenarios: list[LoadedScenario]) -> Any:
@@ -176,6 +209,11 @@ def _run(suite: Suite, scenarios: list[LoadedScenario], *, virtual: bool) -> Non
 
 
 def _report(args: argparse.Namespace, folder: RunFolder, record: RunRecord) -> None:
+    from simulate.commands import hush
     from simulate.report.run import write_reports
 
-    write_reports(folder, record, html=args.html, junit=args.junit, json=args.json)
+    try:
+        write_reports(folder, record, html=args.html, junit=args.junit, json=args.json)
+    except BrokenPipeError:
+        # the files are written by then; who reads the pipe has seen enough, and the exit code still counts
+        hush()

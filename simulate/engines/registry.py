@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from simulate.agents.address import VOICE, scheme_of
 from simulate.engines.base import Engine
-from simulate.errors import AddressError
+from simulate.errors import AddressError, MissingExtra
 
 
 def engine_for(
@@ -28,12 +29,29 @@ def engine_for(
 
         return CloudEngine(agent, options, root=root)
     if medium == "voice" and scheme in ("pipecat", "ws", "wss"):
-        from simulate.engines.pipecat import PipecatEngine
+        with _extra("voice"):
+            from simulate.engines.pipecat import PipecatEngine
 
         return PipecatEngine(str(agent), root=root, **(options or {}))
+    if medium == "voice" and scheme == "livekit":
+        with _extra("voice"):
+            from simulate.engines.livekit import LiveKitEngine
+
+        return LiveKitEngine(str(agent), root=root, **(options or {}))
     if medium == "text":
         raise AddressError(f"{agent} is an agent that speaks", hint="its scenarios need `medium: voice`")
     raise AddressError(
         f"{agent} is an agent that writes, and the scenario is `medium: voice`",
         hint="a voice agent's address begins with livekit:, pipecat: or ws:",
     )
+
+
+@contextlib.contextmanager
+def _extra(extra: str) -> Generator[None]:
+    """Name the extra to install where one of its packages is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "simulate":
+            raise
+        raise MissingExtra(f"{error.name}, which calls by voice need,", extra) from error
