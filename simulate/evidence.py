@@ -29,6 +29,11 @@ async def gather(
 ) -> Evidence:
     """Wait for the agent's spans, then put together what a check may look at."""
     conversation, tools = exchange.conversation, exchange.tools
+    if exchange.recording is not None:
+        from simulate.voice.measuring import measures_of
+
+        agent_first = scenario.speaks_first == "agent"
+        exchange.measures |= measures_of(exchange.recording, conversation, agent_first=agent_first)
     trace = await captured.flush(outside=outside, conversation=conversation)
     notes, instrumented = trace.notes, bool(trace.spans)
     if not instrumented:

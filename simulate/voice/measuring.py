@@ -30,14 +30,17 @@ def panel_of(recording: Path | str, conversation: Conversation, *, agent_first: 
     The recording's clock is the conversation's. An utterance without any sound of its own keeps its times.
     Raises InputError where the file is no recording."""
     left, right, rate = read_channels(recording)
-    caller, agent = stretches(left, rate), stretches(right, rate)
+    # what the recording holds after the caller has hung up is no part of the call
+    duration = min(len(left) / rate, conversation.duration or len(left) / rate)
+    end = round(duration * rate)
+    caller, agent = stretches(left[:end], rate), stretches(right[:end], rate)
     turns = _place_caller(conversation.by("caller"), caller)
     _place_agent(conversation.by("agent"), agent)
     silent = [Stretch(said.start, said.end) for said in conversation.by("caller") if said.kind == "silence"]
     return measure(
         turns,
         agent,
-        len(left) / rate,
+        duration,
         silences=silent,
         agent_first=agent_first,
         caller_words=_words(conversation.by("caller")),

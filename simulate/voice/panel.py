@@ -85,8 +85,8 @@ class Panel:
 
     @property
     def caller_interruptions(self) -> int:
-        """How often the caller began to speak, and not to say "mhm", while the agent was speaking. τ-voice also
-        counts a start in the same 0.2 s as the agent's own."""
+        """How often the caller began to speak, and not to say "mhm", while the agent was speaking.
+        τ-voice also counts a start in the same 0.2 s as the agent's own."""
         return len(self._of("barge_in"))
 
     @property
