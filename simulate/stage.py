@@ -132,8 +132,14 @@ class Stage:
             if isinstance(each, PythonCheck):
                 load(each.python, f"{scenario.name!r} expects python: {each.python}", self.project.root)
         key = self._key(scenario)
-        if key in self._engines or key in self._processes:
-            return
+        if key not in self._engines and key not in self._processes:
+            self._reach(key)
+        check = getattr(self._engines.get(key), "prepare", None)
+        if check is not None:
+            check(scenario)
+
+    def _reach(self, key: tuple[Any, Medium]) -> None:
+        """Open the engine to an agent, or get ready to start its process."""
         named, medium = key
         if not isinstance(named, str):
             self._engines[key] = engine_for(named, medium, root=self.project.root)
@@ -157,6 +163,8 @@ class Stage:
                 "stream": config.stream,
                 "body": dict(config.options),
             }
+        elif medium == "voice":
+            options = {"stt": self.project.speech.stt, "tts": self.project.speech.tts}
         return engine_for(address, medium, options, root=self.project.root)
 
     def _key(self, scenario: Scenario) -> tuple[Any, Medium]:

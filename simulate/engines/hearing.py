@@ -10,7 +10,7 @@ from simulate.voice.line import Line
 from simulate.voice.speech import Ear
 
 PAUSE = 0.35
-"""Seconds of silence after which a stretch of speech goes to recognition; more may follow in the same breath."""
+"""Seconds of silence after which a stretch of speech goes to recognition; more may follow in one breath."""
 BEFORE, AFTER = 0.2, 0.3
 """Seconds around a stretch that go with it: soft first and last sounds lie outside."""
 AGAIN = 0.6

@@ -51,7 +51,7 @@ class PipecatEngine:
         if not self.outside:
             with _quiet():
                 self._bot = load_bot(agent, root)
-        self._names = stt, tts
+        self._names, self._root = (stt, tts), root
         self._senses: Senses | None = None
 
     def prepare(self, scenario: Scenario) -> None:
@@ -66,7 +66,7 @@ class PipecatEngine:
             from simulate.voice.speech import ear, mouth
 
             stt, tts = self._names
-            self._senses = Senses(mouth(tts), ear(stt))
+            self._senses = Senses(mouth(tts), ear(stt), root=self._root)
         return self._senses
 
     async def converse(self, exchange: Exchange) -> None:
@@ -222,7 +222,7 @@ def _module(place: str, address: str, root: Path | None) -> Any:
         return importlib.import_module(place)
     except AddressError:
         raise
-    except Exception as error:  # noqa: BLE001 - somebody else's module may raise anything
+    except Exception as error:
         raise AddressError(
             f"{place} cannot be imported: {type(error).__name__}: {error}", where=address
         ) from error

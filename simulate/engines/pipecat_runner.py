@@ -1,4 +1,4 @@
-"""What Pipecat's own runner gives a bot: runner arguments, from which ``create_transport`` makes a transport."""
+"""What Pipecat's own runner gives a bot: arguments from which ``create_transport`` makes a transport."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def arguments(transport: MemoryTransport, session: str) -> CallArguments:
 
 
 def wants_transport(bot: Any) -> bool:
-    """Whether the first parameter is a transport rather than runner arguments: by annotation, else by name."""
+    """Whether the first parameter is a transport rather than runner arguments, by annotation or name."""
     first = next(iter(inspect.signature(bot).parameters.values()))
     hint = (
         first.annotation if isinstance(first.annotation, str) else getattr(first.annotation, "__name__", "")

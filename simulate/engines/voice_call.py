@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from simulate.model.conversation import EndedBy, Utterance
 from simulate.model.persona import Persona
 from simulate.model.scenario import Line as ScriptLine
 from simulate.model.scenario import Scenario
+from simulate.voice import effects
 from simulate.voice.detect import Detector, Silero
 from simulate.voice.line import Line, Wire
 from simulate.voice.normalise import says
@@ -43,7 +46,8 @@ class CallWire(Wire, Protocol):
     """A wire that can be picked up and put down."""
 
     async def open(self, line: Line) -> None:
-        """Connect, and give the agent's sound to ``line`` from now on. Raises the Fault of whoever is not there."""
+        """Connect, and give the agent's sound to ``line`` from now on. Raises a Fault of whoever
+        is not there."""
         ...
 
     async def hang_up(self) -> None:
@@ -58,12 +62,31 @@ class Senses:
     mouth: Mouth
     ear: Ear
     detect: Callable[[], Detector] = lambda: Detector(Silero())
+    root: Path | None = None
+    """Files of noise are relative to it."""
 
 
 def prepare(scenario: Scenario, senses: Senses) -> None:
     """Refuse, before anything runs, what the persona's voice asks for and there is not."""
     persona = scenario.persona if isinstance(scenario.persona, Persona) else Persona()
     senses.mouth.check(persona.voice.name)
+    effects.check(persona.voice, senses.root)
+
+
+_seats: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
+
+
+def _a_seat() -> asyncio.Semaphore:
+    """Calls at once, however many jobs a run has: one for two processors, as more could not keep time."""
+    loop = asyncio.get_running_loop()
+    if loop not in _seats:
+        _seats[loop] = asyncio.Semaphore(int(os.environ.get("SIMULATE_CALLS") or 0) or calls_at_once())
+    return _seats[loop]
+
+
+def calls_at_once() -> int:
+    """How many calls with speech on both sides this machine can hold."""
+    return max(1, (os.cpu_count() or 1) // 2)
 
 
 class VoiceCall:
@@ -82,14 +105,25 @@ class VoiceCall:
         self.voice = self.persona.voice
         self.patience = PATIENCE[self.voice.waits]
         self.chance = random.Random(exchange.seed)
-        self.line = Line(wire, detector=senses.detect())
+        self.line = Line(
+            wire,
+            detector=senses.detect(),
+            spoils=effects.outgoing(self.voice, exchange.seed, senses.root),
+            dims=effects.incoming(self.voice, exchange.seed),
+        )
         self.listener = Listener(self.line, senses.ear)
         self.line.beat = self.listener.beat
         self.turn = 0
+        self.said_until = 0.0
+        """When the caller's last words ended."""
 
     async def carry(self) -> None:
         """The whole call. What was said until a fault is in the conversation."""
-        await self._rehearse()
+        async with _a_seat():
+            await self._rehearse()
+            await self._carry()
+
+    async def _carry(self) -> None:
         tape = self._record()
         clock = pins.current().clock
         beating: asyncio.Task[None] | None = None
@@ -207,16 +241,17 @@ class VoiceCall:
             self.turn += 1
             self.listener.turn = self.exchange.tools.turn = self.turn
         start = self.line.now
-        if sound is None:
-            if not await self.wire.press(line.text):
-                from simulate.voice.tones import tones
+        if sound is None and not await self.wire.press(line.text):
+            from simulate.voice.tones import tones
 
-                sound = tones(line.text)
+            sound = tones(line.text)
         if sound is not None:
             self.line.play(sound)
             await self.line.until(lambda: not self.line.speaking)
         end = min(self.line.now, start + (0.0 if sound is None else sound.seconds))
         kind = "dtmf" if line.dtmf else "backchannel" if line.backchannel else "speech"
+        if kind == "speech":
+            self.said_until = end
         self._add(Utterance("caller", line.text, self.turn, start, end, first=start, kind=kind))
 
     async def _be_silent(self, seconds: float) -> None:
@@ -229,15 +264,15 @@ class VoiceCall:
             await self._reply(0.0)
 
     async def _reply(self, limit: float) -> bool:
-        """Hear the agent out; cut in where the next line or the persona wants to. Whether it said anything."""
+        """Hear the agent out; cut in where the next line or the persona wants to. Whether it spoke."""
         spoke = False
         cuts = self.chance.random() < CUTS_IN[self.voice.interrupts]
         while await self.line.until(lambda: self.listener.current is not None, limit):
-            due = self._cut_in(spontaneous=cuts)
-            await self.line.until(
-                lambda: self.listener.silent_for(self.patience) or (due is not None and due())
-            )
+            await self.line.until(self._ready_to_speak(self._cut_in(spontaneous=cuts)))
             if self._gone(final=False) or self.listener.silent_for(self.patience):
+                if self._talked_over():
+                    await self._take(interrupted=True)
+                    continue
                 spoke = await self._take() or spoke
                 break
             cuts = False
@@ -246,6 +281,18 @@ class VoiceCall:
                 break
             limit = self.limits.reply
         return spoke
+
+    def _talked_over(self) -> bool:
+        """The agent began in the middle of the caller's words and fell silent for them: that was no reply."""
+        hearing = self.listener.current
+        return (
+            hearing is not None
+            and hearing.start < self.said_until
+            and hearing.end <= self.said_until + YIELDED
+        )
+
+    def _ready_to_speak(self, due: Callable[[], bool] | None) -> Callable[[], bool]:
+        return lambda: self.listener.silent_for(self.patience) or (due is not None and due())
 
     def _cut_in(self, *, spontaneous: bool) -> Callable[[], bool] | None:
         """When the next thing the caller says is due while the agent still talks; None if it is not."""

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from simulate.errors import InputError, SimulatorFault
-from simulate.voice.pcm import RATE, Pcm, from_floats, trimmed
+from simulate.voice.pcm import RATE, Pcm, from_floats, joined, trimmed
 from simulate.voice.speech import Worker, needed
 
 SHORTEST = 0.1
 """Seconds of sound below which there is no word in it."""
+BETWEEN = 0.35
+"""Seconds between two sentences of one line. Hibari pads each sentence, and the 0.8 s that this makes would be
+the end of the turn to most agents."""
 NO_WHEEL = (
     "its wheel exists for Linux (x86_64, aarch64), Windows and macOS on Apple silicon; elsewhere set "
     '`stt = "openai"` or a Pipecat service under [tool.simulate.speech]'
@@ -52,12 +55,13 @@ class Hibari:
             if voice not in self._voices:
                 self._voices[voice] = needed("hibari", "hibari-tts").Hibari(voice=voice, threads=1)
             model = self._voices[voice]
-            spoken = from_floats(np.asarray(model(text, speed=speed, seed=0)), int(model.sample_rate))
-        except Exception as error:  # noqa: BLE001 - another program's model may raise anything
+            rate = int(model.sample_rate)
+            sentences = [trimmed(from_floats(np.asarray(one), rate)) for one in model.stream(text, speed, 0)]
+        except Exception as error:
             raise SimulatorFault(
                 f"the caller's line could not be spoken: {error}", where=f"“{text}”"
             ) from error
-        return trimmed(spoken)
+        return joined(sentences, BETWEEN / speed, rate)
 
 
 class Moonshine:
@@ -86,7 +90,7 @@ class Moonshine:
         heard = np.concatenate(around).astype(np.float32) / 32768.0
         try:
             result = self._model.transcribe_without_streaming(heard, RATE)
-        except Exception as error:  # noqa: BLE001 - another program's model may raise anything
+        except Exception as error:
             raise SimulatorFault(f"what the agent said could not be recognised: {error}") from error
         return " ".join(line.text.strip() for line in result.lines if line.text.strip())
 

@@ -13,7 +13,7 @@ from simulate.errors import InputError
 from simulate.voice.pcm import Pcm, read_wav
 from simulate.voice.speech import Mouth
 
-VERSION = "1"
+VERSION = "2"
 """Raised when the same text would be made into another sound."""
 
 

@@ -10,24 +10,20 @@ import re
 from collections.abc import Sequence
 
 _ONES = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+    "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15,
+    "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19,
+}  # fmt: skip
 _TENS = {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
-}
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
+    "ninety": 90,
+}  # fmt: skip
 _ORDINALS = {
-    word: value
-    for value, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-        "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split(),
-        start=1,
-    )
-} | {"thirtieth": 30}
+    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
+    "ninth": 9, "tenth": 10, "eleventh": 11, "twelfth": 12, "thirteenth": 13, "fourteenth": 14,
+    "fifteenth": 15, "sixteenth": 16, "seventeenth": 17, "eighteenth": 18, "nineteenth": 19,
+    "twentieth": 20, "thirtieth": 30,
+}  # fmt: skip
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _SHORT = {
     "can't": "cannot", "won't": "will not", "n't": " not", "'re": " are", "'ll": " will", "'ve": " have",
@@ -35,9 +31,9 @@ _SHORT = {
     "here's": "here is", "there's": "there is", "'d": " would",
 }  # fmt: skip
 _ALIASES = {
-    "okay": "ok", "o.k": "ok", "alright": "ok", "mr": "mister", "mrs": "missus", "dr": "doctor", "grey": "gray",
-    "mm-hmm": "mhm", "mhmm": "mhm", "mmhmm": "mhm", "uh-huh": "mhm", "hmm": "hm", "cheque": "check",
-    "e-mail": "email", "to-morrow": "tomorrow", "to-day": "today", "percent": "percent", "plus": "plus",
+    "okay": "ok", "o.k": "ok", "alright": "ok", "mr": "mister", "mrs": "missus", "dr": "doctor",
+    "grey": "gray", "mm-hmm": "mhm", "mhmm": "mhm", "mmhmm": "mhm", "uh-huh": "mhm", "hmm": "hm",
+    "cheque": "check", "e-mail": "email", "to-morrow": "tomorrow", "to-day": "today",
 }  # fmt: skip
 _MONEY = {"$": "dollars", "€": "euros", "£": "pounds"}
 _NUMBER = re.compile(r"\d+")
@@ -122,7 +118,7 @@ def _number(words: Sequence[str], start: int) -> tuple[str, int]:
             value = _ONES.get(word, _ORDINALS.get(word, 0))
             if word == "second" and not index:
                 break
-            if index and not (last == 10 and 0 < value < 10 or last >= 100):
+            if index and not ((last == 10 and 0 < value < 10) or last >= 100):
                 break
             current, last, index = current + value, 0, index + 1
         elif word in _TENS:

@@ -41,9 +41,9 @@ class Pacing:
         worst = percentile(self.late, 0.99)
         if worst is not None and worst > P99_LIMIT:
             raise EnvironmentFault(
-                f"this machine could not keep the call's time: one frame in a hundred was more than "
+                "this machine could not keep the call's time: one frame in a hundred was more than "
                 f"{worst * 1000:.0f} ms late (limit {P99_LIMIT * 1000:.0f} ms)",
-                hint="fewer calls at once (--jobs 1), or a machine with less to do; `simulate doctor` measures it",
+                hint="fewer calls at once (--jobs 1), or a machine with less to do; see `simulate doctor`",
             )
         behind = percentile(self.recognised, 0.95)
         if behind is not None and behind > QUEUE_LIMIT:

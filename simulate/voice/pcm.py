@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,16 @@ class Pcm:
 def from_floats(values: NDArray[Any], rate: int) -> Pcm:
     """From samples between -1 and 1."""
     return Pcm((np.clip(values, -1.0, 1.0) * 32767).astype(np.int16), rate)
+
+
+def joined(pieces: Sequence[Pcm], pause: float, rate: int) -> Pcm:
+    """One after another, with ``pause`` seconds of silence between two."""
+    silence = np.zeros(int(pause * rate), np.int16)
+    parts: list[Samples] = []
+    for piece in pieces:
+        if len(piece.samples):
+            parts += [silence, piece.samples] if parts else [piece.samples]
+    return Pcm(np.concatenate(parts) if parts else silence[:0], rate)
 
 
 def read_wav(source: Path | bytes, name: str = "") -> Pcm:

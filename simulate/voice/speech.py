@@ -32,7 +32,7 @@ class Mouth(Protocol):
     async def say(self, text: str, voice: str | None = None, speed: float = 1.0) -> Pcm:
         """The text spoken, with no silence around it: 16-bit mono at whatever rate the voice has.
 
-        The same text, voice and speed give the same sound. Raises SimulatorFault where it cannot be spoken."""
+        The same text, voice and speed give the same sound. Raises SimulatorFault where it can't be."""
         ...
 
     def check(self, voice: str | None) -> None:
@@ -46,7 +46,7 @@ class Ear(Protocol):
     name: str
 
     async def transcribe(self, pcm: Pcm) -> str:
-        """What is said in it; an empty text where nothing is. Raises SimulatorFault where it cannot be known."""
+        """What is said in it; an empty text where nothing is. Raises SimulatorFault where it fails."""
         ...
 
 
