@@ -1,0 +1,145 @@
+"""A decision for people (Markdown, for a pull request), for CI (JUnit) and for machines (JSON)."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from simulate.gate.decide import Decision, Finding
+from simulate.model.clean import line
+from simulate.model.outcome_json import to_json
+
+MARKS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
+
+
+def advice(finding: Finding, confidence: float) -> str:
+    """Why it could not be decided, and how many trials or cases would."""
+    if finding.verdict != "not enough evidence":
+        return ""
+    if finding.value is None:
+        return finding.sentence
+    if finding.needed is None:
+        return "no number of trials tells a value from a threshold that it meets exactly"
+    if finding.needed <= finding.count:
+        return f"{finding.count} {finding.unit} leave it open; take about {2 * finding.count}"
+    return (
+        f"{finding.count} {finding.unit} leave it open; about {finding.needed} would decide it in 4 of 5 runs"
+    )
+
+
+def markdown(decision: Decision) -> str:
+    """The summary: what to do, then the figures."""
+    percent = f"{decision.gate.confidence:.0%}"
+    counts = (
+        f" (counts as {decision.gate.not_enough_evidence})"
+        if decision.verdict == "not enough evidence"
+        else ""
+    )
+    against = "" if decision.baseline is None else f" against {_cell(decision.baseline.source)}"
+    lines = [
+        f"## {MARKS[decision.verdict]} Gate: {decision.verdict}{counts}",
+        "",
+        f"{_cell(decision.current.source)}{against}: {decision.current.total} conversations, "
+        f"{len(decision.current.passes)} cases.",
+        "",
+        f"| | Rule | Limit | Found | {percent} interval | |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [_row(finding, decision.gate.confidence) for finding in decision.findings]
+    for finding in decision.findings:
+        if finding.verdict == "fail" and finding.cases:
+            lines += [
+                "",
+                f"**{finding.rule}**, the worst cases: {', '.join(_cell(case) for case in finding.cases)}",
+            ]
+    if decision.flaky:
+        lines += [
+            "",
+            f"**Flaky** (the same case, different ends): {', '.join(map(_cell, decision.flaky[:10]))}",
+        ]
+    lines += ["", *(f"- {_cell(note)}" for note in decision.notes)] if decision.notes else []
+    return "\n".join(lines) + "\n"
+
+
+def _row(finding: Finding, confidence: float) -> str:
+    told = advice(finding, confidence)
+    if finding.verdict == "fail" and finding.corrected is not None:
+        told = f"chance of this without a real change: {_p(finding.corrected)}"
+    cells = [
+        MARKS[finding.verdict], finding.rule, _value(finding.limit, finding), finding.sentence,
+        _range(finding), told,
+    ]  # fmt: skip
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _range(finding: Finding) -> str:
+    return "–" if finding.low is None else f"{_value(finding.low, finding)} … {_value(finding.high, finding)}"
+
+
+def _p(value: float) -> str:
+    return "below 1 in 10,000" if value < 1e-4 else f"{value:.2%}"
+
+
+def _value(value: float | None, finding: Finding) -> str:
+    if value is None:
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if finding.show == "dollars":
+        return f"${value:.4g}"
+    return f"{value:.3g}" if finding.show == "score" else f"{value:.1%}"
+
+
+def _cell(text: str) -> str:
+    """Safe in a table: case names come from files and traces."""
+    return re.sub(r"([|\\`*_<>\[\]])", r"\\\1", line(text, 300))
+
+
+def to_dict(decision: Decision) -> dict[str, Any]:
+    """Plain data, ``schema`` 1."""
+    return {
+        "schema": 1,
+        "verdict": decision.verdict,
+        "exit_code": decision.exit_code,
+        "not_enough_evidence": decision.gate.not_enough_evidence,
+        "confidence": decision.gate.confidence,
+        "run": decision.current.source,
+        "baseline": None if decision.baseline is None else decision.baseline.source,
+        "conversations": decision.current.total,
+        "unjudged": decision.current.unjudged,
+        "findings": [
+            {**asdict(finding), "advice": advice(finding, decision.gate.confidence)}
+            for finding in decision.findings
+        ],
+        "flaky": decision.flaky,
+        "notes": decision.notes,
+    }
+
+
+def json_bytes(decision: Decision) -> bytes:
+    """The same as JSON."""
+    return to_json(to_dict(decision)) + b"\n"
+
+
+def junit(decision: Decision) -> bytes:
+    """One test case a rule: a breach is a failure; what could not be decided is skipped, or a failure where
+    the gate wants that."""
+    undecided = "failure" if decision.gate.not_enough_evidence == "fail" else "skipped"
+    suite = ET.Element("testsuite", name="simulate gate", tests=str(len(decision.findings)))
+    counts = {"failure": 0, "skipped": 0}
+    for finding in decision.findings:
+        case = ET.SubElement(suite, "testcase", classname="gate", name=finding.rule, time="0")
+        kind = {"pass": None, "fail": "failure"}.get(finding.verdict, undecided)
+        told = line(advice(finding, decision.gate.confidence) or finding.sentence, 500)
+        if kind is not None:
+            counts[kind] += 1
+            ET.SubElement(case, kind, message=told).text = "\n".join(finding.cases) or told
+        else:
+            ET.SubElement(case, "system-out").text = told
+    suite.set("failures", str(counts["failure"]))
+    suite.set("skipped", str(counts["skipped"]))
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="utf-8", xml_declaration=True) + b"\n"

@@ -1,0 +1,197 @@
+"""A gate is red only on evidence, says what it lacks, and refuses a file that makes no sense."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from simulate.errors import FileProblems, InputError
+from simulate.gate import Gate, Measured, decide, json_bytes, junit, load_gate, markdown, measured
+from simulate.gate.render import to_dict
+from simulate.model.conversation import Conversation
+from simulate.model.outcome import Outcome
+
+
+def rates(passed: dict[str, tuple[int, int]], source: str = "now") -> Measured:
+    """Case → passed, trials."""
+    found = Measured(source)
+    for case, (good, trials) in passed.items():
+        found.passes[case] = [1.0] * good + [0.0] * (trials - good)
+        found.total += trials
+    return found
+
+
+def verdicts(gate: Gate, now: Measured, before: Measured | None = None) -> list[str]:
+    return [finding.verdict for finding in decide(gate, now, before).findings]
+
+
+@pytest.mark.parametrize(
+    ("passed", "trials", "verdict"),
+    [
+        (100, 100, "pass"),
+        (60, 100, "fail"),
+        (9, 10, "not enough evidence"),
+        (4, 4, "not enough evidence"),
+        (0, 4, "fail"),
+        (0, 1, "not enough evidence"),
+    ],
+)
+def test_a_threshold_needs_evidence_either_way(passed: int, trials: int, verdict: str) -> None:
+    gate = Gate.model_validate({"pass_rate": 0.9})
+    assert verdicts(gate, rates({"a": (passed, trials)})) == [verdict]
+
+
+def test_a_threshold_of_one_allows_no_failure() -> None:
+    gate = Gate.model_validate({"pass_rate": 1})
+    assert verdicts(gate, rates({"a": (1, 1)})) == ["pass"]
+    assert verdicts(gate, rates({"a": (9, 10)})) == ["fail"]
+
+
+def test_a_fall_is_compared_case_by_case() -> None:
+    gate = Gate.model_validate({"pass_rate": {"may_drop": "5%"}})
+    before = rates({f"c{n}": (1, 1) for n in range(40)}, "before")
+    worse = rates({f"c{n}": (int(n >= 10), 1) for n in range(40)})
+    decision = decide(gate, worse, before)
+    (finding,) = decision.findings
+    assert finding.verdict == "fail" and decision.exit_code == 1
+    assert finding.cases == [f"c{n}" for n in range(10)]
+    assert finding.p == pytest.approx(1 / 1024)
+    slight = decide(gate, rates({f"c{n}": (int(n >= 3), 1) for n in range(40)}), before)
+    assert slight.verdict == "not enough evidence"
+    assert slight.findings[0].needed is not None and slight.findings[0].needed > 40
+
+
+def test_an_effect_too_small_to_matter_is_no_breach() -> None:
+    gate = Gate.model_validate({"pass_rate": {"may_drop": 0.1}})
+    before = rates({f"c{n}": (1, 1) for n in range(1000)})
+    after = rates({f"c{n}": (int(n >= 30), 1) for n in range(1000)})
+    assert verdicts(gate, after, before) == ["pass"]
+
+
+def test_what_missing_evidence_counts_as_is_said_in_the_file() -> None:
+    now = rates({"a": (9, 10)})
+    lenient = decide(Gate.model_validate({"pass_rate": 0.9}), now)
+    strict = decide(Gate.model_validate({"pass_rate": 0.9, "not_enough_evidence": "fail"}), now)
+    assert (lenient.verdict, lenient.exit_code) == ("not enough evidence", 0)
+    assert (strict.verdict, strict.exit_code) == ("not enough evidence", 1)
+    assert ET.fromstring(junit(lenient)).get("skipped") == "1"
+    assert ET.fromstring(junit(strict)).get("failures") == "1"
+
+
+def test_many_rules_share_one_level_of_false_alarm() -> None:
+    """One p-value that is a breach alone is none among twenty."""
+    alone = Gate.model_validate({"scores": {"Groundedness": 0.8}})
+    names = ["Groundedness", "Faithfulness", "AnswerRelevancy", "ContextRelevance", "ContextPrecision"]
+    names += ["ContextRecall", "TaskCompletion", "TrajectoryScore", "PII", "LoopDetection", "StepEfficiency"]
+    together = Gate.model_validate({"scores": dict.fromkeys(names, 0.8)})
+    now = Measured("now", total=20)
+    for name in names:
+        good = 11 if name == "Groundedness" else 20
+        now.scores[name] = {"a": [1.0] * good + [0.0] * (20 - good)}
+    assert verdicts(alone, now)[0] == "fail"
+    assert verdicts(together, now)[0] == "not enough evidence"
+    first = decide(together, now).findings[0]
+    assert first.p is not None and first.corrected == pytest.approx(min(1, first.p * len(names)))
+
+
+def test_flaky_cases_are_named() -> None:
+    decision = decide(Gate.model_validate({"pass_rate": 0.5}), rates({"a": (3, 4), "b": (4, 4)}))
+    assert decision.flaky == ["a (3 of 4 passed)"]
+    assert "3 of 4 passed" in markdown(decision)
+
+
+def test_pass_hat() -> None:
+    gate = Gate.model_validate({"pass_hat": {"k": 4, "at_least": 0.8}})
+    assert verdicts(gate, rates({"a": (10, 20)})) == ["fail"]
+    assert verdicts(gate, rates({"a": (200, 200)})) == ["pass"]
+    few = decide(gate, rates({"a": (3, 3)})).findings[0]
+    assert few.verdict == "not enough evidence" and few.needed == 4
+
+
+def test_latency_and_cost_grow() -> None:
+    gate = Gate.model_validate({"latency": {"at_most": "2s", "may_grow": "20%"}, "cost": {"may_grow": "20%"}})
+    before, now = rates({f"c{n}": (1, 1) for n in range(40)}), rates({f"c{n}": (1, 1) for n in range(40)})
+    for n in range(40):
+        before.latency[f"c{n}"], now.latency[f"c{n}"] = [0.5 + n / 100], [(0.5 + n / 100) * 2]
+        before.cost[f"c{n}"] = now.cost[f"c{n}"] = [0.01]
+    assert verdicts(gate, now, before) == ["not enough evidence", "fail", "pass"]
+    unknown = rates({"a": (1, 1)})
+    assert verdicts(Gate.model_validate({"cost": {"at_most": 0.02}}), unknown) == ["not enough evidence"]
+
+
+def outcome(status: str, trial: int, **more: object) -> Outcome:
+    found = Outcome("refund", "agent", status, Conversation("ab" * 16), trial=trial)  # type: ignore[arg-type]
+    found.measures = {"reply_p95_seconds": 0.4, "cost_usd": None}
+    for name, value in more.items():
+        setattr(found, name, value)
+    return found
+
+
+@dataclass
+class Score:
+    evaluator: str
+    value: float | None
+    status: str = "scored"
+    explanation: str = ""
+
+
+def test_a_simulators_fault_is_neither_a_pass_nor_a_failure() -> None:
+    outcomes = [
+        outcome("passed", 1),
+        outcome("failed", 2),
+        outcome("error", 3, side="simulator", reason="babbled"),
+    ]
+    results = {"refund-1": [Score("PII", 1.0), Score("TaskCompletion", None, "not_run", "no goal is known")]}
+    now = measured(outcomes, results)
+    assert now.passes == {"refund": [1.0, 0.0]}
+    assert now.scores == {"PII": {"refund": [1.0]}, "TaskCompletion": {}}
+    assert now.cost == {} and "unknown" in now.lacking["cost"]
+    assert now.unjudged == ["refund-3: error, babbled"]
+    decision = decide(Gate.model_validate({"scores": {"PII": 1}, "judged": 0.9}), now)
+    assert decision.verdict == "not enough evidence" and decision.exit_code == 3
+    assert any("1 of 3 conversations came to no verdict" in note for note in decision.notes)
+    lacks = decide(Gate.model_validate({"scores": {"TaskCompletion": 0.5}, "judged": 0}), now)
+    assert "no goal is known" in lacks.findings[0].sentence
+
+
+def test_reports_are_whole_and_safe() -> None:
+    now = rates({"a | b <script>": (1, 10)})
+    decision = decide(Gate.model_validate({"pass_rate": 0.9}), now)
+    text = markdown(decision)
+    assert "❌ Gate: fail" in text and "<script>" not in text and "\\|" in text
+    data = json.loads(json_bytes(decision))
+    assert data["verdict"] == "fail" and data["findings"][0]["cases"] == ["a | b <script>"]
+    assert to_dict(decision)["exit_code"] == 1
+    assert ET.fromstring(junit(decision)).find("testcase/failure") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("pass_rat: 0.9", 'did you mean "pass_rate"|pass_rate'),
+        ("pass_rate: 1.2", "1"),
+        ("scores: {Groundednes: 0.8}", "Groundedness"),
+        ("latency: {at_most: 2}", "unit"),
+        ("latency: {}", "holds nothing"),
+        ("confidence: 0.95", "holds no rule"),
+        ("pass_rate: {at_least: 0.9, may_drop: lots}", "number"),
+        ("- pass_rate", "mapping"),
+        ("diff: {worst: terrible}", "shape"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_refused_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "gate.yaml"
+    file.write_text(text)
+    with pytest.raises(FileProblems, match=told) as caught:
+        load_gate(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_comparison_without_a_baseline_is_refused() -> None:
+    gate = Gate.model_validate({"pass_rate": {"may_drop": 0.05}, "diff": {"worst": "latency"}})
+    with pytest.raises(InputError, match="pass_rate: may_drop, diff"):
+        decide(gate, rates({"a": (1, 1)}))
