@@ -146,7 +146,8 @@ class Stage:
             return
         config = self.project.agent(named)
         scheme_of(config.address)
-        if config.command is None:
+        # a worker listens nowhere: its engine starts it, once there is a server to register at
+        if config.command is None or scheme_of(config.address) == "livekit":
             self._engines[key] = self._open(config.address, config, medium)
         else:
             log = self.logs / f"{''.join(c if c.isalnum() else '-' for c in named)}.log"
@@ -165,6 +166,10 @@ class Stage:
             }
         elif medium == "voice":
             options = {"stt": self.project.speech.stt, "tts": self.project.speech.tts}
+            if scheme_of(address) == "livekit":
+                given = {"url": config.url, "api_key": config.api_key, "api_secret": config.api_secret}
+                options |= {name: value and resolve_secret(value) for name, value in given.items()}
+                options |= {"command": config.command, "logs": self.logs}
         return engine_for(address, medium, options, root=self.project.root)
 
     def _key(self, scenario: Scenario) -> tuple[Any, Medium]:
