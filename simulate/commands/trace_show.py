@@ -36,6 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="QUERY",
         help="'kind=TOOL name~refund duration>1s error': these spans and what is above them",
     )
+    parser.add_argument("--content", action="store_true", help="with what was asked, answered and given back")
+    parser.add_argument("--all", action="store_true", help="each step of transport on a line of its own")
     parser.add_argument("--json", action="store_true", help="the canonical spans, one JSON object a line")
     parser.add_argument("--html", metavar="FILE", help="write the waterfall as a page")
     parser.add_argument("--width", type=int, metavar="N", help="columns (default: the terminal's, or 80)")
@@ -61,11 +63,11 @@ def execute(args: argparse.Namespace) -> int:
         for at, trace in enumerate(traces):
             if at:
                 print()
-            _print_tree(trace, query, args.width)
+            _print_tree(trace, query, args)
     return 0
 
 
-def _print_tree(trace: Trace, query: Filter | None, width: int | None) -> None:
+def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) -> None:
     from simulate.trace.cost import cost_of
     from simulate.trace.dialects import views
     from simulate.trace.span import Trace
@@ -77,9 +79,13 @@ def _print_tree(trace: Trace, query: Filter | None, width: int | None) -> None:
     seen = views(whole)
     only = None if query is None else _with_ancestors(tree, query)
     terminal = sys.stdout.isatty()
-    columns = width or (shutil.get_terminal_size((80, 24)).columns if terminal else 80)
+    columns = args.width or (shutil.get_terminal_size((80, 24)).columns if terminal else 80)
     paint = _painted if terminal and "NO_COLOR" not in os.environ else _plain
-    for line in lines(tree, Facts(seen, cost_of(whole, seen), max(40, columns), only, paint)):
+    facts = Facts(
+        seen, cost_of(whole, seen), max(40, columns), only,
+        fold=query is None and not args.all, content=args.content, paint=paint,
+    )  # fmt: skip
+    for line in lines(tree, facts):
         print(line)
     if only is not None and not only:
         print("no span is like that")

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
+from simulate.trace.content import said
 from simulate.trace.cost import TraceCost
-from simulate.trace.span import Kind, Span, View
+from simulate.trace.dialects import content_captured
+from simulate.trace.span import Kind, Span, Trace, View
 from simulate.trace.tree import Node, Tree
 
 Paint = Callable[[str, str], str]
@@ -22,6 +24,10 @@ GUIDES = 24
 """Columns that indentation may take; deeper spans say their depth instead."""
 MANY = 13
 """Columns of the kind."""
+PLUMBING = frozenset({"transport", "a2a"})
+"""Dialects whose steps carry calls and say nothing of the agent."""
+SHORT = 0.05
+"""Plumbing that takes a greater share of the trace than this is worth its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,10 @@ class Facts:
     width: int = 80
     only: Container[int] | None = None
     """Ids (``id(node)``) of the nodes to show; None for all."""
+    fold: bool = False
+    """Whether neighbouring steps of plumbing, short and without an error, share one line."""
+    content: bool = False
+    """Whether what was asked, answered, passed to a tool and given back stands below each call."""
     paint: Paint = lambda text, style: text
 
 
@@ -40,17 +50,20 @@ def lines(tree: Tree, facts: Facts) -> Iterator[str]:
     """A headline, the notes, and a line for each span."""
     yield clip(f"trace {safe(tree.trace_id)}", facts.width)
     yield clip(_headline(tree, facts), facts.width)
-    for note in tree.notes:
+    for note in [*tree.notes, *_without_content(tree, facts)]:
         yield from (facts.paint(line, "dim") for line in _wrapped(f"! {safe(note)}", facts.width))
     yield ""
     prices = {id(span): price.dollars for span, _, price in [*facts.cost.calls, *facts.cost.speech]}
     rows = [
-        (node, guides, _figures(node.span, facts.views[node.span.span_id], prices))
-        for node, guides in _guided(tree, facts.only)
+        (nodes, guides, _figures(nodes[0].span, facts.views[nodes[0].span.span_id], prices))
+        for nodes, guides in _guided(tree, facts)
     ]
     widths = [max((cell_len(figures[at]) for _, _, figures in rows), default=0) for at in range(4)]
-    for node, guides, figures in rows:
-        yield from _span_lines(node, guides, figures, widths, facts)
+    for nodes, guides, figures in rows:
+        if len(nodes) > 1:
+            yield _folded_line(nodes, guides, widths, facts)
+        else:
+            yield from _span_lines(nodes[0], guides, figures, widths, facts)
 
 
 def _headline(tree: Tree, facts: Facts) -> str:
@@ -60,6 +73,14 @@ def _headline(tree: Tree, facts: Facts) -> str:
     ends = [node.end_ns for node in nodes if node.end_ns is not None]
     if ends:
         parts.append(duration((max(ends) - min(node.start_ns for node in nodes)) / 1e9))
+    # an error that its callers repeat is one error
+    errors = sum(
+        1
+        for node in nodes
+        if _failed(node, facts) and not any(_failed(each, facts) for each in node.children)
+    )
+    if errors:
+        parts.append("1 error" if errors == 1 else f"{errors} errors")
     # a call that three instrumentations wrap is one call, and `cost_of` counts it once
     kinds[Kind.LLM] = sum(1 for _, view, _ in facts.cost.calls if view.kind is Kind.LLM)
     shown = (Kind.LLM, Kind.TOOL, Kind.RETRIEVER, Kind.TURN, Kind.UNKNOWN)
@@ -73,20 +94,41 @@ def _headline(tree: Tree, facts: Facts) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _guided(tree: Tree, only: Container[int] | None) -> Iterator[tuple[Node, str]]:
-    """Nodes in order with the lines that lead to them; what is filtered away leaves no gap."""
+def _failed(node: Node, facts: Facts) -> bool:
+    return node.span.status == "error" or facts.views[node.span.span_id].error is not None
 
-    def kept(nodes: list[Node]) -> list[Node]:
-        return nodes if only is None else [node for node in nodes if id(node) in only]
+
+def _without_content(tree: Tree, facts: Facts) -> Iterator[str]:
+    trace = Trace(tree.trace_id, [node.span for node in tree])
+    captured, why = content_captured(trace, dict(facts.views))
+    if not captured and any(view.kind is Kind.LLM for view in facts.views.values()):
+        yield why
+
+
+def _guided(tree: Tree, facts: Facts) -> Iterator[tuple[list[Node], str]]:
+    """Nodes in order with the lines that lead to them; what is filtered away leaves no gap. Several nodes
+    together stand for one line."""
+    plumbing = _plumbing(tree, facts) if facts.fold else frozenset[int]()
+
+    def kept(nodes: list[Node]) -> list[list[Node]]:
+        rows: list[list[Node]] = []
+        for node in nodes:
+            if facts.only is not None and id(node) not in facts.only:
+                continue
+            if rows and id(node) in plumbing and id(rows[-1][0]) in plumbing:
+                rows[-1].append(node)
+            else:
+                rows.append([node])
+        return rows
 
     waiting = [(root, "", "") for root in reversed(kept(tree.roots))]
     while waiting:
-        node, before, branch = waiting.pop()
+        nodes, before, branch = waiting.pop()
         guides = before + branch
         if len(guides) > GUIDES:
-            guides = f"…{node.depth} ".ljust(4)
-        yield node, guides
-        below = kept(node.children)
+            guides = f"…{nodes[0].depth} ".ljust(4)
+        yield nodes, guides
+        below = kept(nodes[0].children) if len(nodes) == 1 else []
         inner = before + {"├ ": "│ ", "└ ": "  "}.get(branch, "")
         # a chain of thousands needs no line of thousands of blanks
         inner = inner[: GUIDES + 2]
@@ -94,6 +136,46 @@ def _guided(tree: Tree, only: Container[int] | None) -> Iterator[tuple[Node, str
             (child, inner, "└ " if at == len(below) - 1 else "├ ")
             for at, child in reversed(list(enumerate(below)))
         )
+
+
+def _plumbing(tree: Tree, facts: Facts) -> frozenset[int]:
+    """Ids of the nodes that are nothing but short steps of transport, with all that is below them."""
+    nodes = list(tree)
+    ends = [node.end_ns for node in nodes if node.end_ns is not None]
+    whole = max(ends, default=0) - min((node.start_ns for node in nodes), default=0)
+    found: set[int] = set()
+    for node in reversed(nodes):
+        view = facts.views[node.span.span_id]
+        if (
+            view.kind is Kind.CHAIN
+            and view.dialect in PLUMBING
+            and node.placement is None
+            and node.span.end_ns is not None
+            and node.span.end_ns - node.span.start_ns <= SHORT * whole
+            and not view.scores
+            and not _failed(node, facts)
+            and all(id(child) in found for child in node.children)
+        ):
+            found.add(id(node))
+    return frozenset(found)
+
+
+def _folded_line(nodes: list[Node], guides: str, widths: list[int], facts: Facts) -> str:
+    """``… 5 steps: POST ×3, GET ×2``, with the time of the longest."""
+    names = Counter(node.span.name.rpartition(".")[2] for node in nodes)
+    told = ", ".join(name if times == 1 else f"{name} ×{times}" for name, times in names.most_common())
+    longest = max((node.span.duration or 0.0 for node in nodes), default=0.0)
+    figure = f"≤ {duration(longest)}"
+    rest = sum(width + 2 for width in widths[1:] if width)
+    room = max(16, facts.width - MANY - max(widths[0], cell_len(figure)) - rest - 1)
+    what = set_cell_size(
+        clip(f"{guides}… {sum(_size(node) for node in nodes)} steps: {safe(told)}", room), room
+    )
+    return facts.paint(f"{'':<{MANY}}{what} {figure.rjust(widths[0])}".rstrip(), "dim")
+
+
+def _size(node: Node) -> int:
+    return sum(1 for _ in node.walk())
 
 
 def _figures(span: Span, view: View, prices: Mapping[int, float | None]) -> list[str]:
@@ -130,6 +212,9 @@ def _span_lines(
     if failed:
         text = f"{margin}  ✗ {safe(view.error or span.status_message or 'error')}"
         yield facts.paint(clip(text, facts.width), "error")
+    if facts.content:
+        for text in said(view):
+            yield facts.paint(clip(f"{margin}  {safe(text)}", facts.width), "dim")
     for score in view.scores:
         value = "" if score.value is None else f" {score.value:g}"
         missed = None not in (score.value, score.threshold) and (score.value or 0) < (score.threshold or 0)
@@ -143,7 +228,10 @@ def _label(span: Span, view: View) -> str:
     extra = view.tool_name if view.kind is Kind.TOOL else None
     if view.kind in (Kind.LLM, Kind.EMBEDDING):
         extra = view.response_model or view.request_model
-    return span.name if not extra or extra in span.name else f"{span.name} {extra}"
+    name = span.name
+    if view.dialect in PLUMBING and " " not in name and name.count(".") > 2:
+        name = "…" + ".".join(name.split(".")[-2:])  # the last two say what the modules before them repeat
+    return name if not extra or extra in name else f"{name} {extra}"
 
 
 # -- small things ----------------------------------------------------------------------------------------

@@ -53,11 +53,52 @@ def test_show_fits_into_80_columns_and_says_what_matters(
         out.splitlines()[1],
         *(line for line in out.splitlines() if line[:4] in ("LLM ", "TOOL")),
     )
-    assert "3 spans  2.00s  1 LLM, 1 TOOL  4,155 tokens  $0.0006" in head
+    assert "3 spans  2.00s  1 error  1 LLM, 1 TOOL  4,155 tokens  $0.0006" in head
     assert "chat gpt-4o-mini" in model and "899ms" in model and "4.1k→55" in model and "$0.0006" in model
     assert "└ execute_tool ·[2Jrefund" in tool
     assert "✗ no such·order" in out
     assert "polite 0.25" in out
+
+
+def test_neighbouring_steps_of_transport_share_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [
+        Span(TRACE, f"{at:016x}", name, "0" * 15 + "1", NS + at * MS, NS + (at + lasts) * MS,
+             {"http.request.method": name, "http.response.status_code": status}, status=ended)
+        for at, (name, lasts, status, ended) in enumerate(
+            [("GET", 1, 200, "unset"), ("POST", 1, 200, "unset"), ("GET", 1, 503, "error"), ("POST", 900, 200, "unset")], 2
+        )
+    ]  # fmt: skip
+    agent = Span(
+        TRACE, "0" * 15 + "1", "support", None, NS, NS + 2000 * MS, {"gen_ai.span.kind": "AGENT"},
+    )  # fmt: skip
+    write_otlp_jsonl(tmp_path / "t", [agent, *steps])
+    assert main(["trace", "show", str(tmp_path / "t")]) == 0
+    out = capsys.readouterr().out
+    assert "├ … 2 steps: GET, POST" in out and "≤ 1ms" in out
+    assert "✗ HTTP 503" in out and "└ POST" in out and "900ms" in out
+    assert main(["trace", "show", str(tmp_path / "t"), "--all"]) == 0
+    assert "steps" not in capsys.readouterr().out
+
+
+def test_content_stands_below_each_call_and_its_absence_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Where is 4417?"}]}])
+    answered = [{"type": "tool_call", "id": "1", "name": "look_up", "arguments": {"order": "4417"}}]
+    told = {
+        "gen_ai.input.messages": asked,
+        "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": answered}]),
+    }
+    for number, more in enumerate((told, {}), 1):
+        raw = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini", **more}
+        write_otlp_jsonl(tmp_path / f"{number}", [Span(TRACE, "1" * 16, "chat", None, NS, NS + MS, raw)])
+    assert main(["trace", "show", str(tmp_path / "1"), "--content"]) == 0
+    out = capsys.readouterr().out
+    assert "› Where is 4417?" in out and '‹ look_up({"order": "4417"})' in out and "!" not in out
+    assert main(["trace", "show", str(tmp_path / "2")]) == 0
+    assert "! the LLM spans carry no messages: content capture is off" in capsys.readouterr().out
 
 
 def test_a_filter_shows_what_it_finds_and_what_is_above(
