@@ -127,16 +127,20 @@ def write_scored(path: Path | str, traces: Sequence[Trace], results: Sequence[Re
     from simulate.trace.formats.writing import write_otlp_jsonl
 
     for trace in traces:
-        if trace.source is not None and _same_file(path, trace.source):
-            raise InputError("the scored copy must not replace the trace itself", where=str(path))
+        refuse_same(path, trace.source)
     spans: list[Span] = []
     for trace in traces:
         spans += attach(trace, [one for one in results if one.trace_id == trace.trace_id]).spans
     write_otlp_jsonl(path, spans)
 
 
-def _same_file(one: Path | str, other: str) -> bool:
+def refuse_same(path: Path | str, source: str | None) -> None:
+    """Raise InputError where both are one file, by whatever name."""
+    if source is None:
+        return
     try:
-        return os.path.samefile(one, other)
+        same = os.path.samefile(path, source)
     except OSError:
-        return os.path.realpath(one) == os.path.realpath(other)
+        same = os.path.realpath(path) == os.path.realpath(source)
+    if same:
+        raise InputError("the scored copy must not replace the trace itself", where=str(path))

@@ -86,7 +86,7 @@ def materials(source: Source | Iterable[Source], reference: Reference | None = N
         case Outcome():
             if not isinstance(source.trace, Trace):
                 raise InputError(f"the outcome {source.key} was read without its trace")
-            return [Material(source.trace, reference, source.conversation, source.tool_uses)]
+            return [Material(source.trace, reference, source.conversation, source.tool_uses or None)]
         case str() | Path():
             from simulate.trace.formats import read
 

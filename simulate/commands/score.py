@@ -1,0 +1,265 @@
+"""``simulate score SOURCE``: evaluators on traces and runs, with thresholds, exports and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulate.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from simulate.commands.score_sources import References
+    from simulate.evaluators.base import Evaluator
+    from simulate.evaluators.export import Target
+    from simulate.evaluators.result import Result
+    from simulate.judge import Judge
+    from simulate.trace.span import Trace
+
+HELP = "run evaluators on a trace, a run or a dataset"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    add = parser.add_argument
+    add(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a trace file (- for stdin), a run's folder or id, or latest",
+    )
+    add("--evaluators", metavar="A,B", help="by name (default: all that have what they need)")
+    add("--threshold", action="append", default=[], metavar="NAME=VALUE", help="the least score that passes")
+    add("--reference", metavar="FILE", type=Path, help="what is right: YAML or JSON, one document a trace")
+    add("--out", metavar="FILE", help="write a copy of the traces with their scores (OTLP JSON lines)")
+    add("--json", metavar="FILE", help="write the results as JSON; - for standard output")
+    add(
+        "--export",
+        action="append",
+        default=[],
+        metavar="KIND[=URL]",
+        help="send the scores to otlp, phoenix, langfuse or langsmith; keys come from the environment",
+    )
+    add(
+        "--watch",
+        metavar="DIR",
+        type=Path,
+        help="score trace files as they come into a folder, until stopped",
+    )
+    add("--interval", type=float, default=2.0, metavar="SECONDS", help="how often --watch looks (default 2)")
+    add("--webhook", metavar="URL", help="post each breach there; env:NAME where the address is a secret")
+    add("--list", action="store_true", help="list the evaluators and what each needs")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Exit code 1: a score is below its threshold; 3: one that was asked for could not be reached."""
+    if args.list:
+        return _list()
+    if (args.source is None) == (args.watch is None):
+        raise InputError("what is to be scored?", hint="name a trace file or a run, or a folder with --watch")
+    job = Job(args)
+    return asyncio.run(job.watch(args.watch, args.interval) if args.watch else job.once(args.source))
+
+
+class Job:
+    """One call of the command; everything that can be refused is refused here, before a judge is paid."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from simulate.commands.score_sources import References
+        from simulate.evaluators.alerts import webhook
+        from simulate.evaluators.export import target
+        from simulate.evaluators.scoring import choose
+        from simulate.model.project import Project
+        from simulate.stage import Stage
+
+        self.args = args
+        self.thresholds = _thresholds(args.threshold)
+        names = None if args.evaluators is None else [one.strip() for one in args.evaluators.split(",")]
+        self.asked = names is not None
+        self.chosen: list[Evaluator] = choose(names, self.thresholds)
+        self.references: References = (
+            References() if args.reference is None else References.load(args.reference)
+        )
+        self.targets: list[Target] = [target(one) for one in args.export]
+        self.webhook: str | None = None if args.webhook is None else webhook(args.webhook)
+        self.judge: Judge | None = Stage(Project.find(Path.cwd()), []).judge
+        self.results: list[tuple[str, Result]] = []
+        self.traces: list[Trace] = []
+
+    async def once(self, source: str) -> int:
+        """Score a source; what was finished is written whatever stops it."""
+        if self.args.out:
+            from simulate.evaluators.attach import refuse_same
+
+            refuse_same(self.args.out, source)
+        try:
+            await self._score(source)
+        finally:
+            self._write()
+        for name in self.references.unused:
+            print(f"note: the reference names trace {name}, which is not there", file=sys.stderr)
+        if not self.results:
+            raise InputError("there is nothing to score", where=source)
+        await self._send([result for _, result in self.results], source)
+        return self._exit_code()
+
+    async def watch(self, folder: Path, interval: float) -> int:
+        """Score each trace file in a folder once it stopped growing, and again when it changes."""
+        if self.args.out or self.args.json:
+            raise InputError(
+                "--watch writes no files", hint="use --export or --webhook, or score each file by itself"
+            )
+        folder_watched = Watched(folder)
+        print(f"watching {folder}; Ctrl-C ends it", file=sys.stderr)
+        while True:
+            for path in folder_watched.settled():
+                await self._watched(path)
+            await asyncio.sleep(interval)
+
+    async def _watched(self, path: Path) -> None:
+        """A file that is no trace, or a service that is down, ends nothing."""
+        before = len(self.results)
+        try:
+            await self._score(str(path))
+            await self._send([result for _, result in self.results[before:]], str(path))
+        except (InputError, Fault) as error:
+            print(f"{path}: {error}", file=sys.stderr)
+        self.traces.clear()
+        del self.results[:]
+
+    async def _score(self, source: str) -> None:
+        from simulate.commands.score_sources import cases
+        from simulate.evaluators.scoring import score
+
+        least = {name.rpartition(":")[2]: value for name, value in self.thresholds.items()}
+        for case in cases(source, self.references):
+            found = await score(case.material, self.chosen, judge=self.judge, thresholds=least)
+            self.results += [(case.name, result) for result in found]
+            if self.args.out:
+                self.traces.append(case.material.trace)
+            if self.args.json != "-":
+                sys.stdout.write(_told(case.name, found, every=self.asked))
+                sys.stdout.flush()
+
+    async def _send(self, results: Sequence[Result], source: str) -> None:
+        from simulate.evaluators.alerts import alert
+        from simulate.evaluators.attach import emit_logs
+        from simulate.evaluators.export import export
+
+        emit_logs(results)
+        for target in self.targets:
+            count = await export(results, target)
+            print(f"{count} scores sent to {target.kind}", file=sys.stderr)
+        if self.webhook is not None:
+            await alert(results, self.webhook, source)
+
+    def _write(self) -> None:
+        from simulate.evaluators.attach import write_scored
+
+        results = [result for _, result in self.results]
+        if self.args.out and self.traces:
+            write_scored(self.args.out, self.traces, results)
+        if self.args.json:
+            text = json.dumps(
+                [{"source": name, **one.to_dict()} for name, one in self.results], indent=2, default=str
+            )
+            if self.args.json == "-":
+                sys.stdout.write(text + "\n")
+            else:
+                from simulate.trace.formats.writing import write_whole
+
+                write_whole(self.args.json, [text.encode() + b"\n"])
+
+    def _exit_code(self) -> int:
+        results = [result for _, result in self.results]
+        if any(one.passed is False for one in results):
+            return 1
+        if any(one.status == "error" for one in results):
+            return 3
+        lacking = self.asked and any(one.status == "not_run" for one in results)
+        return 3 if lacking or not any(one.status == "scored" for one in results) else 0
+
+
+class Watched:
+    """Which files of a folder came or changed, and then stayed as they are from one look to the next."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise InputError("not a folder", where=str(folder))
+        self._folder = folder
+        self._seen: dict[Path, tuple[int, int]] = {}
+        self._told: dict[Path, tuple[int, int]] = {}
+
+    def settled(self) -> list[Path]:
+        """Each file once for every state it came to rest in; hidden ones, which are half written, never."""
+        found: list[Path] = []
+        for path in sorted(self._folder.rglob("*")):
+            try:
+                if path.name.startswith(".") or not path.is_file():
+                    continue
+                state = (path.stat().st_mtime_ns, path.stat().st_size)
+            except OSError:
+                continue  # it went away between two looks
+            if self._seen.get(path) == state and self._told.get(path) != state:
+                self._told[path] = state
+                found.append(path)
+            self._seen[path] = state
+        return found
+
+
+def _told(name: str, results: Sequence[Result], *, every: bool) -> str:
+    """One trace's results for people; reasons that several evaluators share stand once."""
+    from simulate.model.clean import line
+
+    lines = [line(name)]
+    for one in results:
+        if one.status == "scored":
+            mark = {True: "✓", False: "✗", None: "•"}[one.passed]
+            needs = f" (needs {one.threshold:g})" if one.passed is False else ""
+            lines.append(f"  {mark} {one.evaluator:<24} {one.value:.2f}{needs}  {line(one.explanation, 300)}")
+            if one.passed is False:
+                by = f"  by {line(one.judge)}" if one.judge else ""
+                lines.append(f"      span {line(one.span_id or 'unknown')}{by}")
+                lines += [f"      “{line(quote, 200)}”" for quote in one.evidence[:5]]
+        elif one.status == "error":
+            lines.append(f"  ! {one.evaluator:<24} {one.side} fault: {line(one.explanation, 300)}")
+        elif every:
+            lines.append(f"  ○ {one.evaluator:<24} not run: {line(one.explanation, 300)}")
+    if not every:
+        reasons: dict[str, list[str]] = {}
+        for one in results:
+            if one.status == "not_run":
+                reasons.setdefault(one.explanation, []).append(one.evaluator)
+        lines += [f"  ○ not run: {', '.join(names)}: {line(why, 300)}" for why, names in reasons.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _thresholds(given: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for one in given:
+        name, _, value = one.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            raise InputError(
+                f"not a threshold: {one!r}", hint="write NAME=VALUE, as Groundedness=0.8"
+            ) from None
+        if name in found:
+            raise InputError(f"two thresholds for {name}")
+        found[name] = number
+    return found
+
+
+def _list() -> int:
+    from simulate.evaluators.base import describe
+    from simulate.evaluators.scoring import evaluators
+
+    for name, cls in evaluators().items():
+        needs: list[Any] = [need.value for need in cls.needs]
+        print(f"{name:<34}{describe(cls).splitlines()[0]}")
+        print(f"{'':<34}least {cls.threshold:g}; needs {', '.join(needs) or 'see its page'}")
+    return 0

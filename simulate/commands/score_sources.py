@@ -1,0 +1,135 @@
+"""What `simulate score` scores: trace files and runs, each trace with what is right for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from simulate.errors import FileProblems, InputError
+from simulate.evaluators.material import Material
+from simulate.model.reference import Reference
+from simulate.trace.span import Trace
+
+
+class References:
+    """What is right, for all traces or for each: the documents of a YAML or JSON file. A document with
+    ``trace:`` (an id, or its beginning) is for that trace, one without for all others."""
+
+    def __init__(self, everywhere: Reference | None = None) -> None:
+        self._everywhere = everywhere or Reference()
+        self._by_trace: dict[str, Reference] = {}
+        self._used: set[str] = set()
+
+    @classmethod
+    def load(cls, path: Path) -> References:
+        """Raises FileProblems, with all that is wrong at its line."""
+        from pydantic import ValidationError
+
+        from simulate.model.problems import problems_of
+        from simulate.model.units import as_written
+        from simulate.model.yaml_loader import read_documents
+
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read it: {error.strerror or error}", where=str(path)) from error
+        found, problems = cls(), []
+        plain = 0
+        for document in read_documents(data, str(path)):
+            raw = document.mapping()
+            if raw is None:
+                problems.append(document.problem([], "a reference is a mapping: answer, tools, goal …"))
+                continue
+            trace = raw.pop("trace", None)
+            try:
+                reference = Reference.model_validate(raw, by_alias=True, by_name=False)
+            except ValidationError as error:
+                problems += problems_of(error, Reference, document)
+                continue
+            key = None if trace is None else str(as_written(trace))
+            if key is None:
+                plain += 1
+                found._everywhere = reference
+            if key in found._by_trace or plain > 1:
+                problems.append(document.problem([], f"a second reference for {key or 'all traces'}"))
+            if key is not None:
+                found._by_trace[key] = reference
+        if problems:
+            raise FileProblems(problems)
+        return found
+
+    def of(self, trace_id: str) -> Reference:
+        """What is right for a trace."""
+        for key, reference in self._by_trace.items():
+            if trace_id.startswith(key):
+                self._used.add(key)
+                return reference
+        return self._everywhere
+
+    @property
+    def unused(self) -> list[str]:
+        """Traces that are named and were not there."""
+        return [key for key in self._by_trace if key not in self._used]
+
+
+@dataclass(slots=True)
+class Scored:
+    """One thing to score, with a name for people."""
+
+    name: str
+    material: Material
+
+
+class Reader(NamedTuple):
+    """A kind of source: whether a name is one, and what it holds."""
+
+    fits: Callable[[str], bool]
+    read: Callable[[str, References], Iterator[Scored]]
+
+
+def cases(source: str, references: References) -> Iterator[Scored]:
+    """What a source holds, one after the other. Raises InputError where it is nothing that can be read."""
+    reader = next(one for one in READERS if one.fits(source))
+    yield from reader.read(source, references)
+
+
+def _is_run(source: str) -> bool:
+    from simulate.run_folder import RUNS
+
+    path = Path(source)
+    if path.is_dir() or (source != "-" and not path.exists() and (RUNS / source).is_dir()):
+        return True
+    return source == "latest" and not path.exists()
+
+
+def _run(source: str, references: References) -> Iterator[Scored]:
+    """The outcomes of a run that the agent can be held to: one that a simulator or an environment broke says
+    nothing of the agent."""
+    from simulate.report.run import load_run, traces_of
+    from simulate.run_folder import find_run
+
+    path = Path(source)
+    if not (path / "outcomes.jsonl").is_file():
+        path = find_run(None if source == "latest" else source)
+    _, outcomes = load_run(path)
+    load = traces_of(path)
+    for outcome in outcomes:
+        if outcome.status == "error":
+            continue
+        trace = load(outcome) or Trace(outcome.trace_id or outcome.conversation.id)
+        reference = references.of(trace.trace_id)
+        uses: Any = outcome.tool_uses or None
+        yield Scored(outcome.key, Material(trace, reference, outcome.conversation, uses))
+
+
+def _file(source: str, references: References) -> Iterator[Scored]:
+    from simulate.trace.formats import iter_traces
+
+    for trace in iter_traces(source):
+        yield Scored(f"trace {trace.trace_id}", Material(trace, references.of(trace.trace_id)))
+
+
+READERS = [Reader(_is_run, _run), Reader(lambda source: True, _file)]
+"""The first that fits reads; a golden dataset's reader belongs before the others."""
