@@ -12,6 +12,7 @@ from simulate.model.outcome import Outcome, RunRecord
 from simulate.report.clip import Clip
 from simulate.report.files import write_pieces
 from simulate.report.page import page
+from simulate.report.sound import MEDIA, sound
 from simulate.report.waterfall import ViewsOf, waterfall
 from simulate.trace.span import Trace
 
@@ -40,9 +41,13 @@ def write_html(
     title = f"{_tally(outcomes)} – {run.id if run else 'simulate'}"
     pieces = page(
         title,
-        _run_data(run, outcomes, traces, views),
-        scripts=(*_SCRIPTS, "conversation.js", "verdicts.js", "outcome.js", "overview.js", "report.js"),
-        styles=(*_STYLES, "report.css", "outcome.css"),
+        _run_data(run, outcomes, traces, views, Path(path)),
+        scripts=(
+            *_SCRIPTS,
+            *("conversation.js", "verdicts.js", "sound.js", "outcome.js", "overview.js", "report.js"),
+        ),
+        styles=(*_STYLES, "report.css", "outcome.css", "sound.css"),
+        media=MEDIA if any(outcome.recording for outcome in outcomes) else "'none'",
     )
     return write_pieces(path, pieces)
 
@@ -68,14 +73,18 @@ def keys(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _run_data(
-    run: RunRecord | None, outcomes: Sequence[Outcome], traces: Traces | None, views: ViewsOf | None
+    run: RunRecord | None,
+    outcomes: Sequence[Outcome],
+    traces: Traces | None,
+    views: ViewsOf | None,
+    report: Path,
 ) -> Iterator[tuple[str, Any]]:
     yield "run", None if run is None else Clip(each=2_000)(run)
     rows = zip(keys(outcomes), outcomes, strict=True)
     yield "index", [_index_row(key, outcome) for key, outcome in rows]
     budget = max(4_000, min(SPAN_BUDGET, RUN_BUDGET // max(1, len(outcomes)) // 20))
     for number, outcome in enumerate(outcomes):
-        yield f"outcome-{number}", _outcome_data(outcome, traces, views, budget)
+        yield f"outcome-{number}", _outcome_data(outcome, traces, views, budget, report)
 
 
 def _index_row(key: str, outcome: Outcome) -> dict[str, Any]:
@@ -98,11 +107,14 @@ def _index_row(key: str, outcome: Outcome) -> dict[str, Any]:
 
 
 def _outcome_data(
-    outcome: Outcome, traces: Traces | None, views: ViewsOf | None, budget: int
+    outcome: Outcome, traces: Traces | None, views: ViewsOf | None, budget: int, report: Path
 ) -> dict[str, Any]:
     folder = outcome.folder
     clip = Clip(budget=1_000_000, whole="outcome.json" if folder is None else f"{folder}/outcome.json")
     data: dict[str, Any] = clip(outcome)
+    data["sound"] = sound(outcome, report)
+    # it is drawn, not listed among the facts
+    data["measures"].pop("turn_taking", None)
     trace = _trace_of(outcome, traces)
     if trace is None:
         data["trace"] = None

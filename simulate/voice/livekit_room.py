@@ -26,6 +26,8 @@ TAKEN_SECONDS = 8.0
 """Seconds in which a worker should take a job; a process that it has to start for it takes 4 to 8."""
 JOINED_SECONDS = 20.0
 """Seconds in which an agent that took a job should be in the room: it may have to load its models."""
+HEARD_SECONDS = 3.0
+"""Seconds in which an agent that came in should take up the caller's microphone."""
 LEAVING_SECONDS = 3.0
 """Seconds that an agent gets to leave by itself once the caller has hung up, as it would in production."""
 CALLER = "caller"
@@ -104,7 +106,7 @@ class Room:
             await self._call_again_if_nobody_took_it()
             await self._wait_for_the_agent()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(HEARD_SECONDS):
                 await self._subscribed.wait()
         others = [one for one in self._agents() if one is not self.agent]
         if others:

@@ -1,0 +1,356 @@
+"""Calls in real rooms of a real livekit-server on 127.0.0.1, with unmodified workers in own processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("livekit.rtc", reason="needs the extra livekit")
+
+from livekit import api, rtc
+
+from simulate.engines.livekit import LiveKitEngine
+from simulate.engines.registry import engine_for
+from simulate.errors import AddressError, EnvironmentFault, InputError
+from simulate.model.outcome import Outcome
+from simulate.model.project import Project
+from simulate.model.scenario import Scenario
+from simulate.run import Plan, run_plan
+from simulate.stage import Stage
+from simulate.voice import livekit_room
+from simulate.voice.livekit_room import Room, Server
+from simulate.voice.livekit_server import LiveKitServer, find_server, redacted, version_of
+from simulate.voice.recording import read_channels
+
+ROOT = Path(__file__).parents[2]
+needs_server = pytest.mark.skipif(
+    find_server() is None, reason="simulate livekit install brings a livekit-server"
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_server_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def call(scenario: Scenario, folder: Path) -> Outcome:
+    """One call, with everything that the product does around it."""
+    async with Stage(Project(ROOT), [scenario], logs=folder / "logs") as stage:
+        return await run_plan(Plan(scenario, stage.engine(scenario), stage.capture, folder=folder))
+
+
+def scenario(agent: str, script: list[dict[str, Any]], **more: Any) -> Scenario:
+    given = {"name": "phone", "medium": "voice", "speaks_first": "agent", **more}
+    return Scenario(agent=agent, script=script, **given)  # type: ignore[arg-type]
+
+
+BARGE_IN: list[dict[str, Any]] = [
+    {"says": "What is your return policy?"},
+    {"says": "My order number is seven two nine one, and it never came.", "interrupts_after": "1.5 s"},
+]
+
+
+# -- real workers
+
+
+@needs_server
+@pytest.mark.timeout(170)
+async def test_a_call_with_an_unmodified_worker(tmp_path: Path) -> None:
+    outcome = await call(
+        scenario(
+            "livekit:fixtures/agents/livekit_support.py",
+            [*BARGE_IN, {"says": "Thank you, goodbye."}],
+            expect=[
+                {"called": "lookup_order", "with": {"order_id": "7291"}},
+                {"heard": "7291"},
+                {"stops_within": "2 s"},
+                {"no_dead_air": "8 s"},
+                {"ended_by": "caller"},
+            ],
+        ),
+        tmp_path,
+    )
+    assert outcome.passed, outcome.explain()
+    names = [span.name for span in outcome.trace.spans]
+    assert {"agent_session", "user_turn", "agent_turn", "llm_request", "function_tool"} <= set(names)
+    assert {span.trace_id for span in outcome.trace.spans} == {outcome.conversation.id}
+    greeting = outcome.conversation.utterances[0]
+    assert greeting.speaker == "agent" and "order support" in greeting.text.lower()
+    assert any(said.interrupted for said in outcome.conversation.by("agent"))
+    left, right, rate = read_channels(str(outcome.recording))
+    assert len(left) == len(right) > 10 * rate and left.any() and right.any()
+    measures = outcome.measures
+    assert measures["caller_interruptions"] == 1 and measures["pacing_p99_ms"] is not None
+    assert measures["reply_p50_seconds"] > 0.2, "measured from the sound, never zero"
+
+
+@needs_server
+@pytest.mark.timeout(170)
+async def test_the_twin_that_cannot_be_interrupted_is_found(tmp_path: Path) -> None:
+    outcome = await call(
+        scenario(
+            "livekit:fixtures/agents/livekit_deaf.py",
+            BARGE_IN,
+            expect=[{"stops_within": "2 s"}, {"called": "search_policy"}, {"ended_by": "caller"}],
+        ),
+        tmp_path,
+    )
+    failed = [verdict.check for verdict in outcome.verdicts if verdict.status == "failed"]
+    assert failed == ["stops_within"], outcome.explain()
+    assert outcome.side == "agent"
+
+
+BROKEN = """
+import asyncio, os, pathlib
+from livekit import rtc
+from livekit.agents import AgentServer, JobContext
+mode = pathlib.Path(__file__).with_name("mode")
+server = AgentServer(num_idle_processes=1)
+
+@server.rtc_session(agent_name="broken")
+async def entrypoint(context: JobContext) -> None:
+    if mode.read_text() == "entry":
+        raise ValueError("no database")
+    await context.connect()
+    source = rtc.AudioSource(16000, 1)
+    track = rtc.LocalAudioTrack.create_audio_track("voice", source)
+    await context.room.local_participant.publish_track(track)
+    await context.wait_for_participant()
+    await asyncio.sleep(2)
+    if mode.read_text() == "process":
+        os.kill(os.getpid(), 9)
+    if mode.read_text() == "middle":
+        context.shutdown()
+        raise ValueError("no database any more")
+    await asyncio.sleep(60)
+"""
+
+
+@needs_server
+@pytest.mark.timeout(170)
+async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(livekit_room, "JOINED_SECONDS", 3.0)
+    monkeypatch.setattr(livekit_room, "TAKEN_SECONDS", 6.0)
+    (tmp_path / "broken.py").write_text(BROKEN)
+    talk = scenario(
+        f"livekit:{tmp_path / 'broken.py'}",
+        [{"says": "Hello?"}],
+        speaks_first="caller",
+        limits={"reply": "4 s", "time": "30 s"},
+    )
+    found: dict[str, Outcome] = {}
+    async with Stage(Project(ROOT), [talk], logs=tmp_path / "logs") as stage:
+        for mode in ("entry", "middle", "silent"):
+            (tmp_path / "mode").write_text(mode)
+            found[mode] = await run_plan(
+                Plan(talk, stage.engine(talk), stage.capture, folder=tmp_path / mode)
+            )
+    for mode, outcome in found.items():
+        assert (outcome.status, outcome.side) == ("failed", "agent"), (mode, outcome.explain())
+    entry, middle, silent = (found[mode].verdicts[0] for mode in ("entry", "middle", "silent"))
+    assert "was not in the room" in entry.fact and "no database" in str(entry.hint)
+    assert "broke in the middle" in middle.fact and "no database any more" in str(middle.hint)
+    assert "said nothing for 4 s" in silent.fact
+
+
+async def test_a_file_that_is_no_worker_is_the_agents_fault(tmp_path: Path) -> None:
+    if find_server() is None:
+        pytest.skip("simulate livekit install brings a livekit-server")
+    (tmp_path / "agent.py").write_text("raise RuntimeError('no such model')\n")
+    talk = scenario(f"livekit:{tmp_path / 'agent.py'}", [{"says": "Hello?"}])
+    outcome = await call(talk, tmp_path)
+    assert (outcome.status, outcome.side) == ("failed", "agent"), outcome.explain()
+    assert "before it registered" in str(outcome.reason) and "no such model" in str(outcome.verdicts[0].hint)
+
+
+# -- rooms
+
+
+@pytest.fixture
+async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LiveKitServer]:
+    program = find_server()
+    if program is None:
+        pytest.skip("simulate livekit install brings a livekit-server")
+    monkeypatch.setattr(livekit_room, "LEAVING_SECONDS", 0.5)
+    monkeypatch.setattr(livekit_room, "HEARD_SECONDS", 0.5)
+    local = LiveKitServer(program, log=tmp_path / "server.log")
+    await local.start()
+    yield local
+    await local.stop()
+
+
+def room(local: LiveKitServer, **changes: Any) -> Room:
+    given = {
+        "url": local.url,
+        "key": local.key,
+        "secret": local.secret,
+        "ended": lambda: local.ended,
+    } | changes
+    return Room(Server(**given), "ab" * 16, "nobody")
+
+
+@contextlib.asynccontextmanager
+async def agent_in(
+    local: LiveKitServer, name: str = "ab" * 16, identity: str = "agent-1"
+) -> AsyncIterator[rtc.Room]:
+    """An agent as the server sees one: a participant of that kind."""
+    grants = api.VideoGrants(room_join=True, room=name)
+    token = (
+        api.AccessToken(local.key, local.secret)
+        .with_identity(identity)
+        .with_kind("agent")
+        .with_grants(grants)
+    )
+    inside = rtc.Room()
+    await inside.connect(local.url, token.to_jwt())
+    try:
+        yield inside
+    finally:
+        await inside.disconnect()
+
+
+async def test_nobody_takes_the_call(server: LiveKitServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(livekit_room, "TAKEN_SECONDS", 1.0)
+    called = room(server)
+    try:
+        await called.enter()
+        with pytest.raises(EnvironmentFault, match="no worker took the call: none is registered as 'nobody'"):
+            await called.answered()
+    finally:
+        await called.leave()
+    assert any("called a second time" in note for note in called.notes)
+    lister = api.LiveKitAPI(server.url.replace("ws", "http"), server.key, server.secret)
+    assert not (await lister.room.list_rooms(api.ListRoomsRequest())).rooms, "the room is taken down"
+    await lister.aclose()
+
+
+async def test_an_agent_that_was_there_first_and_hangs_up(server: LiveKitServer) -> None:
+    called = room(server)
+    async with agent_in(server):
+        try:
+            await called.enter()
+            await called.answered()
+            assert called.agent is not None and not called.left.done()
+            kind = (await _participants(server))["caller"].kind
+            assert kind == api.ParticipantInfo.SIP, "agents that treat telephone callers differently do so"
+        finally:
+            await called.leave()
+    called = room(server)
+    try:
+        await called.enter()
+        async with agent_in(server):
+            await called.answered()
+        assert await asyncio.wait_for(called.left, 5) is None, "it hung up"
+    finally:
+        await called.leave()
+
+
+async def test_another_agent_in_the_room_gets_a_warning(server: LiveKitServer) -> None:
+    called = room(server)
+    async with agent_in(server), agent_in(server, identity="agent-2"):
+        try:
+            await called.enter()
+            await called.answered()
+        finally:
+            await called.leave()
+    assert any("workers without a name" in note for note in called.notes)
+
+
+async def _participants(local: LiveKitServer) -> dict[str, Any]:
+    lister = api.LiveKitAPI(local.url.replace("ws", "http"), local.key, local.secret)
+    found = await lister.room.list_participants(api.ListParticipantsRequest(room="ab" * 16))
+    await lister.aclose()
+    return {one.identity: one for one in found.participants}
+
+
+async def test_a_server_that_goes_away_in_the_middle(server: LiveKitServer) -> None:
+    called = room(server)
+    with contextlib.suppress(Exception):
+        async with agent_in(server):
+            await called.enter()
+            await called.answered()
+            assert server._process is not None
+            os.killpg(server._process.pid, signal.SIGKILL)
+            await server._process.wait()
+            assert "ended with code -9" in str(server.ended)
+            raise RuntimeError  # leave the agent's room without waiting for its goodbye
+    # the client itself tries to reconnect for long; the harness looks at its own server on every frame
+    from simulate.engines.livekit import RoomWire
+
+    engine = LiveKitEngine.__new__(LiveKitEngine)
+    engine._worker = None
+    wire = RoomWire(engine, called.server, exchange=None)  # type: ignore[arg-type]
+    fault = wire._died()
+    assert isinstance(fault, EnvironmentFault) and "livekit-server ended" in fault.message
+    await asyncio.wait_for(called.leave(), 15)
+
+
+async def test_wrong_keys_are_told_without_the_token(server: LiveKitServer) -> None:
+    called = room(server, secret="x" * 40)
+    with pytest.raises(EnvironmentFault, match="refuses our keys") as caught:
+        await called.enter()
+    await called.leave()
+    assert "eyJ" not in str(caught.value) and "LIVEKIT_API_SECRET" in str(caught.value)
+
+
+async def test_no_server_there(server: LiveKitServer) -> None:
+    called = room(server, url="ws://127.0.0.1:9")
+    with pytest.raises(EnvironmentFault, match="no LiveKit server answers"):
+        await called.enter()
+    await called.leave()
+
+
+# -- what is refused before anything runs
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "match"),
+    [
+        ("livekit:", AddressError, "names no agent"),
+        ("livekit:no/such/agent.py", AddressError, "there is no file"),
+        ("livekit:support", InputError, "LIVEKIT_URL"),
+    ],
+)
+def test_bad_addresses(
+    address: str, error: type[Exception], match: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulate.engines.livekit.need_server", lambda: Path("livekit-server"))
+    with pytest.raises(error, match=match):
+        engine_for(address, "voice", root=ROOT)
+
+
+def test_half_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEKIT_URL", "ws://127.0.0.1:1")
+    with pytest.raises(InputError, match="LIVEKIT_API_KEY and LIVEKIT_API_SECRET not set"):
+        engine_for("livekit:support", "voice")
+
+
+def test_without_a_server_the_command_that_brings_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SIMULATE_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match="simulate livekit install"):
+        engine_for("livekit:fixtures/agents/livekit_support.py", "voice", root=ROOT)
+
+
+def test_another_program_is_no_server(tmp_path: Path) -> None:
+    program = tmp_path / "livekit-server"
+    program.write_text("#!/bin/sh\necho hello\n")
+    program.chmod(0o755)
+    with pytest.raises(EnvironmentFault, match="is no livekit-server: it says 'hello'"):
+        version_of(program)
+
+
+def test_tokens_never_reach_a_report() -> None:
+    token = api.AccessToken("key", "s" * 40).with_identity("x").to_jwt()
+    assert token.startswith("eyJ")
+    assert redacted(f"invalid token: {token}, error") == "invalid token: <token>, error"
