@@ -83,11 +83,10 @@ async def ask_all(questions: Sequence[Awaitable[Part]]) -> list[Part]:
 
 
 def counted(parts: Sequence[Part], what: str) -> list[Part]:
-    """Without those that are worth nothing either way. Raises NotRun where none is left."""
-    kept = [part for part in parts if part.counts]
-    if not kept:
+    """The parts, if any is worth something one way or the other. Raises NotRun where none is."""
+    if not any(part.counts for part in parts):
         raise NotRun(f"there is no {what}: nothing to score")
-    return kept
+    return list(parts)
 
 
 def decided(part: Part) -> Part:

@@ -201,13 +201,14 @@ def worst(parts: Sequence[Part]) -> str | None:
 
 
 def share(parts: Sequence[Part], what: str, good: str) -> Found:
-    """The mean value of the parts that could be decided. Raises NotRun where none could."""
-    decided = [part.value for part in parts if part.value is not None]
+    """The mean value of the parts that count and could be decided. Raises NotRun where none could."""
+    counting = [part for part in parts if part.counts]
+    decided = [part.value for part in counting if part.value is not None]
     if not decided:
-        reasons = "; ".join(dict.fromkeys(part.reason for part in parts if part.reason))
-        raise NotRun(f"the judge could not decide any of {len(parts)} {what}: {clip(reasons, 300)}")
+        reasons = "; ".join(dict.fromkeys(part.reason for part in counting if part.reason))
+        raise NotRun(f"the judge could not decide any of {len(counting)} {what}: {clip(reasons, 300)}")
     value = sum(decided) / len(decided)
-    open_ = len(parts) - len(decided)
+    open_ = len(counting) - len(decided)
     full = sum(1 for one in decided if one >= 1.0)
     text = f"{full} of {len(decided)} {what} {good}"
     lost = [part for part in parts if part.value is not None and part.value < 1.0]
@@ -221,8 +222,8 @@ def share(parts: Sequence[Part], what: str, good: str) -> Found:
         value,
         text,
         span_id=worst(parts),
-        evidence=list(dict.fromkeys(quote for part in (lost or parts) for quote in part.evidence)),
+        evidence=list(dict.fromkeys(quote for part in (lost or counting) for quote in part.evidence)),
         parts=list(parts),
-        low=sum(decided) / len(parts),
-        high=(sum(decided) + open_) / len(parts),
+        low=sum(decided) / len(counting),
+        high=(sum(decided) + open_) / len(counting),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import re
 import secrets
@@ -25,6 +26,9 @@ MAX_TOKENS = 2000
 TOP_LOGPROBS = 20
 SURE = 0.6
 """The least probability, both orders together, that a label needs to be the judgement."""
+
+_calls: contextvars.ContextVar[list[None]] = contextvars.ContextVar("simulate_judge_calls")
+"""One entry a call made for the question at hand; others are asked at the same time."""
 
 SAID = "what the agent said"
 TOOLS = "what its tools returned"
@@ -70,13 +74,17 @@ class Judge:
         kept = self._cache.get(key)
         if kept is not None:
             return kept
-        before = self.asked
-        answers = await self._both_orders(question, template)
-        if len({answer.label for answer in answers}) > 1:
-            answers += await self._both_orders(question, template, again=True)
+        calls: list[None] = []
+        token = _calls.set(calls)
+        try:
+            answers = await self._both_orders(question, template)
+            if len({answer.label for answer in answers}) > 1:
+                answers += await self._both_orders(question, template, again=True)
+        finally:
+            _calls.reset(token)
         judgement = _concluded(answers)
         judgement.model, judgement.prompt = config.model, question.prompt
-        judgement.calls = self.asked - before
+        judgement.calls = len(calls)
         self._cache.put(key, judgement)
         return judgement
 
@@ -151,6 +159,9 @@ class Judge:
     async def _ask(self, messages: list[dict[str, Any]], lettered: Mapping[str, str]) -> Reply:
         async with self._gate():
             self.asked += 1
+            calls = _calls.get(None)
+            if calls is not None:
+                calls.append(None)
             try:
                 return await self._complete(
                     messages, lettered, with_schema=not self.model.lacks("response_format")
