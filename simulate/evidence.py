@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from simulate.agents.pinned import PinnedTools
 from simulate.capture import Captured
+from simulate.capture.capture import root_span_id
 from simulate.capture.observed import observed_trace
 from simulate.checks.amounts import percentile, reply_latencies
 from simulate.checks.base import Evidence, describe
@@ -22,6 +23,7 @@ from simulate.trace.cost import cost_of
 from simulate.trace.dialects import has_tool_evidence, llm_calls, tool_calls, views
 from simulate.trace.dialects.calls import Views, same_tool
 from simulate.trace.span import Trace
+from simulate.trace.truncated import truncated
 
 
 async def gather(
@@ -36,6 +38,8 @@ async def gather(
         exchange.measures |= measures_of(exchange.recording, conversation, agent_first=agent_first)
     trace = await captured.flush(outside=outside, conversation=conversation)
     notes, instrumented = trace.notes, bool(trace.spans)
+    if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
+        notes = [*notes, lost]
     if not instrumented:
         trace = observed_trace(conversation, tools.uses, seen=exchange.seen)
         notes = notes + trace.notes

@@ -70,11 +70,11 @@ class LiveKitWorker(AgentProcess):
             async with asyncio.timeout(READY_SECONDS):
                 while not _REGISTERED.search(self.printed()):
                     if self.ended:
-                        raise self._broken(f"{self.ended} before it registered")
+                        raise self.broken(f"the worker {self.ended} before it registered")
                     await asyncio.sleep(0.05)
         except TimeoutError:
             await self.stop()
-            raise self._broken(f"has not registered after {READY_SECONDS:g} s") from None
+            raise self.broken(f"the worker has not registered after {READY_SECONDS:g} s") from None
         except BaseException:
             await self.stop()
             raise
@@ -100,10 +100,13 @@ class LiveKitWorker(AgentProcess):
         """The last lines that tell of an exception since then; None where it printed none."""
         lines = [line for line in self.printed(since).splitlines() if line.strip()]
         marked = [number for number, line in enumerate(lines) if _TRACEBACK.search(line)]
-        return "\n".join(line[:1_500] for line in lines[marked[-1] :][:12]) if marked else None
+        if not marked:
+            return None
+        # LiveKit logs an exception as one line of JSON, Python itself as many whose last ones say most
+        return "\n".join(line[:2_000] for line in lines[marked[-1] :][:60][-12:])
 
     def broken(self, what: str, since: int | None = None) -> AgentFault:
         """A fault of the agent's, with what it printed."""
         found = self.complaint(self._from if since is None else since)
         tail = found or self.printed(since)[-1_500:].strip()
-        return AgentFault(what, hint=f"it printed:\n{tail}\n({self.log})" if tail else f"its log: {self.log}")
+        return AgentFault(what, hint=f"what it printed is in {self.log}", proof=tail or None)

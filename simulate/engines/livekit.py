@@ -226,7 +226,9 @@ class RoomWire:
         worker = self._engine.worker
         if worker is None or (complaint := worker.complaint(self._place)) is None:
             return fault
-        return AgentFault(fault.message, where=fault.where, hint=f"its worker printed:\n{complaint}")
+        return AgentFault(
+            fault.message, where=fault.where, hint=f"what it printed is in {worker.log}", proof=complaint
+        )
 
 
 def _absent(module: str) -> bool:

@@ -30,6 +30,8 @@ from simulate.voice.livekit_server import LiveKitServer, find_server, redacted, 
 from simulate.voice.recording import read_channels
 
 ROOT = Path(__file__).parents[2]
+# Pipecat, whose speech detection the caller uses, imports a module that Python 3.13 no longer has
+pytestmark = pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning")
 needs_server = pytest.mark.skipif(
     find_server() is None, reason="simulate livekit install brings a livekit-server"
 )
@@ -137,14 +139,14 @@ async def entrypoint(context: JobContext) -> None:
 @needs_server
 @pytest.mark.timeout(170)
 async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(livekit_room, "JOINED_SECONDS", 3.0)
-    monkeypatch.setattr(livekit_room, "TAKEN_SECONDS", 6.0)
+    monkeypatch.setattr(livekit_room, "JOINED_SECONDS", 2.0)
+    monkeypatch.setattr(livekit_room, "TAKEN_SECONDS", 3.0)
     (tmp_path / "broken.py").write_text(BROKEN)
     talk = scenario(
         f"livekit:{tmp_path / 'broken.py'}",
         [{"says": "Hello?"}],
         speaks_first="caller",
-        limits={"reply": "4 s", "time": "30 s"},
+        limits={"reply": "3 s", "time": "30 s"},
     )
     found: dict[str, Outcome] = {}
     async with Stage(Project(ROOT), [talk], logs=tmp_path / "logs") as stage:
@@ -156,9 +158,9 @@ async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path, monkeypatch: p
     for mode, outcome in found.items():
         assert (outcome.status, outcome.side) == ("failed", "agent"), (mode, outcome.explain())
     entry, middle, silent = (found[mode].verdicts[0] for mode in ("entry", "middle", "silent"))
-    assert "was not in the room" in entry.fact and "no database" in str(entry.hint)
-    assert "broke in the middle" in middle.fact and "no database any more" in str(middle.hint)
-    assert "said nothing for 4 s" in silent.fact
+    assert "was not in the room" in entry.fact and "no database" in str(entry.evidence)
+    assert "broke in the middle" in middle.fact and "no database any more" in str(middle.evidence)
+    assert "said nothing for 3 s" in silent.fact
 
 
 async def test_a_file_that_is_no_worker_is_the_agents_fault(tmp_path: Path) -> None:
@@ -168,7 +170,9 @@ async def test_a_file_that_is_no_worker_is_the_agents_fault(tmp_path: Path) -> N
     talk = scenario(f"livekit:{tmp_path / 'agent.py'}", [{"says": "Hello?"}])
     outcome = await call(talk, tmp_path)
     assert (outcome.status, outcome.side) == ("failed", "agent"), outcome.explain()
-    assert "before it registered" in str(outcome.reason) and "no such model" in str(outcome.verdicts[0].hint)
+    assert "before it registered" in str(outcome.reason) and "no such model" in str(
+        outcome.verdicts[0].evidence
+    )
 
 
 # -- rooms
