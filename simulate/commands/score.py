@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulate.commands.gate_options import add_gate_options, check_gate, hold
 from simulate.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from simulate.evaluators.base import Evaluator
     from simulate.evaluators.export import Target
     from simulate.evaluators.result import Result
+    from simulate.gate import Gate
     from simulate.judge import Judge
     from simulate.trace.span import Trace
 
@@ -52,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--interval", type=float, default=2.0, metavar="SECONDS", help="how often --watch looks (default 2)")
     add("--webhook", metavar="URL", help="post each breach there; env:NAME where the address is a secret")
+    add_gate_options(parser)
     add("--list", action="store_true", help="list the evaluators and what each needs")
 
 
@@ -69,7 +72,7 @@ class Job:
     """One call of the command; everything that can be refused is refused here, before a judge is paid."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from simulate.commands.score_sources import References
+        from simulate.commands.score_sources import References, is_run
         from simulate.evaluators.alerts import webhook
         from simulate.evaluators.export import target
         from simulate.evaluators.scoring import choose
@@ -77,6 +80,11 @@ class Job:
         from simulate.stage import Stage
 
         self.args = args
+        self.gate = check_gate(args)
+        if self.gate is not None and (args.watch or not is_run(args.source)):
+            raise InputError(
+                "a gate decides about a run", hint="traces are held against --threshold NAME=VALUE"
+            )
         self.thresholds = _thresholds(args.threshold)
         names = None if args.evaluators is None else [one.strip() for one in args.evaluators.split(",")]
         self.asked = names is not None
@@ -105,7 +113,21 @@ class Job:
         if not self.results:
             raise InputError("there is nothing to score", where=source)
         await self._send([result for _, result in self.results], source)
+        if self.gate is not None:
+            return await self._hold(self.gate, source)
         return self._exit_code()
+
+    async def _hold(self, gate: Gate, source: str) -> int:
+        """What the gate says of the run; the baseline is scored alike, or their difference means nothing."""
+        from simulate.commands.score_sources import run_path
+
+        before: dict[str, list[Result]] | None = None
+        if self.args.baseline is not None and gate.scores:
+            finished, self.results, self.traces = self.results, [], []
+            print(f"scoring the baseline {self.args.baseline}", file=sys.stderr)
+            await self._score(self.args.baseline, quiet=True)
+            before, self.results = _by_name(self.results), finished
+        return hold(self.args, gate, run_path(source), _by_name(self.results), before)
 
     async def watch(self, folder: Path, interval: float) -> int:
         """Score each trace file in a folder once it stopped growing, and again when it changes."""
@@ -131,7 +153,7 @@ class Job:
         self.traces.clear()
         del self.results[:]
 
-    async def _score(self, source: str) -> None:
+    async def _score(self, source: str, *, quiet: bool = False) -> None:
         from simulate.commands.score_sources import cases
         from simulate.evaluators.scoring import score
 
@@ -141,7 +163,7 @@ class Job:
             self.results += [(case.name, result) for result in found]
             if self.args.out:
                 self.traces.append(case.material.trace)
-            if self.args.json != "-":
+            if self.args.json != "-" and not quiet:
                 sys.stdout.write(_told(case.name, found, every=self.asked))
                 sys.stdout.flush()
 
@@ -182,6 +204,13 @@ class Job:
             return 3
         lacking = self.asked and any(one.status == "not_run" for one in results)
         return 3 if lacking or not any(one.status == "scored" for one in results) else 0
+
+
+def _by_name(results: Sequence[tuple[str, Result]]) -> dict[str, list[Result]]:
+    found: dict[str, list[Result]] = {}
+    for name, result in results:
+        found.setdefault(name, []).append(result)
+    return found
 
 
 class Watched:

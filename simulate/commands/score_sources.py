@@ -95,7 +95,8 @@ def cases(source: str, references: References) -> Iterator[Scored]:
     yield from reader.read(source, references)
 
 
-def _is_run(source: str) -> bool:
+def is_run(source: str) -> bool:
+    """Whether a source is a run: its folder, its id, or ``latest``."""
     from simulate.run_folder import RUNS
 
     path = Path(source)
@@ -104,15 +105,22 @@ def _is_run(source: str) -> bool:
     return source == "latest" and not path.exists()
 
 
+def run_path(source: str) -> Path:
+    """The folder of a run. Raises InputError where there is none."""
+    from simulate.run_folder import find_run
+
+    path = Path(source)
+    if (path / "outcomes.jsonl").is_file():
+        return path
+    return find_run(None if source == "latest" else source)
+
+
 def _run(source: str, references: References) -> Iterator[Scored]:
     """The outcomes of a run that the agent can be held to: one that a simulator or an environment broke says
     nothing of the agent."""
     from simulate.report.run import load_run, traces_of
-    from simulate.run_folder import find_run
 
-    path = Path(source)
-    if not (path / "outcomes.jsonl").is_file():
-        path = find_run(None if source == "latest" else source)
+    path = run_path(source)
     _, outcomes = load_run(path)
     load = traces_of(path)
     for outcome in outcomes:
@@ -131,5 +139,5 @@ def _file(source: str, references: References) -> Iterator[Scored]:
         yield Scored(f"trace {trace.trace_id}", Material(trace, references.of(trace.trace_id)))
 
 
-READERS = [Reader(_is_run, _run), Reader(lambda source: True, _file)]
+READERS = [Reader(is_run, _run), Reader(lambda source: True, _file)]
 """The first that fits reads; a golden dataset's reader belongs before the others."""

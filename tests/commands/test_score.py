@@ -204,6 +204,30 @@ def test_a_run_is_scored_outcome_by_outcome(tmp_path: Path, capsys: pytest.Captu
     assert [one["value"] for one in results] == [1.0] * 4
 
 
+def test_a_gate_decides_about_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenario = tmp_path / "hello.yaml"
+    says = "script:\n  - says: My order 4417 never came.\n"
+    text = f"name: Hello\nagent: python:fixtures.agents.support:agent\n{says}"
+    scenario.write_text(text, "utf-8")
+    assert main(["run", str(scenario), "--trials", "8", "--out", str(tmp_path / "run")]) == 0
+    (tmp_path / "gate.yaml").write_text("scores: {TrajectoryScore: 0.5}\n", "utf-8")
+    right, wrong = tmp_path / "right.yaml", tmp_path / "wrong.yaml"
+    right.write_text("tools: [lookup_order]\n", "utf-8")
+    wrong.write_text("tools: [issue_refund]\n", "utf-8")
+    asked = [
+        "score",
+        str(tmp_path / "run"),
+        "--evaluators",
+        "TrajectoryScore",
+        "--gate",
+        str(tmp_path / "gate.yaml"),
+    ]
+    assert main([*asked, "--reference", str(right)]) == 0
+    assert main([*asked, "--reference", str(wrong)]) == 1
+    assert "TrajectoryScore" in capsys.readouterr().out
+    assert main(["score", TRACE, "--gate", str(tmp_path / "gate.yaml")]) == 2
+
+
 def test_the_list_of_evaluators(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--list"]) == 0
     assert capsys.readouterr().out.count("least ") == 22
