@@ -9,6 +9,7 @@ field the attribute of the dialect with the lowest ``rank`` wins.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,6 +21,8 @@ from simulate.trace.span import Kind, Message, Span, View
 
 MOST_PLANS = 20_000
 """Attribute names remembered for each scope: flattened ones (``gen_ai.prompt.17.content``) have no end."""
+MOST_LAYOUTS = 2_000
+"""Sets of attribute names remembered for each scope, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,22 @@ class _Plan:
 _NOTHING = _Plan()
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What a set of attribute names means together, whatever their values are. An instrumentation has few
+    such sets, so that nearly all of reading a span is worked out once for each of them."""
+
+    fills: tuple[tuple[str, _Fill, bool], ...]
+    """Attribute, its place, and whether another attribute could fill that place too."""
+    flat: tuple[tuple[_Prefix, tuple[tuple[str, str], ...]], ...]
+    """Each beginning, with the attributes that have it and what follows it in them."""
+    kinds: tuple[tuple[str, _Kinds], ...]
+    sign: _Sign | None
+    names: frozenset[str]
+    """Dialects that speak here, by their marks."""
+    marked: Dialect | None
+
+
 @dataclass(slots=True)
 class _Scope:
     """What attribute names mean under one instrumentation scope; filled as they come by."""
@@ -83,6 +102,31 @@ class _Scope:
     speaking: tuple[Dialect, ...]
     """Those whose names mean something here, the lowest rank first."""
     plans: dict[str, _Plan] = field(default_factory=dict[str, _Plan])
+    layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict[tuple[str, ...], _Layout])
+
+    def layout(self, keys: tuple[str, ...]) -> _Layout:
+        """What these attribute names mean together; their order decides between equals."""
+        told = [(key, self.plans.get(key) or self.plan(key)) for key in keys]
+        fills = [(key, fill) for key, plan in told for fill in plan.fills]
+        flat: dict[_Prefix, list[tuple[str, str]]] = {}
+        for key, plan in told:
+            if plan.prefix is not None:
+                flat.setdefault(plan.prefix, []).append((key, key[len(plan.prefix.beginning) :]))
+        wanted = Counter((fill.name, fill.member) for _, fill in fills)
+        wanted.update((prefix.name, None) for prefix in flat if not prefix.group)
+        signs = [plan.sign for _, plan in told if plan.sign is not None]
+        marks = [plan.mark for _, plan in told if plan.mark is not None]
+        layout = _Layout(
+            tuple((key, fill, wanted[fill.name, fill.member] > 1) for key, fill in fills),
+            tuple((prefix, tuple(pairs)) for prefix, pairs in flat.items()),
+            tuple((key, plan.kinds) for key, plan in told if plan.kinds is not None),
+            min(signs, key=lambda sign: sign.rank, default=None),
+            frozenset(mark.name for mark in marks),
+            min((mark for mark in marks if mark.tells), key=lambda mark: mark.rank, default=None),
+        )
+        if len(self.layouts) < MOST_LAYOUTS:
+            self.layouts[keys] = layout
+        return layout
 
     def plan(self, key: str) -> _Plan:
         """What this attribute name means."""
@@ -165,17 +209,11 @@ def _last_words(names: frozenset[str], events: bool) -> tuple[Callable[[Span, Vi
 def read(span: Span) -> View:
     """The canonical view of one span, seen by itself; the span is left as it is."""
     scope = _scope(span.scope)
-    plans = scope.plans
-    told: list[tuple[str, Any, _Plan]] = []
-    for key, value in span.attributes.items():
-        plan = plans.get(key)
-        if plan is None:
-            plan = scope.plan(key)
-        if plan is not _NOTHING:
-            told.append((key, value, plan))
-    found = View(kind=Kind.UNKNOWN, dialect="unknown")
-    names = _classify(span, found, scope, told)
-    _fill_fields(told, found)
+    keys = tuple(span.attributes)
+    layout = scope.layouts.get(keys) or scope.layout(keys)
+    found = View(Kind.UNKNOWN, "unknown")
+    names = _classify(span, found, scope, layout)
+    _fill_fields(span.attributes, found, layout)
     if found.error is None and span.status == "error":
         found.error = span.status_message or _exception(span) or "error"
     if found.kind is Kind.LLM:
@@ -189,27 +227,20 @@ def read(span: Span) -> View:
     return found
 
 
-def _classify(span: Span, found: View, scope: _Scope, told: list[tuple[str, Any, _Plan]]) -> frozenset[str]:
+def _classify(span: Span, found: View, scope: _Scope, layout: _Layout) -> frozenset[str]:
     """Set kind and dialect; the names of the dialects that speak in this span."""
     explicit: tuple[int, str, Kind] | None = None
-    sign: _Sign | None = None
-    names: set[str] = set()
-    marked: Dialect | None = None
+    names = layout.names
     silent: str | None = None
-    for _, value, plan in told:
-        if plan.kinds is not None and value is not None:
-            kind = plan.kinds.table.get(str(value).lower())
+    for key, kinds in layout.kinds:
+        value = span.attributes[key]
+        if value is not None:
+            kind = kinds.table.get(str(value).lower())
             if kind is None:
-                silent = silent or plan.kinds.dialect
-                names.add(plan.kinds.dialect)
-            elif explicit is None or plan.kinds.rank < explicit[0]:
-                explicit = (plan.kinds.rank, plan.kinds.dialect, kind)
-        if plan.sign is not None and (sign is None or plan.sign.rank < sign.rank):
-            sign = plan.sign
-        if plan.mark is not None:
-            names.add(plan.mark.name)
-            if plan.mark.tells and (marked is None or plan.mark.rank < marked.rank):
-                marked = plan.mark
+                silent = silent or kinds.dialect
+                names |= {kinds.dialect}
+            elif explicit is None or kinds.rank < explicit[0]:
+                explicit = (kinds.rank, kinds.dialect, kind)
     named = _by_name(span.scope, span.name)
     decided: tuple[str, Kind] | None = None
     if named is not None and named[2]:
@@ -220,19 +251,17 @@ def _classify(span: Span, found: View, scope: _Scope, told: list[tuple[str, Any,
         decided = operation
     elif named is not None:
         decided = (named[0], named[1])
-    elif sign is not None:
+    elif (sign := layout.sign) is not None:
         decided = (sign.dialect, sign.kind)
     elif silent is not None:
         decided = (silent, Kind.CHAIN)
-    own = scope.own if scope.own is not None and scope.own.rank < CARRIERS else marked
+    own = scope.own if scope.own is not None and scope.own.rank < CARRIERS else layout.marked
     if decided is not None:
-        found.kind = decided[1]
-        found.dialect = decided[0]
-        names.add(decided[0])
+        found.dialect, found.kind = decided
     if own is not None:
         found.dialect = own.name
-        names.add(own.name)
-    return frozenset(names)
+    speaking = {each for each in (decided and decided[0], own and own.name) if each is not None}
+    return names if speaking <= names else names | speaking
 
 
 def tells_kind(span: Span) -> bool:
@@ -247,27 +276,27 @@ def tells_kind(span: Span) -> bool:
     )
 
 
-def _fill_fields(told: list[tuple[str, Any, _Plan]], found: View) -> None:
+def _fill_fields(attributes: Mapping[str, Any], found: View, layout: _Layout) -> None:
     ranks: dict[tuple[str, str | None], int] = {}
-    groups: dict[_Prefix, list[tuple[str, Any]]] = {}
-    for key, value, plan in told:
-        if plan.prefix is not None:
-            groups.setdefault(plan.prefix, []).append((key[len(plan.prefix.beginning) :], value))
-        for fill in plan.fills:
-            place = (fill.name, fill.member)
-            if ranks.get(place, fill.rank) < fill.rank:
-                continue
-            content = _taken(fill.read, value)
-            if content is not None:
-                ranks[place] = fill.rank
-                _put(found, fill.name, fill.member, content)
-    for prefix, pairs in groups.items():
+    for key, fill, contested in layout.fills:
+        place = (fill.name, fill.member)
+        if contested and ranks.get(place, fill.rank) < fill.rank:
+            continue
+        content = _taken(fill.read, attributes[key])
+        if content is not None:
+            ranks[place] = fill.rank
+            if fill.member is None:
+                setattr(found, fill.name, content)
+            else:
+                getattr(found, fill.name)[fill.member] = content
+    for prefix, members in layout.flat:
         if prefix.group:
-            for member, value in pairs:
-                getattr(found, prefix.name).setdefault(member, values.given(value))
+            for key, member in members:
+                getattr(found, prefix.name).setdefault(member, values.given(attributes[key]))
         elif ranks.get((prefix.name, None), 1_000_000) > prefix.rank * 100 or _hollow(
             getattr(found, prefix.name)
         ):
+            pairs = [(member, attributes[key]) for key, member in members]
             content = _taken(READERS[prefix.name], _taken(values.nested, pairs))
             if content is not None:
                 ranks[(prefix.name, None)] = prefix.rank * 100
@@ -288,13 +317,6 @@ def _hollow(content: Any) -> bool:
     return bool(held) and all(isinstance(one, Message) and not one.parts for one in held)
 
 
-def _put(found: View, name: str, member: str | None, content: Any) -> None:
-    if member is None:
-        setattr(found, name, content)
-    else:
-        cast("dict[str, Any]", getattr(found, name))[member] = content
-
-
 def _exception(span: Span) -> str | None:
     for event in reversed(span.events):
         if event.name == "exception":
@@ -302,7 +324,10 @@ def _exception(span: Span) -> str | None:
             name = event.attributes.get("exception.type")
             return str(message or name) if message or name else None
     kind = span.attributes.get("error.type")
-    return None if kind is None else str(kind)
+    if kind is not None and not str(kind).isdigit():
+        return str(kind)
+    status = span.attributes.get("http.response.status_code", span.attributes.get("http.status_code", kind))
+    return None if status is None else f"HTTP {status}"
 
 
 def _complete(span: Span, found: View) -> None:
