@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simulate.errors import FileProblems, InputError
+from simulate.errors import FileProblems, InputError, Problem
 from simulate.evaluators.material import Material
 from simulate.model.reference import Reference
 from simulate.trace.span import Trace
@@ -35,7 +35,8 @@ class References:
             data = path.read_bytes()
         except OSError as error:
             raise InputError(f"cannot read it: {error.strerror or error}", where=str(path)) from error
-        found, problems = cls(), []
+        found = cls()
+        problems: list[Problem] = []
         plain = 0
         for document in read_documents(data, str(path)):
             raw = document.mapping()
@@ -139,5 +140,9 @@ def _file(source: str, references: References) -> Iterator[Scored]:
         yield Scored(f"trace {trace.trace_id}", Material(trace, references.of(trace.trace_id)))
 
 
-READERS = [Reader(is_run, _run), Reader(lambda source: True, _file)]
+def _anything(source: str) -> bool:
+    return True
+
+
+READERS = [Reader(is_run, _run), Reader(_anything, _file)]
 """The first that fits reads; a golden dataset's reader belongs before the others."""

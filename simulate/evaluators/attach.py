@@ -89,8 +89,8 @@ def _replaced(event: Event, result: Result) -> bool:
 
 def emit_logs(results: Iterable[Result]) -> None:
     """One log event a score, to the process's logger provider; where none is configured nothing happens."""
+    from opentelemetry import trace as otel
     from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
-    from opentelemetry.trace import TraceFlags
 
     from simulate import pins
 
@@ -99,13 +99,17 @@ def emit_logs(results: Iterable[Result]) -> None:
     for result in results:
         if result.status != "scored":
             continue
+        place = otel.SpanContext(
+            _number(result.trace_id, 32),
+            _number(result.span_id, 16),
+            is_remote=True,
+            trace_flags=otel.TraceFlags(otel.TraceFlags.SAMPLED),
+        )
         logger.emit(
             LogRecord(
                 timestamp=now,
                 observed_timestamp=now,
-                trace_id=_number(result.trace_id, 32),
-                span_id=_number(result.span_id, 16),
-                trace_flags=TraceFlags(TraceFlags.SAMPLED),
+                context=otel.set_span_in_context(otel.NonRecordingSpan(place)),
                 severity_number=SeverityNumber.WARN if result.passed is False else SeverityNumber.INFO,
                 event_name=EVENT,
                 attributes=attributes_of(result),
