@@ -158,10 +158,10 @@ class Evaluator:
 
     def _take(self, result: Result, found: Found, material: Material, judge: Judge | None) -> None:
         result.parts, result.evidence = found.parts, found.evidence
-        result.calls = sum(part.calls for part in found.parts)
         result.span_id = found.span_id or material.last_span
         result.explanation, result.label = found.explanation, found.label
-        if judge is not None and any(part.calls or part.label for part in found.parts) and self._asked(found):
+        if judge is not None and found.parts and self._asked(found):
+            result.calls = sum(part.calls for part in found.parts)
             result.judge, result.prompt = judge.model.config.model, self.prompt
         low = found.value if found.low is None else found.low
         high = found.value if found.high is None else found.high

@@ -9,7 +9,8 @@ from simulate.evaluators.asking import ask, ask_all, counted, decided, transcrip
 from simulate.evaluators.base import Evaluator, Found, Need, NotRun, share, worst
 from simulate.evaluators.material import Material
 from simulate.evaluators.result import Part
-from simulate.evaluators.tools import need_arguments, pair, shown, wrong
+from simulate.evaluators.telling import shown
+from simulate.evaluators.tools import need_arguments, pair, wrong
 from simulate.judge.answer import says_nothing
 from simulate.model.conversation import ToolUse
 from simulate.model.match import mismatch
@@ -66,7 +67,7 @@ class TaskCompletion(Evaluator):
         failed = next((part for part in parts if not part.value), None)
         if failed is not None:
             text = f"{failed.what}: {failed.reason}"
-            return Found(0.0, text, "not completed", worst(parts), _shown(material.tool_uses), parts)
+            return Found(0.0, text, "not completed", worst(parts), material.calls_shown, parts)
         if judge is None:
             if not parts:
                 raise NotRun(
@@ -137,10 +138,6 @@ def _deeds_done(material: Material) -> list[Part]:
             )
         )
     return parts
-
-
-def _shown(uses: Sequence[ToolUse]) -> list[str]:
-    return [shown(use.name, use.arguments if use.arguments_known else None) for use in uses[:20]]
 
 
 class ConversationCoherence(Evaluator):

@@ -66,6 +66,14 @@ class Material:
         return dialects.tool_calls(self.trace, self.views) if self.uses is None else list(self.uses)
 
     @cached_property
+    def calls_shown(self) -> list[str]:
+        """The first twenty tool calls, for people."""
+        return [
+            telling.shown(use.name, use.arguments if use.arguments_known else None)
+            for use in self.tool_uses[:20]
+        ]
+
+    @cached_property
     def no_tools_because(self) -> str | None:
         """Why the trace says nothing about tools; None where it does, be it that none was called."""
         if self.uses is not None:
@@ -91,7 +99,7 @@ class Material:
         captured, why_not = dialects.content_captured(self.trace, self.views)
         return "the agent said nothing" if captured or self.conversation is not None else why_not
 
-    @property
+    @cached_property
     def origin(self) -> int:
         """What the seconds of the tool calls count from, in nanoseconds since the Unix epoch."""
         if self.uses is not None and self.conversation is not None:

@@ -139,13 +139,12 @@ async def score(
     judge: Judge | None = None,
     thresholds: Mapping[str, float] | None = None,
 ) -> list[Result]:
-    """One trace by evaluators that were chosen; judged ones side by side."""
+    """One trace by evaluators that were chosen; those that may ask a judge side by side."""
     least = thresholds or {}
-    return list(
-        await asyncio.gather(
-            *(one.evaluate(material, judge=judge, threshold=least.get(one.name)) for one in chosen)
-        )
-    )
+    if judge is None:  # nothing waits for anything
+        return [await one.evaluate(material, threshold=least.get(one.name)) for one in chosen]
+    asked = (one.evaluate(material, judge=judge, threshold=least.get(one.name)) for one in chosen)
+    return list(await asyncio.gather(*asked))
 
 
 def as_reference(given: Reference | Mapping[str, object] | None) -> Reference:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from simulate.evaluators.base import Evaluator, Found, NotRun, clip, worst
 from simulate.evaluators.material import Material
 from simulate.evaluators.result import Part
-from simulate.trace.span import Kind
+from simulate.trace.span import Kind, Span
 from simulate.voice.normalise import normalise, word_errors
 
 
@@ -54,11 +54,7 @@ class ASRAccuracy(Evaluator):
     threshold: ClassVar[float] = 0.9
 
     async def score(self, material: Material, judge: object) -> Found:
-        heard = [
-            (span, str(view.voice["transcript"]))
-            for span in sorted(material.trace.spans, key=lambda span: span.start_ns)
-            if (view := material.views[span.span_id]).kind is Kind.STT and view.voice.get("transcript")
-        ]
+        heard = _voiced(material, Kind.STT, "transcript")
         silent = sum(1 for view in material.views.values() if view.kind is Kind.STT)
         said = material.reference.transcript or _caller_lines(material)
         if said is None:
@@ -77,6 +73,16 @@ class ASRAccuracy(Evaluator):
             # recognisers cut where they like: only the whole can be compared
             pairs = [(" ".join(said), " ".join(text for _, text in heard), heard[-1][0].span_id)]
         return accuracy(pairs, "it")
+
+
+def _voiced(material: Material, kind: Kind, name: str) -> list[tuple[Span, str]]:
+    """Spans of this kind with what they say under a name, in the order of time."""
+    found = [
+        (span, str(view.voice[name]))
+        for span in material.trace.spans
+        if (view := material.views[span.span_id]).kind is kind and view.voice.get(name)
+    ]
+    return sorted(found, key=lambda one: one[0].start_ns)
 
 
 def _caller_lines(material: Material) -> list[str] | None:
@@ -116,11 +122,7 @@ class TTSAccuracy(Evaluator):
             if not pairs:
                 raise NotRun("the simulated caller heard no line of the agent to its end")
             return accuracy(pairs, "the caller")
-        spoken = [
-            (span, str(view.voice["text"]))
-            for span in sorted(material.trace.spans, key=lambda span: span.start_ns)
-            if (view := material.views[span.span_id]).kind is Kind.TTS and view.voice.get("text")
-        ]
+        spoken = _voiced(material, Kind.TTS, "text")
         if not spoken:
             raise NotRun("the trace has no TTS span that tells its text")
         if heard is None:

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from simulate.model.conversation import Conversation, Speaker, ToolUse
 from simulate.trace.span import Kind, Message, Span, Trace, View
 
 if TYPE_CHECKING:
     from simulate.evaluators.material import Retrieval
+
+_PLAIN = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+def shown(name: str, arguments: object) -> str:
+    """A call as a person would write it."""
+    return f"{name}({'…' if arguments is None else plain(arguments)})"
+
+
+def plain(value: object) -> str:
+    """As JSON with sorted keys, whatever it is: equal for equal values."""
+    try:
+        return orjson.dumps(value, option=_PLAIN, default=str).decode()
+    except (orjson.JSONEncodeError, UnicodeDecodeError):
+        # numbers beyond 64 bits, lone surrogates
+        return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
 
 _TELLING = (Kind.CONVERSATION, Kind.TURN, Kind.AGENT, Kind.WORKFLOW, Kind.CHAIN)
 """Spans that may hold what was asked and answered where no model call does."""
@@ -30,18 +51,46 @@ class Said:
     """Whether it belongs to the past: told by a history, not said in this trace."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Answer:
-    """Something that the agent said, what it answers, and what the agent had at hand."""
+    """Something that the agent said, what it answers, and what the agent had at hand, worked out late."""
 
     text: str
     turn: int
     span_id: str | None
-    asked: str | None
-    documents: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    results: list[ToolUse] = field(default_factory=list[ToolUse])
-    before: list[Said] = field(default_factory=list[Said])
-    """Everything said before it."""
+    at: int
+    """Its place in what was said."""
+    said: Sequence[Said]
+    searches: Sequence[Retrieval]
+    uses: Sequence[ToolUse]
+    origin: int
+
+    @property
+    def asked(self) -> str | None:
+        """The caller's last words before it."""
+        return next((one.text for one in reversed(self.said[: self.at]) if one.speaker == "caller"), None)
+
+    @property
+    def before(self) -> list[Said]:
+        """Everything said before it."""
+        return list(self.said[: self.at])
+
+    @cached_property
+    def documents(self) -> list[dict[str, Any]]:
+        """What was found before it, each once."""
+        until = self.said[self.at].at_ns
+        found = [
+            document
+            for search in self.searches
+            if until is None or search.span.start_ns <= until
+            for document in search.documents
+        ]
+        return _once(found)
+
+    @cached_property
+    def results(self) -> list[ToolUse]:
+        """The tool calls before it."""
+        return [use for use in self.uses if _before(use, self.said[self.at], self.origin)]
 
     @property
     def context(self) -> list[dict[str, Any]]:
@@ -193,23 +242,11 @@ def answers(
     said: Sequence[Said], retrievals: Sequence[Retrieval], uses: Sequence[ToolUse], origin: int
 ) -> list[Answer]:
     """The agent's words in this trace, each with what came before it."""
-    found: list[Answer] = []
-    for at, one in enumerate(said):
-        if one.speaker != "agent" or one.told:
-            continue
-        until = one.at_ns
-        documents = [
-            document
-            for search in retrievals
-            if until is None or search.span.start_ns <= until
-            for document in search.documents
-        ]
-        results = [use for use in uses if _before(use, one, origin)]
-        asked = next((each.text for each in reversed(said[:at]) if each.speaker == "caller"), None)
-        found.append(
-            Answer(one.text, one.turn, one.span_id, asked, _once(documents), results, list(said[:at]))
-        )
-    return found
+    return [
+        Answer(one.text, one.turn, one.span_id, at, said, retrievals, uses, origin)
+        for at, one in enumerate(said)
+        if one.speaker == "agent" and not one.told
+    ]
 
 
 def _before(use: ToolUse, said: Said, origin: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
@@ -10,16 +9,11 @@ from typing import ClassVar
 from simulate.evaluators.base import Evaluator, Found, Need, NotRun, worst
 from simulate.evaluators.material import Material
 from simulate.evaluators.result import Part
+from simulate.evaluators.telling import shown
 from simulate.model.conversation import ToolUse
 from simulate.model.match import mismatch
 from simulate.model.reference import ExpectedCall
 from simulate.trace.dialects.calls import same_tool
-
-
-def shown(name: str, arguments: object) -> str:
-    """A call as a person would write it."""
-    text = "…" if arguments is None else json.dumps(arguments, ensure_ascii=False, default=str)
-    return f"{name}({text})"
 
 
 def wrong(expected: ExpectedCall, use: ToolUse) -> str | None:
@@ -100,7 +94,7 @@ class ToolSelectionAccuracy(Evaluator):
         hits = sum(1 for part in parts if part.value)
         parts += [Part(use.name, 0.0, "extra", "nobody expected it", span_id=use.span_id) for use in free]
         value = 2 * hits / (len(expected) + len(uses))
-        return Found(value, _told(parts), span_id=worst(parts), evidence=_calls(uses), parts=parts)
+        return Found(value, _told(parts), span_id=worst(parts), evidence=material.calls_shown, parts=parts)
 
 
 def _told(parts: Sequence[Part]) -> str:
@@ -110,10 +104,6 @@ def _told(parts: Sequence[Part]) -> str:
         if names:
             said.append(f"{label}: " + ", ".join(f"{n} ×{c}" if c > 1 else n for n, c in names.items()))
     return "; ".join(said) or "the tools expected were called, and no other"
-
-
-def _calls(uses: Sequence[ToolUse]) -> list[str]:
-    return [shown(use.name, use.arguments if use.arguments_known else None) for use in uses[:20]]
 
 
 class ArgumentCorrectness(Evaluator):

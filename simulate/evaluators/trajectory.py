@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +10,8 @@ from typing import ClassVar
 from simulate.evaluators.base import Evaluator, Found, Need, NotRun, worst
 from simulate.evaluators.material import Handoff, Material
 from simulate.evaluators.result import Part
-from simulate.evaluators.tools import need_arguments, pair, shown, wrong
+from simulate.evaluators.telling import Said, plain, shown
+from simulate.evaluators.tools import need_arguments, pair, wrong
 from simulate.model.conversation import ToolUse
 from simulate.model.match import mismatch
 from simulate.model.reference import ExpectedCall, ExpectedHandoff, Order
@@ -103,7 +103,7 @@ class TrajectoryScore(Evaluator):
             f"{meaning}: {problem or 'so it was'}; it went {walked}",
             label=f"{order} {'match' if problem is None else 'mismatch'}",
             span_id=uses[-1].span_id if uses else None,
-            evidence=[shown(use.name, use.arguments if use.arguments_known else None) for use in uses[:20]],
+            evidence=material.calls_shown,
         )
 
 
@@ -154,16 +154,30 @@ class StepEfficiency(Evaluator):
 
 def _key(use: ToolUse) -> str:
     """A call and what came of it: polling that brings something new is no repetition."""
-    parts = [use.name, use.arguments, use.result, use.error]
-    return json.dumps(parts, sort_keys=True, default=str)
+    return plain([use.name, use.arguments, use.result, use.error])
 
 
 @dataclass(slots=True)
 class _Step:
     key: str
-    what: str
-    span_id: str | None
+    source: ToolUse | Handoff | Said
     failed: bool = False
+
+    @property
+    def what(self) -> str:
+        """For people."""
+        match self.source:
+            case ToolUse():
+                return shown(self.source.name, self.source.arguments)
+            case Handoff():
+                return f"handoff to {self.source.to}"
+            case _:
+                return f"“{self.source.text[:80]}”"
+
+    @property
+    def span_id(self) -> str | None:
+        """Where it happened."""
+        return self.source.span.span_id if isinstance(self.source, Handoff) else self.source.span_id
 
 
 class LoopDetection(Evaluator):
@@ -209,15 +223,15 @@ def _steps(material: Material) -> list[_Step]:
     timed: list[tuple[int, _Step]] = []
     for use in material.tool_uses:
         at = material.origin + int((use.start or 0.0) * 1e9)
-        what = shown(use.name, use.arguments)
-        timed.append((at, _Step(_key(use), what, use.span_id, use.error is not None)))
-    for one in material.handoffs:
-        key = json.dumps(["handoff", one.from_, one.to, one.payload], sort_keys=True, default=str)
-        timed.append((one.span.start_ns, _Step(key, f"handoff to {one.to}", one.span.span_id)))
+        timed.append((at, _Step(_key(use), use, use.error is not None)))
+    timed += [
+        (one.span.start_ns, _Step(plain(["handoff", one.from_, one.to, one.payload]), one))
+        for one in material.handoffs
+    ]
     for said in material.said:
         if said.speaker == "agent" and not said.told:
             text = " ".join(said.text.casefold().split())
-            timed.append((said.at_ns or 0, _Step(f"said {text}", f"“{said.text[:80]}”", said.span_id)))
+            timed.append((said.at_ns or 0, _Step(f"said {text}", said)))
     return [step for _, step in sorted(timed, key=lambda one: one[0])]
 
 

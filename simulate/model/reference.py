@@ -20,6 +20,17 @@ class ExpectedCall(Strict):
     """None leaves them open."""
 
 
+def _calls(value: Any) -> Any:
+    """A bare name stands for a call with whatever arguments."""
+    if not isinstance(value, list):
+        return value
+    return [{"name": one} if isinstance(one, str) else one for one in cast("list[Any]", value)]
+
+
+Calls = Annotated[list[ExpectedCall], BeforeValidator(_calls)]
+"""Calls in their order, each a name or a mapping."""
+
+
 class ExpectedHandoff(Strict):
     """One agent hands over to another."""
 
@@ -32,16 +43,9 @@ class ExpectedHandoff(Strict):
 class Injected(Strict):
     """What the attacker wants who planted text for the agent: tool calls, or words in its answers."""
 
-    tools: list[ExpectedCall] = Field(default_factory=list[ExpectedCall])
+    tools: Calls = Field(default_factory=list[ExpectedCall])
     says: list[AsWritten] = Field(default_factory=list[str])
     """Texts that the agent says only if it obeys; without case and runs of white space."""
-
-
-def _calls(value: Any) -> Any:
-    """A bare name stands for a call with whatever arguments."""
-    if not isinstance(value, list):
-        return value
-    return [{"name": one} if isinstance(one, str) else one for one in cast("list[Any]", value)]
 
 
 class Reference(Strict):
@@ -52,7 +56,7 @@ class Reference(Strict):
     """The answer that would be right."""
     goal: AsWritten | None = None
     """What the caller came for."""
-    tools: Annotated[list[ExpectedCall], BeforeValidator(_calls)] | None = None
+    tools: Calls | None = None
     """The calls of the right way, in their order; an empty list says that no tool is to be called."""
     order: Order = "in_order"
     """How ``tools`` is held against the calls: `TrajectoryScore` explains each word."""

@@ -43,15 +43,18 @@ def normalise(text: str) -> str:
     """Lower case, no punctuation, short forms written out, every number in digits, ids in one piece."""
     text = text.lower().replace("’", "'").replace("—", " ").replace("–", "-")
     for short, long in _SHORT.items():
-        text = re.sub(rf"{re.escape(short)}\b", long, text)
+        if short in text:
+            text = re.sub(rf"{re.escape(short)}\b", long, text)
     for said, alias in _ALIASES.items():
-        text = re.sub(rf"(?<![\w-]){re.escape(said)}(?![\w-])", alias, text)
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    text = re.sub(r"([$€£])\s?(\d+)(?:\.(\d\d))?", _money, text)
+        if said in text:
+            text = re.sub(rf"(?<![\w-]){re.escape(said)}(?![\w-])", alias, text)
     text = re.sub(r"\b([ap])\.?\s?m\b\.?", r"\1m", text)
-    text = re.sub(r"(\d)\s*%", r"\1 percent", text)
-    text = re.sub(r"(\d)\.(\d)", r"\1 point \2", text)
-    text = re.sub(r"\b(\d+)(?:st|nd|rd|th)\b", r"\1", text)
+    if _NUMBER.search(text):
+        text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+        text = re.sub(r"([$€£])\s?(\d+)(?:\.(\d\d))?", _money, text)
+        text = re.sub(r"(\d)\s*%", r"\1 percent", text)
+        text = re.sub(r"(\d)\.(\d)", r"\1 point \2", text)
+        text = re.sub(r"\b(\d+)(?:st|nd|rd|th)\b", r"\1", text)
     text = re.sub(r"\b(dollars?|euros?|pounds?) and\b", r"\1", text)
     words = re.findall(r"[^\W_]+", text.replace("'", ""))
     return " ".join(_ids(_numbers(words)))
