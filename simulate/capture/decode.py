@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
@@ -32,10 +32,14 @@ class Some(Sequence[trace_pb2.Span]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return Some(self._spans, self._places[place])
-        return self._spans[self._places[place]]
+    @overload
+    def __getitem__(self, place: int) -> trace_pb2.Span: ...
+    @overload
+    def __getitem__(self, place: slice) -> Some: ...
+    def __getitem__(self, place: int | slice) -> trace_pb2.Span | Some:
+        if isinstance(place, int):
+            return self._spans[self._places[place]]
+        return Some(self._spans, self._places[place])
 
     def __iter__(self) -> Iterator[trace_pb2.Span]:
         return map(self._spans.__getitem__, self._places)
