@@ -32,6 +32,8 @@ START = 1_795_335_466_000_000_000
 SECOND = 1_000_000_000
 PER_TRACE = 20
 ROUNDS = 5
+ROUNDED = 0.00005
+"""ragas rounds to four digits."""
 LATENCY = 0.25
 """Seconds that the judge's endpoint takes for a call."""
 REFERENCE = Reference.model_validate(
@@ -229,7 +231,7 @@ def agreement(python: str, count: int = 300) -> None:
         ("f1", once, "ToolSelectionAccuracy, ragas ToolCallF1, no tool twice"),
         ("f1", range(count), "the same with repeated tools, which ragas' sets do not count"),
     ):
-        differ = [at for at in places if abs(ours[at][name] - theirs[at][name]) >= 1e-9]
+        differ = [at for at in places if abs(ours[at][name] - theirs[at][name]) > ROUNDED]
         print(f"  {len(places) - len(differ):>3} of {len(places):>3} equal: {note}")
         if differ:
             case = {key: cases[differ[0]][key] for key in ("called", "expected")}

@@ -71,8 +71,12 @@ class Redactor:
         """What is to be redacted in a plain text; never overlapping, in order."""
         found: list[Finding] = []
         for rule in self._rules:
-            if rule.needles and not any(needle in text for needle in rule.needles):
-                continue
+            for needle in rule.needles:
+                if needle in text:
+                    break
+            else:
+                if rule.needles:  # what the rule looks for cannot be there
+                    continue
             group = "value" if "value" in rule.pattern.groupindex else 0
             for match in rule.pattern.finditer(text):
                 start, end = match.span(group)

@@ -78,6 +78,14 @@ def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
     """Words that were wrong (substituted, inserted, left out) and words of the reference; their quotient is
     the word error rate. Both texts are normalised first."""
     wanted, got = normalise(reference).split(), normalise(hypothesis).split()
+    words = len(wanted)
+    # what agrees at both ends costs nothing, and most of what is understood agrees
+    while wanted and got and wanted[-1] == got[-1]:
+        wanted.pop()
+        got.pop()
+    alike = next((at for at, pair in enumerate(zip(wanted, got, strict=False)) if pair[0] != pair[1]), None)
+    alike = min(len(wanted), len(got)) if alike is None else alike
+    wanted, got = wanted[alike:], got[alike:]
     row = list(range(len(got) + 1))
     for index, word in enumerate(wanted, start=1):
         before, row[0] = row[0], index
@@ -86,7 +94,7 @@ def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
                 row[column],
                 min(before + (word != other), row[column] + 1, row[column - 1] + 1),
             )
-    return row[-1], len(wanted)
+    return row[-1], words
 
 
 def _money(match: re.Match[str]) -> str:

@@ -200,6 +200,8 @@ def same_tool(one: str, other: str) -> bool:
     (``mcp__shop__refund``)."""
     if one == other:
         return True
+    if one[-1:] != other[-1:]:  # most pairs: no need to look closer
+        return False
     short, long = sorted((one, other), key=len)
     return bool(short) and long.endswith((f"__{short}", f".{short}", f"/{short}", f":{short}"))
 
