@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any, cast
 
 from simulate.model.conversation import ToolUse
@@ -21,6 +22,7 @@ from simulate.trace.span import Kind, Message, Span, Trace, View
 Views = dict[str, View]
 _BORDERS = frozenset({Kind.TOOL, Kind.AGENT, Kind.HANDOFF, Kind.WORKFLOW, Kind.TURN, Kind.CONVERSATION})
 """Kinds behind which another model call begins something of its own."""
+_ENDS = _BORDERS | {Kind.LLM}
 
 
 def _seen(trace: Trace, seen: Views | None) -> Views:
@@ -45,10 +47,11 @@ def llm_calls(trace: Trace, seen: Views | None = None) -> list[tuple[Span, View]
     seen = _seen(trace, seen)
     spans = {span.span_id: span for span in trace.spans}
     models = [span for span in trace.spans if _view(span, seen).kind is Kind.LLM]
+    above = _Above(spans, lambda span: _view(span, seen).kind in _ENDS)
     inside: dict[str, list[Span]] = {}
     for span in models:
-        wrapper = _wrapper(span, spans, seen)
-        if wrapper is not None:
+        wrapper = above.of(span)
+        if wrapper is not None and _view(wrapper, seen).kind is Kind.LLM:
             inside.setdefault(wrapper.span_id, []).append(span)
     stands_for: set[str] = set()
     dropped: set[str] = set()
@@ -67,19 +70,34 @@ def llm_calls(trace: Trace, seen: Views | None = None) -> list[tuple[Span, View]
     return [(span, _view(span, seen)) for span in sorted(kept, key=lambda span: span.start_ns)]
 
 
-def _wrapper(span: Span, spans: dict[str, Span], seen: Views) -> Span | None:
-    """The LLM span that this one is the inside of."""
-    passed = {span.span_id}
-    parent = spans.get(span.parent_id or "")
-    while parent is not None and parent.span_id not in passed:
-        kind = _view(parent, seen).kind
-        if kind is Kind.LLM:
-            return parent
-        if kind in _BORDERS:
-            return None
-        passed.add(parent.span_id)
-        parent = spans.get(parent.parent_id or "")
-    return None
+class _Above:
+    """The nearest span above another that ``picks`` picks; every span is passed once, however deep."""
+
+    def __init__(self, spans: dict[str, Span], picks: Callable[[Span], bool]) -> None:
+        self._spans = spans
+        self._picks = picks
+        self._known: dict[str, Span | None] = {}
+        """By span id: the nearest one, that span itself included."""
+
+    def of(self, span: Span) -> Span | None:
+        """None at the top, and where parents go round in a circle."""
+        found: Span | None = None
+        passed: dict[str, None] = {}
+        at = span.parent_id or ""
+        while at not in passed:
+            if at in self._known:
+                found = self._known[at]
+                break
+            here = self._spans.get(at)
+            if here is None:
+                break
+            passed[at] = None
+            if self._picks(here):
+                found = here
+                break
+            at = here.parent_id or ""
+        self._known.update(dict.fromkeys(passed, found))
+        return None if found is None or found.span_id == span.span_id else found
 
 
 def _tells_more(outer: View, inner: View) -> bool:
@@ -151,6 +169,7 @@ def tool_calls(trace: Trace, seen: Views | None = None) -> list[ToolUse]:
 
 def _from_spans(trace: Trace, seen: Views, origin: int) -> _Uses:
     spans = {span.span_id: span for span in trace.spans}
+    above = _Above(spans, lambda span: _view(span, seen).kind is Kind.TOOL)
     uses = _Uses()
     by_span: dict[str, ToolUse] = {}
     for span in sorted(trace.spans, key=lambda span: span.start_ns):
@@ -158,7 +177,7 @@ def _from_spans(trace: Trace, seen: Views, origin: int) -> _Uses:
         if one.kind is not Kind.TOOL:
             continue
         name = one.tool_name or span.name
-        use = _same(name, one.tool_call_id, span, spans, by_span, uses)
+        use = _same(name, one.tool_call_id, span, above, by_span, uses)
         if use is None:
             use = ToolUse(name, {}, span_id=span.span_id, call_id=one.tool_call_id, arguments_known=False)
             use.start = (span.start_ns - origin) / 1e9
@@ -178,20 +197,20 @@ def _same(
     name: str,
     call_id: str | None,
     span: Span,
-    spans: dict[str, Span],
+    above: _Above,
     by_span: dict[str, ToolUse],
     uses: _Uses,
 ) -> ToolUse | None:
     """The call that this tool span tells of once more: an enclosing one of the same tool, or of the same
     id."""
     passed = {span.span_id}
-    parent = spans.get(span.parent_id or "")
+    parent = above.of(span)
     while parent is not None and parent.span_id not in passed:
         use = by_span.get(parent.span_id)
         if use is not None:
             return use if same_tool(use.name, name) else None
         passed.add(parent.span_id)
-        parent = spans.get(parent.parent_id or "")
+        parent = above.of(parent)
     return uses.of_id(call_id, name)
 
 
