@@ -1,0 +1,228 @@
+"""Other simulators on what `benchmarks.turns` runs: conversations of 10 turns with an instant agent, offline.
+
+    python -m benchmarks.peers [--cache FOLDER]    # installs each peer into a venv of its own first
+
+Each runs in a process of its own, as many conversations at once as its row says, through its public API on
+one event loop, with a user that costs nothing: scripted where it has scripts, else a model that answers at
+once. Processor time is counted over the turns that the agent really saw. A run is cut off after 120 s. None
+of them captures the agent's spans or saves a run folder; we do both. Proxies point at a closed port, so that
+telemetry goes nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+PEERS = {
+    "agent-learning-kit": "0.3.3",
+    "deepeval": "4.3.1",
+    "langwatch-scenario": "1.6.0",
+    "pipecat-ai": "1.14.0",
+}
+NOT_DRIVEN = {
+    "pipecat-ai": "its evals drive a whole Pipecat bot over a transport; no instant callable agent fits"
+}
+TURNS, LEAST, CUT_OFF = 10, 100, 120.0
+NOWHERE = "http://127.0.0.1:9"
+
+Agent = Callable[[], Awaitable[str]]
+
+
+async def agent_learning_kit(count: int, agent: Agent) -> None:
+    """Its local text engine, whose synthetic user needs no model."""
+    engines: Any = importlib.import_module("fi.simulate.simulation.engines")
+    models: Any = importlib.import_module("fi.simulate.simulation.models")
+
+    async def callback(_: Any) -> str:
+        return await agent()
+
+    persona = models.Persona(persona={"name": "Dana"}, situation="a parcel is lost", outcome="money back")
+
+    async def one() -> None:
+        scenario = models.Scenario(name="bench", dataset=[persona])
+        await engines.LocalTextEngine().run(
+            scenario=scenario,
+            agent_callback=callback,
+            max_turns=TURNS,
+            min_turns=TURNS,
+            stop_when=lambda *_: False,
+        )
+
+    await asyncio.gather(*(one() for _ in range(count)))
+
+
+async def deepeval(count: int, agent: Agent) -> None:
+    """Its simulator; the user's model answers at once and nothing ends the conversation early."""
+    simulator: Any = importlib.import_module("deepeval.simulator")
+    dataset: Any = importlib.import_module("deepeval.dataset")
+    test_case: Any = importlib.import_module("deepeval.test_case")
+    models: Any = importlib.import_module("deepeval.models")
+    controller: Any = importlib.import_module("deepeval.simulator.controller")
+
+    async def said(_: Any, prompt: str, schema: Any = None) -> Any:
+        return schema(simulated_input="And my parcel?")
+
+    names = {"load_model": lambda _: None, "get_model_name": lambda _: "instant", "a_generate": said}
+    model = type("Instant", (models.DeepEvalBaseLLM,), {**names, "generate": said})()
+
+    async def callback(input: str) -> Any:  # DeepEval's name
+        return test_case.Turn(role="assistant", content=await agent())
+
+    goldens = [
+        dataset.ConversationalGolden(
+            scenario="a parcel is lost", expected_outcome="money back", user_description="Dana"
+        )
+        for _ in range(count)
+    ]
+    driver = simulator.ConversationSimulator(
+        model_callback=callback,
+        simulator_model=model,
+        max_concurrent=count,
+        stopping_controller=lambda: controller.proceed(),
+    )
+    await asyncio.to_thread(driver.simulate, conversational_goldens=goldens, max_user_simulations=TURNS)
+
+
+async def langwatch_scenario(count: int, agent: Agent) -> None:
+    """A script of ten lines, on the caller's own loop."""
+    scenario: Any = importlib.import_module("scenario")
+
+    async def call(_: Any, input: Any) -> str:  # langwatch-scenario's name
+        return await agent()
+
+    adapter = type("Instant", (scenario.AgentAdapter,), {"call": call})
+    steps = [step for _ in range(TURNS) for step in (scenario.user("And my parcel?"), scenario.agent())]
+
+    async def one(number: int) -> None:
+        script = [*steps, scenario.succeed("done")]
+        user = scenario.UserSimulatorAgent(model="openai/none")  # asked for, and never called
+        await scenario.arun(
+            name=f"bench {number}", description="-", agents=[adapter(), user], script=script, verbose=False
+        )
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+
+
+DRIVERS = {
+    "agent-learning-kit": agent_learning_kit,
+    "deepeval": deepeval,
+    "langwatch-scenario": langwatch_scenario,
+}
+
+
+def drive(peer: str, conversations: int, sleep: float) -> dict[str, float]:
+    """Run one peer here; called in a process of its own, by its environment's Python."""
+    seen = 0
+
+    async def agent() -> str:
+        nonlocal seen
+        seen += 1
+        await asyncio.sleep(sleep)
+        return f"You said something, {seen} times in all"
+
+    asyncio.run(DRIVERS[peer](1, agent))  # imports and first-time costs are not a turn's
+    total = conversations if sleep else max(conversations, LEAST)
+    seen = 0
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cpu, wall = time.process_time(), time.perf_counter()
+    for done in range(0, total, conversations):
+        asyncio.run(DRIVERS[peer](min(conversations, total - done), agent))
+    return {
+        "cpu": time.process_time() - cpu,
+        "wall": time.perf_counter() - wall,
+        "kb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / total,
+        "turns": seen,
+    }
+
+
+def installed(peer: str, cache: Path) -> Path:
+    """The Python of the peer's own environment, made when it is not there."""
+    home = cache / f"{peer}-{PEERS[peer]}"
+    python = home / "bin" / "python"
+    if not (home / "installed").exists():
+        print(f"installing {peer} {PEERS[peer]} …", file=sys.stderr)
+        venv.create(home, with_pip=True)
+        command = [str(python), "-m", "pip", "install", "-q", f"{peer}=={PEERS[peer]}"]
+        subprocess.run(command, check=True)
+        (home / "installed").touch()
+    return python
+
+
+def measured(python: Path, peer: str, conversations: int, sleep: float) -> dict[str, float] | str:
+    """What a run took, or in words why there is nothing."""
+    quiet = {"DEEPEVAL_TELEMETRY_OPT_OUT": "YES", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    away = dict.fromkeys(("LANGWATCH_ENDPOINT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), NOWHERE)
+    command = [str(python), __file__, "--drive", peer, "--conversations", str(conversations)]
+    try:
+        done = subprocess.run(
+            [*command, "--sleep", str(sleep)],
+            capture_output=True,
+            text=True,
+            timeout=CUT_OFF,
+            env=os.environ | quiet | away | {"SCENARIO_DISABLE_SIMULATION_REPORT_INFO": "1"},
+        )
+    except subprocess.TimeoutExpired:
+        return f"not finished after {CUT_OFF:.0f} s"
+    if done.returncode:
+        return "failed: " + (done.stderr.strip().splitlines() or ["no word"])[-1][:80]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def ours(conversations: int, sleep: float) -> dict[str, float]:
+    """The same of ours, with capture and run folder."""
+    turns: Any = importlib.import_module("benchmarks.turns")
+    taken = turns._in_process("ours", conversations, sleep)
+    total = conversations if sleep else max(conversations, LEAST)
+    return {**taken, "kb": taken["memory"] / total, "turns": total * TURNS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "simulate-benchmarks")
+    parser.add_argument("--drive", choices=DRIVERS, help=argparse.SUPPRESS)
+    parser.add_argument("--conversations", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--sleep", type=float, default=0.0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.drive:
+        print(json.dumps(drive(args.drive, args.conversations, args.sleep)))
+        return
+    sides: dict[str, Callable[[int, float], dict[str, float] | str]] = {"simulate": ours}
+    for peer in DRIVERS:
+        python = installed(peer, args.cache)
+        sides[peer] = lambda count, sleep, python=python, peer=peer: measured(python, peer, count, sleep)
+    print("| CPU ms a turn | 1 | 50 | 1,000 at once |\n|---|---|---|---|")
+    for name, side in sides.items():
+        cells = [cell(side(count, 0.0)) for count in (1, 50, 1000)]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    print("\n| 1,000 × 10 turns, agent sleeps 1 s | wall s | CPU s | kB a conversation |\n|---|---|---|---|")
+    for name, side in sides.items():
+        found = side(1000, 1.0)
+        if isinstance(found, str):
+            print(f"| {name} | {found} | | |", flush=True)
+        else:
+            print(f"| {name} | {found['wall']:.1f} | {found['cpu']:.1f} | {found['kb']:.0f} |", flush=True)
+    for name, why in NOT_DRIVEN.items():
+        print(f"\n{name} {PEERS[name]} is not driven here: {why}.")
+
+
+def cell(found: dict[str, float] | str) -> str:
+    """Milliseconds a turn; with the number of turns where a peer ended conversations early."""
+    return found if isinstance(found, str) else f"{found['cpu'] / found['turns'] * 1e3:.3f}"
+
+
+if __name__ == "__main__":
+    main()
