@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--interval", type=float, default=2.0, metavar="SECONDS", help="how often --watch looks (default 2)")
     add("--webhook", metavar="URL", help="post each breach there; env:NAME where the address is a secret")
+    add("--prompts", metavar="DIR", type=Path, help="questions for the judge that replace ours, by file name")
+    add(
+        "--judge-cache",
+        metavar="DIR",
+        type=Path,
+        help="keep judgements there, and pay for none of them twice",
+    )
+    add(
+        "--judge-calls",
+        metavar="N",
+        type=int,
+        help="the most calls of the judge's model that may be paid for",
+    )
+    add("--judge-trace", metavar="FILE", help="write the judge's own spans there (OTLP JSON lines)")
     add_gate_options(parser)
     add("--list", action="store_true", help="list the evaluators and what each needs")
 
@@ -72,11 +87,13 @@ class Job:
     """One call of the command; everything that can be refused is refused here, before a judge is paid."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        from simulate.capture.own import OwnTrace
         from simulate.commands.score_sources import References, is_run
         from simulate.evaluators.alerts import webhook
         from simulate.evaluators.export import target
         from simulate.evaluators.scoring import choose
         from simulate.model.project import Project
+        from simulate.pins import Pins
         from simulate.stage import Stage
 
         self.args = args
@@ -94,7 +111,8 @@ class Job:
         )
         self.targets: list[Target] = [target(one) for one in args.export]
         self.webhook: str | None = None if args.webhook is None else webhook(args.webhook)
-        self.judge: Judge | None = Stage(Project.find(Path.cwd()), []).judge
+        self.judge = _judge(Stage(Project.find(Path.cwd()), []).judge, args)
+        self.own = OwnTrace(Pins().trace_id(), attributes={"simulate.role": "judge"})
         self.results: list[tuple[str, Result]] = []
         self.traces: list[Trace] = []
 
@@ -154,18 +172,26 @@ class Job:
         del self.results[:]
 
     async def _score(self, source: str, *, quiet: bool = False) -> None:
+        from simulate.capture.own import collecting
         from simulate.commands.score_sources import cases
         from simulate.evaluators.scoring import score
 
         least = {name.rpartition(":")[2]: value for name, value in self.thresholds.items()}
-        for case in cases(source, self.references):
-            found = await score(case.material, self.chosen, judge=self.judge, thresholds=least)
-            self.results += [(case.name, result) for result in found]
-            if self.args.out:
-                self.traces.append(case.material.trace)
-            if self.args.json != "-" and not quiet:
-                sys.stdout.write(_told(case.name, found, every=self.asked))
-                sys.stdout.flush()
+        waiting = cases(source, self.references)
+        # as many traces at once as the judge takes questions; without one there is nothing to wait for
+        at_once = 1 if self.judge is None else self.judge.concurrency
+        while some := list(itertools.islice(waiting, at_once)):
+            with collecting(self.own):
+                rows = await asyncio.gather(
+                    *(score(one.material, self.chosen, judge=self.judge, thresholds=least) for one in some)
+                )
+            for case, found in zip(some, rows, strict=True):
+                self.results += [(case.name, result) for result in found]
+                if self.args.out:
+                    self.traces.append(case.material.trace)
+                if self.args.json != "-" and not quiet:
+                    sys.stdout.write(_told(case.name, found, every=self.asked))
+                    sys.stdout.flush()
 
     async def _send(self, results: Sequence[Result], source: str) -> None:
         from simulate.evaluators.alerts import alert
@@ -185,6 +211,10 @@ class Job:
         results = [result for _, result in self.results]
         if self.args.out and self.traces:
             write_scored(self.args.out, self.traces, results)
+        if self.args.judge_trace:
+            from simulate.trace.formats.writing import write_otlp_jsonl
+
+            write_otlp_jsonl(self.args.judge_trace, self.own.spans)
         if self.args.json:
             text = json.dumps(
                 [{"source": name, **one.to_dict()} for name, one in self.results], indent=2, default=str
@@ -204,6 +234,19 @@ class Job:
             return 3
         lacking = self.asked and any(one.status == "not_run" for one in results)
         return 3 if lacking or not any(one.status == "scored" for one in results) else 0
+
+
+def _judge(given: Judge | None, args: argparse.Namespace) -> Judge | None:
+    """The judge that is configured, with what the command line says of it."""
+    if given is None:
+        return None
+    from simulate.judge import Judge
+    from simulate.llm import Budget
+
+    if args.prompts is not None and not args.prompts.is_dir():
+        raise InputError("--prompts names no folder", where=str(args.prompts))
+    budget = None if args.judge_calls is None else Budget(calls=args.judge_calls)
+    return Judge(given.model.config, cache=args.judge_cache, prompts=args.prompts, budget=budget)
 
 
 def _by_name(results: Sequence[tuple[str, Result]]) -> dict[str, list[Result]]:

@@ -1,7 +1,10 @@
 """``simulate score`` as a program: what it prints, writes, sends, refuses, and its exit codes."""
 
+import asyncio
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.agents.model_server import ModelServer
 from simulate.cli import main
 from simulate.trace import read
 from simulate.trace.dialects import views
@@ -226,6 +230,61 @@ def test_a_gate_decides_about_a_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*asked, "--reference", str(wrong)]) == 1
     assert "TrajectoryScore" in capsys.readouterr().out
     assert main(["score", TRACE, "--gate", str(tmp_path / "gate.yaml")]) == 2
+
+
+def agreeable(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
+    """A judge's model that finds every answer relevant. Scripted."""
+    found = re.findall(r"^([A-Z]): ([\w ]+?) \(", messages[0]["content"], re.M)
+    letter = next(letter for letter, label in found if label in ("relevant", "yea"))
+    return {"content": json.dumps({"evidence": [], "reason": "so", "answer": letter})}
+
+
+@contextlib.contextmanager
+def model() -> Iterator[ModelServer]:
+    """The model server in a thread, for a command that has a loop of its own."""
+    server, loop = ModelServer(brains={"judge": agreeable}), asyncio.new_event_loop()
+    running = server.running()
+    loop.run_until_complete(running.__aenter__())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(running.__aexit__(None, None, None))
+        loop.close()
+
+
+def test_the_judge_of_the_environment_judges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with model() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+        monkeypatch.setenv("OPENAI_MODEL", "judge")
+        asked = ["score", TRACE, "--evaluators", "AnswerRelevancy", "--judge-cache", "cache"]
+        assert main([*asked, "--judge-trace", "judge.jsonl", "--json", "-"]) == 0
+        (result,) = json.loads(capsys.readouterr().out)
+        assert (result["judge"], result["prompt"]) == ("judge", "answer_relevancy.v1")
+        paid = len(server.requests)
+        assert result["calls"] == paid > 0
+        (own,) = read(tmp_path / "judge.jsonl")
+        assert len(own) == paid
+        assert own.trace_id != result["trace_id"], "nobody pays for the judge in the agent's trace"
+        assert main(asked) == 0
+        assert len(server.requests) == paid, "kept judgements cost nothing"
+        assert main([*asked[:4], "--judge-calls", "1"]) == 3
+        assert "budget" in capsys.readouterr().out
+        (tmp_path / "own").mkdir()
+        labels = '[labels.yea]\nmeans = "so"\nvalue = 1\n[labels.nay]\nmeans = "no"\nvalue = 0\n'
+        question = f'question = "Is it so?"\n{labels}'
+        (tmp_path / "own" / "answer_relevancy.v1.toml").write_text(question, "utf-8")
+        assert main([*asked, "--prompts", "own"]) == 0
+        assert "Is it so?" in server.requests[-1]["messages"][0]["content"]
+        server.fail("500", times=50)
+        assert main([*asked[:4]]) == 3
+        assert "fault" in capsys.readouterr().out
 
 
 def test_the_list_of_evaluators(capsys: pytest.CaptureFixture[str]) -> None:
