@@ -5,8 +5,8 @@
 Each runs in a process of its own, as many conversations at once as its row says, through its public API on
 one event loop, with a user that costs nothing: scripted where it has scripts, else a model that answers at
 once. Processor time is counted over the turns that the agent really saw. A run is cut off after 120 s. None
-of them captures the agent's spans or saves a run folder; we do both. Proxies point at a closed port, so that
-telemetry goes nowhere.
+of them captures the agent's spans or saves a run folder; we do both. Events that langwatch-scenario sends to
+its service go to a server here that answers at once; everything else finds a closed port.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 import venv
 from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,22 @@ NOT_DRIVEN = {
 }
 TURNS, LEAST, CUT_OFF = 10, 100, 120.0
 NOWHERE = "http://127.0.0.1:9"
+
+
+class Service(BaseHTTPRequestHandler):
+    """Takes whatever it is sent, as a service that is near and never busy."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
 
 Agent = Callable[[], Awaitable[str]]
 
@@ -163,7 +181,10 @@ def installed(peer: str, cache: Path) -> Path:
 def measured(python: Path, peer: str, conversations: int, sleep: float) -> dict[str, float] | str:
     """What a run took, or in words why there is nothing."""
     quiet = {"DEEPEVAL_TELEMETRY_OPT_OUT": "YES", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    away = dict.fromkeys(("LANGWATCH_ENDPOINT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), NOWHERE)
+    away = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), NOWHERE) | {"NO_PROXY": "127.0.0.1"}
+    service = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=service.serve_forever, daemon=True).start()
+    away["LANGWATCH_ENDPOINT"] = f"http://127.0.0.1:{service.server_port}"
     command = [str(python), __file__, "--drive", peer, "--conversations", str(conversations)]
     try:
         done = subprocess.run(
@@ -171,10 +192,12 @@ def measured(python: Path, peer: str, conversations: int, sleep: float) -> dict[
             capture_output=True,
             text=True,
             timeout=CUT_OFF,
-            env=os.environ | quiet | away | {"SCENARIO_DISABLE_SIMULATION_REPORT_INFO": "1"},
+            env=os.environ | quiet | away,
         )
     except subprocess.TimeoutExpired:
         return f"not finished after {CUT_OFF:.0f} s"
+    finally:
+        service.shutdown()
     if done.returncode:
         return "failed: " + (done.stderr.strip().splitlines() or ["no word"])[-1][:80]
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -220,7 +243,7 @@ def main() -> None:
 
 
 def cell(found: dict[str, float] | str) -> str:
-    """Milliseconds a turn; with the number of turns where a peer ended conversations early."""
+    """Milliseconds a turn."""
     return found if isinstance(found, str) else f"{found['cpu'] / found['turns'] * 1e3:.3f}"
 
 
