@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import selectors
 import socket
 import sys
@@ -74,10 +75,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def _listens(file: Any) -> bool:
-    if not isinstance(file, socket.socket):
-        return False
-    with contextlib.suppress(OSError):
-        return bool(file.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    """Whether it is a listening socket; asyncio registers its servers by their number."""
+    number = file if isinstance(file, int) else file.fileno()
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as copy:
+        return bool(copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     return False
 
 

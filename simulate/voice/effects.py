@@ -23,7 +23,7 @@ SPEECH_DB = -23.0
 """Noise is set against speech of this level: Hibari's own, and near the 26 dB below overload that ITU-T P.56
 calls usual."""
 LOSS, BURST = 0.03, 0.5
-"""A bad line loses that share of its packets; after a lost one the next goes too with this chance (Gilbert)."""
+"""A bad line loses that share of its packets; after a lost one the next too with this chance (Gilbert)."""
 ECHO_SECONDS, ECHO_GAIN = 0.18, 0.12
 BAD_GAIN = 0.35
 """A bad line is also quiet: 9 dB below."""
@@ -197,8 +197,8 @@ def _noise(name: str, seed: int, root: Path | None) -> Samples:
 
 
 def generated(name: str, seed: int, seconds: float = 12.0) -> Samples:
-    """Noise made here: ``white``; ``street`` (a rumble of traffic that swells and fades); ``cafe`` (the band of
-    many voices, swelling at the pace of syllables). It repeats without a seam."""
+    """Noise made here: ``white``; ``street`` (a rumble of traffic that swells and fades); ``cafe`` (the
+    band of many voices, swelling at the pace of syllables). It repeats without a seam."""
     chance = np.random.default_rng(seed)
     count = int(seconds * RATE)
     spectrum = np.fft.rfft(chance.standard_normal(count))

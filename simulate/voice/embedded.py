@@ -18,8 +18,8 @@ from simulate.voice.speech import Worker, needed
 SHORTEST = 0.1
 """Seconds of sound below which there is no word in it."""
 BETWEEN = 0.35
-"""Seconds between two sentences of one line. Hibari pads each sentence, and the 0.8 s that this makes would be
-the end of the turn to most agents."""
+"""Seconds between two sentences of one line. Hibari pads each sentence, and the 0.8 s that this makes
+would be the end of the turn to most agents."""
 NO_WHEEL = (
     "its wheel exists for Linux (x86_64, aarch64), Windows and macOS on Apple silicon; elsewhere set "
     '`stt = "openai"` or a Pipecat service under [tool.simulate.speech]'
