@@ -101,6 +101,7 @@ async def test_the_twin_that_cannot_be_interrupted_is_found(tmp_path: Path) -> N
         scenario(
             "livekit:fixtures/agents/livekit_deaf.py",
             BARGE_IN,
+            limits={"reply": "6 s"},
             expect=[{"stops_within": "2 s"}, {"called": "search_policy"}, {"ended_by": "caller"}],
         ),
         tmp_path,
