@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.agents.model_server import ModelServer
 from simulate import run
 from simulate.errors import FileProblems
 from simulate.model.files import load_scenarios
@@ -88,3 +89,18 @@ def test_what_could_never_be_scored_is_refused_at_its_line(tmp_path: Path, score
     (problem,) = found.value.problems
     assert told in f"{problem.message} {problem.hint}"
     assert problem.line in (15, 16)
+
+
+async def test_a_judge_that_is_down_in_a_run_is_never_the_agents_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: ModelServer
+) -> None:
+    server.brains = {"judge": lambda messages, tools: {"content": "I like turtles"}}
+    for name, value in {"BASE_URL": server.url, "API_KEY": "k", "MODEL": "judge"}.items():
+        monkeypatch.setenv(f"OPENAI_{name}", value)
+    outcome = await run(scenario(tmp_path, "{AnswerRelevancy: 0.5, PII: 1}"))
+    verdicts = [one for one in outcome.verdicts if one.check == "scores"]
+    assert [(one.status, one.side) for one in verdicts] == [("error", "simulator"), ("passed", None)]
+    assert (outcome.status, outcome.side) == ("error", "simulator")
+    asked = [span for span in outcome.own_spans if span.attributes.get("simulate.role") == "judge"]
+    assert asked, "the judge's calls are in the simulator's own trace"
+    assert not {span.span_id for span in asked} & {span.span_id for span in outcome.trace.spans}
