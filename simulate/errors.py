@@ -14,6 +14,7 @@
         ├── SimulatorFault    the simulated caller or the judge
         ├── HarnessFault      this package
         └── EnvironmentFault  network, server, disk, machine
+            └── NotInstalled  what a scenario needs is not on this machine, so it did not run
 
 Each message says what happened, ``where`` says at which file, line, turn or span, and ``hint`` says
 what to do about it.
@@ -124,3 +125,7 @@ class EnvironmentFault(Fault):
     """Network, server, disk or machine; nobody's program."""
 
     side: Side = "environment"
+
+
+class NotInstalled(EnvironmentFault):
+    """What this scenario needs is not on this machine: it did not run; the others may."""

@@ -14,9 +14,9 @@ from simulate.capture.observed import observed_trace
 from simulate.checks.amounts import percentile, reply_latencies
 from simulate.checks.base import Evidence, describe
 from simulate.engines.base import Exchange, Usage
-from simulate.errors import Fault, HarnessFault
+from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
 from simulate.model.conversation import Conversation, ToolUse
-from simulate.model.outcome import Outcome, Verdict
+from simulate.model.outcome import Outcome, Status, Verdict
 from simulate.model.scenario import Scenario
 from simulate.tools import marked
 from simulate.trace.cost import cost_of
@@ -234,6 +234,10 @@ def ours(outcome: Outcome) -> Generator[None]:
     except Exception as error:  # noqa: BLE001 - one conversation must not take the others with it
         if isinstance(error, Fault):
             fault = error
+        elif isinstance(error, MissingExtra):
+            fault = NotInstalled(error.message, hint=error.hint)
+        elif isinstance(error, SimulateError):
+            fault = EnvironmentFault(error.message, where=error.where, hint=error.hint, proof=error.proof)
         else:
             fault = HarnessFault(
                 f"{type(error).__name__}: {error}",
@@ -258,7 +262,9 @@ def _fault_verdict(fault: Fault, conversation: Conversation) -> Verdict:
         "harness": "the harness does its part",
         "environment": "the environment holds",
     }[fault.side]
-    status = "failed" if fault.side == "agent" else "error"
+    status: Status = "failed" if fault.side == "agent" else "error"
+    if isinstance(fault, NotInstalled):
+        status = "not_run"
     fact = f"{fault.where}: {fault.message}" if fault.where else fault.message
     return Verdict(
         fault.side,

@@ -16,7 +16,7 @@ from simulate.callers import require_model
 from simulate.capture.capture import Capture
 from simulate.engines.base import Engine, Exchange
 from simulate.engines.registry import engine_for
-from simulate.errors import EnvironmentFault, Fault, InputError
+from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, NotInstalled
 from simulate.llm import Model, ModelConfig, from_environment
 from simulate.model import project
 from simulate.model.expect import PythonCheck
@@ -137,6 +137,12 @@ class Stage:
         check = getattr(self._engines.get(key), "prepare", None)
         if check is not None:
             check(scenario)
+
+    def set_aside(self, scenario: Scenario, missing: MissingExtra) -> None:
+        """Do not run what needs an extra that is not installed; its outcome says so."""
+        key = self._key(scenario)
+        fault = NotInstalled(missing.message, hint=missing.hint)
+        self._engines[key] = NoEngine(str(key[0]), fault)
 
     def _reach(self, key: tuple[Any, Medium]) -> None:
         """Open the engine to an agent, or get ready to start its process."""

@@ -411,3 +411,27 @@ def test_a_reader_that_has_seen_enough(project: Path) -> None:
     assert process.returncode == 1, "the verdict stands"
     assert b"Traceback" not in told
     assert b"BrokenPipe" not in told
+
+
+def test_a_scenario_that_needs_an_absent_extra_does_not_run_and_the_others_do(project: Path) -> None:
+    write(project, "good")
+    write(project, "voice")
+    path = project / "scenarios" / "voice.yaml"
+    path.write_text(path.read_text().replace("python:agents.py:good", "livekit:nobody") + "medium: voice\n")
+    without = (
+        "import sys; sys.modules.update({'numpy': None, 'livekit': None})\n"
+        "from simulate.cli import entry; sys.argv[0] = 'simulate'; entry()"
+    )
+    command = [sys.executable, "-c", without, "run", "--out"]
+    done = subprocess.run([*command, "out"], cwd=project, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3, done.stderr
+    found = {
+        each["scenario"]: each["status"]
+        for each in map(json.loads, (project / "out" / "outcomes.jsonl").read_bytes().splitlines())
+    }
+    assert found == {"good": "passed", "voice": "not_run"}
+    assert "pip install 'simulate-agents[" in done.stdout
+    alone = [*command, "alone", "scenarios/voice.yaml"]
+    done = subprocess.run(alone, cwd=project, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, "nothing else could run"
+    assert not (project / "alone").exists()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulate.errors import InputError, SimulateError
+from simulate.errors import InputError, MissingExtra, SimulateError
 
 if TYPE_CHECKING:
     from simulate.model.files import LoadedScenario
@@ -136,15 +136,22 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
 def _prepare(stage: Stage, scenarios: list[LoadedScenario]) -> None:
     """Refuse what can be known before anything runs: all of it at once, each with its file and line."""
     refused: dict[str, InputError] = {}
+    missing: list[tuple[LoadedScenario, MissingExtra]] = []
     # standard output is for results; what an agent prints at its import is none
     with contextlib.redirect_stdout(sys.stderr):
         for each in scenarios:
             try:
                 stage.prepare(each.scenario)
+            except MissingExtra as error:
+                missing.append((each, error))
             except InputError as error:
                 # one agent that cannot be imported is told once, not for each of its scenarios
                 refused.setdefault(str(error), error)
                 error.where = error.where or each.source
+    if len(missing) == len(scenarios):
+        raise missing[0][1]
+    for each, error in missing:
+        stage.set_aside(each.scenario, error)
     if refused:
         raise InputError("\n".join(str(error) for error in refused.values()))
 

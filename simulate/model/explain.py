@@ -37,6 +37,10 @@ def lines(outcome: Outcome) -> Iterator[Line]:
     if outcome.status == "passed":
         yield from _noted(outcome)
         return
+    if outcome.status == "not_run" and not outcome.conversation.utterances:
+        # nothing took place: what would bring it is all there is to say
+        yield from ([("dim", f"  {line(each.hint)}")] for each in outcome.verdicts if each.hint)
+        return
     if outcome.source:
         yield [("dim", f"  {line(outcome.source)}")]
     troubles = [verdict for verdict in outcome.verdicts if verdict.status != "passed"]
