@@ -1,7 +1,7 @@
 """What the harness costs per text turn, beside a bare loop that writes the same three spans a turn.
 
     python -m benchmarks.turns            # the table
-    python -m benchmarks.turns --sleep 1  # 1,000 conversations of 10 turns with an agent that sleeps 1 s a turn
+    python -m benchmarks.turns --sleep 1  # 1,000 conversations of 10 turns, the agent sleeps 1 s a turn
 
 Both sides run in processes of their own, one after the other; ratios are within one run.
 """
@@ -120,7 +120,15 @@ def _memory() -> float:
 
 
 def _in_process(side: str, conversations: int, sleep: float) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.turns", "--side", side, "--conversations", str(conversations)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.turns",
+        "--side",
+        side,
+        "--conversations",
+        str(conversations),
+    ]
     output = subprocess.run([*command, "--sleep", str(sleep)], check=True, capture_output=True, text=True)
     return json.loads(output.stdout)
 
@@ -136,7 +144,9 @@ def main() -> None:
         print(json.dumps(_measure(args.side, args.conversations, args.sleep)))
         return
     if args.sleep:
-        print("| 1,000 conversations of 10 turns, agent sleeps a turn | wall s | CPU s | kB a conversation |\n|---|---|---|---|")
+        print(
+            "| 1,000 conversations of 10 turns, agent sleeps a turn | wall s | CPU s | kB a conversation |\n|---|---|---|---|"
+        )
         for side in ("bare", "ours"):
             taken = _in_process(side, 1000, args.sleep)
             print(f"| {side} | {taken['wall']:.1f} | {taken['cpu']:.1f} | {taken['memory'] / 1000:.0f} |")

@@ -9,6 +9,7 @@ from simulate.checks.base import Check, Evidence, judges
 from simulate.model.conversation import Utterance
 from simulate.model.expect import EndedBy, NotSaid, Said, Text
 from simulate.model.outcome import Status, Verdict
+from simulate.voice.normalise import says
 
 NO_JUDGE = "no model is configured to judge a meaning"
 NO_JUDGE_HINT = (
@@ -34,10 +35,12 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _holds(wanted: Text, text: str) -> bool:
-    """The parts that need no judge."""
-    if wanted.contains is not None and _folded(wanted.contains) not in _folded(text):
-        return False
+def _holds(wanted: Text, text: str, *, spoken: bool) -> bool:
+    """The parts that need no judge. What was spoken has no one spelling: "order 4-4-1-7" is order 4417."""
+    if wanted.contains is not None:
+        heard = _folded(wanted.contains) in _folded(text)
+        if not heard and not (spoken and says(text, wanted.contains)):
+            return False
     return wanted.matches is None or re.search(wanted.matches, text) is not None
 
 
@@ -60,8 +63,9 @@ class SaidCheck(Check[Said]):
 
     async def judge(self, evidence: Evidence) -> Verdict:
         wanted = _text(self.expectation.said)
+        spoken = evidence.conversation.medium == "voice"
         candidates = _considered(evidence, self.expectation.in_turn)
-        fitting = [each for each in candidates if _holds(wanted, each.received)]
+        fitting = [each for each in candidates if _holds(wanted, each.received, spoken=spoken)]
         if not fitting:
             last = candidates[-1] if candidates else None
             fact = (
@@ -88,8 +92,11 @@ class NotSaidCheck(Check[NotSaid]):
 
     async def judge(self, evidence: Evidence) -> Verdict:
         wanted = _text(self.expectation.not_said)
+        spoken = evidence.conversation.medium == "voice"
         fitting = [
-            each for each in _considered(evidence, self.expectation.in_turn) if _holds(wanted, each.received)
+            each
+            for each in _considered(evidence, self.expectation.in_turn)
+            if _holds(wanted, each.received, spoken=spoken)
         ]
         if not fitting:
             return self.verdict("passed", "it never said so")

@@ -9,7 +9,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,8 @@ class MemoryWire:
         from simulate.engines.pipecat_memory import MemoryTransport
 
         self._transport = transport = MemoryTransport(line)
-        transport.add_event_handler("on_client_connected", self._answered)
+        register: Any = getattr(transport, "add_event_handler")  # noqa: B009 - partially typed there
+        register("on_client_connected", self._answered)
         self._running = asyncio.create_task(self._run(transport), name=f"bot {self._address}")
         waiting = asyncio.create_task(self._ready.wait())
         await asyncio.wait(
@@ -229,7 +230,7 @@ def _module(place: str, address: str, root: Path | None) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Pipecat logs every frame to stderr unless loguru is told otherwise before it is imported first. Whoever
     has set it, or has set sinks of their own, keeps them."""
     unset = "LOGURU_LEVEL" not in os.environ and "loguru" not in sys.modules

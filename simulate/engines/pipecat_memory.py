@@ -49,7 +49,7 @@ class MemoryInput(BaseInputTransport):
     """The caller's voice comes in here."""
 
     def __init__(self, transport: MemoryTransport, params: TransportParams, **kwargs: Any) -> None:
-        super().__init__(params, **kwargs)
+        super().__init__(params, **kwargs)  # pyright: ignore[reportUnknownMemberType]
         self._memory = transport
         self._resample: Resampler | None = None
         self._open = False
@@ -86,7 +86,7 @@ class MemoryOutput(BaseOutputTransport):
     """The bot's voice goes out here."""
 
     def __init__(self, transport: MemoryTransport, params: TransportParams, **kwargs: Any) -> None:
-        super().__init__(params, **kwargs)
+        super().__init__(params, **kwargs)  # pyright: ignore[reportUnknownMemberType]
         self._memory = transport
         self._resample: Resampler | None = None
 
@@ -156,13 +156,13 @@ class MemoryTransport(BaseTransport):
     async def connected(self) -> None:
         """The caller is there."""
         for event in CONNECTED:
-            await self._call_event_handler(event, self)
+            await self._call_event_handler(event, self)  # pyright: ignore[reportUnknownMemberType]
 
     async def hung_up(self) -> None:
         """The caller is gone."""
         self._hung_up = True
         for event in DISCONNECTED:
-            await self._call_event_handler(event, self)
+            await self._call_event_handler(event, self)  # pyright: ignore[reportUnknownMemberType]
 
     def ended(self, reason: str) -> None:
         """The bot's pipeline is over."""
@@ -176,4 +176,4 @@ def _adopted(params: TransportParams | None) -> TransportParams:
     known = {name: value for name, value in asked.items() if name in TransportParams.model_fields}
     # the two seconds of silence that transports send at the end would only make a goodbye longer
     fixed = {"audio_in_enabled": True, "audio_out_enabled": True, "audio_out_end_silence_secs": 0}
-    return TransportParams(**{**known, **fixed})
+    return TransportParams.model_validate({**known, **fixed})

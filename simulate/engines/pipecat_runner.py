@@ -41,7 +41,7 @@ def wants_transport(bot: Any) -> bool:
     return "arg" not in first.name
 
 
-_create = runner_utils.create_transport
+_create: Any = getattr(runner_utils, "create_transport")  # noqa: B009 - partially typed there
 
 
 async def _create_transport(runner_args: Any, transport_params: dict[str, Any]) -> Any:

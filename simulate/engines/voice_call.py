@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import tempfile
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -127,8 +128,9 @@ class VoiceCall:
         tape = self._record()
         clock = pins.current().clock
         beating: asyncio.Task[None] | None = None
+        limit = asyncio.timeout(self.limits.time)
         try:
-            async with asyncio.timeout(self.limits.time) as limit:
+            async with limit:
                 await self.wire.open(self.line)
                 self.conversation.started_ns = clock.time_ns()
                 self.exchange.tools.began = clock.monotonic()
@@ -161,11 +163,11 @@ class VoiceCall:
         await self.senses.ear.transcribe(Pcm(self.line.kept(0, 0).samples))
 
     def _record(self) -> Any:
-        if self.exchange.folder is None:
-            return None
+        """What is judged by ear needs a recording, also where nobody asked for a folder of results."""
         from simulate.voice.recording import Recorder
 
-        path = Path(self.exchange.folder) / "recording.wav"
+        folder = self.exchange.folder or tempfile.mkdtemp(prefix="simulate-call-")
+        path = Path(folder) / "recording.wav"
         tape = Recorder(path, RATE)
         self.line.tape = tape
         self.exchange.recording = str(path)

@@ -89,11 +89,20 @@ def measured(
         found.passes.setdefault(case, []).append(float(outcome.status == "passed"))
         _add(found, "latency", found.latency, case, outcome.measures.get("reply_p95_seconds"))
         _add(found, "cost", found.cost, case, outcome.measures.get("cost_usd"))
-        for result in (results or {}).get(outcome.key, ()):
-            values = found.scores.setdefault(result.evaluator, {})
-            value = result.value if result.status == "scored" else None
-            _add(found, result.evaluator, values, case, value, result.explanation)
+        for name, value, why in _scores(outcome, (results or {}).get(outcome.key)):
+            _add(found, name, found.scores.setdefault(name, {}), case, value, why)
     return found
+
+
+def _scores(outcome: Outcome, results: Sequence[Scored] | None) -> list[tuple[str, float | None, str]]:
+    """Evaluator, value and reason: of the results, or else of the ``scores:`` that the run had itself."""
+    if results is not None:
+        return [
+            (each.evaluator, each.value if each.status == "scored" else None, each.explanation)
+            for each in results
+        ]
+    verdicts = [verdict for verdict in outcome.verdicts if verdict.check == "scores"]
+    return [(verdict.expectation.partition(" ")[0], verdict.score, verdict.fact) for verdict in verdicts]
 
 
 def _add(

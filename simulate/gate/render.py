@@ -68,6 +68,8 @@ def _row(finding: Finding, confidence: float) -> str:
     told = advice(finding, confidence)
     if finding.verdict == "fail" and finding.corrected is not None:
         told = f"chance of this without a real change: {_p(finding.corrected)}"
+        if finding.limit == 1:
+            told = "one failure is enough"
     cells = [
         MARKS[finding.verdict], finding.rule, _value(finding.limit, finding), finding.sentence,
         _range(finding), told,
@@ -95,7 +97,7 @@ def _value(value: float | None, finding: Finding) -> str:
 
 def _cell(text: str) -> str:
     """Safe in a table: case names come from files and traces."""
-    return re.sub(r"([|\\`*_<>\[\]])", r"\\\1", line(text, 300))
+    return re.sub(r"([|\\`*<>\[\]])", r"\\\1", line(text, 300))
 
 
 def to_dict(decision: Decision) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Outcome:
     """Why it is not ``passed``, in one line."""
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     tool_uses: list[ToolUse] = field(default_factory=list[ToolUse])
-    measures: dict[str, float | int | str | None] = field(default_factory=dict[str, Any])
+    measures: dict[str, Any] = field(default_factory=dict[str, Any])
     """``turns``, ``duration_seconds``, ``reply_p50_seconds``, ``cost_usd`` … ; None is unknown."""
     notes: list[str] = field(default_factory=list[str])
     """What a reader should know and nobody failed: spans lost, a tool pinned and never offered."""

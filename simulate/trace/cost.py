@@ -199,6 +199,8 @@ class Row:
     input_tokens: int = 0
     output_tokens: int = 0
     successful: int = 0
+    reason: str | None = None
+    """Why the first of the unpriced calls has no price."""
 
     @property
     def dollars_per_success(self) -> float | None:
@@ -226,6 +228,7 @@ def rollup(
             row.calls += 1
             row.dollars += paid.dollars or 0.0
             row.unpriced += paid.dollars is None
+            row.reason = row.reason or (paid.reason if paid.dollars is None else None)
             row.input_tokens += view.input_tokens or 0
             row.output_tokens += view.output_tokens or 0
             touched.add(key)

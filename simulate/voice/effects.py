@@ -97,9 +97,11 @@ class Telephone:
         self._before = 0.0
 
     def __call__(self, frame: Samples) -> Samples:
-        narrow = np.asarray(self._down.resample_chunk(frame.astype(np.float32) / 32768.0))
+        narrow: NDArray[np.float32] = np.asarray(
+            self._down.resample_chunk(frame.astype(np.float32) / 32768.0)
+        )
         coded = from_mu_law(to_mu_law(self._without_lows(narrow)))
-        wide = np.asarray(self._up.resample_chunk(coded))
+        wide: NDArray[np.float32] = np.asarray(self._up.resample_chunk(coded), np.float32)
         played = np.clip(wide * 32768.0, -32768, 32767).astype(np.int16)
         self._ready = np.concatenate([self._ready, played])
         frame, self._ready = self._ready[:FRAME], self._ready[FRAME:]
@@ -126,13 +128,13 @@ class Telephone:
 def to_mu_law(samples: NDArray[Any]) -> NDArray[np.uint8]:
     """G.711's companding (µ = 255) of samples between -1 and 1, to 8 bits."""
     squeezed = np.sign(samples) * np.log1p(255 * np.minimum(np.abs(samples), 1.0)) / np.log(256)
-    return np.round((squeezed + 1) * 127.5).astype(np.uint8)
+    return np.asarray(np.round((squeezed + 1) * 127.5), np.uint8)
 
 
 def from_mu_law(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The other way."""
     squeezed = codes.astype(np.float32) / 127.5 - 1
-    return (np.sign(squeezed) * (np.power(256.0, np.abs(squeezed)) - 1) / 255).astype(np.float32)
+    return np.asarray(np.sign(squeezed) * (np.power(256.0, np.abs(squeezed)) - 1) / 255, np.float32)
 
 
 class Loss:

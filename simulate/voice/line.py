@@ -23,6 +23,8 @@ RECORD_EVERY = 10
 """Frames that go to the recording at once; a crash loses at most that much."""
 DEVICE = 3 * FRAME
 """Samples that lie ready for the ear: more are not taken in before these were heard, as with a sound card."""
+STUTTER = 4
+"""Frames of silence in the middle of speech up to which they are a gap in the delivery and no pause."""
 BACKLOG = 30 * RATE
 """Samples beyond which a wire that cannot be held back is sending nonsense."""
 
@@ -50,7 +52,7 @@ class Tape(Protocol):
 class Effect(Protocol):
     """Changes sound on its way, one frame after another."""
 
-    def __call__(self, frame: Samples) -> Samples: ...
+    def __call__(self, frame: Samples, /) -> Samples: ...
 
 
 def _unchanged(frame: Samples) -> Samples:
@@ -85,7 +87,6 @@ class Line:
         """Called after each frame, with all of its state in place."""
         self._frames = 0
         self._out: deque[Samples] = deque()
-        self._said: tuple[float, float] | None = None
         self._buffer = np.zeros(0, np.int16)
         self._drained = asyncio.Event()
         self._beaten = asyncio.Condition()
@@ -93,7 +94,8 @@ class Line:
         self._right: list[Samples] = []
         self._recorded = 0
         self._kept: deque[Samples] = deque()
-        self._keeping_from: int | None = None
+        self._dry: int | None = None
+        """The frame at which the agent's sound ran out in the middle of its speech."""
 
     @property
     def now(self) -> float:
@@ -119,6 +121,10 @@ class Line:
 
     def incoming(self, samples: Samples) -> None:
         """Sound of the agent at 16 kHz; played to the ear as it comes, in order."""
+        if self._dry is not None and len(samples):
+            if 0 < self._frames - self._dry <= STUTTER:
+                self.pacing.lost += self._frames - self._dry
+            self._dry = None
         self._buffer = np.concatenate([self._buffer, samples])
         if len(self._buffer) > BACKLOG:
             self.close("the agent sent more than 30 s of sound ahead of time")
@@ -158,10 +164,6 @@ class Line:
             async with self._beaten:
                 await self._beaten.wait()
         return True
-
-    def keep(self) -> None:
-        """From here on (and a little before) keep what the agent says, for recognition."""
-        self._keeping_from = len(self._kept)
 
     def kept(self, start: float, end: float) -> Pcm:
         """What the agent said between two moments of the last minutes."""
@@ -212,6 +214,8 @@ class Line:
             self._drained.set()
         if have >= FRAME:
             return frame
+        if self._dry is None and self.agent.speaking:
+            self._dry = self._frames
         if not have:
             return SILENCE
         return np.concatenate([frame, SILENCE[have:]])

@@ -55,7 +55,7 @@ def normalise(text: str) -> str:
         text = re.sub(r"(\d)\s*%", r"\1 percent", text)
         text = re.sub(r"(\d)\.(\d)", r"\1 point \2", text)
         text = re.sub(r"\b(\d+)(?:st|nd|rd|th)\b", r"\1", text)
-    text = re.sub(r"\b(dollars?|euros?|pounds?) and\b", r"\1", text)
+    text = re.sub(r"\b(dollars?|euros?|pounds?)\W+and\b", r"\1", text)
     words = re.findall(r"[^\W_]+", text.replace("'", ""))
     return " ".join(_ids(_numbers(words)))
 
