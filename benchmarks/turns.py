@@ -145,7 +145,8 @@ def main() -> None:
         return
     if args.sleep:
         print(
-            "| 1,000 conversations of 10 turns, agent sleeps a turn | wall s | CPU s | kB a conversation |\n|---|---|---|---|"
+            "| 1,000 conversations of 10 turns, agent sleeps a turn | wall s | CPU s | kB a conversation |\n"
+            "|---|---|---|---|"
         )
         for side in ("bare", "ours"):
             taken = _in_process(side, 1000, args.sleep)

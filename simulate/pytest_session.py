@@ -87,7 +87,7 @@ class Session:
         return suite, runner
 
     def _tape(self) -> tuple[str | None, Mode] | None:
-        """The folder of cassettes (None: beside the scenario file) and VCR's word for what to do with them."""
+        """The folder of cassettes (None: beside the scenario file) and VCR's word for their use."""
         option = self.config.getoption
         names = ("record", "replay", "record-mode")
         record, replay, mode = (option(f"--simulate-{name}") for name in names)

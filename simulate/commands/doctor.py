@@ -50,7 +50,8 @@ def _namesake() -> Iterator[Finding]:
         return
     yield Finding(
         "wrong",
-        f"the package `simulate` {other.version} is installed beside simulate-agents and has the same import name",
+        f"the package `simulate` {other.version} is installed beside simulate-agents and has the same import"
+        " name",
         "pip uninstall -y simulate && pip install --force-reinstall --no-deps simulate-agents",
     )
 

@@ -70,14 +70,16 @@ def _table(rows: list[Row], by: str) -> Iterator[str]:
     yield f"{head}  {'cost':>10}  {'a success':>10}\n"
     for row in rows:
         tokens = f"{row.input_tokens:,}→{row.output_tokens:,}"
+        cost = _dollars(None if row.unpriced else row.dollars)
         yield (
             f"{clip(safe(row.key), width):<{width}}  {row.traces:>6}  {row.calls:>6}  {tokens:>16}"
-            f"  {_dollars(None if row.unpriced else row.dollars):>10}  {_dollars(row.dollars_per_success):>10}\n"
+            f"  {cost:>10}  {_dollars(row.dollars_per_success):>10}\n"
         )
     for row in rows:
         if row.unpriced:
             known = f"; the others cost {_dollars(row.dollars)}" if row.unpriced < row.calls else ""
-            yield f"! {safe(row.key)}: {row.unpriced} of {row.calls} calls have no known price: {row.reason}{known}\n"
+            unpriced = f"{row.unpriced} of {row.calls} calls have no known price"
+            yield f"! {safe(row.key)}: {unpriced}: {row.reason}{known}\n"
 
 
 def _dollars(amount: float | None) -> str:

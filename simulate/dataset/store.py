@@ -179,7 +179,7 @@ class Dataset:
             raise InputError(
                 f"{len(edited)} cases are not as version {self.version} has them: {told}",
                 where=str(self.path),
-                hint="`git diff` shows it; simulate dataset accept makes it a version of its own, in your name",
+                hint="`git diff` shows it; simulate dataset accept makes it a version, in your name",
             )
 
     # -- writing -----------------------------------------------------------------------------------------
@@ -237,8 +237,7 @@ def dump(data: Mapping[str, Any]) -> str:
 
 
 def _plain(version: Version) -> dict[str, Any]:
-    return {"version": version.version, "parent": version.parent, "date": version.date, "change": version.change,
-            "cases": version.cases}  # fmt: skip
+    return {name: getattr(version, name) for name in ("version", "parent", "date", "change", "cases")}
 
 
 def _today() -> str:

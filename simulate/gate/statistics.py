@@ -44,8 +44,8 @@ class Interval:
 def effective(values: Sequence[float]) -> float:
     """As how many throws of a coin these values between 0 and 1 tell of their mean (Korn & Graubard 1998).
 
-    Zeros and ones count one each; values that lie closer together say more, less what is lost by not knowing how
-    close they really lie (Student's t in place of the normal)."""
+    Zeros and ones count one each; values that lie closer together say more, less what is lost by not knowing
+    how close they really lie (Student's t in place of the normal)."""
     n, mean = len(values), fmean(values)
     spread = variance(values) if n > 1 else 0.0
     if spread == 0 or not 0 < mean < 1 or all(value in (0, 1) for value in values):

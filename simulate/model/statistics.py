@@ -14,7 +14,8 @@ METHOD = "Wilson score interval of the pass rate, raised to the power k"
 def pass_hat_k(trials: int, passed: int, k: int) -> float:
     """The unbiased estimate of pass^k, that ``k`` fresh trials all pass: C(passed, k) / C(trials, k).
 
-    Source: τ-bench (Yao et al. 2024), equation for pass^k. ``(passed/trials)**k`` would be biased. 1 ≤ k ≤ trials."""
+    Source: τ-bench (Yao et al. 2024), equation for pass^k. ``(passed/trials)**k`` would be biased.
+    1 ≤ k ≤ trials."""
     return math.comb(passed, k) / math.comb(trials, k)
 
 
@@ -35,8 +36,8 @@ def reliability(
 ) -> list[Reliability]:
     """pass^1 … pass^n of one scenario and case, each with a 95 % interval.
 
-    Raising the ends of the rate's interval to the power k keeps its coverage, since p → p^k is monotone. Trials that
-    came to no verdict are left out by whoever calls this: they are neither passes nor failures."""
+    Raising the ends of the rate's interval to the power k keeps its coverage, since p → p^k is monotone.
+    Trials that came to no verdict are left out by whoever calls this: they are neither passes nor failures."""
     trials, passed = len(passes), sum(passes)
     low, high = wilson(trials, passed)
     return [

@@ -231,7 +231,9 @@ async def _body(session: Any, kwargs: dict[str, Any]) -> tuple[bytes, str | None
     from aiohttp import FormData, payload
 
     if not isinstance(data, payload.Payload):
-        made = FormData(data)() if isinstance(data, (Mapping, list, tuple)) else data
+        fields: Any = data
+        is_fields = isinstance(data, (Mapping, list, tuple))
+        made: Any = FormData(fields)() if is_fields else fields
         data = made() if isinstance(made, FormData) else made
     if not isinstance(data, payload.Payload):
         data = payload.get_payload(data)

@@ -25,7 +25,8 @@ Mode = Literal["once", "none", "all", "new"]
 class Loaded(Protocol):
     """A scenario of a suite; ``id`` is safe as a file name."""
 
-    id: str
+    @property
+    def id(self) -> str: ...
 
 
 class Running(Protocol):

@@ -79,7 +79,7 @@ async def test_tool_calls_are_answered_as_pinned(stream: bool) -> None:
 
 async def test_a_tool_that_is_not_pinned_is_the_scenarios_gap() -> None:
     async with endpoint() as server:
-        with pytest.raises(HarnessFault, match="lookup_order.*does not pin"):
+        with pytest.raises(HarnessFault, match=r"lookup_order.*does not pin"):
             await talk(HttpDoor(server.url), "my order")
 
 
@@ -128,7 +128,7 @@ async def test_an_endpoint_that_hangs_is_cut_off() -> None:
         door = HttpDoor(server.url, model="agent+hang")
         call = Call("ab" * 16, None, {}, 0.2)
         async with door.dial(call) as session:
-            with pytest.raises(AgentFault, match="no whole answer|in time"):
+            with pytest.raises(AgentFault, match=r"no whole answer|in time"):
                 _ = [event async for event in session.send("hello")]
         await door.aclose()
 

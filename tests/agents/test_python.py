@@ -208,7 +208,7 @@ def test_addresses(tmp_path: Any) -> None:
     assert load("mine.py:agent", "python:mine.py:agent", tmp_path)("y") == "x"
     with pytest.raises(AddressError, match="has no `agnt`; it has agent"):
         load("mine.py:agnt", "python:mine.py:agnt", tmp_path)
-    with pytest.raises(AddressError, match="no file other.py"):
+    with pytest.raises(AddressError, match=r"no file other\.py"):
         load("other.py:agent", "python:other.py:agent", tmp_path)
     with pytest.raises(AddressError, match="No module named 'no_such_module_anywhere'") as caught:
         load("broken.py:agent", "python:broken.py:agent", tmp_path)
