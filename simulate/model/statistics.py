@@ -37,7 +37,8 @@ def reliability(
     """pass^1 … pass^n of one scenario and case, each with a 95 % interval.
 
     Raising the ends of the rate's interval to the power k keeps its coverage, since p → p^k is monotone.
-    Trials that came to no verdict are left out by whoever calls this: they are neither passes nor failures."""
+    Trials that came to no verdict are left out by whoever calls this: they are neither passes nor
+    failures."""
     trials, passed = len(passes), sum(passes)
     low, high = wilson(trials, passed)
     return [
