@@ -29,6 +29,7 @@ VERBS = {
     "diff": "say what changed between two traces",
     "replay": "run an agent again on a cassette or a production trace",
     "playback": "serve recordings as an OpenAI-compatible server",
+    "gate": "hold a run against thresholds and against an earlier run",
     "score": "run evaluators on a trace, a run or a dataset",
     "dataset": "keep golden datasets made from traces",
     "open": "open a run's report in the browser",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from simulate.commands.gate_options import add_gate_options, check_gate, hold
+from simulate.commands.gate_options import add_gate_options, check_gate
 from simulate.errors import InputError
+
+if TYPE_CHECKING:
+    from simulate.dataset import Case, Dataset
+    from simulate.trace.redact import Redactor
 
 HELP = "golden datasets: add cases from traces, list, show, run, versions"
 DEFAULT = "datasets/golden"
@@ -82,13 +87,20 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--by", metavar="NAME", help="who says that the expectations are right; without, it is a candidate")
     add("--agent", metavar="NAME", help="the agent that the case is for")
     add("--pattern", action="append", default=[], metavar="KIND=REGEX", help="redact this, too (repeatable)")
+    add(
+        "--path",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="redact what stands there: **.customer.name",
+    )
+    add("--names", action="store_true", help="redact names of people, too (extra pii)")
     add("--partial", action="store_true", help="take the part of a trace that says enough")
 
 
 def _add(args: argparse.Namespace) -> int:
     from simulate.dataset import Dataset, Wish, add
     from simulate.trace.formats import read
-    from simulate.trace.redact import Redactor
 
     wish = Wish(
         expect=[_mapping(text, "--expect") for text in args.expect],
@@ -98,6 +110,7 @@ def _add(args: argparse.Namespace) -> int:
         keep_scores=args.keep_scores, name=args.name, why=args.why, by=args.by, agent=args.agent,
         source=Path(args.trace).name, partial=args.partial,
     )  # fmt: skip
+    redactor = _redactor(args)
     traces = read(args.trace)
     if args.trace_id is not None:
         traces = [trace for trace in traces if trace.trace_id.startswith(args.trace_id)]
@@ -105,20 +118,27 @@ def _add(args: argparse.Namespace) -> int:
         wanted = f" {args.trace_id}" if args.trace_id else ""
         raise InputError(f"the file holds no trace{wanted}", where=args.trace)
     dataset = Dataset(args.to)
-    dataset.check()
-    redactor = Redactor(patterns=dict(_pattern(text) for text in args.pattern))
-    added = [add(dataset, trace, wish, redactor) for trace in traces]
-    new = [each.case for each in added if each.is_new]
-    version = dataset.record(f"added {', '.join(new)}") if new else None
+    added = add(dataset, traces, wish, redactor)
     for each in added:
-        print(f"{'added' if each.is_new else 'there already:'} {each.case}")
+        if each.case is not None:
+            print(f"{'added' if each.is_new else 'there already:'} {each.case}")
         for note in each.notes:
             print(f"  {note}", file=sys.stderr)
     kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(redactor.counts.items()))
     print(f"redacted: {kinds or 'nothing was found'}", file=sys.stderr)
-    if version is not None:
-        print(f"{args.to} is version {version.version}", file=sys.stderr)
+    print(f"{args.to} is version {dataset.version}", file=sys.stderr)
     return 0
+
+
+def _redactor(args: argparse.Namespace) -> Redactor:
+    from simulate.trace.redact import Redactor
+
+    finders: list[Any] = []
+    if args.names:
+        from simulate.trace.names import finder
+
+        finders = [finder()]
+    return Redactor(None, dict(_pattern(text) for text in args.pattern), args.path, finders)
 
 
 def _mapping(text: str, option: str) -> dict[str, Any]:
@@ -187,18 +207,7 @@ def _versions(args: argparse.Namespace) -> int:
 def _accept(args: argparse.Namespace) -> int:
     from simulate.dataset import Dataset
 
-    dataset = Dataset.open(args.dataset)
-    verified = [dataset.case(name).id for name in args.case]
-    for name in verified:
-        dataset.verify(name, args.by)
-    try:
-        dataset.versions()
-        mends = False
-    except InputError:
-        mends = True
-    edited = {} if mends else dataset.edited()
-    told = ", ".join(sorted({*edited, *verified})) or "nothing"
-    version = dataset.record(f"accepted {'a merge' if mends else told} by {args.by}", mends=mends)
+    version = Dataset.open(args.dataset).accept(args.by, args.case)
     print(f"{args.dataset} is version {version.version}")
     return 0
 
@@ -207,57 +216,75 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _where(parser)
     add("--agent", metavar="ADDRESS", help="the agent to run against (default: each case's own)")
+    add("--case", action="append", default=[], metavar="CASE", help="only this case (repeatable)")
     add("--verified", action="store_true", help="only cases that somebody has verified")
     add("--trials", type=int, metavar="N", help="how often each case runs")
     add("--jobs", type=int, metavar="N", help="how many conversations at once")
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
+    add("--resume", metavar="RUN", help="go on with a run: only cases that have no outcome yet")
     add("--junit", metavar="FILE", help="write JUnit XML")
     add("--json", metavar="FILE", help="write all outcomes as JSON; - for standard output")
-    add("--replay", action="store_true", help="answer the agent's model calls from each case's trace instead")
+    add(
+        "--replay",
+        action="store_true",
+        help="answer the agent's model calls from each case's trace: the agent's code alone is tried",
+    )
     add_gate_options(parser)
 
 
+PASSED_ON = (
+    "agent", "trials", "jobs", "out", "resume", "junit", "json",
+    "gate", "baseline", "gate_markdown", "gate_junit", "gate_json",
+)  # fmt: skip
+
+
 def _run(args: argparse.Namespace) -> int:
-    """Refuse a dataset that was changed, run its cases as scenarios, and hold the run against a gate."""
+    """Refuse a dataset that was changed, then run its cases as scenarios."""
     from simulate.commands import run
     from simulate.dataset import Dataset
-    from simulate.run_folder import RUNS, new_run_id
 
-    gate = check_gate(args)
+    check_gate(args)
     dataset = Dataset.open(args.dataset)
     dataset.check()
-    cases = [case for case in dataset.cases() if case.verified or not args.verified]
-    if not cases:
-        raise InputError(
-            "there is no verified case", where=args.dataset, hint="simulate dataset accept --case"
-        )
+    cases = _chosen(args, dataset)
     candidates = sum(case.verified is None for case in cases)
     if candidates:
         print(f"{candidates} of {len(cases)} cases are candidates: nobody has verified them", file=sys.stderr)
     print(f"{args.dataset}, version {dataset.version}", file=sys.stderr)
-    if args.replay:
-        return _replay(args, [str(case.trace) for case in cases])
-    out = args.out or str(RUNS / new_run_id())
-    given = [str(case.scenario) for case in cases] + ["--out", out]
-    for option in ("agent", "trials", "jobs", "junit", "json"):
+    given = [str(case.scenario) for case in cases]
+    for option in PASSED_ON:
         value = getattr(args, option)
-        given += [] if value is None else [f"--{option}", str(value)]
-    parser = argparse.ArgumentParser()
-    run.configure(parser)
-    code = run.execute(parser.parse_args(given))
-    return code if gate is None else hold(args, gate, Path(out))
-
-
-def _replay(args: argparse.Namespace, traces: list[str]) -> int:
-    """The worst exit code of `simulate replay` of each case's trace."""
-    from simulate.commands import replay
-
-    if args.agent is None or args.gate is not None:
-        told = "a replay has no run to hold against a gate" if args.gate else "which agent is to run again?"
-        raise InputError(told, hint="name it with --agent" if args.agent is None else None)
-    codes: list[int] = []
-    for trace in traces:
+        given += [] if value is None else [f"--{option.replace('_', '-')}", str(value)]
+    with tempfile.TemporaryDirectory() as folder:
+        if args.replay:
+            _cassettes(cases, Path(folder), args.trials or 1)
+            given += ["--replay", folder]
         parser = argparse.ArgumentParser()
-        replay.configure(parser)
-        codes.append(replay.execute(parser.parse_args([trace, "--agent", args.agent])))
-    return max(codes)
+        run.configure(parser)
+        return run.execute(parser.parse_args(given))
+
+
+def _chosen(args: argparse.Namespace, dataset: Dataset) -> list[Case]:
+    named = [dataset.case(name) for name in args.case]
+    found = [case for case in named or dataset.cases() if case.verified or not args.verified]
+    if found:
+        return found
+    if not dataset.ids():
+        raise InputError("there is no case in it", where=args.dataset, hint="simulate dataset add makes one")
+    raise InputError(
+        "there is no verified case",
+        where=args.dataset,
+        hint=f"simulate dataset accept {args.dataset} --case CASE --by NAME verifies one",
+    )
+
+
+def _cassettes(cases: list[Case], folder: Path, trials: int) -> None:
+    """Each case's trace as the cassettes that its trials are answered from."""
+    from simulate.model.files import load_scenarios
+    from simulate.replay.from_trace import cassette_of
+    from simulate.trace.formats import read
+
+    for loaded, case in zip(load_scenarios([case.scenario for case in cases]), cases, strict=True):
+        cassette = cassette_of(read(case.trace)[0], partial=True)
+        for trial in range(1, trials + 1):
+            cassette.save(folder / (loaded.id if trial == 1 else f"{loaded.id}-{trial}"))

@@ -29,11 +29,13 @@ def add_gate_options(parser: argparse.ArgumentParser) -> None:
 def check_gate(args: argparse.Namespace) -> Gate | None:
     """Read the gate before anything runs or a judge is paid; None where no gate is asked for."""
     if args.gate is None:
-        if args.baseline is not None:
-            raise InputError(
-                "--baseline compares for a gate, and there is none", hint="name it with --gate FILE"
-            )
+        for option in ("baseline", "gate_markdown", "gate_junit", "gate_json"):
+            if getattr(args, option) is not None:
+                told = f"--{option.replace('_', '-')} belongs to a gate, and there is none"
+                raise InputError(told, hint="name it with --gate FILE")
         return None
+    if args.gate_json == "-" and getattr(args, "json", None) == "-":
+        raise InputError("--json - and --gate-json - both want standard output", hint="name a file for one")
     from simulate.gate import load_gate
     from simulate.run_folder import find_run
 
@@ -73,7 +75,8 @@ def hold(
     if args.gate_json == "-":
         sys.stdout.write(json_bytes(decision).decode())
     else:
-        print(text, end="")
+        # standard output may be for machines
+        print(text, end="", file=sys.stderr if getattr(args, "json", None) == "-" else sys.stdout)
         if args.gate_json:
             write_bytes(args.gate_json, json_bytes(decision))
     return decision.exit_code

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulate.commands.gate_options import add_gate_options, check_gate, hold
 from simulate.errors import InputError, MissingExtra, SimulateError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
     add("--junit", metavar="FILE", help="write JUnit XML")
     add("--json", metavar="FILE", help="write all outcomes as JSON; - for standard output")
+    add_gate_options(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -79,6 +81,7 @@ def execute(args: argparse.Namespace) -> int:
     for name in ("trials", "jobs"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise InputError(f"--{name} is at least 1")
+    gate = check_gate(args)
     path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
     if path is not None:
         _as_it_began(args, path)
@@ -112,6 +115,8 @@ def execute(args: argparse.Namespace) -> int:
         _report(args, folder, folder.read_run())
     finally:
         folder.close()
+    if gate is not None:
+        return hold(args, gate, path)
     return exit_code([(status, side) for *_, status, side in suite.finished])
 
 
@@ -120,6 +125,10 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
     from simulate.run_folder import RunFolder
 
     words = RunFolder.open(path).read_run().command
+    if words[:3] == ["simulate", "dataset", "run"] and not args.paths:
+        raise InputError(
+            "the run was begun with a dataset", hint="simulate dataset run … --resume goes on with it"
+        )
     if words[:2] != ["simulate", "run"]:
         return
     parser = argparse.ArgumentParser()

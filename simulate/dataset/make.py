@@ -6,19 +6,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import yaml
 
-from simulate.dataset.store import Dataset, dump
-from simulate.errors import FileProblems, InputError
+from simulate.dataset.store import Case, Dataset, dump
+from simulate.errors import FileProblems, InputError, NotReplayable
+from simulate.evaluators.scoring import evaluators
 from simulate.model.names import slug
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.propose import scenario_from
-from simulate.trace.dialects import views
+from simulate.trace.dialects import llm_calls, views
 from simulate.trace.formats.writing import otlp_lines
 from simulate.trace.redact import Redactor
 from simulate.trace.span import Span, Trace
@@ -53,36 +54,115 @@ class Wish:
 class Added:
     """What became of one trace."""
 
-    case: str
+    case: str | None
+    """None where it was left out; ``notes`` say why."""
     is_new: bool
     notes: list[str] = field(default_factory=list[str])
 
 
-def add(dataset: Dataset, trace: Trace, wish: Wish, redactor: Redactor) -> Added:
-    """Make a case of a trace. The same conversation with the same expectations is there only once.
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A case that is not written yet."""
 
-    Raises NotReplayable where the trace does not say what was said, and InputError where the expectations
-    make no
-    scenario."""
+    id: str
+    fingerprint: str
+    scenario: dict[str, Any]
+    origin: dict[str, Any]
+    trace: bytes
+
+
+def add(
+    dataset: Dataset, traces: Iterable[Trace], wish: Wish, redactor: Redactor | None = None
+) -> list[Added]:
+    """Make a case of each trace, of all of them or of none. The same conversation with the same expectations
+    is there only once; a trace without a model call is left out where others have one.
+
+    Raises NotReplayable where a trace does not say what was said; InputError where the expectations make no
+    scenario, contradict themselves or another case, or where the dataset was changed by hand."""
+    redactor = redactor or Redactor()
+    drafts: list[_Draft] = []
+    silent: list[NotReplayable] = []
+    for trace in traces:
+        if llm_calls(trace):
+            drafts.append(_draft(trace, wish, redactor))
+        else:
+            silent.append(NotReplayable("the trace holds no model call", where=f"trace {trace.trace_id}"))
+    if not drafts:
+        raise silent[0] if silent else InputError("there is no trace", where=wish.source)
+    with dataset.alone():
+        dataset.check()
+        cases = dataset.cases()
+        known = {str(case.origin.get("fingerprint")): case.id for case in cases}
+        there = [(case.id, _read(case)) for case in cases]
+        added: list[Added] = []
+        new: dict[str, _Draft] = {}
+        for draft in drafts:
+            is_new = draft.fingerprint not in known
+            name = known.setdefault(draft.fingerprint, draft.id)
+            if is_new:
+                _agrees(draft, there)
+                new[name] = draft
+            added.append(Added(name, is_new, _notes(draft.scenario) if is_new else []))
+        _put(dataset, new)
+    return added + [Added(None, False, [f"left out: {error.where}: {error.message}"]) for error in silent]
+
+
+def _put(dataset: Dataset, drafts: Mapping[str, _Draft]) -> None:
+    """All of them and their version, or none."""
+    try:
+        for name, draft in drafts.items():
+            text = HEAD + dump(draft.scenario)
+            dataset.put(name, scenario=text, origin=draft.origin, trace=draft.trace)
+        if drafts:
+            dataset.record(f"added {', '.join(drafts)}")
+    except BaseException:
+        for name in drafts:
+            dataset.drop(name)
+        raise
+
+
+def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
     redacted = _renumbered([redactor.span(span) for span in trace.spans])
     clean = Trace(trace.trace_id, redacted, trace.source)
     cassette = cassette_of(clean, partial=wish.partial)
     data = cast("dict[str, Any]", yaml.safe_load(scenario_from(cassette)))
-    if not data.get("script"):
+    if not any(line.get("says") for line in data.get("script", ())):
         raise InputError("nobody is known to have said anything in it", where=f"trace {trace.trace_id}")
     scenario = _scenario(data, clean, wish)
     fingerprint = _fingerprint(scenario)
-    known = next((case for case in dataset.cases() if case.origin.get("fingerprint") == fingerprint), None)
-    if known is not None:
-        return Added(known.id, False)
     title = wish.name or _title(scenario)
     name = f"{slug(title)[:48].strip('-') or 'case'}-{fingerprint[:8]}"
     scenario = {"name": f"{title} ({fingerprint[:8]})", **scenario}
-    text = HEAD + dump(scenario)
-    _refuse(text, name)
+    _refuse(HEAD + dump(scenario), name)
     origin = _origin(clean, wish, fingerprint)
-    dataset.put(name, scenario=text, origin=origin, trace=b"".join(otlp_lines(redacted)))
-    return Added(name, True, _notes(scenario))
+    return _Draft(name, fingerprint, scenario, origin, b"".join(otlp_lines(redacted)))
+
+
+def _read(case: Case) -> dict[str, Any]:
+    """A case's scenario as it stands."""
+    found: Any = yaml.safe_load(case.scenario.read_text(encoding="utf-8"))
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _agrees(draft: _Draft, there: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Refuse what no agent could pass: a tool that is to be called and not to be called after the same
+    words, be it in one case or in two."""
+    for name, scenario in [("itself", draft.scenario), *there]:
+        if any(scenario.get(key) != draft.scenario.get(key) for key in ("script", "tools", "agent")):
+            continue
+        both = [*draft.scenario["expect"], *scenario.get("expect", ())]
+        wanted = {item["called"] for item in both if "called" in item and item.get("times") != 0}
+        never = {item["not_called"] for item in both if "not_called" in item and "with" not in item}
+        never |= {item["called"] for item in both if "called" in item and item.get("times") == 0}
+        if wanted & never:
+            told = ", ".join(sorted(map(str, wanted & never)))
+            other = "" if name == "itself" else f", which {name} says otherwise of the same conversation"
+            raise InputError(
+                f"{told}: expected to be called and not to be called{other}",
+                hint="no agent can pass both; correct one of them"
+                if other
+                else "look at --expect and --tools",
+            )
 
 
 def _title(scenario: Mapping[str, Any]) -> str:
@@ -95,10 +175,7 @@ def _title(scenario: Mapping[str, Any]) -> str:
 def _scenario(data: dict[str, Any], trace: Trace, wish: Wish) -> dict[str, Any]:
     """The proposed scenario with what a person wishes in place of what was guessed."""
     expect: list[Mapping[str, Any]] = [dict(item) for item in wish.expect]
-    before: str | None = None
-    for tool in wish.tools or ():
-        expect.append({"called": tool} if before in (None, tool) else {"called": tool, "after": before})
-        before = tool
+    expect += _in_order(wish.tools or ())
     scores = _scores(trace) if wish.keep_scores else {}
     if scores:
         reference = {"answer": wish.answer} if wish.answer else {}
@@ -116,14 +193,41 @@ def _scenario(data: dict[str, Any], trace: Trace, wish: Wish) -> dict[str, Any]:
     return made
 
 
+def _in_order(tools: Sequence[str]) -> list[dict[str, Any]]:
+    """Each tool as often as it is named, the first time after the one before it."""
+    found: list[dict[str, Any]] = []
+    before: str | None = None
+    for tool in dict.fromkeys(tools):
+        item: dict[str, Any] = {"called": tool}
+        if tools.count(tool) > 1:
+            item["times"] = tools.count(tool)
+        if before is not None:
+            item["after"] = before
+        found.append(item)
+        before = tool
+    return found
+
+
 def _scores(trace: Trace) -> dict[str, float]:
-    """Evaluators with a threshold, as the trace carries their results."""
-    return {
-        score.name: score.threshold
-        for view in views(trace).values()
-        for score in view.scores
-        if score.threshold is not None and 0 <= score.threshold <= 1
-    }
+    """Our evaluators whose results the trace carries, each with the threshold there, else its own. Raises
+    InputError where there is none: what others call a score need not be 1 where it is good."""
+    found: dict[str, float] = {}
+    others: set[str] = set()
+    own = evaluators()
+    for score in (score for view in views(trace).values() for score in view.scores):
+        if score.name not in own:
+            others.add(score.name)
+            continue
+        least = own[score.name].threshold if score.threshold is None else score.threshold
+        found[score.name] = max(found.get(score.name, 0.0), min(1.0, max(0.0, least)))
+    if not found:
+        told = f"; {', '.join(sorted(others))} is no evaluator of ours" if others else ""
+        raise InputError(
+            f"--keep-scores: the trace carries no score to keep{told}",
+            where=f"trace {trace.trace_id}",
+            hint="simulate score TRACE --out SCORED writes a copy with scores",
+        )
+    return found
 
 
 def _fingerprint(scenario: Mapping[str, Any]) -> str:
@@ -137,9 +241,8 @@ _PLACEHOLDER = re.compile(r"<([a-z_]+):([0-9a-f]{4,32})>")
 
 
 def _renumbered(spans: list[Span]) -> list[Span]:
-    """Placeholders by the order in which they come: the key of a redaction is drawn anew each time, and
-    the same
-    trace has to become the same case. It also keeps people of two cases from being told to be one."""
+    """Placeholders by the order in which they come: the key of a redaction is drawn anew each time, and the
+    same trace has to become the same case. It also keeps people of two cases from being told to be one."""
     given: dict[str, str] = {}
 
     def number(match: re.Match[str]) -> str:

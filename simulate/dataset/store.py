@@ -9,18 +9,18 @@
         versions.jsonl           one line a change; the version is a hash of everything above
 
 A case is an ordinary scenario file, so `simulate run golden/cases` and pytest read it too. Line endings do
-not count,
-since git may change them.
+not count, since git may change them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +29,7 @@ import yaml
 
 from simulate.errors import EnvironmentFault, InputError
 from simulate.model.nearest import did_you_mean
+from simulate.trace.formats.writing import write_whole
 
 FOLDERS = {"cases": ".yaml", "origins": ".yaml", "traces": ".otlp.jsonl"}
 EMPTY = "0" * 12
@@ -87,14 +88,15 @@ class Dataset:
         return sorted(path.name.removesuffix(".yaml") for path in (self.path / "cases").glob("*.yaml"))
 
     def case(self, name: str) -> Case:
-        """A case by its id or the beginning of it."""
+        """A case by its id or a part of it that no other id has."""
         known = self.ids()
-        fitting = [each for each in known if each == name] or [
-            each for each in known if each.startswith(name)
-        ]
-        if len(fitting) != 1:
-            told = f"{len(fitting)} cases begin with {name!r}" if fitting else f"there is no case {name!r}"
-            raise InputError(told + ("" if fitting else did_you_mean(name, known)), where=str(self.path))
+        fitting = [name] if name in known else [each for each in known if name in each]
+        if len(fitting) > 1:
+            told = ", ".join(fitting[:5]) + (" …" if len(fitting) > 5 else "")
+            raise InputError(f"{name!r} stands in {len(fitting)} cases: {told}", where=str(self.path))
+        if not fitting:
+            told = f"there is no case {name!r}{did_you_mean(name, known)}"
+            raise InputError(told, where=str(self.path), hint="simulate dataset list names them")
         return self._case(fitting[0])
 
     def cases(self) -> list[Case]:
@@ -120,17 +122,11 @@ class Dataset:
         """Every version, the oldest first. InputError names the line that is none, or where two follow
         one."""
         found: list[Version] = []
-        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []
-        for number, line in enumerate(lines, 1):
-            where = f"{self.log}:{number}"
-            if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
+        for where, version in self._lines():
+            if version is None:
                 raise InputError(
                     "two versions in conflict: git could not merge them", where=where, hint=MERGE
                 )
-            try:
-                version = Version(**json.loads(line))
-            except (ValueError, TypeError) as error:
-                raise InputError(f"not a version: {error}", where=where) from None
             before = found[-1].version if found else EMPTY
             if version.parent != before:
                 same = next((each for each in found if each.parent == version.parent), None)
@@ -139,6 +135,23 @@ class Dataset:
                 raise InputError(f"two versions in conflict: {told}", where=where, hint=MERGE)
             found.append(version)
         return found
+
+    def _lines(self) -> Iterator[tuple[str, Version | None]]:
+        """Each line's place and version; None for a mark that git left."""
+        try:
+            text = self.log.read_text(encoding="utf-8") if self.log.is_file() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot be read: {error}", where=str(self.log)) from None
+        for number, line in enumerate(text.splitlines(), 1):
+            where = f"{self.log}:{number}"
+            if line.startswith(("<<<<<<<", "|||||||", "=======", ">>>>>>>")):
+                yield where, None
+                continue
+            try:
+                yield where, _version(json.loads(line))
+            except (ValueError, TypeError) as error:
+                hint = "take the file back from git; simulate dataset accept then adds what changed"
+                raise InputError(f"not a version: {error}", where=where, hint=hint) from None
 
     @property
     def version(self) -> str:
@@ -160,13 +173,7 @@ class Dataset:
 
     def edited(self) -> dict[str, str]:
         """Cases that are not as their version says: ``changed``, ``added`` or ``removed`` by hand."""
-        known: dict[str, str] = {}
-        for version in self.versions():
-            known |= {name: digest for name, digest in version.cases.items() if digest is not None}
-            for name, digest in version.cases.items():
-                if digest is None:
-                    known.pop(name, None)
-        now = self.digests()
+        known, now = _known(self.versions()), self.digests()
         found = {name: "added" for name in now if name not in known}
         found |= {name: "removed" for name in known if name not in now}
         return found | {name: "changed" for name in now if name in known and now[name] != known[name]}
@@ -184,60 +191,120 @@ class Dataset:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def put(self, name: str, *, scenario: str, origin: Mapping[str, Any], trace: bytes) -> None:
-        """Write the files of a case; `record` makes it count."""
-        _write(self.file("cases", name), scenario.encode())
-        _write(self.file("origins", name), dump(origin).encode())
-        _write(self.file("traces", name), trace)
+    @contextlib.contextmanager
+    def alone(self) -> Generator[None]:
+        """Others who change this dataset wait until we are done (on Windows they do not)."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot be a dataset: {error.strerror}", where=str(self.path)) from error
+        if sys.platform == "win32":
+            yield
+            return
+        import fcntl
 
-    def verify(self, name: str, by: str) -> None:
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def put(self, name: str, *, scenario: str, origin: Mapping[str, Any], trace: bytes) -> None:
+        """Write the files of a case, what makes it one last; `record` makes it count."""
+        _write(self.file("traces", name), trace)
+        _write(self.file("origins", name), dump(origin).encode())
+        _write(self.file("cases", name), scenario.encode())
+
+    def accept(self, by: str, verify: Iterable[str] = ()) -> Version:
+        """Make the files as they are now a version, also where two versions are in conflict; ``by`` says
+        that the cases in ``verify`` are right. Raises FileProblems where a case is no scenario any more."""
+        from simulate.model.files import load_scenarios
+
+        with self.alone():
+            if self.ids():
+                load_scenarios([self.file("cases", name) for name in self.ids()])
+            lacking = [each.id for each in self.cases() if not each.trace.is_file()]
+            if lacking:
+                hint = "take the trace back from git, or remove the case's other files, too"
+                raise InputError(f"{lacking[0]} has no trace any more", where=str(self.path), hint=hint)
+            verified = [self.case(name).id for name in verify]
+            for name in verified:
+                self._verify(name, by)
+            try:
+                changed = sorted({*self.edited(), *verified})
+                return self.record(f"accepted {', '.join(changed) or 'nothing'} by {by}")
+            except InputError:  # a conflict; a line that is no version at all is refused once more
+                return self.record(f"accepted a merge by {by}", mends=True)
+
+    def _verify(self, name: str, by: str) -> None:
         """Write down who says that a case is right."""
         case = self._case(name)
         origin = {**case.origin, "verified": {"by": by, "on": _today()}}
         _write(self.file("origins", name), dump(origin).encode())
+
+    def drop(self, name: str) -> None:
+        """Take the files of a case away; what makes it one first."""
+        for kind in FOLDERS:
+            self.file(kind, name).unlink(missing_ok=True)
 
     def record(self, change: str, *, mends: bool = False) -> Version:
         """Append the version that the files are now; the same one where nothing changed.
 
         With ``mends``, lines in conflict are put in order first: all are kept, and the new one follows."""
         versions = self._mended() if mends else self.versions()
-        known: dict[str, str] = {}
-        for each in versions:
-            known |= {name: digest or "" for name, digest in each.cases.items()}
-        now = self.digests()
+        known, now = _known(versions), self.digests()
         delta: dict[str, str | None] = {}
         delta |= {name: digest for name, digest in now.items() if known.get(name) != digest}
-        delta |= {name: None for name, digest in known.items() if digest and name not in now}
+        delta |= {name: None for name in known if name not in now}
         parent = versions[-1].version if versions else EMPTY
         whole = "\n".join(f"{name} {digest}" for name, digest in sorted(now.items()))
         version = Version(hashlib.sha256(whole.encode()).hexdigest()[:12], parent, _today(), change, delta)
         if delta or mends:
-            lines = [json.dumps(_plain(each), ensure_ascii=False) for each in [*versions, version]]
+            lines = [json.dumps(asdict(each), ensure_ascii=False) for each in [*versions, version]]
             _write(self.log, ("\n".join(lines) + "\n").encode())
         return version
 
     def _mended(self) -> list[Version]:
-        found: list[Version] = []
-        for line in self.log.read_text(encoding="utf-8").splitlines():
-            if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
-                continue
-            version = Version(**json.loads(line))
-            if all(version.version != each.version for each in found):
-                found.append(Version(version.version, found[-1].version if found else EMPTY, version.date,
-                                     version.change, version.cases))  # fmt: skip
-        return found
+        """All versions of both sides, one after the other."""
+        read: list[Version] = []
+        for _, version in self._lines():
+            if version is not None and version not in read:
+                read.append(version)
+        parents = [EMPTY, *(each.version for each in read)]
+        return [replace(each, parent=parent) for each, parent in zip(read, parents, strict=False)]
 
 
 MERGE = "keep both sides' files, then simulate dataset accept DIR --by NAME writes the version that they make"
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes what stands twice twice: anchors and aliases are hard to read and to correct."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def dump(data: Mapping[str, Any]) -> str:
     """YAML that diffs well: one key a line, in the given order."""
-    return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(dict(data), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _plain(version: Version) -> dict[str, Any]:
-    return {name: getattr(version, name) for name in ("version", "parent", "date", "change", "cases")}
+def _known(versions: Iterable[Version]) -> dict[str, str]:
+    """Case → digest, once all these versions are told."""
+    found: dict[str, str | None] = {}
+    for version in versions:
+        found |= version.cases
+    return {name: digest for name, digest in found.items() if digest is not None}
+
+
+def _version(data: Any) -> Version:
+    """TypeError where it is none."""
+    found = Version(**data)
+    texts = (found.version, found.parent, found.date, found.change)
+    if not all(isinstance(each, str) for each in texts) or not isinstance(found.cases, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("version, parent, date and change are texts, and cases is a mapping")
+    return found
 
 
 def _today() -> str:
@@ -247,13 +314,6 @@ def _today() -> str:
 def _write(path: Path, data: bytes) -> None:
     """The whole file, or none of it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        write_whole(path, [data])
     except OSError as error:
         raise EnvironmentFault(f"cannot write: {error.strerror or error}", where=str(path)) from error
