@@ -16,8 +16,10 @@ from simulate.callers.language import wrong_language
 from simulate.callers.phrases import (
     ABOUT_THE_OTHER,
     AGENT,
+    COURTESY,
     FAREWELL,
     MACHINE,
+    NARRATED,
     OTHER_SIDE,
     QUOTED,
     QUOTING,
@@ -86,6 +88,9 @@ def _role_flip(line: str, situation: Situation) -> Alarm | None:
     both = OTHER_SIDE.search(line)
     if both:
         return Alarm("speaks for both sides", both[0].strip(), mend)
+    narrated = NARRATED.match(line)
+    if narrated:
+        return Alarm("tells of the customer instead of being one", narrated[0].strip(), mend)
     found = AGENT.search(line)
     if found and not _reported(line, found):
         return Alarm("acts as the agent", found[0], mend)
@@ -115,6 +120,12 @@ def _leak(line: str, situation: Situation) -> Alarm | None:
     return None
 
 
+_PRICED = re.compile(
+    r"\b(?:paid|charged|costs?|cost me|price (?:was|is|of)|total (?:was|is|of)|billed|debited)\b[^.?!]{0,15}$"
+    r"|\b(?:order(?:ed)?|bought|purchased)\b[^.?!]{0,30}\bfor\s*$",
+    re.I,
+)
+"""Right before an amount, this states it as having been."""
 _CLAIMS = re.compile(r"\b(?:paid|charged|cost|costs|price|total|worth|billed?|bought it for|debited)\b", re.I)
 _ABOUT = r"\b(?:about|around|roughly|almost|nearly|like|over|under|some|approximately|at least)"
 _DATED = re.compile(
@@ -124,8 +135,8 @@ _DATED = re.compile(
 
 
 def _invention(line: str, situation: Situation) -> Alarm | None:
-    """A fact that the caller has from nowhere. Amounts and dates may be wished for: those count only where
-    the caller states one as having been, and knows another."""
+    """A fact that the caller has from nowhere. Amounts and dates may be wished for: a date counts only where
+    the caller states one as having been, and knows another; an amount where the caller says what was paid."""
     for fact in facts(line, situation.asked):
         if situation.known.has(fact) or not _stated(fact, line, situation):
             continue
@@ -147,7 +158,10 @@ def _stated(fact: Fact, line: str, situation: Situation) -> bool:
     match fact.kind:
         case "amount":
             roughly = re.search(rf"{_ABOUT}\s*{re.escape(fact.said)}", line, re.I)
-            return bool(known and _CLAIMS.search(line) and not roughly)
+            if roughly or known:
+                return bool(_CLAIMS.search(line) and not roughly)
+            before, _, after = line.partition(fact.said)
+            return bool(_PRICED.search(before)) and re.match(r"[^.!?]*\?", after) is None
         case "date":
             return bool(known and _DATED.search(line))
         case "name":
@@ -217,6 +231,18 @@ def ended_too_soon(goal: str | None, situation: Situation) -> Alarm | None:
     if tried or substantial >= 2:
         return None
     return Alarm("ends before the goal was tried", f"said only: {' / '.join(situation.own)}", mend)
+
+
+def left_open(situation: Situation) -> Alarm | None:
+    """The caller hangs up without a word on a question that it was asked for the first time. Who has said
+    three things may be tired of it."""
+    question = re.search(r"[^.!?]*\?\W*$", situation.asked)
+    if question is None or COURTESY.search(question[0]) or len(situation.own) >= 3:
+        return None
+    if any(_alike(_folded(situation.asked), _folded(text)) for text in situation.agent[:-1]):
+        return None
+    mend = "The other side has asked you something. Answer it, or say why you end the conversation."
+    return Alarm("hangs up on a question", question[0].strip(), mend)
 
 
 _STOP = frozenset(

@@ -184,8 +184,12 @@ class ImprovisedCaller:
                 return alarm
         if turn.hang_up is not None and turn.hang_up.satisfied is not False:
             situation.own = [*self._raw, turn.text] if turn.text else self._raw
-            return guards.ended_too_soon(self.scenario.goal, situation)
-        return _gave_up_at_once(turn, conversation)
+            too_soon = guards.ended_too_soon(self.scenario.goal, situation)
+        else:
+            too_soon = _gave_up_at_once(turn, conversation)
+        if too_soon is None and turn.hang_up is not None and not turn.text:
+            return guards.left_open(situation)
+        return too_soon
 
     def _situation(self, conversation: Conversation) -> guards.Situation:
         agent = [said.received for said in conversation.by("agent")]
@@ -262,12 +266,19 @@ def _ending(answer: dict[str, Any] | None) -> HangUp | None:
     return HangUp(reason.strip() or "the caller hung up", satisfied=reached)
 
 
+_STAGED = (
+    r"(?:(?:sigh|laugh|pause|smile|groan|chuckle|cough|frown|nod|shrug|mutter|wait|look|roll|clear|take|speak|hang|check)s"
+    r"|(?:sigh|laugh|paus|look|speak|check|sound)ing|voice|in an?|with an?)\b"
+)
+_STAGE = re.compile(rf"\*+\s*{_STAGED}[^*\n]*\*+|[(\[]\s*{_STAGED}[^)\]\n]*[)\]]", re.I)
+"""What somebody does while speaking, as models like to write it."""
 _THOUGHT = re.compile(r"<think>.*?</think>", re.S)
 
 
 def cleaned(text: str, persona: Persona) -> str:
-    """The words without what models put around them: their thoughts, the speaker's name, quotation marks."""
-    text = _THOUGHT.sub("", text).strip()
+    """The words without what models put around them: thoughts, what the speaker does meanwhile or is called,
+    quotation marks."""
+    text = re.sub(rf"[ \t]*(?:{_STAGE.pattern})[ \t]*", " ", _THOUGHT.sub("", text), flags=re.I).strip()
     names = [re.escape(name) for name in ("Caller", "Customer", "User", "Me", persona.name or "") if name]
     text = re.sub(rf"^\**(?:{'|'.join(names)})\**\s*:\**\s*", "", text, flags=re.I)
     if len(text) > 1 and text[0] in '"“' and text[-1] in '"”' and not re.search(r'["“”]', text[1:-1]):

@@ -80,6 +80,26 @@ OTHER_SIDE = re.compile(
 )
 """A label that begins the other side's words."""
 
+NARRATED = re.compile(
+    r"\W*(?:the|this) (?:customer|caller|user|client|person|persona)\s+(?:then |now |politely |angrily )?"
+    r"(?:says|explains|asks|tells|wants|replies|responds|answers|states|sighs|hangs up|thanks|requests"
+    r"|provides|mentions|complains|insists"
+    r"|is (?:calling|asking|angry|upset|frustrated|annoyed|in a hurry))\b",
+    re.I,
+)
+"""At the beginning of a line, this tells of the customer instead of speaking as one."""
+
+COURTESY = _any(
+    r"any(?:thing|body|one) else",
+    r"(?:something|what) else",
+    r"(?:help|assist) you",
+    r"do for you",
+    r"(?:is that|are you) (?:ok|okay|all|right|fine|sure)",
+    r"does that (?:help|answer)",
+    r"(?:ok|okay|all right|alright|right)\s*\?",
+)
+"""In a question, this asks for nothing that has to be answered."""
+
 QUOTING = re.compile(
     r"\b(?:you|u|they|he|she|it|e-?mail|website|site|app|message|page|text|sms|lady|guy|agent|colleague|bot|system)\b"
     r"[^.?!]{0,40}\b(?:said|says?|told|wrote|promised|claims?|claimed|states?|stated|saying|read|reads)\b",

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from simulate.callers.guards import Situation, ended_too_soon, inspect
-from simulate.callers.improvise import _known  # pyright: ignore[reportPrivateUsage]
+from simulate.callers.guards import Situation, ended_too_soon, inspect, left_open
+from simulate.callers.improvise import _known, cleaned  # pyright: ignore[reportPrivateUsage]
 from simulate.callers.prompt import template
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
@@ -197,6 +197,13 @@ NORMAL: list[tuple[Persona, str, list[str]]] = [
     (JAPANESE, "注文した商品がまだ届いていません。", []),
     (JAPANESE, "はい、お願いします。", ["確認しましょうか？"]),
     (BILINGUAL, "Hola, my order is late, ¿dónde está? The number es 7781.", []),
+    (SHOPPER, "The customer service number never answers, that is why I write.", ["Hello."]),
+    (SHOPPER, "The user manual says it has two years of warranty.", ["Hello."]),
+    (SHOPPER, "The person before you said that it was sent.", ["Hello."]),
+    (GUEST, "I would pay up to $200 for a bigger table.", ["The large room is free."]),
+    (GUEST, "Does it cost $20 to cancel?", ["There is a fee."]),
+    (GUEST, "Is there anything for $30?", ["We have a menu."]),
+    (GUEST, "I paid around 50 dollars the last time.", ["We have a menu."]),
     (BILINGUAL, "Pero no entiendo por qué no llega mi pedido con la otra caja.", ["It is late."]),
 ]
 
@@ -250,6 +257,11 @@ FAULTS: list[tuple[Persona, str, list[str], str]] = [
     (SHOPPER, "My name is John Smith.", ["Your name?"], "name"),
     (GUEST, "My booking reference is XY-99-123.", ["Your reference?"], "number"),
     (GUEST, "020 7946 1111", ["A phone number, please?"], "phone"),
+    (GUEST, "I paid $99 for it.", ["Hello."], "amount"),
+    (GUEST, "My booking for $399 is gone, I was charged 12.50 euros.", ["Hello."], "amount"),
+    (GUEST, "I ordered the menu for $40.", ["Hello."], "amount"),
+    (SHOPPER, "The customer explains that order 4417 never came.", ["Hello."], "of the customer"),
+    (SHOPPER, "(The caller sighs and asks for a refund.)", ["Hello."], "of the customer"),
     (SHOPPER, "", ["Hello."], "empty"),
     (SHOPPER, "   \n", ["Hello."], "empty"),
     (SHOPPER, "Hola, quiero saber dónde está mi pedido y cuándo llega.", ["Hello."], "language"),
@@ -340,3 +352,39 @@ def test_saying_it_again_where_that_is_human(agent: list[str], line: str):
 def test_ending_before_the_goal_was_tried(own: list[str], agent: list[str], alarm: bool):
     found = ended_too_soon(GOAL, situation(SHOPPER, agent, own))
     assert (found is not None) == alarm
+
+
+WHICH = "It is lost, I am sorry. Would you like a refund or a replacement?"
+
+
+@pytest.mark.parametrize(
+    ("own", "agent", "alarm"),
+    [
+        (["order 4417 never came"], ["Hello.", WHICH], True),
+        (["order 4417 never came"], ["It is refunded."], False),
+        (["order 4417 never came"], ["It is refunded. Is there anything else that I can do?"], False),
+        (["order 4417 never came"], ["It is refunded, all right?"], False),
+        (["order 4417 never came", "a refund"], [WHICH, WHICH], False),
+        (["order 4417", "Are you serious?", "You asked me that."], ["Number?", "Where is it?", WHICH], False),
+        (["order 4417 never came"], ["Would you like a refund? I have issued it now."], False),
+    ],
+)
+def test_hanging_up_on_a_question(own: list[str], agent: list[str], alarm: bool):
+    found = left_open(situation(SHOPPER, agent, own))
+    assert (found is not None) == alarm
+    assert found is None or "refund or a replacement" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("written", "heard"),
+    [
+        ("*sighs* Where is my parcel?", "Where is my parcel?"),
+        ("Where is it? (pauses, then louder) I want my money.", "Where is it? I want my money."),
+        ("[in an angry voice] Where is it?", "Where is it?"),
+        ("**looks at the clock** I have no time.", "I have no time."),
+        ("I *really* need it (the blue one).", "I *really* need it (the blue one)."),
+        ("It costs 3 * 4 dollars, looks like * to me.", "It costs 3 * 4 dollars, looks like * to me."),
+    ],
+)
+def test_what_a_caller_does_meanwhile_is_not_said(written: str, heard: str):
+    assert cleaned(written, SHOPPER) == heard

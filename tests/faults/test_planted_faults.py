@@ -36,7 +36,7 @@ def test_by_the_check_that_is_meant_for_it(played: dict[str, Played]) -> None:
 
 def test_no_false_alarm(played: dict[str, Played]) -> None:
     clean = [each for each in played.values() if each.fault is None]
-    assert len(clean) == CLEAN * len({fault.scenario for fault in CATALOGUE})
+    assert len(clean) == CLEAN * len({fault.control for fault in CATALOGUE})
     alarms = [each.outcome.explain() for each in clean if each.verdict != "clean"]
     assert not alarms, "\n".join(alarms)
 
