@@ -33,11 +33,12 @@ class MatchesTraceCheck(Check[MatchesTrace]):
         if path is None:
             raise HarnessFault(f"there is no trace {word.matches_trace}")
         try:
-            diff = matches(path, evidence.trace, word.ignore, Tolerance.of(word.tolerance))
+            limits = Tolerance.of({str(name): share for name, share in word.tolerance.items()})
+            diff = matches(path, evidence.trace, word.ignore, limits)
         except InputError as error:
             raise HarnessFault(error.message, where=error.where, hint=error.hint) from error
         if not diff.same and evidence.judge is not None:
-            diff = await judged(diff, _meaning(evidence.judge))
+            diff = await judged(diff, same_meaning(evidence.judge))
         deciding = diff.of(Category.BEHAVIOUR, Category.CONTENT)
         if not deciding:
             others = f"; besides: {diff.changes[0].sentence}" if diff.changes else ""
@@ -55,7 +56,7 @@ class MatchesTraceCheck(Check[MatchesTrace]):
         )
 
 
-def _meaning(judge: Judge) -> Callable[[str, str], Awaitable[bool]]:
+def same_meaning(judge: Judge) -> Callable[[str, str], Awaitable[bool]]:
     """Two texts mean the same when each says what the other does."""
 
     async def says(text: str, what: str) -> bool:

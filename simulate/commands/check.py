@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulate.errors import Problem
+    from simulate.model.files import LoadedScenario
 
 HELP = "refuse bad files before anything runs; runs nothing"
 
@@ -19,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from simulate.errors import FileProblems, Problem
+    from simulate.errors import FileProblems
     from simulate.model.files import load_scenarios
     from simulate.model.project import Project
 
@@ -36,11 +41,37 @@ def execute(args: argparse.Namespace) -> int:
         loaded = load_scenarios([_short(path) for path in paths], agents=agents)
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
+    problems += _traces(loaded)
     if problems:
         raise FileProblems(problems)
     files = len({each.file for each in loaded})
     print(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
     return 0
+
+
+def _traces(loaded: list[LoadedScenario]) -> list[Problem]:
+    """Recorded traces of ``matches_trace`` that cannot be read, each once."""
+    from simulate.errors import InputError, Problem
+    from simulate.model.expect import MatchesTrace
+
+    wanted = {
+        expectation.matches_trace: each
+        for each in reversed(loaded)
+        for expectation in each.scenario.expect
+        if isinstance(expectation, MatchesTrace)
+    }
+    if not wanted:
+        return []
+    from simulate.diff import recorded
+
+    found: list[Problem] = []
+    for path, each in wanted.items():
+        try:
+            recorded(path)
+        except InputError as error:
+            message = f"matches_trace: {error.where or path} {error.message}"
+            found.append(Problem(message, each.file, each.line, hint=error.hint))
+    return found
 
 
 def _short(path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from simulate.diff import Diff
+    from simulate.judge import Judge
     from simulate.trace.span import Trace
 
 HELP = "say what changed between two traces"
@@ -30,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--tolerance", action="append", default=[], metavar="NAME=NUMBER",
-        help="tokens, cost, latency (shares), seconds, arguments (absolute)",
+        help="tokens, cost, latency, scores (shares), seconds, arguments (absolute)",
     )  # fmt: skip
     parser.add_argument(
         "--trace", action="append", default=[], metavar="ID",
@@ -39,6 +40,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", type=_categories, default=None, metavar="CATEGORY,…",
         help=f"these alone are shown and decide: {', '.join(CATEGORIES)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--judge", action="store_true",
+        help="let the configured judge say whether answers worded otherwise mean the same",
     )  # fmt: skip
     parser.add_argument(
         "--lines", type=int, default=10, metavar="N", help="at most so many lines (default 10)"
@@ -55,12 +60,15 @@ def execute(args: argparse.Namespace) -> int:
 
     # what is made here lives to the end of the process; looking for garbage in it costs a quarter of the time
     gc.disable()
+    judge = _judge() if args.judge else None
     ids = [*args.trace, None, None][:2] if len(args.trace) != 1 else [args.trace[0]] * 2
     expected = _one(args.expected, ids[0], lenient=len(args.trace) == 1)
     actual = _one(args.actual, ids[1], lenient=len(args.trace) == 1)
     repeats = [trace for path in args.repeat for trace in _all(path)]
     tolerance = _tolerance(args.tolerance)
     diff = compare(expected, actual, repeats=repeats, ignore=args.ignore, tolerance=tolerance)
+    if judge is not None:
+        diff = _judged(diff, judge)
     if args.only is not None:
         diff = diff.only(args.only)
     changed = bool(diff.changes) if args.only is not None else not diff.same
@@ -81,11 +89,51 @@ def _write(diff: Diff, args: argparse.Namespace) -> None:
         else:
             write_bytes(args.json, data)
     if args.json != "-":
-        print(diff.summary(args.lines))
+        print(_fitted(diff.summary(args.lines)))
     if args.html:
         from simulate.report.diff_html import write_diff_html
 
         print(f"written: {write_diff_html(args.html, diff)}", file=sys.stderr)
+
+
+def _fitted(summary: str) -> str:
+    """On a terminal, long lines go on below their sentence; elsewhere a change stays one line, for grep."""
+    if not sys.stdout.isatty():
+        return summary
+    import shutil
+    import textwrap
+
+    width = max(40, shutil.get_terminal_size((80, 24)).columns)
+    return "\n".join(
+        textwrap.fill(
+            line, width, subsequent_indent=" " * (11 if line.startswith(CATEGORIES) else 2),
+            break_on_hyphens=False,
+        )
+        for line in summary.splitlines()
+    )  # fmt: skip
+
+
+def _judge() -> Judge:
+    """The judge of pyproject.toml or of the environment, before any file is read."""
+    from simulate.errors import InputError
+    from simulate.model.project import Project
+    from simulate.stage import Stage
+
+    judge = Stage(Project.find(Path.cwd()), []).judge
+    if judge is None:
+        raise InputError(
+            "no judge is configured", hint="write [tool.simulate.models] judge in pyproject.toml"
+        )
+    return judge
+
+
+def _judged(diff: Diff, judge: Judge) -> Diff:
+    import asyncio
+
+    from simulate.checks.traces import same_meaning
+    from simulate.diff import judged
+
+    return asyncio.run(judged(diff, same_meaning(judge)))
 
 
 def _update(path: Path, actual: Trace, changed: bool) -> int:

@@ -1,6 +1,17 @@
 """Two traces aligned and compared: what changed, and which of it matters."""
 
 from simulate.diff.change import Category, Change, Detail, Diff, Tolerance
-from simulate.diff.compare import Judge, compare, judged, matches
+from simulate.diff.compare import Judge, compare, judged, matches, recorded
 
-__all__ = ["Category", "Change", "Detail", "Diff", "Judge", "Tolerance", "compare", "judged", "matches"]
+__all__ = [
+    "Category",
+    "Change",
+    "Detail",
+    "Diff",
+    "Judge",
+    "Tolerance",
+    "compare",
+    "judged",
+    "matches",
+    "recorded",
+]

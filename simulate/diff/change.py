@@ -93,6 +93,7 @@ class Tolerance:
     latency: float = 0.5
     seconds: float = 0.25
     arguments: float = 0.0
+    scores: float = 0.1
 
     @classmethod
     def of(cls, given: Tolerance | Mapping[str, float] | None) -> Tolerance:

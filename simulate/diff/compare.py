@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from simulate.diff.align import align
 from simulate.diff.calibrate import calibrated
 from simulate.diff.change import Change, Diff, Tolerance, without
 from simulate.diff.explain import explain
+from simulate.diff.scores import score_changes
 from simulate.diff.shape import shape_changes
 from simulate.diff.story import Story, tell
 from simulate.diff.voice import voice_changes
@@ -50,6 +53,7 @@ def _between(one: Story, other: Story, tolerance: Tolerance) -> Diff:
     alignment = align(one.forest, other.forest)
     changes = explain(one, other, alignment, tolerance)
     changes += voice_changes(one, other, tolerance)
+    changes += score_changes(one, other, tolerance)
     changes += shape_changes(one, other, alignment)
     changes.sort(key=lambda change: (*change.rank, change.path))
     return Diff(
@@ -78,13 +82,14 @@ def _notes(one: Story, other: Story) -> list[str]:
 
 async def judged(diff: Diff, judge: Judge) -> Diff:
     """The same diff without the answers that a judge holds to mean the same; it is asked once for each."""
-    kept: list[Change] = []
-    for change in diff.changes:
+
+    async def stays(change: Change) -> bool:
         texts = (change.expected, change.actual)
         both = change.path.startswith("answers.") and all(isinstance(text, str) for text in texts)
-        if not both or not await judge(str(change.expected), str(change.actual)):
-            kept.append(change)
-    return replace(diff, changes=kept)
+        return not both or not await judge(str(change.expected), str(change.actual))
+
+    answers = await asyncio.gather(*(stays(change) for change in diff.changes))
+    return replace(diff, changes=[change for change, kept in zip(diff.changes, answers, strict=True) if kept])
 
 
 def matches(
@@ -97,13 +102,30 @@ def matches(
 
     Raises TraceFileError when the file cannot be read or does not hold exactly one trace.
     """
+    return compare(recorded(expected), trace, ignore=ignore, tolerance=tolerance)
+
+
+def recorded(path: str | Path) -> Trace:
+    """The one trace of a file; it is read once while the file stays as it is, however many runs it judges.
+
+    Raises TraceFileError when the file cannot be read or does not hold exactly one trace.
+    """
+    try:
+        state = Path(path).stat()
+    except OSError as error:
+        raise TraceFileError(f"cannot be read: {error}", where=str(path)) from error
+    return _recorded(Path(path), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _recorded(path: Path, *_: int) -> Trace:
     from simulate.trace import formats
 
-    found = list(formats.read(Path(expected)))
+    found = formats.read(path)
     if len(found) != 1:
         raise TraceFileError(
             f"holds {len(found)} traces, and a comparison needs one",
-            where=str(expected),
+            where=str(path),
             hint="keep each expected trace in a file of its own",
         )
-    return compare(found[0], trace, ignore=ignore, tolerance=tolerance)
+    return found[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -251,5 +251,23 @@ def _speech(forest: Forest, origin: int) -> list[Speech]:
                 continue
             last[speaker] = (node, plain)
             found.append(Speech(speaker, words, start, node, view.voice.get("interrupted")))
+    found += _wordless(forest, origin, sorted(speech.node for speech in found))
     found.sort(key=lambda speech: speech.start)
+    return found
+
+
+_SPEAKERS = {"user": "caller", "caller": "caller", "human": "caller", "agent": "agent", "assistant": "agent"}
+
+
+def _wordless(forest: Forest, origin: int, told: list[int]) -> list[Speech]:
+    """Turns that say whose they are, where neither they nor what is inside them say the words."""
+    found: list[Speech] = []
+    for node, view in enumerate(forest.views):
+        speaker = _SPEAKERS.get(str(view.voice.get("speaker")).lower()) if view.voice else None
+        if speaker is None or view.kind is not Kind.TURN:
+            continue
+        inside = bisect_left(told, node + forest.size[node]) - bisect_left(told, node)
+        if not inside:
+            start = (forest.spans[node].start_ns - origin) / 1e9
+            found.append(Speech(speaker, None, start, node, view.voice.get("interrupted")))
     return found

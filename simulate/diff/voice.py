@@ -43,7 +43,8 @@ def _turns(one: Story, other: Story) -> list[Change]:
     heard = [[speech for speech in story.speech if speech.speaker == "caller"] for story in (one, other)]
     if len(heard[0]) == len(heard[1]):
         for number, (mine, theirs) in enumerate(zip(*heard, strict=True), start=1):
-            if not contents.same(mine.text, theirs.text):
+            unknown = mine.text is None or theirs.text is None
+            if not unknown and not contents.same(mine.text, theirs.text):
                 changes.append(_understood(one, other, mine, theirs, number))
     return changes
 

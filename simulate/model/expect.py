@@ -191,6 +191,9 @@ class Scores(Expectation):
     """What is right, where an evaluator needs it; what is left open comes from ``goal:`` and ``called:``."""
 
 
+Toleranced = Literal["tokens", "cost", "latency", "scores", "seconds", "arguments"]
+
+
 class MatchesTrace(Expectation):
     """The agent's trace behaves as this recorded one did."""
 
@@ -199,8 +202,11 @@ class MatchesTrace(Expectation):
     """The recorded trace's file."""
     ignore: list[AsWritten] = Field(default_factory=list[str])
     """Paths that may differ."""
-    tolerance: dict[str, Number] = Field(default_factory=dict[str, float])
-    """By how much a measure may grow, as a share: ``duration: 0.5``."""
+    tolerance: dict[Toleranced, Annotated[Number, Field(ge=0)]] = Field(
+        default_factory=dict[Toleranced, float]
+    )
+    """How far apart two numbers count as the same: a share of the larger (``tokens: 0.4``), ``seconds`` in
+    seconds and ``arguments`` as they are."""
 
 
 class StopsWithin(Expectation):

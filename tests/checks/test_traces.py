@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import pytest
 
 from fixtures.agents.support import Careless, Support
 from simulate import Scenario, run
+from simulate.cli import main
+from simulate.diff import Tolerance
+from simulate.errors import InputError, TraceFileError
+from simulate.model.expect import Toleranced
 from simulate.model.outcome import Outcome
 from simulate.trace.formats.otlp import write_otlp_jsonl
 
@@ -39,7 +46,45 @@ async def test_matching_and_what_changed(tmp_path: Path) -> None:
     assert "--update" in (changed.verdicts[0].hint or "")
 
 
-async def test_a_file_that_is_no_trace_is_not_the_agents_fault(tmp_path: Path) -> None:
-    (tmp_path / "good.jsonl").write_text("<html>please log in</html>")
-    found = await outcome(tmp_path, Support, "expect: [{matches_trace: good.jsonl}]")
-    assert (found.status, found.side) == ("error", "harness")
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("<html>please log in</html>", "is an HTML or XML page, not a trace"),
+        ("INFO started\n", "is text, not a trace"),
+    ],
+)
+async def test_a_file_that_is_no_trace_is_refused_before_anything_runs(
+    tmp_path: Path, data: str, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.jsonl").write_text(data)
+    with pytest.raises(TraceFileError, match=problem):
+        await outcome(tmp_path, Support, "expect: [{matches_trace: good.jsonl}]")
+    assert main(["check", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "recorded.yaml:2: matches_trace: " in said and problem in said
+
+
+async def test_a_file_of_several_traces_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = await outcome(tmp_path, Support)
+    again = await outcome(tmp_path, Support)
+    write_otlp_jsonl(tmp_path / "good.jsonl", [*recorded.trace, *again.trace])
+    with pytest.raises(TraceFileError, match="holds 2 traces"):
+        await outcome(tmp_path, Support, "expect: [{matches_trace: good.jsonl}]")
+    write_otlp_jsonl(tmp_path / "good.jsonl", recorded.trace)
+    assert main(["check", str(tmp_path)]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("tolerance", ["{duration: 0.5}", "{tokens: -1}"])
+def test_a_tolerance_that_there_is_not_is_refused(tmp_path: Path, tolerance: str) -> None:
+    (tmp_path / "recorded.yaml").write_text(
+        TEXT + f"expect: [{{matches_trace: recorded.yaml, tolerance: {tolerance}}}]"
+    )
+    with pytest.raises(InputError, match=r"tolerance\."):
+        Scenario.load(tmp_path / "recorded.yaml")
+
+
+def test_files_and_comparisons_know_the_same_tolerances() -> None:
+    assert set(get_args(Toleranced)) == {field.name for field in fields(Tolerance)}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from simulate.diff import Change, Diff, compare, judged
 from simulate.errors import InputError
-from simulate.trace.span import Span, Trace
+from simulate.trace.span import Event, Span, Trace
 
 
 def sentences(diff: Diff, *categories: str) -> list[str]:
@@ -329,3 +329,83 @@ def test_values_that_no_one_should_send_do_not_stop_it(scene: Any) -> None:
     assert not compare(trace(0, "\ud800"), trace(1, "x" * 2_000_000)).same
     assert compare(Trace("a"), Trace("b")).same
     assert "the expected trace is empty" in compare(Trace("a"), trace(0, 1)).notes
+
+
+def scored(scene: Any, seed: int, *results: dict[str, Any]) -> Trace:
+    story = scene(seed).caller("hello")
+    span = story.model("Hello.")
+    for told in results:
+        attributes = {f"gen_ai.evaluation.{key.replace('__', '.')}": value for key, value in told.items()}
+        if "threshold" in told:
+            attributes["evaluator.score.threshold"] = attributes.pop("gen_ai.evaluation.threshold")
+        span.events.append(Event("gen_ai.evaluation.result", span.start_ns, attributes))
+    return story.trace
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "path", "sentence"),
+    [
+        (
+            {"name": "polite", "score__value": 0.9, "threshold": 0.7},
+            {"name": "polite", "score__value": 0.3, "threshold": 0.7},
+            "scores.polite.verdict",
+            "polite failed: 0.3 instead of 0.9, threshold 0.7",
+        ),
+        (
+            {"name": "polite", "score__label": "fail"},
+            {"name": "polite", "score__label": "pass"},
+            "scores.polite.verdict",
+            "polite no longer fails",
+        ),
+        (
+            {"name": "reward", "score__value": 1.0},
+            {"name": "reward", "score__value": 0.0},
+            "scores.reward.value",
+            "reward scored 0 instead of 1",
+        ),
+        (
+            {"name": "tone", "score__label": "warm"},
+            {"name": "tone", "score__label": "curt"},
+            "scores.tone.label",
+            "tone said “curt” instead of “warm”",
+        ),
+    ],
+)
+def test_evaluators_that_scored_both_traces_are_compared(
+    scene: Any, before: dict[str, Any], after: dict[str, Any], path: str, sentence: str
+) -> None:
+    diff = compare(scored(scene, 0, before), scored(scene, 1, after))
+    assert [(change.path, change.sentence) for change in diff.changes] == [(path, sentence)]
+    assert diff.changes[0].category == ("behaviour" if path.endswith("verdict") else "content")
+    assert diff.changes[0].expected_spans and diff.changes[0].actual_spans
+    assert compare(scored(scene, 0, before), scored(scene, 1, before)).changes == []
+    assert compare(scored(scene, 0, before), scored(scene, 1, after), ignore=["scores"]).changes == []
+
+
+def test_a_score_that_only_one_trace_has_tells_nothing(scene: Any) -> None:
+    one, other = scored(scene, 0, {"name": "polite", "score__value": 0.1}), scored(scene, 1)
+    assert compare(one, other).changes == compare(other, one).changes == []
+
+
+def test_scores_within_the_tolerance_are_the_same_and_repeats_widen_it(scene: Any) -> None:
+    def trace(seed: int, value: float) -> Trace:
+        return scored(scene, seed, {"name": "polite", "score__value": value})
+
+    assert compare(trace(0, 0.9), trace(1, 0.85)).same
+    assert not compare(trace(0, 0.9), trace(1, 0.7)).same
+    assert compare(trace(0, 0.9), trace(1, 0.7), tolerance={"scores": 0.3}).same
+    assert compare(trace(0, 0.9), trace(1, 0.7), repeats=[trace(2, 0.6)]).same
+    assert not compare(trace(0, 0.9), trace(1, 0.3), repeats=[trace(2, 0.6)]).same
+
+
+def test_who_spoke_when_is_compared_without_words(scene: Any) -> None:
+    def trace(seed: int, *speakers: str) -> Trace:
+        story = scene(seed)
+        for speaker in speakers:
+            story.span("voice.turn", **{"voice.actor": speaker, "fi.span.kind": "TURN"})
+        return story.trace
+
+    diff = compare(trace(0, "user", "agent", "user", "agent"), trace(1, "user", "agent", "agent"))
+    assert [change.path for change in diff.of("behaviour")] == ["voice.speakers"]
+    assert diff.changes[0].sentence == "nobody spoke where caller was expected, after 2 turns of speech"
+    assert compare(trace(0, "user", "agent"), trace(1, "user", "agent", "agent")).same

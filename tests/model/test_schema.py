@@ -44,7 +44,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "scores": [{"scores": {"Groundedness": 0.8, "TaskCompletion": 1}}],
     "matches_trace": [
         {"matches_trace": "t.json"},
-        {"matches_trace": "t.json", "ignore": ["a.b"], "tolerance": {"duration": 0.5}},
+        {"matches_trace": "t.json", "ignore": ["a.b"], "tolerance": {"tokens": 0.5}},
     ],
     "stops_within": [{"stops_within": "500ms"}],
     "ignores_backchannel": [{"ignores_backchannel": True}],

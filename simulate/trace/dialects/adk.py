@@ -11,6 +11,12 @@ def _refine(span: Span, found: View) -> None:
         found.kind = Kind.CHAIN  # round the tools that ran side by side, each with a span of its own
     if found.provider == "gcp.vertex.agent":
         found.provider = None  # that is the framework; who served the model it does not say
+    if found.output and len(found.output) > 1:
+        *pieces, last = found.output
+        # a streamed answer is told in its pieces and then once more, whole
+        told = "".join(each.text for each in pieces)
+        if told == last.text != "" and not any(each.tool_calls for each in pieces):
+            found.output = [last]
 
 
 DIALECT = Dialect(
