@@ -19,7 +19,7 @@ from simulate.engines.registry import engine_for
 from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, NotInstalled
 from simulate.llm import Model, ModelConfig, from_environment
 from simulate.model import project
-from simulate.model.expect import PythonCheck
+from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.project import AgentConfig, Project, resolve_secret
 from simulate.model.scenario import Scenario
 
@@ -131,6 +131,10 @@ class Stage:
         for each in scenario.expect:
             if isinstance(each, PythonCheck):
                 load(each.python, f"{scenario.name!r} expects python: {each.python}", self.project.root)
+            elif isinstance(each, MatchesTrace) and Path(each.matches_trace).exists():
+                from simulate.diff import recorded
+
+                recorded(each.matches_trace)
         key = self._key(scenario)
         if key not in self._engines and key not in self._processes:
             self._reach(key)
