@@ -7,8 +7,9 @@ import importlib.util
 import json
 import os
 import secrets
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simulate.engines.base import Exchange
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, InputError, MissingExtra
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from simulate.voice.livekit_room import Room, Server
     from simulate.voice.livekit_wire import LiveKitWire
 
+LOOK_SECONDS = 0.5
+"""How often the worker's log is asked whether the process of a job still lives."""
 _NEEDED = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 
 
@@ -158,6 +161,7 @@ class RoomWire:
         self._server = server
         self._exchange = exchange
         self._place = engine.worker.place if engine.worker is not None else 0
+        self._looked = 0.0
         self._room: Room | None = None
         self._wire: LiveKitWire | None = None
         self._line: Line | None = None
@@ -186,7 +190,6 @@ class RoomWire:
         except AgentFault as fault:
             raise self._with_log(fault) from None
         self._wire.connect(line)
-        room.left.add_done_callback(self._left)
 
     async def send(self, frame: Samples) -> None:
         """20 ms of the caller."""
@@ -204,23 +207,36 @@ class RoomWire:
         if self._wire is not None:
             await self._wire.aclose()
         if self._room is not None:
+            await self._ask_the_worker(self._room)
             await self._room.leave()
 
-    def _left(self, _: Any) -> None:
+    async def _ask_the_worker(self, room: Room) -> None:
         """LiveKit tells of an agent that raised in the middle of a call as of one that hung up; its worker's
         log knows better."""
         worker, line = self._engine.worker, self._line
-        if worker is None or line is None or line.failure is not None:
+        hung_up = room.left.done() and room.left.result() is None
+        if worker is None or line is None or line.failure is not None or not hung_up:
             return
+        await worker.over(room.name, self._place)
         if worker.complaint(self._place) is not None:
             line.failure = self._with_log(AgentFault("the agent broke in the middle of the call"))
 
     def _died(self) -> Fault | None:
+        """Asked on every frame: whether worker, server or the job's own process are gone."""
         worker = self._engine.worker
         if worker is not None and worker.ended is not None:
             return worker.broken(f"the worker {worker.ended} in the middle of the call", self._place)
-        ended = self._server.ended()
-        return None if ended is None else EnvironmentFault(ended, where=f"LiveKit at {self._server.url}")
+        if (ended := self._server.ended()) is not None:
+            return EnvironmentFault(ended, where=f"LiveKit at {self._server.url}")
+        now = time.monotonic()
+        if worker is None or now < self._looked + LOOK_SECONDS:
+            return None
+        self._looked = now
+        if (how := worker.end_of(self._exchange.conversation.id, self._place)) is None:
+            return None
+        came = self._room is not None and self._room.agent is not None
+        when = "in the middle of the call" if came else "before it came into the room"
+        return worker.broken(f"the agent broke {when}: {how}", self._place)
 
     def _with_log(self, fault: AgentFault) -> AgentFault:
         worker = self._engine.worker

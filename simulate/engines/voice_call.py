@@ -149,6 +149,8 @@ class VoiceCall:
             if tape is not None:
                 tape.close()
             self.exchange.measures |= self.line.pacing.measures()
+        if self.conversation.ended_by == "agent" and self.line.failure is not None:
+            raise self.line.failure  # it did not hang up but broke, as is known only now
         self.line.pacing.judge()
 
     # -- before and after

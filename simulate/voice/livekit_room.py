@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,9 +24,11 @@ except ImportError as error:  # the extra is named instead of a module
     raise MissingExtra("the LiveKit client", "livekit") from error
 
 TAKEN_SECONDS = 8.0
-"""Seconds in which a worker should take a job; a process that it has to start for it takes 4 to 8."""
-JOINED_SECONDS = 20.0
-"""Seconds in which an agent that took a job should be in the room: it may have to load its models."""
+"""Seconds in which a worker should take a job, asked twice. It takes one in 0.2 s; a server tells of a job
+that ended at once only after 5."""
+JOINED_SECONDS = 30.0
+"""Seconds in which an agent that took a job should be in the room: a process may have to be started for it,
+and to load its models."""
 HEARD_SECONDS = 3.0
 """Seconds in which an agent that came in should take up the caller's microphone."""
 LEAVING_SECONDS = 3.0
@@ -99,12 +102,11 @@ class Room:
 
         Raises EnvironmentFault where no worker takes the call, and AgentFault for an agent that took it and
         never came."""
-        try:
-            async with asyncio.timeout(TAKEN_SECONDS):
-                await self._arrival()
-        except TimeoutError:
-            await self._call_again_if_nobody_took_it()
-            await self._wait_for_the_agent()
+        if not await self._taken():
+            await self._call_again()
+            if not await self._taken():
+                raise self._nobody()
+        await self._joined()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HEARD_SECONDS):
                 await self._subscribed.wait()
@@ -166,14 +168,48 @@ class Room:
 
     # -- waiting for the agent
 
-    async def _arrival(self) -> None:
+    async def _arrives(self, seconds: float) -> bool:
+        """Whether the agent comes in within this time; raises at once what makes waiting vain."""
+        end = time.monotonic() + seconds
         while not self._arrived.is_set():
             if (fault := self.died()) is not None:
                 raise fault
             if self.left.done() and (lost := self.left.result()) is not None:
                 raise lost
+            if (left := end - time.monotonic()) <= 0:
+                return False
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), 0.25)
+                await asyncio.wait_for(self._arrived.wait(), min(left, 0.25))
+        return True
+
+    async def _taken(self) -> bool:
+        """Whether a worker has taken the call within the time that one should need for it."""
+        end = time.monotonic() + TAKEN_SECONDS
+        while not await self._arrives(0.5):
+            if await self._jobs():
+                return True
+            if time.monotonic() >= end:
+                return False
+        return True
+
+    async def _joined(self) -> None:
+        if await self._arrives(JOINED_SECONDS):
+            return
+        failed = next((job for job in await self._jobs() if job.state.error), None)
+        said = f": {redacted(failed.state.error)}" if failed is not None else ""
+        raise AgentFault(
+            f"the agent took the call and was not in the room {JOINED_SECONDS:g} s later{said}",
+            where=f"agent {self.agent_name}",
+            hint="its entrypoint raised or never connected; the worker's log says more",
+        )
+
+    def _nobody(self) -> EnvironmentFault:
+        return EnvironmentFault(
+            f"no worker took the call: none is registered as {self.agent_name!r}, or each is busy",
+            where=f"LiveKit at {self.server.url}",
+            hint="start the worker, check its agent_name, and give it load_fnc=lambda *_: 0.0 where it "
+            "takes this machine for loaded; both cases look the same from outside",
+        )
 
     async def _jobs(self) -> list[Any]:
         """Jobs of our dispatch: none where no worker has taken it."""
@@ -183,10 +219,8 @@ class Room:
         self._dispatch = mine[-1].id if mine else ""
         return [job for one in mine for job in one.state.jobs]
 
-    async def _call_again_if_nobody_took_it(self) -> None:
+    async def _call_again(self) -> None:
         """A server never asks a second time; a worker that was busy for a moment is asked again, once."""
-        if await self._jobs():
-            return
         with self._told_apart():
             if self._dispatch:
                 await self._api.agent_dispatch.delete_dispatch(self._dispatch, self.name)
@@ -200,29 +234,6 @@ class Room:
             )
         self._dispatch = made.id
         self.notes.append("no worker took the call at first; it was called a second time")
-
-    async def _wait_for_the_agent(self) -> None:
-        limit = JOINED_SECONDS if await self._jobs() else TAKEN_SECONDS
-        try:
-            async with asyncio.timeout(limit):
-                await self._arrival()
-            return
-        except TimeoutError:
-            jobs = await self._jobs()
-        if not jobs:
-            raise EnvironmentFault(
-                f"no worker took the call: none is registered as {self.agent_name!r}, or each is busy",
-                where=f"LiveKit at {self.server.url}",
-                hint="start the worker, check its agent_name, and give it load_fnc=lambda *_: 0.0 where it "
-                "takes this machine for loaded; both cases look the same from outside",
-            )
-        failed = next((job for job in jobs if job.state.error), None)
-        said = f": {redacted(failed.state.error)}" if failed is not None else ""
-        raise AgentFault(
-            f"the agent took the call and was not in the room {TAKEN_SECONDS + limit:g} s later{said}",
-            where=f"agent {self.agent_name}",
-            hint="its entrypoint raised or never connected; the worker's log says more",
-        )
 
     # -- the other side goes
 
