@@ -181,8 +181,12 @@ def _list(args: argparse.Namespace) -> int:
         changed = f", {edited[case.id]} by hand" if case.id in edited else ""
         why = case.origin.get("why")
         print(f"{case.id}  {state}{changed}" + (f"  {why}" if why else ""))
-    print(f"{len(dataset.ids())} cases, version {dataset.version}", file=sys.stderr)
+    print(f"{_cases(len(dataset.ids()))}, version {dataset.version}", file=sys.stderr)
     return 0
+
+
+def _cases(count: int) -> str:
+    return f"{count} case" if count == 1 else f"{count} cases"
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -249,7 +253,10 @@ def _run(args: argparse.Namespace) -> int:
     cases = _chosen(args, dataset)
     candidates = sum(case.verified is None for case in cases)
     if candidates:
-        print(f"{candidates} of {len(cases)} cases are candidates: nobody has verified them", file=sys.stderr)
+        told = "is a candidate: nobody has verified it"
+        if candidates > 1:
+            told = "are candidates: nobody has verified them"
+        print(f"{candidates} of {_cases(len(cases))} {told}", file=sys.stderr)
     print(f"{args.dataset}, version {dataset.version}", file=sys.stderr)
     given = [str(case.scenario) for case in cases]
     for option in PASSED_ON:

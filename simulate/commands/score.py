@@ -1,4 +1,4 @@
-"""``simulate score SOURCE``: evaluators on traces and runs, with thresholds, exports and an exit code."""
+"""``simulate score SOURCE``: evaluators on traces, runs and datasets, with thresholds and exports."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "source",
         nargs="?",
         metavar="SOURCE",
-        help="a trace file (- for stdin), a run's folder or id, or latest",
+        help="a trace file (- for stdin), a run's folder or id, latest, or a dataset's folder",
     )
     add("--evaluators", metavar="A,B", help="by name (default: all that have what they need)")
     add("--threshold", action="append", default=[], metavar="NAME=VALUE", help="the least score that passes")
@@ -100,7 +100,8 @@ class Job:
         self.gate = check_gate(args)
         if self.gate is not None and (args.watch or not is_run(args.source)):
             raise InputError(
-                "a gate decides about a run", hint="traces are held against --threshold NAME=VALUE"
+                "a gate decides about a run",
+                hint="traces are held against --threshold NAME=VALUE; simulate dataset run makes a run",
             )
         self.thresholds = _thresholds(args.threshold)
         names = None if args.evaluators is None else [one.strip() for one in args.evaluators.split(",")]

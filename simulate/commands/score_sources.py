@@ -1,4 +1,4 @@
-"""What `simulate score` scores: trace files and runs, each trace with what is right for it."""
+"""What `simulate score` scores: traces, runs and golden datasets, each trace with what is right for it."""
 
 from __future__ import annotations
 
@@ -70,6 +70,11 @@ class References:
         return self._everywhere
 
     @property
+    def empty(self) -> bool:
+        """Nobody has said what is right."""
+        return not self._by_trace and self._everywhere == Reference()
+
+    @property
     def unused(self) -> list[str]:
         """Traces that are named and were not there."""
         return [key for key in self._by_trace if key not in self._used]
@@ -100,10 +105,17 @@ def is_run(source: str) -> bool:
     """Whether a source is a run: its folder, its id, or ``latest``."""
     from simulate.run_folder import RUNS
 
+    if is_dataset(source):
+        return False
     path = Path(source)
     if path.is_dir() or (source != "-" and not path.exists() and (RUNS / source).is_dir()):
         return True
     return source == "latest" and not path.exists()
+
+
+def is_dataset(source: str) -> bool:
+    """Whether a source is the folder of a golden dataset."""
+    return (Path(source) / "versions.jsonl").is_file()
 
 
 def run_path(source: str) -> Path:
@@ -133,6 +145,24 @@ def _run(source: str, references: References) -> Iterator[Scored]:
         yield Scored(outcome.key, Material(trace, reference, outcome.conversation, uses))
 
 
+def _dataset(source: str, references: References) -> Iterator[Scored]:
+    """The traces that the cases were made from, each with what its case says is right."""
+    from simulate.checks.scores import reference_of
+    from simulate.dataset import Dataset
+    from simulate.model.expect import Scores
+    from simulate.model.files import load_scenario
+    from simulate.trace.formats import read
+
+    dataset = Dataset.open(source)
+    dataset.check()
+    for case in dataset.cases():
+        scenario = load_scenario(case.scenario)
+        given = next((one.reference for one in scenario.expect if isinstance(one, Scores)), None)
+        for trace in read(case.trace):
+            right = reference_of(scenario, given) if references.empty else references.of(trace.trace_id)
+            yield Scored(case.id, Material(trace, right))
+
+
 def _file(source: str, references: References) -> Iterator[Scored]:
     from simulate.trace.formats import iter_traces
 
@@ -144,5 +174,5 @@ def _anything(source: str) -> bool:
     return True
 
 
-READERS = [Reader(is_run, _run), Reader(_anything, _file)]
-"""The first that fits reads; a golden dataset's reader belongs before the others."""
+READERS = [Reader(is_dataset, _dataset), Reader(is_run, _run), Reader(_anything, _file)]
+"""The first that fits reads."""

@@ -135,7 +135,9 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
     scenario = {"name": f"{title} ({fingerprint[:8]})", **scenario}
     _refuse(HEAD + dump(scenario), name)
     origin = _origin(clean, wish, fingerprint)
-    return _Draft(name, fingerprint, scenario, origin, b"".join(otlp_lines(redacted)))
+    draft = _Draft(name, fingerprint, scenario, origin, b"".join(otlp_lines(redacted)))
+    _agrees(draft, [("", scenario)])
+    return draft
 
 
 def _read(case: Case) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def _read(case: Case) -> dict[str, Any]:
 def _agrees(draft: _Draft, there: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
     """Refuse what no agent could pass: a tool that is to be called and not to be called after the same
     words, be it in one case or in two."""
-    for name, scenario in [("itself", draft.scenario), *there]:
+    for name, scenario in there:
         if any(scenario.get(key) != draft.scenario.get(key) for key in ("script", "tools", "agent")):
             continue
         both = [*draft.scenario["expect"], *scenario.get("expect", ())]
@@ -156,7 +158,7 @@ def _agrees(draft: _Draft, there: Iterable[tuple[str, Mapping[str, Any]]]) -> No
         never |= {item["called"] for item in both if "called" in item and item.get("times") == 0}
         if wanted & never:
             told = ", ".join(sorted(map(str, wanted & never)))
-            other = "" if name == "itself" else f", which {name} says otherwise of the same conversation"
+            other = f", which {name} says otherwise of the same conversation" if name else ""
             raise InputError(
                 f"{told}: expected to be called and not to be called{other}",
                 hint="no agent can pass both; correct one of them"

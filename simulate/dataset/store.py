@@ -17,11 +17,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -183,8 +185,9 @@ class Dataset:
         edited = self.edited()
         if edited:
             told = "; ".join(f"{name} was {how}" for name, how in sorted(edited.items())[:5])
+            more = " …" if len(edited) > 5 else ""
             raise InputError(
-                f"{len(edited)} cases are not as version {self.version} has them: {told}",
+                f"this is not version {self.version} any more: {told}{more}",
                 where=str(self.path),
                 hint="`git diff` shows it; simulate dataset accept makes it a version, in your name",
             )
@@ -283,6 +286,15 @@ class _Plain(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _number(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    """Without an exponent, which our loader takes for a text."""
+    text = f"{Decimal(repr(value)):f}" if math.isfinite(value) else str(value)
+    return yaml.ScalarNode("tag:yaml.org,2002:float", text if "." in text else f"{text}.0")
+
+
+_Plain.add_representer(float, _number)
 
 
 def dump(data: Mapping[str, Any]) -> str:
