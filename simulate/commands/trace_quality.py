@@ -64,14 +64,57 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _told(signal: Signal) -> str:
+    from simulate.trace.text import safe
+
     verdict = {True: "ok  ", False: "LOW ", None: "    "}[signal.passed]
     if signal.passed is False and signal.name in {"latency", "ttft", "cost", "feedback"}:
         verdict = "HIGH"
     figure = "not measured" if signal.figure is None else f"{signal.figure:.4g}"
     limit = "" if signal.threshold is None else f"  (threshold {signal.threshold:g})"
     lines = [f"{verdict} {signal.name:<13}{figure}{limit}", f"     {signal.reason or signal.definition}"]
+    lines += [f"       {one}" for one in _details(signal)]
     lines += [f"       - {one}" for one in signal.worst]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{safe(line)}\n" for line in lines)
+
+
+MOST = 5
+"""Routes, versions, cohorts and evaluators that are told; ``--json`` has them all."""
+
+
+def _details(signal: Signal) -> list[str]:
+    """The figure taken apart, where that says more than the figure."""
+    found = signal.details
+    if signal.name in ("latency", "ttft"):
+        slow = sorted(found.items(), key=lambda item: -(item[1]["p99"] or 0))
+        return [f"{route}: {_percentiles(told)}" for route, told in slow[:MOST]] + _more(len(slow))
+    if signal.name == "cost" and signal.figure is not None:
+        lines = [f"p50 ${found['p50']:.4g}, p99 ${found['p99']:.4g}, {found['outliers']} above p99"]
+        if found["unknown_price"]:
+            lines.append(f"of {found['unknown_price']} more the price is not known")
+        for key in ("prompt_version", "cohort"):
+            sums = sorted(found[f"by_{key}"].items(), key=lambda item: -(item[1] or 0))
+            lines += [f"{key.replace('_', ' ')} {name}: {_dollars(spent)}" for name, spent in sums[:MOST]]
+        return lines
+    if signal.name == "attachment":
+        means = [f"{name}: {told['mean']:.3g} over {told['results']}" for name, told in found.items()]
+        return means[:MOST] + _more(len(means))
+    return []
+
+
+def _dollars(spent: float | None) -> str:
+    return "unknown" if spent is None else f"${spent:.4g}"
+
+
+def _percentiles(told: Mapping[str, Any]) -> str:
+    figures = ", ".join(f"{p} {told[p]:.3g} s" for p in ("p50", "p95", "p99") if told[p] is not None)
+    count = told.get("traces")
+    about = [f"{count} trace{'' if count == 1 else 's'}"] if count is not None else []
+    about += [f"slowest kind {told['slowest_kind']}"] if told.get("slowest_kind") else []
+    return f"{figures} ({', '.join(about)})" if about else figures
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count - MOST} more"] if count > MOST else []
 
 
 def _thresholds(given: list[str]) -> dict[str, float | None]:

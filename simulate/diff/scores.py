@@ -11,10 +11,6 @@ from simulate.diff.phrases import brief, near, some
 from simulate.diff.story import Story
 from simulate.trace.span import Score
 
-_GOOD = frozenset({"pass", "passed", "success", "succeeded", "ok"})
-_BAD = frozenset({"fail", "failed", "failure", "error"})
-"""Labels that are a verdict in whatever evaluator; what others mean (``toxic``, ``yes``) only it knows."""
-
 
 @dataclass(slots=True)
 class _Results:
@@ -32,7 +28,7 @@ class _Results:
     @property
     def failed(self) -> int | None:
         """How many results are bad; None where none says whether it is."""
-        verdicts = [passed for score in self.scores if (passed := _passed(score)) is not None]
+        verdicts = [passed for score in self.scores if (passed := score.passed()) is not None]
         return verdicts.count(False) if verdicts else None
 
     @property
@@ -62,13 +58,6 @@ def _results(story: Story) -> dict[str, _Results]:
             found[score.name].scores.append(score)
             found[score.name].spans.append(span.span_id)
     return found
-
-
-def _passed(score: Score) -> bool | None:
-    if score.value is not None and score.threshold is not None:
-        return score.value >= score.threshold
-    label = (score.label or "").casefold()
-    return True if label in _GOOD else False if label in _BAD else None
 
 
 def _verdict(name: str, mine: _Results, theirs: _Results, _: Tolerance) -> Change | None:

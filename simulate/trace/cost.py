@@ -9,7 +9,7 @@ reason: a sum with an unknown part is unknown too, and what is known of it stand
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -108,13 +108,16 @@ class TraceCost:
         """Input and output tokens of all calls; None when a call that did not fail tells none."""
         total = 0
         for _, view, _ in self.calls:
-            told = view.input_tokens is not None and (
-                view.kind is not Kind.LLM or view.output_tokens is not None
-            )
-            if not told and view.error is None:
+            if not _tells_tokens(view):
                 return None
             total += (view.input_tokens or 0) + (view.output_tokens or 0)
         return total if self.calls else None
+
+
+def _tells_tokens(view: View) -> bool:
+    """Whether a call says how many tokens it took; one that failed took none that anybody paid."""
+    told = view.input_tokens is not None and (view.kind is not Kind.LLM or view.output_tokens is not None)
+    return told or view.error is not None
 
 
 def price(span: Span, view: View) -> Price:
@@ -198,6 +201,8 @@ class Row:
     unpriced: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    untold: int = 0
+    """Calls that did not fail and whose tokens the sums lack."""
     successful: int = 0
     reason: str | None = None
     """Why the first of the unpriced calls has no price."""
@@ -231,6 +236,7 @@ def rollup(
             row.reason = row.reason or (paid.reason if paid.dollars is None else None)
             row.input_tokens += view.input_tokens or 0
             row.output_tokens += view.output_tokens or 0
+            row.untold += not _tells_tokens(view)
             touched.add(key)
         for key in touched:
             rows[key].traces += 1
@@ -238,16 +244,18 @@ def rollup(
     return sorted(rows.values(), key=lambda row: (-row.dollars, row.key))
 
 
-def succeeded(trace: Trace, seen: dict[str, View] | None = None) -> bool:
-    """Whether nothing says that the trace failed: no root with an error, no score below its threshold."""
+def succeeded(
+    trace: Trace, seen: dict[str, View] | None = None, least: Mapping[str, float] | None = None
+) -> bool:
+    """Whether nothing says that the trace failed: no root with an error, no evaluator's result that is bad
+    by its threshold, by the one in ``least`` (name → least value), or by its label."""
     seen = views(trace) if seen is None else seen
     ids = {span.span_id for span in trace.spans}
     if any(seen[span.span_id].error for span in trace.spans if span.parent_id not in ids):
         return False
+    limits = least or {}
     return not any(
-        score.value is not None and score.threshold is not None and score.value < score.threshold
-        for view in seen.values()
-        for score in view.scores
+        score.passed(limits.get(score.name)) is False for view in seen.values() for score in view.scores
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 
 from simulate.trace.sampling import percentile
@@ -22,7 +22,8 @@ class Facts:
     seconds: float | None
     slowest: str | None
     dollars: float | None
-    output_tokens: int
+    output_tokens: int | None
+    """Of the call that wrote most; None where none tells."""
     llm: int
     scores: list[tuple[str, float | None, float | None]]
     keys: dict[str, str | None]
@@ -67,11 +68,12 @@ def at(group: list[Facts], p: float) -> float | None:
     return percentile([facts.seconds for facts in group if facts.seconds is not None], p)
 
 
-def sums(group: list[Facts], key: str) -> dict[str, float]:
-    """Dollars by an inherited attribute."""
-    sums: dict[str, float] = defaultdict(float)
+def sums(group: list[Facts], key: str) -> dict[str, float | None]:
+    """Dollars by an inherited attribute; None where a part of a sum is not known."""
+    sums: dict[str, float | None] = {}
     for facts in group:
         value = facts.keys.get(key)
         if value is not None:
-            sums[value] += facts.dollars or 0.0
-    return dict(sums)
+            before = sums.get(value, 0.0)
+            sums[value] = None if before is None or facts.dollars is None else before + facts.dollars
+    return sums

@@ -129,7 +129,9 @@ class Quality:
                 seconds=seconds_of(trace),
                 slowest=slowest_kind(trace, seen),
                 dollars=cost.dollars,
-                output_tokens=max((view.output_tokens or 0 for _, view in calls), default=0),
+                output_tokens=max(
+                    (view.output_tokens for _, view in calls if view.output_tokens is not None), default=None
+                ),
                 llm=len(calls),
                 scores=[
                     (one.name, one.value, one.threshold) for view in seen.values() for one in view.scores
@@ -294,12 +296,12 @@ class Quality:
         known = [facts.dollars for facts in paid if facts.dollars is not None]
         top = percentile(known, 99)
         signal = self._signal("cost", top, "no trace with model calls has a known price")
-        tokens = [facts.output_tokens for facts in paid]
-        middle = percentile(tokens, 50) or 0
-        spikes = [facts for facts in paid if middle and facts.output_tokens > 10 * middle]
+        middle = percentile([one.output_tokens for one in paid if one.output_tokens is not None], 50) or 0
+        spikes = [one for one in paid if middle and (one.output_tokens or 0) > 10 * middle]
         signal.details = {
             "p50": percentile(known, 50),
             "p99": top,
+            "outliers": sum(1 for dollars in known if top is not None and dollars > top),
             "unknown_price": len(paid) - len(known),
             "output_token_spikes": len(spikes),
             "by_prompt_version": sums(paid, "prompt_version"),

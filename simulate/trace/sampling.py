@@ -119,13 +119,7 @@ class Sampler:
     def _breach(self, view: View) -> bool:
         if not view.scores:
             return "evaluator.score.threshold" in view.tags
-        for score in view.scores:
-            threshold = self.least.get(score.name, score.threshold)
-            if score.value is not None and threshold is not None and score.value < threshold:
-                return True
-            if (score.label or "").lower() in {"fail", "failed", "unsafe", "hallucinated"}:
-                return True
-        return False
+        return any(score.passed(self.least.get(score.name)) is False for score in view.scores)
 
 
 def cost_limit(traces: Iterable[Trace], p: float = 99) -> float | None:

@@ -156,6 +156,19 @@ class Score:
     threshold: float | None = None
     attributes: Attributes = field(default_factory=_attributes)
 
+    def passed(self, least: float | None = None) -> bool | None:
+        """Whether the result is good: by ``least``, else by its own threshold, else by a label that is a
+        verdict in itself. None where nothing says so; a bare number is no verdict."""
+        threshold = self.threshold if least is None else least
+        if self.value is not None and threshold is not None:
+            return self.value >= threshold
+        label = (self.label or "").casefold()
+        return True if label in _GOOD else False if label in _BAD else None
+
+
+_GOOD = frozenset({"pass", "passed", "success", "succeeded", "ok", "safe"})
+_BAD = frozenset({"fail", "failed", "failure", "error", "unsafe", "hallucinated"})
+
 
 @dataclass(slots=True)
 class View:

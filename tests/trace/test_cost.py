@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulate.cli import main
 from simulate.trace.cost import UNSET, cost_of, price, rollup, succeeded
 from simulate.trace.dialects import view
 from simulate.trace.formats import read
+from simulate.trace.formats.writing import write_otlp_jsonl
 from simulate.trace.span import Event, Span, Trace
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "traces"
@@ -151,3 +154,121 @@ def test_pydantic_ai_and_the_price_list_agree() -> None:
             if found.cost is not None:
                 found.cost = None
                 assert price(span, found).dollars == pytest.approx(told.dollars)
+
+
+@pytest.mark.parametrize(
+    ("label", "good"), [("fail", False), ("Failed", False), ("unsafe", False), ("pass", True), ("blue", True)]
+)
+def test_a_label_that_is_a_verdict_decides(label: str, good: bool) -> None:
+    span = call()
+    told = {"gen_ai.evaluation.name": "G", "gen_ai.evaluation.score.label": label}
+    span.events.append(Event("gen_ai.evaluation.result", NOON, told))
+    assert succeeded(Trace("1" * 32, [span])) is good
+
+
+def test_a_number_alone_is_a_verdict_only_by_a_threshold_that_is_given() -> None:
+    span = call()
+    told = {"gen_ai.evaluation.name": "reward", "gen_ai.evaluation.score.value": 0.0}
+    span.events.append(Event("gen_ai.evaluation.result", NOON, told))
+    assert succeeded(Trace("1" * 32, [span]))
+    assert not succeeded(Trace("1" * 32, [span]), least={"reward": 1.0})
+
+
+# -- the command -----------------------------------------------------------------------------------------
+
+TAGS = {
+    "user": "user.id",
+    "feature": "feature.id",
+    "prompt_version": "prompt.version",
+    "tenant": "tenant.id",
+    "cohort": "cohort.name",
+    "experiment": "experiment.id",
+    "session": "session.id",
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """Two files, three traces: two of one value (one of them failed), one of another."""
+    paths: list[str] = []
+    for number, (value, error) in enumerate([("blue", False), ("blue", True), ("green", False)], 1):
+        trace = f"{number}" * 32
+        tags = dict.fromkeys(TAGS.values(), value)
+        root = Span(trace, "a" * 16, "turn", None, NOON, NOON + 1, tags, status="error" if error else "ok")
+        model = "gpt-4o" if value == "green" else "gpt-4o-mini"
+        spans = [root, call("b" * 16, "a" * 16, gen_ai__request__model=model)]
+        spans[1].trace_id = trace
+        paths.append(str(tmp_path / f"{number}.jsonl"))
+        write_otlp_jsonl(paths[-1], spans)
+    return paths
+
+
+def table(out: str) -> dict[str, list[str]]:
+    return {line.split("  ")[0].strip(): line.split()[1:] for line in out.splitlines()}
+
+
+@pytest.mark.parametrize("by", TAGS)
+def test_the_command_sums_by_what_was_asked(
+    by: str, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trace", "cost", *files, "--by", by]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    rows = table(out)
+    # two calls of gpt-4o-mini at $0.21; one of the two traces succeeded, and both were paid
+    assert rows["blue"] == ["1/2", "2", "2,000,000→200,000", "$0.4200", "$0.4200"]
+    assert rows["green"] == ["1/1", "1", "1,000,000→100,000", "$3.50", "$3.50"]
+    assert rows["together"] == ["3", "3,000,000→300,000", "$3.92"]
+
+
+def test_the_command_sums_by_model_and_gives_json(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trace", "cost", *files, "--json"]) == 0
+    dear, cheap = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (dear["model"], dear["dollars"]) == ("gpt-4o", pytest.approx(3.5))
+    assert (cheap["model"], cheap["traces"], cheap["successful"]) == ("gpt-4o-mini", 2, 1)
+    assert cheap["dollars_per_success"] == pytest.approx(0.42)
+
+
+def test_an_unknown_price_is_unknown_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spans = [
+        call("b" * 16),
+        call("c" * 16, gen_ai__request__model="house-llm"),
+        call("d" * 16, gen_ai__usage__input_tokens=None, gen_ai__usage__output_tokens=None),
+    ]
+    write_otlp_jsonl(tmp_path / "t", spans)
+    assert main(["trace", "cost", str(tmp_path / "t"), "--by", "user"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].split(maxsplit=2)[2] == (
+        "1/1      3  ≥ 2,000,000→200,000  ≥ $0.2100    unknown"
+    )
+    assert "! (not set): 2 of 3 calls have no known price: the price list knows no model 'house-llm'" in out
+    assert main(["trace", "cost", str(tmp_path / "t"), "--by", "user", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["dollars"] is found["input_tokens"] is found["dollars_per_success"] is None
+    assert (found["dollars_known"], found["unpriced_calls"]) == (pytest.approx(0.21), 2)
+
+
+def test_thresholds_of_the_command_line_say_what_succeeded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    span = call("b" * 16)
+    told = {"gen_ai.evaluation.name": "reward", "gen_ai.evaluation.score.value": 0.5}
+    span.events.append(Event("gen_ai.evaluation.result", NOON, told))
+    write_otlp_jsonl(tmp_path / "t", [span])
+    for given, won in (([], "1/1"), (["--threshold", "reward=0.6"], "0/1")):
+        assert main(["trace", "cost", str(tmp_path / "t"), *given]) == 0
+        assert table(capsys.readouterr().out)["gpt-4o-mini"][0] == won
+    assert main(["trace", "cost", str(tmp_path / "t"), "--threshold", "reward"]) == 2
+    assert "not a threshold" in capsys.readouterr().err
+
+
+def test_a_trace_without_a_model_call_costs_nothing_that_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_otlp_jsonl(tmp_path / "t", [Span("1" * 32, "a" * 16, "GET /", None, NOON, NOON + 1)])
+    assert main(["trace", "cost", str(tmp_path / "t")]) == 0
+    assert capsys.readouterr().out == "no model call in these traces\n"

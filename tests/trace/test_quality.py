@@ -188,3 +188,28 @@ def test_the_command_reads_requests_and_feedback(
 def test_bad_usage_is_refused(file: Path, given: list[str]) -> None:
     with pytest.raises(InputError):
         run(str(file), *given)
+
+
+def test_the_command_tells_the_shape_and_obeys_no_control_character(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traces = [healthy(number) for number in range(1, 11)]
+    for trace in traces:
+        trace.spans[0].attributes |= {"http.route": "/refund\x1b[2J", "cohort.name": "beta"}
+    for span in traces[0]:
+        span.attributes.pop("gen_ai.request.model", None)  # so that its price is not known
+        span.attributes.pop("gen_ai.response.model", None)
+    write_otlp_jsonl(tmp_path / "t", [span for trace in traces for span in trace])
+    assert run(str(tmp_path / "t"), "--threshold", "attachment=off", "--threshold", "completeness=off") == 0
+    out = capsys.readouterr().out
+    assert "/refund·[2J: p50 " in out and "(10 traces, slowest kind LLM)" in out
+    assert "cohort beta: unknown" in out and "of 1 more the price is not known" in out
+    assert all(line.isprintable() for line in out.splitlines())
+
+
+def test_tokens_that_nobody_tells_make_no_median() -> None:
+    told = [None, None, None, 9, 9, 95, 95, 95]
+    traces = [
+        healthy(number, gen_ai__usage__output_tokens=tokens) for number, tokens in enumerate(told, start=1)
+    ]
+    assert signals(traces)["cost"].details["output_token_spikes"] == 0
