@@ -80,6 +80,11 @@ class Decision:
         return int(self.verdict == "not enough evidence" and self.gate.not_enough_evidence == "fail")
 
 
+def counted(count: int, unit: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{count} {unit.removesuffix('s') if count == 1 else unit}"
+
+
 def decide(gate: Gate, current: Measured, baseline: Measured | None = None) -> Decision:
     """Hold a run against a gate. Raises InputError where a rule compares and there is no baseline."""
     if baseline is None and gate.needs_baseline:
@@ -158,9 +163,9 @@ def _at_least(
     finding.breaks = found.value < limit
     finding.holds = found.low >= limit or (limit == 1 and found.value == 1)
     finding.needed = stats.needed_for_threshold(found.value, limit, confidence)
-    finding.sentence = f"{_show(found.value, show)} of {len(values)} trials"
+    finding.sentence = f"{_show(found.value, show)} of {counted(len(values), 'trials')}"
     if show == "score":
-        finding.sentence = f"{_show(found.value, show)} on average over {len(values)} trials"
+        finding.sentence = f"{_show(found.value, show)} on average over {counted(len(values), 'trials')}"
     finding.cases = _worst({case: -fmean(trials) for case, trials in cases.items() if fmean(trials) < limit})
     return finding
 
@@ -172,7 +177,7 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> Finding
     rule = f"pass_hat: k={k}"
     short = [case for case, trials in cases.items() if len(trials) < k]
     if short or not cases:
-        told = f"{short[0]} has {len(cases[short[0]])} trials" if short else "there are no trials"
+        told = f"{short[0]} has {counted(len(cases[short[0]]), 'trials')}" if short else "there are no trials"
         return Finding(
             rule, limit=limit, needed=k, sentence=f"pass^{k} needs {k} trials of each case; {told}"
         )
@@ -186,7 +191,9 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> Finding
         each = {case: [pass_hat_k(len(trials), int(sum(trials)), k)] for case, trials in cases.items()}
         finding = _at_least(rule, limit, each, confidence)
         finding.unit = "cases"
-    finding.sentence = f"pass^{k} is {_show(finding.value or 0.0, 'share')} over {len(cases)} cases"
+    finding.sentence = (
+        f"pass^{k} is {_show(finding.value or 0.0, 'share')} over {counted(len(cases), 'cases')}"
+    )
     return finding
 
 
@@ -209,7 +216,7 @@ def _may_drop(rule: str, effect: float, now: Values, before: Values, confidence:
     discordant = fmean(fall * fall for fall in falls.values())
     finding.needed = stats.needed_for_drop(effect, discordant, confidence)
     how = "fell" if found.value > 0 else "rose" if found.value < 0 else "did not change:"
-    finding.sentence = f"{how} by {_show(abs(found.value), show)} over {len(pairs)} cases"
+    finding.sentence = f"{how} by {_show(abs(found.value), show)} over {counted(len(pairs), 'cases')}"
     finding.cases = _worst({case: fall for case, fall in falls.items() if fall > 0})
     return finding
 
@@ -249,9 +256,8 @@ def _may_grow(rule: str, effect: float, now: Values, before: Values, confidence:
     )
     finding.p = stats.rose(before, now)
     finding.breaks, finding.holds = found.value >= effect, found.high <= effect
-    finding.sentence = (
-        f"{'grew' if found.value > 0 else 'shrank'} by {abs(found.value):.0%} over {len(pairs)} cases"
-    )
+    how = "grew" if found.value > 0 else "shrank"
+    finding.sentence = f"{how} by {abs(found.value):.0%} over {counted(len(pairs), 'cases')}"
     finding.cases = _worst(
         {case: fmean(new) - fmean(was) for case, was, new in pairs if fmean(new) > fmean(was)}
     )
@@ -279,9 +285,8 @@ def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float)
     graver = {case: float(grave) for case, grave in seen.items() if grave > order.index(rule.worst)}
     finding.unit, finding.cases = "cases", _worst(graver)
     if cases:
-        finding.sentence = (
-            f"{len(graver)} of {len(cases)} cases differ from the baseline by more than {rule.worst}"
-        )
+        told = f"differing from the baseline by more than {rule.worst}"
+        finding.sentence = f"{len(graver)} of {counted(len(cases), 'cases')} {told}"
     return finding
 
 
@@ -316,10 +321,11 @@ def _tell(decision: Decision) -> None:
         new = [case for case in current.passes if case not in baseline.passes]
         if lost:
             decision.notes.append(
-                f"{len(lost)} cases of the baseline are not in this run: {', '.join(lost[:5])}"
+                f"{counted(len(lost), 'cases')} of the baseline not in this run: {', '.join(lost[:5])}"
             )
         if new:
-            decision.notes.append(f"{len(new)} cases are new and not compared: {', '.join(new[:5])}")
+            told = f"{counted(len(new), 'cases')} new and not compared: {', '.join(new[:5])}"
+            decision.notes.append(told)
         decision.flaky += [f"{case}, before" for case in baseline.flaky if case not in decision.flaky]
     decision.notes = list(dict.fromkeys(decision.notes))
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from simulate.gate.decide import Decision, Finding
+from simulate.gate.decide import Decision, Finding, counted
 from simulate.model.clean import line
 from simulate.model.outcome_json import to_json
 
@@ -23,11 +23,10 @@ def advice(finding: Finding, confidence: float) -> str:
         return finding.sentence
     if finding.needed is None:
         return "no number of trials tells a value from a threshold that it meets exactly"
+    open_ = f"{counted(finding.count, finding.unit)} {'leaves' if finding.count == 1 else 'leave'} it open"
     if finding.needed <= finding.count:
-        return f"{finding.count} {finding.unit} leave it open; take about {2 * finding.count}"
-    return (
-        f"{finding.count} {finding.unit} leave it open; about {finding.needed} would decide it in 4 of 5 runs"
-    )
+        return f"{open_}; take about {2 * finding.count}"
+    return f"{open_}; about {finding.needed} would decide it in 4 of 5 runs"
 
 
 def markdown(decision: Decision) -> str:
@@ -42,8 +41,8 @@ def markdown(decision: Decision) -> str:
     lines = [
         f"## {MARKS[decision.verdict]} Gate: {decision.verdict}{counts}",
         "",
-        f"{_cell(decision.current.source)}{against}: {decision.current.total} conversations, "
-        f"{len(decision.current.passes)} cases.",
+        f"{_cell(decision.current.source)}{against}: {counted(decision.current.total, 'conversations')}, "
+        f"{counted(len(decision.current.passes), 'cases')}.",
         "",
         f"| | Rule | Limit | Found | {percent} interval | |",
         "|---|---|---|---|---|---|",
