@@ -150,12 +150,17 @@ def _literal(key: str, value: Any) -> Any:
 def from_parquet(stream: BinaryIO, notes: Notes) -> Iterator[Span]:
     """The spans of ``DataFrame.to_parquet()``."""
     try:
+        import pyarrow  # pyright: ignore
         import pyarrow.parquet as parquet  # pyright: ignore
     except ImportError as error:
         raise MissingExtra("pyarrow, which reads parquet,", "parquet") from error
-    file: Any = parquet.ParquetFile(io.BytesIO(stream.read()))  # pyright: ignore
-    for batch in file.iter_batches(batch_size=1024):
-        yield from spans([_plain(row) for row in batch.to_pylist()], notes)
+    try:
+        file: Any = parquet.ParquetFile(io.BytesIO(stream.read()))  # pyright: ignore
+        batches: Iterator[Any] = file.iter_batches(batch_size=1024)
+        while (batch := next(batches, None)) is not None:
+            yield from spans([_plain(row) for row in batch.to_pylist()], notes)
+    except (pyarrow.ArrowException, OSError) as error:  # pyright: ignore
+        raise notes.refuse(f"is no whole parquet file: {base.printable(str(error), 100)}") from error
 
 
 def _plain(value: Any) -> Any:

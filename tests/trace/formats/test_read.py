@@ -6,8 +6,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import sys
 import tracemalloc
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ import pytest
 
 from simulate.errors import MissingExtra, TraceFileError
 from simulate.trace import Span, iter_traces, read
+from simulate.trace.dialects import views
 from simulate.trace.formats import iter_spans, otlp
 from simulate.trace.formats.jaeger import to_jaeger
 from simulate.trace.formats.phoenix import flattened
 from simulate.trace.formats.writing import otlp_lines
+from simulate.trace.span import Kind
 
 TRACE, SPAN, NS = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 1_700_000_000_000_000_000
 SHARED = Path(__file__).parents[4] / "shared" / "traces"
@@ -196,12 +200,64 @@ def test_metadata_and_parameters_of_phoenix_stay_one_value() -> None:
     }
 
 
-def test_parquet_needs_its_extra() -> None:
-    try:
-        import pyarrow  # pyright: ignore  # noqa: F401
-    except ImportError:
-        with pytest.raises(MissingExtra, match="parquet"):
-            read(io.BytesIO(b"PAR1....PAR1"))
+def test_parquet_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtra, match="parquet"):
+        read(io.BytesIO(b"PAR1....PAR1"))
+
+
+def parquet_of(rows: list[dict[str, Any]]) -> bytes:
+    pyarrow: Any = pytest.importorskip("pyarrow", reason="pip install 'simulate-agents[parquet]'")
+    parquet: Any = pytest.importorskip("pyarrow.parquet")
+    written = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), written)
+    return written.getvalue()
+
+
+def test_parquet_of_a_dataframe() -> None:
+    """Times to the microsecond, a column for each attribute, lists of objects, and holes where a span has none."""
+    model = {
+        "name": "chat",
+        "span_kind": "LLM",
+        "parent_id": None,
+        "start_time": datetime(2025, 1, 1, 0, 0, 0, 123456, UTC),
+        "end_time": datetime(2025, 1, 1, 0, 0, 1, tzinfo=UTC),
+        "status_code": "ERROR",
+        "status_message": "no",
+        "events": [
+            {"name": "exception", "timestamp": datetime(2025, 1, 1, tzinfo=UTC), "attributes": {"a": "b"}}
+        ],
+        "context.span_id": SPAN,
+        "context.trace_id": TRACE,
+        "attributes.llm.model_name": "gpt-5-mini",
+        "attributes.llm.token_count.prompt": 12.0,
+        "attributes.llm.input_messages": [{"message.role": "user", "message.content": "hi"}],
+    }
+    tool = model | {
+        "name": "search", "span_kind": "TOOL", "context.span_id": "00f067aa0ba902b7", "parent_id": SPAN,
+        "status_code": "OK", "events": [], "attributes.llm.model_name": None,
+        "attributes.llm.token_count.prompt": float("nan"), "attributes.llm.input_messages": None,
+    }  # fmt: skip
+    (trace,) = read(io.BytesIO(parquet_of([model, tool])))
+    first, second = trace.spans
+    assert (first.trace_id, first.span_id, first.start_ns % 10**9) == (TRACE, SPAN, 123456000)
+    assert (first.status, first.events[0].attributes) == ("error", {"a": "b"})
+    seen = views(trace)
+    assert (seen[SPAN].kind, seen[SPAN].request_model, seen[SPAN].input_tokens) == (
+        Kind.LLM,
+        "gpt-5-mini",
+        12,
+    )
+    assert [message.text for message in seen[SPAN].input or ()] == ["hi"]
+    assert second.parent_id == SPAN and seen[second.span_id].kind is Kind.TOOL
+    assert not any(key.startswith("llm.") for key in second.attributes)
+
+
+@pytest.mark.parametrize("cut", [slice(8), slice(600), slice(-20), slice(0, -8)])
+def test_half_of_a_parquet_file_is_refused(cut: slice) -> None:
+    whole = parquet_of([{"context.span_id": SPAN, "context.trace_id": TRACE, "name": "chat"}])
+    with pytest.raises(TraceFileError, match="is no whole parquet file"):
+        read(io.BytesIO(b"PAR1" + whole[4:][cut]))
 
 
 def test_console_exporters_print_one_object_after_the_other() -> None:
