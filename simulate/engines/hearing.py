@@ -99,6 +99,18 @@ class Listener:
         hearing.partial = await self.ear.transcribe(sound)
         return hearing.partial
 
+    def split(self, hearing: Hearing, at: float) -> Hearing | None:
+        """Put what began after ``at`` into a hearing of its own, of the present turn; None if nothing did."""
+        self._end_stretch(hearing)
+        count = sum(start <= at for start, _ in hearing.stretches)
+        if not 0 < count < len(hearing.stretches):
+            return None
+        later = Hearing(self.turn, hearing.stretches[count][0], hearing.end, hearing.stretches[count:])
+        later.texts, later.open = hearing.texts[count:], False
+        del hearing.stretches[count:], hearing.texts[count:]
+        hearing.end = hearing.stretches[-1][1]
+        return later
+
     async def take(self, *, interrupted: bool = False) -> Utterance | None:
         """What was said, as an utterance, and begin anew; None for sound without a word in it."""
         hearing = self.current

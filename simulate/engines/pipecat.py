@@ -100,7 +100,9 @@ class MemoryWire:
     async def open(self, line: Line) -> None:
         """Start the bot and wait until it takes calls."""
         from simulate.engines.pipecat_memory import MemoryTransport
+        from simulate.engines.pipecat_time import let_frames_ask
 
+        let_frames_ask()
         self._transport = transport = MemoryTransport(line)
         register: Any = getattr(transport, "add_event_handler")  # noqa: B009 - partially typed there
         register("on_client_connected", self._answered)

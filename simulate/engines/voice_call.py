@@ -351,11 +351,14 @@ class VoiceCall:
         return not self._gone(final=False)
 
     async def _yielded(self, hearing: Hearing, end: float) -> None:
-        """After the caller's words: did the agent stop for them, or talk on to its own end?"""
+        """After the caller's words: did the agent stop for them, or talk on to its own end? What it begins
+        after them belongs to the caller's new turn, also where it leaves no pause before its answer."""
         if self.listener.current is not hearing:
             return
         await self.line.until(lambda: self.line.now - hearing.end >= self.patience)
+        later = self.listener.split(hearing, end)
         await self._take(interrupted=hearing.end <= end + YIELDED)
+        self.listener.current = self.listener.current or later
 
     async def _take(self, *, interrupted: bool = False) -> bool:
         """The agent's utterance goes into the conversation; whether there was a word in it."""

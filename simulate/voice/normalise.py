@@ -24,6 +24,7 @@ _ORDINALS = {
     "fifteenth": 15, "sixteenth": 16, "seventeenth": 17, "eighteenth": 18, "nineteenth": 19,
     "twentieth": 20, "thirtieth": 30,
 }  # fmt: skip
+_TIMES = {"double": 2, "triple": 3}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _SHORT = {
     "can't": "cannot", "won't": "will not", "n't": " not", "'re": " are", "'ll": " will", "'ve": " have",
@@ -57,7 +58,7 @@ def normalise(text: str) -> str:
         text = re.sub(r"\b(\d+)(?:st|nd|rd|th)\b", r"\1", text)
     text = re.sub(r"\b(dollars?|euros?|pounds?)\W+and\b", r"\1", text)
     words = re.findall(r"[^\W_]+", text.replace("'", ""))
-    return " ".join(_ids(_numbers(words)))
+    return " ".join(_ids(_numbers(_repeated(words))))
 
 
 def says(text: str, wanted: str) -> bool:
@@ -101,6 +102,21 @@ def _money(match: re.Match[str]) -> str:
     unit = _MONEY[match[1]]
     cents = f" {int(match[3])} cents" if match[3] and int(match[3]) else ""
     return f"{match[2]} {unit}{cents}"
+
+
+def _repeated(words: Sequence[str]) -> list[str]:
+    """ "double four" is "four four", as ids are read out."""
+    done: list[str] = []
+    times = 1
+    for index, word in enumerate(words):
+        following = words[index + 1] if index + 1 < len(words) else ""
+        digit = _ONES.get(following, 99) < 10 or (len(following) == 1 and following.isdigit())
+        if word in _TIMES and digit:
+            times = _TIMES[word]
+        else:
+            done += [word] * times
+            times = 1
+    return done
 
 
 def _numbers(words: Sequence[str]) -> list[str]:
