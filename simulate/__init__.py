@@ -8,17 +8,31 @@ from simulate.tools import tool
 
 if TYPE_CHECKING:
     from simulate.engines.cloud import CloudEngine
+    from simulate.engines.livekit import LiveKitEngine
+    from simulate.engines.pipecat import PipecatEngine
     from simulate.model.outcome import Outcome
     from simulate.model.persona import Persona
     from simulate.model.scenario import Scenario
     from simulate.run import run, run_sync
 
-__all__ = ["CloudEngine", "Outcome", "Persona", "Scenario", "run", "run_sync", "tool"]
+__all__ = [
+    "CloudEngine",
+    "LiveKitEngine",
+    "Outcome",
+    "Persona",
+    "PipecatEngine",
+    "Scenario",
+    "run",
+    "run_sync",
+    "tool",
+]
 
 _HOME = {
     "CloudEngine": "simulate.engines.cloud",
+    "LiveKitEngine": "simulate.engines.livekit",
     "Outcome": "simulate.model.outcome",
     "Persona": "simulate.model.persona",
+    "PipecatEngine": "simulate.engines.pipecat",
     "Scenario": "simulate.model.scenario",
     "run": "simulate.run",
     "run_sync": "simulate.run",
@@ -31,4 +45,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'simulate' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_HOME[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "simulate":
+            raise
+        from simulate.errors import MissingExtra
+
+        raise MissingExtra(f"{error.name}, which {name} needs,", "voice") from error

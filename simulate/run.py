@@ -33,6 +33,7 @@ from simulate.model.people import fill
 from simulate.model.persona import Persona
 from simulate.model.project import Project
 from simulate.model.scenario import Scenario
+from simulate.replay.clock import current_loop
 from simulate.stage import Stage
 from simulate.tools import Toolbox, using
 from simulate.trace.span import Link
@@ -40,6 +41,9 @@ from simulate.trace.span import Link
 if TYPE_CHECKING:
     from simulate.judge import Judge
     from simulate.llm import Model
+
+
+IN_VIRTUAL_TIME = "kept in virtual time: waiting took none, and what the agent computes counts as no time"
 
 
 @dataclass(slots=True)
@@ -123,6 +127,7 @@ def _begin(plan: Plan, pinned: pins.Pins) -> Outcome:
         source=plan.source,
         started=datetime.fromtimestamp(conversation.started_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
         trace_id=conversation.id,
+        notes=[IN_VIRTUAL_TIME] if current_loop() is not None else [],
     )
 
 
@@ -192,7 +197,7 @@ async def run(
             caller_model=stage.caller_model,
             judge=stage.judge,
         )
-        return await run_plan(plan)
+        return await stage.in_its_time(loaded, lambda: run_plan(plan))
 
 
 def run_sync(

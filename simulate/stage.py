@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from simulate.agents.address import scheme_of
 from simulate.agents.process import AgentProcess, free_port
@@ -22,6 +22,7 @@ from simulate.model import project
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.project import AgentConfig, Project, resolve_secret
 from simulate.model.scenario import Scenario
+from simulate.replay.clock import Apart, current_loop
 
 if TYPE_CHECKING:
     from simulate.judge import Judge
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Medium = Literal["text", "voice"]
 OTLP_HTTP, OTLP_GRPC = 4318, 4317
 Agent = str | Callable[..., Any]
+T = TypeVar("T")
 
 
 class NoEngine:
@@ -69,6 +71,9 @@ class Stage:
             self.prepare(scenario)
         self._run_id, self._port = run_id, port or 0
         self._stack = AsyncExitStack()
+        self._apart: Apart | None = None
+        self.real_time = False
+        """Also for agents whose conversations keep virtual time otherwise."""
 
     def engine(self, scenario: Scenario) -> Engine:
         """The engine for a scenario; scenarios of one agent share it."""
@@ -78,6 +83,17 @@ class Stage:
         """Whether a scenario's agent runs in another process."""
         key = self._key(scenario)
         return key in self._processes or self._engines[key].outside
+
+    async def in_its_time(self, scenario: Scenario, carry: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What ``carry`` makes, awaited in the time that conversations with the scenario's agent keep."""
+        named = self._key(scenario)[0]
+        virtual = isinstance(named, str) and self.project.agent(named).time == "virtual"
+        if not virtual or self.real_time or current_loop() is not None:
+            return await carry()
+        if self._apart is None:
+            self._apart = Apart()
+            self._stack.push_async_callback(self._apart.aclose)
+        return await self._apart.run(carry)
 
     async def __aenter__(self) -> Stage:
         try:
@@ -155,9 +171,15 @@ class Stage:
             self._engines[key] = engine_for(named, medium, root=self.project.root)
             return
         config = self.project.agent(named)
-        scheme_of(config.address)
+        scheme = scheme_of(config.address)
+        if config.time == "virtual" and scheme not in ("python", "pipecat"):
+            raise InputError(
+                f"the agent {named} runs in another process, where time cannot be virtual",
+                where="[tool.simulate.agents]",
+                hint='take `time = "virtual"` out of its entry in pyproject.toml',
+            )
         # a worker listens nowhere: its engine starts it, once there is a server to register at
-        if config.command is None or scheme_of(config.address) == "livekit":
+        if config.command is None or scheme == "livekit":
             self._engines[key] = self._open(config.address, config, medium)
         else:
             log = self.logs / f"{''.join(c if c.isalnum() else '-' for c in named)}.log"

@@ -151,7 +151,7 @@ class Suite:
             judge=self.stage.judge,
             recordings=None if self.recordings is None else self.recordings(loaded),
         )
-        outcome = await run_plan(plan)
+        outcome = await self.stage.in_its_time(loaded.scenario, lambda: run_plan(plan))
         await self._keeper.keep(trial.name, outcome)
         return outcome
 

@@ -55,7 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--time",
         choices=["real", "virtual"],
-        help="virtual: waiting takes no time (agents in this process only)",
+        help="virtual: waiting takes no time (agents in this process only); default: what pyproject.toml "
+        "says of the agent, or else real",
     )
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add(
@@ -90,6 +91,7 @@ def execute(args: argparse.Namespace) -> int:
     scenarios = _selected(load_scenarios(paths, agents=project.agents), args.select)
     path = path or (Path(args.out) if args.out else RUNS / new_run_id())
     stage = Stage(project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port)
+    stage.real_time = args.time == "real"
     _prepare(stage, scenarios)
     recordings = _recordings(args, stage, scenarios)
     folder = RunFolder.create(path, resume=bool(args.resume))

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
@@ -85,7 +85,10 @@ class AgentConfig(Strict):
     stream: Flag | None = None
     """Whether an OpenAI-compatible endpoint is asked to stream."""
     options: dict[str, Data] = Field(default_factory=dict[str, Any])
-    """Further fields of every request."""
+    """Further fields of every request; for a LiveKit agent, of the metadata of each call's job."""
+    time: Literal["real", "virtual"] = "real"
+    """``virtual`` for an agent of this process whose models are in it, too: waiting takes no time, and a slow
+    machine makes no slow agent."""
 
 
 class ModelConfig(Strict):

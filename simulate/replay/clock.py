@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import selectors
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
@@ -145,6 +148,56 @@ def run_virtual(main: Coroutine[Any, Any, T], *, start_ns: int = START_NS) -> T:
         _loop_of.reset(token)
 
 
+class Apart:
+    """Virtual time beside a loop in real time: in a thread, one thing after another on a loop of its own."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "simulate-virtual-time")
+        self._runner: asyncio.Runner | None = None
+
+    async def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Wait for what ``main`` makes. Cancelled, it cancels there, and ends when that has ended."""
+        begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+        async def noted() -> T:
+            task = asyncio.current_task()
+            assert task is not None
+            begun.append((asyncio.get_running_loop(), task))
+            return await main()
+
+        context = contextvars.copy_context()
+
+        def work() -> T:
+            return context.run(lambda: self._work(noted))
+
+        done = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            for loop, task in begun:
+                loop.call_soon_threadsafe(task.cancel)
+            if begun or not done.cancel():
+                await asyncio.wait({done})
+            raise
+
+    def _work(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if self._runner is None:
+            self._runner = asyncio.Runner(loop_factory=VirtualLoop)
+        loop = cast("VirtualLoop", self._runner.get_loop())
+        token = _loop_of.set(loop)
+        try:
+            with coupled():
+                return self._runner.run(main(), context=contextvars.copy_context())
+        finally:
+            _loop_of.reset(token)
+
+    async def aclose(self) -> None:
+        """Close the loop and the thread."""
+        if self._runner is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._runner.close)
+        self._thread.shutdown()
+
+
 def current_loop() -> VirtualLoop | None:
     """The virtual loop that this code belongs to: the running one, or that of the context."""
     loop = asyncio._get_running_loop()
@@ -152,6 +205,7 @@ def current_loop() -> VirtualLoop | None:
 
 
 _coupled = 0
+_coupling = threading.Lock()
 _undo: list[tuple[Any, str, Any]] = []
 
 
@@ -159,15 +213,17 @@ _undo: list[tuple[Any, str, Any]] = []
 def coupled() -> Generator[None]:
     """Let the functions of ``time`` tell virtual time to code of a virtual loop, however it got them."""
     global _coupled
-    if _coupled == 0:
-        _undo.extend(replace_everywhere({_real[name]: function for name, function in _functions().items()}))
-    _coupled += 1
+    with _coupling:
+        if _coupled == 0:
+            functions = {_real[name]: function for name, function in _functions().items()}
+            _undo.extend(replace_everywhere(functions))
+        _coupled += 1
     try:
         yield
     finally:
-        _coupled -= 1
-        if _coupled == 0:
-            while _undo:
+        with _coupling:
+            _coupled -= 1
+            while _coupled == 0 and _undo:
                 holder, name, value = _undo.pop()
                 setattr(holder, name, value)
 
