@@ -46,6 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["once", "new", "all", "none"],
         help="VCR's words; alone, the cassettes lie in `cassettes/` beside the scenario files",
     )
+    group.addoption(
+        "--simulate-model-port",
+        type=int,
+        metavar="N",
+        help="where an agent that runs already asks its model while it is recorded or replayed",
+    )
     group.addoption("--simulate-report", metavar="FILE", help="write the HTML report here")
 
 

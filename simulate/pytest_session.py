@@ -14,7 +14,8 @@ from simulate.errors import InputError
 from simulate.model.files import LoadedScenario
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.project import Project
-from simulate.replay.running import Mode, Opening, Recordings
+from simulate.replay.endpoint import ModelEndpoint
+from simulate.replay.running import Mode, Recordings
 from simulate.run_folder import RUNS, RunFolder, new_run_id
 from simulate.stage import Stage
 from simulate.suite import Suite, Trial
@@ -63,14 +64,13 @@ class Session:
             run_id=self.run_id,
             logs=path / "logs",
         )
+        recordings = self._recordings(stage)
         for loaded in self.collected:
             try:
                 stage.prepare(loaded.scenario)
-                if self._tape() is not None and stage.outside(loaded.scenario):
-                    raise InputError(
-                        "its agent runs in another process, out of a cassette's reach",
-                        hint="let the agent ask `simulate playback` (docs/replay.md)",
-                    )
+                if recordings is not None:
+                    self._reaches(loaded, stage)
+                    recordings(loaded).check(loaded, loaded.scenario.trials)
             except InputError as error:
                 self._refused[loaded.id] = error
         command = ["pytest", *self.config.invocation_params.args]
@@ -78,7 +78,7 @@ class Session:
             RunFolder.create(path),
             stage,
             seed=int(self.config.getoption("--simulate-seed") or 0),
-            recordings=self._recordings(),
+            recordings=None if recordings is None else lambda loaded: recordings(loaded)(loaded),
             command=command,
         )
         runner = asyncio.Runner()
@@ -97,17 +97,28 @@ class Session:
             return None
         return record or replay, mode or ("all" if record else "none")
 
-    def _recordings(self) -> Callable[[LoadedScenario], Opening] | None:
+    def _recordings(self, stage: Stage) -> Callable[[LoadedScenario], Recordings] | None:
         tape = self._tape()
         if tape is None:
             return None
         folder, mode = tape
+        port = int(self.config.getoption("--simulate-model-port") or 0)
+        stage.models = ModelEndpoint(port, guard=mode == "none")
 
         @functools.cache
         def at(path: Path) -> Recordings:
-            return Recordings(path, mode)
+            return Recordings(path, mode, models=stage.models)
 
-        return lambda loaded: at(Path(folder or Path(loaded.file).parent / "cassettes"))(loaded)
+        return lambda loaded: at(Path(folder or Path(loaded.file).parent / "cassettes"))
+
+    def _reaches(self, loaded: LoadedScenario, stage: Stage) -> None:
+        scenario = loaded.scenario
+        told = stage.started(scenario) or self.config.getoption("--simulate-model-port")
+        if stage.outside(scenario) and not told:
+            raise InputError(
+                "its agent runs already, and we cannot tell it where its model is",
+                hint="give a --simulate-model-port N and start it with OPENAI_BASE_URL=http://127.0.0.1:N/v1",
+            )
 
     def close(self) -> None:
         """Stop processes and servers, write the record and, in the leading process, the report."""

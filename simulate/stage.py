@@ -26,6 +26,7 @@ from simulate.replay.clock import Apart, current_loop
 
 if TYPE_CHECKING:
     from simulate.judge import Judge
+    from simulate.replay.endpoint import ModelEndpoint
 
 Medium = Literal["text", "voice"]
 OTLP_HTTP, OTLP_GRPC = 4318, 4317
@@ -59,8 +60,11 @@ class Stage:
         run_id: str = "",
         logs: Path | None = None,
         port: int | None = None,
+        models: ModelEndpoint | None = None,
     ) -> None:
         self.project = project
+        self.models = models
+        """What agents in other processes have as their model, where they are recorded or replayed."""
         self.agent = agent
         self.logs = logs or project.root / ".simulate" / "logs"
         self.caller_model = self._model("caller")
@@ -105,10 +109,14 @@ class Stage:
             self.capture = self._capture(any_port=True)
             await self._stack.enter_async_context(self.capture)
         try:
+            environment = dict(self.capture.environment)
+            if self.models is not None:
+                await self._stack.enter_async_context(self.models.serve())
+                environment |= self.models.environment(environment)
             for key, (process, config) in self._processes.items():
                 self._stack.push_async_callback(process.stop)
                 try:
-                    await process.start(self.capture.environment)
+                    await process.start(environment)
                 except Fault as fault:
                     # the scenarios of the other agents still run
                     self._engines[key] = NoEngine(process.address, fault)
@@ -157,6 +165,10 @@ class Stage:
         check = getattr(self._engines.get(key), "prepare", None)
         if check is not None:
             check(scenario)
+
+    def started(self, scenario: Scenario) -> bool:
+        """Whether a scenario's agent is a process that we start, and so can tell where its model is."""
+        return self._key(scenario) in self._processes
 
     def set_aside(self, scenario: Scenario, missing: MissingExtra) -> None:
         """Do not run what needs an extra that is not installed; its outcome says so."""

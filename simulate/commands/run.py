@@ -53,6 +53,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--replay", metavar="DIR", help="answer from the cassettes of this folder: nothing goes live"
     )
     add(
+        "--model-port",
+        type=int,
+        metavar="N",
+        help="with --record or --replay: where an agent that runs already asks its model",
+    )
+    add(
         "--time",
         choices=["real", "virtual"],
         help="virtual: waiting takes no time (agents in this process only); default: what pyproject.toml "
@@ -168,21 +174,35 @@ def _prepare(stage: Stage, scenarios: list[LoadedScenario]) -> None:
 
 
 def _recordings(args: argparse.Namespace, stage: Stage, scenarios: list[LoadedScenario]) -> Any:
-    """What records or replays, refused where the agent's process is out of its reach."""
-    wanted = [option for option in ("record", "replay") if getattr(args, option)]
-    if args.time == "virtual":
-        wanted.append("time virtual")
-    far = [each.scenario.name for each in scenarios if stage.outside(each.scenario)]
-    if wanted and far:
+    """What records or replays, refused where an agent is out of its reach."""
+    far = [each for each in scenarios if stage.outside(each.scenario)]
+    if args.time == "virtual" and far:
         raise InputError(
-            f"--{wanted[0]} reaches agents of this process only; these run in another: {', '.join(far)}",
-            hint="leave them out with -k, or let them ask `simulate playback` (docs/replay.md)",
+            f"--time virtual reaches agents of this process only; these run in another: {_names(far)}",
+            hint="leave them out with -k",
         )
     if not args.record and not args.replay:
         return None
+    strangers = [each for each in far if not stage.started(each.scenario)]
+    if strangers and not args.model_port:
+        raise InputError(
+            f"these agents run already, and we cannot tell them where their model is: {_names(strangers)}",
+            hint="give a --model-port N, and start them with OPENAI_BASE_URL=http://127.0.0.1:N/v1",
+        )
     from simulate.replay.running import Recordings
 
-    return Recordings(args.record, "all") if args.record else Recordings(args.replay, "none")
+    recordings = Recordings(args.record or args.replay, "all" if args.record else "none")
+    for each in scenarios:
+        recordings.check(each, args.trials or each.scenario.trials)
+    if far:
+        from simulate.replay.endpoint import ModelEndpoint
+
+        stage.models = recordings.models = ModelEndpoint(args.model_port or 0, guard=bool(args.replay))
+    return recordings
+
+
+def _names(scenarios: list[LoadedScenario]) -> str:
+    return ", ".join(dict.fromkeys(each.scenario.name for each in scenarios))
 
 
 def _selected(scenarios: list[LoadedScenario], text: str | None) -> list[LoadedScenario]:

@@ -14,8 +14,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from simulate.errors import InputError
@@ -71,7 +72,15 @@ def guarded(player: Player) -> Generator[None]:
             _native = _refuse_native()
         router.players.append(player)
     try:
-        yield
+        with TemporaryDirectory(prefix="simulate-") as folder:
+            player.child_log = Path(folder) / "refused"
+            try:
+                yield
+            finally:
+                if player.child_log.exists():
+                    for text in player.child_log.read_text("utf-8").splitlines():
+                        player.refuse(text)
+                player.child_log = None
     finally:
         with _lock:
             router.players.remove(player)
@@ -159,25 +168,42 @@ def _channel(real: Any) -> Any:
 
 _CHILD = Path(__file__).parent / "child"
 NOWHERE = "http://127.0.0.1:9"
-"""A proxy that leads nowhere (the discard port): what a child process that is not Python gets."""
+"""A proxy that leads nowhere (the discard port): what a child that is neither Python nor Node gets."""
+
+
+def child_environment(
+    allowed: Iterable[str], log: Path | None, base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What guards a process and its children: Python by an audit hook of its own, Node by a module that is
+    loaded first, others by a proxy to nowhere. What they refuse stands in ``log``, a line each.
+
+    ``base`` is the environment that the process would have had (default: ours)."""
+    base = os.environ if base is None else base
+    names = sorted(set(allowed))
+    guard = {
+        "SIMULATE_REPLAY_ALLOW": ",".join(names),
+        "PYTHONPATH": os.pathsep.join(part for part in (str(_CHILD), base.get("PYTHONPATH", "")) if part),
+        "NODE_OPTIONS": f'{base.get("NODE_OPTIONS", "")} --require "{_CHILD / "guard.cjs"}"'.strip(),
+    }
+    if log is not None:
+        guard["SIMULATE_REPLAY_LOG"] = str(log)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        guard[name] = guard[name.lower()] = NOWHERE
+    guard["NO_PROXY"] = guard["no_proxy"] = ",".join({address.rpartition(":")[0] for address in names})
+    return guard
 
 
 def _child(real: Any) -> Any:
-    """Children inherit the guard: Python ones as an audit hook of their own, others as a proxy to nowhere."""
+    """Children inherit the guard."""
 
     @functools.wraps(real)
     def __init__(process: Any, *args: Any, **kwargs: Any) -> None:
-        if router.players and current.get() is not None:
+        session = current.get()
+        if router.players and session is not None:
+            allowed = set[str]().union(*(one.allow for one in router.players))
             env = dict(os.environ if kwargs.get("env") is None else kwargs["env"])
-            allowed = sorted(set[str]().union(*(one.allow for one in router.players)))
-            env["SIMULATE_REPLAY_ALLOW"] = ",".join(allowed)
-            env["PYTHONPATH"] = os.pathsep.join(
-                part for part in (str(_CHILD), env.get("PYTHONPATH", "")) if part
-            )
-            for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-                env[name] = NOWHERE
-            env["NO_PROXY"] = env["no_proxy"] = ",".join(address.rpartition(":")[0] for address in allowed)
-            kwargs["env"] = env
+            log = session.child_log if isinstance(session, Player) else None
+            kwargs["env"] = env | child_environment(allowed, log, env)
         real(process, *args, **kwargs)
 
     return __init__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
@@ -57,6 +58,8 @@ class Player:
         self.notes: list[str] = []
         self.divergences: list[Divergence] = []
         self.side_cassette: str | None = None
+        self.child_log: Path | None = None
+        """Where child processes note what was refused to them."""
         self.tainted = 0
         self._order: list[Recording | ToolRecording] = []
         self._played: set[int] = set()
@@ -119,6 +122,11 @@ class Player:
             form = form_of_request(request.endpoint, request.body, self.rules)
             return form is not None and chat_key(form) in self._http
         return request.key in self._http
+
+    @property
+    def lists_models(self) -> bool:
+        """Whether ``GET /v1/models`` was recorded; else a list of the recorded models has to do."""
+        return any(endpoint.endswith("/models") for endpoint in self._endpoints)
 
     def _find_chat(self, request: Canonical) -> tuple[Canonical, Recording | None]:
         """By its messages; a recording whose other parts are known must agree in those too."""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from simulate.agents.pinned import PinnedTools
@@ -18,6 +18,9 @@ from simulate.replay.divergence import Policy
 from simulate.replay.report import ReplayReport
 from simulate.replay.session import Player, Recorder, cassette_for, replaying
 from simulate.tools import Toolbox
+
+if TYPE_CHECKING:
+    from simulate.replay.endpoint import ModelEndpoint
 
 Mode = Literal["once", "none", "all", "new"]
 
@@ -44,6 +47,11 @@ class Running(Protocol):
     def seed(self) -> int: ...
 
 
+def cassette_name(loaded: Loaded, trial: int) -> str:
+    """The folder of one trial's cassette."""
+    return loaded.id if trial == 1 else f"{loaded.id}-{trial}"
+
+
 Opening = Callable[[Any, Outcome, PinnedTools], AbstractAsyncContextManager[Toolbox]]
 
 
@@ -61,8 +69,10 @@ class Recordings:
         policy: Policy = "fail",
         pace: Literal["instant", "recorded"] = "instant",
         allow: tuple[str, ...] = (),
+        models: ModelEndpoint | None = None,
     ) -> None:
         self.root = Path(root)
+        self.models = models
         self.mode: Mode = mode
         self.policy: Policy = policy
         self.pace = pace
@@ -71,14 +81,27 @@ class Recordings:
         if mode == "none" and not self.root.is_dir():
             raise InputError("there are no cassettes here", where=str(root), hint="record them with --record")
 
+    def check(self, loaded: Loaded, trials: int) -> None:
+        """InputError where a replay would find no cassette for one of the trials, or an unreadable one."""
+        if self.mode != "none":
+            return
+        for trial in range(1, trials + 1):
+            folder = self.root / cassette_name(loaded, trial)
+            if not (folder / "manifest.json").is_file():
+                raise InputError(
+                    f"there is no cassette for {loaded.id}" + (f", trial {trial}" if trial > 1 else ""),
+                    where=str(folder),
+                    hint="record it with --record, or leave it out with -k",
+                )
+            Cassette.load(folder)
+
     def __call__(self, loaded: Loaded) -> Opening:
         """What one conversation enters."""
 
         def opening(
             plan: Running, outcome: Outcome, tools: PinnedTools
         ) -> AbstractAsyncContextManager[Toolbox]:
-            name = loaded.id if plan.trial == 1 else f"{loaded.id}-{plan.trial}"
-            return self._opened(self.root / name, plan, outcome, tools)
+            return self._opened(self.root / cassette_name(loaded, plan.trial), plan, outcome, tools)
 
         return opening
 
@@ -86,11 +109,6 @@ class Recordings:
     async def _opened(
         self, folder: Path, plan: Running, outcome: Outcome, tools: PinnedTools
     ) -> AsyncGenerator[Toolbox]:
-        if plan.engine.outside:
-            raise InputError(
-                "the agent runs in another process, so its model calls cannot be seen from here",
-                hint="start `simulate playback` and give the agent its OPENAI_BASE_URL",
-            )
         options: dict[str, Any] = {"allow": (*self.allow, *_harness(plan)), "seed": plan.seed}
         options |= {"scenario": plan.scenario.name, "policy": self.policy, "pace": self.pace}
         session: Recorder | Player | None = None
@@ -98,7 +116,8 @@ class Recordings:
             async with cassette_for(folder, self.mode, **options) as session:
                 session.turn_of = lambda: tools.turn
                 try:
-                    yield session.toolbox(tools)
+                    async with asked_by(plan, session, self.models):
+                        yield session.toolbox(tools)
                 finally:
                     if isinstance(session, Recorder):
                         session.conversation = said_in(outcome.conversation)
@@ -116,6 +135,7 @@ async def replayed(
     tools: PinnedTools,
     plan: Running,
     reports: list[ReplayReport] | None = None,
+    models: ModelEndpoint | None = None,
     **options: Any,
 ) -> AsyncGenerator[Toolbox]:
     """Answer one conversation from ``cassette``, and add the verdict of the replay to its outcome."""
@@ -124,12 +144,30 @@ async def replayed(
     try:
         async with replaying(cassette, allow=allow, **options) as player:
             player.turn_of = lambda: tools.turn
-            yield player.toolbox(tools)
+            async with asked_by(plan, player, models):
+                yield player.toolbox(tools)
     finally:
         if player is not None:
             if reports is not None:
                 reports.append(player.report())
             outcome.verdicts.append(verdict_of(player.report()))
+
+
+@contextlib.asynccontextmanager
+async def asked_by(
+    plan: Running, session: Recorder | Player, models: ModelEndpoint | None
+) -> AsyncGenerator[None]:
+    """While inside, the model calls of an agent in another process belong to ``session``."""
+    if not plan.engine.outside:
+        yield
+        return
+    if models is None:
+        raise InputError(
+            "the agent runs in another process, so its model calls cannot be seen from here",
+            hint="start `simulate playback` and give the agent its OPENAI_BASE_URL",
+        )
+    async with models.conversation(session):
+        yield
 
 
 def said_in(conversation: Conversation) -> list[dict[str, Any]]:

@@ -7,27 +7,24 @@ continues, and one that continues none begins a new one.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import errno
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 from aiohttp import web
 
 from simulate.errors import InputError
 from simulate.replay import key as keys
-from simulate.replay.cassette import Cassette, Reply
+from simulate.replay.cassette import Cassette
 from simulate.replay.chat import Atom, form_of_request, is_chat
 from simulate.replay.divergence import Policy
 from simulate.replay.key import Rules
 from simulate.replay.player import Player
 from simulate.replay.report import ReplayReport
+from simulate.replay.serving import asks_for_models, listening, models_of, send
 from simulate.replay.session import default_rules
-
-_DROPPED = frozenset({"content-length", "transfer-encoding", "connection", "content-encoding"})
 
 
 @dataclass(slots=True)
@@ -73,24 +70,8 @@ class PlaybackServer:
     @contextlib.asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncGenerator[PlaybackServer]:
         """Listen on 127.0.0.1 while inside; InputError where the port is taken."""
-        app = web.Application(client_max_size=256 * 2**20)
-        app.router.add_get("/__simulate/report", self._report)
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=0.5)
-        await runner.setup()
-        try:
-            try:
-                await web.TCPSite(runner, "127.0.0.1", port).start()
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                raise InputError(
-                    f"port {port} is taken; does another playback run?", hint="choose another with --port"
-                ) from error
-            self.port = int(runner.addresses[0][1])
+        async with listening(self._answer, port, report=self._report) as self.port:
             yield self
-        finally:
-            await runner.cleanup()
 
     def reports(self) -> list[ReplayReport]:
         """One report a session, in the order in which they began."""
@@ -105,19 +86,12 @@ class PlaybackServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         session = self._session(request.method, str(request.url), request.headers, body)
-        listing = request.method == "GET" and request.path.rstrip("/").endswith("/models")
-        if listing and not any(one.endpoint.endswith("/models") for one in session.player.cassette.http):
-            return self._models()
+        known = [recording for each in self.cassettes for recording in each.http]
+        if asks_for_models(request) and not any(one.endpoint.endswith("/models") for one in known):
+            return await send(request, models_of(known))
         exchange = session.player.begin(request.method, str(request.url), request.headers, body)
         assert exchange.reply is not None  # only the policies live and simulate leave it open
-        return await _send(request, exchange.reply, exchange.paced)
-
-    def _models(self) -> web.Response:
-        names = sorted(
-            {one.components.get("model", "") for each in self.cassettes for one in each.http} - {""}
-        )
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "recorded"} for name in names]
-        return web.json_response({"object": "list", "data": data})
+        return await send(request, exchange.reply, exchange.paced)
 
     def _session(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Session:
         canonical = keys.canonical(method, url, headers, body, self.rules)
@@ -164,34 +138,3 @@ class PlaybackServer:
 def _trace_id(headers: Mapping[str, str]) -> str | None:
     parts = headers.get("traceparent", "").split("-")
     return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
-
-
-async def _send(request: web.Request, reply: Reply, paced: bool) -> web.StreamResponse:
-    if reply.ended.startswith("failed"):
-        _abort(request)
-        return web.Response(status=502)
-    headers = [(name, value) for name, value in reply.headers if name.lower() not in _DROPPED]
-    response = web.StreamResponse(status=reply.status, reason=reply.reason or None)
-    for name, value in headers:
-        response.headers.add(name, value)
-    if len(reply.chunks) <= 1 and reply.ended == "complete":
-        response.content_length = len(reply.content)
-    before = 0.0
-    await response.prepare(request)
-    for offset, piece in reply.chunks:
-        if paced and offset > before:
-            await asyncio.sleep((offset - before) / 1000)
-            before = offset
-        await response.write(piece)
-    if reply.ended.startswith("died"):
-        await asyncio.sleep(0.01)  # let the last piece leave before the connection breaks
-        _abort(request)
-        return response
-    await response.write_eof()
-    return response
-
-
-def _abort(request: web.Request) -> None:
-    transport: Any = request.transport
-    if transport is not None:
-        transport.abort()

@@ -62,13 +62,18 @@ class Exchange:
         self.recording.end = self._base + (time.perf_counter() - self._began) * 1000
         self.recording.reply = Reply(status, reason, headers, self._chunks, how)
 
+    @property
+    def began(self) -> bool:
+        """The response's head has come."""
+        return bool(self._status[0])
+
     def failed(self, error: BaseException) -> None:
         """No response came at all."""
         self.ended(f"failed: {type(error).__name__}: {error}")
 
     def close(self) -> None:
         """The conversation is over while this was still open."""
-        self.ended("closed" if self._status[0] else "failed: no answer before the conversation ended")
+        self.ended("closed" if self.began else "failed: no answer before the conversation ended")
 
 
 class Recorder:
