@@ -91,6 +91,9 @@ def build(source: Trace | Iterable[Span]) -> Tree:
     open_ended = [node.span.name for node in nodes if node.span.end_ns is None]
     if open_ended:
         notes.append(f"{_count(len(open_ended), 'span')} never ended: {_names(open_ended)}")
+    backwards = [node.span.name for node in nodes if (node.span.duration or 0) < 0]
+    if backwards:
+        notes.append(f"{_count(len(backwards), 'span')} ended before starting: {_names(backwards)}")
     trace_id = source.trace_id if isinstance(source, Trace) else (nodes[0].span.trace_id if nodes else "")
     return Tree(trace_id, roots, notes, len(nodes))
 

@@ -24,7 +24,7 @@ START = 1_780_000_000_000_000_000
 def trace(
     number: int, tokens: int = 100, error: bool = False, score: float | None = None, **tags: Any
 ) -> Trace:
-    trace_id = f"{number * 7919:032x}"
+    trace_id = f"{number * 7919 + 1:032x}"
     root = Span(
         trace_id,
         "a" * 16,

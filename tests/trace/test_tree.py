@@ -142,3 +142,8 @@ def test_whatever_comes_every_span_is_in_the_tree_once(spans: list[Span]) -> Non
         assert all(child.parent is node and child.depth == node.depth + 1 for child in node.children)
         if node.parent is not None and node.placement is None:
             assert node.span.parent_id == node.parent.span.span_id
+
+
+def test_a_span_that_ends_before_it_starts_is_told() -> None:
+    tree = build([Span("t", "a", "chat", None, 2_000, 1_000)])
+    assert tree.notes == ["1 span ended before starting: chat"]

@@ -106,7 +106,16 @@ def explain(error: BaseException) -> str:
         return f"{error.args[0]!r} is missing"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
+    if isinstance(error, AttributeError):
+        # what Python calls an attribute, and its words, say nothing to whoever exported the file
+        return f"{_KINDS_IN_WORDS.get(type(error.obj), 'a value')} stands where something else is due"
     return f"{type(error).__name__}: {str(error)[:120]}"
+
+
+_KINDS_IN_WORDS: dict[type[object], str] = {
+    dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number",
+    type(None): "nothing",
+}  # fmt: skip
 
 
 def label(record: Any, index: int) -> str:
@@ -127,14 +136,7 @@ def printable(text: str, limit: int) -> str:
 
 def kind_of(value: Any) -> str:
     """A JSON type in words."""
-    names: dict[type[object], str] = {
-        dict: "an object",
-        list: "a list",
-        str: "a text",
-        bool: "a boolean",
-        type(None): "nothing",
-    }
-    return names.get(cast("type[object]", type(value)), "a number")
+    return _KINDS_IN_WORDS.get(cast("type[object]", type(value)), "a number")
 
 
 # -- ids -------------------------------------------------------------------------------------------------
@@ -167,6 +169,11 @@ def hex_id(value: Any, digits: int, notes: Notes, what: str, span: str = "") -> 
         span,
         "ids that were cut or converted would join the wrong spans; export the trace again as OTLP JSON",
     )
+
+
+def zeros(notes: Notes, span: str) -> TraceFileError:
+    """The error for an id that OpenTelemetry calls invalid: all spans that have it would be one."""
+    return notes.refuse("an id is empty or all zeros, which means none", span)
 
 
 def hex_from_bytes(raw: bytes, digits: int, notes: Notes, what: str, span: str = "") -> str:

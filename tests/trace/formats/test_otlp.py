@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from simulate.errors import TraceFileError
+from simulate.trace import read
 from simulate.trace.formats import otlp
 from simulate.trace.formats.base import Notes
 from simulate.trace.span import Event, Link, Span
@@ -237,3 +239,33 @@ def test_files_are_whole_or_absent(tmp_path: Path) -> None:
 def test_half_of_an_emoji_does_not_stop_the_writer() -> None:
     text = orjson.dumps(otlp.to_otlp_json([Span(TRACE, SPAN, "cut \ud83d", attributes={"a": "\ude00"})]))
     assert b"cut \xef\xbf\xbd" in text
+
+
+MOMENT = 1_795_335_466_000_000_000
+
+
+@pytest.mark.parametrize("which", ["trace_id", "span_id"])
+def test_an_id_of_zeros_would_make_many_spans_one_and_is_refused(which: str) -> None:
+    span = Span(TRACE, SPAN, "chat", None, MOMENT, MOMENT + 1)
+    setattr(span, which, "0" * len(getattr(span, which)))
+    written = json.dumps(otlp.to_otlp_json([span])).encode(), otlp.to_request([span]).SerializeToString()
+    for data in written:
+        with pytest.raises(TraceFileError, match="all zeros") as refused:
+            read(io.BytesIO(data))
+        assert "span chat" in (refused.value.where or "")
+
+
+def test_iso_texts_in_otlp_are_read_and_said() -> None:
+    raw = otlp.to_otlp_json([Span(TRACE, SPAN, "chat", None, MOMENT, MOMENT + 1)])
+    (span,) = raw["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    span["startTimeUnixNano"], span["endTimeUnixNano"] = "2026-11-22T10:00:00Z", "2026-11-22T10:00:01.5Z"
+    (trace,) = read(io.BytesIO(json.dumps(raw).encode()))
+    assert trace.spans[0].duration == 1.5
+    assert trace.notes == ["times are texts where nanoseconds are due; read as ISO 8601 (2 times)"]
+
+
+def test_an_attribute_list_of_another_shape_is_told_in_words() -> None:
+    raw = otlp.to_otlp_json([Span(TRACE, SPAN, "chat", None, MOMENT, MOMENT + 1)])
+    raw["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] = {"a": 1}
+    with pytest.raises(TraceFileError, match="a text stands where something else is due"):
+        read(io.BytesIO(json.dumps(raw).encode()))
