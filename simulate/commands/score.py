@@ -106,6 +106,8 @@ class Job:
         self.thresholds = _thresholds(args.threshold)
         names = None if args.evaluators is None else [one.strip() for one in args.evaluators.split(",")]
         self.asked = names is not None
+        if names is None and self.gate is not None and self.gate.scores:
+            names = list(self.gate.scores)  # no judge is paid for what nobody holds against anything
         self.chosen: list[Evaluator] = choose(names, self.thresholds)
         self.references: References = (
             References() if args.reference is None else References.load(args.reference)

@@ -105,7 +105,8 @@ def _findings(gate: Gate, now: Measured, before: Measured | None) -> Iterator[Fi
         yield from _floor("pass_rate", gate.pass_rate, now.passes, before and before.passes, confidence, now)
     if gate.pass_hat is not None:
         yield _pass_hat(gate.pass_hat.k, gate.pass_hat.at_least, now.passes, confidence)
-    for name, rule in gate.scores.items():
+    for given, rule in gate.scores.items():
+        name = given.rpartition(":")[2]  # one's own is module:Class, and its results say Class
         was = None if before is None else before.scores.get(name, {})
         yield from _floor(f"scores: {name}", rule, now.scores.get(name, {}), was, confidence, now, "score")
     if gate.latency is not None:
@@ -139,6 +140,8 @@ def _floor(
 ) -> Iterator[Finding]:
     if rule.at_least is not None:
         lacking = run.lacking.get(name.removeprefix("scores: "))
+        if show == "score" and lacking is None:
+            lacking = "the run scored nothing of that name; simulate score RUN --gate FILE does"
         yield _at_least(f"{name}: at_least", rule.at_least, now, confidence, lacking, show)
     if rule.may_drop is not None and before is not None:
         yield _may_drop(f"{name}: may_drop", rule.may_drop, now, before, confidence, show)
@@ -257,7 +260,8 @@ def _may_grow(rule: str, effect: float, now: Values, before: Values, confidence:
     finding.p = stats.rose(before, now)
     finding.breaks, finding.holds = found.value >= effect, found.high <= effect
     how = "grew" if found.value > 0 else "shrank"
-    finding.sentence = f"{how} by {abs(found.value):.0%} over {counted(len(pairs), 'cases')}"
+    change = f"{how} by {abs(found.value):.0%}" if abs(found.value) >= 0.005 else "did not change"
+    finding.sentence = f"{change} over {counted(len(pairs), 'cases')}"
     finding.cases = _worst(
         {case: fmean(new) - fmean(was) for case, was, new in pairs if fmean(new) > fmean(was)}
     )
@@ -275,14 +279,18 @@ def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float)
         was = [path for path in before.traces[case] if path.is_file() and path.stat().st_size]
         new = [path for path in now.traces.get(case, []) if path.is_file() and path.stat().st_size]
         if was and new:
-            first, *more = [read(str(path))[0] for path in was]
-            changes = compare(first, read(str(new[0]))[0], repeats=more).changes
+            first, *more = [trace for path in was for trace in read(str(path))[:1]]
+            changes = compare(first, read(str(new[0]))[0], repeats=more, ignore=rule.ignore).changes
             seen[case] = max((order.index(change.category.value) for change in changes), default=0)
     cases = {case: [float(grave <= order.index(rule.worst))] for case, grave in seen.items()}
     finding = _at_least(
         "diff: worst", 1 - rule.may_differ, cases, confidence, "no case has a trace in both runs"
     )
-    graver = {case: float(grave) for case, grave in seen.items() if grave > order.index(rule.worst)}
+    graver = {
+        f"{case} ({order[grave]})": float(grave)
+        for case, grave in seen.items()
+        if grave > order.index(rule.worst)
+    }
     finding.unit, finding.cases = "cases", _worst(graver)
     if cases:
         told = f"differing from the baseline by more than {rule.worst}"
@@ -298,8 +306,24 @@ def _conclude(decision: Decision) -> None:
         finding.corrected = corrected
         if corrected < level and finding.breaks:
             finding.verdict = "fail"
-        elif finding.holds and not decision.half:
+        elif finding.holds and not decision.half and not _thin(finding, decision):
             finding.verdict = "pass"
+
+
+def _thin(finding: Finding, decision: Decision) -> bool:
+    """Too many values are unknown for those that are known to stand for all; the sentence says so."""
+    unknown = decision.current.unknown.get(_measure(finding), 0)
+    known = finding.count if finding.unit == "trials" else 0
+    if not unknown or not known or known / (known + unknown) >= decision.gate.judged:
+        return False
+    finding.sentence += f"; {unknown} of {known + unknown} are unknown"
+    return True
+
+
+def _measure(finding: Finding) -> str:
+    """What of `Measured` a rule is about."""
+    parts = finding.rule.split(": ")
+    return parts[1] if parts[0] == "scores" else parts[0]
 
 
 def _tell(decision: Decision) -> None:
@@ -309,11 +333,7 @@ def _tell(decision: Decision) -> None:
         why = "; ".join(current.unjudged[:3])
         decision.notes.append(f"{many} came to no verdict and count for nothing: {why}")
     for finding in decision.findings:
-        name = (
-            finding.rule.partition(":")[0]
-            if not finding.rule.startswith("scores")
-            else finding.rule.split(": ")[1]
-        )
+        name = _measure(finding)
         if finding.count and name in current.lacking:
             decision.notes.append(f"some values of {name} are missing ({current.lacking[name]})")
     if baseline is not None:

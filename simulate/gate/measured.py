@@ -47,6 +47,8 @@ class Measured:
     """Conversations that came to no verdict, each with its reason."""
     lacking: dict[str, str] = field(default_factory=dict[str, str])
     """Measure → why values of it are missing, in one sentence."""
+    unknown: dict[str, int] = field(default_factory=dict[str, int])
+    """Measure → how many values should be there and are not. An evaluator that does not apply lacks none."""
     traces: dict[str, list[Path]] = field(default_factory=dict[str, list[Path]])
 
     @property
@@ -89,29 +91,38 @@ def measured(
         found.passes.setdefault(case, []).append(float(outcome.status == "passed"))
         _add(found, "latency", found.latency, case, outcome.measures.get("reply_p95_seconds"))
         _add(found, "cost", found.cost, case, outcome.measures.get("cost_usd"))
-        for name, value, why in _scores(outcome, (results or {}).get(outcome.key)):
-            _add(found, name, found.scores.setdefault(name, {}), case, value, why)
+        for name, value, why, status in _scores(outcome, (results or {}).get(outcome.key)):
+            values = found.scores.setdefault(name, {})
+            _add(found, name, values, case, value, why, applies=status != "not_run")
     return found
 
 
-def _scores(outcome: Outcome, results: Sequence[Scored] | None) -> list[tuple[str, float | None, str]]:
-    """Evaluator, value and reason: of the results, or else of the ``scores:`` that the run had itself."""
+def _scores(outcome: Outcome, results: Sequence[Scored] | None) -> list[tuple[str, float | None, str, str]]:
+    """Evaluator, value, reason and status: of the results, or else of the run's own ``scores:``."""
     if results is not None:
         return [
-            (each.evaluator, each.value if each.status == "scored" else None, each.explanation)
+            (each.evaluator, each.value if each.status == "scored" else None, each.explanation, each.status)
             for each in results
         ]
     verdicts = [verdict for verdict in outcome.verdicts if verdict.check == "scores"]
-    return [(verdict.expectation.partition(" ")[0], verdict.score, verdict.fact) for verdict in verdicts]
+    return [(one.expectation.partition(" ")[0], one.score, one.fact, one.status) for one in verdicts]
 
 
 def _add(
-    found: Measured, measure: str, values: Values, case: str, value: float | int | str | None, why: str = ""
+    found: Measured,
+    measure: str,
+    values: Values,
+    case: str,
+    value: float | int | str | None,
+    why: str = "",
+    *,
+    applies: bool = True,
 ) -> None:
     if isinstance(value, int | float):
         values.setdefault(case, []).append(float(value))
     else:
         found.lacking.setdefault(measure, f"unknown in {case}" + (f": {why}" if why else ""))
+        found.unknown[measure] = found.unknown.get(measure, 0) + applies
 
 
 def measured_run(path: Path, results: Mapping[str, Sequence[Scored]] | None = None) -> Measured:

@@ -20,7 +20,7 @@ def advice(finding: Finding, confidence: float) -> str:
     if finding.verdict != "not enough evidence":
         return ""
     if finding.value is None:
-        return finding.sentence
+        return ""  # the sentence says all there is
     if finding.needed is None:
         return "no number of trials tells a value from a threshold that it meets exactly"
     open_ = f"{counted(finding.count, finding.unit)} {'leaves' if finding.count == 1 else 'leave'} it open"

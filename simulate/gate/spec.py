@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from simulate.errors import FileProblems, InputError, Problem
-from simulate.model.evaluator_names import unknown
+from simulate.model.evaluator_names import known_evaluators
 from simulate.model.persona import Strict
 from simulate.model.problems import problems_of
-from simulate.model.units import Duration, Number, Whole
+from simulate.model.units import AsWritten, Duration, Number, Whole
 from simulate.model.yaml_loader import read_documents
 
 Share = Annotated[Number, Field(ge=0, le=1)]
@@ -21,17 +21,30 @@ Share = Annotated[Number, Field(ge=0, le=1)]
 def _percent(value: Any) -> Any:
     """``20%`` as 0.2."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
-    return float(found[1]) / 100 if found else value
+    if found:
+        return float(found[1]) / 100
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value <= 100:
+        raise ValueError(f"{value:g} is above 1, which is all: write {value:g}% if that is meant")
+    return value
 
 
-Growth = Annotated[Number, BeforeValidator(_percent), Field(gt=0)]
+def _growth(value: Any) -> Any:
+    """What grows may more than double."""
+    return _percent(value) if isinstance(value, str) else value
+
+
+Growth = Annotated[Number, BeforeValidator(_growth), Field(gt=0)]
 Fraction = Annotated[Share, BeforeValidator(_percent)]
 
 
-def _least(value: Any) -> Any:
-    return (
-        {"at_least": value} if isinstance(value, int | float | str) and not isinstance(value, bool) else value
-    )
+def _short(key: str) -> BeforeValidator:
+    """A bare value stands for the rule's most common key."""
+
+    def whole(value: Any) -> Any:
+        bare = isinstance(value, int | float | str) and not isinstance(value, bool)
+        return {key: value} if bare else value
+
+    return BeforeValidator(whole)
 
 
 class Floor(Strict):
@@ -99,34 +112,42 @@ class DiffRule(Strict):
     worst: DiffClass
     may_differ: Fraction = 0.0
     """The share of cases that may show a graver one."""
+    ignore: list[AsWritten] = Field(default_factory=list[str])
+    """Paths of changes that do not count, as for `simulate diff --ignore`."""
+
+    @model_validator(mode="after")
+    def _refuses_something(self) -> DiffRule:
+        if self.worst == "behaviour":
+            raise ValueError(
+                "worst: behaviour allows every difference; content allows all but those in behaviour"
+            )
+        return self
 
 
 class Gate(Strict):
     """A gate file."""
 
-    confidence: Annotated[Number, Field(gt=0.5, lt=1)] = 0.95
+    confidence: Annotated[Number, BeforeValidator(_percent), Field(gt=0.5, lt=1)] = 0.95
     """Of every interval, and of the whole gate: all its rules together cry for nothing in 1 − confidence
     of runs."""
     not_enough_evidence: Literal["pass", "fail"] = "pass"
     """What the third verdict counts as."""
     judged: Fraction = 0.9
     """The least share of conversations that came to a verdict; with fewer, nothing is concluded."""
-    pass_rate: Annotated[Floor, BeforeValidator(_least)] | None = None
+    pass_rate: Annotated[Floor, _short("at_least")] | None = None
     pass_hat: PassHat | None = None
-    scores: dict[str, Annotated[Floor, BeforeValidator(_least)]] = Field(default_factory=dict[str, Floor])
+    scores: Annotated[dict[str, Annotated[Floor, _short("at_least")]], AfterValidator(known_evaluators)] = (
+        Field(default_factory=dict[str, Floor])
+    )
     """By evaluator."""
-    latency: Latency | None = None
-    cost: Cost | None = None
+    latency: Annotated[Latency, _short("at_most")] | None = None
+    cost: Annotated[Cost, _short("at_most")] | None = None
     diff: DiffRule | None = None
 
     @model_validator(mode="after")
     def _holds_a_rule(self) -> Gate:
         if not (self.pass_rate or self.pass_hat or self.scores or self.latency or self.cost or self.diff):
             raise ValueError("holds no rule: give pass_rate, pass_hat, scores, latency, cost or diff")
-        for name in self.scores:
-            problem = unknown(name)
-            if problem is not None:
-                raise ValueError(problem)
         return self
 
     @property
@@ -147,16 +168,21 @@ class Gate(Strict):
         return [*found, "diff"] if self.diff is not None else found
 
 
+EXAMPLE = "simulate gate --example prints one, with all that it can hold"
+
+
 def load_gate(path: str | Path) -> Gate:
     """Read a gate file. Raises FileProblems with every place that is wrong."""
     file = Path(path)
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+        told = f"the gate cannot be read: {error.strerror or error}"
+        raise InputError(told, where=str(path), hint=EXAMPLE) from error
     documents = read_documents(data, str(path))
     if len(documents) != 1:
-        raise InputError(f"holds {len(documents)} documents, and a gate is one", where=str(path))
+        told = f"holds {len(documents)} documents, and a gate is one" if documents else "is empty"
+        raise InputError(told, where=str(path), hint=EXAMPLE)
     document = documents[0]
     raw = document.mapping()
     if raw is None:
