@@ -184,6 +184,7 @@ class Apart:
         if self._runner is None:
             self._runner = asyncio.Runner(loop_factory=VirtualLoop)
         loop = cast("VirtualLoop", self._runner.get_loop())
+        loop.start_ns = _real["time_ns"]() - round(loop.now * 1e9)
         token = _loop_of.set(loop)
         try:
             with coupled():

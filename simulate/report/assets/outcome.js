@@ -4,7 +4,8 @@
   const { el, known, seconds, dollars, count } = Sim;
   const NAMES = {
     turns: "turns", duration_seconds: "took", reply_p50_seconds: "reply, median", reply_p95_seconds: "reply, 95 %", reply_max_seconds: "slowest reply",
-    input_tokens: "tokens in", output_tokens: "tokens out", cost_usd: "cost",
+    spans: "spans", model_calls: "model calls", input_tokens: "tokens in", output_tokens: "tokens out", cost_usd: "cost",
+    caller_interruptions: "caller cut in", agent_interruptions: "agent cut in", dead_air_max_seconds: "longest silence of the agent", pacing_p95_ms: "pacing error, 95 % (ms)",
   };
 
   /** place: {span}. Returns {element, span(id)}. */
@@ -53,9 +54,10 @@
 
   function header(outcome) {
     const list = el("dl", { class: "facts" });
-    const add = (name, value) => list.append(el("div", null, el("dt", null, name), el("dd", { class: "num" }, value)));
+    const rest = el("dl", { class: "facts" });
+    const add = (name, value, to = list) => to.append(el("div", null, el("dt", null, name), el("dd", { class: "num" }, value)));
     const measures = { turns: Math.max(0, ...(outcome.conversation.utterances || []).map((entry) => entry.turn)), duration_seconds: outcome.conversation.duration, ...outcome.measures };
-    for (const [name, value] of Object.entries(measures)) add(NAMES[name] || name.replace(/_seconds$|_usd$/, "").replace(/_/g, " "), measure(name, value));
+    for (const [name, value] of Object.entries(measures)) add(NAMES[name] || name.replace(/_seconds$|_usd$/, "").replace(/_/g, " "), measure(name, value), NAMES[name] ? list : rest);
     add("agent", outcome.agent);
     add("seed", String(outcome.seed));
     if (outcome.started) add("started", Sim.moment(outcome.started));
@@ -65,6 +67,7 @@
         el("h2", { tabindex: "-1" }, outcome.scenario, outcome.case ? el("span", { class: "case" }, ` ${outcome.case}`) : null, el("span", { class: "trial" }, ` trial ${outcome.trial}`)),
         (outcome.tags || []).map((tag) => el("span", { class: "tag" }, tag))),
       outcome.reason ? el("p", { class: "reason", dir: "auto" }, outcome.reason) : null, list,
+      rest.children.length ? el("details", { class: "all-measures" }, el("summary", { class: "dim" }, Sim.plural(rest.children.length, "more measure")), rest) : null,
       (outcome.notes || []).length ? el("ul", { class: "notes" }, outcome.notes.map((note) => el("li", null, note))) : null);
   }
 
