@@ -188,6 +188,7 @@ def evaluator_span(result: Result, moment: int) -> Span:
 
 def _otlp(to: Target, results: Sequence[Result]) -> Iterable[Post]:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+    from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_INFO, SEVERITY_NUMBER_WARN
 
     from simulate.trace.formats.protobuf import to_request
 
@@ -199,6 +200,7 @@ def _otlp(to: Target, results: Sequence[Result]) -> Iterable[Post]:
     headers = {"Content-Type": "application/x-protobuf"}
     yield Post(f"{base}/v1/traces", data=request.SerializeToString(), headers=headers, scores=len(results))
     logs = ExportLogsServiceRequest()
+    breached = {score_id(one)[:16] for one in results if one.passed is False}
     for of_resource in request.resource_spans:
         out = logs.resource_logs.add()
         out.resource.CopyFrom(of_resource.resource)
@@ -207,8 +209,10 @@ def _otlp(to: Target, results: Sequence[Result]) -> Iterable[Post]:
             scope.scope.CopyFrom(of_scope.scope)
             for span in of_scope.spans:
                 record = scope.log_records.add(
-                    time_unix_nano=now, observed_time_unix_nano=now, event_name=EVENT, severity_number=9
+                    time_unix_nano=now, observed_time_unix_nano=now, event_name=EVENT
                 )
+                warns = span.span_id.hex() in breached
+                record.severity_number = SEVERITY_NUMBER_WARN if warns else SEVERITY_NUMBER_INFO
                 record.trace_id, record.span_id = span.trace_id, span.parent_span_id
                 record.attributes.extend(span.events[0].attributes)
     data = logs.SerializeToString()

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_INFO, SEVERITY_NUMBER_WARN
 
 from fixtures.agents.model_server import ModelServer
 from simulate.cli import main
@@ -54,7 +56,8 @@ class Listener:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 data = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.got.append((self.path, json.loads(data)))
+                is_json = "json" in self.headers["Content-Type"]
+                outer.got.append((self.path, json.loads(data) if is_json else data))
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(b"{}")
@@ -314,6 +317,39 @@ def test_watching_a_folder_alerts_once_for_each_state(listener: Listener, tmp_pa
     assert [body["source"].rpartition("/")[2] for _, body in listener.got] == ["a.jsonl", "b.jsonl"]
     assert b"no-trace.json" in err
     assert out.count(b"TrajectoryScore") == 2
+
+
+def test_watching_sends_a_log_event_that_warns_of_a_breach(listener: Listener, tmp_path: Path) -> None:
+    """Over real OTLP: the same event as for a score that holds, with another severity."""
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    (tmp_path / "wrong.yaml").write_text("tools: [issue_refund]\n", "utf-8")
+    command = [sys.executable, "-m", "simulate.cli", "score", "--watch", str(folder), "--interval", "0.1"]
+    command += [
+        "--evaluators",
+        "TrajectoryScore,PII",
+        "--reference",
+        "wrong.yaml",
+        "--export",
+        f"otlp={listener.url}",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            (folder / "a.jsonl").write_bytes(Path(TRACE).read_bytes())
+            _until(lambda: "/v1/logs" in [path for path, _ in listener.got])
+        finally:
+            process.terminate()
+            process.communicate()
+    logs = ExportLogsServiceRequest.FromString(dict(listener.got)["/v1/logs"])
+    records = logs.resource_logs[0].scope_logs[0].log_records
+    assert {record.event_name for record in records} == {"gen_ai.evaluation.result"}
+    (trace,) = read(TRACE)
+    assert {record.trace_id.hex() for record in records} == {trace.trace_id}
+    found = {}
+    for record in records:
+        told = {each.key: each.value for each in record.attributes}
+        found[told["gen_ai.evaluation.name"].string_value] = record.severity_number
+    assert found == {"TrajectoryScore": SEVERITY_NUMBER_WARN, "PII": SEVERITY_NUMBER_INFO}
 
 
 def _until(done: Any) -> None:
