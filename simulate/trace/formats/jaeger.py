@@ -17,9 +17,11 @@ from typing import Any
 import orjson
 
 from simulate.trace.formats import base
-from simulate.trace.formats.base import Notes, Record
+from simulate.trace.formats.base import NANO_CEILING, Notes, Record
+from simulate.trace.formats.otlp import SOURCE_IDS, restore_ids
 from simulate.trace.span import Attributes, Event, Link, Span
 
+SOURCE_TIMES = "simulate.source.times"
 NAME = "Jaeger"
 
 
@@ -106,8 +108,33 @@ def _span(raw: Record, resources: dict[str, Attributes], notes: Notes) -> Span:
     )
     for warning in raw.get("warnings") or ():
         notes.say(f"Jaeger warns: {base.printable(str(warning), 120)}", where, trace_id)
+    _restore(span)
     base.note_size(span, notes)
     return span
+
+
+def _restore(span: Span) -> None:
+    """What `to_jaeger` put into tags because the format has no place for it."""
+    times = _decoded(span.attributes.get(SOURCE_TIMES))
+    if len(times) == 2 and _is_time(times[0]) and (times[1] is None or _is_time(times[1])):
+        del span.attributes[SOURCE_TIMES]
+        span.start_ns, span.end_ns = times
+    ids = _decoded(span.attributes.get(SOURCE_IDS))
+    if ids:
+        span.attributes[SOURCE_IDS] = ids
+        restore_ids(span)
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= NANO_CEILING
+
+
+def _decoded(text: Any) -> list[Any]:
+    try:
+        found = orjson.loads(text) if isinstance(text, str) else None
+    except orjson.JSONDecodeError:
+        found = None
+    return found if isinstance(found, list) else []
 
 
 def _id(value: Any, digits: int, notes: Notes, what: str, where: str) -> str:
@@ -136,6 +163,8 @@ def _references(raw: Record, trace_id: str, notes: Notes, where: str) -> tuple[s
 def _event(log: Record, notes: Notes, where: str) -> Event:
     fields = _tags(log.get("fields"))
     moment = base.nanoseconds(log.get("timestamp"), notes, where, due="microseconds")
+    if _is_time(fields.get(SOURCE_TIMES)):
+        moment = fields.pop(SOURCE_TIMES)
     return Event(str(fields.pop("event", "") or fields.get("message", "")), moment, fields)
 
 
@@ -162,7 +191,12 @@ def _tag(value: Any, kind: Any) -> Any:
 
 
 def to_jaeger(spans: Iterable[Span]) -> Record:
-    """``{data: [trace]}`` as Jaeger's UI takes it for upload."""
+    """``{data: [trace]}`` as Jaeger's UI takes it for upload.
+
+    Jaeger counts microseconds and knows no span without an end: what that would lose stands in the tag
+    ``simulate.source.times``, and `spans` reads it back. Lists and objects become JSON texts, and links lose
+    their attributes.
+    """
     from simulate.trace.formats.writing import otlp_ids
 
     traces: dict[str, Record] = {}
@@ -187,7 +221,7 @@ def to_jaeger(spans: Iterable[Span]) -> Record:
             "logs": [
                 {
                     "timestamp": event.time_ns // 1000,
-                    "fields": _to_tags({"event": event.name} | event.attributes),
+                    "fields": _to_tags({"event": event.name} | event.attributes | _exact(event)),
                 }
                 for event in span.events
             ],
@@ -201,8 +235,14 @@ def to_jaeger(spans: Iterable[Span]) -> Record:
     return {"data": list(traces.values()), "total": 0, "limit": 0, "offset": 0, "errors": None}
 
 
+def _exact(event: Event) -> Attributes:
+    return {SOURCE_TIMES: event.time_ns} if event.time_ns % 1000 else {}
+
+
 def _own_tags(span: Span) -> list[Record]:
     own: Attributes = {"span.kind": span.otel_kind}
+    if span.end_ns is None or span.start_ns % 1000 or span.end_ns % 1000:
+        own[SOURCE_TIMES] = [span.start_ns, span.end_ns]
     if span.scope:
         own["otel.scope.name"] = span.scope
     if span.scope_version:

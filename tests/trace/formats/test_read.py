@@ -22,7 +22,7 @@ from simulate.trace.formats import iter_spans, otlp
 from simulate.trace.formats.jaeger import to_jaeger
 from simulate.trace.formats.phoenix import flattened
 from simulate.trace.formats.writing import otlp_lines
-from simulate.trace.span import Kind
+from simulate.trace.span import Event, Kind
 
 TRACE, SPAN, NS = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 1_700_000_000_000_000_000
 SHARED = Path(__file__).parents[4] / "shared" / "traces"
@@ -146,6 +146,37 @@ def test_jaeger_round_trip_keeps_what_the_format_can_hold() -> None:
                  status="error", status_message="no", resource=parent.resource, otel_kind="client")  # fmt: skip
     (trace,) = read(stream(to_jaeger([parent, child])))
     assert trace.spans == [parent, child]
+
+
+def test_jaeger_keeps_nanoseconds_open_ends_and_foreign_ids_in_tags() -> None:
+    exact = Span(
+        TRACE,
+        SPAN,
+        "chat",
+        None,
+        NS + 123,
+        NS + 1456,
+        events=[Event("e", NS + 789, {"a": 1})],
+        resource={"service.name": "s"},
+    )
+    open_ended = Span(TRACE, "00f067aa0ba902b7", "chat", None, NS, None)
+    foreign = Span("run-17", "step-1", "chat", "step-0", NS + 1, NS + 2)
+    read_back = {
+        span.span_id: span
+        for trace in read(stream(to_jaeger([exact, open_ended, foreign])))
+        for span in trace
+    }
+    assert read_back[SPAN] == exact
+    assert read_back[open_ended.span_id].end_ns is None
+    again = read_back["step-1"]
+    assert (again.trace_id, again.parent_id, again.start_ns) == ("run-17", "step-0", NS + 1)
+
+
+@pytest.mark.parametrize("tag", ["[1]", "[-5, 7]", '["a", null]', "nonsense", "[99999999999999999999, null]"])
+def test_a_tag_of_times_that_are_none_is_a_tag(tag: str) -> None:
+    made = to_jaeger([Span(TRACE, SPAN, "chat", None, NS, NS + 1000, {"simulate.source.times": tag})])
+    span = one(made)
+    assert (span.start_ns, span.end_ns, span.attributes) == (NS, NS + 1000, {"simulate.source.times": tag})
 
 
 def test_phoenix_rows_columns_and_csv_say_the_same() -> None:
