@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import importlib.util
 import inspect
-import os
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ from simulate.engines.base import Exchange
 from simulate.errors import AddressError, AgentFault, MissingExtra
 from simulate.voice.line import Line
 from simulate.voice.pcm import Samples
+from simulate.voice.speech import quiet
 
 if TYPE_CHECKING:
     from simulate.engines.pipecat_memory import MemoryTransport
@@ -47,10 +46,9 @@ class PipecatEngine:
             raise MissingExtra("pipecat-ai, which carries calls by voice,", "voice")
         self.address = agent
         self.outside = not agent.startswith("pipecat:")
-        self._bot: Bot | None = None
-        if not self.outside:
-            with _quiet():
-                self._bot = load_bot(agent, root)
+        with quiet():
+            importlib.import_module("pipecat")
+            self._bot: Bot | None = None if self.outside else load_bot(agent, root)
         self._names, self._root = (stt, tts), root
         self._senses: Senses | None = None
 
@@ -160,7 +158,7 @@ class MemoryWire:
     async def _run(self, transport: MemoryTransport) -> None:
         """The bot, to its end; what it raises is the agent's fault."""
         try:
-            with _quiet():
+            with quiet():
                 await call_bot(self._bot, transport, self._exchange.conversation.id)
         except Exception as error:  # noqa: BLE001 - somebody else's program may raise anything
             text = f"{type(error).__name__}: {error}"
@@ -229,19 +227,3 @@ def _module(place: str, address: str, root: Path | None) -> Any:
         raise AddressError(
             f"{place} cannot be imported: {type(error).__name__}: {error}", where=address
         ) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Generator[None]:
-    """Pipecat logs every frame to stderr unless loguru is told otherwise before it is imported first. Whoever
-    has set it, or has set sinks of their own, keeps them."""
-    unset = "LOGURU_LEVEL" not in os.environ and "loguru" not in sys.modules
-    if unset:
-        os.environ["LOGURU_LEVEL"] = "WARNING"
-    try:
-        if unset and importlib.util.find_spec("loguru") is not None:
-            importlib.import_module("loguru")
-        yield
-    finally:
-        if unset:
-            os.environ.pop("LOGURU_LEVEL", None)

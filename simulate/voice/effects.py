@@ -20,9 +20,9 @@ from simulate.voice.stream import Double, Halve
 
 Effect = Callable[[Samples], Samples]
 NOISES = ("white", "street", "cafe")
-SPEECH_DB = -23.0
-"""Noise is set against speech of this level: Hibari's own, and near the 26 dB below overload that ITU-T P.56
-calls usual."""
+SPEECH_DB = -26.0
+"""Noise is set against speech of this level: Hibari's own (measured over its sentences), and the 26 dB below
+overload that ITU-T P.56 calls usual."""
 LOSS, BURST = 0.03, 0.5
 """A bad line loses that share of its packets; after a lost one the next too with this chance (Gilbert)."""
 ECHO_SECONDS, ECHO_GAIN = 0.18, 0.12

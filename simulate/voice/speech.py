@@ -9,9 +9,14 @@ there where their programs are.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import importlib
+import importlib.util
+import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
@@ -108,12 +113,27 @@ def ear(name: str | None = None) -> Ear:
 
 def needed(module: str, what: str) -> Any:
     """Import a module of the extra ``voice``, or say how to get it."""
-    import importlib
-
     try:
-        return importlib.import_module(module)
+        with quiet():
+            return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtra(what, "voice") from error
+
+
+@contextlib.contextmanager
+def quiet() -> Generator[None]:
+    """Pipecat greets on stderr when it is imported, and logs every frame there, unless loguru is told otherwise
+    before it is imported first. Whoever has set its level, or has set sinks of their own, keeps them."""
+    unset = "LOGURU_LEVEL" not in os.environ and "loguru" not in sys.modules
+    if unset:
+        os.environ["LOGURU_LEVEL"] = "WARNING"
+    try:
+        if unset and importlib.util.find_spec("loguru") is not None:
+            importlib.import_module("loguru")
+        yield
+    finally:
+        if unset:
+            os.environ.pop("LOGURU_LEVEL", None)
 
 
 class Worker:
