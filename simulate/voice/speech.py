@@ -122,8 +122,8 @@ def needed(module: str, what: str) -> Any:
 
 @contextlib.contextmanager
 def quiet() -> Generator[None]:
-    """Pipecat greets on stderr when it is imported, and logs every frame there, unless loguru is told otherwise
-    before it is imported first. Whoever has set its level, or has set sinks of their own, keeps them."""
+    """Pipecat greets on stderr when it is imported, and logs every frame there, unless loguru is told
+    otherwise before it is imported first. Whoever has set its level, or sinks of their own, keeps them."""
     unset = "LOGURU_LEVEL" not in os.environ and "loguru" not in sys.modules
     if unset:
         os.environ["LOGURU_LEVEL"] = "WARNING"
