@@ -171,11 +171,6 @@ def hex_id(value: Any, digits: int, notes: Notes, what: str, span: str = "") -> 
     )
 
 
-def zeros(notes: Notes, span: str) -> TraceFileError:
-    """The error for an id that OpenTelemetry calls invalid: all spans that have it would be one."""
-    return notes.refuse("an id is empty or all zeros, which means none", span)
-
-
 def hex_from_bytes(raw: bytes, digits: int, notes: Notes, what: str, span: str = "") -> str:
     """A protobuf id as hex. ``google.protobuf.json_format`` reads hex as if it were base64, and makes 12
     bytes of 8 and 24 of 16: reversible, so it is reversed and said."""
@@ -341,9 +336,19 @@ def note_size(span: Span, notes: Notes) -> None:
             )
 
 
+NO_TRACE, NO_SPAN = "0" * 32, "0" * 16
+"""Ids that OpenTelemetry calls invalid: they stand for none."""
+
+
 def attach(traces: list[Trace], notes: Notes) -> list[Trace]:
-    """Put the notes of the file onto its traces."""
+    """Put the notes of the file onto its traces. An id of zeros would make one of many spans: an error."""
     for trace in traces:
+        nameless = [span for span in trace.spans if span.span_id == NO_SPAN or span.trace_id == NO_TRACE]
+        if nameless:
+            problem = "an id is all zeros, which means none"
+            if not notes.tolerant:
+                raise notes.refuse(problem, f"span {printable(nameless[0].name, 40)}")
+            notes.say(problem, f"span {printable(nameless[0].name, 40)}", trace.trace_id)
         trace.notes.extend(notes.of(trace.trace_id))
     return traces
 

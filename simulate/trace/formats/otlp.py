@@ -94,8 +94,6 @@ def _span(
         trace_id = _base.hex_id(trace_id, 32, notes, "a trace id", f"span {_base.printable(name, 40)}")
     if not (type(span_id) is str and len(span_id) == 16 and _is_hex(span_id)):
         span_id = _base.hex_id(span_id, 16, notes, "a span id", f"span {_base.printable(name, 40)}")
-    if trace_id == _NO_TRACE or span_id == _NO_SPAN:
-        raise _base.zeros(notes, f"span {_base.printable(name, 40)}")
     start = get("startTimeUnixNano", get("start_time_unix_nano"))
     end = get("endTimeUnixNano", get("end_time_unix_nano"))
     kept = get("attributes")
@@ -139,7 +137,6 @@ _DROPPED = (
     "dropped_links_count",
 )
 _is_hex = _base.HEX.fullmatch
-_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
 
 def _time(value: Any, notes: Notes, name: str) -> int | None:
@@ -164,7 +161,7 @@ def _parent(value: Any, notes: Notes, name: str) -> str | None:
         return None
     if not (type(value) is str and len(value) == 16 and _is_hex(value)):
         value = _base.hex_id(value, 16, notes, "a parent span id", f"span {_base.printable(name, 40)}")
-    return None if value == _NO_SPAN else value.lower()
+    return None if value == _base.NO_SPAN else value.lower()
 
 
 def _event(raw: Record, notes: Notes, name: str) -> Event:

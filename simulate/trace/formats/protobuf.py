@@ -92,8 +92,6 @@ def _span(
     where = f"span {base.printable(raw.name, 40)}"
     parent = raw.parent_span_id
     start, end = raw.start_time_unix_nano, raw.end_time_unix_nano
-    if not raw.trace_id.strip(b"\0") or not raw.span_id.strip(b"\0"):
-        raise base.zeros(notes, where)
     span = Span(
         base.hex_from_bytes(raw.trace_id, 32, notes, "a trace id", where),
         base.hex_from_bytes(raw.span_id, 16, notes, "a span id", where),
