@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simulate.evaluators.base import NotRun
-from simulate.evaluators.prompts import prompt
+from simulate.evaluators.prompts import Prompt, prompt
 from simulate.evaluators.result import Part
 from simulate.judge.answer import says_nothing
 from simulate.judge.question import CANNOT_TELL, Question
@@ -43,22 +43,25 @@ def transcript(said: Sequence[Said]) -> list[dict[str, Any]]:
     return [{"turn": one.turn, "speaker": one.speaker, "text": one.text} for one in said]
 
 
+def as_question(asked: Prompt, material: Mapping[str, Any]) -> Question:
+    """What a judge is asked; parts of the material that hold nothing are left out."""
+    parts = {key: value for key, value in material.items() if value not in (None, [], "")}
+    quote_from = None if asked.quote_from is None else tuple(one for one in asked.quote_from if one in parts)
+    return Question(
+        asked.question,
+        {label: meaning.means for label, meaning in asked.labels.items()},
+        parts,
+        needs_evidence=frozenset(label for label, meaning in asked.labels.items() if meaning.quote),
+        quote_from=quote_from,
+    )
+
+
 async def ask(
     judge: Judge, name: str, what: str, material: Mapping[str, Any], span_id: str | None = None
 ) -> Part:
     """One judgement as a part; its value is None where the judge cannot tell."""
-    asked = prompt(name, judge)
-    parts = {key: value for key, value in material.items() if value not in (None, [], "")}
-    quote_from = None if asked.quote_from is None else tuple(one for one in asked.quote_from if one in parts)
-    found = await judge.classify(
-        Question(
-            asked.question,
-            {label: meaning.means for label, meaning in asked.labels.items()},
-            parts,
-            needs_evidence=frozenset(label for label, meaning in asked.labels.items() if meaning.quote),
-            quote_from=quote_from,
-        )
-    )
+    asked = prompt(name, folder=judge.prompts)
+    found = await judge.classify(as_question(asked, material))
     meaning = asked.labels.get(found.label)
     return Part(
         what,

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simulate.errors import InputError
-
-if TYPE_CHECKING:
-    from simulate.judge import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +32,9 @@ class Prompt:
     quote_from: tuple[str, ...] | None
 
 
-def prompt(name: str, judge: Judge | None = None) -> Prompt:
-    """The question of this name, ``faithfulness.v1``: from the judge's folder of prompts, else ours."""
-    folder = None if judge is None else judge.prompts
-    return _load(name, folder)
-
-
 @lru_cache(256)
-def _load(name: str, folder: Path | None) -> Prompt:
+def prompt(name: str, folder: Path | None = None) -> Prompt:
+    """The question of this name, ``faithfulness.v1``: from a folder of one's own prompts, else ours."""
     own = None if folder is None else folder / f"{name}.toml"
     if own is not None and own.is_file():
         text, where = own.read_text(encoding="utf-8"), str(own)
