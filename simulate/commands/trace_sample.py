@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -60,6 +61,9 @@ def execute(args: argparse.Namespace) -> int:
 
     if "-" in args.files:
         raise InputError("stdin cannot be sampled: the files are read twice", hint="write it to a file first")
+    for file in args.files:
+        if os.path.realpath(file) == os.path.realpath(args.out):
+            raise InputError("what is kept must not replace what it is chosen from", where=args.out)
     if not 0 < args.outliers <= 100:
         raise InputError(f"a percentile lies between 0 and 100, not {args.outliers}")
     sampler = Sampler(args.baseline, [Rule.parse(text) for text in args.rule], least=_least(args.below))

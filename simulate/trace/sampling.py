@@ -1,8 +1,7 @@
 """Which traces to keep: every failure, every breached score, every cost outlier, and a thin uniform baseline.
 
-A decision is made for whole traces only, and the baseline by the trace id alone: every process, today
-and tomorrow,
-keeps the same traces, and two services keep the same halves of one.
+A decision is made for whole traces only, and the baseline by the trace id alone: every process, today and
+tomorrow, keeps the same traces, and two services keep the same halves of one.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ from simulate.trace.span import Trace, View
 
 
 def percentile(values: Sequence[float], p: float) -> float | None:
-    """The nearest-rank percentile: the least value that at least ``p`` percent do not exceed. None of
-    none."""
+    """The least value that at least ``p`` percent do not exceed (nearest rank); None of none."""
     if not values:
         return None
     ordered = sorted(values)
@@ -29,8 +27,7 @@ def percentile(values: Sequence[float], p: float) -> float | None:
 
 
 def drawn(trace_id: str, rate: float, salt: str = "") -> bool:
-    """Whether a trace falls into a uniform sample of this rate; the same answer everywhere for the same
-    id."""
+    """Whether a trace falls into a uniform sample of this rate; the same everywhere for the same id."""
     if rate >= 1:
         return True
     digest = hashlib.sha256(f"{salt}{trace_id}".encode()).digest()
@@ -39,9 +36,8 @@ def drawn(trace_id: str, rate: float, salt: str = "") -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Traces in which any span has ``attribute`` (with ``value``, where given) are kept at ``rate``, in
-    place of the
-    baseline. An attribute may be named as in the span or as in the view (``user_id``,
+    """Traces in which any span has ``attribute`` (with ``value``, where given) are kept at ``rate``, in place
+    of the baseline. An attribute may be named as in the span or as in the view (``user_id``,
     ``prompt_version``, ``kind``)."""
 
     attribute: str
@@ -91,14 +87,16 @@ class Sampler:
     breached: bool = True
     """Keep every trace with a score below its threshold, or with ``evaluator.score.threshold`` set."""
     outlier: float | None = None
-    """Dollars above which a trace is a cost outlier; `cost_limit` finds it from many traces."""
+    """Dollars above which a trace is a cost outlier; `sample` finds it from many traces."""
     least: dict[str, float] = field(default_factory=dict[str, float])
     """Thresholds for evaluators whose results carry none: name → least value."""
     salt: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.baseline <= 1:
-            raise InputError(f"a baseline is a share between 0 and 1, not {self.baseline}")
+            raise InputError(
+                f"a baseline is a share between 0 and 1, not {self.baseline:g}", hint="2 % is 0.02"
+            )
 
     def reason(self, trace: Trace, seen: dict[str, View] | None = None) -> str | None:
         """Why the trace is kept; None where it is not."""
@@ -122,22 +120,30 @@ class Sampler:
         return any(score.passed(self.least.get(score.name)) is False for score in view.scores)
 
 
-def cost_limit(traces: Iterable[Trace], p: float = 99) -> float | None:
-    """The cost that ``p`` percent of the traces with a model call do not exceed; None where no price is
-    known."""
-    costs = [cost_of(trace) for trace in traces]
-    return percentile([cost.known for cost in costs if cost.calls and cost.known > 0], p)
-
-
 def sample(
     traces: Callable[[], Iterable[Trace]], sampler: Sampler, outliers: float | None = 99
 ) -> Iterable[tuple[Trace, str]]:
-    """The kept traces with the reason of each. ``traces`` is called twice, since what a cost outlier is
-    shows only
-    after all have been seen; ``outliers`` None leaves them out and reads once."""
-    if outliers is not None and sampler.outlier is None:
-        sampler.outlier = cost_limit(traces(), outliers)
+    """The kept traces with the reason of each. ``traces`` is called twice: what a cost outlier is shows only
+    after all have been seen, and so do traces that lie in several files, which are decided as one. With
+    ``outliers`` None there are none."""
+    seen, split = set[str](), set[str]()
+    costs: dict[str, float] = {}
+    wants_costs = outliers is not None and sampler.outlier is None
     for trace in traces():
-        why = sampler.reason(trace)
-        if why is not None:
+        (split if trace.trace_id in seen else seen).add(trace.trace_id)
+        cost = cost_of(trace) if wants_costs else None
+        if cost is not None and cost.calls and cost.known > 0:
+            costs[trace.trace_id] = costs.get(trace.trace_id, 0.0) + cost.known
+    if wants_costs and outliers is not None:
+        sampler.outlier = percentile(list(costs.values()), outliers)
+    parts: dict[str, list[Trace]] = {}
+    for trace in traces():
+        if trace.trace_id in split:
+            parts.setdefault(trace.trace_id, []).append(trace)
+        elif (why := sampler.reason(trace)) is not None:
             yield trace, why
+    for some in parts.values():
+        spans = {span.span_id: span for trace in some for span in trace.spans}
+        whole = Trace(some[0].trace_id, list(spans.values()), some[0].source)
+        if (why := sampler.reason(whole)) is not None:
+            yield whole, why

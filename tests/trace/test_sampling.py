@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from simulate.cli import main
 from simulate.commands import trace_sample
 from simulate.errors import InputError
 from simulate.trace.formats import read
@@ -114,6 +115,24 @@ def test_the_command_writes_whole_traces(tmp_path: Path, capsys: pytest.CaptureF
     assert kept.trace_id == traces[-1].trace_id and len(kept) == 2
     with pytest.raises(InputError, match="read twice"):
         trace_sample.execute(parser.parse_args(["-", "-o", str(out)]))
+
+
+def test_a_trace_in_two_files_is_kept_whole_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As two services write it: the error is in one half, the cost in both."""
+    failing, dear = trace(1, error=True), [trace(number, tokens=100 + number) for number in range(2, 40)]
+    one, two, out = tmp_path / "one.jsonl", tmp_path / "two.jsonl", tmp_path / "kept.jsonl"
+    write_otlp_jsonl(one, [failing.spans[0], *(span for each in dear for span in each.spans)])
+    write_otlp_jsonl(two, [failing.spans[1]])
+    words = ["trace", "sample", str(one), str(two), "-o", str(out), "--baseline", "0", "--outliers", "100"]
+    assert main(words) == 0
+    assert "kept 1 of 39 traces: 1 error" in capsys.readouterr().err
+    (kept,) = read(out)
+    assert (kept.trace_id, len(kept)) == (failing.trace_id, 2)
+    before = one.read_bytes()
+    assert main(["trace", "sample", str(one), "-o", str(one)]) == 2
+    assert "must not replace" in capsys.readouterr().err and one.read_bytes() == before
 
 
 @pytest.fixture
