@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulate.engines.base import Exchange
 from simulate.errors import AddressError, AgentFault, MissingExtra
+from simulate.replay import session
 from simulate.voice.line import Line
 from simulate.voice.pcm import Samples
 from simulate.voice.speech import quiet
@@ -94,6 +95,7 @@ class MemoryWire:
         self._transport: MemoryTransport | None = None
         self._running: asyncio.Task[Any] | None = None
         self._ready = asyncio.Event()
+        self._over: Callable[[], None] = lambda: None
 
     async def open(self, line: Line) -> None:
         """Start the bot and wait until it takes calls."""
@@ -101,6 +103,8 @@ class MemoryWire:
         from simulate.engines.pipecat_time import let_frames_ask
 
         let_frames_ask()
+        if session.current.get() is not None:
+            self._replayed(session.current.get())
         self._transport = transport = MemoryTransport(line)
         register: Any = getattr(transport, "add_event_handler")  # noqa: B009 - partially typed there
         register("on_client_connected", self._answered)
@@ -120,6 +124,15 @@ class MemoryWire:
             where="connecting",
             hint="the bot has to run a pipeline that begins with transport.input()",
         )
+
+    def _replayed(self, cassette: Any) -> None:
+        """The bot's speech goes into the call's cassette, or comes from it; with the pace that it had."""
+        from simulate.engines import pipecat_frames
+
+        pipecat_frames.know_services()
+        if cassette.replaying:
+            cassette.paced = True
+        self._over = pipecat_frames.finish
 
     async def send(self, frame: Samples) -> None:
         """20 ms of the caller."""
@@ -151,6 +164,7 @@ class MemoryWire:
         if not running.done():
             running.cancel()
             await asyncio.wait({running}, timeout=END_SECONDS)
+        self._over()
 
     async def _answered(self, *_: Any) -> None:
         self._ready.set()
@@ -169,11 +183,11 @@ class MemoryWire:
             transport.ended("the agent's pipeline ended")
 
 
-async def call_bot(bot: Bot, transport: Any, session: str) -> None:
+async def call_bot(bot: Bot, transport: Any, call: str) -> None:
     """Call it with what its signature asks for."""
     from simulate.engines.pipecat_runner import arguments, wants_transport
 
-    given = arguments(transport, session)
+    given = arguments(transport, call)
     if wants_transport(bot):
         await (bot(transport, given) if _positional(bot) > 1 else bot(transport))
     else:
