@@ -17,6 +17,7 @@ from simulate.dataset.store import Case, Dataset, dump
 from simulate.errors import FileProblems, InputError, NotReplayable
 from simulate.evaluators.scoring import evaluators
 from simulate.model.names import slug
+from simulate.model.nearest import did_you_mean
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.propose import scenario_from
 from simulate.trace.dialects import llm_calls, views
@@ -69,6 +70,7 @@ class _Draft:
     scenario: dict[str, Any]
     origin: dict[str, Any]
     trace: bytes
+    notes: list[str]
 
 
 def add(
@@ -102,7 +104,7 @@ def add(
             if is_new:
                 _agrees(draft, there)
                 new[name] = draft
-            added.append(Added(name, is_new, _notes(draft.scenario) if is_new else []))
+            added.append(Added(name, is_new, draft.notes if is_new else []))
         _put(dataset, new)
     return added + [Added(None, False, [f"left out: {error.where}: {error.message}"]) for error in silent]
 
@@ -135,7 +137,8 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
     scenario = {"name": f"{title} ({fingerprint[:8]})", **scenario}
     _refuse(HEAD + dump(scenario), name)
     origin = _origin(clean, wish, fingerprint)
-    draft = _Draft(name, fingerprint, scenario, origin, b"".join(otlp_lines(redacted)))
+    told = b"".join(otlp_lines(redacted))
+    draft = _Draft(name, fingerprint, scenario, origin, told, _notes(scenario, clean))
     _agrees(draft, [("", scenario)])
     return draft
 
@@ -282,6 +285,7 @@ def _origin(trace: Trace, wish: Wish, fingerprint: str) -> dict[str, Any]:
     services = sorted({span.service for span in trace.spans if span.service})
     versions = sorted({str(view.prompt_version) for view in seen.values() if view.prompt_version})
     now = f"{datetime.now(UTC):%Y-%m-%d}"
+    given = wish.expect or wish.tools or wish.answer or wish.keep_scores
     return {
         "trace": trace.trace_id,
         "file": wish.source,
@@ -291,7 +295,7 @@ def _origin(trace: Trace, wish: Wish, fingerprint: str) -> dict[str, Any]:
         "why": wish.why,
         "added": now,
         "verified": None if wish.by is None else {"by": wish.by, "on": now},
-        "expectations": "given" if wish.expect or wish.tools or wish.answer else "guessed from what happened",
+        "expectations": "given" if given else "guessed from what happened",
         "scores": [
             {"name": score.name, "value": score.value, "label": score.label, "threshold": score.threshold}
             for view in seen.values()
@@ -301,17 +305,35 @@ def _origin(trace: Trace, wish: Wish, fingerprint: str) -> dict[str, Any]:
     }
 
 
-def _notes(scenario: Mapping[str, Any]) -> list[str]:
-    """Tools that the case expects and whose answers nobody pinned: they would run for real."""
-    pinned = set(scenario.get("tools", {}))
+def _notes(scenario: Mapping[str, Any], trace: Trace) -> list[str]:
+    """Tools that are expected or on offer and whose answers nobody pinned: they would run for real."""
+    offered, pinned = _offered(trace), set(scenario.get("tools", {}))
     wanted = {
         str(item["called"]) for item in scenario["expect"] if "called" in item and item.get("times") != 0
     }
-    return [
+    found = [
         f"{tool} is expected and the trace does not tell what it answers: it would run for real; "
         f"--pin '{tool}={{ok: true}}' pins it"
         for tool in sorted(wanted - pinned)
     ]
+    strange = sorted(wanted - offered - pinned) if offered else []
+    found += [f"the agent had no tool {tool} in that trace{did_you_mean(tool, offered)}" for tool in strange]
+    others = sorted(offered - pinned - wanted)
+    if others:
+        found.append(f"not pinned, so they run for real where the agent calls them: {', '.join(others)}")
+    return found
+
+
+def _offered(trace: Trace) -> set[str]:
+    """Names of the tools that the agent's model could call, as far as the trace tells."""
+    found: set[str] = set()
+    for view in views(trace).values():
+        for each in view.tool_definitions or ():
+            tool = cast("dict[str, Any]", each) if isinstance(each, dict) else {}
+            inner = tool.get("function", tool)
+            name = cast("dict[str, Any]", inner).get("name") if isinstance(inner, dict) else None
+            found |= {name} if isinstance(name, str) else set()
+    return found
 
 
 def _refuse(text: str, name: str) -> None:

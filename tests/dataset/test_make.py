@@ -40,7 +40,7 @@ def conversation(*said: str, tools: dict[str, Any] | None = None, scores: Any = 
     for at, (name, result) in enumerate((tools or {}).items()):
         told = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name}
         told |= {"gen_ai.tool.call.arguments": "{}", "gen_ai.tool.call.result": _json(result)}
-        spans.append(Span(trace_id, f"{at:016x}", name, "b" * 16, START + at, START + at + 9, told))
+        spans.append(Span(trace_id, f"{at + 1:016x}", name, "b" * 16, START + at, START + at + 9, told))
     for name, value, threshold in scores:
         told = {"gen_ai.evaluation.name": name, "gen_ai.evaluation.score.value": value}
         if threshold is not None:
@@ -236,6 +236,17 @@ def test_a_tool_that_would_run_for_real_is_named(tmp_path: Path) -> None:
     (added,) = add(Dataset(tmp_path / "golden"), [trace], Wish(tools=["find", "pay"]))
     (note,) = added.notes
     assert note.startswith("pay is expected") and "--pin 'pay=" in note
+
+
+def test_a_tool_that_the_agent_never_had_is_told(tmp_path: Path) -> None:
+    trace = conversation("Hi.", "Hello.", tools={"find": 1})
+    offered = [{"type": "function", "name": name} for name in ("find", "issue_refund", "cancel")]
+    trace.spans[0].attributes["gen_ai.tool.definitions"] = _json(offered)
+    (added,) = add(Dataset(tmp_path / "golden"), [trace], Wish(tools=["isue_refund"]))
+    assert added.notes[1:] == [
+        'the agent had no tool isue_refund in that trace; did you mean "issue_refund"?',
+        "not pinned, so they run for real where the agent calls them: cancel, issue_refund",
+    ]
 
 
 def test_a_full_disk_leaves_the_dataset_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
