@@ -121,6 +121,8 @@ class MemoryOutput(BaseOutputTransport):
         """An interruption takes back what the caller has not heard."""
         if isinstance(frame, InterruptionFrame):
             self._memory.line.flush()
+            if self._resample is not None:  # nor the few milliseconds on their way
+                self._resample = Resampler(self.sample_rate, RATE)
         await super().process_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:

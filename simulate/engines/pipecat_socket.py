@@ -130,6 +130,7 @@ class SocketWire:
         match message.WhichOneof("frame"):
             case "interruption":
                 line.flush()
+                self._resamplers.clear()
             case "audio":
                 audio = message.audio
                 rate, channels = int(audio.sample_rate), int(audio.num_channels)

@@ -100,6 +100,10 @@ def test_what_was_not_heard_is_in_no_transcript(tmp_path: Path) -> None:
     outcome = virtually(talk, tmp_path)
     cut = next(each for each in outcome.conversation.by("agent") if each.interrupted)
     assert "policy" in cut.text.lower() and "thirty" not in cut.text.lower(), cut.text
+    _, right, rate = read_channels(str(outcome.recording))
+    following = next(each for each in outcome.conversation.by("agent") if each.start > cut.end)
+    between = right[int((cut.end + 0.1) * rate) : int((following.start - 0.1) * rate)]
+    assert len(between) > rate and abs(between).max() < 100, "nor does its end sound before the next answer"
 
 
 @pytest.mark.parametrize("seed", [1, 2])

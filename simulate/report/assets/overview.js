@@ -83,7 +83,7 @@
   function scenario(row) {
     return el("td", { class: "c-scenario" },
       el("a", { href: `#outcome=${encodeURIComponent(row.key)}` }, row.scenario, row.case ? el("span", { class: "case" }, ` ${row.case}`) : null, el("span", { class: "trial" }, ` #${row.trial}`)),
-      row.medium === "voice" ? el("span", { class: "tag" }, "voice") : null, (row.tags || []).map((tag) => el("span", { class: "tag" }, tag)),
+      row.medium === "voice" ? el("span", { class: "tag" }, "voice") : null, (row.tags || []).filter((tag) => tag !== row.medium).map((tag) => el("span", { class: "tag" }, tag)),
       row.reason && row.status !== "passed" ? el("div", { class: "reason", dir: "auto" }, Sim.brief(row.reason, 260)) : null);
   }
 
