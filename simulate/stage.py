@@ -213,7 +213,7 @@ class Stage:
             if scheme_of(address) == "livekit":
                 given = {"url": config.url, "api_key": config.api_key, "api_secret": config.api_secret}
                 options |= {name: value and resolve_secret(value) for name, value in given.items()}
-                options |= {"command": config.command, "logs": self.logs}
+                options |= {"command": config.command, "logs": self.logs, "metadata": config.options}
         return engine_for(address, medium, options, root=self.project.root)
 
     def _key(self, scenario: Scenario) -> tuple[Any, Medium]:

@@ -8,8 +8,9 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulate.engines.base import Exchange
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, InputError, MissingExtra
@@ -35,7 +36,8 @@ class LiveKitEngine:
 
     ``url``, ``api_key`` and ``api_secret`` name the server; left out, ``LIVEKIT_URL``, ``LIVEKIT_API_KEY``
     and ``LIVEKIT_API_SECRET`` do; where there are none of these either, a server of the run's own is started
-    on this machine. ``command`` starts the worker instead of LiveKit's own runner. What server and worker
+    on this machine. ``command`` starts the worker instead of LiveKit's own runner. ``metadata`` goes to the
+    job of each call as JSON, beside the trace context and the conversation's id. What server and worker
     print goes into ``logs``."""
 
     name = "livekit"
@@ -49,6 +51,7 @@ class LiveKitEngine:
         api_key: str | None = None,
         api_secret: str | None = None,
         command: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         stt: str | None = None,
         tts: str | None = None,
         logs: Path | None = None,
@@ -63,6 +66,7 @@ class LiveKitEngine:
         self._names = stt, tts
         self._senses: Senses | None = None
         self._command = command
+        self.metadata = dict(metadata or {})
         self._given = _server_given(url, api_key, api_secret)
         self._file, self._agent_name = _target(agent, self.root)
         self._local: LiveKitServer | None = None
@@ -93,7 +97,7 @@ class LiveKitEngine:
             from simulate.voice.speech import ear, mouth
 
             stt, tts = self._names
-            self._senses = Senses(mouth(tts), ear(stt))
+            self._senses = Senses(mouth(tts), ear(stt), root=self.root)
         return self._senses
 
     async def converse(self, exchange: Exchange) -> None:
@@ -177,7 +181,13 @@ class RoomWire:
             self._server,
             exchange.conversation.id,
             self._engine.agent_name,
-            metadata=json.dumps({**exchange.headers, "simulate.conversation.id": exchange.conversation.id}),
+            metadata=json.dumps(
+                {
+                    **self._engine.metadata,
+                    **exchange.headers,
+                    "simulate.conversation.id": exchange.conversation.id,
+                }
+            ),
             attributes=dict(exchange.headers),
             died=self._died,
             notes=exchange.notes,
@@ -204,8 +214,9 @@ class RoomWire:
 
     async def hang_up(self) -> None:
         """Leave, let the agent leave, take the room down."""
-        if self._wire is not None:
-            await self._wire.aclose()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.aclose()
         if self._room is not None:
             await self._ask_the_worker(self._room)
             await self._room.leave()

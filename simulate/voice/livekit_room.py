@@ -285,13 +285,15 @@ class Room:
         self._leaving = True
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self.room.disconnect(), 5)
+        # the server closes a room two seconds after its last caller has left; until then the agent winds up
+        waits = self.agent is not None and not self.left.done()
+        end = time.monotonic() + (LEAVING_SECONDS if waits else 0.0)
+        while (is_open := await self._is_open()) and time.monotonic() < end:  # noqa: ASYNC110 - we have left
+            await asyncio.sleep(0.1)
+        if not is_open:
+            return
         with contextlib.suppress(Fault):
             await self._jobs()
-        if self.agent is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LEAVING_SECONDS):
-                    while await self._agent_is_in():  # noqa: ASYNC110 - we have left: nothing tells us
-                        await asyncio.sleep(0.15)
         # the dispatch first: an agent that has not come yet would open the room again
         with contextlib.suppress(api.TwirpError, aiohttp.ClientError, TimeoutError):
             if self._dispatch:
@@ -299,12 +301,14 @@ class Room:
         with contextlib.suppress(api.TwirpError, aiohttp.ClientError, TimeoutError):
             await self._api.room.delete_room(api.DeleteRoomRequest(room=self.name))
 
-    async def _agent_is_in(self) -> bool:
+    async def _is_open(self) -> bool:
+        """Whether our room is still there. Asked of the server and not of the room, which after it is gone
+        lets one wait three seconds for an answer."""
         try:
-            found = await self._api.room.list_participants(api.ListParticipantsRequest(room=self.name))
+            found = await self._api.room.list_rooms(api.ListRoomsRequest(names=[self.name]))
         except (api.TwirpError, aiohttp.ClientError, TimeoutError):
             return False
-        return any(one.kind == api.ParticipantInfo.AGENT for one in found.participants)
+        return bool(found.rooms)
 
     @contextlib.contextmanager
     def _told_apart(self) -> Generator[None]:

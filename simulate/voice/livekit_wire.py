@@ -55,9 +55,11 @@ class LiveKitWire:
         self.room.left.add_done_callback(self._gone)
 
     async def send(self, frame: Samples) -> None:
-        """20 ms of the caller. Silence is dropped where too much lies ready: a track keeps its own pace."""
+        """20 ms of the caller. What is no word is dropped where too much lies ready: a track keeps its own
+        pace."""
         ready = self._frames.qsize() * FRAME / RATE + self._source.queued_duration
-        if ready > CUSHION * FRAME / RATE + AHEAD and level_db(frame) < _QUIET_DB:
+        wordless = self._line is None or not self._line.speaking or level_db(frame) < _QUIET_DB
+        if wordless and ready > CUSHION * FRAME / RATE + AHEAD:
             return
         if self._frames.full():
             raise EnvironmentFault("LiveKit takes no more sound: the caller's track stands still")
