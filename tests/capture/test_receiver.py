@@ -171,6 +171,24 @@ async def test_a_gzip_body_of_several_members_is_read_to_its_end(receiving: Capt
         assert len(await captured.flush(outside=True)) == 2
 
 
+async def test_a_client_that_asks_first_is_told_to_go_on(receiving: Capture, new_id: NewId) -> None:
+    with receiving.open(new_id()) as captured:
+        body = encode_spans(elsewhere(captured, ["agent", "chat"])).SerializeToString()
+        host, port = receiving.endpoint.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = (
+            f"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: {PROTOBUF}\r\n"
+            f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+        )
+        writer.write(head.encode())
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(body)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        await writer.wait_closed()
+        assert len(await captured.flush(outside=True)) == 2
+
+
 async def test_a_body_beyond_the_limit_is_refused() -> None:
     async with Capture(receiver=True) as capture:
         assert capture.receiver is not None
@@ -190,6 +208,17 @@ async def test_spans_without_ids_are_a_partial_success(receiving: Capture, new_i
     assert code == 200
     assert ExportTraceServiceResponse.FromString(body).partial_success.rejected_spans == 2
     assert "2 spans had no valid id" in receiving.notes()
+
+
+async def test_spans_without_ids_in_json_are_a_partial_success_too(receiving: Capture, new_id: NewId) -> None:
+    ids = [("0" * 32, "0" * 16), (new_id(), "b7ad6b7169203331")]
+    spans = [{"traceId": trace, "spanId": span, "name": "chat"} for trace, span in ids]
+    request = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+    code, _, body = await post(
+        f"{receiving.endpoint}/v1/traces", json.dumps(request).encode(), "application/json"
+    )
+    assert code == 200
+    assert json.loads(body)["partialSuccess"]["rejectedSpans"] == "1"
 
 
 @pytest.mark.parametrize("how", ["link", "gen_ai.conversation.id", "langfuse.session.id", "resource", "uuid"])
