@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,49 @@ def test_spans_after_the_decision_share_it(exporter: InMemorySpanExporter) -> No
     tracer.start_span("late", context=context).end()
     assert [span.name for span in exporter.get_finished_spans()] == ["turn", "late"]
     assert tail.kept == 1
+
+
+def test_a_live_process_keeps_breaches_outliers_and_what_rules_name(exporter: InMemorySpanExporter) -> None:
+    """What is dear shows only once enough traces have been seen."""
+    made, tail = provider(exporter, Sampler(0.0, [Rule("user.id", 1.0, "vip")]))
+    tracer = made.get_tracer("agent")
+
+    def turn(tokens: int, user: str = "ann", score: float | None = None) -> None:
+        outer = tracer.start_as_current_span("turn", attributes={"user.id": user})
+        with outer, tracer.start_as_current_span("chat") as span:
+            told = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai"}
+            span.set_attributes({**told, "gen_ai.request.model": "gpt-4o-mini"})
+            span.set_attributes({"gen_ai.usage.input_tokens": tokens, "gen_ai.usage.output_tokens": tokens})
+            if score is not None:
+                result = {"gen_ai.evaluation.name": "PII", "gen_ai.evaluation.score.value": score}
+                span.add_event("gen_ai.evaluation.result", {**result, "evaluator.score.threshold": 0.7})
+
+    turn(10**6)
+    assert tail.kept == 0, "one trace tells nothing of what is usual"
+    for _ in range(150):
+        turn(100)
+    turn(10**7)
+    turn(100, score=0.9)
+    turn(100, score=0.1)
+    turn(100, user="vip")
+    assert (tail.kept, tail.dropped) == (3, 152)
+    assert len(exporter.get_finished_spans()) == 6
+
+
+def test_threads_of_a_live_process_do_not_cut_each_others_traces(exporter: InMemorySpanExporter) -> None:
+    made, tail = provider(exporter, Sampler(baseline=0.5))
+    tracer = made.get_tracer("agent")
+
+    def work(_: int) -> None:
+        for _ in range(50):
+            with tracer.start_as_current_span("turn"), tracer.start_as_current_span("step"):
+                pass
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert tail.kept + tail.dropped == 400
+    names: dict[int, list[str]] = {}
+    for span in exporter.get_finished_spans():
+        names.setdefault(span.context.trace_id, []).append(span.name)
+    assert len(names) == tail.kept and all(sorted(each) == ["step", "turn"] for each in names.values())
+    assert {f"{one:032x}" for one in names} == {f"{one:032x}" for one in names if drawn(f"{one:032x}", 0.5)}
