@@ -32,11 +32,9 @@ def advice(finding: Finding, confidence: float) -> str:
 def markdown(decision: Decision) -> str:
     """The summary: what to do, then the figures."""
     percent = f"{decision.gate.confidence:.0%}"
-    counts = (
-        f" (counts as {decision.gate.not_enough_evidence})"
-        if decision.verdict == "not enough evidence"
-        else ""
-    )
+    counts = ""
+    if decision.verdict == "not enough evidence":
+        counts = f" ({_half(decision) or f'counts as {decision.gate.not_enough_evidence}'})"
     against = "" if decision.baseline is None else f" against {_cell(decision.baseline.source)}"
     lines = [
         f"## {MARKS[decision.verdict]} Gate: {decision.verdict}{counts}",
@@ -61,6 +59,15 @@ def markdown(decision: Decision) -> str:
         ]
     lines += ["", *(f"- {_cell(note)}" for note in decision.notes)] if decision.notes else []
     return "\n".join(lines) + "\n"
+
+
+def _half(decision: Decision) -> str:
+    """Why nothing can be concluded of the run as a whole; empty where it can."""
+    if not decision.half:
+        return ""
+    current = decision.current
+    judged = current.total - len(current.unjudged)
+    return f"only {judged} of {counted(current.total, 'conversations')} came to a verdict"
 
 
 def _row(finding: Finding, confidence: float) -> str:
@@ -110,6 +117,7 @@ def to_dict(decision: Decision) -> dict[str, Any]:
         "run": decision.current.source,
         "baseline": None if decision.baseline is None else decision.baseline.source,
         "conversations": decision.current.total,
+        "judged": decision.current.judged,
         "unjudged": decision.current.unjudged,
         "findings": [
             {**asdict(finding), "advice": advice(finding, decision.gate.confidence)}
@@ -127,9 +135,9 @@ def json_bytes(decision: Decision) -> bytes:
 
 def junit(decision: Decision) -> bytes:
     """One test case a rule: a breach is a failure; what could not be decided is skipped, or a failure where
-    the gate wants that."""
+    the gate wants that. That too few conversations came to a verdict is an error."""
     undecided = "failure" if decision.gate.not_enough_evidence == "fail" else "skipped"
-    suite = ET.Element("testsuite", name="simulate gate", tests=str(len(decision.findings)))
+    suite = ET.Element("testsuite", name="simulate gate")
     counts = {"failure": 0, "skipped": 0}
     for finding in decision.findings:
         case = ET.SubElement(suite, "testcase", classname="gate", name=finding.rule, time="0")
@@ -140,6 +148,13 @@ def junit(decision: Decision) -> bytes:
             ET.SubElement(case, kind, message=told).text = "\n".join(finding.cases) or told
         else:
             ET.SubElement(case, "system-out").text = told
+    if decision.half:
+        case = ET.SubElement(suite, "testcase", classname="gate", name="judged", time="0")
+        ET.SubElement(case, "error", message=_half(decision)).text = "\n".join(
+            line(each, 300) for each in decision.current.unjudged
+        )
+    suite.set("tests", str(len(suite)))
+    suite.set("errors", str(int(decision.half)))
     suite.set("failures", str(counts["failure"]))
     suite.set("skipped", str(counts["skipped"]))
     ET.indent(suite)

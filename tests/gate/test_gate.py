@@ -154,8 +154,45 @@ def test_a_simulators_fault_is_neither_a_pass_nor_a_failure() -> None:
     decision = decide(Gate.model_validate({"scores": {"PII": 1}, "judged": 0.9}), now)
     assert decision.verdict == "not enough evidence" and decision.exit_code == 3
     assert any("1 of 3 conversations came to no verdict" in note for note in decision.notes)
+    assert "not enough evidence (only 2 of 3 conversations came to a verdict)" in markdown(decision)
+    suite = ET.fromstring(junit(decision))
+    assert (suite.get("tests"), suite.get("errors"), suite.get("failures")) == ("2", "1", "0")
+    assert suite.find("testcase[@name='judged']/error") is not None
     lacks = decide(Gate.model_validate({"scores": {"TaskCompletion": 0.5}, "judged": 0}), now)
     assert "no goal is known" in lacks.findings[0].sentence
+
+
+def test_too_many_unknown_values_are_no_pass() -> None:
+    """Half of the prices are unknown: those that are known do not stand for the others."""
+    outcomes = [outcome("passed", trial) for trial in range(1, 21)]
+    for one in outcomes[:10]:
+        one.measures["cost_usd"] = 0.01 + one.trial / 1e6
+    gate = Gate.model_validate({"cost": 0.02})
+    decision = decide(gate, measured(outcomes))
+    assert decision.verdict == "not enough evidence"
+    assert "10 of 20 are unknown" in decision.findings[0].sentence
+    for one in outcomes[10:19]:
+        one.measures["cost_usd"] = 0.01
+    assert decide(gate, measured(outcomes)).verdict == "pass"
+    results = {one.key: [Score("Faithfulness", None, "not_run", "no retrieval")] for one in outcomes}
+    results |= {one.key: [Score("Faithfulness", 1.0)] for one in outcomes[:8]}
+    gate = Gate.model_validate({"scores": {"Faithfulness": 0.5}})
+    assert decide(gate, measured(outcomes, results)).verdict == "pass", "it does not apply to the others"
+    results |= {one.key: [Score("Faithfulness", None, "error", "judge down")] for one in outcomes[8:12]}
+    assert decide(gate, measured(outcomes, results)).verdict == "not enough evidence"
+
+
+def test_ones_own_evaluator_is_named_by_its_class() -> None:
+    now = rates({"a": (10, 10)})
+    now.scores["Politeness"] = {"a": [1.0] * 20}
+    assert verdicts(Gate.model_validate({"scores": {"mine.evals:Politeness": 0.5}}), now) == ["pass"]
+
+
+def test_short_forms_are_the_most_common_keys() -> None:
+    short = Gate.model_validate({"pass_rate": "90%", "latency": "2s", "cost": 0.02, "confidence": "90%"})
+    assert short.pass_rate is not None and short.pass_rate.at_least == 0.9 and short.confidence == 0.9
+    assert short.latency is not None and short.latency.at_most == 2
+    assert short.cost is not None and short.cost.at_most == 0.02
 
 
 def test_reports_are_whole_and_safe() -> None:
@@ -181,6 +218,9 @@ def test_reports_are_whole_and_safe() -> None:
         ("pass_rate: {at_least: 0.9, may_drop: lots}", "number"),
         ("- pass_rate", "mapping"),
         ("diff: {worst: terrible}", "shape"),
+        ("diff: {worst: behaviour}", "allows every difference"),
+        ("pass_rate: 90", "write 90%"),
+        ("cost: {may_grow: -5%}", "may_grow"),
     ],
 )
 def test_a_gate_that_makes_no_sense_is_refused_with_its_place(tmp_path: Path, text: str, told: str) -> None:
