@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
-import os
 import random
+import shutil
 import tempfile
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from simulate.callers.base import HangUp, Listen, Say
 from simulate.callers.script import Script
 from simulate.engines.base import Exchange
 from simulate.engines.hearing import Hearing, Listener
+from simulate.engines.seats import a_seat
 from simulate.errors import AgentFault, Fault
 from simulate.model.conversation import EndedBy, Utterance
 from simulate.model.persona import Persona
@@ -27,6 +28,7 @@ from simulate.voice import effects
 from simulate.voice.detect import Detector, Silero
 from simulate.voice.line import Line, Wire
 from simulate.voice.normalise import says
+from simulate.voice.panel import SENTENCE_GAP
 from simulate.voice.pcm import RATE, Pcm
 from simulate.voice.speech import Ear, Mouth
 
@@ -74,22 +76,6 @@ def prepare(scenario: Scenario, senses: Senses) -> None:
     effects.check(persona.voice, senses.root)
 
 
-_seats: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
-
-
-def _a_seat() -> asyncio.Semaphore:
-    """Calls at once, however many jobs a run has: one for two processors, as more could not keep time."""
-    loop = asyncio.get_running_loop()
-    if loop not in _seats:
-        _seats[loop] = asyncio.Semaphore(int(os.environ.get("SIMULATE_CALLS") or 0) or calls_at_once())
-    return _seats[loop]
-
-
-def calls_at_once() -> int:
-    """How many calls with speech on both sides this machine can hold."""
-    return max(1, (os.cpu_count() or 1) // 2)
-
-
 class VoiceCall:
     """Carries one conversation; used once."""
 
@@ -120,7 +106,7 @@ class VoiceCall:
 
     async def carry(self) -> None:
         """The whole call. What was said until a fault is in the conversation."""
-        async with _a_seat():
+        async with a_seat():
             await self._rehearse()
             await self._carry()
 
@@ -165,10 +151,14 @@ class VoiceCall:
         await self.senses.ear.transcribe(Pcm(self.line.kept(0, 0).samples))
 
     def _record(self) -> Any:
-        """What is judged by ear needs a recording, also where nobody asked for a folder of results."""
+        """What is judged by ear needs a recording; where no folder of results was asked for, a temporary
+        file, which whoever has the outcome can copy until this process ends."""
         from simulate.voice.recording import Recorder
 
-        folder = self.exchange.folder or tempfile.mkdtemp(prefix="simulate-call-")
+        folder = self.exchange.folder
+        if folder is None:
+            folder = tempfile.mkdtemp(prefix="simulate-call-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
         path = Path(folder) / "recording.wav"
         tape = Recorder(path, RATE)
         self.line.tape = tape
@@ -357,7 +347,8 @@ class VoiceCall:
             return
         await self.line.until(lambda: self.line.now - hearing.end >= self.patience)
         later = self.listener.split(hearing, end)
-        await self._take(interrupted=hearing.end <= end + YIELDED)
+        went_on = later is not None and later.start - hearing.end <= SENTENCE_GAP
+        await self._take(interrupted=hearing.end <= end + YIELDED and not went_on)
         self.listener.current = self.listener.current or later
 
     async def _take(self, *, interrupted: bool = False) -> bool:

@@ -103,13 +103,12 @@ def test_what_was_not_heard_is_in_no_transcript(tmp_path: Path) -> None:
     _, right, rate = read_channels(str(outcome.recording))
     following = next(each for each in outcome.conversation.by("agent") if each.start > cut.end)
     between = right[int((cut.end + 0.1) * rate) : int((following.start - 0.1) * rate)]
-    assert len(between) > rate and abs(between).max() < 100, "nor does its end sound before the next answer"
+    assert len(between) > rate and abs(between).max() < 10, "nor does its end sound before the next answer"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_same_seed_makes_the_same_call(tmp_path: Path, seed: int) -> None:
+def test_the_same_seed_makes_the_same_call(tmp_path: Path) -> None:
     talk = example("noisy_order_number")
-    runs = [run_virtual(call(talk, tmp_path / str(number), seed)) for number in range(2)]
+    runs = [run_virtual(call(talk, tmp_path / str(number), seed=3)) for number in range(2)]
     first, second = ([(each.speaker, each.text) for each in one.conversation.utterances] for one in runs)
     assert first == second
     left = [read_channels(str(one.recording))[0] for one in runs]
@@ -133,6 +132,8 @@ def test_the_faulty_twin_is_found(twin: str, tmp_path: Path) -> None:
     scenario, check = TWINS[twin]
     outcome = virtually(example(scenario, twin), tmp_path)
     assert failed(outcome) == [check], outcome.explain()
+    if twin == "ignores_barge_in":
+        assert not any(said.interrupted for said in outcome.conversation.by("agent")), "it talked on"
     assert (outcome.status, outcome.side) == ("failed", "agent")
 
 
@@ -331,6 +332,8 @@ def test_a_call_from_python_needs_no_folder(tmp_path: Path, monkeypatch: pytest.
     """Checks that listen are judged, and the recording is where the outcome says."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
+    at_exit: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("atexit.register", lambda function, *args, **more: at_exit.append((function, args)))
     talk = phone(
         "phone",
         [{"says": "Hello, what is your return policy?"}],
@@ -343,6 +346,9 @@ def test_a_call_from_python_needs_no_folder(tmp_path: Path, monkeypatch: pytest.
     assert outcome.passed, outcome.explain()
     assert Path(str(outcome.recording)).is_file()
     assert Path(str(outcome.recording)).is_relative_to(tmp_path)
+    for function, args in at_exit:
+        function(*args, ignore_errors=True)
+    assert not Path(str(outcome.recording)).exists(), "nothing stays behind the process"
 
 
 def test_nothing_is_left_after_a_call(tmp_path: Path) -> None:
