@@ -1,6 +1,7 @@
 """What ragas, agentevals and jiwer make of the cases on stdin; run by `benchmarks.evaluators --publics`.
 
-Their environment: ``pip install ragas==0.4.3 agentevals jiwer "langchain<1" "langchain-community<0.4"``.
+Their environment: ``pip install ragas==0.4.3 agentevals jiwer "langchain<1" "langchain-community<0.4"``,
+and ``deepeval`` where that is to be compared too.
 """
 
 # pyright: basic
@@ -10,6 +11,7 @@ import asyncio
 import json
 import sys
 import warnings
+from types import SimpleNamespace
 
 warnings.simplefilter("ignore")
 
@@ -17,7 +19,8 @@ import jiwer  # noqa: E402
 from agentevals.trajectory.match import create_trajectory_match_evaluator  # noqa: E402
 from ragas.dataset_schema import MultiTurnSample, SingleTurnSample  # noqa: E402
 from ragas.messages import AIMessage, HumanMessage, ToolCall  # noqa: E402
-from ragas.metrics import IDBasedContextRecall, ToolCallF1  # noqa: E402
+from ragas.metrics import Faithfulness, IDBasedContextRecall, ToolCallF1  # noqa: E402
+from ragas.metrics import LLMContextPrecisionWithReference as ContextPrecision  # noqa: E402
 
 MATCHERS = {
     mode: create_trajectory_match_evaluator(trajectory_match_mode=mode, tool_args_match_mode="ignore")
@@ -35,6 +38,33 @@ def messages(names):
     return [{"role": "user", "content": "x"}, *said]
 
 
+def judged(case):
+    """What they make of a model's verdicts: the arithmetic behind the prompts."""
+    ranked = [SimpleNamespace(verdict=int(one in case["relevant"])) for one in case["found"]]
+    claims = SimpleNamespace(statements=[SimpleNamespace(verdict=int(one)) for one in case["claims"]])
+    return {
+        "precision": ContextPrecision._calculate_average_precision(None, ranked),
+        "faithful": Faithfulness._compute_score(None, claims),
+        "deepeval": deepeval_precision(case),
+    }
+
+
+def deepeval_precision(case):
+    """Its contextual precision of the same verdicts; None where it is not installed."""
+    try:
+        from deepeval.metrics import ContextualPrecisionMetric
+        from deepeval.metrics.contextual_precision.contextual_precision import Verdict
+    except ImportError:
+        return None
+    ranked = [
+        SimpleNamespace(verdict=Verdict.YES if one in case["relevant"] else Verdict.NO)
+        for one in case["found"]
+    ]
+    return ContextualPrecisionMetric._calculate_score(
+        SimpleNamespace(verdicts=ranked, strict_mode=False, threshold=0)
+    )
+
+
 async def one(case):
     """One case by all of them."""
     called, expected = case["called"], case["expected"]
@@ -45,6 +75,7 @@ async def one(case):
     return {
         "f1": await ToolCallF1().multi_turn_ascore(calls),
         "recall": await IDBasedContextRecall().single_turn_ascore(ids),
+        **judged(case),
         "wer": jiwer.wer(case["said"], case["heard"]),
         "paths": {
             mode: bool(match(outputs=messages(called), reference_outputs=messages(expected))["score"])

@@ -28,6 +28,7 @@ _ROLES = {
 }
 _WRAPPERS = ("messages", "input_messages", "output_messages", "items", "contents", "choices", "generations")
 _WHO = {"tool_call_response": "tool", "tool_call": "assistant", "reasoning": "assistant"}
+_PLAIN = frozenset({"role", "parts", "finish_reason"})
 _BOOKKEEPING = frozenset({"agent_config_update", "agent_handoff", "cache_breakpoint"})
 
 
@@ -83,6 +84,8 @@ def _parts_only(values: list[Part], role: str) -> list[Message]:
 
 
 def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
+    if isinstance(value.get("parts"), list) and value.keys() <= _PLAIN:
+        return [_plain(value, role)]
     inner = value.get("message")
     if isinstance(inner, dict) and "role" not in value:
         reason = value.get("finish_reason")
@@ -125,9 +128,30 @@ def _system_first(value: dict[str, Any], found: list[Message] | None) -> list[Me
     return found
 
 
+def _plain(value: dict[str, Any], default: str) -> Message:
+    """A message just as the conventions have it, which is what most are; the same as `_message` makes of
+    it, sooner."""
+    parts: list[Part] = []
+    for item in cast("list[Any]", value["parts"]):
+        kind: Any = cast("Part", item).get("type") if isinstance(item, dict) else None
+        read = _PARTS.get(kind) if isinstance(kind, str) else None
+        if read is not None:
+            parts.append(read(cast("Part", item)))
+        elif not _bookkeeping(item):
+            parts.append(_part(item))
+    role = _role(value.get("role"), default)
+    if role == "user" and parts and all(part["type"] == "tool_call_response" for part in parts):
+        role = "tool"
+    reason = value.get("finish_reason")
+    return Message(role, parts, None if reason is None else str(reason))
+
+
+def _role(named: Any, default: str) -> str:
+    return _ROLES.get(str(named), str(named)) if named and named != "message" else default
+
+
 def _message(value: dict[str, Any], default: str) -> Message:
-    named = value.get("role") or value.get("type")
-    role = _ROLES.get(str(named), str(named)) if named and named != "message" else default
+    role = _role(value.get("role") or value.get("type"), default)
     parts: list[Part] = []
     call_id = value.get("tool_call_id") or value.get("toolCallId") or value.get("call_id")
     content = next(

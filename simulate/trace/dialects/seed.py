@@ -4,6 +4,7 @@ trajectory steps and evaluation results, as attributes and as events."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from simulate.trace.dialects.base import Dialect
@@ -71,7 +72,14 @@ def _bare(name: str, value: Any, threshold: float | None) -> Score:
     return Score(name, found, label=None if found is not None else text(value), threshold=threshold)
 
 
+@lru_cache(4096)
+def _ours(key: str) -> bool:
+    return key.startswith((_PREFIX, _GUARDRAIL))
+
+
 def _refine(span: Span, found: View) -> None:
+    if not span.events and not any(map(_ours, span.attributes)):
+        return  # as nearly every span
     found.scores = scores(span) or found.scores
     verdict = {
         key[len(_GUARDRAIL) :]: value for key, value in span.attributes.items() if key.startswith(_GUARDRAIL)

@@ -179,3 +179,22 @@ def test_nothing_is_none(value: Any) -> None:
 )
 def test_arguments(value: Any, arguments: Any) -> None:
     assert arguments_of(value) == arguments
+
+
+PARTS: list[Any] = [
+    {"type": "text", "content": "Hi"}, {"type": "text", "text": None},
+    {"type": "tool_call", "id": "1", "name": "f"},
+    ANSWER, {"type": "agent_handoff"}, {"type": "unheard of", "x": 1}, {"type": 7}, {"text": "bare"}, "plain",
+    {"message_content": {"type": "text", "content": "in it"}}, {"type": "reasoning", "content": "hm"}, None,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["user", "assistant", "model", "tool", "message", "", None, 3])
+@pytest.mark.parametrize("reason", [{}, {"finish_reason": "stop"}, {"finish_reason": None}])
+def test_the_conventions_own_messages_are_read_the_same_on_the_short_way(role: Any, reason: Any):
+    """A message with another key is read the long way round; an empty one changes nothing of what it says."""
+    for parts in [[], [ANSWER, ANSWER], PARTS, *([one] for one in PARTS)]:
+        told = {"role": role, "parts": parts, **reason}
+        assert messages(told, "user") == messages({**told, "finishReason": None}, "user"), told
+    without = {"parts": PARTS}
+    assert messages(without, "assistant") == messages({**without, "finishReason": None}, "assistant")
