@@ -64,13 +64,16 @@ async def play(url: str, seed: int, statement: str) -> Outcome:
     """One run, with nothing between the weak model and the verdict."""
     config = ModelConfig("smollm2", base_url=url, max_tokens=48, timeout=300)
     planned = scenario(statement)
-    async with Stage(Project(Path.cwd()), [planned], agent=agent) as stage:
+    stage = Stage(Project(Path.cwd()), [], agent=agent)
+    stage.caller_model = caller = Model(config, role="caller")
+    stage.prepare(planned)
+    async with stage:
         plan = Plan(
             planned,
             stage.engine(planned),
             stage.capture,
             seed=seed,
-            caller_model=Model(config, role="caller"),
+            caller_model=caller,
             judge=Judge(config),
         )
         return await run_plan(plan)
