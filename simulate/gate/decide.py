@@ -40,6 +40,8 @@ class Finding:
     """The estimate alone is beyond the limit."""
     holds: bool = False
     """The whole interval is within the limit."""
+    measured: bool = True
+    """There are values of it, and so few are unknown that they stand for all."""
     show: Literal["share", "score", "dollars"] = "share"
     cases: list[str] = field(default_factory=list[str])
     """The cases behind it, the worst first."""
@@ -70,12 +72,17 @@ class Decision:
         return self.current.judged < self.gate.judged
 
     @property
+    def unmeasured(self) -> list[str]:
+        """The rules that nothing was measured for, or too little: more trials would not help."""
+        return [finding.rule for finding in self.findings if not finding.measured]
+
+    @property
     def exit_code(self) -> int:
         """1 on a breach, or where the gate wants missing evidence to fail; 3 where too few conversations
-        came to a verdict; else 0."""
+        came to a verdict, or what a rule is about was not measured; else 0."""
         if self.verdict == "fail":
             return 1
-        if self.half:
+        if self.half or self.unmeasured:
             return 3
         return int(self.verdict == "not enough evidence" and self.gate.not_enough_evidence == "fail")
 
@@ -182,7 +189,11 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> Finding
     if short or not cases:
         told = f"{short[0]} has {counted(len(cases[short[0]]), 'trials')}" if short else "there are no trials"
         return Finding(
-            rule, limit=limit, needed=k, sentence=f"pass^{k} needs {k} trials of each case; {told}"
+            rule,
+            limit=limit,
+            needed=k,
+            count=min(map(len, cases.values()), default=0),
+            sentence=f"pass^{k} needs {k} trials of each case; {told}",
         )
     if len(cases) == 1:
         (trials,) = cases.values()
@@ -301,12 +312,14 @@ def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float)
 def _conclude(decision: Decision) -> None:
     """Correct for the number of rules, then give each its verdict. Tests are one-sided: half of the level."""
     level = (1 - decision.gate.confidence) / 2
+    for finding in decision.findings:
+        finding.measured = finding.count > 0 and not _thin(finding, decision)
     tested = [finding for finding in decision.findings if finding.p is not None]
     for finding, corrected in zip(tested, stats.holm([finding.p or 0.0 for finding in tested]), strict=True):
         finding.corrected = corrected
         if corrected < level and finding.breaks:
             finding.verdict = "fail"
-        elif finding.holds and not decision.half and not _thin(finding, decision):
+        elif finding.holds and finding.measured and not decision.half:
             finding.verdict = "pass"
 
 

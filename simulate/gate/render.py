@@ -62,9 +62,9 @@ def markdown(decision: Decision) -> str:
 
 
 def _half(decision: Decision) -> str:
-    """Why nothing can be concluded of the run as a whole; empty where it can."""
+    """Why there is no verdict though more trials would not bring one; empty where they would."""
     if not decision.half:
-        return ""
+        return f"not measured: {', '.join(decision.unmeasured)}" if decision.unmeasured else ""
     current = decision.current
     judged = current.total - len(current.unjudged)
     return f"only {judged} of {counted(current.total, 'conversations')} came to a verdict"
@@ -135,13 +135,14 @@ def json_bytes(decision: Decision) -> bytes:
 
 def junit(decision: Decision) -> bytes:
     """One test case a rule: a breach is a failure; what could not be decided is skipped, or a failure where
-    the gate wants that. That too few conversations came to a verdict is an error."""
+    the gate wants that. What was not measured is an error, and so are too few conversations with a verdict."""
     undecided = "failure" if decision.gate.not_enough_evidence == "fail" else "skipped"
     suite = ET.Element("testsuite", name="simulate gate")
-    counts = {"failure": 0, "skipped": 0}
+    counts = {"failure": 0, "skipped": 0, "error": int(decision.half)}
     for finding in decision.findings:
         case = ET.SubElement(suite, "testcase", classname="gate", name=finding.rule, time="0")
         kind = {"pass": None, "fail": "failure"}.get(finding.verdict, undecided)
+        kind = kind if finding.measured or finding.verdict == "fail" else "error"
         told = line(advice(finding, decision.gate.confidence) or finding.sentence, 500)
         if kind is not None:
             counts[kind] += 1
@@ -154,7 +155,7 @@ def junit(decision: Decision) -> bytes:
             line(each, 300) for each in decision.current.unjudged
         )
     suite.set("tests", str(len(suite)))
-    suite.set("errors", str(int(decision.half)))
+    suite.set("errors", str(counts["error"]))
     suite.set("failures", str(counts["failure"]))
     suite.set("skipped", str(counts["skipped"]))
     ET.indent(suite)

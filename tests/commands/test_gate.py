@@ -126,9 +126,13 @@ def test_score_holds_both_runs_alike(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_scores_that_the_run_does_not_have_are_no_pass(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["gate", "same", *gate("scores: {Groundedness: 0.8}\nnot_enough_evidence: fail")]) == 1
+    """Nor is it the agent's failure: nobody measured it."""
+    rule = gate("scores: {Groundedness: 0.8}\nnot_enough_evidence: fail")
+    assert main(["gate", "same", *rule, "--gate-junit", "junit.xml"]) == 3
     told = capsys.readouterr().out
-    assert "not enough evidence (counts as fail)" in told and "simulate score RUN --gate FILE does" in told
+    assert "not enough evidence (not measured: scores: Groundedness: at_least)" in told
+    assert "simulate score RUN --gate FILE does" in told
+    assert ET.parse("junit.xml").getroot().get("errors") == "1"
 
 
 def test_half_a_run_decides_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,6 +108,7 @@ def test_pass_hat() -> None:
     gate = Gate.model_validate({"pass_hat": {"k": 4, "at_least": 0.8}})
     assert verdicts(gate, rates({"a": (10, 20)})) == ["fail"]
     assert verdicts(gate, rates({"a": (200, 200)})) == ["pass"]
+    assert decide(gate, rates({"a": (3, 3)})).exit_code == 0, "more trials would decide it"
     few = decide(gate, rates({"a": (3, 3)})).findings[0]
     assert few.verdict == "not enough evidence" and few.needed == 4
 
@@ -157,6 +158,7 @@ def test_a_simulators_fault_is_neither_a_pass_nor_a_failure() -> None:
     assert "not enough evidence (only 2 of 3 conversations came to a verdict)" in markdown(decision)
     suite = ET.fromstring(junit(decision))
     assert (suite.get("tests"), suite.get("errors"), suite.get("failures")) == ("2", "1", "0")
+    assert suite.get("skipped") == "1"
     assert suite.find("testcase[@name='judged']/error") is not None
     lacks = decide(Gate.model_validate({"scores": {"TaskCompletion": 0.5}, "judged": 0}), now)
     assert "no goal is known" in lacks.findings[0].sentence
@@ -170,7 +172,7 @@ def test_too_many_unknown_values_are_no_pass() -> None:
     gate = Gate.model_validate({"cost": 0.02})
     decision = decide(gate, measured(outcomes))
     assert decision.verdict == "not enough evidence"
-    assert "10 of 20 are unknown" in decision.findings[0].sentence
+    assert "10 of 20 are unknown" in decision.findings[0].sentence and decision.exit_code == 3
     for one in outcomes[10:19]:
         one.measures["cost_usd"] = 0.01
     assert decide(gate, measured(outcomes)).verdict == "pass"
