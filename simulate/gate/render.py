@@ -135,7 +135,7 @@ def json_bytes(decision: Decision) -> bytes:
 
 def junit(decision: Decision) -> bytes:
     """One test case a rule: a breach is a failure; what could not be decided is skipped, or a failure where
-    the gate wants that. What was not measured is an error, and so are too few conversations with a verdict."""
+    the gate wants that. Not measured is an error, and so are too few conversations with a verdict."""
     undecided = "failure" if decision.gate.not_enough_evidence == "fail" else "skipped"
     suite = ET.Element("testsuite", name="simulate gate")
     counts = {"failure": 0, "skipped": 0, "error": int(decision.half)}
