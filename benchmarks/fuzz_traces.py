@@ -23,7 +23,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from simulate.diff import compare
 from simulate.errors import InputError
+from simulate.trace.cost import cost_of
 from simulate.trace.dialects import views
 from simulate.trace.formats import otlp, read
 from simulate.trace.formats.jaeger import to_jaeger
@@ -101,9 +103,31 @@ def seeds() -> dict[str, bytes]:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.json", files["jaeger"])
     files["zip"] = packed.getvalue()
+    files |= _parquet(spans)
     files["html"] = b"<html><title>Sign in</title></html>"
     files["log"] = b"2025-01-01 INFO started\n2025-01-01 ERROR stopped\n"
     return files
+
+
+def _parquet(spans: list[Span]) -> dict[str, bytes]:
+    """A dataframe's file, where its extra is installed."""
+    try:
+        import pyarrow  # pyright: ignore
+        from pyarrow import parquet  # pyright: ignore
+    except ImportError:
+        return {}
+    rows = [
+        {
+            "context.span_id": span.span_id,
+            "context.trace_id": TRACE,
+            "name": span.name,
+            "attributes.l": [{"a": 1}],
+        }
+        for span in spans
+    ]
+    written = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), written)  # pyright: ignore
+    return {"parquet": written.getvalue()}
 
 
 # ruff: noqa: E501 - data
@@ -208,6 +232,9 @@ def attempt(data: bytes, rng: random.Random) -> str:
             redactor.span(span)
         views(trace)
         otlp.to_otlp_json(trace.spans)
+        cost_of(trace)
+        assert compare(trace, trace).changes == []
+        to_jaeger(trace.spans)
     return "read, with notes" if any(trace.notes for trace in traces) else "read"
 
 

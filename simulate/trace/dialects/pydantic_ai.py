@@ -7,7 +7,7 @@ import json
 from typing import Any, cast
 
 from simulate.trace.dialects.base import Dialect
-from simulate.trace.dialects.values import decoded
+from simulate.trace.dialects.values import decoded, items
 from simulate.trace.span import Kind, Span, View
 
 
@@ -15,9 +15,15 @@ def _refine(span: Span, found: View) -> None:
     asked = decoded(span.attributes.get("model_request_parameters"))
     if isinstance(asked, dict):
         held = cast("dict[str, Any]", asked)
-        if found.tool_definitions is None and held.get("function_tools"):
-            found.tool_definitions = list(held["function_tools"])
-        _structured_answers(found, {str(tool.get("name")) for tool in held.get("output_tools") or ()})
+        if found.tool_definitions is None:
+            found.tool_definitions = items(held.get("function_tools") or None)
+        tools = [
+            cast("dict[str, Any]", one)
+            for one in items(held.get("output_tools")) or ()
+            if isinstance(one, dict)
+        ]
+        names = {str(tool.get("name")) for tool in tools}
+        _structured_answers(found, names)
 
 
 def _structured_answers(found: View, names: set[str]) -> None:

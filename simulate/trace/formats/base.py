@@ -275,6 +275,14 @@ def iso_nanoseconds(text: str) -> int | None:
     return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000 + fraction
 
 
+def lasting(start: int, duration: Any, factor: int, notes: Notes, span: str) -> int | None:
+    """The end of a span that says how long it took, in units of ``factor`` nanoseconds."""
+    if duration is None:
+        return None
+    took = duration * factor if type(duration) is int else round(float(duration) * factor)
+    return _bounded(start + took, notes, span)
+
+
 def _bounded(value: int, notes: Notes, span: str) -> int:
     if 0 <= value <= NANO_CEILING:
         return value

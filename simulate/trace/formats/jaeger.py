@@ -11,6 +11,7 @@ types inside lists and maps, which become JSON texts.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ import orjson
 from simulate.trace.formats import base
 from simulate.trace.formats.base import NANO_CEILING, Notes, Record
 from simulate.trace.formats.otlp import SOURCE_IDS, restore_ids
+from simulate.trace.formats.writing import clean, otlp_ids
 from simulate.trace.span import Attributes, Event, Link, Span
 
 SOURCE_TIMES = "simulate.source.times"
@@ -75,7 +77,6 @@ def _span(raw: Record, resources: dict[str, Attributes], notes: Notes) -> Span:
     tags = _tags(raw.get("tags"))
     trace_id = _id(raw["traceID"], 32, notes, "a trace id", where)
     start = base.nanoseconds(raw.get("startTime"), notes, where, due="microseconds")
-    duration = raw.get("duration")
     parent, links = _references(raw, trace_id, notes, where)
     if isinstance(raw.get("process"), dict):
         resource = _resource(raw["process"])
@@ -92,7 +93,7 @@ def _span(raw: Record, resources: dict[str, Attributes], notes: Notes) -> Span:
         name,
         parent,
         start,
-        None if duration is None else start + int(float(duration) * 1000),
+        base.lasting(start, raw.get("duration"), 1000, notes, where),
         status=code,
         status_message=base.text_or_none(tags.pop("otel.status_description", None)),
         otel_kind=base.otel_kind(tags.pop("span.kind", "internal")),
@@ -197,8 +198,6 @@ def to_jaeger(spans: Iterable[Span]) -> Record:
     ``simulate.source.times``, and `spans` reads it back. Lists and objects become JSON texts, and links lose
     their attributes.
     """
-    from simulate.trace.formats.writing import otlp_ids
-
     traces: dict[str, Record] = {}
     for span in spans:
         trace_id, span_id, parent_id, kept = otlp_ids(span)
@@ -214,7 +213,7 @@ def to_jaeger(spans: Iterable[Span]) -> Record:
         record: Record = {
             "traceID": trace_id,
             "spanID": span_id,
-            "operationName": span.name,
+            "operationName": clean(span.name),
             "references": references,
             "startTime": span.start_ns // 1000,
             "tags": tags,
@@ -260,7 +259,7 @@ def _own_tags(span: Span) -> list[Record]:
 
 def _process(processes: Record, resource: Attributes) -> str:
     made = {
-        "serviceName": str(resource.get("service.name", "unknown_service")),
+        "serviceName": clean(str(resource.get("service.name", "unknown_service"))),
         "tags": _to_tags({key: value for key, value in resource.items() if key != "service.name"}),
     }
     key = next((key for key, process in processes.items() if process == made), None)
@@ -271,7 +270,10 @@ def _process(processes: Record, resource: Attributes) -> str:
 
 
 def _to_tags(attributes: Attributes) -> list[Record]:
-    return [{"key": key, "type": _type(value), "value": _to_tag(value)} for key, value in attributes.items()]
+    return [
+        {"key": clean(key), "type": _type(value), "value": _to_tag(value)}
+        for key, value in attributes.items()
+    ]
 
 
 def _type(value: Any) -> str:
@@ -290,11 +292,13 @@ def _type(value: Any) -> str:
 
 def _to_tag(value: Any) -> Any:
     match value:
-        case str() | bool() | int() | float():
+        case str():
+            return clean(value)
+        case bool() | int() | float():
             return value
         case bytes():
             return base64.b64encode(value).decode()
         case None:
             return ""
         case _:
-            return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+            return clean(json.dumps(value, default=str, ensure_ascii=False))

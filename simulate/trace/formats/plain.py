@@ -63,7 +63,7 @@ def span(raw: Record, notes: Notes) -> Span:
     ids: Record = context if isinstance(context, dict) else raw
     start, end = base.times(_first(raw, _START), _first(raw, _END), notes, where)
     if end is None and start and isinstance(raw.get("duration_ms"), int | float):
-        end = start + round(raw["duration_ms"] * 1e6)
+        end = base.lasting(start, raw["duration_ms"], 10**6, notes, where)
     status, message = _status(raw)
     scope = _first(raw, _SCOPE)
     resource = raw.get("resource") or {}

@@ -49,7 +49,6 @@ def _span(raw: Record, notes: Notes) -> Span:
     name = str(raw.get("name") or "")
     where = f"span {base.printable(name, 40)}"
     start = base.nanoseconds(raw.get("timestamp"), notes, where, due="microseconds")
-    duration = raw.get("duration")
     tags: Attributes = dict(raw.get("tags") or {})
     failed = "error" in tags and str(tags["error"]).lower() != "false"
     endpoint = raw.get("localEndpoint") or {}
@@ -61,7 +60,7 @@ def _span(raw: Record, notes: Notes) -> Span:
         name,
         _id(raw["parentId"], 16, notes, "a parent id", where) if raw.get("parentId") else None,
         start,
-        None if duration is None else start + int(duration) * 1000,
+        base.lasting(start, raw.get("duration"), 1000, notes, where),
         tags,
         [
             Event(

@@ -228,3 +228,16 @@ def test_no_value_of_any_attribute_breaks_the_reading(
     tool_calls(whole, seen)
     has_tool_evidence(whole, seen)
     cost_of(whole, seen)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"output_tools": 5, "function_tools": 7},
+        {"output_tools": [["x"]], "function_tools": "y"},
+        {"output_tools": {}},
+    ],
+)
+def test_parameters_of_another_shape_do_not_stop_pydantic_ai(asked: dict[str, Any]) -> None:
+    raw = {"gen_ai.operation.name": "chat", "model_request_parameters": json.dumps(asked)}
+    assert view(Span("1" * 32, "a", "chat x", None, 1, 2, raw, scope="pydantic-ai")).kind is Kind.LLM

@@ -387,3 +387,35 @@ def test_traces_that_interleave_come_one_at_a_time_in_little_memory(tmp_path: Pa
     assert seen == [(f"{at + 1:032x}", 300) for at in range(40)]
     assert peak < size * 0.9  # the spool keeps 16 MB in memory, whatever the file's size
     assert sum(1 for _ in iter_spans(path)) == 12_000
+
+
+@pytest.mark.parametrize("took", [10**30, 1e300, -(10**20)])
+def test_a_duration_that_no_clock_could_measure_is_refused_by_name(took: float) -> None:
+    zipkin = [{"traceId": "ab" * 8, "id": "cd" * 8, "name": "get", "timestamp": NS // 1000, "duration": took, "tags": {}}]  # fmt: skip
+    jaeger = to_jaeger([Span(TRACE, SPAN, "get", None, NS, NS + 5)])
+    jaeger["data"][0]["spans"][0]["duration"] = took
+    jaeger["data"][0]["spans"][0]["tags"] = []
+    plain = {"trace_id": TRACE, "span_id": SPAN, "name": "get", "start_time": NS, "duration_ms": took}
+    for document in (zipkin, jaeger, plain):
+        with pytest.raises(TraceFileError, match="before 1970 or after 2262") as refused:
+            read(stream(document))
+        assert "span get" in (refused.value.where or "")
+
+
+def test_half_of_an_emoji_reaches_jaeger_as_a_replacement() -> None:
+    broken = Span(
+        TRACE,
+        SPAN,
+        "chat \ud83d",
+        None,
+        NS,
+        NS + 1000,
+        {"a\ud83d": "b\ud83d", "c": ["\ud83d"]},
+        resource={"service.name": "\ud83d"},
+    )
+    (span,) = read(io.BytesIO(json.dumps(to_jaeger([broken]), ensure_ascii=False).encode()))[0].spans
+    assert (span.name, span.attributes, span.service) == (
+        "chat \ufffd",
+        {"a\ufffd": "b\ufffd", "c": '["\ufffd"]'},
+        "\ufffd",
+    )
