@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -219,6 +220,16 @@ def test_a_dataset_can_be_scored(golden: str, capsys: pytest.CaptureFixture[str]
     edited.write_text(edited.read_text().replace("amount: 42.5", "amount: 41.5"))
     assert main(["score", golden]) == 2
     assert "was changed" in capsys.readouterr().err
+
+
+def test_the_python_of_the_page_runs(production: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "datasets.md").read_text("utf-8")
+    code = next(one for one in re.findall(r"```python\n(.*?)```", page, re.S) if "Wish" in one)
+    Path("production.otlp").write_bytes(production.read_bytes())
+    exec(code, {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("hi-my-order-4417") and "True" in first
+    assert "cases/hi-my-order-4417" in second
 
 
 @pytest.mark.parametrize(

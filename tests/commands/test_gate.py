@@ -190,3 +190,14 @@ def test_the_example_is_a_gate_and_so_is_what_it_leaves_out(
     (tmp_path / "gate.yaml").write_text(compared)
     assert len(load_gate(tmp_path / "gate.yaml").needs_baseline) == 5
     assert text in (ROOT / "docs" / "gate.md").read_text("utf-8")
+
+
+def test_the_python_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "gate.md").read_text("utf-8"), re.S)
+    gate("pass_rate: {may_drop: 5%}")
+    for name, run in (("this-run", "worse"), ("last-release", "before")):
+        shutil.rmtree(name, ignore_errors=True)
+        shutil.copytree(run, name)
+    exec(code, {})
+    told = capsys.readouterr().out
+    assert "## ❌ Gate: fail" in told and told.endswith(" 1\n")

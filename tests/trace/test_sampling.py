@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,14 @@ def test_threads_of_a_live_process_do_not_cut_each_others_traces(exporter: InMem
         names.setdefault(span.context.trace_id, []).append(span.name)
     assert len(names) == tail.kept and all(sorted(each) == ["step", "turn"] for each in names.values())
     assert {f"{one:032x}" for one in names} == {f"{one:032x}" for one in names if drawn(f"{one:032x}", 0.5)}
+
+
+def test_the_python_of_the_page_runs(exporter: InMemorySpanExporter) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text("utf-8")
+    code = next(one for one in re.findall(r"```python\n(.*?)```", page, re.S) if "TailSampler" in one)
+    made = TracerProvider()
+    exec(code, {"provider": made, "exporter": exporter})
+    with pytest.raises(ValueError), made.get_tracer("agent").start_as_current_span("turn"):
+        raise ValueError("broken")
+    made.shutdown()
+    assert [span.name for span in exporter.get_finished_spans()] == ["turn"]
