@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from simulate import pins
+from simulate.errors import AgentFault
 from simulate.voice.detect import Detector
 from simulate.voice.pacing import Pacing
 from simulate.voice.pcm import FRAME, FRAME_SECONDS, RATE, SILENCE, Pcm, Samples
@@ -25,8 +26,8 @@ DEVICE = 3 * FRAME
 """Samples that lie ready for the ear: more are not taken in before these were heard, as with a sound card."""
 STUTTER = 4
 """Frames of silence in the middle of speech up to which they are a gap in the delivery and no pause."""
-BACKLOG = 30 * RATE
-"""Samples beyond which a wire that cannot be held back is sending nonsense."""
+BACKLOG_SECONDS = 120
+"""Sound beyond which a wire that cannot be held back is sending nonsense."""
 
 
 class Wire(Protocol):
@@ -126,9 +127,10 @@ class Line:
                 self.pacing.lost += self._frames - self._dry
             self._dry = None
         self._buffer = np.concatenate([self._buffer, samples])
-        if len(self._buffer) > BACKLOG:
-            self.close("the agent sent more than 30 s of sound ahead of time")
-            self._buffer = self._buffer[:BACKLOG]
+        if len(self._buffer) > BACKLOG_SECONDS * RATE:
+            reason = f"the agent sent more than {BACKLOG_SECONDS} s of sound ahead of time"
+            self.close(reason, AgentFault(reason, hint="it should send at the pace at which it speaks"))
+            self._buffer = self._buffer[: BACKLOG_SECONDS * RATE]
 
     async def accept(self, samples: Samples) -> None:
         """The same for a wire that can be held back: returns when the ear is about to run dry, so that what

@@ -106,6 +106,36 @@ def test_what_was_not_heard_is_in_no_transcript(tmp_path: Path) -> None:
     assert len(between) > rate and abs(between).max() < 10, "nor does its end sound before the next answer"
 
 
+def test_a_caller_that_waits_for_a_word(tmp_path: Path) -> None:
+    """It cuts in once it has heard it, hesitates, and understands the number also over a bad line."""
+    talk = phone(
+        "phone",
+        [
+            {"says": "Hello, what is your policy when a parcel never came?"},
+            {
+                "says": "My order number is six eight one five.",
+                "interrupts_when": "refunded",
+                "waits": "300 ms",
+            },
+        ],
+        speaks_first="agent",
+        persona={"voice": {"line": "bad", "waits": "high"}},
+        tools={
+            "search_policy": {
+                "text": "Parcels that never came are refunded in full. "
+                "Returns are free within thirty days, as long as the goods are in their box."
+            },
+            "lookup_order": {"status": "lost", "total": 42.5},
+        },
+        expect=[{"called": "lookup_order", "with": {"order_id": "6815"}}],
+        limits={"reply": "15 s"},
+    )
+    outcome = virtually(talk, tmp_path)
+    assert outcome.passed, outcome.explain()
+    cut = next(each for each in outcome.conversation.by("agent") if each.interrupted)
+    assert "refunded" in cut.text.lower() and "box" not in cut.text.lower(), cut.text
+
+
 def test_the_same_seed_makes_the_same_call(tmp_path: Path) -> None:
     talk = example("noisy_order_number")
     runs = [run_virtual(call(talk, tmp_path / str(number), seed=3)) for number in range(2)]

@@ -1,0 +1,212 @@
+"""One beat for both sides: what is played, heard, taken back and kept, and whether its time is trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy")
+pytest.importorskip("soxr")
+
+from simulate.errors import AgentFault, EnvironmentFault, HarnessFault  # noqa: E402
+from simulate.replay.clock import run_virtual  # noqa: E402
+from simulate.voice.detect import Detector  # noqa: E402
+from simulate.voice.line import BACKLOG_SECONDS, Line  # noqa: E402
+from simulate.voice.pacing import Pacing  # noqa: E402
+from simulate.voice.pcm import FRAME, FRAME_SECONDS, RATE, Pcm  # noqa: E402
+
+
+class Ends:
+    """A wire with nobody at its end."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    async def send(self, frame: Any) -> None:
+        self.sent.append(frame)
+
+    async def press(self, keys: str) -> bool:
+        return False
+
+
+@contextlib.asynccontextmanager
+async def beating() -> AsyncIterator[tuple[Line, Ends]]:
+    wire = Ends()
+    line = Line(wire, detector=Detector())
+    task = asyncio.create_task(line.run())
+    try:
+        yield line, wire
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def virtual(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    def run() -> None:
+        run_virtual(test())  # type: ignore[arg-type]
+
+    run.__name__ = test.__name__
+    run.__doc__ = test.__doc__
+    return run
+
+
+def humming(seconds: float) -> Any:
+    moments = np.arange(int(seconds * RATE)) / RATE
+    return (8000 * np.sin(2 * np.pi * 220 * moments)).astype(np.int16)
+
+
+@virtual
+async def test_what_is_played_goes_out_frame_by_frame() -> None:
+    async with beating() as (line, wire):
+        line.play(Pcm(humming(0.5)))
+        await line.until(lambda: not line.speaking)
+        assert line.now == pytest.approx(0.5, abs=FRAME_SECONDS)
+        sent = np.concatenate(wire.sent)
+        assert (sent[: RATE // 2] == humming(0.5)).all() and all(len(frame) == FRAME for frame in wire.sent)
+        await line.until(lambda: False, 0.2)
+        assert not np.concatenate(wire.sent[-10:]).any(), "silence goes on, as on a telephone"
+
+
+@virtual
+async def test_the_agent_is_heard_when_it_sounds() -> None:
+    async with beating() as (line, _):
+        await line.until(lambda: False, 1.0)
+        line.incoming(humming(0.8))
+        assert await line.until(lambda: line.agent.speaking, 1.0)
+        assert line.agent.began == pytest.approx(1.0, abs=0.03)
+        await line.until(lambda: False, 1.0)
+        assert line.agent.last == pytest.approx(1.8, abs=0.03)
+        assert line.agent.quiet_for(line.now) == pytest.approx(line.now - 1.8, abs=0.03)
+        assert (line.kept(1.0, 1.8).samples == humming(0.8)).all()
+        assert not line.kept(0.0, 0.9).samples.any()
+
+
+@virtual
+async def test_what_was_taken_back_was_not_heard() -> None:
+    async with beating() as (line, _):
+        line.incoming(humming(5.0))
+        await line.until(lambda: False, 1.0)
+        assert line.waiting == pytest.approx(4.0, abs=0.05)
+        line.flush()
+        await line.until(lambda: False, 1.0)
+        assert not line.kept(1.05, 2.0).samples.any() and line.waiting == 0
+
+
+@virtual
+async def test_a_wire_that_can_be_held_back_is() -> None:
+    """Two seconds of sound are taken in two seconds, so that an interruption can still take the rest back."""
+    async with beating() as (line, _):
+        for _ in range(100):
+            await line.accept(humming(0.02))
+        assert line.now == pytest.approx(2.0, abs=0.1)
+        assert line.waiting < 0.1
+
+
+@virtual
+async def test_an_agent_that_sends_hours_at_once() -> None:
+    async with beating() as (line, _):
+        for _ in range(BACKLOG_SECONDS + 5):
+            line.incoming(humming(1.0))
+        assert isinstance(line.failure, AgentFault) and "ahead of time" in str(line.closed)
+        assert line.waiting <= BACKLOG_SECONDS
+
+
+@virtual
+async def test_gaps_in_delivery_are_counted_and_pauses_are_not() -> None:
+    async with beating() as (line, _):
+        for pause in (0.04, 1.0, 0.06):
+            line.incoming(humming(1.0))
+            await line.until(lambda: False, 1.0 + pause)
+        line.incoming(humming(0.5))
+        await line.until(lambda: False, 0.5)
+        assert 2 <= line.pacing.lost <= 6, "two gaps of 40 and 60 ms, not the second of silence"
+
+
+@virtual
+async def test_waiting_ends_with_the_call() -> None:
+    async with beating() as (line, _):
+        asyncio.get_running_loop().call_later(1.0, line.close, "gone")
+        assert not await line.until(lambda: False, 60.0)
+        assert line.now == pytest.approx(1.0, abs=0.05) and line.closed == "gone"
+        line.close("later", AgentFault("x"))
+        assert line.closed == "gone" and line.failure is None, "the first reason stays"
+
+
+async def test_late_frames_are_caught_up_with() -> None:
+    """A stall of this process makes frames late and never the call longer."""
+    async with beating() as (line, _):
+        began = time.monotonic()
+        await line.until(lambda: False, 0.2)
+        time.sleep(0.2)
+        await line.until(lambda: False, 0.5)
+        assert -0.05 < time.monotonic() - began - line.now < 1.0
+        assert max(line.pacing.late) > 0.1
+
+
+# -- speech and other sound
+
+
+def test_a_click_is_nobody_speaking() -> None:
+    detector, frame = Detector(), np.zeros(FRAME, np.int16)
+    click = frame.copy()
+    click[:40] = 20_000
+    for number, piece in enumerate([frame] * 20 + [click] + [frame] * 20):
+        detector.push(piece, number * FRAME_SECONDS)
+    assert not detector.speaking
+
+
+def test_steady_noise_is_nobody_speaking() -> None:
+    detector, chance = Detector(), np.random.default_rng(1)
+    for number in range(500):
+        detector.push(chance.normal(0, 300, FRAME).astype(np.int16), number * FRAME_SECONDS)
+        if number == 100:
+            detector.rest()
+    assert not detector.speaking
+
+
+@pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning")
+def test_silero_tells_speech_from_a_rustle() -> None:
+    pytest.importorskip("pipecat", reason="needs the extra voice")
+    pytest.importorskip("hibari", reason="needs the extra voice")
+    from simulate.voice.detect import Silero
+    from simulate.voice.embedded import Hibari
+
+    speech = asyncio.run(Hibari().say("Hello, is anybody there?")).at(RATE).samples
+    found = {}
+    rustle = np.random.default_rng(1).normal(0, 3000, 2 * RATE).astype(np.int16)
+    for name, sound in {"speech": speech, "rustle": rustle}.items():
+        detector = Detector(Silero())
+        for number in range(len(sound) // FRAME):
+            detector.push(sound[number * FRAME : (number + 1) * FRAME], number * FRAME_SECONDS)
+        found[name] = detector.speaking
+    assert found == {"speech": True, "rustle": False}
+
+
+# -- pacing
+
+
+def test_a_machine_that_kept_time_is_believed() -> None:
+    pacing = Pacing(late=[0.002] * 990 + [0.09] * 10, recognised=[0.3, 0.5])
+    pacing.judge()
+    measures = pacing.measures()
+    assert (
+        measures["pacing_p50_ms"] == 2 and measures["pacing_max_ms"] == 90 and measures["stt_p95_ms"] == 500
+    )
+
+
+def test_a_machine_that_could_not_is_blamed_before_the_agent() -> None:
+    with pytest.raises(EnvironmentFault, match="more than 300 ms late"):
+        Pacing(late=[0.0] * 900 + [0.3] * 100).judge()
+    with pytest.raises(HarnessFault, match="speech recognition fell 9"):
+        Pacing(late=[0.0] * 100, recognised=[9.0]).judge()
+
+
+def test_nothing_measured_is_unknown() -> None:
+    assert set(Pacing().measures().values()) == {None, 0}
+    Pacing().judge()
