@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from fixtures.faults.catalogue import CATALOGUE
 from fixtures.faults.fault import MAST, TAU2, TRAIL
-from fixtures.faults.play import Played, matrix, play_all
+from fixtures.faults.play import Matrix, Played, matrix, play_all
+from simulate.model.statistics import wilson
 
 
 def main() -> int:
@@ -38,10 +39,18 @@ def show(played: Sequence[Played], *, verbose: bool = False) -> None:
     print(f"{'side':<22}{'planted':>8}{'found':>8}{'missed':>8}{'wrong side':>12}{'by another check':>18}")
     for row in matrix(played):
         print(f"{row.side:<22}{row.planted:>8}{row.found:>8}{row.missed:>8}{row.wrong:>12}{row.other:>18}")
+    print()
+    for what, rows in (
+        ("agent, by rules alone", ("agent",)),
+        ("agent, all", ("agent", "agent, strong judge")),
+    ):
+        _share(what, [row for row in matrix(played) if row.side in rows], "found")
+    others = [row for row in matrix(played) if not row.side.startswith("agent")]
+    _share("others, on the right side", others, "on the right side")
     clean = [each for each in played if each.fault is None]
     alarms = [each for each in clean if each.verdict == "false alarm"]
     scenarios = len({each.scenario for each in clean})
-    print(f"\nclean controls: {len(clean)} runs of {scenarios} scenarios, {len(alarms)} false alarms")
+    print(f"clean controls: {len(clean)} runs of {scenarios} kinds, {len(alarms)} false alarms")
     tags = Counter(tag for each in played if each.fault is not None for tag in each.fault.taxonomy)
     for name, modes in (("MAST", list(MAST)), ("TRAIL", list(TRAIL)), ("τ²", list(TAU2))):
         lacking = [mode for mode in modes if f"{name} {mode}" not in tags]
@@ -54,6 +63,14 @@ def show(played: Sequence[Played], *, verbose: bool = False) -> None:
         silent = each.fault is not None and not each.manifested
         if bad or silent or (verbose and each.fault is not None):
             print(_line(each))
+
+
+def _share(what: str, rows: Sequence[Matrix], done: str) -> None:
+    """The share of the planted that was found, with its 95 % interval: a set of faults is a sample, too."""
+    planted, found = sum(row.planted for row in rows), sum(row.found for row in rows)
+    if planted:
+        low, _ = wilson(planted, found)
+        print(f"{what + ':':<28}{found} of {planted} {done}, {found / planted:.1%} (at least {low:.1%})")
 
 
 def _line(each: Played) -> str:

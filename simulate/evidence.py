@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, cast
 
 from simulate.agents.pinned import PinnedTools
@@ -22,7 +22,7 @@ from simulate.tools import marked
 from simulate.trace.cost import cost_of
 from simulate.trace.dialects import has_tool_evidence, llm_calls, tool_calls, views
 from simulate.trace.dialects.calls import Views, same_tool
-from simulate.trace.span import Trace
+from simulate.trace.span import Span, Trace
 from simulate.trace.truncated import truncated
 
 
@@ -135,14 +135,23 @@ def _attach_spans(conversation: Conversation, trace: Trace, seen: Views) -> None
     since = 0.0
     for said in conversation.utterances:
         if said.speaker == "agent" and said.span_id is None:
-            # a millisecond of grace: the span ends in the same moment as the answer comes
-            start = conversation.started_ns + int(since * 1e9) - 1_000_000
-            end = conversation.started_ns + int(said.end * 1e9) + 1_000_000
-            inside = [span for span in speaking if start <= span.start_ns and (span.end_ns or 0) <= end]
-            models = [span for span in inside if seen[span.span_id].kind == "LLM"]
-            chosen = (models or inside)[-1:]
-            said.span_id = chosen[0].span_id if chosen else None
+            begins, ends = (conversation.started_ns + int(at * 1e9) for at in (since, said.end))
+            said.span_id = _produced(speaking, seen, begins, ends) or _produced(
+                speaking, seen, begins - _GRACE_NS, ends + _GRACE_NS
+            )
         since = said.end
+
+
+_GRACE_NS = 1_000_000
+"""A span may end in the same moment as the answer comes, by clocks that differ."""
+
+
+def _produced(speaking: Sequence[Span], seen: Views, begins: int, ends: int) -> str | None:
+    """The last model call within these moments, or the last agent where there is none."""
+    inside = [span for span in speaking if begins <= span.start_ns and (span.end_ns or 0) <= ends]
+    models = [span for span in inside if seen[span.span_id].kind == "LLM"]
+    chosen = (models or inside)[-1:]
+    return chosen[0].span_id if chosen else None
 
 
 def _pin_findings(

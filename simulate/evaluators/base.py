@@ -200,6 +200,12 @@ def worst(parts: Sequence[Part]) -> str | None:
     return next(part.span_id for part in known if part.value == least)
 
 
+def _shown(part: Part, lost: Sequence[Part]) -> list[str]:
+    """What shows it: the words quoted, or, where nothing in the material speaks for a part that was lost,
+    that part itself."""
+    return part.evidence or ([part.what] if lost else [])
+
+
 def share(parts: Sequence[Part], what: str, good: str) -> Found:
     """The mean value of the parts that count and could be decided. Raises NotRun where none could."""
     counting = [part for part in parts if part.counts]
@@ -222,7 +228,7 @@ def share(parts: Sequence[Part], what: str, good: str) -> Found:
         value,
         text,
         span_id=worst(parts),
-        evidence=list(dict.fromkeys(quote for part in (lost or counting) for quote in part.evidence)),
+        evidence=list(dict.fromkeys(quote for part in (lost or counting) for quote in _shown(part, lost))),
         parts=list(parts),
         low=sum(decided) / len(counting),
         high=(sum(decided) + open_) / len(counting),

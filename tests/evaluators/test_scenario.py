@@ -104,3 +104,14 @@ async def test_a_judge_that_is_down_in_a_run_is_never_the_agents_failure(
     asked = [span for span in outcome.own_spans if span.attributes.get("simulate.role") == "judge"]
     assert asked, "the judge's calls are in the simulator's own trace"
     assert not {span.span_id for span in asked} & {span.span_id for span in outcome.trace.spans}
+
+
+async def test_each_answer_of_an_instant_agent_is_its_own_spans(tmp_path: Path) -> None:
+    """Turns of less than a millisecond lie within the grace that clocks are given; none takes another's."""
+    outcome = await run(scenario(tmp_path, "{PII: 1}"))
+    spans = {span.span_id: span for span in outcome.trace.spans}
+    answers = [said for said in outcome.conversation.utterances if said.speaker == "agent"]
+    assert len({said.span_id for said in answers}) == len(answers) == 2
+    for said in answers:
+        assert said.span_id is not None
+        assert said.text in str(spans[said.span_id].attributes["gen_ai.output.messages"])
