@@ -146,8 +146,46 @@ async def agent(message: str) -> str:
 """
 
 
-def test_a_replay_tries_the_agents_code_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No model is there: its answer comes from the trace, and the expectation tells right code from wrong."""
+SERVICE = """
+import argparse
+from aiohttp import web
+from openai import AsyncOpenAI
+
+async def complete(request):
+    body = await request.json()
+    async with AsyncOpenAI(api_key="k", max_retries=0) as client:
+        answer = await client.chat.completions.create(model="gpt-4o-mini", messages=body["messages"])
+    message = {"role": "assistant", "content": answer.choices[0].message.content FIX}
+    return web.json_response({"id": "1", "object": "chat.completion", "created": 1, "model": "agent",
+                              "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--port", type=int)
+app = web.Application()
+app.router.add_post("/v1/chat/completions", complete)
+app.router.add_get("/v1/models", lambda _: web.json_response({"object": "list", "data": []}))
+web.run_app(app, host="127.0.0.1", port=parser.parse_args().port, print=None)
+"""
+
+
+def test_an_agent_in_a_process_of_its_own_is_replayed_too(
+    policy: str,
+) -> None:
+    """It asks for its model where OPENAI_BASE_URL says, as in production."""
+    service = (
+        f'address = "http://127.0.0.1:{{port}}/v1"\nstream = false\ncommand = "{sys.executable} service.py'
+    )
+    Path("pyproject.toml").write_text(f'[tool.simulate.agents.shop]\n{service} --port {{port}}"\n')
+    Path("service.py").write_text(SERVICE.replace("FIX", ".replace('30', '3')"))
+    assert main(["dataset", "run", policy, "--replay", "--agent", "shop", "--json", "out.json"]) == 1
+    (outcome,) = json.loads(Path("out.json").read_text())["outcomes"]
+    found = {verdict["check"]: verdict["status"] for verdict in outcome["verdicts"]}
+    assert found == {"replay": "passed", "said": "failed"}, "its path is the same, its words are not"
+
+
+@pytest.fixture
+def policy(capsys: pytest.CaptureFixture[str]) -> str:
+    """A dataset with one question, answered well in production by a real SDK."""
     trace = next(
         one
         for one in read(ROOT / "fixtures/traces/otel_openai_v2.otlp.jsonl")
@@ -156,6 +194,12 @@ def test_a_replay_tries_the_agents_code_alone(project: Path, capsys: pytest.Capt
     write_otlp_jsonl("policy.jsonl", trace.spans)
     expect = ["--expect", "said: {contains: within 30 days}"]
     assert main(["dataset", "add", "policy.jsonl", "--to", "golden", "--by", "Ann", *expect]) == 0
+    capsys.readouterr()
+    return "golden"
+
+
+def test_a_replay_tries_the_agents_code_alone(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No model is there: its answer comes from the trace, and the expectation tells right code from wrong."""
     code = {}
     for name, fix in (
         ("broken", ".replace('30', '3')"),
