@@ -51,12 +51,19 @@ def lines(outcome: Outcome) -> Iterator[Line]:
         yield from _verdict(verdict)
     passed = [verdict for verdict in outcome.verdicts if verdict.status == "passed"]
     if passed:
-        words = ", ".join(line(verdict.check, 40) for verdict in passed)
+        words = ", ".join(_held(verdict) for verdict in passed)
         yield []
         yield [("passed", f"  {MARK['passed']} "), ("dim", f"{len(passed)} held: {line(words)}")]
     yield from _noted(outcome)
     if outcome.folder:
         yield [("dim", f"  everything about it: {line(outcome.folder)}")]
+
+
+def _held(verdict: Verdict) -> str:
+    """What held in a word; a score with its figure."""
+    if verdict.score is None or verdict.threshold is None:
+        return line(verdict.check, 40)
+    return f"{line(verdict.expectation.split(' ')[0], 60)} {verdict.score:g} (needs {verdict.threshold:g})"
 
 
 def headline(outcome: Outcome) -> Line:

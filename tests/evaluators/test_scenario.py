@@ -115,3 +115,9 @@ async def test_each_answer_of_an_instant_agent_is_its_own_spans(tmp_path: Path) 
     for said in answers:
         assert said.span_id is not None
         assert said.text in str(spans[said.span_id].attributes["gen_ai.output.messages"])
+
+
+async def test_scores_that_hold_are_told_with_their_figures(tmp_path: Path) -> None:
+    wanted = "{PII: 1, LoopDetection: 0.9, StepEfficiency: 1}\n    reference: {tools: [lookup_order]}"
+    outcome = await run(scenario(tmp_path, wanted))
+    assert "PII 1 (needs 1), LoopDetection 1 (needs 0.9)" in outcome.explain()
