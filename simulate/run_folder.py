@@ -11,7 +11,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -111,8 +111,14 @@ class RunFolder:
         """What ran here before, where this is a run that goes on."""
         return self.read_run() if (self.path / "run.json").is_file() else None
 
-    def add(self, name: str, outcome: Outcome, own_spans: Iterable[Any] = ()) -> None:
-        """Write all files of an outcome, then let it count."""
+    def add(
+        self,
+        name: str,
+        outcome: Outcome,
+        own_spans: Iterable[Any] = (),
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Write all files of an outcome, then let it count; ``files`` came from a process that wrote them."""
         scratch = self.scratch(name)
         final = self.path / name
         outcome.folder = str(final)
@@ -121,11 +127,11 @@ class RunFolder:
         line = outcome_to_json(outcome)
         try:
             (scratch / "outcome.json").write_bytes(line + b"\n")
-            (scratch / "conversation.json").write_bytes(to_json(outcome.conversation) + b"\n")
-            write_otlp_jsonl(scratch / "trace.otlp.jsonl", outcome.trace or ())
-            spans = list(own_spans)
-            if spans:
-                write_otlp_jsonl(scratch / "caller.otlp.jsonl", spans)
+            if files is None:
+                _write_files(scratch, outcome, list(own_spans))
+            for file, data in (files or {}).items():
+                (scratch / file).parent.mkdir(parents=True, exist_ok=True)
+                (scratch / file).write_bytes(data)
             if final.exists():
                 shutil.rmtree(final)
             scratch.rename(final)
@@ -176,6 +182,13 @@ class RunFolder:
             temporary.replace(path)
         except OSError as error:
             raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _write_files(folder: Path, outcome: Outcome, own_spans: list[Any]) -> None:
+    (folder / "conversation.json").write_bytes(to_json(outcome.conversation) + b"\n")
+    write_otlp_jsonl(folder / "trace.otlp.jsonl", outcome.trace or ())
+    if own_spans:
+        write_otlp_jsonl(folder / "caller.otlp.jsonl", own_spans)
 
 
 def _alive(process: int) -> bool:

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import platform
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+from simulate.engines.base import Engine
 from simulate.errors import Fault, HarnessFault
 from simulate.model.files import LoadedScenario
 from simulate.model.outcome import Outcome, RunRecord
@@ -32,6 +33,17 @@ class Progress(Protocol):
     def started(self, key: str) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
     def close(self) -> None: ...
+
+
+class Elsewhere(Protocol):
+    """Has the conversations in other processes, where the stage of this one stays closed."""
+
+    notes: list[str]
+    """What a reader of the run should know."""
+
+    async def __aenter__(self) -> Any: ...
+    async def __aexit__(self, *_: object) -> None: ...
+    async def carry(self, suite: Suite, trials: Sequence[Trial], progress: Progress) -> None: ...
 
 
 @dataclass(slots=True)
@@ -59,6 +71,7 @@ class Suite:
     jobs: int = TEXT_JOBS
     recordings: Callable[[LoadedScenario], Any] | None = None
     command: Sequence[str] = ()
+    elsewhere: Elsewhere | None = None
     finished: list[tuple[str, str | None, str, str | None]] = field(
         default_factory=list[tuple[str, "str | None", str, "str | None"]]
     )
@@ -102,7 +115,7 @@ class Suite:
         if before is not None:
             record.started, record.command, record.notes = before.started, before.command, before.notes
         self.folder.write_run(record)
-        await self.stage.__aenter__()
+        await (self.elsewhere or self.stage).__aenter__()
         await self._keeper.__aenter__()
         return record
 
@@ -110,9 +123,9 @@ class Suite:
         """Stop what was started, and write down what came of it."""
         await self._keeper.__aexit__()
         try:
-            await self.stage.__aexit__()
+            await (self.elsewhere or self.stage).__aexit__()
         finally:
-            record.notes += self.stage.capture.notes()
+            record.notes += self.elsewhere.notes if self.elsewhere else self.stage.capture.notes()
             self._summarise(record)
             self.folder.write_run(record)
 
@@ -127,6 +140,9 @@ class Suite:
                 progress.finished(outcome)
 
         try:
+            if self.elsewhere is not None:
+                await self.elsewhere.carry(self, trials, progress)
+                return
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self.jobs, len(trials))):
                     group.create_task(work())
@@ -134,12 +150,12 @@ class Suite:
             # the others were cancelled for it, or met the same full disk
             raise several.exceptions[0] from None
 
-    async def one(self, trial: Trial) -> Outcome:
+    async def one(self, trial: Trial, engine: Engine | None = None) -> Outcome:
         """One conversation, kept on the disk before it is returned."""
         loaded = trial.loaded
         plan = Plan(
             loaded.scenario,
-            self.stage.engine(loaded.scenario),
+            engine or self.stage.engine(loaded.scenario),
             self.stage.capture,
             seed=self.seed if loaded.scenario.seed is None else loaded.scenario.seed,
             case=loaded.case,
@@ -152,8 +168,12 @@ class Suite:
             recordings=None if self.recordings is None else self.recordings(loaded),
         )
         outcome = await self.stage.in_its_time(loaded.scenario, lambda: run_plan(plan))
-        await self._keeper.keep(trial.name, outcome)
+        await self.keep(trial, outcome)
         return outcome
+
+    async def keep(self, trial: Trial, outcome: Outcome, files: Mapping[str, bytes] | None = None) -> None:
+        """Return once the outcome is on the disk, with the ``files`` of its folder where they came ready."""
+        await self._keeper.keep(trial.name, outcome, files)
 
     def _already(self) -> set[str]:
         """The names of the trials that have an outcome."""
@@ -178,19 +198,22 @@ class Suite:
         record.ended = _now()
 
 
+_Finished = tuple[str, Outcome, Mapping[str, bytes] | None, asyncio.Future[None]]
+
+
 class _Keeper:
     """Writes outcomes in the order in which they end, off the event loop, several to one flush to disk."""
 
     def __init__(self, folder: RunFolder, finished: list[tuple[str, str | None, str, str | None]]) -> None:
         self.folder = folder
         self.finished = finished
-        self._queue: asyncio.Queue[tuple[str, Outcome, asyncio.Future[None]] | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Finished | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
-    async def keep(self, name: str, outcome: Outcome) -> None:
+    async def keep(self, name: str, outcome: Outcome, files: Mapping[str, bytes] | None) -> None:
         """Return once the outcome is safe on the disk."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait((name, outcome, done))
+        self._queue.put_nowait((name, outcome, files, done))
         # a cancelled run still waits here: what had finished is kept
         await asyncio.shield(done)
 
@@ -211,17 +234,17 @@ class _Keeper:
             wanted = [each for each in batch if each is not None]
             if wanted:
                 results = await asyncio.to_thread(self._write, wanted)
-                for (_, _, done), problem in zip(wanted, results, strict=True):
+                for (*_, done), problem in zip(wanted, results, strict=True):
                     if not done.cancelled():
                         done.set_result(None) if problem is None else done.set_exception(problem)
             if None in batch:
                 return
 
-    def _write(self, batch: list[tuple[str, Outcome, asyncio.Future[None]]]) -> list[Exception | None]:
+    def _write(self, batch: list[_Finished]) -> list[Exception | None]:
         results: list[Exception | None] = []
-        for name, outcome, _ in batch:
+        for name, outcome, files, _ in batch:
             try:
-                self.folder.add(name, outcome, outcome.own_spans)
+                self.folder.add(name, outcome, outcome.own_spans, files)
                 self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
                 results.append(None)
             except Fault as fault:

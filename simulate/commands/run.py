@@ -14,6 +14,7 @@ from simulate.commands.gate_options import add_gate_options, check_gate, hold
 from simulate.errors import InputError, MissingExtra, SimulateError
 
 if TYPE_CHECKING:
+    from simulate.fan_out import RayFanOut
     from simulate.model.files import LoadedScenario
     from simulate.model.outcome import RunRecord
     from simulate.run_folder import RunFolder
@@ -64,6 +65,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="virtual: waiting takes no time (agents in this process only); default: what pyproject.toml "
         "says of the agent, or else real",
     )
+    add(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="have the conversations on Ray: the cluster at ADDRESS (host:port or auto) or RAY_ADDRESS, or "
+        "else a Ray of the run's own on this machine",
+    )
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add(
         "--resume",
@@ -100,6 +109,7 @@ def execute(args: argparse.Namespace) -> int:
     stage.real_time = args.time == "real"
     _prepare(stage, scenarios)
     recordings = _recordings(args, stage, scenarios)
+    elsewhere = _elsewhere(args, stage, scenarios)
     folder = RunFolder.create(path, resume=bool(args.resume))
     try:
         suite = Suite(
@@ -108,12 +118,13 @@ def execute(args: argparse.Namespace) -> int:
             seed=args.seed or 0,
             trials=args.trials,
             jobs=args.jobs or TEXT_JOBS,
-            recordings=recordings,
+            recordings=None if elsewhere else recordings,
+            elsewhere=elsewhere,
             command=["simulate", *sys.argv[1:]],
         )
         try:
             with contextlib.redirect_stdout(sys.stderr):
-                _run(suite, scenarios, virtual=args.time == "virtual")
+                _run(suite, scenarios, virtual=args.time == "virtual" and elsewhere is None)
         except BaseException:
             # what finished is worth reading; if even that fails, why the run stopped matters more
             with contextlib.suppress(SimulateError):
@@ -148,6 +159,7 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
     for name in ("paths", "agent", "select", "trials", "jobs", "seed", "record", "replay", "time"):
         if not getattr(args, name):
             setattr(args, name, getattr(began, name))
+    args.ray = began.ray if args.ray is None else args.ray
 
 
 def _prepare(stage: Stage, scenarios: list[LoadedScenario]) -> None:
@@ -199,6 +211,24 @@ def _recordings(args: argparse.Namespace, stage: Stage, scenarios: list[LoadedSc
 
         stage.models = recordings.models = ModelEndpoint(args.model_port or 0, guard=bool(args.replay))
     return recordings
+
+
+def _elsewhere(args: argparse.Namespace, stage: Stage, scenarios: list[LoadedScenario]) -> RayFanOut | None:
+    if args.ray is None:
+        return None
+    ports = [name for name in ("model_port", "otlp_port") if getattr(args, name)]
+    if ports:
+        raise InputError(
+            f"--{ports[0].replace('_', '-')} is one port, and with --ray every worker has its own"
+        )
+    from simulate.fan_out import RayFanOut
+    from simulate.suite import TEXT_JOBS
+
+    virtual = args.time == "virtual"
+    tape = ("all", args.record) if args.record else ("none", args.replay) if args.replay else None
+    elsewhere = RayFanOut(stage, args.ray, jobs=args.jobs or TEXT_JOBS, virtual=virtual, tape=tape)
+    elsewhere.check(scenarios)
+    return elsewhere
 
 
 def _names(scenarios: list[LoadedScenario]) -> str:

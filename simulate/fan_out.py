@@ -1,0 +1,422 @@
+"""A suite's conversations on Ray: other processes of this machine, or the machines of a cluster.
+
+The leading process keeps all that a run without Ray keeps: the folder, the progress, what a resumed run still
+has to do, the report. A task of Ray has some trials of one scenario, so that the agent is made ready once for
+all of them; it runs them one after the other with the ordinary `Suite` into a folder of its own, and sends
+each outcome with its files as soon as it ends. Chance comes from the run's seed, scenario and trial, so it is
+the same as here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import math
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from simulate.agents.address import scheme_of
+from simulate.errors import EnvironmentFault, InputError, MissingExtra, SimulateError
+from simulate.model.files import LoadedScenario, load_scenarios
+from simulate.model.outcome_json import outcome_from_json
+from simulate.model.project import Project
+from simulate.run_folder import RunFolder
+from simulate.stage import NoEngine, Stage
+from simulate.suite import Progress, Suite, Trial
+
+OWN = "local"
+"""Ray's word for a Ray that is started for us, on this machine."""
+CPUS = {"text": 0.25, "voice": 1.0}
+"""What a conversation takes of a machine, by its medium: by text it waits most of the time."""
+MOST_TRIALS = 16
+"""Trials of one task: few enough that the last one to end is not waited for long."""
+HINT = "its other trials go on in another worker; to see it end, run this one without --ray"
+PATIENCE = 10.0
+"""Seconds for cancelled conversations to hang up and for their agents to be stopped."""
+EXCLUDED = [".simulate", ".venv", ".git"]
+"""Of a project's folder, beside what its .gitignore names: never sent to another machine."""
+Tape = tuple[Literal["all", "none"], str]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one task is told. It reads the scenario from its file: the worker's own copy of the project."""
+
+    file: str
+    id: str
+    case: str | None
+    name: str
+    digest: str
+    trials: tuple[int, ...]
+    cwd: str | None
+    """Where paths are relative to; None is where Ray put the project."""
+    below: str
+    """The working directory as seen from there."""
+    agent: str | None
+    seed: int
+    run_id: str
+    scratch: str | None
+    """Where outcomes wait until they are sent; None is wherever temporary files go there."""
+    logs: str | None
+    real_time: bool
+    virtual: bool
+    tape: Tape | None
+
+
+@dataclass(frozen=True)
+class Began:
+    """A task has begun a trial."""
+
+    trial: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial has ended: its outcome as JSON, and the other files of its folder."""
+
+    trial: str
+    outcome: bytes
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A task is over; what a reader of the run should know of its capture."""
+
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The worker cannot run the scenario: its file or its agent differs there, or a secret is missing."""
+
+    why: str
+
+
+Event = Began | Ended | Closed | Refused
+
+
+def carry(order: Order) -> Iterator[Event]:
+    """What a task of Ray does, in a worker."""
+    with (
+        contextlib.chdir(order.cwd or "."),
+        contextlib.chdir(order.below),
+        tempfile.TemporaryDirectory("", "simulate-", order.scratch, ignore_cleanup_errors=True) as scratch,
+        asyncio.Runner() as runner,
+    ):
+        try:
+            suite, loaded = _suite(order, Path(scratch) / "run")
+            record = runner.run(suite.open())
+        except SimulateError as error:
+            yield Refused(str(error))
+            return
+        try:
+            for number in order.trials:
+                trial = Trial(loaded, number)
+                yield Began(trial.name)
+                outcome = runner.run(suite.one(trial))
+                yield _ended(trial.name, Path(outcome.folder or ""))
+        finally:
+            runner.run(suite.close(record))
+        yield Closed(tuple(record.notes))
+
+
+def _suite(order: Order, path: Path) -> tuple[Suite, LoadedScenario]:
+    project = Project.find(Path.cwd())
+    found = [
+        each
+        for each in load_scenarios([order.file], agents=project.agents)
+        if (each.scenario.name, each.case) == (order.name, order.case)
+    ]
+    if not found or found[0].digest != order.digest:
+        raise InputError("the worker has another version of the scenario", where=order.file)
+    loaded = replace(found[0], id=order.id)
+    logs = Path(order.logs) if order.logs else path / "logs"
+    agent = order.agent if order.agent is not None else loaded.scenario.agent
+    if order.virtual and agent is not None:
+        project.agents[agent] = project.agent(agent).model_copy(update={"time": "virtual"})
+    stage = Stage(project, [], agent=order.agent, run_id=order.run_id, logs=logs)
+    stage.real_time = order.real_time
+    try:
+        stage.prepare(loaded.scenario)
+    except MissingExtra as missing:
+        stage.set_aside(loaded.scenario, missing)
+    recordings = None
+    if order.tape is not None:
+        from simulate.replay.endpoint import ModelEndpoint
+        from simulate.replay.running import Recordings
+
+        recordings = Recordings(order.tape[1], order.tape[0])
+        if stage.outside(loaded.scenario):
+            stage.models = recordings.models = ModelEndpoint(0, guard=order.tape[0] == "none")
+    return Suite(RunFolder.create(path), stage, seed=order.seed, recordings=recordings), loaded
+
+
+def _ended(name: str, folder: Path) -> Ended:
+    files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    shutil.rmtree(folder)
+    return Ended(name, files.pop("outcome.json"), files)
+
+
+class RayFanOut:
+    """Has a suite's conversations on Ray. ``address`` is ``host:port``, ``auto`` or ``local``; left empty,
+    ``RAY_ADDRESS`` says it, and where that is not set either, a Ray of the run's own is started here."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        address: str = "",
+        *,
+        jobs: int,
+        virtual: bool = False,
+        tape: Tape | None = None,
+    ) -> None:
+        self.stage = stage
+        self.address = address or os.environ.get("RAY_ADDRESS") or OWN
+        self.jobs = jobs
+        self.virtual = virtual
+        self.tape = tape
+        self.notes: list[str] = []
+        self._temporary: str | None = None
+        self._check_address()
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # what an agent prints twice was printed twice
+        if self.own:
+            # Ray's own switch for staying on the loopback, read when it is imported
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        try:
+            self._ray: Any = importlib.import_module("ray")
+        except ImportError:
+            raise MissingExtra("Ray", "ray") from None
+
+    @property
+    def own(self) -> bool:
+        """Whether the Ray is started for this run, on this machine."""
+        return self.address == OWN
+
+    def check(self, scenarios: Sequence[LoadedScenario]) -> None:
+        """Refuse, before anything runs, what would come out otherwise than without Ray."""
+        if self.tape is not None and not self.own:
+            raise InputError(
+                "cassettes are kept on this machine, and a cluster's workers may be elsewhere",
+                hint="give --ray no ADDRESS with --record or --replay",
+            )
+        for each in scenarios:
+            self._check_agent(each)
+            if not self.own and not Path(each.file).resolve().is_relative_to(
+                self.stage.project.root.resolve()
+            ):
+                raise InputError(
+                    f"outside of {self.stage.project.root}, the folder that workers get a copy of",
+                    where=each.file,
+                )
+
+    def _check_agent(self, loaded: LoadedScenario) -> None:
+        """An agent outside is each worker's own: one that all shared would send its spans to one of them."""
+        scenario = loaded.scenario
+        if not self.stage.outside(scenario):
+            return
+        named = str(self.stage.agent if self.stage.agent is not None else scenario.agent)
+        config = self.stage.project.agent(named)
+        if scheme_of(config.address) == "livekit" and (config.command or config.address.endswith(".py")):
+            return
+        if not config.command or "{port}" not in config.address + config.command:
+            raise InputError(
+                f"with --ray each worker starts an agent of its own, and {named} cannot be started twice",
+                where=loaded.source,
+                hint="give it a `command` and a {port} in [tool.simulate.agents], or leave it out with -k",
+            )
+
+    async def __aenter__(self) -> RayFanOut:
+        """Start Ray, or join it."""
+        before = signal.getsignal(signal.SIGTERM)
+        options: dict[str, Any] = {"address": self.address, "logging_level": logging.ERROR}
+        if self.own:
+            # short, for the sockets in it; removed at the end, for what agents print is in it
+            self._temporary = tempfile.mkdtemp(
+                prefix="simulate-ray-", dir="/tmp" if os.name == "posix" else None
+            )
+            options |= {"include_dashboard": False, "_temp_dir": self._temporary}
+        else:
+            # a job that was submitted with a folder has that one already, and may be given ours in its place
+            os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
+            working_dir = {"working_dir": str(self.stage.project.root), "excludes": EXCLUDED}
+            options |= {"runtime_env": working_dir}
+        try:
+            self._ray.init(**options)
+        except Exception as error:
+            self._close()
+            what = "start Ray" if self.own else f"join Ray at {self.address}"
+            raise EnvironmentFault(f"cannot {what}: {type(error).__name__}: {error}") from error
+        finally:
+            signal.signal(signal.SIGTERM, before)  # Ray's own would end us without a word
+        self._task = self._ray.remote(num_returns="streaming", max_retries=0)(carry)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._ray.shutdown()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    async def carry(self, suite: Suite, trials: Sequence[Trial], progress: Progress) -> None:
+        """Have all these conversations, ``jobs`` tasks at once. Cancelled, it keeps what had finished."""
+        chunks = self._chunks(trials)
+        waiting = iter(chunks)
+
+        async def work() -> None:
+            for chunk in waiting:
+                await _Task(self, suite, progress, chunk).run()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.jobs, len(chunks))):
+                group.create_task(work())
+
+    def _chunks(self, trials: Sequence[Trial]) -> list[list[Trial]]:
+        cpus = self._ray.cluster_resources().get("CPU", 1.0)
+        least = min((CPUS[trial.loaded.scenario.medium] for trial in trials), default=1.0)
+        at_once = max(1, min(self.jobs, int(cpus / least)))
+        size = min(MOST_TRIALS, math.ceil(len(trials) / at_once))
+        chunks: list[list[Trial]] = []
+        for trial in trials:
+            if not chunks or chunks[-1][0].loaded is not trial.loaded or len(chunks[-1]) == size:
+                chunks.append([])
+            chunks[-1].append(trial)
+        return chunks
+
+    def start(self, suite: Suite, trials: Sequence[Trial]) -> Any:
+        """Hand the trials of one scenario to a worker; returns the stream of its events."""
+        loaded = trials[0].loaded
+        root = self.stage.project.root
+        here = Path.cwd()
+        agent = self.stage.agent
+        order = Order(
+            file=loaded.file if self.own else os.path.relpath(Path(loaded.file).resolve(), here.resolve()),
+            id=loaded.id,
+            case=loaded.case,
+            name=loaded.scenario.name,
+            digest=loaded.digest,
+            trials=tuple(trial.number for trial in trials),
+            cwd=str(here) if self.own else None,
+            below="." if self.own else os.path.relpath(here, root),
+            agent=None if agent is None else str(agent),
+            seed=suite.seed,
+            run_id=suite.folder.path.name,
+            scratch=self._temporary,
+            logs=str(suite.folder.path.absolute() / "logs" / trials[0].name) if self.own else None,
+            real_time=self.stage.real_time,
+            virtual=self.virtual,
+            tape=self.tape,
+        )
+        return self._task.options(num_cpus=CPUS[loaded.scenario.medium]).remote(order)
+
+    def cancel(self, stream: Any, *, force: bool = False) -> None:
+        """End a task: first as Ctrl-C does, then with its process."""
+        self._ray.cancel(stream, force=force)
+
+    def reason(self, error: Exception) -> tuple[str, bool]:
+        """What Ray says of a task that broke, and whether its other trials would break in the same way."""
+        kinds = self._ray.exceptions
+        text = str(getattr(error, "cause", None) or error).strip() or "no reason given"
+        same = isinstance(error, kinds.RayTaskError | kinds.RuntimeEnvSetupError)
+        return f"{type(error).__name__}: {text}", same
+
+    @property
+    def broken(self) -> type[Exception]:
+        """What Ray raises where a task did not end."""
+        error: type[Exception] = self._ray.exceptions.RayError
+        return error
+
+    def _check_address(self) -> None:
+        """Refuse what is no address, and an address where nobody listens."""
+        if self.address in (OWN, "auto"):
+            return
+        host, _, port = self.address.rpartition(":")
+        if "://" in self.address:
+            raise InputError(
+                f"--ray {self.address}: outcomes cannot be streamed to a client outside of the cluster",
+                hint="run on one of its machines, with host:port or auto; `ray job submit` brings you there",
+            )
+        if not host or not port.isdigit():
+            raise InputError(
+                f"--ray {self.address}: this is no address of a Ray cluster",
+                hint="host:port, auto or local; write PATHs before --ray, or --ray=ADDRESS",
+            )
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(f"--ray {self.address}: nobody answers there ({error})") from error
+
+
+class _Task:
+    """Some trials of one scenario; where a worker dies, the rest of them in another one."""
+
+    def __init__(self, ray: RayFanOut, suite: Suite, progress: Progress, trials: Sequence[Trial]) -> None:
+        self.ray = ray
+        self.suite = suite
+        self.progress = progress
+        self.left = {trial.name: trial for trial in trials}
+
+    async def run(self) -> None:
+        """Until each trial has an outcome."""
+        while self.left:
+            stream = self.ray.start(self.suite, list(self.left.values()))
+            listening = asyncio.create_task(self._listen(stream))
+            try:
+                # what a worker has sent is kept also where we are cancelled
+                await asyncio.shield(listening)
+            except self.ray.broken as error:
+                await self._lose(*self.ray.reason(error))
+            except asyncio.CancelledError:
+                await self._cancel(stream, listening)
+                raise
+
+    async def _listen(self, stream: Any) -> None:
+        async for sent in stream:
+            event: Event = await sent
+            match event:
+                case Began():
+                    self.progress.started(event.trial)
+                case Ended():
+                    trial = self.left[event.trial]
+                    outcome = outcome_from_json(event.outcome, where=trial.name)
+                    outcome.source = trial.loaded.source
+                    await self.suite.keep(trial, outcome, event.files)
+                    del self.left[event.trial]
+                    self.progress.finished(outcome)
+                case Closed():
+                    self.ray.notes += [note for note in event.notes if note not in self.ray.notes]
+                case Refused():
+                    await self._lose(f"the worker cannot run it: {event.why}", all_of_them=True)
+
+    async def _lose(self, why: str, all_of_them: bool) -> None:
+        """The trial that was under way has no outcome but this; the others of the task go on in another."""
+        lost = list(self.left.values())[: None if all_of_them else 1]
+        for trial in lost:
+            scenario = trial.loaded.scenario
+            agent = self.suite.stage.agent if self.suite.stage.agent is not None else scenario.agent
+            fault = EnvironmentFault(f"on Ray: {why}", hint=None if all_of_them else HINT)
+            engine = NoEngine(str(agent), fault)
+            outcome = await self.suite.one(trial, engine)
+            del self.left[trial.name]
+            self.progress.finished(outcome)
+
+    async def _cancel(self, stream: Any, listening: asyncio.Task[None]) -> None:
+        self.ray.cancel(stream)
+        await asyncio.wait({listening}, timeout=PATIENCE)
+        if not listening.done():
+            self.ray.cancel(stream, force=True)
+            listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError, self.ray.broken):
+            await listening
