@@ -68,6 +68,16 @@ def _filled(text: str, row: Row) -> Any:
     return _HOLE.sub(lambda hole: hole[0][1:] if hole[1] else _text(row.get(hole[2].strip(), hole[0])), text)
 
 
+def literal(value: Any) -> Any:
+    """The value with every ``{{…}}`` written so that `fill` gives it back: what was really said holds no
+    holes."""
+    if isinstance(value, str):
+        return _HOLE.sub(lambda hole: "\\" + hole[0], value)
+    if isinstance(value, dict):
+        return {key: literal(item) for key, item in cast("dict[str, Any]", value).items()}
+    return [literal(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
+
+
 def _text(value: Any) -> str:
     if value is None:
         return ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from simulate.model.cases import literal
 from simulate.replay.cassette import Cassette, ToolRecording
 
 _HEAD = """\
@@ -36,7 +37,7 @@ def scenario_from(cassette: Cassette, name: str | None = None) -> str:
     if cassette.tools:
         scenario["tools"] = pins_of(cassette.tools)
     scenario["expect"] = _expectations(cassette.tools, texts)
-    text = yaml.safe_dump(scenario, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(literal(scenario), sort_keys=False, allow_unicode=True, width=100)
     return _HEAD.format(trace=f" ({trace_id})" if trace_id else "") + text
 
 

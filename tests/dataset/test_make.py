@@ -249,6 +249,28 @@ def test_a_tool_that_the_agent_never_had_is_told(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Fill {{name}} in.",
+        "{{ {x}",
+        "\\{{x}} \\\\{{y}}",
+        "- a: list",
+        "env:HOME",
+        "line\n\ttwo",
+        "\x1b[31mred \u202e",
+        "true",
+        "x" * 5000,
+    ],
+)
+def test_whatever_was_said_is_said_again(tmp_path: Path, said: str) -> None:
+    """A caller's words are no YAML, no hole of a template, no variable of the environment."""
+    dataset, _ = one(tmp_path, conversation(said, "Fine, {{name}}.", tools={"find": {"{{key}}": said}}))
+    (loaded,) = load_scenarios([dataset.cases()[0].scenario])
+    assert loaded.scenario.script[0].says == said
+    assert loaded.scenario.tools["find"].returns == {"{{key}}": said}
+
+
 def test_a_full_disk_leaves_the_dataset_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import simulate.dataset.store as store
 
