@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from simulate.trace.span import Trace
 
 HELP = "say what changed between two traces"
+TRIAL = "trace.otlp.jsonl"
+"""What a run's folder calls the agent's trace of a trial."""
 CATEGORIES = ("behaviour", "content", "cost", "latency", "shape")
 
 
@@ -21,7 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("actual", type=Path, metavar="ACTUAL", help="the trace as it is; - is stdin")
     parser.add_argument(
         "--repeat", nargs="+", type=Path, default=[], metavar="FILE", action="extend",
-        help="further runs of what made EXPECTED: what varies among them is no change",
+        help="further runs of what made EXPECTED, or the folder of a run with its trials: what varies among "
+        "them is no change",
     )  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="FILE", help="both trees side by side")
     parser.add_argument("--json", metavar="FILE", help="for machines; - is stdout")
@@ -64,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
     ids = [*args.trace, None, None][:2] if len(args.trace) != 1 else [args.trace[0]] * 2
     expected = _one(args.expected, ids[0], lenient=len(args.trace) == 1)
     actual = _one(args.actual, ids[1], lenient=len(args.trace) == 1)
-    repeats = [trace for path in args.repeat for trace in _all(path)]
+    repeats = _repeats(args.repeat, {expected.trace_id, actual.trace_id})
     tolerance = _tolerance(args.tolerance)
     diff = compare(expected, actual, repeats=repeats, ignore=args.ignore, tolerance=tolerance)
     if judge is not None:
@@ -155,6 +158,36 @@ def _update(path: Path, actual: Trace, changed: bool) -> int:
     write(path, actual.spans)
     print(f"accepted: {path} is now what you saw as actual", file=sys.stderr)
     return 0
+
+
+def _repeats(paths: list[Path], compared: set[str]) -> list[Trace]:
+    """The traces of files, and of the trials in a run's folder, where those that are compared may lie too:
+    what a trace has in common with itself calibrates nothing."""
+    from simulate.errors import InputError
+
+    found: list[Trace] = []
+    for path in paths:
+        if not path.is_dir():
+            found += _all(path)
+            continue
+        files = sorted(path.rglob(TRIAL))
+        if len({_scenario(file) for file in files}) > 1:
+            raise InputError(
+                "holds trials of several scenarios, which vary as no agent does",
+                where=str(path),
+                hint=f"name the folders of one: {path}/{_scenario(files[0])}-*",
+            )
+        trials = [trace for file in files for trace in _all(file)]
+        trials = [trace for trace in trials if trace.trace_id not in compared]
+        if not trials:
+            raise InputError(f"no other trial with a {TRIAL} lies there", where=str(path))
+        found += trials
+    return found
+
+
+def _scenario(file: Path) -> str:
+    """A trial's folder is called by its scenario and case, and its number."""
+    return file.parent.name.rpartition("-")[0]
 
 
 def _one(path: Path, trace_id: str | None, *, lenient: bool) -> Trace:

@@ -119,3 +119,35 @@ def test_what_was_written_reads_back_as_the_same_run(scene: Any, tmp_path: Path)
     trace = refund(scene)
     write_otlp_jsonl(tmp_path / "trace.jsonl", trace.spans)
     assert compare(trace, formats.read(tmp_path / "trace.jsonl")[0]).changes == []
+
+
+def test_the_trials_of_a_run_are_repeats(
+    scene: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def trial(number: int, answer: str, tool: str = "lookup") -> str:
+        story = scene(number).caller("Where is it?")
+        story.tool(tool, id="4417")
+        story.model(answer)
+        path = tmp_path / "run" / f"late-{number}" / "trace.otlp.jsonl"
+        path.parent.mkdir(parents=True)
+        write_otlp_jsonl(path, story.trace.spans)
+        return str(path)
+
+    first, second = trial(0, "On its way."), trial(1, "It left today.")
+    run = str(tmp_path / "run")
+    assert main(["diff", first, second]) == 1
+    capsys.readouterr()
+    assert main(["diff", first, second, "--repeat", run]) == 2  # nothing but the two themselves
+    assert "no other trial" in capsys.readouterr().err
+    trial(2, "You get it soon.")
+    assert main(["diff", first, second, "--repeat", run]) == 0
+    assert "that the 1 repeat shows too" in capsys.readouterr().out
+    assert main(["diff", first, trial(3, "Gone.", "cancel"), "--repeat", run]) == 1
+    assert "what was the same in all 3 expected runs" in capsys.readouterr().out
+    other = tmp_path / "run" / "early-0"
+    other.mkdir()
+    write_otlp_jsonl(other / "trace.otlp.jsonl", refund(scene, 9).spans)
+    assert main(["diff", first, second, "--repeat", run]) == 2
+    assert "several scenarios" in capsys.readouterr().err
+    late = [str(folder) for folder in sorted((tmp_path / "run").glob("late-*"))][2:]
+    assert main(["diff", first, second, "--repeat", *late]) == 0
