@@ -237,11 +237,14 @@ def _scores(trace: Trace) -> dict[str, float]:
 
 def _fingerprint(scenario: Mapping[str, Any]) -> str:
     """The same for the same conversation, tools and expectations, whoever had it and when."""
-    parts = {key: scenario.get(key) for key in ("script", "tools", "expect", "agent")}
+    parts = [scenario.get(key) for key in ("script", "tools", "expect", "agent")]
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str).casefold()
+    people: dict[str, int] = {}  # a dialect may tell them in another order
+    text = _NAMED.sub(lambda match: f"<{people.setdefault(match[0], len(people))}>", text)
     return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:16]
 
 
+_NAMED = re.compile(r"<[a-z_]+:[a-z]+>")
 _PLACEHOLDER = re.compile(r"<([a-z_]+):([0-9a-f]{4,32})>")
 
 

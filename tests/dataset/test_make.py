@@ -130,6 +130,15 @@ def test_the_same_conversation_is_there_once(tmp_path: Path) -> None:
     assert third.is_new, "another expectation is another case"
 
 
+def test_who_is_told_first_in_a_trace_makes_no_other_case(tmp_path: Path) -> None:
+    dataset = Dataset(tmp_path / "golden")
+    said = "I am ann@example.com, and ben@example.com pays."
+    one, two = (conversation(said, "Fine.", tools={"find": {}}) for _ in range(2))
+    one.spans[1].attributes["user.id"] = "ben@example.com"
+    one.spans[1].start_ns -= 10
+    assert [each.is_new for each in add(dataset, [one, two], Wish())] == [True, False]
+
+
 def test_one_agent_in_many_dialects_is_one_case(tmp_path: Path) -> None:
     dataset = Dataset(tmp_path / "golden")
     for name in (
