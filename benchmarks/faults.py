@@ -49,7 +49,7 @@ def show(played: Sequence[Played], *, verbose: bool = False) -> None:
     _share("others, on the right side", others, "on the right side")
     clean = [each for each in played if each.fault is None]
     alarms = [each for each in clean if each.verdict == "false alarm"]
-    scenarios = len({each.scenario for each in clean})
+    scenarios = len({each.fault.control for each in played if each.fault})
     print(f"clean controls: {len(clean)} runs of {scenarios} kinds, {len(alarms)} false alarms")
     tags = Counter(tag for each in played if each.fault is not None for tag in each.fault.taxonomy)
     for name, modes in (("MAST", list(MAST)), ("TRAIL", list(TRAIL)), ("τ²", list(TAU2))):

@@ -249,6 +249,17 @@ def answers(
     ]
 
 
+def said_before(said: Sequence[Said], use: ToolUse, origin: int) -> list[Said]:
+    """What was said before a call was made: all until the agent's first words after it. When the caller said
+    something is often told only by a later model call."""
+    found: list[Said] = []
+    for one in said:
+        if one.speaker == "agent" and not one.told and _before(use, one, origin):
+            break
+        found.append(one)
+    return found
+
+
 def _before(use: ToolUse, said: Said, origin: int) -> bool:
     if use.start is not None and said.at_ns is not None:
         # a call that the answer's own message asked for begins when that message ends

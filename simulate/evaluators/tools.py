@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from simulate.evaluators.base import Evaluator, Found, Need, NotRun, worst
+from simulate.evaluators.asking import ask, ask_all, counted, transcript
+from simulate.evaluators.base import Evaluator, Found, Need, NotRun, share, worst
 from simulate.evaluators.material import Material
 from simulate.evaluators.result import Part
-from simulate.evaluators.telling import shown
+from simulate.evaluators.telling import said_before, shown
+from simulate.judge.question import CANNOT_TELL
 from simulate.model.conversation import ToolUse
 from simulate.model.match import mismatch
 from simulate.model.reference import ExpectedCall
 from simulate.trace.dialects.calls import same_tool
+
+if TYPE_CHECKING:
+    from simulate.judge import Judge
+
+_JUDGED = frozenset({"correct", "incorrect", "made up", "nothing to judge", CANNOT_TELL})
+"""Labels that only a judge gives, be it by an answer that was kept."""
 
 
 def wrong(expected: ExpectedCall, use: ToolUse) -> str | None:
@@ -109,25 +117,60 @@ def _told(parts: Sequence[Part]) -> str:
 class ArgumentCorrectness(Evaluator):
     """Whether the calls were made with the right arguments.
 
-    Formula: right calls / expected calls that name arguments and whose tool was called. A call is right
-    when every expected argument is there and equal, or fits its matcher (``{about: 42.5, within: 0.01}``);
-    further arguments are allowed, ``{exactly: …}`` forbids them (agentevals' "superset" and "exact" modes).
-    Numbers are not compared as texts, as ragas does: ``4417`` is not ``"4417"``.
+    Formula: with a reference, right calls / expected calls that name arguments and whose tool was called. A
+    call is right when every expected argument is there and equal, or fits its matcher (``{about: 42.5,
+    within: 0.01}``); further arguments are allowed, ``{exactly: …}`` forbids them (agentevals' "superset" and
+    "exact" modes). Numbers are not compared as texts, as ragas does: ``4417`` is not ``"4417"``. Without a
+    reference that names arguments, a judge reads each call beside what was said and returned before it
+    (deepeval's meaning of the name): ``correct`` (1), ``incorrect`` (0), ``made up`` (0); calls without
+    arguments are left out, not counted as correct (deepeval counts no calls as 1).
     Range: 0 to 1, 1 is good.
-    Reads: arguments of TOOL spans, or of tool calls in messages.
-    Needs: a trace that shows tool calls with arguments; ``reference: tools`` with ``arguments``. Not run
-    where none of these tools was called: that is `ToolSelectionAccuracy`'s to say.
-    Costs: nothing.
+    Reads: arguments of TOOL spans, or of tool calls in messages; for the judge what was said, what tools
+    returned before, and the agent's instructions.
+    Needs: a trace that shows tool calls with arguments; ``reference: tools`` with ``arguments``, or a judge.
+    Not run where none of these tools was called: that is `ToolSelectionAccuracy`'s to say.
+    Costs: nothing with a reference; else two calls of the judge a tool call, four where its two readings
+    disagree.
     Not for: free text in arguments; match it with ``{contains: …}``, or leave it out.
     """
 
+    version: ClassVar[str] = "2"
     threshold: ClassVar[float] = 1.0
-    needs: ClassVar[tuple[Need, ...]] = (Need.EXPECTED_TOOLS, Need.TOOLS)
+    needs: ClassVar[tuple[Need, ...]] = (Need.TOOLS,)
 
-    async def score(self, material: Material, judge: object) -> Found:
+    @property
+    def prompt(self) -> str | None:
+        return "argument_correctness.v1"
+
+    def _asked(self, found: Found) -> bool:
+        return any(part.label in _JUDGED for part in found.parts)
+
+    async def score(self, material: Material, judge: Judge | None) -> Found:
         expected = [one for one in material.reference.tools or [] if one.arguments is not None]
-        if not expected:
-            raise NotRun("the reference names no arguments")
+        if expected:
+            return self._by_reference(material, expected)
+        if judge is None:
+            raise NotRun("the reference names no arguments, and no model is configured to judge")
+        uses = [use for use in material.tool_uses if use.arguments]
+        dark = [use.name for use in material.tool_uses if not use.arguments_known]
+        if dark:
+            raise NotRun(f"the trace does not tell the arguments of {', '.join(dict.fromkeys(dark))}")
+        if not uses:
+            raise NotRun("no call with arguments was made: there is nothing to score")
+        asked = [self._ask(material, use, judge) for use in uses]
+        return share(counted(await ask_all(asked), "argument to judge"), "calls", "have the right arguments")
+
+    async def _ask(self, material: Material, use: ToolUse, judge: Judge) -> Part:
+        before = material.tool_uses[: material.tool_uses.index(use)]
+        given = {
+            "the call": {"tool": use.name, "arguments": use.arguments},
+            "the conversation before": transcript(said_before(material.said, use, material.origin)),
+            "what tools returned before": [{"tool": one.name, "result": one.result} for one in before],
+            "the agent's instructions": material.instructions,
+        }
+        return await ask(judge, "argument_correctness.v1", shown(use.name, use.arguments), given, use.span_id)
+
+    def _by_reference(self, material: Material, expected: Sequence[ExpectedCall]) -> Found:
         need_arguments(expected, material.tool_uses)
         parts: list[Part] = []
         for one, use in zip(expected, pair(expected, material.tool_uses), strict=True):
