@@ -181,7 +181,8 @@ def _at_least(
 
 
 def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> Finding:
-    """One case: its rate's interval to the power k. Several: the mean over cases of the unbiased estimate."""
+    """One case: its rate's interval to the power k. Several: the mean over cases of the unbiased estimate,
+    with the better of two lower bounds, each at half of the risk: over cases, and over all trials."""
     from simulate.model.statistics import pass_hat_k
 
     rule = f"pass_hat: k={k}"
@@ -205,6 +206,10 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> Finding
         each = {case: [pass_hat_k(len(trials), int(sum(trials)), k)] for case, trials in cases.items()}
         finding = _at_least(rule, limit, each, confidence)
         finding.unit = "cases"
+        split = (1 + confidence) / 2
+        across = stats.mean_interval([value for (value,) in each.values()], split).low
+        finding.low = max(across, stats.pass_hat_low(cases, k, split))
+        finding.holds = finding.low >= limit or (limit == 1 and finding.value == 1)
     finding.sentence = (
         f"pass^{k} is {_show(finding.value or 0.0, 'share')} over {counted(len(cases), 'cases')}"
     )

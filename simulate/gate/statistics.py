@@ -74,6 +74,16 @@ def below(values: Sequence[float], threshold: float) -> float:
     return 1 - beta_cdf(threshold, x + 1, n - x)
 
 
+def pass_hat_low(cases: Cases, k: int, confidence: float = 0.95) -> float:
+    """A lower bound of the mean over cases of pass^k, from all their trials together.
+
+    The mean of powers is at least the power of the mean (Jensen), so the exact bound of the pass rate to the
+    power k holds, whatever the cases. Each case counts with as many trials as the shortest has."""
+    least = min(map(len, cases.values()))
+    pooled = [value for values in cases.values() for value in values[:least]]
+    return mean_interval(pooled, confidence).low ** k
+
+
 def amount_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """The interval of a mean of amounts (dollars, seconds), by Student's t; without end from one value."""
     mean = fmean(values)

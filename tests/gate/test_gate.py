@@ -113,6 +113,14 @@ def test_pass_hat() -> None:
     assert few.verdict == "not enough evidence" and few.needed == 4
 
 
+def test_pass_hat_of_a_few_cases_is_decided_by_many_trials() -> None:
+    gate = Gate.model_validate({"pass_hat": {"k": 4, "at_least": 0.8}})
+    cases = {f"c{n}": (100, 100) for n in range(5)}
+    assert verdicts(gate, rates(cases)) == ["pass"]
+    assert verdicts(gate, rates({f"c{n}": (4, 4) for n in range(5)})) == ["not enough evidence"]
+    assert verdicts(gate, rates({f"c{n}": (14, 20) for n in range(10)})) == ["fail"]
+
+
 def test_latency_and_cost_grow() -> None:
     gate = Gate.model_validate({"latency": {"at_most": "2s", "may_grow": "20%"}, "cost": {"may_grow": "20%"}})
     before, now = rates({f"c{n}": (1, 1) for n in range(40)}), rates({f"c{n}": (1, 1) for n in range(40)})

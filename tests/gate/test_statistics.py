@@ -37,6 +37,22 @@ def test_rates_get_the_exact_interval_and_test(passed: int, trials: int) -> None
     assert stats.below(values, 0.9) == pytest.approx(tail, abs=1e-9)
 
 
+def test_the_bound_of_pass_hat_holds_for_cases_that_differ() -> None:
+    chance, rates, k = random.Random(3), (0.5, 0.9, 0.97, 1.0), 3
+    truth = fmean(rate**k for rate in rates)
+    runs = 600
+    beyond = sum(
+        stats.pass_hat_low(
+            {str(rate): [float(chance.random() < rate) for _ in range(20)] for rate in rates}, k
+        )
+        > truth
+        for _ in range(runs)
+    )
+    assert beyond / runs <= 0.025
+    same = {str(n): [1.0] * 50 for n in range(4)}
+    assert stats.pass_hat_low(same, k) == pytest.approx(0.025 ** (k / 200), abs=1e-3)
+
+
 def test_one_trial_a_case_is_mcnemar_and_one_case_is_fisher() -> None:
     lost, won, same = 9, 2, 30
     before = {f"l{n}": [1.0] for n in range(lost)} | {f"w{n}": [0.0] for n in range(won)}
