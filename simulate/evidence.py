@@ -214,17 +214,7 @@ def conclude(outcome: Outcome, evidence: Evidence, fault: Fault | None) -> Outco
             for each in evidence.scenario.expect
         ]
     elif conversation.ended_by == "limit" and not _limit_expected(evidence.scenario):
-        outcome.verdicts.append(
-            Verdict(
-                "limit",
-                "the conversation ends within its limits",
-                "failed",
-                conversation.end_reason or "a limit was reached",
-                side="agent",
-                turn=conversation.turns,
-                hint="raise it under `limits:`, or expect it: `ended_by: limit`",
-            )
-        )
+        outcome.verdicts.append(_limit_verdict(evidence.scenario, conversation))
     for status in ("failed", "error", "not_run"):
         found = [verdict for verdict in outcome.verdicts if verdict.status == status]
         if found:
@@ -258,6 +248,27 @@ def ours(outcome: Outcome) -> Generator[None]:
         outcome.verdicts.append(verdict)
         outcome.status, outcome.side = verdict.status, verdict.side
         outcome.reason = f"{verdict.expectation}: {verdict.fact}"
+
+
+def _limit_verdict(scenario: Scenario, conversation: Conversation) -> Verdict:
+    """A script ends by itself, and budgets are the agent's to keep. But where a caller who improvises still
+    talks at the last turn, either may be to blame: the agent that gets nowhere, or the caller who had what they
+    wanted."""
+    reached = conversation.end_reason or "a limit was reached"
+    unclear = scenario.goal is not None and conversation.turns >= scenario.limits.turns
+    hint = "raise it under `limits:`, or expect it: `ended_by: limit`"
+    if unclear:
+        reached += ", and whether agent or caller should have come to an end cannot be told from that"
+        hint = "expect what shows that the goal is reached, such as `called:`; " + hint
+    return Verdict(
+        "limit",
+        "the conversation ends within its limits",
+        "not_run" if unclear else "failed",
+        reached,
+        side=None if unclear else "agent",
+        turn=conversation.turns,
+        hint=hint,
+    )
 
 
 def _limit_expected(scenario: Scenario) -> bool:

@@ -287,3 +287,32 @@ def test_a_scripted_line_stays_but_for_typos():
     text = "Hello there, please refund order 4417."
     assert with_typos(text, Speaks(slang="high", emoji="high", punctuation="none"), random.Random(1)) == text
     assert with_typos(text, Speaks(typos="high"), random.Random(1)) != text
+
+
+# --- who is to blame when neither comes to an end -----------------------------------------------------
+
+
+async def test_a_caller_who_still_improvises_at_the_limit_is_held_against_nobody(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch
+):
+    from simulate import run
+
+    lines = ["Hi, order 4417 never came.", "So what now?", "And when will that be?", "Which card, please?"]
+    improvised(server, lines)
+    for name, value in {"BASE_URL": server.url, "API_KEY": "none", "MODEL": "persona"}.items():
+        monkeypatch.setenv(f"OPENAI_{name}", value)
+    answers = iter(["I have refunded it.", "You get your money.", "In three days."])
+
+    def agent(message: str) -> str:
+        return next(answers)
+
+    asked = {"name": "refund", "persona": DANA, "goal": "Get a refund.", "limits": {"turns": 3}}
+    outcome = await run(Scenario.model_validate(asked), agent)
+    assert (outcome.status, outcome.side) == ("not_run", None), outcome.explain()
+    assert "limit of 3 turns" in str(outcome.reason) and "cannot be told" in str(outcome.reason)
+
+    answers = iter(["Sorry?", "Sorry, what?", "I did not get that."])
+    improvised(server, lines)
+    wanted = Scenario.model_validate(asked | {"expect": [{"said": {"contains": "refunded"}}]})
+    outcome = await run(wanted, agent)
+    assert (outcome.status, outcome.side) == ("failed", "agent"), "what was expected did not happen"
