@@ -34,8 +34,9 @@ def _turns(one: Story, other: Story) -> list[Change]:
         at = next((i for i, (s, t) in enumerate(same) if s != i or t != i), len(same))
         now = orders[1][at] if at < len(orders[1]) else "nobody"
         was = orders[0][at] if at < len(orders[0]) else "nobody"
+        when = f"after {some(at, 'turn')} of speech" if at else "from the start"
         sentence = (
-            f"{now} spoke where {was} was expected, after {some(at, 'turn')} of speech"
+            f"{_the(now)} spoke where {_the(was)} was expected, {when}"
             if now != was
             else f"the two sides spoke {len(orders[1])} times by turns instead of {len(orders[0])}"
         )
@@ -47,6 +48,10 @@ def _turns(one: Story, other: Story) -> list[Change]:
             if not unknown and not contents.same(mine.text, theirs.text):
                 changes.append(_understood(one, other, mine, theirs, number))
     return changes
+
+
+def _the(speaker: str) -> str:
+    return speaker if speaker == "nobody" else f"the {speaker}"
 
 
 def _understood(one: Story, other: Story, mine: Speech, theirs: Speech, number: int) -> Change:

@@ -407,5 +407,7 @@ def test_who_spoke_when_is_compared_without_words(scene: Any) -> None:
 
     diff = compare(trace(0, "user", "agent", "user", "agent"), trace(1, "user", "agent", "agent"))
     assert [change.path for change in diff.of("behaviour")] == ["voice.speakers"]
-    assert diff.changes[0].sentence == "nobody spoke where caller was expected, after 2 turns of speech"
+    assert diff.changes[0].sentence == "nobody spoke where the caller was expected, after 2 turns of speech"
     assert compare(trace(0, "user", "agent"), trace(1, "user", "agent", "agent")).same
+    first = compare(trace(0, "agent", "user"), trace(1, "user", "agent")).changes[0]
+    assert first.sentence == "the caller spoke where the agent was expected, from the start"
