@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from simulate.checks.base import Check, Evidence, judges
@@ -61,16 +62,15 @@ class ScoresCheck(Check[Scores]):
 
 def reference_of(scenario: Scenario, given: Reference | None = None) -> Reference:
     """What is right in a scenario: as the expectation says, and where it leaves something open, as the rest
-    of the scenario does: ``goal:``, the tools of ``called:`` in any order, those of ``not_called:``."""
+    of the scenario does: ``goal:``, the tools of ``called:`` in any order, each call once, those of
+    ``not_called:``."""
     reference = given or Reference()
     found: dict[str, Any] = {}
     if reference.goal is None and scenario.goal:
         found["goal"] = scenario.goal
     calls = [one for one in scenario.expect if isinstance(one, Called) and not _never(one)]
     if reference.tools is None and calls:
-        found["tools"] = [
-            ExpectedCall(name=one.called, arguments=one.with_) for one in calls for _ in range(_least(one))
-        ]
+        found["tools"] = expected_calls(calls)
         found["order"] = reference.order if "order" in reference.model_fields_set else "any_order"
     named = {one.name for one in found.get("tools", reference.tools or ())}
     if not reference.forbidden:
@@ -80,6 +80,32 @@ def reference_of(scenario: Scenario, given: Reference | None = None) -> Referenc
             if isinstance(one, NotCalled) and one.with_ is None and one.not_called not in named
         ]
     return reference.model_copy(update=found)
+
+
+def expected_calls(expected: Sequence[Called]) -> list[ExpectedCall]:
+    """The fewest calls that keep all these expectations: two lines about one tool may mean one call, unless
+    their arguments contradict each other."""
+    found: list[ExpectedCall] = []
+    for one in expected:
+        free = [at for at, call in enumerate(found) if call.name == one.called]
+        for _ in range(_least(one)):
+            at = next((at for at in free if _may_be_one(found[at].arguments, one.with_)), None)
+            if at is None:
+                found.append(ExpectedCall(name=one.called, arguments=one.with_))
+                continue
+            free.remove(at)
+            if one.with_ is not None:
+                both = {**one.with_, **(found[at].arguments or {})}
+                found[at] = ExpectedCall(name=one.called, arguments=both)
+    return found
+
+
+def _may_be_one(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
+    """Whether one call can have both arguments: what is written out in both is equal. What a matcher lets
+    through is not worked out."""
+    shared = (one or {}).keys() & (other or {}).keys()
+    pairs = (((one or {})[key], (other or {})[key]) for key in shared)
+    return all(a == b or isinstance(a, dict) or isinstance(b, dict) for a, b in pairs)
 
 
 def _least(one: Called) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from fixtures.agents.model_server import ModelServer
 from simulate import run
+from simulate.checks.scores import reference_of
 from simulate.errors import FileProblems
 from simulate.model.files import load_scenarios
 from simulate.model.scenario import Scenario
@@ -121,3 +122,26 @@ async def test_scores_that_hold_are_told_with_their_figures(tmp_path: Path) -> N
     wanted = "{PII: 1, LoopDetection: 0.9, StepEfficiency: 1}\n    reference: {tools: [lookup_order]}"
     outcome = await run(scenario(tmp_path, wanted))
     assert "PII 1 (needs 1), LoopDetection 1 (needs 0.9)" in outcome.explain()
+
+
+@pytest.mark.parametrize(
+    ("lines", "calls"),
+    [
+        ("[{called: a}, {called: a, with: {id: 1}}]", [("a", {"id": 1})]),
+        ("[{called: a, with: {id: 1}}, {called: a, with: {n: 2}}]", [("a", {"id": 1, "n": 2})]),
+        ("[{called: a, with: {id: 1}}, {called: a, with: {id: 2}}]", [("a", {"id": 1}), ("a", {"id": 2})]),
+        ("[{called: a, with: {n: {about: 2}}}, {called: a, with: {n: 2}}]", [("a", {"n": {"about": 2}})]),
+        ("[{called: a, times: 2}, {called: a, with: {id: 1}}]", [("a", {"id": 1}), ("a", None)]),
+        (
+            "[{called: a, with: {id: 1}}, {called: a, times: 2}, {called: b}]",
+            [("a", {"id": 1}), ("a", None), ("b", None)],
+        ),
+    ],
+)
+def test_two_lines_about_one_tool_may_mean_one_call(
+    tmp_path: Path, lines: str, calls: list[tuple[str, Any]]
+) -> None:
+    file = tmp_path / "calls.yaml"
+    file.write_text(f"name: Calls\nscript: [{{says: Hi}}]\nexpect: {lines}\n", "utf-8")
+    found = reference_of(Scenario.load(file)).tools or []
+    assert [(one.name, one.arguments) for one in found] == calls
