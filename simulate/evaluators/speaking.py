@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from simulate.errors import MissingExtra
 from simulate.evaluators.base import Evaluator, Found, NotRun, clip, worst
 from simulate.evaluators.material import Material
 from simulate.evaluators.result import Part
@@ -17,7 +18,10 @@ def accuracy(pairs: Sequence[tuple[str, str, str | None]], listener: str) -> Fou
     errors = words = 0
     parts: list[Part] = []
     for said, understood, span_id in pairs:
-        wrong, count = word_errors(said, understood)
+        try:
+            wrong, count = word_errors(said, understood)
+        except MissingExtra as error:
+            raise NotRun(f"{error.message}: {error.hint}") from error
         errors, words = errors + wrong, words + count
         value = max(0.0, 1 - wrong / count) if count else None
         label = "understood" if not wrong else f"{wrong} wrong"
@@ -39,7 +43,7 @@ class ASRAccuracy(Evaluator):
     """Whether the agent's speech recognition understood the caller.
 
     Formula: max(0, 1 − WER), WER = (substituted + left out + inserted) / words that were said, over the
-    whole conversation; the counts are those of jiwer's ``process_words``. Both texts are brought to one
+    whole conversation; jiwer counts. Both texts are brought to one
     form first (`simulate.voice.normalise`: case, punctuation, short forms, numbers as digits), since "order
     four four one seven" and "Order 4417" are one; raw WER counts them as wrong.
     Range: 0 to 1, 1 is good. A WER above 1 is 0.

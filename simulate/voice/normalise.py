@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from simulate.errors import MissingExtra
+
 _ONES = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
     "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15,
@@ -76,26 +78,17 @@ def says(text: str, wanted: str) -> bool:
 
 
 def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
-    """Words that were wrong (substituted, inserted, left out) and words of the reference; their quotient is
-    the word error rate. Both texts are normalised first."""
-    wanted, got = normalise(reference).split(), normalise(hypothesis).split()
-    words = len(wanted)
-    # what agrees at both ends costs nothing, and most of what is understood agrees
-    while wanted and got and wanted[-1] == got[-1]:
-        wanted.pop()
-        got.pop()
-    alike = next((at for at, pair in enumerate(zip(wanted, got, strict=False)) if pair[0] != pair[1]), None)
-    alike = min(len(wanted), len(got)) if alike is None else alike
-    wanted, got = wanted[alike:], got[alike:]
-    row = list(range(len(got) + 1))
-    for index, word in enumerate(wanted, start=1):
-        before, row[0] = row[0], index
-        for column, other in enumerate(got, start=1):
-            before, row[column] = (
-                row[column],
-                min(before + (word != other), row[column] + 1, row[column - 1] + 1),
-            )
-    return row[-1], words
+    """Words that were wrong (substituted, inserted, left out) and words of the reference, as jiwer counts them;
+    their quotient is the word error rate. Both texts are normalised first. Raises MissingExtra without jiwer."""
+    try:
+        from jiwer import process_words
+    except ModuleNotFoundError as error:
+        raise MissingExtra("jiwer, which counts word errors,", "evaluators") from error
+    wanted, got = normalise(reference), normalise(hypothesis)
+    if not wanted:
+        return len(got.split()), 0
+    found = process_words(wanted, got)
+    return found.substitutions + found.deletions + found.insertions, len(wanted.split())
 
 
 def _money(match: re.Match[str]) -> str:
