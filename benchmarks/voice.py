@@ -4,6 +4,7 @@
     python -m benchmarks.voice cost                # processor time a second of call, in real time
     python -m benchmarks.voice virtual             # seconds of call a second, and the same transcripts
     python -m benchmarks.voice twins --times 20    # faulty twins of the example bot, each found by its check
+    python -m benchmarks.voice overload            # too many calls at once: is the agent blamed?
     python -m benchmarks.voice lasting --calls 50  # calls in a row in one process: what is left of them
 
 ``all`` runs them one after the other.
@@ -225,6 +226,35 @@ def twins(times: int) -> bool:
     return every
 
 
+# -- overload
+
+
+def overload(most: int) -> bool:
+    """More calls at once than the machine holds: the harness says so before it blames the agent."""
+    scenario, good, at_once = _example("noisy_order_number"), True, 1
+    asyncio.run(_call(scenario))
+    print(f"{'at once':<10} {'passed':>7} {'error, environment':>20} {'agent blamed':>13} {'pacing p99':>12}")
+    while at_once <= most:
+        os.environ["SIMULATE_CALLS"] = str(at_once)
+
+        async def several(count: int = at_once) -> list[Outcome]:
+            return await asyncio.gather(*(_call(scenario) for _ in range(count)))
+
+        outcomes = asyncio.run(several())
+        passed = sum(one.passed for one in outcomes)
+        machine = sum(one.status == "error" and one.side in ("environment", "harness") for one in outcomes)
+        blamed = sum(one.side == "agent" for one in outcomes)
+        late = max(one.measures.get("pacing_p99_ms") or 0.0 for one in outcomes)
+        print(f"{at_once:<10} {passed:>7} {machine:>20} {blamed:>13} {late:>9.0f} ms", flush=True)
+        for one in outcomes:
+            if one.side == "agent":
+                print(one.explain())
+        good = good and not blamed
+        at_once *= 2
+    os.environ.pop("SIMULATE_CALLS", None)
+    return good
+
+
 # -- lasting
 
 
@@ -267,9 +297,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "what", choices=["accuracy", "cost", "virtual", "twins", "lasting", "all"], nargs="?", default="all"
+        "what",
+        choices=["accuracy", "cost", "virtual", "twins", "overload", "lasting", "all"],
+        nargs="?",
+        default="all",
     )
     parser.add_argument("--times", type=int, default=20, help="of each twin")
+    parser.add_argument("--most", type=int, default=16, help="calls at once")
     parser.add_argument("--calls", type=int, default=50, help="in a row")
     args = parser.parse_args()
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -278,6 +312,7 @@ def main() -> int:
         "cost": cost,
         "virtual": virtual,
         "twins": lambda: twins(args.times),
+        "overload": lambda: overload(args.most),
         "lasting": lambda: lasting(args.calls),
     }
     results: dict[str, bool] = {}
