@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulate.diff import compare
@@ -26,6 +26,7 @@ def test_the_bound_is_the_exact_one() -> None:
     assert rarely(100) == pytest.approx(0.03, abs=1e-3)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 30), st.integers(1, 30))
 def test_the_bound_holds_the_rate_seen(events: int, runs: int) -> None:
     if events <= runs:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulate.diff.sequence import common, heaviest, increasing, myers
@@ -21,6 +21,7 @@ def longest(left: list[int], right: list[int]) -> int:
     return row[-1]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(symbols, symbols)
 def test_pairs_are_equal_and_rise_on_both_sides(left: list[int], right: list[int]) -> None:
     pairs = common(left, right)
@@ -29,6 +30,7 @@ def test_pairs_are_equal_and_rise_on_both_sides(left: list[int], right: list[int
     assert len(common(left, left)) == len(left)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(symbols, symbols)
 def test_myers_finds_the_longest(left: list[int], right: list[int]) -> None:
     pairs = myers(left, right)
@@ -43,6 +45,7 @@ def test_long_lists_with_many_differences_keep_most() -> None:
     assert len(common(left, right)) > 0.5 * len(right)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), max_size=12))
 def test_the_heaviest_run_is_as_heavy_as_any(items: list[tuple[int, int]]) -> None:
     pairs = [(index, right) for index, (right, _) in enumerate(items)]
@@ -55,6 +58,7 @@ def test_the_heaviest_run_is_as_heavy_as_any(items: list[tuple[int, int]]) -> No
     assert all(pairs[a][1] < pairs[b][1] for a, b in pairwise(chosen))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 9), max_size=12))
 def test_increasing_is_the_longest(values: list[int]) -> None:
     chosen = increasing(list(enumerate(values)))

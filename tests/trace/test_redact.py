@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulate.errors import InputError
@@ -253,6 +253,7 @@ def test_patterns_and_paths_of_ones_own() -> None:
         Redactor(patterns={"x": "("})
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulate.trace.span import Link, Span
@@ -118,6 +118,7 @@ def test_ten_thousand_deep_and_ten_thousand_wide() -> None:
 ids = st.sampled_from("abcdefgh")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.builds(

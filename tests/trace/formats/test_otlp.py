@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from google.protobuf import json_format
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -86,6 +86,7 @@ spans = st.builds(
 by_place = lambda span: repr(span)  # noqa: E731 - one key for both sides of a comparison
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(spans, max_size=4))
 def test_json_round_trip_loses_nothing(given_spans: list[Span]) -> None:
     text = orjson.dumps(otlp.to_otlp_json(given_spans))
@@ -93,6 +94,7 @@ def test_json_round_trip_loses_nothing(given_spans: list[Span]) -> None:
     assert sorted(back, key=by_place) == sorted(given_spans, key=by_place)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(spans, max_size=4))
 def test_protobuf_round_trip_loses_nothing(given_spans: list[Span]) -> None:
     data = otlp.to_request(given_spans).SerializeToString()
