@@ -36,7 +36,7 @@ async def gather(
 
         agent_first = scenario.speaks_first == "agent"
         exchange.measures |= measures_of(exchange.recording, conversation, agent_first=agent_first)
-    trace = await captured.flush(outside=outside, conversation=conversation)
+    trace = await captured.flush(outside=outside, conversation=conversation, handed=tools.uses)
     notes, instrumented = trace.notes, bool(trace.spans)
     if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
         notes = [*notes, lost]
@@ -252,8 +252,8 @@ def ours(outcome: Outcome) -> Generator[None]:
 
 def _limit_verdict(scenario: Scenario, conversation: Conversation) -> Verdict:
     """A script ends by itself, and budgets are the agent's to keep. But where a caller who improvises still
-    talks at the last turn, either may be to blame: the agent that gets nowhere, or the caller who had what they
-    wanted."""
+    talks at the last turn, either may be to blame: the agent that gets nowhere, or the caller who had what
+    they wanted."""
     reached = conversation.end_reason or "a limit was reached"
     unclear = scenario.goal is not None and conversation.turns >= scenario.limits.turns
     hint = "raise it under `limits:`, or expect it: `ended_by: limit`"

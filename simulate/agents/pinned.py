@@ -31,6 +31,8 @@ class PinnedTools:
         self.began: float | None = None
         self.fault: HarnessFault | None = None
         """The first question that the scenario has no answer to; the agent may have caught its exception."""
+        self.recorded: Callable[[str, dict[str, Any]], Any] | None = None
+        """Answers what the agent hands to its caller and the scenario does not pin: a replay's cassette."""
         self._calls: dict[str, int] = {}
 
     def offered(self, name: str) -> None:
@@ -74,6 +76,8 @@ class PinnedTools:
         """The answer to a tool call that the agent hands to its caller (OpenAI's ``tool_calls``)."""
 
         async def nobody() -> Any:
+            if self.recorded is not None:
+                return self.recorded(name, arguments)
             raise self._unanswered(
                 f"the agent asks its caller to run the tool {name!r}, which the scenario does not pin",
                 f"say under `tools:` what {name} answers",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import cached_property
 from types import TracebackType
 
@@ -19,7 +19,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from simulate.errors import EnvironmentFault, SimulateError
-from simulate.model.conversation import Conversation
+from simulate.model.conversation import Conversation, ToolUse
 from simulate.trace.span import Trace
 
 from . import in_process
@@ -211,17 +211,19 @@ class Captured:
         *,
         outside: bool = False,
         conversation: Conversation | None = None,
+        handed: Sequence[ToolUse] = (),
         expected: bool | None = None,
         settle: float | None = None,
     ) -> Trace:
         """The agent's trace, once its tree is whole or ``settle`` seconds are over.
 
         ``outside``: the agent runs in another process, whose exporter takes its time. ``conversation`` tells
-        when the agent was last spoken to: before a span of that turn has come, the trace is not whole.
+        when the agent was last spoken to: before a span of that turn has come, the trace is not whole. So do
+        the tool calls that it ``handed`` to its caller, whose results it was sent.
         ``expected``: True – spans must come, or EnvironmentFault says what to set; None – they may, and an
         empty trace says in its notes why it is empty; False – the agent is known to have none: nobody waits.
         Instant for agents of this process that left no span open. May be called again for what came since."""
-        asked_ns = _last_asked(conversation) if conversation is not None else 0
+        asked_ns = _last_asked(conversation, handed) if conversation is not None else 0
         if expected is not False or self.inbox.received:
             limit = self._settle(outside, expected) if settle is None else settle
             if limit > 0 and not self._certain(outside, asked_ns):
@@ -343,7 +345,8 @@ def root_span_id(conversation_id: str) -> str:
     return half if int(half, 16) else conversation_id[16:]
 
 
-def _last_asked(conversation: Conversation) -> int:
-    """When the agent was last spoken to, in nanoseconds since the Unix epoch; 0 when it never was."""
+def _last_asked(conversation: Conversation, handed: Sequence[ToolUse] = ()) -> int:
+    """When the agent was last sent something, in nanoseconds since the Unix epoch; 0 when it never was."""
     ends = [said.end for said in conversation.by("caller")]
+    ends += [use.end for use in handed if use.call_id is not None and use.end is not None]
     return conversation.started_ns + round(max(ends) * 1e9) if ends and conversation.started_ns else 0

@@ -63,16 +63,19 @@ def execute(args: argparse.Namespace) -> int:
 
 def _from_trace(args: argparse.Namespace, name: str, scenario: Path, root: Path) -> int:
     from simulate.commands.schema import write_text
+    from simulate.model.names import slug
     from simulate.replay.propose import scenario_from
     from simulate.replay.sources import load_source
 
     found = load_source(args.from_trace, partial=args.partial, trace_id=args.trace)
+    found[0].manifest["scenario"] = name
     write_text(scenario, scenario_from(found[0], name))
-    folder = found[0].save(root / "cassettes" / scenario.stem)
+    folder = found[0].save(scenario.parent / "cassettes" / slug(name))
     print(f"wrote {scenario}\nwrote {folder}")
     if len(found) > 1:
         print(f"the file holds {len(found)} traces: this is the first; name another with --trace")
-    print(f"\nNow: simulate replay {folder} --agent ADDRESS\nand: simulate run {scenario} --agent ADDRESS")
+    run = f"simulate run {scenario} --agent ADDRESS --replay {folder.parent}"
+    print(f"\nNow: simulate replay {folder} --agent ADDRESS\nand: {run}")
     return 0
 
 

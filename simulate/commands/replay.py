@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,10 @@ from simulate.errors import InputError
 
 if TYPE_CHECKING:
     from simulate.model.outcome import Outcome
+    from simulate.model.scenario import Scenario
     from simulate.replay.cassette import Cassette
     from simulate.replay.report import ReplayReport
+    from simulate.stage import Stage
 
 HELP = "run an agent again on a cassette or a production trace"
 
@@ -40,7 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-edited", action="store_true", help="replay a cassette that was edited by hand"
     )
-    parser.add_argument("--port", type=int, default=0, help="playback port for an agent in another process")
+    parser.add_argument(
+        "--port", type=int, default=0, help="where an agent that runs already asks its model (default: free)"
+    )
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="HOST:PORT", help="may be reached all the same"
+    )
     parser.add_argument(
         "--save", type=Path, metavar="FILE", help="write the new trace here (OTLP JSON lines)"
     )
@@ -54,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Exit code 0: every cassette was played as recorded; 1: one diverged, or is stale."""
+    """Exit code 0: every cassette was played as recorded; 1: one diverged, or is stale; 3: no verdict."""
     if args.stale:
         return _stale(args)
     if args.agent is None:
@@ -82,34 +88,28 @@ def _stale(args: argparse.Namespace) -> int:
 
 async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
     from simulate.model.project import Project
-    from simulate.replay.server import PlaybackServer
+    from simulate.replay.endpoint import ModelEndpoint
+    from simulate.replay.guard import refuse_production
     from simulate.stage import Stage
 
+    refuse_production()
     project = Project.find(Path.cwd())
     scenarios = [scenario_of(cassette) for cassette in cassettes]
-    playback = PlaybackServer(cassettes, rules=rules, pace=args.pace)
-    async with playback.serve(args.port):
-        # an agent that we start ourselves inherits it; one that runs already has to be told
-        before = {name: os.environ.get(name) for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")}
-        stage = Stage(project, scenarios, agent=args.agent)
-        agent = project.agent(args.agent)
-        outside = agent.command is not None or agent.address.startswith(("http://", "https://"))
-        if outside:
-            os.environ |= {"OPENAI_BASE_URL": playback.base_url, "ANTHROPIC_BASE_URL": playback.root_url}
-            print(f"the agent's model: OPENAI_BASE_URL={playback.base_url}", file=sys.stderr)
-        try:
-            async with stage:
-                results = [
-                    await _one(args, stage, scenario, cassette, playback if outside else None)
-                    for scenario, cassette in zip(scenarios, cassettes, strict=True)
-                ]
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
-    return 0 if all(results) else 1
+    stage = Stage(project, scenarios, agent=args.agent)
+    if any(map(stage.outside, scenarios)):
+        # an agent that we start is told where its model is; one that runs already has to be
+        stage.models = ModelEndpoint(args.port, guard=True, allow=tuple(args.allow))
+    async with stage:
+        if stage.models is not None:
+            print(f"the agent's model: OPENAI_BASE_URL={stage.models.base_url}", file=sys.stderr)
+        results = [
+            await _one(args, stage, scenario, cassette, rules)
+            for scenario, cassette in zip(scenarios, cassettes, strict=True)
+        ]
+    return 1 if 1 in results else max(results)
 
 
-def scenario_of(cassette: Cassette) -> Any:
+def scenario_of(cassette: Cassette) -> Scenario:
     """The scenario that says again what the caller said."""
     from simulate.model.scenario import Line, Scenario
 
@@ -126,8 +126,8 @@ def scenario_of(cassette: Cassette) -> Any:
 
 
 async def _one(
-    args: argparse.Namespace, stage: Any, scenario: Any, cassette: Cassette, playback: Any
-) -> bool:
+    args: argparse.Namespace, stage: Stage, scenario: Scenario, cassette: Cassette, rules: Any
+) -> int:
     from simulate.agents.pinned import PinnedTools
     from simulate.replay.running import replayed
     from simulate.run import Plan, run_plan
@@ -135,31 +135,18 @@ async def _one(
     reports: list[ReplayReport] = []
 
     def opening(plan: Any, outcome: Outcome, tools: PinnedTools) -> Any:
-        return replayed(cassette, outcome, tools, plan, policy=args.policy, pace=args.pace, reports=reports)
+        given = {"policy": args.policy, "pace": args.pace, "rules": rules, "allow": tuple(args.allow)}
+        return replayed(cassette, outcome, tools, plan, reports, stage.models, **given)
 
-    if playback is not None:
-        from simulate.model.scenario import ToolPin
-        from simulate.replay.propose import pins_of
-
-        pins = {name: ToolPin.model_validate(pin) for name, pin in pins_of(cassette.tools).items()}
-        scenario = scenario.model_copy(update={"tools": pins})
-    known = len(playback.sessions) if playback is not None else 0
-    outcome = await run_plan(
-        Plan(scenario, stage.engine(scenario), stage.capture, recordings=None if playback else opening)
-    )
-    if playback is not None:
-        reports += playback.reports()[known:]
+    engine = stage.engine(scenario)
+    outcome = await run_plan(Plan(scenario, engine, stage.capture, recordings=opening))
     return _tell(args, outcome, cassette, reports)
 
 
-def _tell(
-    args: argparse.Namespace, outcome: Outcome, cassette: Cassette, reports: list[ReplayReport]
-) -> bool:
+def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, reports: list[ReplayReport]) -> int:
     print(f"{outcome.scenario}:")
     for said in outcome.conversation.utterances:
         print(f"  {said.speaker}: {said.text}")
-    if not reports:
-        print("  the agent asked the playback for nothing: does it use OPENAI_BASE_URL?")
     for report in reports:
         print("  " + report.explain().replace("\n", "\n  "))
     if outcome.reason:
@@ -174,4 +161,6 @@ def _tell(
         from simulate.trace.formats.writing import write_otlp_jsonl
 
         write_otlp_jsonl(args.save, outcome.trace.spans)
-    return bool(reports) and all(report.passed for report in reports) and outcome.status != "error"
+    if outcome.status == "error" and outcome.side != "agent":
+        return 3
+    return 0 if reports and all(report.passed for report in reports) and outcome.status != "error" else 1

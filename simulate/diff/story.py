@@ -92,6 +92,7 @@ def tell(trace: Trace) -> Story:
     forest = plant(trace.spans, views)
     node_of = {span.span_id: node for node, span in enumerate(forest.spans)}
     models = _models(dialects.llm_calls(trace, seen), node_of)
+    _as_said(models, forest)
     moments = [call.span.start_ns for call in models]
     origin = min((span.start_ns for span in trace.spans), default=0)
     uses = dialects.tool_calls(trace, seen)
@@ -124,6 +125,23 @@ def _models(calls: list[tuple[Span, View]], node_of: dict[str, int]) -> list[Mod
         asks = any(message.tool_calls for message in view.output or ())
         found.append(ModelCall(node_of[span.span_id], span, view, turn, text, asks))
     return found
+
+
+def _as_said(models: list[ModelCall], forest: Forest) -> None:
+    """What the caller got is what the agent's own span says that it answered: its code may have changed what
+    the model said. Only the last answer below an agent is its answer."""
+    last: dict[int, ModelCall] = {}
+    for call in models:
+        if call.text and not call.asks:
+            node = forest.parent[call.node]
+            while node >= 0:
+                if forest.views[node].kind is Kind.AGENT:
+                    last[node] = call
+                node = forest.parent[node]
+    for node, call in last.items():
+        text = contents.said(forest.views[node].output)
+        if text:
+            call.text = text
 
 
 def _act(

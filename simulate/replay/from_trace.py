@@ -19,7 +19,7 @@ from simulate.replay.chat import ENDPOINT, Atom, chat_key, form_of_view
 from simulate.replay.components import fingerprint
 from simulate.replay.key import Rules
 from simulate.trace.dialects import llm_calls, tool_calls, views
-from simulate.trace.span import Span, Trace, View
+from simulate.trace.span import Kind, Span, Trace, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,7 @@ def cassette_of(trace: Trace, *, rules: Rules | None = None, partial: bool = Fal
     }
     cassette = Cassette(recordings, tools, manifest=manifest)
     cassette.conversation = said_in(recordings)
+    _as_delivered(cassette.conversation, trace, seen, calls[-1][0] if calls else None, rules)
     for one in recordings:
         one.turn = sum(1 for atom in one.body["history"] if atom[:2] == ["user", "text"])
     return cassette
@@ -221,6 +222,20 @@ def said_in(recordings: list[Recording]) -> list[dict[str, Any]]:
             turn += 1
         said.append({"speaker": "caller" if role == "user" else "agent", "text": rest[0], "turn": turn})
     return said
+
+
+def _as_delivered(
+    said: list[dict[str, Any]], trace: Trace, seen: dict[str, View], last: Span | None, rules: Rules
+) -> None:
+    """The last answer as the caller got it: the agent's code may have changed what the model said, and then
+    only the agent's own span tells. (Earlier answers stand in the history as they were delivered.)"""
+    by_id = {span.span_id: span for span in trace.spans}
+    while last is not None:
+        view = seen[last.span_id]
+        text = "".join(message.text for message in view.output or ()) if view.kind is Kind.AGENT else ""
+        if text and said and said[-1]["speaker"] == "agent" and "text" in said[-1]:
+            said[-1]["text"] = rules.text(text)
+        last = by_id.get(last.parent_id or "")
 
 
 __all__ = ["Missing", "cassette_of", "missing", "said_in"]

@@ -53,6 +53,10 @@ class Player:
         self.turn: int | None = None
         self.turn_of: Callable[[], int | None] = lambda: self.turn
         """Which turn it is, where something else counts them."""
+        self.outside = False
+        """The agent runs in another process: tools that it runs itself are out of our sight."""
+        self.pinned: set[str] = set()
+        """Tools that the scenario answers; it need not ask the cassette for them."""
         self.live_calls = 0
         self.refused: list[str] = []
         self.notes: list[str] = []
@@ -210,6 +214,15 @@ class Player:
                 return divergence.recording
         return divergence
 
+    def handed(self, name: str, arguments: dict[str, Any]) -> Any:
+        """What a tool gave that the agent handed to its caller."""
+        from simulate.replay.tools import NotRecorded, given
+
+        found = self.tool(name, arguments)
+        if isinstance(found, Divergence):
+            raise NotRecorded(found)
+        return given(found)
+
     def may_run_live(self, name: str, *, write: bool) -> bool:
         """Whether the policy lets this tool run for real; one that writes must be named."""
         if write and name not in self.live_writes:
@@ -220,6 +233,7 @@ class Player:
         """The toolbox that answers from the cassette; ``inner`` holds the scenario's pins."""
         from simulate.replay.tools import ReplayedTools
 
+        self.pinned = set(getattr(inner, "pins", ()))
         return ReplayedTools(self, inner)
 
     # account
@@ -247,6 +261,18 @@ class Player:
             for one in (*self.cassette.http, *self.cassette.tools)
             if id(one) not in self._played and id(one) not in claimed and not self.stopped
         ]
+        own = [
+            one
+            for one in left
+            if isinstance(one, ToolRecording) and (self.outside or one.name in self.pinned)
+        ]
+        left = [one for one in left if one not in own]
+        notes = list(self.notes)
+        if names := ", ".join(sorted({one.name for one in own if one.name not in self.pinned})):
+            notes.append(
+                f"{names}: run by the agent's own process, so not answered from the recording; what they gave"
+                " is compared in the next request"
+            )
         for one in sorted(left, key=lambda each: each.start):
             asked = one.endpoint if isinstance(one, Recording) else f"tool {one.name}"
             divergences.append(
@@ -270,7 +296,7 @@ class Player:
             first=first,
             divergences=divergences,
             played=len(self._order),
-            recorded=len(self.cassette),
+            recorded=len(self.cassette) - len(own),
             unplayed=[
                 f"{one.place}: {one.endpoint if isinstance(one, Recording) else one.name}" for one in left
             ],
@@ -278,7 +304,7 @@ class Player:
             live_calls=self.live_calls,
             refused=list(self.refused),
             policy=self.policy,
-            notes=list(self.notes),
+            notes=notes,
             side_cassette=self.side_cassette,
         )
 

@@ -115,6 +115,8 @@ class Recordings:
         try:
             async with cassette_for(folder, self.mode, **options) as session:
                 session.turn_of = lambda: tools.turn
+                if isinstance(session, Player):
+                    tools.recorded = session.handed
                 try:
                     async with asked_by(plan, session, self.models):
                         yield session.toolbox(tools)
@@ -144,6 +146,7 @@ async def replayed(
     try:
         async with replaying(cassette, allow=allow, **options) as player:
             player.turn_of = lambda: tools.turn
+            tools.recorded = player.handed
             async with asked_by(plan, player, models):
                 yield player.toolbox(tools)
     finally:
@@ -166,6 +169,8 @@ async def asked_by(
             "the agent runs in another process, so its model calls cannot be seen from here",
             hint="start `simulate playback` and give the agent its OPENAI_BASE_URL",
         )
+    if isinstance(session, Player):
+        session.outside = True
     async with models.conversation(session):
         yield
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
+import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +175,27 @@ def server() -> Iterator[Server]:
     one.start()
     yield one
     one.stop()
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """A folder with npm's ``openai``: SIMULATE_NODE_MODULES, or installed once a machine."""
+    if shutil.which("node") is None:
+        pytest.skip("no node here")
+    named = os.environ.get("SIMULATE_NODE_MODULES")
+    folder = Path(named) if named else Path(tempfile.gettempdir(), "simulate-node", "node_modules")
+    if not (folder / "openai" / "package.json").is_file():
+        if shutil.which("npm") is None:
+            pytest.skip("no npm here to install the openai package with")
+        fresh = Path(tempfile.mkdtemp(prefix="simulate-node-"))
+        line = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(fresh), "openai@6"]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=100)
+        if done.returncode != 0:
+            shutil.rmtree(fresh)
+            pytest.skip(f"npm cannot install the openai package: {done.stderr[-300:]}")
+        folder.parent.mkdir(exist_ok=True)
+        # another worker may have been quicker
+        if not folder.exists():
+            (fresh / "node_modules").rename(folder)
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -199,11 +198,8 @@ async def test_the_command_serves_an_agent_in_another_process(
     assert json.loads((tmp_path / "report.json").read_text())[0]["verdict"] == "identical"
 
 
-async def test_an_agent_in_node(server: Any, tmp_path: Path, playing: Any) -> None:
-    modules = os.environ.get("SIMULATE_NODE_MODULES", "")
-    if shutil.which("node") is None or not Path(modules, "openai").is_dir():
-        pytest.skip("needs node, and SIMULATE_NODE_MODULES naming a node_modules folder with openai")
-    (tmp_path / "node_modules").symlink_to(modules)
+async def test_an_agent_in_node(server: Any, tmp_path: Path, playing: Any, node_modules: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(node_modules)
     (tmp_path / "agent.mjs").write_text(NODE_AGENT)
     async with record(tmp_path / "c"):
         recorded = await talk(server.base + "/v1", "one", "two")
