@@ -117,6 +117,28 @@ def _built_livekit() -> bool:
     return find_server() is not None
 
 
+def _calls() -> Iterator[Finding]:
+    """How many calls by voice this machine holds: measured, which takes some seconds."""
+    import asyncio
+
+    from simulate.errors import MissingExtra
+
+    try:
+        from simulate.engines.seats import calls_at_once
+        from simulate.voice.capacity import measure
+
+        capacity = asyncio.run(measure())
+    except (ImportError, MissingExtra):
+        return
+    yield Finding(
+        "ok",
+        f"calls by voice at once: {calls_at_once()} (one for two processors, with the agent on this machine; "
+        "SIMULATE_CALLS changes it)",
+        f"a caller takes {capacity.caller:.2f} processor seconds a second here: "
+        f"about {capacity.elsewhere} at once to agents on other machines",
+    )
+
+
 LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _basics,
     _namesake,
@@ -131,4 +153,5 @@ LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _extra("livekit", "voice in LiveKit rooms", "livekit-api", "livekit"),
     _extra("evaluators", "statistics and evaluators", "scipy", "jiwer"),
     _programs,
+    _calls,
 )

@@ -128,6 +128,9 @@ class VoiceCall:
             self._end("limit", f"the limit of {self.limits.time:g} s was reached")
         except BaseException as error:
             self._end("fault", error.message if isinstance(error, Fault) else None)
+            if isinstance(error, AgentFault):
+                # where this machine kept no time, it cannot be known whether the agent was at fault
+                self.line.pacing.judge()
             raise
         finally:
             await self._hang_up(beating)

@@ -33,6 +33,8 @@ HEARD_SECONDS = 3.0
 """Seconds in which an agent that came in should take up the caller's microphone."""
 LEAVING_SECONDS = 3.0
 """Seconds that an agent gets to leave by itself once the caller has hung up, as it would in production."""
+BACK_SECONDS = 3.0
+"""Seconds in which a connection that broke off must be back; LiveKit's own client tries for twenty."""
 CALLER = "caller"
 _AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 
@@ -78,6 +80,7 @@ class Room:
         self._arrived = asyncio.Event()
         self._subscribed = asyncio.Event()
         self._leaving = False
+        self._broken: asyncio.TimerHandle | None = None
 
     async def enter(self) -> None:
         """Open the room, with the agent called into it, and join it; ``leave`` always follows.
@@ -153,6 +156,8 @@ class Room:
         on("participant_connected", self._came)
         on("participant_disconnected", self._went)
         on("disconnected", self._cut_off)
+        on("reconnecting", self._broke_off)
+        on("reconnected", self._is_back)
         on("local_track_subscribed", self._took_up)
 
     def _came(self, participant: rtc.RemoteParticipant) -> None:
@@ -184,11 +189,11 @@ class Room:
 
     async def _taken(self) -> bool:
         """Whether a worker has taken the call within the time that one should need for it."""
-        end = time.monotonic() + TAKEN_SECONDS
+        began = time.monotonic()
         while not await self._arrives(0.5):
             if await self._jobs():
                 return True
-            if time.monotonic() >= end:
+            if time.monotonic() >= began + TAKEN_SECONDS:
                 return False
         return True
 
@@ -240,6 +245,8 @@ class Room:
     def _went(self, participant: rtc.RemoteParticipant) -> None:
         if participant is not self.agent and (self.agent is None or participant.sid != self.agent.sid):
             return
+        if self._broken is not None:
+            return  # it is we who lost the room
         reason = _reason(participant.disconnect_reason or 0)
         if reason == "CONNECTION_TIMEOUT":
             self._lost(
@@ -264,6 +271,17 @@ class Room:
             )
         )
 
+    def _broke_off(self) -> None:
+        if self._broken is None:
+            loop = asyncio.get_running_loop()
+            self._broken = loop.call_later(BACK_SECONDS, self._cut_off, f"not back after {BACK_SECONDS:g} s")
+
+    def _is_back(self) -> None:
+        if self._broken is not None:
+            self._broken.cancel()
+            self._broken = None
+            self.notes.append("the caller's connection broke off for a moment: what was said then is lost")
+
     def _lost(self, fault: Fault | None) -> None:
         if not self._leaving and not self.left.done():
             self.left.set_result(fault)
@@ -283,6 +301,8 @@ class Room:
     async def _hang_up(self) -> None:
         """Leave first and let the agent leave by itself, so that it closes as it would in production."""
         self._leaving = True
+        if self._broken is not None:
+            self._broken.cancel()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self.room.disconnect(), 5)
         # the server closes a room two seconds after its last caller has left; until then the agent winds up

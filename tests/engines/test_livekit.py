@@ -176,6 +176,18 @@ async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path, one_at_a_time:
             (tmp_path / "mode").write_text(mode)
             plan = Plan(talk, stage.engine(talk), stage.capture, folder=tmp_path / mode)
             found[mode] = await run_plan(plan)
+        engine = stage.engine(talk)
+        assert isinstance(engine, LiveKitEngine) and engine._local is not None and engine.worker is not None
+        server, worker = engine._local._process, engine.worker._process
+        assert server is not None and worker is not None
+        plan.heard = lambda said: os.killpg(server.pid, signal.SIGKILL)
+        plan.folder = tmp_path / "server"
+        no_server = await run_plan(plan)
+    assert worker.returncode is not None, "nothing is left running"
+    assert (no_server.status, no_server.side) == ("error", "environment"), no_server.explain()
+    assert "livekit-server ended with code -9" in str(no_server.reason)
+    left, right, rate = read_channels(str(no_server.recording))
+    assert left.any() and len(left) == len(right) > rate // 2, "what was said until then is kept"
     hung_up = found.pop("hangs up")
     assert hung_up.passed and hung_up.conversation.ended_by == "agent", hung_up.explain()
     for mode, outcome in found.items():
@@ -301,26 +313,47 @@ async def _participants(local: LiveKitServer) -> dict[str, Any]:
     return {one.identity: one for one in found.participants}
 
 
-async def test_a_server_that_goes_away_in_the_middle(server: LiveKitServer) -> None:
-    called = room(server)
+async def test_a_server_elsewhere_that_goes_away_is_noticed_in_seconds(
+    server: LiveKitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client itself tries for 20 s to come back, in which the agent would seem to be silent."""
+    monkeypatch.setattr(livekit_room, "BACK_SECONDS", 0.5)
+    called = room(server, ended=lambda: None)
     with contextlib.suppress(Exception):
         async with agent_in(server):
             await called.enter()
             await called.answered()
-            assert server._process is not None
-            os.killpg(server._process.pid, signal.SIGKILL)
-            await server._process.wait()
-            assert "ended with code -9" in str(server.ended)
+            await killed(server)
             raise RuntimeError  # leave the agent's room without waiting for its goodbye
-    # the client itself tries to reconnect for long; the harness looks at its own server on every frame
-    from simulate.engines.livekit import RoomWire
-
-    engine = LiveKitEngine.__new__(LiveKitEngine)
-    engine._worker = None
-    wire = RoomWire(engine, called.server, exchange=None)  # type: ignore[arg-type]
-    fault = wire._died()
-    assert isinstance(fault, EnvironmentFault) and "livekit-server ended" in fault.message
+    fault = await asyncio.wait_for(called.left, 5)
     await asyncio.wait_for(called.leave(), 15)
+    assert isinstance(fault, EnvironmentFault) and "cut off from the room" in fault.message
+    assert "server or the network went away" in str(fault.hint)
+
+
+async def killed(local: LiveKitServer) -> None:
+    process = local._process
+    assert process is not None
+    os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+async def test_an_agent_that_comes_late_is_waited_for(
+    server: LiveKitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(livekit_room, "TAKEN_SECONDS", 1.0)
+    called = room(server)
+    try:
+        await called.enter()
+        waiting = asyncio.create_task(called.answered())
+        while not called.notes:  # until it has been called a second time
+            await asyncio.sleep(0.05)
+        monkeypatch.setattr(livekit_room, "TAKEN_SECONDS", 60.0)
+        async with agent_in(server):
+            await waiting
+            assert called.agent is not None
+    finally:
+        await called.leave()
 
 
 async def test_wrong_keys_are_told_without_the_token(server: LiveKitServer) -> None:
