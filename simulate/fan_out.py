@@ -15,6 +15,7 @@ import importlib
 import logging
 import math
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -193,6 +194,9 @@ class RayFanOut:
         if self.own:
             # Ray's own switch for staying on the loopback, read when it is imported
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+            if "RAY_AUTH_MODE" not in os.environ:
+                # a token of this run's own, where Ray would leave one in the home folder
+                os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         try:
             self._ray: Any = importlib.import_module("ray")
         except ImportError:
