@@ -12,7 +12,6 @@ from simulate.errors import InputError
 
 if TYPE_CHECKING:
     from simulate.trace.cost import Row
-    from simulate.trace.span import Trace
 
 HELP = "what traces cost, by user, feature, prompt version, model, tenant or cohort"
 
@@ -38,12 +37,7 @@ def execute(args: argparse.Namespace) -> int:
     from simulate.trace.formats import iter_traces
 
     least = dict(_threshold(one) for one in args.threshold)
-
-    def traces() -> Iterator[Trace]:
-        for file in args.files:
-            yield from iter_traces(file)
-
-    rows = rollup(traces(), args.by, lambda trace: succeeded(trace, least=least))
+    rows = rollup(iter_traces(*args.files), args.by, lambda trace: succeeded(trace, least=least))
     if args.json:
         for row in rows:
             print(json.dumps(_record(row, args.by)))

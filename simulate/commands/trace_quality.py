@@ -45,9 +45,8 @@ def execute(args: argparse.Namespace) -> int:
     quality = Quality(_thresholds(args.threshold))
     requests = None if args.requests is None else _requests(args.requests)
     feedback = None if args.feedback is None else _json_lines(args.feedback)
-    for file in args.files:
-        for trace in iter_traces(file):
-            quality.add(trace)
+    for trace in iter_traces(*args.files):
+        quality.add(trace)
     signals = quality.signals(requests, feedback)
     if args.json:
         written = (

@@ -213,3 +213,15 @@ def test_tokens_that_nobody_tells_make_no_median() -> None:
         healthy(number, gen_ai__usage__output_tokens=tokens) for number, tokens in enumerate(told, start=1)
     ]
     assert signals(traces)["cost"].details["output_token_spikes"] == 0
+
+
+def test_services_that_export_to_files_of_their_own_leave_no_orphans(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, call = healthy(1).spans
+    write_otlp_jsonl(tmp_path / "a", [root])
+    write_otlp_jsonl(tmp_path / "b", [call])
+    files = [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert run(*files, "--requests", "1", "--threshold", "attachment=off") == 0
+    assert "ok   coverage     1" in capsys.readouterr().out
+    assert run(files[1], "--threshold", "attachment=off") == 0

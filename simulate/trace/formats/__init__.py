@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -86,33 +87,42 @@ def iter_spans(source: Source, *, tolerant: bool = False, notes: Notes | None = 
     return _spans(source, notes)
 
 
-def iter_traces(source: Source, *, tolerant: bool = False) -> Iterator[Trace]:
-    """One trace at a time, in the order in which each first appears, for files larger than memory.
+def iter_traces(source: Source, *more: Source, tolerant: bool = False) -> Iterator[Trace]:
+    """One trace at a time, in the order in which each first appears, for files larger than memory. Spans of
+    one trace that lie in several files, as services export them, are one trace.
 
-    Spans of a trace may lie anywhere in the file, so the whole file is read before the first trace comes:
-    spans go to a temporary file as they are read, with an index of where each trace's are, and a trace is
-    then gathered from there. In memory are the index, one line of the file, and one trace. A file that is a
-    single JSON document cannot be read by parts; only JSON lines, length-prefixed protobuf and tables can.
+    Spans of a trace may lie anywhere, so everything is read before the first trace comes: spans go to a
+    temporary file as they are read, with an index of where each trace's are, and a trace is then gathered
+    from there. In memory are the index, one line of a file, and one trace. A file that is a single JSON
+    document cannot be read by parts; only JSON lines, length-prefixed protobuf and tables can.
     """
-    notes = Notes(documents.name_of(source), tolerant)
     with tempfile.SpooledTemporaryFile(documents.SPOOL) as spool:
-        index = _spooled(_spans(source, notes), spool)
-        if not index:
-            raise TraceFileError("the file holds no spans", where=notes.source)
+        index: dict[str, list[int]] = {}
+        files: list[tuple[Notes, int]] = []
+        for each in (source, *more):
+            notes = Notes(documents.name_of(each), tolerant)
+            files.append((notes, spool.tell()))
+            _spool(_spans(each, notes), spool, index)
+            if spool.tell() == files[-1][1]:
+                raise TraceFileError("the file holds no spans", where=notes.source)
+        begins = [begin for _, begin in files]
         for trace_id, places in index.items():
-            trace = Trace(trace_id, source=notes.source)
+            holding = sorted({bisect_right(begins, place) - 1 for place in places})
+            trace = Trace(trace_id, source=files[holding[0]][0].source)
             for place in places:
                 spool.seek(place)
                 trace.spans += pickle.load(spool)  # our own temporary file, written a moment ago
-            yield attach([trace], notes)[0]
+            for at in holding:
+                attach([trace], files[at][0])
+            yield trace
 
 
 RUN = 512
 """Spans of one trace that are written together, where they come together."""
 
 
-def _spooled(spans: Iterator[Span], spool: Any) -> dict[str, list[int]]:
-    index: dict[str, list[int]] = {}
+def _spool(spans: Iterator[Span], spool: Any, index: dict[str, list[int]]) -> None:
+    """Append the spans to the spool, and their places to the index."""
     waiting: dict[str, list[Span]] = {}
     held = 0
 
@@ -131,7 +141,6 @@ def _spooled(spans: Iterator[Span], spool: Any) -> dict[str, list[int]]:
             held = 0
     for trace_id in list(waiting):
         write(trace_id)
-    return index
 
 
 # -- finding the format ----------------------------------------------------------------------------------

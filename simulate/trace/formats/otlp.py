@@ -109,7 +109,7 @@ def _span(
         _parent(get("parentSpanId") or get("parent_span_id"), notes, name),
         _time(start, notes, name) or 0,
         _time(end, notes, name),
-        attributes(kept, notes) if kept else {},
+        attributes(kept, notes, name) if kept else {},
         [_event(event, notes, name) for event in get("events") or ()],
         [_link(link, notes, name) for link in get("links") or ()],
         _base.status_code(status.get("code", 0)) if status else "unset",
@@ -167,13 +167,15 @@ def _parent(value: Any, notes: Notes, name: str) -> str | None:
 def _event(raw: Record, notes: Notes, name: str) -> Event:
     when = raw.get("timeUnixNano") or raw.get("time_unix_nano")
     return Event(
-        str(raw.get("name") or ""), _time(when, notes, name) or 0, attributes(raw.get("attributes"), notes)
+        str(raw.get("name") or ""),
+        _time(when, notes, name) or 0,
+        attributes(raw.get("attributes"), notes, name),
     )
 
 
 def _link(raw: Record, notes: Notes, name: str) -> Link:
     where = f"span {_base.printable(name, 40)}"
-    kept = attributes(raw.get("attributes"), notes)
+    kept = attributes(raw.get("attributes"), notes, name)
     if SOURCE_IDS in kept:
         trace_id, span_id = kept.pop(SOURCE_IDS)
         return Link(trace_id, span_id, kept)
@@ -195,8 +197,8 @@ def restore_ids(span: Span) -> None:
 # -- values ----------------------------------------------------------------------------------------------
 
 
-def attributes(pairs: Any, notes: Notes | None = None) -> Attributes:
-    """``[{key, value: {stringValue: …}}]`` as a dict."""
+def attributes(pairs: Any, notes: Notes | None = None, span: str | None = None) -> Attributes:
+    """``[{key, value: {stringValue: …}}]`` as a dict; ``span`` is the name that a note should tell."""
     kept: Attributes = {}
     for pair in pairs or ():
         value = pair.get("value")
@@ -209,7 +211,8 @@ def attributes(pairs: Any, notes: Notes | None = None) -> Attributes:
                 if type(text) is not str:
                     text = str(text)
                 if len(text) > HUGE and notes is not None:
-                    notes.say(f"attribute {_base.printable(key, 60)} holds {len(text) / 1e6:.1f} MB")
+                    where = "" if span is None else f"span {_base.printable(span, 40)}"
+                    notes.say(f"attribute {_base.printable(key, 60)} holds {len(text) / 1e6:.1f} MB", where)
                 kept[key] = text
                 continue
         kept[key] = any_value(value)

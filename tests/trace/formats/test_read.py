@@ -419,3 +419,21 @@ def test_half_of_an_emoji_reaches_jaeger_as_a_replacement() -> None:
         {"a\ufffd": "b\ufffd", "c": '["\ufffd"]'},
         "\ufffd",
     )
+
+
+def test_a_trace_that_lies_in_several_files_is_one(tmp_path: Path) -> None:
+    """Each service exports its own file."""
+    other = "4bf92f3577b34da6a3ce929d0e0e4736"
+    shop = [Span(TRACE, SPAN, "ask", None, NS, NS + 9), Span(other, SPAN, "alone", None, NS, NS + 9)]
+    models = [Span(TRACE, "00f067aa0ba902b7", "chat", SPAN, NS + 1, NS + 5)]
+    big = Span(TRACE, "00f067aa0ba902b8", "chat", SPAN, NS + 1, NS + 5, {"image": "x" * 2_000_000})
+    for name, spans in (("a", shop), ("b", models), ("c", [big])):
+        (tmp_path / name).write_bytes(b"".join(otlp_lines(spans)))
+    found = list(iter_traces(*(tmp_path / name for name in "abc")))
+    assert [(trace.trace_id, len(trace)) for trace in found] == [(TRACE, 3), (other, 1)]
+    assert found[0].notes == ["attribute image holds 2.0 MB (span chat)"]
+    assert found[1].notes == []
+    (tmp_path / "d").write_text('{"resourceSpans": []}')
+    with pytest.raises(TraceFileError, match="holds no spans") as refused:
+        list(iter_traces(tmp_path / "a", tmp_path / "d"))
+    assert str(tmp_path / "d") in str(refused.value)
