@@ -84,7 +84,11 @@ class CostBelowCheck(Check[CostBelow]):
         if cost.dollars is None:
             return self.verdict("not_run", f"the cost is unknown: {cost.reason}")
         passed = cost.dollars < self.expectation.cost_below
-        return self.verdict("passed" if passed else "failed", f"${cost.dollars:.4g}", actual=cost.dollars)
+        dearest = max(cost.calls, key=lambda call: call[2].dollars or 0.0)
+        fact = f"${cost.dollars:.4g} in {len(cost.calls)} calls; the dearest took ${dearest[2].dollars or 0.0:.4g}"
+        return self.verdict(
+            "passed" if passed else "failed", fact, span_id=dearest[0].span_id, actual=cost.dollars
+        )
 
 
 @judges(TokensBelow)
@@ -107,6 +111,8 @@ class TokensBelowCheck(Check[TokensBelow]):
             return self.verdict(
                 "not_run", f"{len(silent)} of {len(calls)} model calls do not say their tokens"
             )
-        total = sum((view.input_tokens or 0) + (view.output_tokens or 0) for _, view in calls)
+        used = [((view.input_tokens or 0) + (view.output_tokens or 0), span.span_id) for span, view in calls]
+        total, (most, span_id) = sum(tokens for tokens, _ in used), max(used)
         passed = total < self.expectation.tokens_below
-        return self.verdict("passed" if passed else "failed", f"{total} tokens", actual=total)
+        fact = f"{total} tokens in {len(calls)} calls; the largest took {most}"
+        return self.verdict("passed" if passed else "failed", fact, span_id=span_id, actual=total)

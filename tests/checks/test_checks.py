@@ -158,6 +158,9 @@ async def amounts(expect: dict[str, Any], *spans: Span) -> Verdict:
 async def test_tokens_cost_and_spans_are_read_from_the_trace() -> None:
     assert (await amounts({"tokens_below": 2001}, llm(1000))).status == "passed"
     assert (await amounts({"tokens_below": 2000}, llm(1000))).status == "failed"
+    for word in ({"tokens_below": 10}, {"cost_below": 1e-6}):
+        breached = await amounts(word, llm(300), llm(1000), llm(2))
+        assert breached.status == "failed" and breached.span_id == llm(1000).span_id, "where most of it went"
     assert (await amounts({"tokens_below": 2001}, llm(1000), llm(None))).status == "not_run"
     assert (await amounts({"cost_below": 0.01}, llm(1000))).status == "passed"
     assert (await amounts({"cost_below": 0.001}, llm(1000))).status == "failed"

@@ -34,6 +34,18 @@ def test_by_the_check_that_is_meant_for_it(played: dict[str, Played]) -> None:
     assert [name for name, each in played.items() if each.verdict == "other check"] == []
 
 
+def test_a_reader_is_told_where_the_agent_failed(played: dict[str, Played]) -> None:
+    """One of the failed checks names a turn or a span; a check of one's own tells what it likes, and of a span
+    that is not there nobody can say where."""
+    nowhere: list[str] = []
+    for name, each in played.items():
+        failed = [one for one in each.outcome.verdicts if one.status == "failed"]
+        told = [one for one in failed if one.check not in ("python", "span")]
+        if told and all(one.turn is None and one.span_id is None for one in told):
+            nowhere.append(name)
+    assert nowhere == []
+
+
 def test_no_false_alarm(played: dict[str, Played]) -> None:
     clean = [each for each in played.values() if each.fault is None]
     assert len(clean) == CLEAN * len({fault.control for fault in CATALOGUE})
