@@ -84,11 +84,9 @@ class CostBelowCheck(Check[CostBelow]):
         if cost.dollars is None:
             return self.verdict("not_run", f"the cost is unknown: {cost.reason}")
         passed = cost.dollars < self.expectation.cost_below
-        dearest = max(cost.calls, key=lambda call: call[2].dollars or 0.0)
-        fact = f"${cost.dollars:.4g} in {len(cost.calls)} calls; the dearest took ${dearest[2].dollars or 0.0:.4g}"
-        return self.verdict(
-            "passed" if passed else "failed", fact, span_id=dearest[0].span_id, actual=cost.dollars
-        )
+        most, span_id = max((paid.dollars or 0.0, span.span_id) for span, _, paid in cost.calls)
+        fact = f"${cost.dollars:.4g} in {len(cost.calls)} calls; the dearest took ${most:.4g}"
+        return self.verdict("passed" if passed else "failed", fact, span_id=span_id, actual=cost.dollars)
 
 
 @judges(TokensBelow)

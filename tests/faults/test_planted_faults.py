@@ -35,8 +35,8 @@ def test_by_the_check_that_is_meant_for_it(played: dict[str, Played]) -> None:
 
 
 def test_a_reader_is_told_where_the_agent_failed(played: dict[str, Played]) -> None:
-    """One of the failed checks names a turn or a span; a check of one's own tells what it likes, and of a span
-    that is not there nobody can say where."""
+    """One of the failed checks names a turn or a span; a check of one's own tells what it likes, and of a
+    span that is not there nobody can say where."""
     nowhere: list[str] = []
     for name, each in played.items():
         failed = [one for one in each.outcome.verdicts if one.status == "failed"]
