@@ -77,18 +77,13 @@ def add(
     dataset: Dataset, traces: Iterable[Trace], wish: Wish, redactor: Redactor | None = None
 ) -> list[Added]:
     """Make a case of each trace, of all of them or of none. The same conversation with the same expectations
-    is there only once; a trace without a model call is left out where others have one.
+    is there only once; a trace without a model call is left out where others have one, and with ``partial``
+    so is one that does not say what was said.
 
     Raises NotReplayable where a trace does not say what was said; InputError where the expectations make no
     scenario, contradict themselves or another case, or where the dataset was changed by hand."""
     redactor = redactor or Redactor()
-    drafts: list[_Draft] = []
-    silent: list[NotReplayable] = []
-    for trace in traces:
-        if llm_calls(trace):
-            drafts.append(_draft(trace, wish, redactor))
-        else:
-            silent.append(NotReplayable("the trace holds no model call", where=f"trace {trace.trace_id}"))
+    drafts, silent = _drafts(traces, wish, redactor)
     if not drafts:
         raise silent[0] if silent else InputError("there is no trace", where=wish.source)
     with dataset.alone():
@@ -106,7 +101,41 @@ def add(
                 new[name] = draft
             added.append(Added(name, is_new, draft.notes if is_new else []))
         _put(dataset, new)
-    return added + [Added(None, False, [f"left out: {error.where}: {error.message}"]) for error in silent]
+    return added + [
+        Added(None, False, [f"left out: {error.where}: {error.message.splitlines()[0]}"]) for error in silent
+    ]
+
+
+def _drafts(
+    traces: Iterable[Trace], wish: Wish, redactor: Redactor
+) -> tuple[list[_Draft], list[NotReplayable]]:
+    """The cases, and why other traces make none. Raises NotReplayable, with all that lack something, where
+    that was not allowed."""
+    drafts: list[_Draft] = []
+    silent: list[NotReplayable] = []
+    lacking: list[NotReplayable] = []
+    for trace in traces:
+        where = f"trace {trace.trace_id}"
+        if not llm_calls(trace):
+            silent.append(NotReplayable("the trace holds no model call", where=where))
+            continue
+        try:
+            drafts.append(_draft(trace, wish, redactor))
+        except NotReplayable as error:
+            found = NotReplayable(error.message, where=where, hint=error.hint)
+            (silent if wish.partial else lacking).append(found)
+    if not lacking:
+        return drafts, silent
+    if len(lacking) == 1 and not drafts:
+        raise lacking[0]
+    told = "\n".join(f"{error.where}: {error.message}" for error in lacking[:10])
+    more = f"\nand {len(lacking) - 10} more" if len(lacking) > 10 else ""
+    count = f"{len(lacking)} of {len(lacking) + len(drafts)} traces"
+    raise NotReplayable(
+        f"{count} lack what a case needs; none was added\n{told}{more}",
+        where=wish.source,
+        hint="--trace ID takes one of the others; --partial takes what is complete and leaves out the rest",
+    )
 
 
 def _put(dataset: Dataset, drafts: Mapping[str, _Draft]) -> None:
@@ -129,7 +158,7 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
     cassette = cassette_of(clean, partial=wish.partial)
     data = cast("dict[str, Any]", yaml.safe_load(scenario_from(cassette)))
     if not any(line.get("says") for line in data.get("script", ())):
-        raise InputError("nobody is known to have said anything in it", where=f"trace {trace.trace_id}")
+        raise NotReplayable("nobody is known to have said anything in it")
     scenario = _scenario(data, clean, wish)
     fingerprint = _fingerprint(scenario)
     title = wish.name or _title(scenario)
@@ -268,10 +297,11 @@ def _renumbered(spans: list[Span]) -> list[Span]:
         return value
 
     for span in sorted(spans, key=lambda one: (one.start_ns, one.span_id)):
+        span.name = walk(span.name)
         span.attributes = walk(span.attributes)
         span.resource = walk(span.resource)
-        for event in span.events:
-            event.attributes = walk(event.attributes)
+        for each in (*span.events, *span.links):
+            each.attributes = walk(each.attributes)
         span.status_message = walk(span.status_message)
     return spans
 
@@ -319,6 +349,10 @@ def _notes(scenario: Mapping[str, Any], trace: Trace) -> list[str]:
         f"--pin '{tool}={{ok: true}}' pins it"
         for tool in sorted(wanted - pinned)
     ]
+    if scenario["expect"] == [{"ended_by": "caller"}]:
+        found.append(
+            "nothing is expected of the agent, so it cannot fail: give --expect, --tools or --answer"
+        )
     strange = sorted(wanted - offered - pinned) if offered else []
     found += [f"the agent had no tool {tool} in that trace{did_you_mean(tool, offered)}" for tool in strange]
     others = sorted(offered - pinned - wanted)

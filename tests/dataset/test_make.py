@@ -232,6 +232,13 @@ def test_all_traces_of_a_file_become_cases_or_none(tmp_path: Path) -> None:
     with pytest.raises(NotReplayable, match="content capture"):
         add(dataset, [conversation("Bye.", "Goodbye."), silent], Wish())
     assert not dataset.ids() and not dataset.log.exists()
+    with pytest.raises(
+        NotReplayable, match=f"1 of 2 traces lack.*\n.*{silent.trace_id}.*\n.*no input messages"
+    ):
+        add(dataset, [conversation("Bye.", "Goodbye."), silent], Wish())
+    added = add(dataset, [conversation("So long.", "Goodbye."), silent], Wish(partial=True))
+    assert [each.case is None for each in added] == [False, True], "with partial it is left out, and told"
+    assert "nobody is known to have said anything" in added[1].notes[0]
     tool_only = Trace("e" * 32, [Span("e" * 32, "1" * 16, "GET /health", None, START, START + 1, {})])
     added = add(dataset, [tool_only, conversation("Bye.", "Goodbye.")], Wish())
     assert [each.case is None for each in added] == [False, True]
@@ -278,6 +285,15 @@ def test_whatever_was_said_is_said_again(tmp_path: Path, said: str) -> None:
     (loaded,) = load_scenarios([dataset.cases()[0].scenario])
     assert loaded.scenario.script[0].says == said
     assert loaded.scenario.tools["find"].returns == {"{{key}}": said}
+
+
+def test_a_case_that_cannot_fail_is_told(tmp_path: Path) -> None:
+    """The agent broke before it said anything: there is nothing to take for right."""
+    trace = conversation("Hi.")
+    trace.spans[0].status = "error"
+    trace.spans[0].attributes["error.type"] = "timeout"
+    (added,) = add(Dataset(tmp_path / "golden"), [trace], Wish())
+    assert "it cannot fail: give --expect" in added.notes[0]
 
 
 def test_a_full_disk_leaves_the_dataset_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
