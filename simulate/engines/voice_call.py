@@ -24,10 +24,12 @@ from simulate.model.conversation import EndedBy, Utterance
 from simulate.model.persona import Persona
 from simulate.model.scenario import Line as ScriptLine
 from simulate.model.scenario import Scenario
+from simulate.replay.clock import current_loop
 from simulate.voice import effects
 from simulate.voice.detect import Detector, Silero
 from simulate.voice.line import Line, Wire
 from simulate.voice.normalise import says
+from simulate.voice.pacing import busy
 from simulate.voice.panel import SENTENCE_GAP
 from simulate.voice.pcm import RATE, Pcm
 from simulate.voice.speech import Ear, Mouth
@@ -138,6 +140,8 @@ class VoiceCall:
             if tape is not None:
                 tape.close()
             self.exchange.measures |= self.line.pacing.measures()
+            if current_loop() is None and (told := busy()) is not None:
+                self.exchange.notes.append(told)
         if self.conversation.ended_by == "agent" and self.line.failure is not None:
             raise self.line.failure  # it did not hang up but broke, as is known only now
         self.line.pacing.judge()

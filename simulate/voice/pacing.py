@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ P99_LIMIT = 0.1
 a call beside too many others sounds broken from there on)."""
 QUEUE_LIMIT = 5.0
 """Seconds that speech recognition may run behind what was said before the caller answers out of turn."""
+BUSY = 1.5
+"""Load average a processor above which a call's outcome says so."""
 
 
 @dataclass(slots=True)
@@ -51,6 +54,19 @@ class Pacing:
                 f"the caller's speech recognition fell {behind:.1f} s behind (limit {QUEUE_LIMIT:g} s)",
                 hint="fewer calls at once (--jobs 1), or another `stt` under [tool.simulate.speech]",
             )
+
+
+def busy() -> str | None:
+    """A note where this machine has more to do than it can, which also slows an agent that runs on it; None
+    where it is not so or the system does not tell."""
+    processors = os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load <= BUSY * processors:
+        return None
+    return (
+        f"this machine was busy (a load of {load:.1f} on {processors} processors): an agent that runs on it "
+        "answers later than on one of its own"
+    )
 
 
 def percentile(values: list[float], share: float) -> float | None:

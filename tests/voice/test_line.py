@@ -17,7 +17,7 @@ from simulate.errors import AgentFault, EnvironmentFault, HarnessFault  # noqa: 
 from simulate.replay.clock import run_virtual  # noqa: E402
 from simulate.voice.detect import Detector  # noqa: E402
 from simulate.voice.line import BACKLOG_SECONDS, Line  # noqa: E402
-from simulate.voice.pacing import Pacing  # noqa: E402
+from simulate.voice.pacing import Pacing, busy  # noqa: E402
 from simulate.voice.pcm import FRAME, FRAME_SECONDS, RATE, Pcm  # noqa: E402
 
 
@@ -205,6 +205,15 @@ def test_a_machine_that_could_not_is_blamed_before_the_agent() -> None:
         Pacing(late=[0.0] * 900 + [0.3] * 100).judge()
     with pytest.raises(HarnessFault, match="speech recognition fell 9"):
         Pacing(late=[0.0] * 100, recognised=[9.0]).judge()
+
+
+def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    for load, told in ((0.4, False), (2.9, False), (8.0, True)):
+        monkeypatch.setattr("os.getloadavg", lambda load=load: (load, 0.0, 0.0))
+        assert ("a load of 8.0 on 2 processors" in str(busy())) is told
+    monkeypatch.delattr("os.getloadavg")
+    assert busy() is None, "Windows does not tell"
 
 
 def test_nothing_measured_is_unknown() -> None:
