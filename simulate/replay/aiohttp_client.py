@@ -134,23 +134,43 @@ exchange_tasks: set[asyncio.Task[None]] = set()
 
 
 async def _played(method: str, url: str, headers: Mapping[str, str], exchange: Exchange) -> Any:
+    reply = exchange.reply
+    assert reply is not None
+    if reply.ended.startswith("failed: "):
+        raise _failure(reply)
+    if exchange.paced and reply.chunks:
+        await asyncio.sleep(reply.chunks[0][0] / 1000)
+    response = _response(method, url, headers, reply)
+    stream = response.content
+    if exchange.paced or reply.ended.startswith("died"):
+        task = asyncio.ensure_future(_feed(stream, reply, exchange.paced))
+        exchange_tasks.add(task)
+        task.add_done_callback(exchange_tasks.discard)
+    else:
+        for _, piece in reply.chunks:
+            stream.feed_data(piece)
+        stream.feed_eof()
+    return response
+
+
+def _failure(reply: Reply) -> Exception:
+    """The exception that was recorded, as aiohttp's own class."""
     import aiohttp
+
+    name, _, text = reply.ended.removeprefix("failed: ").partition(": ")
+    kind = getattr(aiohttp, name, None)
+    known = (aiohttp.ServerTimeoutError, aiohttp.ServerDisconnectedError)
+    if isinstance(kind, type) and issubclass(kind, known):
+        return kind(text)
+    return aiohttp.ClientConnectionError(text)
+
+
+def _response(method: str, url: str, headers: Mapping[str, str], reply: Reply) -> Any:
+    """A response of aiohttp's with an empty stream and no connection."""
     from aiohttp import ClientResponse, RequestInfo, StreamReader
     from multidict import CIMultiDict, CIMultiDictProxy
     from yarl import URL
 
-    reply = exchange.reply
-    assert reply is not None
-    if reply.ended.startswith("failed: "):
-        name, _, text = reply.ended.removeprefix("failed: ").partition(": ")
-        kind = getattr(aiohttp, name, None)
-        if isinstance(kind, type) and issubclass(
-            kind, (aiohttp.ServerTimeoutError, aiohttp.ServerDisconnectedError)
-        ):
-            raise kind(text)
-        raise aiohttp.ClientConnectionError(text)
-    if exchange.paced and reply.chunks:
-        await asyncio.sleep(reply.chunks[0][0] / 1000)
     loop = asyncio.get_running_loop()
     sent = CIMultiDictProxy(CIMultiDict(headers))
     extra: dict[str, Any] = {}
@@ -173,17 +193,8 @@ async def _played(method: str, url: str, headers: Mapping[str, str], exchange: E
     response._raw_headers = tuple((name.encode(), value.encode()) for name, value in reply.headers)
     response._cookies = SimpleCookie()
     response._closed = False
-    stream: Any = StreamReader(_Idle(), 2**22, loop=loop)  # type: ignore[arg-type]
-    response.content = stream
-    stream.on_eof(response._response_eof)
-    if exchange.paced or reply.ended.startswith("died"):
-        task = asyncio.ensure_future(_feed(stream, reply, exchange.paced))
-        exchange_tasks.add(task)
-        task.add_done_callback(exchange_tasks.discard)
-    else:
-        for _, piece in reply.chunks:
-            stream.feed_data(piece)
-        stream.feed_eof()
+    response.content = StreamReader(_Idle(), 2**22, loop=loop)  # type: ignore[arg-type]
+    response.content.on_eof(response._response_eof)
     return response
 
 

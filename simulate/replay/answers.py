@@ -117,21 +117,7 @@ def _chat(answer: dict[str, Any], name: str, stream: bool, request: dict[str, An
 
 
 def _responses(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> Reply:
-    items: list[dict[str, Any]] = []
-    if answer["text"]:
-        content: list[dict[str, Any]] = [{"type": "output_text", "text": answer["text"], "annotations": []}]
-        items.append(
-            {
-                "type": "message",
-                "id": f"msg_{name}",
-                "role": "assistant",
-                "status": "completed",
-                "content": content,
-            }
-        )
-    for call in answer["calls"]:
-        given = {"call_id": call["id"], "name": call["name"], "arguments": call["arguments"]}
-        items.append({"type": "function_call", "id": f"fc_{call['id']}", "status": "completed", **given})
+    items = _response_items(answer, name)
     response = {
         "id": f"resp_{name}",
         "object": "response",
@@ -159,36 +145,47 @@ def _responses(answer: dict[str, Any], name: str, stream: bool, request: dict[st
         return _json(response)
 
     def events() -> Iterator[tuple[str, Any]]:
-        number = iter(range(10**6))
-
-        def event(kind: str, **fields: Any) -> tuple[str, Any]:
-            return kind, {"type": kind, "sequence_number": next(number), **fields}
-
-        yield event("response.created", response={**response, "status": "in_progress", "output": []})
+        told = [("response.created", {"response": {**response, "status": "in_progress", "output": []}})]
         for index, item in enumerate(items):
-            place = {"output_index": index, "item_id": item["id"]}
-            if item["type"] == "message":
-                yield event("response.output_item.added", output_index=index, item={**item, "content": []})
-                part = {**place, "content_index": 0}
-                empty: dict[str, Any] = {"type": "output_text", "text": "", "annotations": []}
-                yield event("response.content_part.added", **part, part=empty)
-                for text in _pieces(answer["text"]):
-                    yield event("response.output_text.delta", **part, delta=text, logprobs=[])
-                yield event("response.output_text.done", **part, text=answer["text"], logprobs=[])
-                yield event("response.content_part.done", **part, part=item["content"][0])
-            else:
-                yield event("response.output_item.added", output_index=index, item={**item, "arguments": ""})
-                yield event("response.function_call_arguments.delta", **place, delta=item["arguments"])
-                yield event(
-                    "response.function_call_arguments.done",
-                    **place,
-                    arguments=item["arguments"],
-                    name=item["name"],
-                )
-            yield event("response.output_item.done", output_index=index, item=item)
-        yield event("response.completed", response=response)
+            told += _response_item_events(index, item)
+        told.append(("response.completed", {"response": response}))
+        for number, (kind, fields) in enumerate(told):
+            yield kind, {"type": kind, "sequence_number": number, **fields}
 
     return _events(events())
+
+
+def _response_items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    if answer["text"]:
+        content: list[dict[str, Any]] = [{"type": "output_text", "text": answer["text"], "annotations": []}]
+        about = {"role": "assistant", "status": "completed", "content": content}
+        items.append({"type": "message", "id": f"msg_{name}", **about})
+    for call in answer["calls"]:
+        given = {"call_id": call["id"], "name": call["name"], "arguments": call["arguments"]}
+        items.append({"type": "function_call", "id": f"fc_{call['id']}", "status": "completed", **given})
+    return items
+
+
+def _response_item_events(index: int, item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One item as the stream of the responses API brings it: added, in pieces, done."""
+    place = {"output_index": index, "item_id": item["id"]}
+    if item["type"] == "message":
+        text = item["content"][0]["text"]
+        yield "response.output_item.added", {"output_index": index, "item": {**item, "content": []}}
+        part = {**place, "content_index": 0}
+        empty: dict[str, Any] = {"type": "output_text", "text": "", "annotations": []}
+        yield "response.content_part.added", {**part, "part": empty}
+        for piece in _pieces(text):
+            yield "response.output_text.delta", {**part, "delta": piece, "logprobs": []}
+        yield "response.output_text.done", {**part, "text": text, "logprobs": []}
+        yield "response.content_part.done", {**part, "part": item["content"][0]}
+    else:
+        arguments, name = item["arguments"], item["name"]
+        yield "response.output_item.added", {"output_index": index, "item": {**item, "arguments": ""}}
+        yield "response.function_call_arguments.delta", {**place, "delta": arguments}
+        yield "response.function_call_arguments.done", {**place, "arguments": arguments, "name": name}
+    yield "response.output_item.done", {"output_index": index, "item": item}
 
 
 def _messages(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> Reply:

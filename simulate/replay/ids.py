@@ -17,6 +17,7 @@ from simulate.pins import derive_seed
 from simulate.replay.clock import replace_everywhere
 
 _chance: ContextVar[random.Random | None] = ContextVar("simulate_chance", default=None)
+_ids: ContextVar[random.Random | None] = ContextVar("simulate_ids", default=None)
 _RANDOM = (
     "random",
     "uniform",
@@ -46,23 +47,25 @@ class SeededIds(IdGenerator):
 
     def generate_trace_id(self) -> int:
         """128 bits, never zero."""
-        chance = _chance.get()
+        chance = _ids.get()
         return self._random.generate_trace_id() if chance is None else chance.getrandbits(128) or 1
 
     def generate_span_id(self) -> int:
         """64 bits, never zero."""
-        chance = _chance.get()
+        chance = _ids.get()
         return self._random.generate_span_id() if chance is None else chance.getrandbits(64) or 1
 
 
 @contextlib.contextmanager
-def pinned_chance(*seed: object, with_secrets: bool = False) -> Generator[random.Random]:
+def pinned_chance(
+    *seed: object, with_secrets: bool = False, with_ids: bool = True
+) -> Generator[random.Random]:
     """Let ``random``, ``uuid.uuid4`` and OpenTelemetry's ids inside come from ``seed``, also in modules that
     imported the functions by name. ``with_secrets`` does the same to ``secrets``; never for what protects
-    something real."""
+    something real. ``with_ids=False`` leaves OpenTelemetry's ids alone, for conversations side by side."""
     global _users
     chance = random.Random(derive_seed("chance", *seed))
-    token = _chance.set(chance)
+    token, ids = _chance.set(chance), _ids.set(chance if with_ids else None)
     if _users == 0:
         _undo.extend(replace_everywhere(_functions(with_secrets)))
         _undo.extend(_seed_providers())
@@ -72,6 +75,7 @@ def pinned_chance(*seed: object, with_secrets: bool = False) -> Generator[random
     finally:
         _users -= 1
         _chance.reset(token)
+        _ids.reset(ids)
         if _users == 0:
             while _undo:
                 holder, name, value = _undo.pop()

@@ -14,6 +14,7 @@ from simulate.replay import key as keys
 from simulate.replay.cassette import Cassette, Recording, Reply, ToolRecording
 from simulate.replay.chat import ENDPOINT, chat_key, contradicts, form_of_request, is_chat
 from simulate.replay.divergence import Divergence, Policy, explain_request, explain_tool
+from simulate.replay.ids import unpinned
 from simulate.replay.key import Canonical, Rules
 from simulate.replay.report import ReplayReport
 
@@ -268,6 +269,8 @@ class Player:
         ]
         left = [one for one in left if one not in own]
         notes = list(self.notes)
+        if self.divergences:
+            notes += unpinned()
         if names := ", ".join(sorted({one.name for one in own if one.name not in self.pinned})):
             notes.append(
                 f"{names}: run by the agent's own process, so not answered from the recording; what they gave"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -246,12 +247,14 @@ async def record(
     watch: Iterable[str | Path] = (),
     scan: Callable[[str], list[str]] | None = None,
 ) -> AsyncGenerator[Recorder]:
-    """Record the conversation inside into the cassette ``folder``.
+    """Record the conversation inside into the cassette ``folder``. Its ``random`` and ``uuid4`` come from a
+    seed that is kept with it, so that a replay draws the same.
 
     ``allow`` names ``host:port`` of servers whose traffic is none of the agent's (its own address, a
     telemetry receiver). ``watch`` names files (prompts, the agent's code) whose change makes the cassette
     stale. Where the block raises, or ``recorder.ended`` is set, what there is goes to ``FOLDER.partial``.
     """
+    from simulate.replay.ids import pinned_chance
     from simulate.replay.patch import patched
     from simulate.replay.secrets import scanner
     from simulate.replay.stale import watched
@@ -261,11 +264,13 @@ async def record(
         "scenario": scenario,
         "seed": seed,
         "started_ns": time.time_ns(),
+        # drawn anew each time: real services take two requests with one idempotency key for the same
+        "chance": secrets.randbits(53),
         "ignore": list(recorder.rules.ignore),
         "watch": watched(watch),
         "versions": versions(),
     }
-    with patched():
+    with patched(), pinned_chance(recorder.manifest["chance"], with_ids=False):
         token = current.set(recorder)
         try:
             yield recorder
@@ -296,6 +301,7 @@ async def replaying(
     that keeps them. ``live_writes`` names the tools that may change the world all the same.
     """
     from simulate.replay.guard import guarded, refuse_production
+    from simulate.replay.ids import pinned_chance
     from simulate.replay.patch import patched
 
     if policy not in POLICIES:
@@ -314,7 +320,8 @@ async def replaying(
         live_writes=set(live_writes),
         recorder=recorder,
     )
-    with patched(), guarded(player):
+    chance = loaded.manifest.get("chance", loaded.scenario or "")
+    with patched(), guarded(player), pinned_chance(chance, with_ids=False):
         token = current.set(player)
         try:
             yield player

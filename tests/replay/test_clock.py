@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic as imported_by_name
 from typing import Any
 
+import httpx
 import pytest
 
 from simulate.replay import record, replaying
@@ -226,3 +227,22 @@ async def test_replays_in_other_processes_and_hash_seeds_are_the_same_bytes(
 
     outputs = await asyncio.gather(*(asyncio.to_thread(run, seed) for seed in ("0", "1", "2")))
     assert len(set(outputs)) == 1 and outputs[0].count(b"\n") == 7
+
+
+async def test_what_an_agent_draws_is_drawn_again_and_anew_for_each_recording(
+    server: Any, tmp_path: Path
+) -> None:
+    async def agent() -> dict[str, Any]:
+        body = {"request": str(uuid.uuid4()), "sample": random.random()}
+        async with httpx.AsyncClient() as client:
+            await client.post(server.base + "/anything", json=body)
+        return body
+
+    async with record(tmp_path / "one"):
+        first = await agent()
+    async with record(tmp_path / "two"):
+        assert await agent() != first
+    for _ in range(2):
+        async with replaying(tmp_path / "one") as player:
+            assert await agent() == first
+        assert player.report().verdict == "identical"
