@@ -54,6 +54,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--stale", action="store_true", help="run nothing: list the cassettes that no longer fit"
     )
     parser.add_argument(
+        "--verify",
+        type=Path,
+        metavar="DIR",
+        help="run nothing: hold the cassettes against those of DIR, recorded anew",
+    )
+    parser.add_argument(
         "--system", type=Path, metavar="FILE", help="with --stale: the system prompt of today"
     )
     parser.add_argument("--model", help="with --stale: the model of today")
@@ -63,6 +69,8 @@ def execute(args: argparse.Namespace) -> int:
     """Exit code 0: every cassette was played as recorded; 1: one diverged, or is stale; 3: no verdict."""
     if args.stale:
         return _stale(args)
+    if args.verify is not None:
+        return _verify(args)
     if args.agent is None:
         raise InputError("which agent is to run again?", hint="name it with --agent")
     from simulate.replay.session import default_rules
@@ -84,6 +92,17 @@ def _stale(args: argparse.Namespace) -> int:
         print(f"{one.folder}: {'; '.join(one.reasons)}")
     print(f"{len(found)} of {len(list(cassettes(args.source)))} cassettes are stale", file=sys.stderr)
     return 1 if found else 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from simulate.replay.verify import verify_folders
+
+    reports = verify_folders(Path(args.source), args.verify)
+    for name, report in reports.items():
+        print(f"{name}: {report.explain()}".replace("\n", "\n  "))
+    if not reports:
+        raise InputError("there is no cassette here", where=args.source)
+    return 0 if all(report.passed for report in reports.values()) else 1
 
 
 async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:

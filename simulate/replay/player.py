@@ -215,6 +215,17 @@ class Player:
                 return divergence.recording
         return divergence
 
+    def again(self, one: Recording | ToolRecording) -> Recording | ToolRecording | Divergence | None:
+        """What stands here for a request of another recording; None where it diverges."""
+        if isinstance(one, ToolRecording):
+            return self.tool(one.name, one.arguments)
+        found = self._next(one.key)
+        if found is None:
+            with self._lock:
+                request = Canonical(one.endpoint, one.query, "json", one.body, one.key)
+                self._note(explain_request(request, self._endpoints.get(one.endpoint, []), self._played))
+        return found
+
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
         """What a tool gave that the agent handed to its caller."""
         from simulate.replay.tools import NotRecorded, given
