@@ -1,11 +1,4 @@
-"""A suite's conversations on Ray: other processes of this machine, or the machines of a cluster.
-
-The leading process keeps all that a run without Ray keeps: the folder, the progress, what a resumed run still
-has to do, the report. A task of Ray has some trials of one scenario, so that the agent is made ready once for
-all of them; it runs them one after the other with the ordinary `Suite` into a folder of its own, and sends
-each outcome with its files as soon as it ends. Chance comes from the run's seed, scenario and trial, so it is
-the same as here.
-"""
+"""The leading process: starts Ray or joins it, hands out trials, takes in outcomes."""
 
 from __future__ import annotations
 
@@ -20,24 +13,23 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from simulate.agents.address import scheme_of
-from simulate.errors import EnvironmentFault, InputError, MissingExtra, SimulateError
-from simulate.model.files import LoadedScenario, load_scenarios
+from simulate.engines.seats import calls_at_once
+from simulate.errors import EnvironmentFault, InputError, MissingExtra
+from simulate.fan_out.worker import Began, Closed, Ended, Event, Order, Refused, Tape, carry
+from simulate.model.files import LoadedScenario
 from simulate.model.outcome_json import outcome_from_json
-from simulate.model.project import Project
-from simulate.run_folder import RunFolder
 from simulate.stage import NoEngine, Stage
 from simulate.suite import Progress, Suite, Trial
 
 OWN = "local"
 """Ray's word for a Ray that is started for us, on this machine."""
-CPUS = {"text": 0.25, "voice": 1.0}
-"""What a conversation takes of a machine, by its medium: by text it waits most of the time."""
+TEXT_CPUS = 0.25
+"""What a conversation by text takes of a machine: it waits most of the time."""
 MOST_TRIALS = 16
 """Trials of one task: few enough that the last one to end is not waited for long."""
 HINT = "its other trials go on in another worker; to see it end, run this one without --ray"
@@ -45,127 +37,6 @@ PATIENCE = 10.0
 """Seconds for cancelled conversations to hang up and for their agents to be stopped."""
 EXCLUDED = [".simulate", ".venv", ".git"]
 """Of a project's folder, beside what its .gitignore names: never sent to another machine."""
-Tape = tuple[Literal["all", "none"], str]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What one task is told. It reads the scenario from its file: the worker's own copy of the project."""
-
-    file: str
-    id: str
-    case: str | None
-    name: str
-    digest: str
-    trials: tuple[int, ...]
-    cwd: str | None
-    """Where paths are relative to; None is where Ray put the project."""
-    below: str
-    """The working directory as seen from there."""
-    agent: str | None
-    seed: int
-    run_id: str
-    scratch: str | None
-    """Where outcomes wait until they are sent; None is wherever temporary files go there."""
-    logs: str | None
-    real_time: bool
-    virtual: bool
-    tape: Tape | None
-
-
-@dataclass(frozen=True)
-class Began:
-    """A task has begun a trial."""
-
-    trial: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A trial has ended: its outcome as JSON, and the other files of its folder."""
-
-    trial: str
-    outcome: bytes
-    files: Mapping[str, bytes]
-
-
-@dataclass(frozen=True)
-class Closed:
-    """A task is over; what a reader of the run should know of its capture."""
-
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The worker cannot run the scenario: its file or its agent differs there, or a secret is missing."""
-
-    why: str
-
-
-Event = Began | Ended | Closed | Refused
-
-
-def carry(order: Order) -> Iterator[Event]:
-    """What a task of Ray does, in a worker."""
-    with (
-        contextlib.chdir(order.cwd or "."),
-        contextlib.chdir(order.below),
-        tempfile.TemporaryDirectory("", "simulate-", order.scratch, ignore_cleanup_errors=True) as scratch,
-        asyncio.Runner() as runner,
-    ):
-        try:
-            suite, loaded = _suite(order, Path(scratch) / "run")
-            record = runner.run(suite.open())
-        except SimulateError as error:
-            yield Refused(str(error))
-            return
-        try:
-            for number in order.trials:
-                trial = Trial(loaded, number)
-                yield Began(trial.name)
-                outcome = runner.run(suite.one(trial))
-                yield _ended(trial.name, Path(outcome.folder or ""))
-        finally:
-            runner.run(suite.close(record))
-        yield Closed(tuple(record.notes))
-
-
-def _suite(order: Order, path: Path) -> tuple[Suite, LoadedScenario]:
-    project = Project.find(Path.cwd())
-    found = [
-        each
-        for each in load_scenarios([order.file], agents=project.agents)
-        if (each.scenario.name, each.case) == (order.name, order.case)
-    ]
-    if not found or found[0].digest != order.digest:
-        raise InputError("the worker has another version of the scenario", where=order.file)
-    loaded = replace(found[0], id=order.id)
-    logs = Path(order.logs) if order.logs else path / "logs"
-    agent = order.agent if order.agent is not None else loaded.scenario.agent
-    if order.virtual and agent is not None:
-        project.agents[agent] = project.agent(agent).model_copy(update={"time": "virtual"})
-    stage = Stage(project, [], agent=order.agent, run_id=order.run_id, logs=logs)
-    stage.real_time = order.real_time
-    try:
-        stage.prepare(loaded.scenario)
-    except MissingExtra as missing:
-        stage.set_aside(loaded.scenario, missing)
-    recordings = None
-    if order.tape is not None:
-        from simulate.replay.endpoint import ModelEndpoint
-        from simulate.replay.running import Recordings
-
-        recordings = Recordings(order.tape[1], order.tape[0])
-        if stage.outside(loaded.scenario):
-            stage.models = recordings.models = ModelEndpoint(0, guard=order.tape[0] == "none")
-    return Suite(RunFolder.create(path), stage, seed=order.seed, recordings=recordings), loaded
-
-
-def _ended(name: str, folder: Path) -> Ended:
-    files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    shutil.rmtree(folder)
-    return Ended(name, files.pop("outcome.json"), files)
 
 
 class RayFanOut:
@@ -289,7 +160,7 @@ class RayFanOut:
 
     def _chunks(self, trials: Sequence[Trial]) -> list[list[Trial]]:
         cpus = self._ray.cluster_resources().get("CPU", 1.0)
-        least = min((CPUS[trial.loaded.scenario.medium] for trial in trials), default=1.0)
+        least = min((self._cpus(trial.loaded) for trial in trials), default=1.0)
         at_once = max(1, min(self.jobs, int(cpus / least)))
         size = min(MOST_TRIALS, math.ceil(len(trials) / at_once))
         chunks: list[list[Trial]] = []
@@ -323,7 +194,15 @@ class RayFanOut:
             virtual=self.virtual,
             tape=self.tape,
         )
-        return self._task.options(num_cpus=CPUS[loaded.scenario.medium]).remote(order)
+        return self._task.options(num_cpus=self._cpus(loaded)).remote(order)
+
+    def _cpus(self, loaded: LoadedScenario) -> float:
+        """What a conversation takes of a machine; a call as much as without Ray, if any machine has that."""
+        if loaded.scenario.medium == "text":
+            return TEXT_CPUS
+        calls = int(os.environ.get("SIMULATE_CALLS") or 0) or calls_at_once()
+        largest = max(node["Resources"].get("CPU", 1.0) for node in self._ray.nodes() if node["Alive"])
+        return min((os.cpu_count() or 1) / calls, largest)
 
     def cancel(self, stream: Any, *, force: bool = False) -> None:
         """End a task: first as Ctrl-C does, then with its process."""
