@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from simulate.replay.cassette import Cassette
 from simulate.replay.key import Rules
 from simulate.replay.report import ReplayReport
 from simulate.replay.session import Player, Recorder, cassette_for, record, replaying
 
-__all__ = ["Cassette", "Player", "Recorder", "ReplayReport", "Rules", "cassette_for", "record", "replaying"]
+if TYPE_CHECKING:
+    from simulate.replay.server import playback
+
+__all__ = [
+    "Cassette",
+    "Player",
+    "Recorder",
+    "ReplayReport",
+    "Rules",
+    "cassette_for",
+    "playback",
+    "record",
+    "replaying",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # a server's packages are for those who serve
+    if name == "playback":
+        from simulate.replay.server import playback
+
+        return playback
+    raise AttributeError(f"module 'simulate.replay' has no attribute {name!r}")

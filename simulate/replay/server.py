@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import orjson
@@ -25,6 +26,7 @@ from simulate.replay.player import Player
 from simulate.replay.report import ReplayReport
 from simulate.replay.serving import asks_for_models, listening, models_of, send
 from simulate.replay.session import default_rules
+from simulate.replay.sources import load_source
 
 
 @dataclass(slots=True)
@@ -138,3 +140,23 @@ class PlaybackServer:
 def _trace_id(headers: Mapping[str, str]) -> str | None:
     parts = headers.get("traceparent", "").split("-")
     return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
+
+
+@contextlib.asynccontextmanager
+async def playback(
+    source: str | Path,
+    *,
+    port: int = 0,
+    policy: Policy = "fail",
+    pace: Literal["instant", "recorded"] = "instant",
+    partial: bool = False,
+) -> AsyncGenerator[PlaybackServer]:
+    """`simulate playback` for Python: serve a cassette, a folder of them or a file of production traces on
+    127.0.0.1 while inside; ``base_url`` of what it gives is what the agent's client is to ask, ``reports()``
+    what was asked. Raises InputError for a source that cannot be played."""
+    rules = default_rules()
+    server = PlaybackServer(
+        load_source(source, partial=partial, rules=rules), rules=rules, policy=policy, pace=pace
+    )
+    async with server.serve(port):
+        yield server

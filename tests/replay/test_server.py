@@ -75,6 +75,19 @@ async def test_an_unmodified_agent_replays_by_its_base_url(server: Any, tmp_path
     assert report.passed and report.verdict == "identical"
 
 
+async def test_the_same_from_python(server: Any, tmp_path: Path) -> None:
+    from simulate.replay import playback
+
+    async with record(tmp_path / "c"):
+        recorded = await talk(server.base + "/v1", "one", "two")
+    async with playback(tmp_path / "c") as serving:
+        assert await talk(serving.base_url, "one", "two") == recorded
+    assert [report.verdict for report in serving.reports()] == ["identical"]
+    with pytest.raises(InputError, match="nothing"):
+        async with playback(tmp_path / "nothing"):
+            pass
+
+
 async def test_a_miss_names_the_divergence_and_is_not_retried(server: Any, tmp_path: Path) -> None:
     async with record(tmp_path / "c"):
         await talk(server.base + "/v1", "one")
