@@ -164,8 +164,19 @@ def test_it_comes_out_as_without_ray(project: Path) -> None:
     assert (project / "looked").read_text() == looked
 
 
+SECRET = """
+[tool.simulate.agents.secret]
+address = "http://127.0.0.1:{port}/v1"
+command = "python -m http.server --bind 127.0.0.1 {port}"
+api_key = "env:ONLY_HERE"
+"""
+
+
 def test_a_cluster_gets_a_copy_of_the_project(project: Path, cluster: str) -> None:
     write(project, "where")
+    (project / "pyproject.toml").write_text(SECRET)
+    secret = SCENARIO.format(agent="secret", trials=2).replace("python:agents.py:secret", "secret")
+    (project / "scenarios" / "secret.yaml").write_text(secret)
     for folder in (".venv", ".git", "data"):
         (project / folder).mkdir()
         (project / folder / "file").touch()
@@ -173,17 +184,27 @@ def test_a_cluster_gets_a_copy_of_the_project(project: Path, cluster: str) -> No
         project / "scenarios",
         "run",
         "where.yaml",
+        "secret.yaml",
         "--out",
         "../out",
         f"--ray={cluster}",
+        ONLY_HERE="sesame",
         **LOOPBACK,
     )
-    assert joined.returncode == 0, joined.stderr
-    (outcome,) = outcomes(project / "out").values()
+    assert joined.returncode == 3, joined.stderr
+    found = outcomes(project / "out")
+    outcome = found["where", 1]
+    assert outcome["status"] == "passed", "what a worker lacks costs only those that need it"
     answer = outcome["conversation"]["utterances"][-1]["text"]
     assert str(project) not in answer
     assert answer.endswith("['agents.py', 'data', 'pyproject.toml', 'scenarios']")
     assert outcome["source"].startswith("where.yaml:")
+    for trial in (1, 2):
+        lacking = found["secret", trial]
+        assert (lacking["status"], lacking["side"]) == ("error", "environment")
+        assert "the worker cannot run it" in lacking["reason"]
+        assert "ONLY_HERE" in lacking["reason"]
+    assert "sesame" not in (project / "out" / "outcomes.jsonl").read_text()
 
 
 def test_ctrl_c_keeps_what_had_finished_and_the_run_goes_on(project: Path, cluster: str) -> None:

@@ -152,6 +152,7 @@ LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     ),
     _extra("livekit", "voice in LiveKit rooms", "livekit-api", "livekit"),
     _extra("evaluators", "statistics and evaluators", "scipy", "jiwer"),
+    _extra("ray", "suites on many machines", "ray"),
     _programs,
     _calls,
 )
