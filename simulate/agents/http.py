@@ -116,6 +116,8 @@ class HttpSession:
         self.door = door
         self.call = call
         self.history: list[dict[str, Any]] = []
+        self._refused: Exception | None = None
+        """How the endpoint turned this turn's request away, as long as it has not taken it."""
 
     async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
         """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
@@ -123,8 +125,15 @@ class HttpSession:
             self.history.append({"role": "user", "content": message})
         elif self.history:
             return  # it answers requests; asked again with nothing new it would only repeat itself
-        async for event in within(self._events(), self.call.reply_timeout, self.door.address):
-            yield event
+        self._refused = None
+        try:
+            async for event in within(self._events(), self.call.reply_timeout, self.door.address):
+                yield event
+        except AgentFault as late:
+            if self._refused is None:
+                raise
+            # the time went by while we waited to be let in: that is no slow answer
+            raise _fault(self._refused, self.door.address) from late
 
     async def _events(self) -> AsyncIterator[AgentEvent]:
         for _ in range(TOOL_ROUNDS):
@@ -169,7 +178,7 @@ class HttpSession:
                 with _uninstrumented():
                     # plain dicts, as on the wire: the SDK's types would tell apart what we only pass on
                     create = cast("Callable[..., Awaitable[Any]]", self.door.client().chat.completions.create)
-                    return await create(
+                    response = await create(
                         model=self.door.model,
                         messages=self.history,
                         extra_headers=dict(self.call.headers),
@@ -177,10 +186,14 @@ class HttpSession:
                         timeout=self.call.reply_timeout,
                         **(options if self.door.stream else {}),
                     )
+                    self._refused = None
+                    return response
             except Exception as error:
                 wait = _retry_after(error, attempt)
                 if wait is None or attempt == TRIES:
+                    self._refused = None
                     raise _fault(error, self.door.address) from error
+                self._refused = error
                 await pins.current().clock.sleep(wait)
         raise HarnessFault("unreachable")  # pragma: no cover
 

@@ -38,9 +38,12 @@ async def endpoint() -> AsyncIterator[ModelServer]:
         yield server
 
 
-async def talk(door: HttpDoor, *messages: str, tools: Mapping[str, Any] | None = None) -> list[Any]:
+async def talk(
+    door: HttpDoor, *messages: str, tools: Mapping[str, Any] | None = None, reply: float = 10.0
+) -> list[Any]:
     scenario = Scenario(name="x", opens_with="x", tools=dict(tools or {}))
-    call = Call("ab" * 16, PinnedTools(scenario.tools), {"traceparent": TRACEPARENT, "baggage": "a=b"}, 10.0)
+    headers = {"traceparent": TRACEPARENT, "baggage": "a=b"}
+    call = Call("ab" * 16, PinnedTools(scenario.tools), headers, reply)
     events: list[Any] = []
     try:
         async with door.dial(call) as session:
@@ -116,6 +119,26 @@ async def test_429_without_end_is_the_environments() -> None:
     async with endpoint() as server:
         with pytest.raises(EnvironmentFault, match="429"):
             await talk(HttpDoor(server.url, model="agent+429"), "hello")
+
+
+async def test_time_that_went_by_while_being_turned_away_is_not_the_agents() -> None:
+    """The reply limit is over before the time that a 429 names: nobody knows how fast the agent is."""
+    async with endpoint() as server:
+        server.retry_after = "20"
+        with pytest.raises(EnvironmentFault, match="429"):
+            await talk(HttpDoor(server.url, model="agent+429"), "hello", reply=0.4)
+        server.retry_after = "0"
+        server.fail("429")
+        server.fail("500")
+        with pytest.raises(AgentFault, match="500"):
+            await talk(HttpDoor(server.url), "hello")
+        server.fail("429")
+        server.fail("hang")
+        with pytest.raises(EnvironmentFault, match="429"):
+            await talk(HttpDoor(server.url), "hello", reply=0.4)
+        server.fail("hang")
+        with pytest.raises(AgentFault):
+            await talk(HttpDoor(server.url), "hello", reply=0.4)
 
 
 async def test_nobody_listens() -> None:
