@@ -159,7 +159,7 @@ def from_parquet(stream: BinaryIO, notes: Notes) -> Iterator[Span]:
         batches: Iterator[Any] = file.iter_batches(batch_size=1024)
         while (batch := next(batches, None)) is not None:
             yield from spans([_plain(row) for row in batch.to_pylist()], notes)
-    except (pyarrow.ArrowException, OSError) as error:  # pyright: ignore
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:  # pyright: ignore
         raise notes.refuse(f"is no whole parquet file: {base.printable(str(error), 100)}") from error
 
 

@@ -291,6 +291,12 @@ def test_half_of_a_parquet_file_is_refused(cut: slice) -> None:
         read(io.BytesIO(b"PAR1" + whole[4:][cut]))
 
 
+def test_parquet_whose_texts_are_no_utf8_is_refused() -> None:
+    whole = parquet_of([{"context.span_id": SPAN, "context.trace_id": TRACE, "name": "chat" * 9}])
+    with pytest.raises(TraceFileError, match="is no whole parquet file"):
+        read(io.BytesIO(whole.replace(b"chat", b"\xce\xff\xfe\xfd")))
+
+
 def test_console_exporters_print_one_object_after_the_other() -> None:
     text = json.dumps({"name": "a", "context": {"trace_id": "0x" + TRACE, "span_id": "0x" + SPAN}, "kind": "SpanKind.CLIENT",
                        "parent_id": None, "start_time": "2025-01-01T00:00:00.000001Z", "status": {"status_code": "ERROR"}}, indent=4)  # fmt: skip
