@@ -10,7 +10,7 @@ import random
 import secrets
 import sys
 import types
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,6 +65,8 @@ class Plan:
     judge: Judge | None = None
     recordings: Callable[[Plan, Outcome, PinnedTools], AbstractAsyncContextManager[Toolbox]] | None = None
     """Records the agent's model and tool calls around the conversation, or answers them from a cassette."""
+    said: Sequence[dict[str, Any]] = ()
+    """A recorded conversation: its caller is heard again, as long as the agent stays on that path."""
     heard: Callable[[Utterance], None] = lambda utterance: None
 
 
@@ -144,8 +146,15 @@ def _person(persona: str, seed: int) -> dict[str, Any]:
 
 def _exchange(plan: Plan, outcome: Outcome, tools: PinnedTools, captured: Captured) -> Exchange:
     persona = Persona.model_validate(outcome.persona)
+    # what an agent elsewhere calls shows too late to tell its path by: its words do
+    said = [one for one in plan.said if "text" in one or not plan.engine.outside]
     caller = make_caller(
-        plan.scenario, persona, model=plan.caller_model, uses=lambda: uses_so_far(tools, captured)
+        plan.scenario,
+        persona,
+        model=plan.caller_model,
+        uses=(lambda: ()) if said and plan.engine.outside else (lambda: uses_so_far(tools, captured)),
+        recorded=said,
+        same=_same(plan.judge),
     )
     return Exchange(
         scenario=plan.scenario,
@@ -159,6 +168,17 @@ def _exchange(plan: Plan, outcome: Outcome, tools: PinnedTools, captured: Captur
         folder=None if plan.folder is None else str(plan.folder),
         seed=plan.seed,
     )
+
+
+def _same(judge: Judge | None) -> Callable[[str, str], Awaitable[bool]] | None:
+    """Whether two answers mean the same, where there is a judge to ask."""
+    if judge is None:
+        return None
+
+    async def same(then: str, now: str) -> bool:
+        return (await judge.means(then, [Utterance("agent", now, 0, 0.0, 0.0)])).label == "yes"
+
+    return same
 
 
 @contextlib.asynccontextmanager

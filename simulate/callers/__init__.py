@@ -11,7 +11,10 @@ from simulate.errors import InputError
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
+    from typing import Any
 
+    from simulate.callers.recorded import Same
     from simulate.llm import Model
     from simulate.model.persona import Persona
     from simulate.model.scenario import Scenario
@@ -53,8 +56,13 @@ def make_caller(
     model: Model | None = None,
     uses: Uses | None = None,
     seed: int | None = None,
+    recorded: Sequence[dict[str, Any]] = (),
+    same: Same | None = None,
 ) -> Caller:
     """The caller of one conversation: scripted where there is no goal, else improvised between its lines.
+
+    ``recorded`` is what was said once: the caller says it again while the agent stays on that path (``same``
+    holds two answers against each other), and the persona goes on where it leaves it.
 
     ``uses`` gives the agent's tool calls so far; they only decide when a line that waits for one is due, and
     no model ever sees them. ``seed`` defaults to the chance of the running conversation's pins. Raises
@@ -69,6 +77,11 @@ def make_caller(
     persona = persona or Persona()
     chance: random.Random = random.Random(seed)
     script = Script(scenario, speaks=persona.speaks, uses=uses, chance=chance)
+    if recorded:
+        from simulate.callers.recorded import RecordedCaller
+
+        heir = make_caller(scenario, persona, model=model, uses=uses, seed=seed) if scenario.goal else None
+        return RecordedCaller(recorded, persona=heir, uses=uses, same=same)
     if not needs_model(scenario):
         return ScriptedCaller(scenario, script)
     found = require_model(scenario, model)

@@ -113,7 +113,7 @@ async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: An
 
     refuse_production()
     project = Project.find(Path.cwd())
-    scenarios = [scenario_of(cassette) for cassette in cassettes]
+    scenarios = [scenario_of(cassette, improvises=args.policy == "simulate") for cassette in cassettes]
     stage = Stage(project, scenarios, agent=args.agent)
     if any(map(stage.outside, scenarios)):
         # an agent that we start is told where its model is; one that runs already has to be
@@ -128,8 +128,9 @@ async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: An
     return 1 if 1 in results else max(results)
 
 
-def scenario_of(cassette: Cassette) -> Scenario:
-    """The scenario that says again what the caller said."""
+def scenario_of(cassette: Cassette, *, improvises: bool = False) -> Scenario:
+    """The scenario that says again what the caller said; or, where the caller ``improvises`` once the agent
+    leaves the recorded path, one with the goal that the first line tells."""
     from simulate.model.scenario import Line, Scenario
 
     lines = [Line(says=said["text"]) for said in cassette.conversation if said["speaker"] == "caller"]
@@ -141,6 +142,8 @@ def scenario_of(cassette: Cassette) -> Scenario:
         )
     first = cassette.conversation[0]["speaker"]
     name = str(cassette.scenario or cassette.manifest.get("trace_id") or "replay")
+    if improvises:
+        return Scenario(name=name, goal=f"Get what was asked for: {lines[0].says}", speaks_first=first)
     return Scenario(name=name, script=lines, speaks_first=first)
 
 
@@ -158,7 +161,10 @@ async def _one(
         return replayed(cassette, outcome, tools, plan, reports, stage.models, **given)
 
     engine = stage.engine(scenario)
-    outcome = await run_plan(Plan(scenario, engine, stage.capture, recordings=opening))
+    plan = Plan(scenario, engine, stage.capture, recordings=opening)
+    if args.policy == "simulate":
+        plan.said, plan.caller_model, plan.judge = cassette.conversation, stage.caller_model, stage.judge
+    outcome = await run_plan(plan)
     return _tell(args, outcome, cassette, reports)
 
 
@@ -170,6 +176,9 @@ def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, report
         print("  " + report.explain().replace("\n", "\n  "))
     if outcome.reason:
         print(f"  {outcome.status}: {outcome.reason}")
+    for note in outcome.notes:
+        if "recorded path" in note:
+            print(f"  {note}")
     recorded = [
         said["text"] for said in cassette.conversation if said["speaker"] == "agent" and said.get("text")
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from simulate.agents.pinned import PinnedTools
 from simulate.errors import InputError
-from simulate.model.conversation import Conversation
+from simulate.model.conversation import Conversation, ToolUse
 from simulate.model.outcome import Outcome, Verdict
 from simulate.replay.cassette import Cassette
 from simulate.replay.divergence import Policy
+from simulate.replay.key import plain
 from simulate.replay.report import ReplayReport
 from simulate.replay.session import Player, Recorder, cassette_for, replaying
 from simulate.tools import Toolbox
@@ -122,7 +123,7 @@ class Recordings:
                         yield session.toolbox(tools)
                 finally:
                     if isinstance(session, Recorder):
-                        session.conversation = said_in(outcome.conversation)
+                        session.conversation = said_in(outcome.conversation, tools.uses)
         finally:
             # an agent that a divergence broke is told of the divergence, too
             if isinstance(session, Player):
@@ -175,11 +176,19 @@ async def asked_by(
         yield
 
 
-def said_in(conversation: Conversation) -> list[dict[str, Any]]:
-    """A conversation as a cassette keeps it."""
-    return [
-        {"speaker": said.speaker, "text": said.text, "turn": said.turn} for said in conversation.utterances
-    ]
+def said_in(conversation: Conversation, uses: Sequence[ToolUse] = ()) -> list[dict[str, Any]]:
+    """A conversation as a cassette keeps it, with the agent's tool calls in front of what it then said."""
+    told: list[dict[str, Any]] = []
+    for said in conversation.utterances:
+        if said.speaker == "agent":
+            calls = [use for use in uses if use.turn == said.turn]
+            uses = [use for use in uses if use.turn != said.turn]
+            told += [
+                {"speaker": "agent", "called": use.name, "arguments": plain(use.arguments), "turn": use.turn}
+                for use in calls
+            ]
+        told.append({"speaker": said.speaker, "text": said.text, "turn": said.turn})
+    return told
 
 
 def verdict_of(report: ReplayReport) -> Verdict:

@@ -160,7 +160,7 @@ class Recorder:
         manifest = {"match": "http", **self.manifest, "complete": not self.ended}
         if self.ended:
             manifest["ended"] = self.ended
-        said = [{**one, "text": self.rules.text(str(one.get("text", "")))} for one in self.conversation]
+        said = [self.rules.value(one) for one in self.conversation]
         cassette = Cassette(recordings, tools, self.frames, self.blobs, said, manifest)
         number(cassette.http)
         number(cassette.tools)

@@ -131,3 +131,31 @@ async def test_the_replay_command(server: Any, tmp_path: Path, agent: Any) -> No
     assert command("--stale", "--system", str(tmp_path / "prompt.txt")).returncode == 0
     assert command(ENV="production").returncode == 2
     assert len(server.hits) == heard
+
+
+async def test_the_recorded_caller_hands_over_where_the_path_is_left(
+    server: Any, tmp_path: Path, agent: Any, monkeypatch: Any
+) -> None:
+    """Said again while the agent does what it did; the rest is the persona's, from a named turn on."""
+    from simulate.replay import Cassette
+
+    async with Capture("r") as capture:
+        await ran(agent, Recordings(tmp_path / "c", "all"), capture)
+        cassette = Cassette.load(tmp_path / "c" / "lost-order")
+        assert [one["called"] for one in cassette.conversation if "called" in one] == ["lookup", "lookup"]
+        engine, replay = engine_for(agent, "text"), Recordings(tmp_path / "c", "none")
+        opening = replay(SimpleNamespace(id="lost-order"))
+        bare = Scenario(name="lost order", opens_with="never said")
+        same = await run_plan(Plan(bare, engine, capture, recordings=opening, said=cassette.conversation))
+        assert same.passed, same.reason
+        assert [said.text for said in same.conversation.by("caller")] == ["where is it?", "and now?"]
+
+        class Curt(agent):  # type: ignore[misc,valid-type]
+            async def reply(self, message: str) -> str:
+                return str(await super().reply(message)).upper().replace("ANSWER", "NOTHING")
+
+        left = await run_plan(
+            Plan(bare, engine_for(Curt, "text"), capture, recordings=opening, said=cassette.conversation)
+        )
+    assert [said.text for said in left.conversation.by("caller")] == ["where is it?"]
+    assert any("left the recorded path in turn 1" in note and "hung up" in note for note in left.notes)
