@@ -174,7 +174,7 @@ def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, report
         print(f"  {said.speaker}: {said.text}")
     for report in reports:
         print("  " + report.explain().replace("\n", "\n  "))
-    if outcome.reason:
+    if outcome.reason and (outcome.status != "failed" or all(report.passed for report in reports)):
         print(f"  {outcome.status}: {outcome.reason}")
     for note in outcome.notes:
         if "recorded path" in note:

@@ -61,13 +61,14 @@ class Divergence:
     def __str__(self) -> str:
         place = f"turn {self.turn}" if self.turn is not None else "before the first turn"
         span = f", span {self.span_id}" if self.span_id else ""
+        asked = "a call of the model" if self.asked == "chat" else self.asked
         what = {
-            "drifted": f"{self.asked} is not as recorded: the {self.component} changed",
-            "never_recorded": f"{self.asked} was never recorded ({self.component})",
-            "exhausted": f"{self.asked} came more often than it was recorded",
-            "unplayed": f"{self.asked} was recorded and never asked for",
-            "reordered": f"{self.asked} came in another order than recorded",
-            "identical": f"{self.asked} is as recorded",
+            "drifted": f"{asked} is not as recorded: the {self.component} changed",
+            "never_recorded": f"{asked} was never recorded ({self.component})",
+            "exhausted": f"{asked} came more often than it was recorded",
+            "unplayed": f"{asked} was recorded and never asked for",
+            "reordered": f"{asked} came in another order than recorded",
+            "identical": f"{asked} is as recorded",
         }[self.verdict]
         lines = [f"{place}{span}: {what}"]
         if self.nearest and self.changes:
