@@ -208,9 +208,9 @@ def virtual(*, beside_real: bool = True) -> bool:
 def twins(times: int) -> bool:
     """The good bot passes every example; each twin fails one check, the one that is there for its fault."""
     good = 0
-    examples = sorted(EXAMPLES.glob("*.yaml"))
+    examples = load_scenarios([EXAMPLES, EXAMPLES.with_name("outbound")])
     for _ in range(times):
-        good += all(run_virtual(_call(_example(each.stem))).passed for each in examples)
+        good += all(run_virtual(_call(each.scenario)).passed for each in examples)
     print(f"{'the good bot passes all ' + str(len(examples)) + ' examples':<44} {good:>3} of {times}")
     every = good == times
     for twin, (name, check) in TWINS.items():

@@ -167,9 +167,11 @@ def test_the_faulty_twin_is_found(twin: str, tmp_path: Path) -> None:
     assert (outcome.status, outcome.side) == ("failed", "agent")
 
 
-@pytest.mark.parametrize("name", ["backchannel", "keypad", "silent_caller", "voicemail"])
+@pytest.mark.parametrize(
+    "name", ["voice/backchannel", "voice/keypad", "voice/silent_caller", "outbound/voicemail"]
+)
 def test_the_other_examples_pass(name: str, tmp_path: Path) -> None:
-    (loaded,) = load_scenarios([ROOT / "scenarios" / "voice" / f"{name}.yaml"])
+    (loaded,) = load_scenarios([ROOT / "scenarios" / f"{name}.yaml"])
     outcome = virtually(loaded.scenario, tmp_path)
     assert outcome.passed, outcome.explain()
 
@@ -409,13 +411,17 @@ async def test_a_bot_in_a_process_of_its_own(tmp_path: Path) -> None:
     talk = phone(
         "phone_server",
         [
-            {"says": "Hello, where is my order? The number is seven two nine one."},
+            {"says": "Please look up my order seven two nine one."},
         ],
         speaks_first="agent",
+        persona={"voice": {"waits": "high"}},
         expect=[{"heard": "7291"}, {"called": "lookup_order", "with": {"order_id": "7291"}}],
         limits={"reply": "20 s", "time": "90 s"},
     )
     outcome = await call(talk, tmp_path)
+    for _ in range(2):  # in real time: where this machine had none for us, the call is no proof of anything
+        if outcome.side == "environment":
+            outcome = await call(talk, tmp_path)
     assert outcome.passed, outcome.explain()
     assert {span.trace_id for span in outcome.trace.spans} == {outcome.conversation.id}
     assert {"turn", "stt", "llm", "tts"} <= {span.name for span in outcome.trace.spans}
