@@ -26,6 +26,7 @@ from simulate.model.outcome_json import (
     to_json,
 )
 from simulate.trace.formats.otlp import write_otlp_jsonl
+from simulate.trace.formats.writing import write_whole
 
 RUNS = Path(".simulate") / "runs"
 
@@ -173,13 +174,8 @@ class RunFolder:
         self._lock.unlink(missing_ok=True)
 
     def _replace(self, path: Path, data: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.new")
         try:
-            with temporary.open("wb") as file:
-                file.write(data + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            write_whole(path, [data, b"\n"])
         except OSError as error:
             raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}") from error
 

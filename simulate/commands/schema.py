@@ -35,31 +35,13 @@ def execute(args: argparse.Namespace) -> int:
 
 def write_text(path: Path, text: str) -> None:
     """Whole or not at all; raises InputError where the folder cannot be written."""
-    import os
-    import tempfile
-
     from simulate.errors import InputError
+    from simulate.trace.formats.writing import write_whole
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=".", suffix=".part", delete=False
-        ) as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(stream.name, 0o666 & ~_umask())
-        os.replace(stream.name, path)
+        write_whole(path, [text.encode()])
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
-
-
-def _umask() -> int:
-    import os
-
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def schema_text(kind: Kind) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from simulate.judge.question import Judgement
+from simulate.trace.formats.writing import write_whole
 
 
 class Cache:
@@ -42,12 +41,7 @@ class Cache:
         self._kept[key] = judgement
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False, encoding="utf-8") as file:
-            json.dump(asdict(judgement), file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(file.name, self._path(key))
+        write_whole(self._path(key), [json.dumps(asdict(judgement), ensure_ascii=False, indent=1).encode()])
 
     def _path(self, key: str) -> Path:
         assert self.folder is not None

@@ -78,8 +78,9 @@ def says(text: str, wanted: str) -> bool:
 
 
 def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
-    """Words that were wrong (substituted, inserted, left out) and words of the reference, as jiwer counts them;
-    their quotient is the word error rate. Both texts are normalised first. Raises MissingExtra without jiwer."""
+    """Words that were wrong (substituted, inserted, left out) and words of the reference, as jiwer counts
+    them; their quotient is the word error rate. Both texts are normalised first. Raises MissingExtra without
+    jiwer."""
     try:
         from jiwer import process_words
     except ModuleNotFoundError as error:
