@@ -156,7 +156,18 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
         began = parser.parse_args(words[2:])
     except SystemExit:
         raise InputError(f"the command of {path} cannot be read: {words}") from None
-    for name in ("paths", "agent", "select", "trials", "jobs", "seed", "record", "replay", "time"):
+    for name in (
+        "paths",
+        "agent",
+        "select",
+        "trials",
+        "jobs",
+        "seed",
+        "record",
+        "replay",
+        "model_port",
+        "time",
+    ):
         if not getattr(args, name):
             setattr(args, name, getattr(began, name))
     args.ray = began.ray if args.ray is None else args.ray

@@ -157,7 +157,6 @@ _UNPINNED = {
     "torch": "PyTorch has generators and threads of its own; use torch.manual_seed; a GPU may still differ",
     "numpy": "numpy has a generator of its own; seed it in the agent",
     "uvloop": "uvloop's sockets are out of the guard's sight, and its time cannot be virtual",
-    "grpc": "gRPC runs threads of its own; it is refused during a replay",
 }
 
 

@@ -280,7 +280,7 @@ class Player:
         ]
         left = [one for one in left if one not in own]
         notes = list(self.notes)
-        if self.divergences:
+        if self.divergences and not self.outside:
             notes += unpinned()
         if names := ", ".join(sorted({one.name for one in own if one.name not in self.pinned})):
             notes.append(

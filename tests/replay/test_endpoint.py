@@ -76,8 +76,8 @@ def test_an_example_is_recorded_and_diverges_where_its_agent_changes(tmp_path: P
     )
     assert model.stdout is not None
     base = model.stdout.readline().strip()
-    tests = ["pytest", "-q", "-p", "no:cacheprovider", "scenarios"]
-    here = {"cwd": tmp_path, "PYTHONPATH": str(tmp_path)}
+    tests = ["pytest", "-q", "-p", "no:cacheprovider", "-p", "simulate.pytest_plugin", "scenarios"]
+    here = {"cwd": tmp_path, "PYTHONPATH": str(tmp_path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     try:
         done = command(*tests, "--simulate-record-mode", "once", **here, OPENAI_BASE_URL=base)  # type: ignore[arg-type]
     finally:
