@@ -43,7 +43,7 @@ def where(message: str) -> str:
     found = sorted(path.name for path in Path.cwd().parent.iterdir())
     return f"way: {Path(__file__).parent} {found}"
 def slow(message: str) -> str:
-    time.sleep(0.5)
+    time.sleep(0.3)
     return "It is on its way"
 """
 SCENARIO = """
