@@ -188,7 +188,7 @@ async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path, one_at_a_time:
     assert (no_server.status, no_server.side) == ("error", "environment"), no_server.explain()
     assert "livekit-server ended with code -9" in str(no_server.reason)
     left, right, rate = read_channels(str(no_server.recording))
-    assert left.any() and len(left) == len(right) > rate // 2, "what was said until then is kept"
+    assert left.any() and len(left) == len(right) > rate // 5, "what was said until then is kept"
     hung_up = found.pop("hangs up")
     assert hung_up.passed and hung_up.conversation.ended_by == "agent", hung_up.explain()
     for mode, outcome in found.items():
