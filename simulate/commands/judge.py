@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulate.commands.judge_options import add_judge_options
 from simulate.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,19 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("file", metavar="LABELLED", type=Path, help="labelled cases: YAML or JSON lines (docs/judge.md)")
     add("--least", metavar="KAPPA", type=float, help="exit code 1 where a question's kappa is below")
     add("--json", metavar="FILE", help="write everything as JSON; - for standard output")
-    add("--prompts", metavar="DIR", type=Path, help="questions for the judge that replace ours, by file name")
-    add(
-        "--judge-cache",
-        metavar="DIR",
-        type=Path,
-        help="keep judgements there, and pay for none of them twice",
-    )
-    add(
-        "--judge-calls",
-        metavar="N",
-        type=int,
-        help="the most calls of the judge's model that may be paid for",
-    )
+    add_judge_options(calibrate)
 
 
 def execute(args: argparse.Namespace) -> int:

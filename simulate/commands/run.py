@@ -48,6 +48,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="seed of personas and of the caller's chance (default 0)",
     )
+    _how(parser)
+    _results(parser)
+    add_gate_options(parser)
+
+
+def _how(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     tape = parser.add_mutually_exclusive_group()
     tape.add_argument("--record", metavar="DIR", help="record a cassette per scenario into this folder")
     tape.add_argument(
@@ -73,6 +80,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="have the conversations on Ray: the cluster at ADDRESS (host:port or auto) or RAY_ADDRESS, or "
         "else a Ray of the run's own on this machine",
     )
+
+
+def _results(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add(
         "--resume",
@@ -83,7 +94,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
     add("--junit", metavar="FILE", help="write JUnit XML")
     add("--json", metavar="FILE", help="write all outcomes as JSON; - for standard output")
-    add_gate_options(parser)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulate.commands.gate_options import add_gate_options, check_gate, hold
+from simulate.commands.judge_options import add_judge_options
 from simulate.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -55,19 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--interval", type=float, default=2.0, metavar="SECONDS", help="how often --watch looks (default 2)")
     add("--webhook", metavar="URL", help="post each breach there; env:NAME where the address is a secret")
-    add("--prompts", metavar="DIR", type=Path, help="questions for the judge that replace ours, by file name")
-    add(
-        "--judge-cache",
-        metavar="DIR",
-        type=Path,
-        help="keep judgements there, and pay for none of them twice",
-    )
-    add(
-        "--judge-calls",
-        metavar="N",
-        type=int,
-        help="the most calls of the judge's model that may be paid for",
-    )
+    add_judge_options(parser)
     add("--judge-trace", metavar="FILE", help="write the judge's own spans there (OTLP JSON lines)")
     add_gate_options(parser)
     add("--list", action="store_true", help="list the evaluators and what each needs")

@@ -287,21 +287,7 @@ class Player:
                 f"{names}: run by the agent's own process, so not answered from the recording; what they gave"
                 " is compared in the next request"
             )
-        for one in sorted(left, key=lambda each: each.start):
-            asked = one.endpoint if isinstance(one, Recording) else f"tool {one.name}"
-            divergences.append(
-                Divergence(
-                    "unplayed",
-                    asked,
-                    "missing call",
-                    ["missing call"],
-                    turn=one.turn,
-                    nearest=one.place,
-                    key=one.key,
-                    tainted=bool(self.divergences),
-                    recording=one,
-                )
-            )
+        divergences += [self._missing(one) for one in sorted(left, key=lambda each: each.start)]
         reordered = self._reordered()
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered
@@ -320,6 +306,21 @@ class Player:
             policy=self.policy,
             notes=notes,
             side_cassette=self.side_cassette,
+        )
+
+    def _missing(self, one: Recording | ToolRecording) -> Divergence:
+        """What was recorded and nobody asked for."""
+        asked = one.endpoint if isinstance(one, Recording) else f"tool {one.name}"
+        return Divergence(
+            "unplayed",
+            asked,
+            "missing call",
+            ["missing call"],
+            turn=one.turn,
+            nearest=one.place,
+            key=one.key,
+            tainted=bool(self.divergences),
+            recording=one,
         )
 
     def _reordered(self) -> Divergence | None:

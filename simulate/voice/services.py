@@ -129,16 +129,9 @@ async def _through(service: Any, told: list[Any], last: tuple[type[Any], ...], n
     running = asyncio.ensure_future(runner.run())
     try:
         await worker.queue_frames(told)
-        try:
-            async with asyncio.timeout(SECONDS):
-                await told_of.wait()
-                seen = -1
-                while seen != len(came):
-                    seen = len(came)
-                    await asyncio.sleep(SETTLE / 5)
-        except TimeoutError:
-            # silence is what a service makes of sound without a word in it
-            failed += [] if came else [f"it gave no answer within {SECONDS:g} s"]
+        if not await _settled(told_of, came) and not came:
+            # frames without a word among them are silence, which is an answer
+            failed.append(f"it gave no answer within {SECONDS:g} s")
         await worker.queue_frame(EndFrame())
         await asyncio.wait({running}, timeout=5)
     finally:
@@ -147,3 +140,17 @@ async def _through(service: Any, told: list[Any], last: tuple[type[Any], ...], n
     if failed:
         raise SimulatorFault(f"{name} failed: {failed[0]}")
     return came
+
+
+async def _settled(begun: asyncio.Event, came: list[Any]) -> bool:
+    """Whether frames began to come in time, and then came no more."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            await begun.wait()
+            seen = -1
+            while seen != len(came):
+                seen = len(came)
+                await asyncio.sleep(SETTLE / 5)
+    except TimeoutError:
+        return False
+    return True
