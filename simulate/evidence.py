@@ -214,12 +214,14 @@ def conclude(outcome: Outcome, evidence: Evidence, fault: Fault | None) -> Outco
             for each in evidence.scenario.expect
         ]
     elif conversation.ended_by == "limit" and not _limit_expected(evidence.scenario):
-        outcome.verdicts.append(_limit_verdict(evidence.scenario, conversation))
+        verdict = _limit_verdict(evidence.scenario, conversation)
+        # an answer that never came explains what else is missing
+        outcome.verdicts.insert(0 if _unanswered(conversation) else len(outcome.verdicts), verdict)
     for status in ("failed", "error", "not_run"):
         found = [verdict for verdict in outcome.verdicts if verdict.status == status]
         if found:
             outcome.status, outcome.side = status, found[0].side
-            outcome.reason = f"{found[0].expectation}: {found[0].fact}"
+            outcome.reason = _reason(found[0])
             return outcome
     outcome.status = "passed"
     return outcome
@@ -247,7 +249,17 @@ def ours(outcome: Outcome) -> Generator[None]:
         verdict = _fault_verdict(fault, outcome.conversation)
         outcome.verdicts.append(verdict)
         outcome.status, outcome.side = verdict.status, verdict.side
-        outcome.reason = f"{verdict.expectation}: {verdict.fact}"
+        outcome.reason = _reason(verdict)
+
+
+def _reason(verdict: Verdict) -> str:
+    """A verdict in one line; that an agent answers or a limit holds goes without saying."""
+    plain = verdict.check in _WHO or verdict.check == "limit"
+    return verdict.fact if plain else f"{verdict.expectation}: {verdict.fact}"
+
+
+def _unanswered(conversation: Conversation) -> bool:
+    return bool(conversation.utterances) and conversation.utterances[-1].speaker == "caller"
 
 
 def _limit_verdict(scenario: Scenario, conversation: Conversation) -> Verdict:
@@ -275,20 +287,22 @@ def _limit_expected(scenario: Scenario) -> bool:
     return any(getattr(each, "ended_by", None) == "limit" for each in scenario.expect)
 
 
+_WHO = {
+    "agent": "the agent keeps up the conversation",
+    "simulator": "the simulated caller plays its part",
+    "harness": "the harness does its part",
+    "environment": "the environment holds",
+}
+
+
 def _fault_verdict(fault: Fault, conversation: Conversation) -> Verdict:
-    who = {
-        "agent": "the agent keeps up the conversation",
-        "simulator": "the simulated caller plays its part",
-        "harness": "the harness does its part",
-        "environment": "the environment holds",
-    }[fault.side]
     status: Status = "failed" if fault.side == "agent" else "error"
     if isinstance(fault, NotInstalled):
         status = "not_run"
     fact = f"{fault.where}: {fault.message}" if fault.where else fault.message
     return Verdict(
         fault.side,
-        who,
+        _WHO[fault.side],
         status,
         fact,
         side=fault.side,

@@ -161,7 +161,11 @@ class Stage:
                 recorded(each.matches_trace)
         key = self._key(scenario)
         if key not in self._engines and key not in self._processes:
-            self._reach(key)
+            try:
+                self._reach(key)
+            except InputError as error:
+                error.where = error.where or (None if self.agent is None else "agent")
+                raise
         check = getattr(self._engines.get(key), "prepare", None)
         if check is not None:
             check(scenario)

@@ -94,8 +94,8 @@ def test_no_verdict_is_exit_code_3(project: Path) -> None:
     ("text", "told"),
     [
         ("name: x\nagnt: y\n", "agent"),
-        ("name: x\nscript: [{says: hi}]\nagent: python:agents.py:god\n", "it has"),
-        ("name: x\nscript: [{says: hi}]\nagent: python:nowhere:agent\n", "No module named 'nowhere'"),
+        ("name: x\nscript: [{says: hi}]\nagent: python:agents.py:god\n", "there is good|did you mean"),
+        ("name: x\nscript: [{says: hi}]\nagent: python:nowhere:agent\n", "there is no module nowhere"),
         ("name: x\nscript: [{says: hi}]\nagent: telnet:host\n", "python:module:callable"),
         ("name: x\nscript: [{says: hi}]\nagent: ftp\n", "tool.simulate.agents|no agent"),
         ("name: x\nscript: [{says: hi}]\n", "names no agent"),
@@ -370,7 +370,7 @@ def test_all_that_is_wrong_is_told_at_once(project: Path) -> None:
         path.write_text(path.read_text().replace("python:agents.py:good", agent))
     done = simulate(project, "run")
     assert done.returncode == 2
-    assert done.stderr.count("No module named 'nowhere'\n") == 2, "the message and the traceback's last line"
+    assert done.stderr.count("there is no module nowhere\n") == 1
     assert "scenarios/c.yaml" in done.stderr
     assert "ftp://x" in done.stderr
 

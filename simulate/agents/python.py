@@ -34,6 +34,7 @@ from typing import Any, Literal, cast
 from simulate import pins
 from simulate.agents.base import AgentEvent, Call, Delta, HungUp, Said, within
 from simulate.errors import AddressError, AgentFault, Fault, SimulateError
+from simulate.model.nearest import did_you_mean
 
 Shape = Literal["message", "messages", "object"]
 FITTING = """an agent is one of
@@ -155,7 +156,7 @@ def shape_of(agent: Any, address: str) -> Shape:
                 f"{address}: is one object, which all conversations would share",
                 hint="give the class, or a function that makes one for each conversation",
             )
-        raise AddressError(f"{address}: is a {type(agent).__name__}, not a callable", hint=FITTING)
+        raise AddressError(f"{address}: is of type {type(agent).__name__}, not a callable", hint=FITTING)
     needed = _required(agent, address)
     if not needed:
         return "object"
@@ -223,14 +224,29 @@ def load(target: str, address: str, root: Path | None = None) -> Any:
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            names = sorted(name for name in dir(module) if not name.startswith("_"))
-            raise AddressError(f"{address}: {module_name} has no `{attribute}`; it has {', '.join(names)}")
+            near = did_you_mean(attribute, _callables(module))
+            raise AddressError(f"{address}: {module_name} has no `{attribute}`{near}")
         found = getattr(found, part)
     return found
 
 
+def _callables(module: Any) -> list[str]:
+    """What a module defines itself and could be an agent."""
+    found = ((name, value) for name, value in vars(module).items() if not name.startswith("_"))
+    return [
+        name
+        for name, value in found
+        if callable(value) and getattr(value, "__module__", None) == module.__name__
+    ]
+
+
 def _module(name: str, root: Path, address: str) -> Any:
     if not name.endswith(".py"):
+        if importlib.util.find_spec(name.partition(".")[0]) is None:
+            raise AddressError(
+                f"{address}: there is no module {name}",
+                hint=f"modules are looked for in {root} and among what is installed",
+            )
         return importlib.import_module(name)
     path = (root / name).resolve()
     if not path.is_file():

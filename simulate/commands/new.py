@@ -46,7 +46,8 @@ def execute(args: argparse.Namespace) -> int:
         return _from_trace(args, name, scenario, root)
     agent, agent_file = _agent(Project.find(root), root)
 
-    files = {scenario: _SCENARIO.format(name=_quoted(name), agent=_quoted(agent), persona=PERSONA)}
+    form = _SCENARIO if agent_file is not None else _SCENARIO_FOR_YOURS
+    files = {scenario: form.format(name=_quoted(name), agent=_quoted(agent), persona=PERSONA)}
     if not persona.exists():
         files[persona] = _PERSONA
     if agent_file is not None and not agent_file.exists():
@@ -122,6 +123,28 @@ expect:
   - said: {{contains: Friday}}
   - not_said: {{contains: refund}}
   - replied_within: 5s
+
+limits: {{turns: 6, time: 60s}}
+"""
+
+_SCENARIO_FOR_YOURS = """\
+# yaml-language-server: $schema=scenario.schema.json
+name: {name}
+agent: {agent}
+persona: {persona}
+
+script:                     # said word for word; with a `goal:`, a model improvises the rest
+  - says: Hello, where is my order 4417?
+  - says: Thank you, that is all.
+
+# tools:                    # the world, pinned: your agent's tools answer this
+#   lookup_order: {{status: on its way, arrives: Friday}}
+
+expect:                     # what holds of any agent; what yours should do goes here
+  - replied_within: 10s
+# - called: lookup_order
+#   with: {{order_id: "4417"}}
+# - said: {{contains: Friday}}
 
 limits: {{turns: 6, time: 60s}}
 """

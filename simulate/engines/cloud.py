@@ -10,7 +10,7 @@ from typing import Any
 from simulate import pins
 from simulate.agents.address import scheme_of, text_door
 from simulate.agents.base import Call, Delta, Door, HungUp, Said, Session
-from simulate.callers.base import HangUp, Listen, Say
+from simulate.callers.base import Act, HangUp, Listen, Say
 from simulate.engines.base import Exchange
 from simulate.errors import AgentFault
 from simulate.model.conversation import Conversation, EndedBy, Utterance
@@ -56,6 +56,7 @@ class _Talk:
         self.exchange = exchange
         self.conversation: Conversation = exchange.conversation
         self.limits: Limits = exchange.scenario.limits
+        self.limit = asyncio.timeout(self.limits.time)
         self.clock = pins.current().clock
         self.began = self.clock.monotonic()
         # the same moment on both clocks: spans carry the time of day
@@ -66,14 +67,15 @@ class _Talk:
     async def carry(self, door: Door) -> None:
         exchange = self.exchange
         call = Call(self.conversation.id, exchange.tools, exchange.headers, self.limits.reply)
-        limit = asyncio.timeout(self.limits.time)
         try:
-            async with limit, door.dial(call) as session:
+            async with self.limit, door.dial(call) as session:
                 await self._talk(session)
         except TimeoutError:
-            if not limit.expired():
+            if not self.limit.expired():
                 raise
-            self._end("limit", f"the limit of {self.limits.time:g} s was reached")
+            said = self.conversation.utterances
+            waited = " before the agent had answered" if said and said[-1].speaker == "caller" else ""
+            self._end("limit", f"the limit of {self.limits.time:g} s was reached{waited}")
         except BaseException:
             self._end("fault", None)
             raise
@@ -85,7 +87,7 @@ class _Talk:
                 raise AgentFault("the agent should speak first and said nothing", where="turn 0")
         listens = 0
         while self.conversation.ended_by is None:
-            match await self.exchange.caller.act(self.conversation):
+            match await self._next():
                 case HangUp(reason):
                     self._end("caller", reason)
                 case Listen():
@@ -99,9 +101,25 @@ class _Talk:
             # instant agents and scripted callers never wait; let the other conversations go on
             await asyncio.sleep(0)
 
+    async def _next(self) -> Act:
+        """What the caller does. A model that plays the caller thinks on its own time, which is bounded by
+        itself: the limit is the agent's."""
+        caller, limit = self.exchange.caller, self.limit
+        until = limit.when()
+        if self.exchange.scenario.goal is None or until is None or limit.expired():
+            return await caller.act(self.conversation)
+        loop = asyncio.get_running_loop()
+        left = until - loop.time()
+        limit.reschedule(None)
+        try:
+            return await caller.act(self.conversation)
+        finally:
+            limit.reschedule(loop.time() + left)
+
     async def _say(self, session: Session, line: Say) -> None:
-        if self.turn >= self.limits.turns:
-            self._end("limit", f"the limit of {self.limits.turns} turns was reached")
+        turns = self.limits.turns
+        if self.turn >= turns:
+            self._end("limit", f"the limit of {turns} turn{'s' * (turns != 1)} was reached")
             return
         self.turn += 1
         self.exchange.tools.turn = self.turn

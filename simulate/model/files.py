@@ -150,8 +150,10 @@ class Reader:
             if budget < 0:
                 self._note([document.problem(["cases"], "the cases of this file come to too much data")])
                 return
-            if self._columns_exist(holes, rows, document) or rows == [None]:
+            if rows and (self._columns_exist(holes, rows, document) or rows == [None]):
                 yield from self._filled(template, rows, document, path)
+            else:
+                self._note(_unknown_words(template, document))
 
     def persona(self, path: Path) -> Persona | None:
         """The persona of a file, read once; None where it is wrong."""
@@ -329,6 +331,16 @@ class Reader:
 def _digest(scenario: Scenario) -> str:
     content = scenario.model_dump_json(exclude_defaults=True, by_alias=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _unknown_words(template: dict[str, Any], document: Document) -> list[Problem]:
+    """What is wrong whatever the cases hold, where they cannot be filled in."""
+    try:
+        Scenario.model_validate(template, by_alias=True, by_name=False)
+    except ValidationError as error:
+        found = problems_of(error, Scenario, document)
+        return [problem for problem in found if problem.message.startswith("unknown ")]
+    return []
 
 
 def _with_traces(scenario: Scenario, traces: dict[int, str]) -> Scenario:

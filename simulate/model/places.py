@@ -29,7 +29,8 @@ def scenario_files(paths: Iterable[Path | str]) -> list[Path]:
         elif path.exists():
             files = [path]
         else:
-            raise InputError("no such file or folder" + _near_file(path), where=str(path))
+            hint = None if path.suffix else "simulate new NAME writes a first scenario"
+            raise InputError("no such file or folder" + _near_file(path), where=str(path), hint=hint)
         for file in files:
             found.setdefault(file.resolve(), file)
     return list(found.values())

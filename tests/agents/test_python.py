@@ -188,7 +188,7 @@ async def test_sync_agents_run_side_by_side() -> None:
         (lambda a, b: "", "needs 2 arguments"),
         (lambda x: "", "cannot tell whether `x`"),
         (Counter(), "is one object"),
-        (42, "is a int"),
+        (42, "is of type int"),
         (dict, "no method `reply`"),
     ],
 )
@@ -206,7 +206,7 @@ def test_addresses(tmp_path: Any) -> None:
     (tmp_path / "mine.py").write_text("def agent(message: str) -> str:\n    return 'x'\n")
     (tmp_path / "broken.py").write_text("import no_such_module_anywhere\n")
     assert load("mine.py:agent", "python:mine.py:agent", tmp_path)("y") == "x"
-    with pytest.raises(AddressError, match="has no `agnt`; it has agent"):
+    with pytest.raises(AddressError, match='has no `agnt`; did you mean "agent"'):
         load("mine.py:agnt", "python:mine.py:agnt", tmp_path)
     with pytest.raises(AddressError, match=r"no file other\.py"):
         load("other.py:agent", "python:other.py:agent", tmp_path)
@@ -214,6 +214,9 @@ def test_addresses(tmp_path: Any) -> None:
         load("broken.py:agent", "python:broken.py:agent", tmp_path)
     assert "broken.py" in str(caught.value)
     assert "simulate/agents" not in str(caught.value)
+    with pytest.raises(AddressError, match="there is no module nowhere_at_all") as missing:
+        load("nowhere_at_all.agents:agent", "python:nowhere_at_all.agents:agent", tmp_path)
+    assert str(tmp_path) in str(missing.value)
     with pytest.raises(AddressError, match="not of the form"):
         load("nothing", "python:nothing", tmp_path)
 

@@ -129,3 +129,23 @@ class TestNew:
         assert main(["new", "x"]) == 0
         assert Path("pyproject.toml").read_text() == before
         assert tomllib.loads(before)
+
+
+def test_new_beside_an_agent_of_ones_own_expects_what_any_agent_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("shop.py").write_text("def agent(message: str) -> str:\n    return 'Good morning.'\n")
+    Path("pyproject.toml").write_text('[tool.simulate.agents]\nsupport = "python:shop.py:agent"\n')
+    assert main(["new", "Where is my parcel"]) == 0
+    assert main(["run", "scenarios"]) == 0
+    assert "1 passed" in capsys.readouterr().out
+
+
+def test_what_is_misspelt_is_told_where_the_cases_are_missing_too(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("scenarios/a.yaml").write_text(
+        "name: a\nopens_with: '{{x}}'\ncases: rows.csv\nexpect: [{caled: y}]\nlimits: {turns: '{{n}}'}"
+    )
+    assert main(["check"]) == 2
+    told = capsys.readouterr().err
+    assert 'no data file "rows.csv"' in told and 'did you mean "called"?' in told
+    assert "limits" not in told

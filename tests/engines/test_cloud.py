@@ -11,7 +11,13 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import simulate
 from simulate import Scenario, run
+from simulate.agents.pinned import PinnedTools
+from simulate.callers.base import Act, HangUp, Say
+from simulate.engines.base import Exchange
+from simulate.engines.cloud import CloudEngine
+from simulate.model.conversation import Conversation
 from simulate.model.outcome import Outcome
+from simulate.model.scenario import Limits
 
 TRACER = TracerProvider().get_tracer("tests")
 
@@ -91,7 +97,7 @@ async def test_streams_measure_the_first_token() -> None:
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        ({"turns": 1}, "1 turns"),
+        ({"turns": 1}, "1 turn "),
         ({"time": "100ms"}, "0.1 s"),
         ({"tokens": 5}, "10 tokens"),
         ({"cost": 0.0000001}, "$"),
@@ -203,3 +209,28 @@ async def test_cancelling_ends_at_once() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_caller_who_thinks_long_does_not_use_up_the_agents_time() -> None:
+    class Thinks:
+        async def act(self, conversation: Conversation) -> Act:
+            await asyncio.sleep(0.25)
+            return Say("hello") if conversation.turns < 2 else HangUp("done")
+
+        def finish(self, conversation: Conversation) -> list[str]:
+            return []
+
+    spoken = Scenario(name="test", goal="Say hello twice.", limits=Limits(time=0.3))
+    exchange = Exchange(spoken, Thinks(), Conversation("c", "text"), PinnedTools({}))
+    await CloudEngine(polite).converse(exchange)
+    assert (exchange.conversation.ended_by, exchange.conversation.turns) == ("caller", 2)
+
+
+async def test_an_answer_that_never_comes_is_the_reason() -> None:
+    async def silent(message: str) -> str:
+        await asyncio.sleep(60)
+        return "too late"
+
+    outcome = await outcome_of(silent, limits={"time": "100ms"}, expect=[{"said": {"contains": "Friday"}}])
+    assert (outcome.status, outcome.side) == ("failed", "agent")
+    assert outcome.reason == "the limit of 0.1 s was reached before the agent had answered"
