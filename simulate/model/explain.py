@@ -31,9 +31,10 @@ def explain(outcome: Outcome) -> str:
     return "\n".join("".join(text for _, text in pieces).rstrip() for pieces in lines(outcome))
 
 
-def lines(outcome: Outcome) -> Iterator[Line]:
-    """The story of one outcome, line by line."""
-    yield headline(outcome)
+def lines(outcome: Outcome, *, reason: bool = True) -> Iterator[Line]:
+    """The story of one outcome, line by line; the first line need not say the reason where the rest does."""
+    told = bool(outcome.conversation.utterances and outcome.verdicts)
+    yield headline(outcome, reason=reason or not told)
     if outcome.status == "passed":
         yield from _noted(outcome)
         return
@@ -66,13 +67,13 @@ def _held(verdict: Verdict) -> str:
     return f"{line(verdict.expectation.split(' ')[0], 60)} {verdict.score:g} (needs {verdict.threshold:g})"
 
 
-def headline(outcome: Outcome) -> Line:
+def headline(outcome: Outcome, *, reason: bool = True) -> Line:
     """Status, name, whose fault it was and why, on one line."""
     pieces: Line = [(outcome.status, f"{MARK[outcome.status]} {WORD[outcome.status]}")]
     if outcome.side and outcome.status != "passed":
         pieces.append((outcome.status, f" ({outcome.side})"))
     pieces.append(("strong", f"  {line(outcome.key)}"))
-    if outcome.reason and outcome.status != "passed":
+    if reason and outcome.reason and outcome.status != "passed":
         pieces.append(("", f": {line(outcome.reason, 300)}"))
     turns = outcome.conversation.turns
     facts = [f"{turns} turn{'s' * (turns != 1)}", f"{outcome.conversation.duration:.1f} s"]

@@ -67,10 +67,10 @@ def fit(text: str, stream: IO[str]) -> str:
 
 
 def story(outcome: Outcome) -> Text:
-    """``explain`` in colour."""
+    """``explain`` in colour, without saying the reason twice."""
     from rich.text import Text
 
-    return Text("\n").join(_row(pieces) for pieces in lines(outcome))
+    return Text("\n").join(_row(pieces) for pieces in lines(outcome, reason=False))
 
 
 def tally(outcomes: Iterable[Outcome]) -> Line:

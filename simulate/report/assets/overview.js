@@ -74,7 +74,7 @@
     const node = el("tr", { class: `is-${row.status}` }, COLUMNS.map((column) => {
       if (column.id === "status") return el("td", { class: "c-status" }, Sim.pill(row.status, row.side));
       if (column.id === "scenario") return scenario(row);
-      return el("td", { class: `num c-${column.id}`, "data-title": column.title }, known(column.of(row)) ? column.show(row) : "–");
+      return el("td", { class: `num c-${column.id}`, "data-title": column.id === "turns" && row.turns === 1 ? "turn" : column.title.toLowerCase() }, known(column.of(row)) ? column.show(row) : "–");
     }));
     node.addEventListener("click", (event) => { if (!event.target.closest("a")) open(row.key); });
     return node;
@@ -94,10 +94,15 @@
       const number = rows.filter((row) => row.status === name).length;
       if (number) strip.append(el("span", { class: `is-${name}`, vars: { "flex-grow": number } }));
     }
-    const sum = (of) => { const values = rows.map(of); return values.length && values.every(known) ? values.reduce((a, b) => a + b, 0) : undefined; };
-    const facts = [["outcomes", count(total)], ["talked", seconds(sum((row) => row.seconds))], ["tokens", count(sum(tokens))], ["cost", dollars(sum((row) => row.cost_usd))]];
+    const sum = (of, show) => {
+      const values = rows.map(of).filter(known);
+      // where some are unknown, the rest is what it was at least
+      return values.length ? `${values.length < total ? "≥ " : ""}${show(values.reduce((a, b) => a + b, 0))}` : "–";
+    };
+    const facts = [["outcomes", count(total)], ["talked", sum((row) => row.seconds, seconds)], ["tokens", sum(tokens, count)], ["cost", sum((row) => row.cost_usd, dollars)]];
     if (run) {
-      facts.push(["agent", run.agent || "–"], ["seed", String(run.seed)], ["started", run.started ? Sim.moment(run.started) : "–"]);
+      if (run.agent) facts.push(["agent", run.agent]);
+      facts.push(["seed", String(run.seed)], ["started", run.started ? Sim.moment(run.started) : "–"]);
       if (!run.ended) facts.push(["ended", "not recorded: still running, or killed"]);
     }
     return el("section", { class: "summary" }, strip, el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", { class: "num" }, value)))),
