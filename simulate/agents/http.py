@@ -68,13 +68,13 @@ class HttpDoor:
         model: str = "agent",
         headers: Mapping[str, str] | None = None,
         api_key: str | None = None,
-        stream: bool = True,
+        stream: bool | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> None:
         self.address = address
         self.model = model
         self.headers = dict(headers or {})
-        self.stream = stream
+        self.stream = stream is not False
         self.body = dict(body or {})
         self._api_key = api_key
         self._clients: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
@@ -158,9 +158,15 @@ class HttpSession:
             _take_whole(response, reply, self.door.address)
             return
         try:
+            if response.response.headers.get("content-type", "").startswith("application/json"):
+                # asked to stream, it answered as a whole
+                _take_whole(await _read_whole(response.response), reply, self.door.address)
+                return
             async for chunk in response:
                 for piece in _take_chunk(chunk, reply):
                     yield piece
+        except Fault:
+            raise
         except Exception as error:
             raise _fault(error, self.door.address, midway=True) from error
         finally:
@@ -189,6 +195,9 @@ class HttpSession:
                     self._refused = None
                     return response
             except Exception as error:
+                if self.door.stream and _refuses_to_stream(error) and attempt < TRIES:
+                    self.door.stream = False
+                    continue
                 wait = _retry_after(error, attempt)
                 if wait is None or attempt == TRIES:
                     self._refused = None
@@ -264,6 +273,21 @@ def _take_whole(response: Any, reply: _Reply, address: str) -> None:
     reply.refusal = choice.message.refusal or ""
     for index, part in enumerate(choice.message.tool_calls or ()):
         _take_tool_call(reply, index, part)
+
+
+async def _read_whole(response: Any) -> Any:
+    from openai.types.chat import ChatCompletion
+
+    body: Any = json.loads(await response.aread())
+    # as leniently as the SDK reads it
+    return ChatCompletion.construct(**cast("dict[str, Any]", body)) if isinstance(body, dict) else body
+
+
+def _refuses_to_stream(error: Exception) -> bool:
+    import openai
+
+    told = isinstance(error, openai.APIStatusError) and error.status_code in (400, 422, 501)
+    return told and "stream" in str(error).lower()
 
 
 def _retry_after(error: Exception, attempt: int) -> float | None:

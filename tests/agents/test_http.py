@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from fixtures.agents.model_server import ModelServer
+from simulate.agents.address import text_door
 from simulate.agents.base import Call, Delta, Said
 from simulate.agents.http import HttpDoor
 from simulate.agents.pinned import PinnedTools
@@ -188,3 +189,29 @@ async def test_the_key_never_shows_in_an_error() -> None:
         assert "verysecret" not in str(caught.value)
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+async def test_an_endpoint_that_cannot_stream_is_asked_for_whole_answers(refuses: bool) -> None:
+    asked: list[bool] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        body = await request.json()
+        asked.append(bool(body.get("stream")))
+        if refuses and asked[-1]:
+            return web.json_response({"error": {"message": "stream is not supported"}}, status=400)
+        choice = {"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}
+        return web.json_response({"id": "1", "model": "m", "choices": [choice]})
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer)
+    runner, port = web.AppRunner(app), free_port()
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        door = text_door(f"http://127.0.0.1:{port}/v1", {"stream": None})
+        assert isinstance(door, HttpDoor)
+        assert [event.text for event in await talk(door, "one", "two")] == ["Hello.", "Hello."]
+    finally:
+        await runner.cleanup()
+    assert asked == ([True, False, False] if refuses else [True, True])
