@@ -44,6 +44,11 @@ def execute(args: argparse.Namespace) -> int:
         raise InputError("exists already and is left as it is", where=str(scenario), hint="take another name")
     if args.from_trace is not None:
         return _from_trace(args, name, scenario, root)
+    try:
+        # a folder that is not there yet would be taken for a file of the one above
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be made: {error.strerror or error}", where=str(root)) from None
     agent, agent_file = _agent(Project.find(root), root)
 
     form = _SCENARIO if agent_file is not None else _SCENARIO_FOR_YOURS

@@ -149,3 +149,13 @@ def test_what_is_misspelt_is_told_where_the_cases_are_missing_too(capsys: pytest
     told = capsys.readouterr().err
     assert 'no data file "rows.csv"' in told and 'did you mean "called"?' in told
     assert "limits" not in told
+
+
+def test_new_in_a_folder_that_is_not_there_yet_runs_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("pyproject.toml").unlink()
+    assert main(["new", "Where is my parcel", "--dir", "shop"]) == 0
+    monkeypatch.chdir(tmp_path / "shop")
+    assert main(["run"]) == 0
+    assert "1 passed" in capsys.readouterr().out
