@@ -143,6 +143,8 @@ def _attach_spans(conversation: Conversation, trace: Trace, seen: Views) -> None
 
 
 _GRACE_NS = 1_000_000
+STARVED = 0.98
+"""Share of this machine's processor time in use from which a failed call is not held against the agent."""
 """A span may end in the same moment as the answer comes, by clocks that differ."""
 
 
@@ -217,6 +219,11 @@ def conclude(outcome: Outcome, evidence: Evidence, fault: Fault | None) -> Outco
         verdict = _limit_verdict(evidence.scenario, conversation)
         # an answer that never came explains what else is missing
         outcome.verdicts.insert(0 if _unanswered(conversation) else len(outcome.verdicts), verdict)
+    if (starved := _starved(outcome)) is not None:
+        outcome.verdicts.insert(0, starved)
+        outcome.status, outcome.side = "error", "environment"
+        outcome.reason = f"{starved.expectation}: {starved.fact}"
+        return outcome
     for status in ("failed", "error", "not_run"):
         found = [verdict for verdict in outcome.verdicts if verdict.status == status]
         if found:
@@ -260,6 +267,25 @@ def _reason(verdict: Verdict) -> str:
 
 def _unanswered(conversation: Conversation) -> bool:
     return bool(conversation.utterances) and conversation.utterances[-1].speaker == "caller"
+
+
+def _starved(outcome: Outcome) -> Verdict | None:
+    """A call fails by what takes too long as much as by what is wrong. Where the processors of this machine
+    had no time left while it lasted, that says nothing of an agent that shares them; what it raised does."""
+    busy = outcome.measures.get("processors_busy")
+    failed = [one for one in outcome.verdicts if one.status == "failed"]
+    if busy is None or busy < STARVED or not failed:
+        return None
+    if any(one.check == "agent" and one.evidence for one in failed):
+        return None
+    return Verdict(
+        "machine",
+        "the environment holds",
+        "error",
+        f"the processors of this machine were {busy:.0%} busy during the call: no failure of it is believed",
+        side="environment",
+        hint="fewer calls at once (--jobs 1), or a machine with less to do; see `simulate doctor`",
+    )
 
 
 def _limit_verdict(scenario: Scenario, conversation: Conversation) -> Verdict:

@@ -29,7 +29,7 @@ from simulate.voice import effects
 from simulate.voice.detect import Detector, Silero
 from simulate.voice.line import Line, Wire
 from simulate.voice.normalise import says
-from simulate.voice.pacing import busy
+from simulate.voice.pacing import Processors
 from simulate.voice.panel import SENTENCE_GAP
 from simulate.voice.pcm import RATE, Pcm
 from simulate.voice.speech import Ear, Mouth
@@ -117,6 +117,7 @@ class VoiceCall:
         clock = pins.current().clock
         beating: asyncio.Task[None] | None = None
         limit = asyncio.timeout(self.limits.time)
+        processors = Processors()
         try:
             async with limit:
                 await self.wire.open(self.line)
@@ -140,8 +141,9 @@ class VoiceCall:
             if tape is not None:
                 tape.close()
             self.exchange.measures |= self.line.pacing.measures()
-            if current_loop() is None and (told := busy()) is not None:
-                self.exchange.notes.append(told)
+            if current_loop() is None:
+                busy = processors.busy()
+                self.exchange.measures["processors_busy"] = None if busy is None else round(busy, 3)
         if self.conversation.ended_by == "agent" and self.line.failure is not None:
             raise self.line.failure  # it did not hang up but broke, as is known only now
         self.line.pacing.judge()

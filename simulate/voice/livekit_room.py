@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra
+from simulate.voice.livekit_events import room_hears_its_own
 from simulate.voice.livekit_server import redacted
 
 try:
@@ -148,6 +149,7 @@ class Room:
         self._listen()
         with self._told_apart():
             await self.room.connect(self.server.url, token.to_jwt(), rtc.RoomOptions(auto_subscribe=True))
+            room_hears_its_own(self.room)
         for participant in self.room.remote_participants.values():
             self._came(participant)
 

@@ -11,6 +11,7 @@ from livekit import rtc
 
 from simulate.errors import EnvironmentFault, Fault
 from simulate.voice.line import Line
+from simulate.voice.livekit_events import stream_hears_its_own
 from simulate.voice.livekit_room import CALLER, Room
 from simulate.voice.pcm import FRAME, RATE, SILENCE, Samples, level_db
 
@@ -97,6 +98,7 @@ class LiveKitWire:
 
     async def _hear(self, track: Any) -> None:
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=20)
+        stream_hears_its_own(stream)
         try:
             async for event in stream:
                 line = self._line

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from simulate.errors import EnvironmentFault, HarnessFault
@@ -13,8 +13,6 @@ P99_LIMIT = 0.1
 a call beside too many others sounds broken from there on)."""
 QUEUE_LIMIT = 5.0
 """Seconds that speech recognition may run behind what was said before the caller answers out of turn."""
-BUSY = 1.5
-"""Load average a processor above which a call's outcome says so."""
 
 
 @dataclass(slots=True)
@@ -56,17 +54,27 @@ class Pacing:
             )
 
 
-def busy() -> str | None:
-    """A note where this machine has more to do than it can, which also slows an agent that runs on it; None
-    where it is not so or the system does not tell."""
-    processors = os.cpu_count() or 1
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if load <= BUSY * processors:
-        return None
-    return (
-        f"this machine was busy (a load of {load:.1f} on {processors} processors): an agent that runs on it "
-        "answers later than on one of its own"
-    )
+class Processors:
+    """How busy the processors of this machine are from now on, whoever keeps them so."""
+
+    def __init__(self, source: Path = Path("/proc/stat")) -> None:
+        self._source = source
+        self._before = self._read()
+
+    def busy(self) -> float | None:
+        """The share of their time that was used; None where the system does not tell (only Linux does)."""
+        now = self._read()
+        if now is None or self._before is None or now[1] <= self._before[1]:
+            return None
+        return 1 - (now[0] - self._before[0]) / (now[1] - self._before[1])
+
+    def _read(self) -> tuple[int, int] | None:
+        """Idle and all time, in ticks: user, nice, system, idle, waiting for disks, interrupts, stolen."""
+        try:
+            ticks = [int(word) for word in self._source.read_text().split("\n", 1)[0].split()[1:9]]
+        except (OSError, ValueError):
+            return None
+        return (ticks[3] + ticks[4], sum(ticks)) if len(ticks) > 4 else None
 
 
 def percentile(values: list[float], share: float) -> float | None:

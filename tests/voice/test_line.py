@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,17 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("soxr")
 
+from simulate.checks.base import Evidence  # noqa: E402
 from simulate.errors import AgentFault, EnvironmentFault, HarnessFault  # noqa: E402
+from simulate.evidence import conclude  # noqa: E402
+from simulate.model.conversation import Conversation  # noqa: E402
+from simulate.model.outcome import Outcome  # noqa: E402
+from simulate.model.scenario import Scenario  # noqa: E402
 from simulate.replay.clock import run_virtual  # noqa: E402
+from simulate.trace.span import Trace  # noqa: E402
 from simulate.voice.detect import Detector  # noqa: E402
 from simulate.voice.line import BACKLOG_SECONDS, Line  # noqa: E402
-from simulate.voice.pacing import Pacing, busy  # noqa: E402
+from simulate.voice.pacing import Pacing, Processors  # noqa: E402
 from simulate.voice.pcm import FRAME, FRAME_SECONDS, RATE, Pcm  # noqa: E402
 
 
@@ -207,13 +214,35 @@ def test_a_machine_that_could_not_is_blamed_before_the_agent() -> None:
         Pacing(late=[0.0] * 100, recognised=[9.0]).judge()
 
 
-def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    for load, told in ((0.4, False), (2.9, False), (8.0, True)):
-        monkeypatch.setattr("os.getloadavg", lambda load=load: (load, 0.0, 0.0))
-        assert ("a load of 8.0 on 2 processors" in str(busy())) is told
-    monkeypatch.delattr("os.getloadavg")
-    assert busy() is None, "Windows does not tell"
+def test_how_busy_the_processors_were(tmp_path: Path) -> None:
+    source = tmp_path / "stat"
+    source.write_text("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3\n")
+    processors = Processors(source)
+    assert processors.busy() is None, "no time has passed"
+    source.write_text("cpu  170 0 70 805 55 0 0 0 0 0\n")
+    assert processors.busy() == pytest.approx(0.9)
+    source.unlink()
+    assert processors.busy() is None and Processors(source).busy() is None, "only Linux tells"
+
+
+@pytest.mark.parametrize(
+    ("busy", "proof", "status"),
+    [
+        (0.5, None, ("failed", "agent")),
+        (0.995, None, ("error", "environment")),
+        (0.995, "ValueError: no database", ("failed", "agent")),
+        (None, None, ("failed", "agent")),
+    ],
+)
+def test_a_call_on_a_machine_without_time_is_held_against_nobody(
+    busy: float | None, proof: str | None, status: tuple[str, str]
+) -> None:
+    talk = Scenario.model_validate({"name": "x", "script": [{"says": "Hi"}]})
+    conversation = Conversation("ab" * 16, "voice")
+    outcome = Outcome("x", "a", "not_run", conversation, measures={"processors_busy": busy})
+    evidence = Evidence(talk, conversation, Trace("ab" * 16, []))
+    conclude(outcome, evidence, AgentFault("it said nothing", proof=proof))
+    assert (outcome.status, outcome.side) == status
 
 
 def test_nothing_measured_is_unknown() -> None:
