@@ -232,11 +232,13 @@ def load(target: str, address: str, root: Path | None = None) -> Any:
 
 def _callables(module: Any) -> list[str]:
     """What a module defines itself and could be an agent."""
-    found = ((name, value) for name, value in vars(module).items() if not name.startswith("_"))
+    members: dict[str, Any] = vars(module)
     return [
         name
-        for name, value in found
-        if callable(value) and getattr(value, "__module__", None) == module.__name__
+        for name, value in members.items()
+        if not name.startswith("_")
+        and callable(value)
+        and getattr(value, "__module__", None) == module.__name__
     ]
 
 
