@@ -232,7 +232,7 @@ def load(target: str, address: str, root: Path | None = None) -> Any:
 
 def _callables(module: Any) -> list[str]:
     """What a module defines itself and could be an agent."""
-    members: dict[str, Any] = vars(module)
+    members = cast("dict[str, Any]", vars(module))
     return [
         name
         for name, value in members.items()
