@@ -142,9 +142,9 @@ def _attach_spans(conversation: Conversation, trace: Trace, seen: Views) -> None
         since = said.end
 
 
-_GRACE_NS = 1_000_000
 STARVED = 0.98
 """Share of this machine's processor time in use from which a failed call is not held against the agent."""
+_GRACE_NS = 1_000_000
 """A span may end in the same moment as the answer comes, by clocks that differ."""
 
 

@@ -14,7 +14,8 @@ from simulate.agents.process import AgentProcess, free_port
 from simulate.agents.python import load
 from simulate.callers import require_model
 from simulate.capture.capture import Capture
-from simulate.engines.base import Engine, Exchange
+from simulate.engines.base import Engine
+from simulate.engines.own_process import NoEngine, OwnProcess
 from simulate.engines.registry import engine_for
 from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, NotInstalled
 from simulate.llm import Model, ModelConfig, from_environment
@@ -32,20 +33,6 @@ Medium = Literal["text", "voice"]
 OTLP_HTTP, OTLP_GRPC = 4318, 4317
 Agent = str | Callable[..., Any]
 T = TypeVar("T")
-
-
-class NoEngine:
-    """Stands for an agent whose process did not start: every conversation with it ends in that fault."""
-
-    name, outside = "none", False
-
-    def __init__(self, address: str, fault: Fault) -> None:
-        self.address, self.fault = address, fault
-
-    async def converse(self, exchange: Exchange) -> None:
-        raise self.fault
-
-    async def aclose(self) -> None: ...
 
 
 class Stage:
@@ -121,7 +108,7 @@ class Stage:
                     # the scenarios of the other agents still run
                     self._engines[key] = NoEngine(process.address, fault)
                 else:
-                    self._engines[key] = self._open(process.address, config, key[1])
+                    self._engines[key] = OwnProcess(self._open(process.address, config, key[1]), process)
             for engine in self._engines.values():
                 self._stack.push_async_callback(engine.aclose)
         except BaseException:

@@ -337,7 +337,9 @@ def _fault(error: Exception, address: str, *, midway: bool = False) -> Fault:
 
 def _status_fault(error: Any, address: str) -> Fault:
     status: int = error.status_code
-    message = f"{address} answered {status}: {error.message}"
+    message = f"{address} answered {status}"
+    if error.message != f"Error code: {status}":
+        message += f": {error.message}"
     if status in (401, 403):
         return EnvironmentFault(message, hint="set the agent's key in [tool.simulate.agents] as env:NAME")
     if status == 404:

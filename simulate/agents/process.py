@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import shlex
 import signal
 import socket
@@ -13,22 +14,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from simulate.errors import AgentFault, EnvironmentFault, InputError
+from simulate.errors import AgentFault, EnvironmentFault, Fault, InputError
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 5.0
+ENDED_SECONDS = 0.3
+"""A connection breaks a moment before its process is known to have ended."""
 TAIL_BYTES = 2_000
+TRIES = 100
 
 
-def free_port(preferred: int = 0) -> int:
-    """A port of 127.0.0.1 that nobody listens at now: the preferred one, if it is free."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
+def free_port(preferred: int = 0, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of 127.0.0.1 that nobody listens at now: the preferred one, if it is free.
+
+    Others are below those that systems hand out by themselves (Linux: from 32768), so that nobody is given it
+    before a process that we start with it listens there."""
+    chance = random.SystemRandom()
+    for port in (preferred, *(chance.randrange(20_000, 32_768) for _ in range(TRIES))):
+        with socket.socket(socket.AF_INET, kind) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            if port:
+                return port
     raise EnvironmentFault("no port of 127.0.0.1 is free")
 
 
@@ -49,10 +58,13 @@ class AgentProcess:
         self.log = log
         self.cwd = cwd
         self._process: asyncio.subprocess.Process | None = None
+        self._started_at = 0
+        """Bytes of the log that are of runs before."""
 
     async def start(self, environment: Mapping[str, str]) -> None:
         """Start it and wait until it listens; AgentFault with what it printed if it does not."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._started_at = self.printed_bytes()
         with self.log.open("ab") as output:
             try:
                 self._process = await asyncio.create_subprocess_exec(
@@ -101,10 +113,28 @@ class AgentProcess:
             await writer.wait_closed()
         return True
 
-    def _broken(self, what: str) -> AgentFault:
-        printed = self.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
+    def printed_bytes(self) -> int:
+        """How much it has printed until now, with what runs before did."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    async def told(self, fault: Fault, since: int) -> Fault:
+        """A fault in a conversation with it, with what it printed after ``since`` bytes; the agent's fault
+        where the process ended."""
+        if self._process is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), ENDED_SECONDS)
+            if self._process.returncode is not None:
+                return self._broken(f"ended with code {self._process.returncode}: {fault.message}", since)
+        fault.proof = fault.proof or self._printed(since)
+        fault.hint = fault.hint or f"what it printed is in {self.log}"
+        return fault
+
+    def _printed(self, since: int) -> str | None:
+        return self.log.read_bytes()[since:][-TAIL_BYTES:].decode(errors="replace").strip() or None
+
+    def _broken(self, what: str, since: int | None = None) -> AgentFault:
         return AgentFault(
             f"{shlex.join(self.command)} {what}",
             hint=f"what it printed is in {self.log}",
-            proof=printed or None,
+            proof=self._printed(self._started_at if since is None else since),
         )

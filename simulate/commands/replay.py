@@ -169,13 +169,19 @@ async def _one(
 
 
 def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, reports: list[ReplayReport]) -> int:
+    from simulate.model.explain import told_verdict
+
     print(f"{outcome.scenario}:")
     for said in outcome.conversation.utterances:
         print(f"  {said.speaker}: {said.text}")
-    for report in reports:
-        print("  " + report.explain().replace("\n", "\n  "))
-    if outcome.reason and (outcome.status != "failed" or all(report.passed for report in reports)):
-        print(f"  {outcome.status}: {outcome.reason}")
+    told = ["  " + report.explain().replace("\n", "\n  ") for report in reports]
+    broke = [
+        told_verdict(one) for one in outcome.verdicts if one.check != "replay" and one.status != "passed"
+    ]
+    # an agent that broke asks for nothing more; one that got no answer may break of that
+    unasked = all(report.first is None or report.first.verdict == "unplayed" for report in reports)
+    for lines in broke + told if unasked else told + broke:
+        print(lines)
     for note in outcome.notes:
         if "recorded path" in note:
             print(f"  {note}")

@@ -31,6 +31,11 @@ def explain(outcome: Outcome) -> str:
     return "\n".join("".join(text for _, text in pieces).rstrip() for pieces in lines(outcome))
 
 
+def told_verdict(verdict: Verdict) -> str:
+    """One verdict as plain text: what was expected, what happened, what to do."""
+    return "\n".join("".join(text for _, text in pieces).rstrip() for pieces in _verdict(verdict))
+
+
 def lines(outcome: Outcome, *, reason: bool = True) -> Iterator[Line]:
     """The story of one outcome, line by line; the first line need not say the reason where the rest does."""
     told = bool(outcome.conversation.utterances and outcome.verdicts)

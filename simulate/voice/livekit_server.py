@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from simulate.agents.process import free_port
 from simulate.errors import EnvironmentFault, InputError
 from simulate.voice.lines import cache_folder
 
@@ -164,7 +165,7 @@ class LiveKitServer:
     def __init__(self, program: Path, *, log: Path) -> None:
         self.program = program
         self.log = log
-        self.port = _free_port(socket.SOCK_STREAM)
+        self.port = free_port()
         self.key = "simulate"
         self.secret = secrets.token_hex(24)
         self._process: asyncio.subprocess.Process | None = None
@@ -183,8 +184,8 @@ class LiveKitServer:
             "logging": {"level": "info", "json": False},
             "rtc": {
                 "node_ip": "127.0.0.1",
-                "tcp_port": _free_port(socket.SOCK_STREAM),
-                "udp_port": _free_port(socket.SOCK_DGRAM),
+                "tcp_port": free_port(),
+                "udp_port": free_port(kind=socket.SOCK_DGRAM),
                 "use_external_ip": False,
                 "enable_loopback_candidate": True,
                 "interfaces": {"includes": ["lo0" if sys.platform == "darwin" else "lo"]},
@@ -279,9 +280,3 @@ def need_server() -> Path:
             "or set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
         )
     return found
-
-
-def _free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

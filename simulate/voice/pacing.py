@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,16 +55,22 @@ class Pacing:
             )
 
 
+LEAST_SECONDS = 3.0
+"""A machine is always busy for a moment; a call that suffers of it lasts."""
+
+
 class Processors:
     """How busy the processors of this machine are from now on, whoever keeps them so."""
 
-    def __init__(self, source: Path = Path("/proc/stat")) -> None:
-        self._source = source
+    def __init__(self, source: Path = Path("/proc/stat"), least: float = LEAST_SECONDS) -> None:
+        self._source, self._least = source, least
+        self._since = time.monotonic()
         self._before = self._read()
 
     def busy(self) -> float | None:
-        """The share of their time that was used; None where the system does not tell (only Linux does)."""
-        now = self._read()
+        """The share of their time that was used; None where the system does not tell (only Linux does), and
+        for a time too short to say anything."""
+        now = self._read() if time.monotonic() - self._since >= self._least else None
         if now is None or self._before is None or now[1] <= self._before[1]:
             return None
         return 1 - (now[0] - self._before[0]) / (now[1] - self._before[1])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ pytest.importorskip("livekit.rtc", reason="needs the extra livekit")
 
 from livekit import api, rtc
 
-from fixtures.rooms import TWINS, failures, twins
+from fixtures.rooms import TWINS, believed, failures, twins
 from simulate.engines.livekit import LiveKitEngine
 from simulate.engines.registry import engine_for
 from simulate.errors import AddressError, EnvironmentFault, InputError
@@ -49,14 +48,6 @@ needs_server = pytest.mark.skipif(
 def _no_server_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def one_at_a_time() -> Iterator[None]:
-    """Tests with a call by voice wait for each other, also those of another process of pytest-xdist."""
-    with (Path(tempfile.gettempdir()) / "simulate-tests-call.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 async def call(scenario: Scenario, folder: Path) -> Outcome:
@@ -93,11 +84,12 @@ ALL_OF_IT: dict[str, Any] = {
 
 
 @needs_server
+@pytest.mark.alone
 @pytest.mark.timeout(300)
-async def test_a_call_with_an_unmodified_worker(tmp_path: Path, one_at_a_time: None) -> None:
+async def test_a_call_with_an_unmodified_worker(tmp_path: Path) -> None:
     """A worker in a room and a Pipecat bot get the same verdicts on the same scenario."""
     by_worker = scenario("livekit:fixtures/agents/livekit_support.py", **ALL_OF_IT)
-    outcome = await call(by_worker, tmp_path)
+    outcome = await believed(partial(call, by_worker), tmp_path)
     assert outcome.passed, outcome.explain()
     names = [span.name for span in outcome.trace.spans]
     assert {"agent_session", "user_turn", "agent_turn", "llm_request", "function_tool"} <= set(names)
@@ -120,13 +112,15 @@ def verdicts(outcome: Outcome) -> list[tuple[str, str]]:
 
 
 @needs_server
+@pytest.mark.alone
 @pytest.mark.timeout(300)
-async def test_each_faulty_twin_is_found_by_its_check_and_no_other(
-    tmp_path: Path, one_at_a_time: None
-) -> None:
+async def test_each_faulty_twin_is_found_by_its_check_and_no_other(tmp_path: Path) -> None:
     """Calls to a worker that runs already; which fault it has stands in the metadata of each call's job."""
     async with twins(tmp_path / "logs") as calling:
-        found = {fault: await calling(fault, talk, tmp_path / fault) for fault, talk in TWINS.items()}
+        found = {
+            fault: await believed(partial(calling, fault, talk), tmp_path / fault)
+            for fault, talk in TWINS.items()
+        }
     assert {fault: failures(outcome) for fault, outcome in found.items()} == {
         fault: talk.tags for fault, talk in TWINS.items()
     }
@@ -162,8 +156,9 @@ async def entrypoint(context: JobContext) -> None:
 
 
 @needs_server
+@pytest.mark.alone
 @pytest.mark.timeout(300)
-async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path, one_at_a_time: None) -> None:
+async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
     talk = scenario(
         f"livekit:{tmp_path / 'broken.py'}",
@@ -175,8 +170,13 @@ async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path, one_at_a_time:
     async with Stage(Project(ROOT), [talk], logs=tmp_path / "logs") as stage:
         for mode in ("entry", "middle", "process", "hangs up", "silent"):
             (tmp_path / "mode").write_text(mode)
-            plan = Plan(talk, stage.engine(talk), stage.capture, folder=tmp_path / mode)
-            found[mode] = await run_plan(plan)
+            plan = Plan(talk, stage.engine(talk), stage.capture)
+
+            async def again(folder: Path, plan: Plan = plan) -> Outcome:
+                plan.folder = folder
+                return await run_plan(plan)
+
+            found[mode] = await believed(again, tmp_path / mode)
         engine = stage.engine(talk)
         assert isinstance(engine, LiveKitEngine) and engine._local is not None and engine.worker is not None
         server, worker = engine._local._process, engine.worker._process

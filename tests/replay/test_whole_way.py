@@ -69,6 +69,24 @@ def test_a_production_trace_becomes_a_regression_test(tmp_path: Path, simulate: 
     assert "turn 2 answers something else" in told[0] and "ZA-204" in told[0]
 
 
+def test_an_agent_that_breaks_in_a_replay_is_told_before_what_follows_from_it(
+    tmp_path: Path, simulate: Simulate
+) -> None:
+    deploy(tmp_path, MENDED)
+    agent = tmp_path / "fixtures" / "agents" / "table.py"
+    breaks = 'raise ValueError("no tables today")'
+    agent.write_text(agent.read_text().replace("body = await request.json()", breaks))
+    done = simulate("replay", str(TRACE), "--agent", "table")
+    assert done.returncode == 1
+    broke, what, followed = (
+        done.stdout.index(words)
+        for words in ("answered 500", breaks.removeprefix("raise "), "replay: unplayed")
+    )
+    assert broke < followed and what < done.stdout.index("ValueError: no tables today") < followed, (
+        done.stdout
+    )
+
+
 def test_an_agent_in_node_replays_the_same_trace(
     tmp_path: Path, simulate: Simulate, node_modules: Path
 ) -> None:

@@ -217,12 +217,15 @@ def test_a_machine_that_could_not_is_blamed_before_the_agent() -> None:
 def test_how_busy_the_processors_were(tmp_path: Path) -> None:
     source = tmp_path / "stat"
     source.write_text("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3\n")
-    processors = Processors(source)
+    processors = Processors(source, least=0)
     assert processors.busy() is None, "no time has passed"
     source.write_text("cpu  170 0 70 805 55 0 0 0 0 0\n")
     assert processors.busy() == pytest.approx(0.9)
+    short = Processors(source)
+    source.write_text("cpu  470 0 70 805 55 0 0 0 0 0\n")
+    assert short.busy() is None, "busy for a moment is every machine"
     source.unlink()
-    assert processors.busy() is None and Processors(source).busy() is None, "only Linux tells"
+    assert processors.busy() is None and Processors(source, least=0).busy() is None, "only Linux tells"
 
 
 @pytest.mark.parametrize(
