@@ -35,7 +35,6 @@ from simulate.voice.recording import read_channels
 ROOT = Path(__file__).parents[2]
 # Pipecat imports a module that Python 3.13 no longer has, and subclasses what it has itself deprecated
 pytestmark = [
-    pytest.mark.xdist_group("calls"),  # one after the other: each needs the machine
     pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.* is deprecated since:DeprecationWarning"),
 ]

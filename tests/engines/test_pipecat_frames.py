@@ -24,7 +24,6 @@ from simulate.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [
-    pytest.mark.xdist_group("calls"),  # one after the other: each needs the machine
     pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.* is deprecated since:DeprecationWarning"),
 ]
