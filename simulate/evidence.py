@@ -15,6 +15,7 @@ from simulate.checks.amounts import percentile, reply_latencies
 from simulate.checks.base import Evidence, describe
 from simulate.engines.base import Exchange, Usage
 from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
+from simulate.masking import hide_secrets
 from simulate.model.conversation import Conversation, ToolUse
 from simulate.model.outcome import Outcome, Status, Verdict
 from simulate.model.scenario import Scenario
@@ -219,19 +220,24 @@ def conclude(outcome: Outcome, evidence: Evidence, fault: Fault | None) -> Outco
         verdict = _limit_verdict(evidence.scenario, conversation)
         # an answer that never came explains what else is missing
         outcome.verdicts.insert(0 if _unanswered(conversation) else len(outcome.verdicts), verdict)
+    _decide(outcome)
+    hide_secrets(outcome)
+    return outcome
+
+
+def _decide(outcome: Outcome) -> None:
     if (starved := _starved(outcome)) is not None:
         outcome.verdicts.insert(0, starved)
         outcome.status, outcome.side = "error", "environment"
         outcome.reason = f"{starved.expectation}: {starved.fact}"
-        return outcome
+        return
     for status in ("failed", "error", "not_run"):
         found = [verdict for verdict in outcome.verdicts if verdict.status == status]
         if found:
             outcome.status, outcome.side = status, found[0].side
             outcome.reason = _reason(found[0])
-            return outcome
+            return
     outcome.status = "passed"
-    return outcome
 
 
 @contextlib.contextmanager
@@ -257,6 +263,7 @@ def ours(outcome: Outcome) -> Generator[None]:
         outcome.verdicts.append(verdict)
         outcome.status, outcome.side = verdict.status, verdict.side
         outcome.reason = _reason(verdict)
+        hide_secrets(outcome)
 
 
 def _reason(verdict: Verdict) -> str:

@@ -13,7 +13,7 @@ import json
 import re
 import secrets
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -45,7 +45,8 @@ class Redactor:
 
     A path names a place by its keys, ``*`` for any one key or index and ``**`` for any number of them, also
     inside of JSON texts: ``attributes.user.id``, ``**.customer.name``, ``$.orders[*].address``. What stands
-    there becomes ``<redacted:…>`` even where it is a number. ``finders`` find more, such as `names.finder`.
+    there becomes ``<redacted:…>`` even where it is a number. ``finders`` find more, such as `names.finder`;
+    ``kinds`` are those of `redact_rules` to look for, all unless given.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class Redactor:
         patterns: Mapping[str, str] | None = None,
         paths: Iterable[str] = (),
         finders: Iterable[Finder] = (),
+        kinds: Container[str] | None = None,
     ) -> None:
         given = secrets.token_bytes(32) if key is None else key.encode() if isinstance(key, str) else key
         # BLAKE2 takes keys of up to 64 bytes
         self._key = given if len(given) <= 64 else hashlib.blake2b(given).digest()
-        self._rules = (*(_custom(kind, text) for kind, text in (patterns or {}).items()), *RULES)
+        known = (rule for rule in RULES if kinds is None or rule.kind in kinds)
+        self._rules = (*(_custom(kind, text) for kind, text in (patterns or {}).items()), *known)
         self._paths = [_path(path) for path in paths]
         self._finders = tuple(finders)
         self._given: dict[str, str] = {}
