@@ -147,20 +147,15 @@ def _run(source: str, references: References) -> Iterator[Scored]:
 
 def _dataset(source: str, references: References) -> Iterator[Scored]:
     """The traces that the cases were made from, each with what its case says is right."""
-    from simulate.checks.scores import reference_of
     from simulate.dataset import Dataset
-    from simulate.model.expect import Scores
-    from simulate.model.files import load_scenario
-    from simulate.trace.formats import read
 
     dataset = Dataset.open(source)
     dataset.check()
     for case in dataset.cases():
-        scenario = load_scenario(case.scenario)
-        given = next((one.reference for one in scenario.expect if isinstance(one, Scores)), None)
-        for trace in read(case.trace):
-            right = reference_of(scenario, given) if references.empty else references.of(trace.trace_id)
-            yield Scored(case.id, Material(trace, right))
+        for material in case.materials():
+            if not references.empty:
+                material.reference = references.of(material.trace.trace_id)
+            yield Scored(case.id, material)
 
 
 def _file(source: str, references: References) -> Iterator[Scored]:

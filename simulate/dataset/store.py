@@ -25,13 +25,16 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
 from simulate.errors import EnvironmentFault, InputError
 from simulate.model.nearest import did_you_mean
 from simulate.trace.formats.writing import write_whole
+
+if TYPE_CHECKING:
+    from simulate.evaluators.material import Material
 
 FOLDERS = {"cases": ".yaml", "origins": ".yaml", "traces": ".otlp.jsonl"}
 EMPTY = "0" * 12
@@ -64,6 +67,19 @@ class Case:
         """Who says that its expectations are right."""
         found = self.origin.get("verified")
         return str(cast("dict[str, Any]", found).get("by")) if isinstance(found, dict) else None
+
+    def materials(self) -> Iterator[Material]:
+        """The trace that it was made from, for `simulate.evaluators.evaluate`, with what it says is right."""
+        from simulate.checks.scores import reference_of
+        from simulate.evaluators.material import Material
+        from simulate.model.expect import Scores
+        from simulate.model.files import load_scenario
+        from simulate.trace.formats import read
+
+        scenario = load_scenario(self.scenario)
+        given = next((one.reference for one in scenario.expect if isinstance(one, Scores)), None)
+        for trace in read(self.trace):
+            yield Material(trace, reference_of(scenario, given))
 
 
 class Dataset:
@@ -104,6 +120,13 @@ class Dataset:
     def cases(self) -> list[Case]:
         """All cases."""
         return [self._case(each) for each in self.ids()]
+
+    def materials(self) -> Iterator[Material]:
+        """What to score of all cases: ``await evaluate(Dataset.open("golden").materials())``. Raises
+        InputError where something was changed by hand."""
+        self.check()
+        for case in self.cases():
+            yield from case.materials()
 
     def _case(self, name: str) -> Case:
         origin = self.file("origins", name)

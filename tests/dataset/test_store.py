@@ -14,6 +14,9 @@ import pytest
 from simulate.dataset import Dataset
 from simulate.dataset.store import EMPTY
 from simulate.errors import FileProblems, InputError
+from simulate.evaluators import evaluate
+from simulate.trace.formats.writing import write_otlp_jsonl
+from simulate.trace.span import Span
 
 CASE = "name: {}\nscript:\n  - says: Hello.\nexpect:\n  - said: {{contains: {}}}\n"
 
@@ -206,3 +209,36 @@ def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
     dataset = Dataset.open(folder)
     dataset.check()
     assert len(dataset.versions()) == len(dataset.ids()) == 6
+
+
+async def test_the_traces_of_cases_are_scored_with_what_the_cases_say_is_right(tmp_path: Path) -> None:
+    made = Dataset(tmp_path / "golden")
+    calls = [("lookup_order", ["lookup_order"]), ("issue_refund", ["lookup_order"])]
+    for number, (called, right) in enumerate(calls):
+        span = Span("ab" * 16, f"{number + 1:016x}", f"execute_tool {called}", end_ns=1)
+        span.attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": called}
+        write_otlp_jsonl(tmp_path / "trace", [span])
+        expect = "".join(f"  - called: {name}\n" for name in right)
+        scenario = f"name: {called}\nscript:\n  - says: Hello.\nexpect:\n{expect}"
+        made.put(called, scenario=scenario, origin={}, trace=(tmp_path / "trace").read_bytes())
+    made.record("added two")
+    results = await evaluate(made.materials(), ["ToolSelectionAccuracy"])
+    assert [result.value for result in results] == [0.0, 1.0], "in the order of the cases"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "simulate.cli",
+            "score",
+            str(made.path),
+            "--evaluators",
+            "ToolSelectionAccuracy",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 1 and "issue_refund" in done.stdout, done.stdout + done.stderr
+    made.file("cases", "issue_refund").write_text("name: other\nscript:\n  - says: Hello.\n")
+    with pytest.raises(InputError, match="issue_refund was changed"):
+        await evaluate(made.materials())
