@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import importlib
 import json
+import multiprocessing
 import os
 import resource
 import subprocess
@@ -27,16 +29,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-PEERS = {
+VERSIONS = {
     "agent-learning-kit": "0.3.3",
     "deepeval": "4.3.1",
     "langwatch-scenario": "1.6.0",
     "pipecat-ai": "1.14.0",
 }
-NOT_DRIVEN = {
-    "pipecat-ai": "its evals drive a whole Pipecat bot over a transport; no instant callable agent fits"
-}
 TURNS, LEAST, CUT_OFF = 10, 100, 120.0
+LONG_ENOUGH = 40.0
+"""Seconds after which no further conversations are begun, for a peer that waits between them."""
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -55,7 +56,16 @@ class Service(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None: ...
 
 
-Agent = Callable[[], Awaitable[str]]
+class Agent:
+    """Answers after `sleep` seconds, and knows how many turns it saw."""
+
+    def __init__(self, sleep: float) -> None:
+        self.sleep, self.seen = sleep, 0
+
+    async def __call__(self) -> str:
+        self.seen += 1
+        await asyncio.sleep(self.sleep)
+        return f"You said something, {self.seen} times in all"
 
 
 async def agent_learning_kit(count: int, agent: Agent) -> None:
@@ -113,8 +123,8 @@ async def deepeval(count: int, agent: Agent) -> None:
     await asyncio.to_thread(driver.simulate, conversational_goldens=goldens, max_user_simulations=TURNS)
 
 
-async def langwatch_scenario(count: int, agent: Agent) -> None:
-    """A script of ten lines, on the caller's own loop."""
+def _langwatch_conversation(agent: Agent) -> dict[str, Any]:
+    """A script of ten lines and who takes part in it."""
     scenario: Any = importlib.import_module("scenario")
 
     async def call(_: Any, input: Any) -> str:  # langwatch-scenario's name
@@ -122,57 +132,133 @@ async def langwatch_scenario(count: int, agent: Agent) -> None:
 
     adapter = type("Instant", (scenario.AgentAdapter,), {"call": call})
     steps = [step for _ in range(TURNS) for step in (scenario.user("And my parcel?"), scenario.agent())]
+    user = scenario.UserSimulatorAgent(model="openai/none")  # asked for, and never called
+    return {
+        "name": "bench",
+        "description": "-",
+        "agents": [adapter(), user],
+        "script": [*steps, scenario.succeed("done")],
+        "verbose": False,
+    }
 
-    async def one(number: int) -> None:
-        script = [*steps, scenario.succeed("done")]
-        user = scenario.UserSimulatorAgent(model="openai/none")  # asked for, and never called
-        await scenario.arun(
-            name=f"bench {number}", description="-", agents=[adapter(), user], script=script, verbose=False
-        )
 
-    await asyncio.gather(*(one(number) for number in range(count)))
+async def langwatch_scenario(count: int, agent: Agent) -> None:
+    """On the caller's own loop, with the event bus that each conversation gets."""
+    scenario: Any = importlib.import_module("scenario")
+    await asyncio.gather(*(scenario.arun(**_langwatch_conversation(agent)) for _ in range(count)))
 
 
-DRIVERS = {
-    "agent-learning-kit": agent_learning_kit,
-    "deepeval": deepeval,
-    "langwatch-scenario": langwatch_scenario,
+async def langwatch_scenario_alone(count: int, agent: Agent) -> None:
+    """Its executor with a bus that takes nothing; the spans that `arun` clears away afterwards stay."""
+    scenario: Any = importlib.import_module("scenario")
+    executor: Any = importlib.import_module("scenario.scenario_executor")
+    scenario.setup_scenario_tracing()
+    bus = type("NoBus", (), {"subscribe_to_events": lambda *_: None})()
+
+    async def one() -> None:
+        await executor.ScenarioExecutor(**_langwatch_conversation(agent), event_bus=bus).run()
+
+    await asyncio.gather(*(one() for _ in range(count)))
+
+
+def rtvi_bot(port: Any, seen: Any, sleep: float) -> None:
+    """The least bot that pipecat's evals talk to: ready when asked, three messages in answer to a text."""
+    websockets: Any = importlib.import_module("websockets.asyncio.server")
+
+    def message(kind: str, **data: str) -> str:
+        return json.dumps({"label": "rtvi-ai", "type": kind, "id": "1", "data": data})
+
+    ready = message("bot-ready", version="2.2.0")
+    text = message("bot-llm-text", text="You said something")
+    answer = [message("bot-llm-started"), text, message("bot-llm-stopped")]
+
+    async def talk(socket: Any) -> None:
+        async for line in socket:
+            kind = json.loads(line)["type"]
+            if kind == "client-ready":
+                await socket.send(ready)
+            elif kind == "send-text":
+                seen.value += 1
+                await asyncio.sleep(sleep)
+                for said in answer:
+                    await socket.send(said)
+
+    async def serve() -> None:
+        settings = {"backlog": 1000, "compression": None, "open_timeout": None, "ping_interval": None}
+        async with websockets.serve(talk, "127.0.0.1", 0, **settings) as server:
+            port.send(server.sockets[0].getsockname()[1])
+            await asyncio.Future()
+
+    asyncio.run(serve())
+
+
+@functools.cache
+def _started_bot(sleep: float) -> tuple[str, Any]:
+    """The address of a bot in a process of its own, and the turns that it saw so far."""
+    context = multiprocessing.get_context("spawn")
+    receives, sends = context.Pipe(duplex=False)
+    seen = context.Value("q", 0)
+    context.Process(target=rtvi_bot, args=(sends, seen, sleep), daemon=True).start()
+    return f"ws://127.0.0.1:{receives.recv()}", seen
+
+
+async def pipecat_evals(count: int, agent: Agent) -> None:
+    """Scripted sessions in text mode, without a judge: each line waits for the bot's answer."""
+    importlib.import_module("loguru").logger.remove()  # as its own commands do
+    script: Any = importlib.import_module("pipecat.evals.script")
+    session: Any = importlib.import_module("pipecat.evals.script_session")
+    url, seen = _started_bot(agent.sleep)
+    before = seen.value
+
+    async def one() -> Any:
+        expect = [script.EvalExpectation(event="llm_response", text_contains="said")]
+        turns = [script.EvalScriptTurn(user="And my parcel?", expect=expect) for _ in range(TURNS)]
+        scenario = script.EvalScriptScenario(name="bench", turns=turns)
+        return await session.EvalScriptSession.from_scenario(scenario, url).run()
+
+    results = await asyncio.gather(*(one() for _ in range(count)))
+    agent.seen += seen.value - before
+    failed = [result.failures[0].reason for result in results if not result.passed]
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {count} conversations failed: {failed[0]}")
+
+
+Driver = Callable[[int, Agent], Awaitable[None]]
+PEERS: dict[str, tuple[str, Driver]] = {
+    "agent-learning-kit": ("agent-learning-kit", agent_learning_kit),
+    "deepeval": ("deepeval", deepeval),
+    "langwatch-scenario": ("langwatch-scenario", langwatch_scenario),
+    "langwatch-scenario, no event bus": ("langwatch-scenario", langwatch_scenario_alone),
+    "pipecat.evals": ("pipecat-ai", pipecat_evals),
 }
 
 
 def drive(peer: str, conversations: int, sleep: float) -> dict[str, float]:
     """Run one peer here; called in a process of its own, by its environment's Python."""
-    seen = 0
+    driver, agent = PEERS[peer][1], Agent(sleep)
 
-    async def agent() -> str:
-        nonlocal seen
-        seen += 1
-        await asyncio.sleep(sleep)
-        return f"You said something, {seen} times in all"
-
-    asyncio.run(DRIVERS[peer](1, agent))  # imports and first-time costs are not a turn's
-    total = conversations if sleep else max(conversations, LEAST)
-    seen = 0
+    asyncio.run(driver(1, agent))  # imports and first-time costs are not a turn's
+    agent.seen = total = 0
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     cpu, wall = time.process_time(), time.perf_counter()
-    for done in range(0, total, conversations):
-        asyncio.run(DRIVERS[peer](min(conversations, total - done), agent))
-    return {
-        "cpu": time.process_time() - cpu,
-        "wall": time.perf_counter() - wall,
-        "kb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / total,
-        "turns": seen,
-    }
+    while not total or (not sleep and total < LEAST and time.perf_counter() - wall < LONG_ENOUGH):
+        asyncio.run(driver(conversations, agent))
+        total += conversations
+    taken = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+    if agent.seen != total * TURNS:
+        raise RuntimeError(f"the agent saw {agent.seen} of {total * TURNS} turns")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+    return {**taken, "kb": memory / total, "turns": agent.seen}
 
 
-def installed(peer: str, cache: Path) -> Path:
+def installed(package: str, cache: Path) -> Path:
     """The Python of the peer's own environment, made when it is not there."""
-    home = cache / f"{peer}-{PEERS[peer]}"
+    home = cache / f"{package}-{VERSIONS[package]}"
     python = home / "bin" / "python"
     if not (home / "installed").exists():
-        print(f"installing {peer} {PEERS[peer]} …", file=sys.stderr)
+        print(f"installing {package} {VERSIONS[package]} …", file=sys.stderr)
         venv.create(home, with_pip=True)
-        command = [str(python), "-m", "pip", "install", "-q", f"{peer}=={PEERS[peer]}"]
+        command = [str(python), "-m", "pip", "install", "-q", f"{package}=={VERSIONS[package]}"]
         subprocess.run(command, check=True)
         (home / "installed").touch()
     return python
@@ -216,7 +302,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "simulate-benchmarks")
-    parser.add_argument("--drive", choices=DRIVERS, help=argparse.SUPPRESS)
+    parser.add_argument("--drive", choices=PEERS, help=argparse.SUPPRESS)
     parser.add_argument("--conversations", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--sleep", type=float, default=0.0, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -224,9 +310,9 @@ def main() -> None:
         print(json.dumps(drive(args.drive, args.conversations, args.sleep)))
         return
     sides: dict[str, Callable[[int, float], dict[str, float] | str]] = {"simulate": ours}
-    for peer in DRIVERS:
-        python = installed(peer, args.cache)
-        sides[peer] = lambda count, sleep, python=python, peer=peer: measured(python, peer, count, sleep)
+    for peer, (package, _) in PEERS.items():
+        python = installed(package, args.cache)
+        sides[f"{peer} {VERSIONS[package]}"] = functools.partial(measured, python, peer)
     print("| CPU ms a turn | 1 | 50 | 1,000 at once |\n|---|---|---|---|")
     for name, side in sides.items():
         cells = [cell(side(count, 0.0)) for count in (1, 50, 1000)]
@@ -238,8 +324,6 @@ def main() -> None:
             print(f"| {name} | {found} | | |", flush=True)
         else:
             print(f"| {name} | {found['wall']:.1f} | {found['cpu']:.1f} | {found['kb']:.0f} |", flush=True)
-    for name, why in NOT_DRIVEN.items():
-        print(f"\n{name} {PEERS[name]} is not driven here: {why}.")
 
 
 def cell(found: dict[str, float] | str) -> str:

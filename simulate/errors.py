@@ -127,5 +127,9 @@ class EnvironmentFault(Fault):
     side: Side = "environment"
 
 
+class NotReached(EnvironmentFault):
+    """Nobody was there to take the call, so that no span of the agent's is to be waited for."""
+
+
 class NotInstalled(EnvironmentFault):
     """What this scenario needs is not on this machine: it did not run; the others may."""

@@ -14,7 +14,15 @@ from simulate.capture.observed import observed_trace
 from simulate.checks.amounts import percentile, reply_latencies
 from simulate.checks.base import Evidence, describe
 from simulate.engines.base import Exchange, Usage
-from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
+from simulate.errors import (
+    EnvironmentFault,
+    Fault,
+    HarnessFault,
+    MissingExtra,
+    NotInstalled,
+    NotReached,
+    SimulateError,
+)
 from simulate.masking import hide_secrets
 from simulate.model.conversation import Conversation, ToolUse
 from simulate.model.outcome import Outcome, Status, Verdict
@@ -28,7 +36,13 @@ from simulate.trace.truncated import truncated
 
 
 async def gather(
-    scenario: Scenario, exchange: Exchange, outcome: Outcome, captured: Captured, *, outside: bool
+    scenario: Scenario,
+    exchange: Exchange,
+    outcome: Outcome,
+    captured: Captured,
+    *,
+    outside: bool,
+    fault: Fault | None = None,
 ) -> Evidence:
     """Wait for the agent's spans, then put together what a check may look at."""
     conversation, tools = exchange.conversation, exchange.tools
@@ -37,7 +51,8 @@ async def gather(
 
         agent_first = scenario.speaks_first == "agent"
         exchange.measures |= measures_of(exchange.recording, conversation, agent_first=agent_first)
-    trace = await captured.flush(outside=outside, conversation=conversation, handed=tools.uses)
+    spans_may_come = outside and (bool(conversation.by("agent")) or not isinstance(fault, NotReached))
+    trace = await captured.flush(outside=spans_may_come, conversation=conversation, handed=tools.uses)
     notes, instrumented = trace.notes, bool(trace.spans)
     if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
         notes = [*notes, lost]

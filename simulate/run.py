@@ -90,7 +90,8 @@ async def run_plan(plan: Plan) -> Outcome:
             fault = tools.fault
         except Fault as error:
             fault = error
-        evidence = await gather(plan.scenario, exchange, outcome, captured, outside=plan.engine.outside)
+        outside = plan.engine.outside
+        evidence = await gather(plan.scenario, exchange, outcome, captured, outside=outside, fault=fault)
         evidence.judge, evidence.folder = plan.judge, plan.root
         if fault is None:
             outcome.verdicts += await check_all(plan.scenario.expect, evidence)

@@ -18,7 +18,7 @@ from opentelemetry import context as otel_context
 from simulate import pins
 from simulate.agents.base import AgentEvent, Call, Delta, Said, within
 from simulate.agents.pinned import PinnedTools, ToolFailed
-from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
+from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -323,9 +323,7 @@ def _fault(error: Exception, address: str, *, midway: bool = False) -> Fault:
         return _status_fault(error, address)
     if isinstance(error, openai.APIConnectionError) and not midway:
         if _never_connected(error):
-            return EnvironmentFault(
-                f"nothing listens at {address}", hint="start the agent, or correct its address"
-            )
+            return NotReached(f"nothing listens at {address}", hint="start the agent, or correct its address")
         return AgentFault(f"{address} closed the connection without an answer")
     if isinstance(error, (json.JSONDecodeError, openai.APIResponseValidationError)):
         return AgentFault(f"{address}: the answer is not what the OpenAI protocol says: {error}")

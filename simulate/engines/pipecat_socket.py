@@ -16,7 +16,7 @@ import aiohttp
 import numpy as np
 import pipecat.frames.protobufs.frames_pb2 as protocol
 
-from simulate.errors import AgentFault, EnvironmentFault, InputError
+from simulate.errors import AgentFault, InputError, NotReached
 from simulate.voice.line import Line
 from simulate.voice.pcm import RATE, Samples, check_rate
 from simulate.voice.stream import Resampler
@@ -60,7 +60,7 @@ class SocketWire:
                 ) from error
             except (aiohttp.ClientError, OSError) as error:
                 if asyncio.get_running_loop().time() >= end:
-                    raise EnvironmentFault(
+                    raise NotReached(
                         f"nothing takes calls at {self.address}: {error}",
                         where="connecting",
                         hint="start the bot, or let [tool.simulate.agents] start it with `command`",

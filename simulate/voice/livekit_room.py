@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra
+from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra, NotReached
 from simulate.voice.livekit_events import room_hears_its_own
 from simulate.voice.livekit_server import redacted
 
@@ -211,7 +211,7 @@ class Room:
         )
 
     def _nobody(self) -> EnvironmentFault:
-        return EnvironmentFault(
+        return NotReached(
             f"no worker took the call: none is registered as {self.agent_name!r}, or each is busy",
             where=f"LiveKit at {self.server.url}",
             hint="start the worker, check its agent_name, and give it load_fnc=lambda *_: 0.0 where it "
@@ -343,7 +343,7 @@ class Room:
                 raise _refused(where) from None
             raise EnvironmentFault(f"LiveKit refused: {redacted(error.message)}", where=where) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise EnvironmentFault(
+            raise NotReached(
                 f"no LiveKit server answers: {redacted(error) or type(error).__name__}",
                 where=where,
                 hint=self.server.ended() or "is LIVEKIT_URL right, and the server up?",
@@ -363,7 +363,7 @@ def _reason(value: Any) -> str:
 
 
 def _refused(where: str) -> EnvironmentFault:
-    return EnvironmentFault(
+    return NotReached(
         "LiveKit refuses our keys",
         where=where,
         hint="are LIVEKIT_API_KEY and LIVEKIT_API_SECRET this server's?",

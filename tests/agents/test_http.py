@@ -18,6 +18,7 @@ from simulate.agents.pinned import PinnedTools
 from simulate.agents.process import free_port
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
 from simulate.model.scenario import Scenario
+from simulate.run import run
 
 TRACEPARENT = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
 
@@ -215,3 +216,13 @@ async def test_an_endpoint_that_cannot_stream_is_asked_for_whole_answers(refuses
     finally:
         await runner.cleanup()
     assert asked == ([True, False, False] if refuses else [True, True])
+
+
+async def test_nobody_waits_for_the_spans_of_an_agent_that_was_not_there() -> None:
+    talk = Scenario.model_validate(
+        {"name": "hello", "agent": f"http://127.0.0.1:{free_port()}/v1", "script": [{"says": "Hello?"}]}
+    )
+    outcome = await run(talk)
+    assert (outcome.status, outcome.side) == ("error", "environment")
+    assert "nothing listens" in str(outcome.reason)
+    assert not [note for note in outcome.notes if "reached us" in note], "it had no chance to send any"
