@@ -12,7 +12,7 @@ import contextvars
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from random import Random
+from random import Random, SystemRandom
 from typing import Protocol
 
 
@@ -45,6 +45,10 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+_SYSTEM = SystemRandom()
+"""One for all: an instance takes 2.5 kB, and this one has nothing to remember."""
+
+
 @dataclass(slots=True)
 class Pins:
     """What one conversation takes its time, its chance and its ids from."""
@@ -52,7 +56,7 @@ class Pins:
     clock: Clock = field(default_factory=SystemClock)
     random: Random = field(default_factory=Random)
     """Chance of the simulated caller: the same seed makes the same caller."""
-    ids: Random = field(default_factory=Random)
+    ids: Random = _SYSTEM
     """Chance of the ids; only a replay pins it, since two runs of one seed are two traces."""
 
     def trace_id(self) -> str:

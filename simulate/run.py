@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 import random
 import secrets
 import sys
@@ -114,7 +113,6 @@ def _pins(plan: Plan) -> pins.Pins:
 
 def _begin(plan: Plan, pinned: pins.Pins) -> Outcome:
     scenario = plan.scenario
-    persona = scenario.persona if isinstance(scenario.persona, Persona) else Persona()
     conversation = Conversation(pinned.trace_id(), scenario.medium, started_ns=pinned.clock.time_ns())
     return Outcome(
         scenario=scenario.name,
@@ -123,8 +121,7 @@ def _begin(plan: Plan, pinned: pins.Pins) -> Outcome:
         conversation=conversation,
         case=plan.case,
         trial=plan.trial,
-        # the person is the same in every trial: what varies among trials is the agent
-        persona=_person(persona.model_dump_json(), plan.seed),
+        persona=_person(plan).model_dump(mode="json", exclude_defaults=True),
         seed=plan.seed,
         tags=list(scenario.tags),
         source=plan.source,
@@ -134,24 +131,24 @@ def _begin(plan: Plan, pinned: pins.Pins) -> Outcome:
     )
 
 
+def _person(plan: Plan) -> Persona:
+    """The persona as it is played, the same in every trial: what varies among trials is the agent."""
+    persona = plan.scenario.persona
+    return _filled((persona if isinstance(persona, Persona) else Persona()).model_dump_json(), plan.seed)
+
+
 @functools.lru_cache(1024)
-def _filled(persona: str, seed: int) -> str:
-    return fill(Persona.model_validate_json(persona), seed).model_dump_json(exclude_defaults=True)
-
-
-def _person(persona: str, seed: int) -> dict[str, Any]:
-    """The persona as it is played; Faker is asked once for all trials of a scenario."""
-    person: dict[str, Any] = json.loads(_filled(persona, seed))
-    return person
+def _filled(persona: str, seed: int) -> Persona:
+    """Faker is asked once for all trials of a scenario, and they share what it made."""
+    return fill(Persona.model_validate_json(persona), seed)
 
 
 def _exchange(plan: Plan, outcome: Outcome, tools: PinnedTools, captured: Captured) -> Exchange:
-    persona = Persona.model_validate(outcome.persona)
     # what an agent elsewhere calls shows too late to tell its path by: its words do
     said = [one for one in plan.said if "text" in one or not plan.engine.outside]
     caller = make_caller(
         plan.scenario,
-        persona,
+        _person(plan),
         model=plan.caller_model,
         uses=(lambda: ()) if said and plan.engine.outside else (lambda: uses_so_far(tools, captured)),
         recorded=said,

@@ -20,7 +20,8 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 5.0
 ENDED_SECONDS = 0.3
 """A connection breaks a moment before its process is known to have ended."""
-TAIL_BYTES = 2_000
+TAIL_BYTES = 950
+"""Of what it printed, into an outcome: its end, where the reason stands, and no more than a screen shows."""
 TRIES = 100
 
 
@@ -130,7 +131,11 @@ class AgentProcess:
         return fault
 
     def _printed(self, since: int) -> str | None:
-        return self.log.read_bytes()[since:][-TAIL_BYTES:].decode(errors="replace").strip() or None
+        printed = self.log.read_bytes()[since:]
+        tail = printed[-TAIL_BYTES:]
+        if len(tail) < len(printed):
+            tail = tail.partition(b"\n")[2] or tail
+        return tail.decode(errors="replace").strip() or None
 
     def _broken(self, what: str, since: int | None = None) -> AgentFault:
         return AgentFault(

@@ -10,7 +10,6 @@ from simulate.callers.script import Script, ScriptedCaller, Uses
 from simulate.errors import InputError
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Sequence
     from typing import Any
 
@@ -68,15 +67,12 @@ def make_caller(
     no model ever sees them. ``seed`` defaults to the chance of the running conversation's pins. Raises
     InputError where a model is needed and none configured.
     """
-    import random
-
     from simulate.model.persona import Persona
 
     if seed is None:
         seed = pins.current().random.getrandbits(31)
     persona = persona or Persona()
-    chance: random.Random = random.Random(seed)
-    script = Script(scenario, speaks=persona.speaks, uses=uses, chance=chance)
+    script = Script(scenario, speaks=persona.speaks, uses=uses, seed=seed)
     if recorded:
         from simulate.callers.recorded import RecordedCaller
 

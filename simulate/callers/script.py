@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -35,14 +36,16 @@ class Script:
         *,
         speaks: Speaks | None = None,
         uses: Uses | None = None,
-        chance: random.Random | None = None,
+        seed: int = 0,
     ) -> None:
         opening = [Line(says=scenario.opens_with)] if scenario.opens_with else []
         self.lines: list[Line] = [*opening, *scenario.script]
         self._uses: Uses = uses or (lambda: ())
         self._next = 0
-        self._speaks = speaks if speaks is not None and scenario.medium == "text" else None
-        self._chance = chance or random.Random(0)
+        self._typed: Callable[[str], str] = str
+        """A line as the persona types it: word for word, unless they make slips."""
+        if speaks is not None and speaks.typos not in (None, "none") and scenario.medium == "text":
+            self._typed = functools.partial(with_typos, speaks=speaks, chance=random.Random(seed))
 
     @property
     def line(self) -> Line | None:
@@ -69,10 +72,8 @@ class Script:
         if line.silent_for is not None:
             return Listen(line.silent_for)
         text = line.says if line.says is not None else line.dtmf or line.backchannel or ""
-        if line.says is not None and self._speaks is not None:
-            text = with_typos(text, self._speaks, self._chance)
         return Say(
-            text,
+            text if line.says is None else self._typed(text),
             after=waits,
             interrupts_after=line.interrupts_after,
             interrupts_when=line.interrupts_when,

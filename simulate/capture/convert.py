@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from simulate.trace.span import Event, Link, Span
@@ -56,24 +57,26 @@ def from_sdk(span: ReadableSpan) -> Span:
         otel_kind=_KINDS[span.kind],
         scope=scope.name if scope is not None else "",
         scope_version=(scope.version or None) if scope is not None else None,
-        resource=_resource(span.resource),
-        scope_attributes=_plain(scope.attributes) if scope is not None else {},
+        resource=_shared(span.resource),
+        scope_attributes=_shared(scope) if scope is not None else {},
         trace_state=context.trace_state.to_header() or None if context.trace_state else None,
         flags=_KNOWN_REMOTE | (_REMOTE if parent is not None and parent.is_remote else 0),
         dropped=span.dropped_attributes + span.dropped_events + span.dropped_links,
     )
 
 
-_known: dict[int, tuple[Resource, dict[str, Any]]] = {}
+Origin = Resource | InstrumentationScope
+_known: dict[int, tuple[Origin, dict[str, Any]]] = {}
 
 
-def _resource(resource: Resource) -> dict[str, Any]:
-    """One dict for all spans of a provider: ten thousand copies of it would be most of a suite's memory."""
-    found = _known.get(id(resource))
-    if found is None or found[0] is not resource:
+def _shared(origin: Origin) -> dict[str, Any]:
+    """The attributes of a resource or scope, one dict for all of its spans: ten thousand copies of it would
+    be most of a suite's memory."""
+    found = _known.get(id(origin))
+    if found is None or found[0] is not origin:
         if len(_known) > 64:
             _known.clear()
-        found = _known[id(resource)] = resource, _plain(resource.attributes)
+        found = _known[id(origin)] = origin, _plain(origin.attributes)
     return found[1]
 
 

@@ -86,7 +86,10 @@ class Inbox:
     def add(self, item: Item | ReadableSpan) -> None:
         """Put one span in."""
         if isinstance(item, ReadableSpan):
-            self.local.append(from_sdk(item))
+            span = from_sdk(item)
+            if span.trace_id == self.conversation_id:
+                span.trace_id = self.conversation_id  # one text for all spans, not one each
+            self.local.append(span)
         else:
             self.arrived.append(item)
 

@@ -174,7 +174,9 @@ def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, report
     print(f"{outcome.scenario}:")
     for said in outcome.conversation.utterances:
         print(f"  {said.speaker}: {said.text}")
-    told = ["  " + report.explain().replace("\n", "\n  ") for report in reports]
+    played = [one for one in outcome.verdicts if one.check == "replay"]
+    cut_off = [f"  replay: {one.fact}" for one in played if one.status == "not_run"]
+    told = cut_off or ["  " + report.explain().replace("\n", "\n  ") for report in reports]
     broke = [
         told_verdict(one) for one in outcome.verdicts if one.check != "replay" and one.status != "passed"
     ]

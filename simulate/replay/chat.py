@@ -174,6 +174,21 @@ def contradicts(recorded: dict[str, Any], now: dict[str, Any]) -> bool:
     )
 
 
+def told_by_both(recorded: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """A request, with the recording's own parts where the trace tells nothing of them or all that it tells
+    is the same: nobody knows whether they changed."""
+    told = {**now}
+    for part in ("model", "system", "tools", "parameters"):
+        if recorded.get(part) is None and part in recorded:
+            told[part] = None
+    if told.get("tools") is not None and not _tools_differ(recorded.get("tools"), now["tools"]):
+        told["tools"] = recorded["tools"]
+    if told.get("parameters") is not None:
+        known = cast("dict[str, Any]", recorded.get("parameters") or {})
+        told["parameters"] = {name: value for name, value in now["parameters"].items() if name in known}
+    return told
+
+
 def _tools_differ(recorded: Any, now: Any) -> bool:
     if recorded is None:
         return False

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from simulate.replay.cassette import Recording, ToolRecording
+from simulate.replay.chat import ENDPOINT as CHAT
+from simulate.replay.chat import told_by_both
 from simulate.replay.components import Parts, fingerprint, parts_of, role_of
 from simulate.replay.key import Canonical
 
@@ -57,11 +59,15 @@ class Divergence:
     tainted: bool = False
     """It came after the first divergence, and may be nothing but its consequence."""
     recording: Recording | ToolRecording | None = None
+    by: str | None = None
+    """``caller`` or ``judge`` where the simulator asked, and not the agent."""
 
     def __str__(self) -> str:
         place = f"turn {self.turn}" if self.turn is not None else "before the first turn"
         span = f", span {self.span_id}" if self.span_id else ""
         asked = "a call of the model" if self.asked == "chat" else self.asked
+        if self.by:
+            asked = f"a call of the {self.by}'s own model"
         what = {
             "drifted": f"{asked} is not as recorded: the {self.component} changed",
             "never_recorded": f"{asked} was never recorded ({self.component})",
@@ -103,8 +109,9 @@ def explain_request(
         return Divergence("never_recorded", request.endpoint, "extra call", ["extra call"], key=request.key)
     history = set(now.get("history", "").split())
     nearest = max(candidates, key=lambda one: (_likeness(now, history, one, played), -one.start))
-    names = changed_components(request.endpoint, nearest.body, request.body)
-    changes = changes_between(nearest.body, request.body)
+    body = told_by_both(nearest.body, request.body) if request.endpoint == CHAT else request.body
+    names = changed_components(request.endpoint, nearest.body, body)
+    changes = changes_between(nearest.body, body)
     changes += changes_between(
         [list(pair) for pair in nearest.query], [list(pair) for pair in request.query], "?"
     )

@@ -111,7 +111,7 @@ def _connecting(target: Any) -> None:
     allowed = (
         session.allow if session is not None else set[str]().union(*(one.allow for one in router.players))
     )
-    if isinstance(session, Player) and session.live_calls:
+    if isinstance(session, Player) and (session.live_calls or session.lets_own_out()):
         return  # the policy lets this conversation go live, and counts
     if session is not None and not session.replaying:
         return  # recorded beside a replay
@@ -123,7 +123,8 @@ def _connecting(target: Any) -> None:
 def _allowed_host(host: str) -> bool:
     session = current.get()
     if session is not None and (
-        not session.replaying or (isinstance(session, Player) and session.live_calls)
+        not session.replaying
+        or (isinstance(session, Player) and (session.live_calls or session.lets_own_out()))
     ):
         return True
     return any(address.rpartition(":")[0] == host for one in router.players for address in one.allow)

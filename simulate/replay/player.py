@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from simulate.capture import own
 from simulate.replay import key as keys
 from simulate.replay.cassette import Cassette, Recording, Reply, ToolRecording
 from simulate.replay.chat import ENDPOINT, chat_key, contradicts, form_of_request, is_chat
@@ -166,7 +167,7 @@ class Player:
         candidates = self._endpoints.get(request.endpoint, [])
         with self._lock:
             divergence = explain_request(request, candidates, self._played)
-            divergence.span_id = span_id()
+            divergence.span_id, divergence.by = span_id(), own.calling()
             self._note(divergence)
         if self.policy == "nearest" and isinstance(divergence.recording, Recording):
             with self._lock:
@@ -176,6 +177,11 @@ class Player:
         if self._may_go_live() and self.recorder is not None:
             return self.recorder.begin(method, url, headers, body)
         return Exchange(reply=refusal(str(divergence), divergence))
+
+    def lets_own_out(self) -> bool:
+        """A persona that takes over, and a judge who compares, ask models of their own: none of the agent's
+        business, so neither counted nor kept."""
+        return own.calling() is not None and self.policy in {"live", "simulate"}
 
     def _may_go_live(self) -> bool:
         if self.policy not in {"live", "simulate"}:
@@ -273,16 +279,16 @@ class Player:
             for one in (*self.cassette.http, *self.cassette.tools)
             if id(one) not in self._played and id(one) not in claimed and not self.stopped
         ]
-        own = [
+        unseen = [
             one
             for one in left
             if isinstance(one, ToolRecording) and (self.outside or one.name in self.pinned)
         ]
-        left = [one for one in left if one not in own]
+        left = [one for one in left if one not in unseen]
         notes = list(self.notes)
         if self.divergences and not self.outside:
             notes += unpinned()
-        if names := ", ".join(sorted({one.name for one in own if one.name not in self.pinned})):
+        if names := ", ".join(sorted({one.name for one in unseen if one.name not in self.pinned})):
             notes.append(
                 f"{names}: run by the agent's own process, so not answered from the recording; what they gave"
                 " is compared in the next request"
@@ -296,7 +302,7 @@ class Player:
             first=first,
             divergences=divergences,
             played=len(self._order),
-            recorded=len(self.cassette) - len(own),
+            recorded=len(self.cassette) - len(unseen),
             unplayed=[
                 f"{one.place}: {one.endpoint if isinstance(one, Recording) else one.name}" for one in left
             ],

@@ -55,12 +55,17 @@ class ReplayReport:
         """What to do about the first divergence."""
         if self.first is None:
             return ""
+        if self.first.by:
+            return (
+                "the simulated caller asks its model something new: record this cassette again; the agent is "
+                "not to blame"
+            )
         if self.first.verdict in {"unplayed"}:
             return "the agent no longer makes this call: mend it, or record again if that is meant"
         if self.first.verdict in {"exhausted", "never_recorded"}:
             return "the agent makes a call that it did not make: mend it, or record again if that is meant"
         return (
-            f"if the new {self.first.component} is meant, record this cassette again"
+            f"if the change of the {self.first.component} is meant, record this cassette again"
             " (`simulate replay --stale` lists the others that it touches); if not, mend the agent"
         )
 
@@ -85,6 +90,7 @@ class ReplayReport:
                     "component": one.component,
                     "components": one.components,
                     "turn": one.turn,
+                    "by": one.by,
                     "span_id": one.span_id,
                     "nearest": one.nearest,
                     "tainted": one.tainted,

@@ -88,6 +88,8 @@ def route(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Exc
     if _HOUSEKEEPING.search(url):
         return Exchange(reply=_ABSENT)
     if session is not None:
+        if session.lets_own_out() and not session.knows(method, url, headers, body):
+            return None
         return session.begin(method, url, headers, body)
     text = f"{method} {url.split('?')[0]} from outside of any conversation ({caller()})"
     for player in players:

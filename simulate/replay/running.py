@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from simulate.agents.pinned import PinnedTools
-from simulate.errors import InputError
+from simulate.errors import Fault, InputError
 from simulate.model.conversation import Conversation, ToolUse
 from simulate.model.outcome import Outcome, Verdict
 from simulate.replay.cassette import Cassette
@@ -23,6 +23,7 @@ from simulate.tools import Toolbox
 if TYPE_CHECKING:
     from simulate.replay.endpoint import ModelEndpoint
 
+TAKES_THE_PATH = "the agent takes the recorded path, and nothing goes live"
 Mode = Literal["once", "none", "all", "new"]
 
 
@@ -113,6 +114,7 @@ class Recordings:
         options: dict[str, Any] = {"allow": (*self.allow, *_harness(plan)), "seed": plan.seed}
         options |= {"scenario": plan.scenario.name, "policy": self.policy, "pace": self.pace}
         session: Recorder | Player | None = None
+        broke: Fault | None = None
         try:
             async with cassette_for(folder, self.mode, **options) as session:
                 session.turn_of = lambda: tools.turn
@@ -124,11 +126,14 @@ class Recordings:
                 finally:
                     if isinstance(session, Recorder):
                         session.conversation = said_in(outcome.conversation, tools.uses)
+        except Fault as fault:
+            broke = fault
+            raise
         finally:
             # an agent that a divergence broke is told of the divergence, too
             if isinstance(session, Player):
                 self.reports[folder.name] = session.report()
-                outcome.verdicts.append(verdict_of(session.report()))
+                outcome.verdicts.append(verdict_of(session.report(), broke))
 
 
 @contextlib.asynccontextmanager
@@ -144,17 +149,21 @@ async def replayed(
     """Answer one conversation from ``cassette``, and add the verdict of the replay to its outcome."""
     allow = (*options.pop("allow", ()), *_harness(plan))
     player: Player | None = None
+    broke: Fault | None = None
     try:
         async with replaying(cassette, allow=allow, **options) as player:
             player.turn_of = lambda: tools.turn
             tools.recorded = player.handed
             async with asked_by(plan, player, models):
                 yield player.toolbox(tools)
+    except Fault as fault:
+        broke = fault
+        raise
     finally:
         if player is not None:
             if reports is not None:
                 reports.append(player.report())
-            outcome.verdicts.append(verdict_of(player.report()))
+            outcome.verdicts.append(verdict_of(player.report(), broke))
 
 
 @contextlib.asynccontextmanager
@@ -191,15 +200,24 @@ def said_in(conversation: Conversation, uses: Sequence[ToolUse] = ()) -> list[di
     return told
 
 
-def verdict_of(report: ReplayReport) -> Verdict:
-    """The replay as one of the outcome's verdicts. What tried to get out is the agent's doing, too."""
+def verdict_of(report: ReplayReport, broke: Fault | None = None) -> Verdict:
+    """The replay as one of the outcome's verdicts. What tried to get out is the agent's doing, too. What the
+    caller asks its own model is not, nor what nobody asked for once another side ``broke``."""
     first = report.first
+    if broke is not None and broke.side != "agent" and report.verdict == "unplayed" and not report.refused:
+        return Verdict(
+            "replay",
+            TAKES_THE_PATH,
+            "not_run",
+            f"the conversation broke off: {report.played} of {report.recorded} recordings played until then",
+        )
+    ours = first is not None and first.by is not None and not report.refused
     return Verdict(
         check="replay",
-        expectation="the agent takes the recorded path, and nothing goes live",
-        status="passed" if report.passed else "failed",
+        expectation=TAKES_THE_PATH,
+        status="passed" if report.passed else "error" if ours else "failed",
         fact=report.explain().splitlines()[0] if report.passed else report.explain(),
-        side=None if report.passed else "agent",
+        side=None if report.passed else "simulator" if ours else "agent",
         turn=first.turn if first else None,
         span_id=first.span_id if first else None,
         evidence=[str(change) for change in first.changes] if first else [],

@@ -9,11 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import openai
 import pytest
 
+from fixtures.agents.brains import call
+from fixtures.agents.model_server import ModelServer
 from simulate.capture import Capture
 from simulate.engines.registry import engine_for
 from simulate.errors import InputError
+from simulate.llm import Model, ModelConfig
 from simulate.model.scenario import Line, Scenario
 from simulate.replay.running import Recordings
 from simulate.run import Plan, run_plan
@@ -159,3 +163,37 @@ async def test_the_recorded_caller_hands_over_where_the_path_is_left(
         )
     assert [said.text for said in left.conversation.by("caller")] == ["where is it?"]
     assert any("left the recorded path in turn 1" in note and "hung up" in note for note in left.notes)
+
+
+async def test_a_caller_that_asks_its_own_model_something_new_is_not_the_agents_fault(tmp_path: Path) -> None:
+    """The improvising caller is replayed from the cassette, too, until its scenario changes."""
+
+    def improvised(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
+        if "You said" in str(messages[-1]["content"]):
+            return call("end_call", {"reason": "it was answered", "goal_reached": True})
+        return {"content": "I want to know about order 4417."}
+
+    async def agent(message: str) -> str:
+        async with openai.AsyncOpenAI(base_url=model.url, api_key="k", max_retries=0) as client:
+            said: Any = [{"role": "user", "content": message}]
+            answer = await client.chat.completions.create(model="echo", messages=said)
+        return str(answer.choices[0].message.content)
+
+    async def tried(goal: str, recordings: Recordings) -> Any:
+        plan = Plan(Scenario(name="goal", goal=goal), engine_for(agent, "text"), capture)
+        plan.caller_model = Model(ModelConfig("caller", model.url, "k", retries=0), role="caller")
+        plan.recordings = recordings(SimpleNamespace(id="goal"))
+        return await run_plan(plan)
+
+    async with ModelServer({"caller": improvised}).running() as model, Capture("r") as capture:
+        first = await tried("Find out where order 4417 is", Recordings(tmp_path / "c", "all"))
+        assert first.passed, first.explain()
+        asked = len(model.requests)
+        again = await tried("Find out where order 4417 is", Recordings(tmp_path / "c", "none"))
+        assert again.passed and len(model.requests) == asked, again.explain()
+        other = await tried("Get order 4417 cancelled", Recordings(tmp_path / "c", "none"))
+    assert len(model.requests) == asked, "nothing went out"
+    assert (other.status, other.side) == ("error", "simulator"), other.explain()
+    replay = next(one for one in other.verdicts if one.check == "replay")
+    assert replay.side == "simulator" and "a call of the caller's own model" in replay.fact
+    assert "not to blame" in str(replay.hint)

@@ -6,14 +6,21 @@ line of their code, and their ``OPENAI_BASE_URL``.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fixtures.agents.brains import call
+from fixtures.agents.model_server import ModelServer
 from fixtures.production.record import FAILING, MENDED, TRACE, deploy
 
 ROOT = Path(__file__).parents[2]
@@ -22,15 +29,36 @@ WHOLE = CUT_OFF + "ce ZA-204."
 Simulate = Callable[..., subprocess.CompletedProcess[str]]
 
 
+MODELS = """
+[tool.simulate.models]
+caller = {{model = "caller", base_url = "{url}"}}
+judge = {{model = "judge", base_url = "{url}"}}
+"""
+
+
+def caller(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
+    """A guest who improvises: gives a name, and ends the call once there is a table."""
+    if "Your table" in str(messages[-1]["content"]):
+        return call("end_call", {"reason": "the table is booked", "goal_reached": True})
+    return {"content": "Under Marlowe."}
+
+
+def judge(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
+    """Finds that what is said now does not mean what was said then."""
+    options = re.findall(r"^([A-Z]): ([\w ]+?) \(", messages[0]["content"], re.M)
+    letter = next(letter for letter, label in options if label == "no")
+    return {"content": json.dumps({"evidence": [], "reason": "cut off", "answer": letter})}
+
+
 @pytest.fixture
 def simulate(tmp_path: Path) -> Simulate:
     """The command line in the agent's own project, with no key and no model anywhere."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     env |= {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "COLUMNS": "200"}
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "simulate.cli", *words]
-        return subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
+        return subprocess.run(line, cwd=tmp_path, env=env | more, capture_output=True, text=True, timeout=100)
 
     return run
 
@@ -67,6 +95,31 @@ def test_a_production_trace_becomes_a_regression_test(tmp_path: Path, simulate: 
     told = [line for line in changed.stdout.splitlines() if line and not line.startswith("one run against")]
     assert changed.returncode == 1 and len(told) == 1, changed.stdout
     assert "turn 2 answers something else" in told[0] and "ZA-204" in told[0]
+
+
+async def test_a_persona_takes_over_where_the_agent_leaves_the_recorded_path(
+    tmp_path: Path, simulate: Simulate
+) -> None:
+    """Caller and judge ask models of their own meanwhile: that is nothing that the agent did."""
+    deploy(tmp_path, 20)  # "And under which name": so short it never was
+    replay = partial(simulate, "replay", str(TRACE), "--agent", "table", "--policy", "simulate")
+    async with ModelServer({"caller": caller, "judge": judge}).running() as server:
+        with (tmp_path / "pyproject.toml").open("a") as file:
+            file.write(MODELS.format(url=server.url))
+        replay = partial(replay, OPENAI_BASE_URL=server.url)
+        done = await asyncio.to_thread(replay)
+        asked = [request["model"] for request in server.requests]
+        server.fail("500", times=100)
+        broken = await asyncio.to_thread(replay)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "caller: Under Marlowe." in done.stdout
+    assert "left the recorded path in turn 1" in done.stdout and "the persona took over" in done.stdout
+    assert "live calls: 3" in done.stdout and "the history changed" in done.stdout
+    assert asked.count("booking") == 3 and {"caller", "judge"} < set(asked), asked
+    assert "judge's own" not in done.stdout and "caller's own" not in done.stdout
+    assert broken.returncode == 3, broken.stdout + broken.stderr
+    assert "the conversation broke off: 1 of 4 recordings played until then" in broken.stdout
+    assert "mend it" not in broken.stdout, "nobody knows that the agent is to blame"
 
 
 def test_an_agent_that_breaks_in_a_replay_is_told_before_what_follows_from_it(
