@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Generator, Iterator
@@ -10,6 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+try:
+    import fcntl
+except ImportError:  # Windows: run the tests without -n there
+    fcntl = None
 
 FOLDER = Path(tempfile.gettempdir())
 HELD = "SIMULATE_TESTS_TURN"
@@ -19,7 +23,7 @@ HELD = "SIMULATE_TESTS_TURN"
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     alone = item.get_closest_marker("alone") is not None
-    if HELD in os.environ or not (alone or "PYTEST_XDIST_WORKER" in os.environ):
+    if fcntl is None or HELD in os.environ or not (alone or "PYTEST_XDIST_WORKER" in os.environ):
         return (yield)
     with _turn(alone=alone):
         return (yield)
@@ -30,6 +34,7 @@ def _turn(*, alone: bool) -> Iterator[None]:
     """Wait until nobody is alone; and, to be alone, until nobody else is left.
 
     Who waits holds the gate, so that others do not run past for ever."""
+    assert fcntl is not None
     user = os.getuid()
     with (FOLDER / f"simulate-tests-{user}-gate").open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
