@@ -7,7 +7,7 @@ is made up. A recorded conversation is redacted where it is turned into a scenar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -19,57 +19,73 @@ from simulate.trace.span import Span, Trace
 
 PARTS = ("conversation", "verdicts", "tool_uses", "notes", "reason")
 """What of an outcome others than us have written."""
+SPAN_PARTS = (
+    "name",
+    "attributes",
+    "events",
+    "links",
+    "status_message",
+    "resource",
+    "scope_attributes",
+    "trace_state",
+)
+PLAIN = (int, float, type(None))
+"""Values that hold no text."""
 
 
 def hide_secrets(outcome: Outcome) -> None:
     """Replace each secret in an outcome by ``<secret:3f2a>``, the same one by the same placeholder."""
     redact = Redactor(kinds=("secret",))
+    trace: Trace | None = outcome.trace
+    spans: list[Span] = [] if trace is None else trace.spans
+    own: list[Span] = outcome.own_spans
+    if _clean([*(getattr(outcome, name) for name in PARTS), spans, own], redact):
+        return
     for name in PARTS:
         part = getattr(outcome, name)
-        if not _clean([part], redact):
+        if not _clean(part, redact):
             setattr(outcome, name, _without(part, redact))
-    trace: Trace | None = outcome.trace
-    if trace is not None and not _clean(trace.spans, redact):
+    if trace is not None and not _clean(spans, redact):
         outcome.trace = redact.trace(trace)
-    own: list[Span] = outcome.own_spans
     if not _clean(own, redact):
         outcome.own_spans = [redact.span(span) for span in own]
 
 
-def _clean(parts: Iterable[Any], redact: Redactor) -> bool:
-    """Whether there is nothing to replace: nearly always, so that all texts are looked at together."""
-    texts: list[str] = []
-    for text in _texts(parts):
-        if text is None:
-            return False
-        if text[:1] in ("{", "[", '"'):
-            if redact.text(text) != text:
+def _clean(part: Any, redact: Redactor) -> bool:
+    """Whether there is nothing to replace: nearly always, so that all texts are looked at together, and one
+    that stands there many times once."""
+    texts: set[str] = set()
+    if not _gather(part, texts):
+        return False
+    nested = {text for text in texts if text[:1] in ("{", "[", '"')}
+    if any(redact.text(text) != text for text in nested):
+        return False
+    return not redact.find("\n".join(texts - nested))
+
+
+def _gather(part: Any, texts: set[str]) -> bool:
+    """Put all texts in there into ``texts``; False where one stands under the name of a secret."""
+    if isinstance(part, str):
+        texts.add(part)
+        return True
+    if isinstance(part, Mapping):
+        for key, value in cast("Mapping[Any, Any]", part).items():
+            if isinstance(value, PLAIN):
+                continue
+            if _names_secret(str(key)) or not _gather(value, texts):
                 return False
-        else:
-            texts.append(text)
-    return not redact.find("\n".join(texts))
-
-
-def _texts(parts: Iterable[Any]) -> Iterator[str | None]:
-    """All texts in there; None where one stands under the name of a secret."""
-    for part in parts:
-        if isinstance(part, str):
-            yield part
-        elif isinstance(part, Mapping):
-            for key, value in cast("Mapping[Any, Any]", part).items():
-                if isinstance(value, str):
-                    yield None if _names_secret(str(key)) else value
-                elif not isinstance(value, int | float):
-                    yield from (None,) if _names_secret(str(key)) else _texts((value,))
-        elif isinstance(part, list | tuple):
-            yield from _texts(cast("list[Any]", part))
-        elif is_dataclass(part):
-            yield from _texts(getattr(part, name) for name in _names(type(part)))
+        return True
+    if isinstance(part, list | tuple):
+        return all(_gather(each, texts) for each in cast("list[Any]", part) if each)
+    return all(_gather(value, texts) for name in _names(type(part)) if (value := getattr(part, name)))
 
 
 @lru_cache
 def _names(kind: type) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind))
+    """Where texts of others may stand in an object: of a span, what `Redactor.span` goes through."""
+    if kind is Span:
+        return SPAN_PARTS
+    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()
 
 
 @lru_cache(4096)

@@ -71,6 +71,8 @@ class PythonSession:
         self.door = door
         self.call = call
         self.history: list[dict[str, Any]] = []
+        """For an agent that takes it; the others remember by themselves."""
+        self.spoken = False
         self.instance: Any = None
 
     async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
@@ -80,9 +82,9 @@ class PythonSession:
             if isinstance(event, Said):
                 said.append(event.text)
             yield event
-        if self.door.shape != "messages" and message is not None:
-            self.history.append({"role": "user", "content": message})
-        self.history += [{"role": "assistant", "content": text} for text in said]
+        self.spoken = True
+        if self.door.shape == "messages":
+            self.history += [{"role": "assistant", "content": text} for text in said]
 
     async def _events(self, message: str | None) -> AsyncIterator[AgentEvent]:
         try:
@@ -114,7 +116,7 @@ class PythonSession:
                     return [] if greeting is None else greeting
             return [] if message is None else await _call(self.instance.reply, message)
         if message is None and shape == "message":
-            if self.history:
+            if self.spoken:
                 return []
             raise AgentFault(
                 "this agent takes one message and gives one answer, so it cannot speak first",

@@ -87,8 +87,11 @@ class Inbox:
         """Put one span in."""
         if isinstance(item, ReadableSpan):
             span = from_sdk(item)
+            # one text for all spans, not one each
             if span.trace_id == self.conversation_id:
-                span.trace_id = self.conversation_id  # one text for all spans, not one each
+                span.trace_id = self.conversation_id
+            if span.parent_id == self.root_span_id:
+                span.parent_id = self.root_span_id
             self.local.append(span)
         else:
             self.arrived.append(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,11 +14,19 @@ import orjson
 from simulate.capture import own
 from simulate.replay import key as keys
 from simulate.replay.cassette import Cassette, Recording, Reply, ToolRecording
-from simulate.replay.chat import ENDPOINT, chat_key, contradicts, form_of_request, is_chat
+from simulate.replay.chat import (
+    ENDPOINT,
+    chat_key,
+    contradicts,
+    form_of_request,
+    is_chat,
+    told_by_both,
+)
 from simulate.replay.divergence import Divergence, Policy, explain_request, explain_tool
 from simulate.replay.ids import unpinned
 from simulate.replay.key import Canonical, Rules
 from simulate.replay.report import ReplayReport
+from simulate.replay.today import only_time_passed
 
 if TYPE_CHECKING:
     from simulate.replay.session import Exchange, Recorder
@@ -67,6 +76,8 @@ class Player:
         self.child_log: Path | None = None
         """Where child processes note what was refused to them."""
         self.tainted = 0
+        self.later: dict[str, None] = {}
+        """Dates and times of the recording, and those that stand in their places now."""
         self._order: list[Recording | ToolRecording] = []
         self._played: set[int] = set()
         self._counts: Counter[str] = Counter()
@@ -167,6 +178,11 @@ class Player:
         candidates = self._endpoints.get(request.endpoint, [])
         with self._lock:
             divergence = explain_request(request, candidates, self._played)
+            recording = divergence.recording
+            if isinstance(recording, Recording) and self._only_later(recording, recording.body, request.body):
+                self._counts[recording.key] += 1
+                self._play(recording)
+                return Exchange(reply=self._reply(recording, url, body), paced=self.paced)
             divergence.span_id, divergence.by = span_id(), own.calling()
             self._note(divergence)
         if self.policy == "nearest" and isinstance(divergence.recording, Recording):
@@ -182,6 +198,17 @@ class Player:
         """A persona that takes over, and a judge who compares, ask models of their own: none of the agent's
         business, so neither counted nor kept."""
         return own.calling() is not None and self.policy in {"live", "simulate"}
+
+    def _only_later(self, one: Recording | ToolRecording, then: Any, now: Any) -> bool:
+        """Whether a recording stands for this request, too, which differs by the date and time it tells."""
+        began: Any = self.cassette.manifest.get("started_ns")
+        if id(one) in self._played or not isinstance(began, int):
+            return False
+        if isinstance(one, Recording) and one.endpoint == ENDPOINT:
+            now = told_by_both(then, now)
+        passed = only_time_passed(then, now, began + int(one.start * 1e6), time.time_ns())
+        self.later.update(dict.fromkeys(map(str, passed or ())))
+        return passed is not None
 
     def _may_go_live(self) -> bool:
         if self.policy not in {"live", "simulate"}:
@@ -215,6 +242,11 @@ class Player:
             candidates = self._names.get(name, [])
             value = self.rules.value(keys.plain(arguments))
             divergence = explain_tool(name, value, key, candidates, self._played)
+            tool = divergence.recording
+            if isinstance(tool, ToolRecording) and self._only_later(tool, tool.arguments, value):
+                self._counts[tool.key] += 1
+                self._play(tool)
+                return tool
             self._note(divergence)
             if self.policy == "nearest" and isinstance(divergence.recording, ToolRecording):
                 self._played.add(id(divergence.recording))
@@ -286,6 +318,9 @@ class Player:
         ]
         left = [one for one in left if one not in unseen]
         notes = list(self.notes)
+        if self.later:
+            told = ", ".join(list(self.later)[:4]) + (" …" if len(self.later) > 4 else "")
+            notes.append(f"the agent tells the time, which has passed: {told}; answered as recorded")
         if self.divergences and not self.outside:
             notes += unpinned()
         if names := ", ".join(sorted({one.name for one in unseen if one.name not in self.pinned})):

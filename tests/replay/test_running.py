@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -197,3 +199,33 @@ async def test_a_caller_that_asks_its_own_model_something_new_is_not_the_agents_
     replay = next(one for one in other.verdicts if one.check == "replay")
     assert replay.side == "simulator" and "a call of the caller's own model" in replay.fact
     assert "not to blame" in str(replay.hint)
+
+
+async def test_an_agent_that_tells_its_model_the_date_replays_on_another_day(
+    server: Any, tmp_path: Path, agent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prompt(days_ago: int, more: str = "Be kind.") -> str:
+        day = datetime.now(UTC) - timedelta(days=days_ago)
+        return f"Today is {day:%A, %d %B %Y}, {day:%H:%M} UTC. The sale ends on 2031-01-01. {more}"
+
+    with monkeypatch.context() as long_ago:
+        day = SimpleNamespace(
+            time_ns=lambda: time.time_ns() - 40 * 86_400 * 10**9, perf_counter=time.perf_counter
+        )
+        long_ago.setattr("simulate.replay.session.time", day)
+        long_ago.setenv("PROMPT", prompt(40))
+        async with Capture("r") as capture:
+            await ran(agent, Recordings(tmp_path / "c", "all"), capture)
+    heard, replay = len(server.hits), Recordings(tmp_path / "c", "none")
+    async with Capture("r") as capture:
+        monkeypatch.setenv("PROMPT", prompt(0))
+        again = await ran(agent, replay, capture)
+        assert again.passed, again.explain()
+        (report,) = replay.reports.values()
+        assert report.verdict == "identical" and report.played == report.recorded == 4
+        assert any("the agent tells the time, which has passed: " in note for note in report.notes)
+        for other in (prompt(0, "Be rude."), prompt(0).replace("2031", "2032"), prompt(7)):
+            monkeypatch.setenv("PROMPT", other)
+            changed = await ran(agent, replay, capture)
+            assert changed.status == "failed" and "the system prompt changed" in changed.explain()
+    assert len(server.hits) == heard
