@@ -52,7 +52,9 @@ def test_only_what_the_schema_allows(document: bytes) -> None:
             assert element.attrib["name"]
 
 
-@pytest.mark.skipif("SIMULATE_JUNIT_XSD" not in os.environ, reason="SIMULATE_JUNIT_XSD names no schema; .ci/run brings it")
+@pytest.mark.skipif(
+    "SIMULATE_JUNIT_XSD" not in os.environ, reason="SIMULATE_JUNIT_XSD names no schema; .ci/run brings it"
+)
 def test_the_schema_itself(document: bytes) -> None:
     schema = pytest.importorskip("xmlschema").XMLSchema(os.environ["SIMULATE_JUNIT_XSD"])
     schema.validate(ET.fromstring(document))
