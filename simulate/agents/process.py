@@ -131,9 +131,11 @@ class AgentProcess:
         return fault
 
     def _printed(self, since: int) -> str | None:
-        printed = self.log.read_bytes()[since:]
-        tail = printed[-TAIL_BYTES:]
-        if len(tail) < len(printed):
+        begins = max(since, self.printed_bytes() - TAIL_BYTES)
+        with self.log.open("rb") as file:
+            file.seek(begins)
+            tail = file.read(TAIL_BYTES)
+        if begins > since:
             tail = tail.partition(b"\n")[2] or tail
         return tail.decode(errors="replace").strip() or None
 
