@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=["fail", "stop", "nearest", "live", "simulate"],
         default="fail",
         help="what becomes of a request that was not recorded (default: it fails)",
+    )
+    parser.add_argument(
+        "--budget", type=int, default=100, metavar="N", help="with live or simulate: calls that may go out"
+    )
+    parser.add_argument(
+        "--side",
+        type=Path,
+        default=Path(".simulate/live"),
+        metavar="DIR",
+        help="with live or simulate: what went out is kept here (default: .simulate/live)",
+    )
+    parser.add_argument(
+        "--live-write",
+        action="append",
+        default=[],
+        metavar="TOOL",
+        help="with live or simulate: this tool, which writes, may run all the same",
     )
     parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
     parser.add_argument(
@@ -158,6 +176,8 @@ async def _one(
 
     def opening(plan: Any, outcome: Outcome, tools: PinnedTools) -> Any:
         given = {"policy": args.policy, "pace": args.pace, "rules": rules, "allow": tuple(args.allow)}
+        given |= {"live_budget": args.budget, "live_writes": args.live_write}
+        given["side"] = _new(args.side / Path(str(cassette.folder or scenario.name)).name)
         return replayed(cassette, outcome, tools, plan, reports, stage.models, **given)
 
     engine = stage.engine(scenario)
@@ -166,6 +186,12 @@ async def _one(
         plan.said, plan.caller_model, plan.judge = cassette.conversation, stage.caller_model, stage.judge
     outcome = await run_plan(plan)
     return _tell(args, outcome, cassette, reports)
+
+
+def _new(folder: Path) -> Path:
+    """A folder that is not there yet: what was recorded before stays."""
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
 
 
 def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, reports: list[ReplayReport]) -> int:
@@ -190,6 +216,9 @@ def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, report
     recorded = [
         said["text"] for said in cassette.conversation if said["speaker"] == "agent" and said.get("text")
     ]
+    for report in reports:
+        if report.side_cassette is not None:
+            print(f"  what went live is kept in {report.side_cassette}")
     now = [said.text for said in outcome.conversation.utterances if said.speaker == "agent"]
     if recorded and recorded != now:
         print("  the agent's words are not as recorded")

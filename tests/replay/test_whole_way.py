@@ -22,6 +22,7 @@ import pytest
 from fixtures.agents.brains import call
 from fixtures.agents.model_server import ModelServer
 from fixtures.production.record import FAILING, MENDED, TRACE, deploy
+from simulate.replay import Cassette
 
 ROOT = Path(__file__).parents[2]
 CUT_OFF = "Your table for 5 on saturday at 20:00 is booked under Marlowe, referen"
@@ -116,6 +117,9 @@ async def test_a_persona_takes_over_where_the_agent_leaves_the_recorded_path(
     assert "left the recorded path in turn 1" in done.stdout and "the persona took over" in done.stdout
     assert "live calls: 3" in done.stdout and "the history changed" in done.stdout
     assert asked.count("booking") == 3 and {"caller", "judge"} < set(asked), asked
+    (kept,) = (tmp_path / ".simulate" / "live").iterdir()
+    assert f"what went live is kept in {kept.relative_to(tmp_path)}" in done.stdout
+    assert [one.body["model"] for one in Cassette.load(kept).http] == ["booking"] * 3, "not caller or judge"
     assert "judge's own" not in done.stdout and "caller's own" not in done.stdout
     assert broken.returncode == 3, broken.stdout + broken.stderr
     assert "the conversation broke off: 1 of 4 recordings played until then" in broken.stdout
