@@ -1,12 +1,13 @@
 """Other simulators on what `benchmarks.turns` runs: conversations of 10 turns with an instant agent, offline.
 
-    python -m benchmarks.peers [--cache FOLDER]    # installs each peer into a venv of its own first
+    python -m benchmarks.peers [NAME …] [--cache FOLDER]    # installs each peer into a venv of its own first
 
-Each runs in a process of its own, as many conversations at once as its row says, through its public API on
-one event loop, with a user that costs nothing: scripted where it has scripts, else a model that answers at
-once. Processor time is counted over the turns that the agent really saw. A run is cut off after 120 s. None
-of them captures the agent's spans or saves a run folder; we do both. Events that langwatch-scenario sends to
-its service go to a server here that answers at once; everything else finds a closed port.
+Each runs in a process of its own, as many conversations at once as its row says, on one event loop, through
+its public API and with a user that costs nothing: scripted where it has scripts, else a model that answers at
+once. Processor time is that of this process, over the turns that the agent really saw. The agent is a
+function in it; pipecat.evals talks to a bot over a socket, which is a process of its own and not counted.
+A run, its imports and a first conversation included, is cut off after 120 s; one whose agent missed a turn
+has failed. None of them captures the agent's spans or saves a run folder; we do both.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,17 @@ VERSIONS = {
     "pipecat-ai": "1.14.0",
 }
 TURNS, LEAST, CUT_OFF = 10, 100, 120.0
-LONG_ENOUGH = 40.0
+LONG_ENOUGH = 20.0
 """Seconds after which no further conversations are begun, for a peer that waits between them."""
 NOWHERE = "http://127.0.0.1:9"
 QUIET = {
     "DEEPEVAL_TELEMETRY_OPT_OUT": "YES",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    "LANGWATCH_API_KEY": "",
+    "LANGWATCH_API_KEY": "",  # without one its events are dropped at the end of the bus: nothing is sent
     "LANGWATCH_ENDPOINT": NOWHERE,
 }
 PROXIES = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), NOWHERE) | {"NO_PROXY": "127.0.0.1"}
-"""Not for langwatch-scenario: each costs its HTTP client, one a conversation, a TLS context of 25 ms."""
+"""So that whatever a peer sends home finds a closed port."""
 
 
 class Agent:
@@ -134,13 +135,17 @@ def _langwatch_conversation(agent: Agent) -> dict[str, Any]:
 
 
 async def langwatch_scenario(count: int, agent: Agent) -> None:
-    """On the caller's own loop, with the event bus that each conversation gets."""
+    """On the caller's own loop, with the event bus as it is installed.
+
+    Each conversation's bus is a thread with an HTTP client that takes at most ten events a second, and a turn
+    makes two: a conversation lasts 2.6 s. After it, the spans of all are searched for its own.
+    """
     scenario: Any = importlib.import_module("scenario")
     await asyncio.gather(*(scenario.arun(**_langwatch_conversation(agent)) for _ in range(count)))
 
 
-async def langwatch_scenario_alone(count: int, agent: Agent) -> None:
-    """Its executor with a bus that takes nothing; the spans that `arun` clears away afterwards stay."""
+async def langwatch_scenario_without_bus(count: int, agent: Agent) -> None:
+    """With a bus that takes nothing, which only its executor lets one set. Spans are not cleared then."""
     scenario: Any = importlib.import_module("scenario")
     executor: Any = importlib.import_module("scenario.scenario_executor")
     scenario.setup_scenario_tracing()
@@ -219,7 +224,7 @@ PEERS: dict[str, tuple[str, Driver]] = {
     "agent-learning-kit": ("agent-learning-kit", agent_learning_kit),
     "deepeval": ("deepeval", deepeval),
     "langwatch-scenario": ("langwatch-scenario", langwatch_scenario),
-    "langwatch-scenario, no event bus": ("langwatch-scenario", langwatch_scenario_alone),
+    "langwatch-scenario-without-bus": ("langwatch-scenario", langwatch_scenario_without_bus),
     "pipecat.evals": ("pipecat-ai", pipecat_evals),
 }
 
@@ -227,7 +232,6 @@ PEERS: dict[str, tuple[str, Driver]] = {
 def drive(peer: str, conversations: int, sleep: float) -> dict[str, float]:
     """Run one peer here; called in a process of its own, by its environment's Python."""
     driver, agent = PEERS[peer][1], Agent(sleep)
-
     asyncio.run(driver(1, agent))  # imports and first-time costs are not a turn's
     agent.seen = total = 0
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -257,6 +261,8 @@ def installed(package: str, cache: Path) -> Path:
 
 def measured(python: Path, peer: str, conversations: int, sleep: float) -> dict[str, float] | str:
     """What a run took, or in words why there is nothing."""
+    plain = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    # langwatch-scenario makes an HTTP client a conversation, which each proxy would cost 25 ms more
     away = {} if peer.startswith("langwatch") else PROXIES
     command = [str(python), __file__, "--drive", peer, "--conversations", str(conversations)]
     try:
@@ -265,13 +271,17 @@ def measured(python: Path, peer: str, conversations: int, sleep: float) -> dict[
             capture_output=True,
             text=True,
             timeout=CUT_OFF,
-            env=os.environ | QUIET | away,
+            env=plain | QUIET | away,
         )
     except subprocess.TimeoutExpired:
         return f"not finished after {CUT_OFF:.0f} s"
     if done.returncode:
         return "failed: " + (done.stderr.strip().splitlines() or ["no word"])[-1][:80]
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+Side = Callable[[int, float], dict[str, float] | str]
+"""Runs so many conversations at once, with an agent that sleeps so many seconds a turn."""
 
 
 def ours(conversations: int, sleep: float) -> dict[str, float]:
@@ -286,6 +296,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which to run; all, if none is named")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "simulate-benchmarks")
     parser.add_argument("--drive", choices=PEERS, help=argparse.SUPPRESS)
     parser.add_argument("--conversations", type=int, default=1, help=argparse.SUPPRESS)
@@ -294,10 +305,23 @@ def main() -> None:
     if args.drive:
         print(json.dumps(drive(args.drive, args.conversations, args.sleep)))
         return
-    sides: dict[str, Callable[[int, float], dict[str, float] | str]] = {"simulate": ours}
+    if unknown := set(args.names) - {"simulate", *PEERS}:
+        parser.error(f"{sorted(unknown)} is none of: simulate, {', '.join(PEERS)}")
+    tables(dict(sides(args.cache, args.names)))
+
+
+def sides(cache: Path, names: list[str]) -> Iterator[tuple[str, Side]]:
+    """Name and way to run of each that was asked for, ours first."""
+    if not names or "simulate" in names:
+        yield "simulate", ours
     for peer, (package, _) in PEERS.items():
-        python = installed(package, args.cache)
-        sides[f"{peer} {VERSIONS[package]}"] = functools.partial(measured, python, peer)
+        if not names or peer in names:
+            python = installed(package, cache)
+            yield f"{peer} {VERSIONS[package]}", functools.partial(measured, python, peer)
+
+
+def tables(sides: dict[str, Side]) -> None:
+    """Run all and print what they took."""
     print("| CPU ms a turn | 1 | 50 | 1,000 at once |\n|---|---|---|---|")
     for name, side in sides.items():
         cells = [cell(side(count, 0.0)) for count in (1, 50, 1000)]
