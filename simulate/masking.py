@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+from simulate.model.conversation import ToolUse, Utterance
 from simulate.model.outcome import Outcome
 from simulate.trace.redact import Redactor
 from simulate.trace.redact_rules import SENSITIVE_KEY
@@ -19,16 +20,12 @@ from simulate.trace.span import Span, Trace
 
 PARTS = ("conversation", "verdicts", "tool_uses", "notes", "reason")
 """What of an outcome others than us have written."""
-SPAN_PARTS = (
-    "name",
-    "attributes",
-    "events",
-    "links",
-    "status_message",
-    "resource",
-    "scope_attributes",
-    "trace_state",
-)
+TEXTS: dict[type, tuple[str, ...]] = {
+    Span: ("name", "attributes", "events", "links", "status_message", "scope_attributes", "trace_state"),
+    Utterance: ("text", "heard"),
+    ToolUse: ("name", "arguments", "result", "error", "call_id"),
+}
+"""Where the texts of others stand in what a conversation has most of; elsewhere in any field."""
 PLAIN = (int, float, type(None))
 """Values that hold no text."""
 
@@ -37,9 +34,9 @@ def hide_secrets(outcome: Outcome) -> None:
     """Replace each secret in an outcome by ``<secret:3f2a>``, the same one by the same placeholder."""
     redact = Redactor(kinds=("secret",))
     trace: Trace | None = outcome.trace
-    spans: list[Span] = [] if trace is None else trace.spans
     own: list[Span] = outcome.own_spans
-    if _clean([*(getattr(outcome, name) for name in PARTS), spans, own], redact):
+    spans = [] if trace is None else [trace.spans, _resources(trace.spans)]
+    if _clean([*(getattr(outcome, name) for name in PARTS), spans, own, _resources(own)], redact):
         return
     for name in PARTS:
         part = getattr(outcome, name)
@@ -47,8 +44,13 @@ def hide_secrets(outcome: Outcome) -> None:
             setattr(outcome, name, _without(part, redact))
     if trace is not None and not _clean(spans, redact):
         outcome.trace = redact.trace(trace)
-    if not _clean(own, redact):
+    if not _clean([own, _resources(own)], redact):
         outcome.own_spans = [redact.span(span) for span in own]
+
+
+def _resources(spans: list[Span]) -> list[Any]:
+    """What many spans share: looked at once."""
+    return list({id(span.resource): span.resource for span in spans}.values())
 
 
 def _clean(part: Any, redact: Redactor) -> bool:
@@ -60,7 +62,7 @@ def _clean(part: Any, redact: Redactor) -> bool:
     nested = {text for text in texts if text[:1] in ("{", "[", '"')}
     if any(redact.text(text) != text for text in nested):
         return False
-    return not redact.find("\n".join(texts - nested))
+    return redact.clean(texts - nested)
 
 
 def _gather(part: Any, texts: set[str]) -> bool:
@@ -82,9 +84,8 @@ def _gather(part: Any, texts: set[str]) -> bool:
 
 @lru_cache
 def _names(kind: type) -> tuple[str, ...]:
-    """Where texts of others may stand in an object: of a span, what `Redactor.span` goes through."""
-    if kind is Span:
-        return SPAN_PARTS
+    if kind in TEXTS:
+        return TEXTS[kind]
     return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()
 
 

@@ -13,7 +13,7 @@ import json
 import re
 import secrets
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -90,6 +90,15 @@ class Redactor:
         if found and "<" in text:
             found = _outside_of(found, [match.span() for match in _PLACEHOLDER.finditer(text)])
         return _apart(found)
+
+    def clean(self, texts: Collection[str]) -> bool:
+        """Whether there is nothing to redact in any of these plain texts. They are looked at together, and
+        only those closely in which a rule could find something."""
+        together = "\n".join(texts)
+        if self._finders or not all(rule.needles for rule in self._rules):
+            return not self.find(together)
+        there = [needle for rule in self._rules for needle in rule.needles if needle in together]
+        return not self.find("\n".join(text for text in texts if any(needle in text for needle in there)))
 
     def text(self, text: str) -> str:
         """The text with everything found replaced; JSON inside of it is gone through and stays JSON."""

@@ -55,7 +55,7 @@ _KEYS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (rf"hf_{_A}{{20,}}", ("hf_",)),
     (rf"gsk_{_A}{{20,}}", ("gsk_",)),
     (rf"r8_{_A}{{20,}}", ("r8_",)),
-    (rf"(?:pplx|xai|tvly|csk|fw|nvapi|voyage|jina|pa|key)-{_W}{{20,}}", ("-",)),
+    (rf"(?:pplx|xai|tvly|csk|fw|nvapi|voyage|jina|pa|key)-{_W}{{20,}}", ("pplx-", "xai-", "tvly-", "csk-", "fw-", "nvapi-", "voyage-", "jina-", "pa-", "key-")),
     (rf"lsv2_(?:pt|sk)_{_W}{{16,}}", ("lsv2_",)),
     (rf"pcsk_{_W}{{20,}}", ("pcsk_",)),
     (r"dapi[0-9a-f]{32}", ("dapi",)),
@@ -65,7 +65,7 @@ _KEYS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}", (".",)),  # Discord
     (rf"shp(?:at|ca|pa|ss)_{_A}{{20,}}", ("shp",)),
     (r"(?:sq0[a-z]{3}-|EAAA)[\w-]{20,}", ("sq0", "EAAA")),
-    (rf"(?:sntrys|sbp|glsa|glc|lin_api|ntn|dckr_pat|rubygems|figd|pat)_{_W}{{20,}}", ("_",)),
+    (rf"(?:sntrys|sbp|glsa|glc|lin_api|ntn|dckr_pat|rubygems|figd|pat)_{_W}{{20,}}", ("sntrys_", "sbp_", "glsa_", "glc_", "lin_api_", "ntn_", "dckr_pat_", "rubygems_", "figd_", "pat_")),
     (rf"(?:PMAK|NRAK|ATATT3|hvs\.|hvb\.|dp\.pt\.){_W}{{16,}}", ("PMAK", "NRAK", "ATATT3", "hvs.", "hvb.", "dp.pt.")),
     (r"AccountKey=(?P<value>[A-Za-z0-9+/=]{40,})", ("AccountKey=",)),
     (r"AGE-SECRET-KEY-[0-9A-Z]{40,}", ("AGE-SECRET",)),
