@@ -79,7 +79,8 @@ def _gather(part: Any, texts: set[str]) -> bool:
         return True
     if isinstance(part, list | tuple):
         return all(_gather(each, texts) for each in cast("list[Any]", part) if each)
-    return all(_gather(value, texts) for name in _names(type(part)) if (value := getattr(part, name)))
+    names = _names(cast("type[Any]", type(part)))
+    return all(_gather(value, texts) for name in names if (value := getattr(part, name)))
 
 
 @lru_cache
