@@ -262,7 +262,7 @@ def installed(package: str, cache: Path) -> Path:
 def measured(python: Path, peer: str, conversations: int, sleep: float) -> dict[str, float] | str:
     """What a run took, or in words why there is nothing."""
     plain = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    # langwatch-scenario makes an HTTP client a conversation, which each proxy would cost 25 ms more
+    # langwatch-scenario makes an HTTP client a conversation, to which each proxy would add 25 ms
     away = {} if peer.startswith("langwatch") else PROXIES
     command = [str(python), __file__, "--drive", peer, "--conversations", str(conversations)]
     try:
