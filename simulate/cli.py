@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -66,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry() -> NoReturn:
-    """The program ``simulate``: also ends where an agent left a thread that does not."""
+    """The program ``simulate``: also ends where an agent left a thread that does not, and takes with it what
+    it started when it is told to end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main()
 
     def give_up() -> None:

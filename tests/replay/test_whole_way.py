@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -154,3 +155,23 @@ def test_an_agent_in_node_replays_the_same_trace(
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"agent: {said}\n" in done.stdout
         assert "replay: identical; 6 of 6 recordings played; live calls: 0" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without a word")
+def test_a_replay_that_is_told_to_end_takes_its_agent_with_it(tmp_path: Path) -> None:
+    deploy(tmp_path, MENDED)
+    agent = tmp_path / "fixtures" / "agents" / "table.py"
+    hangs = 'open("asked", "w").write(str(os.getpid())); await asyncio.sleep(600)'
+    agent.write_text(agent.read_text().replace("body = await request.json()", hangs))
+    line = [sys.executable, "-m", "simulate.cli", "replay", str(TRACE), "--agent", "table"]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    with subprocess.Popen(line, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as replay:
+        asked = tmp_path / "asked"
+        while replay.poll() is None and not (asked.exists() and asked.read_text()):
+            time.sleep(0.05)
+        replay.terminate()
+        _, told = replay.communicate(timeout=60)
+    assert replay.returncode == 130, told
+    assert "stopped" in told
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(asked.read_text()), 0)
