@@ -52,6 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.jumps = 0
         self.working = 0
         """How many threads of the executor are at work."""
+        self.closing = False
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -69,9 +70,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(over)
         return future
 
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
+        """Threads end in real time, also in that which Python (3.12 and later) gives them at most."""
+        self.closing = True
+        await super().shutdown_default_executor(*args, **kwargs)
+
     def waits_for_the_world(self, registered: Any) -> bool:
         """Whether something real is in flight: a thread, or a socket that is no listening one."""
-        if self.working:
+        if self.working or self.closing:
             return True
         own = {self._ssock.fileno(), self._csock.fileno()}  # type: ignore[attr-defined]
         return any(key.fd not in own and not _listens(key.fileobj) for key in registered)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +25,7 @@ from simulate.replay.divergence import Divergence, Policy, explain_request, expl
 from simulate.replay.ids import unpinned
 from simulate.replay.key import Canonical, Rules
 from simulate.replay.report import ReplayReport
-from simulate.replay.today import only_time_passed
+from simulate.replay.today import only_time_passed, real_ns
 
 if TYPE_CHECKING:
     from simulate.replay.session import Exchange, Recorder
@@ -201,12 +200,13 @@ class Player:
 
     def _only_later(self, one: Recording | ToolRecording, then: Any, now: Any) -> bool:
         """Whether a recording stands for this request, too, which differs by the date and time it tells."""
-        began: Any = self.cassette.manifest.get("started_ns")
+        manifest = self.cassette.manifest
+        began: Any = manifest.get("recorded_ns", manifest.get("started_ns"))
         if id(one) in self._played or not isinstance(began, int):
             return False
         if isinstance(one, Recording) and one.endpoint == ENDPOINT:
             now = told_by_both(then, now)
-        passed = only_time_passed(then, now, began + int(one.start * 1e6), time.time_ns())
+        passed = only_time_passed(then, now, began + int(one.start * 1e6), real_ns())
         self.later.update(dict.fromkeys(map(str, passed or ())))
         return passed is not None
 

@@ -25,6 +25,7 @@ from simulate.replay.divergence import POLICIES, Policy
 from simulate.replay.key import Canonical, Rules
 from simulate.replay.player import Player
 from simulate.replay.report import ReplayReport
+from simulate.replay.today import real_ns
 from simulate.tools import Toolbox
 
 current: ContextVar[Recorder | Player | None] = ContextVar("simulate_replay_session", default=None)
@@ -264,6 +265,7 @@ async def record(
         "scenario": scenario,
         "seed": seed,
         "started_ns": time.time_ns(),
+        "recorded_ns": real_ns(),
         # drawn anew each time: real services take two requests with one idempotency key for the same
         "chance": secrets.randbits(53),
         "ignore": list(recorder.rules.ignore),

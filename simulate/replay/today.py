@@ -45,6 +45,11 @@ class Passed:
         return f"{self.then} → {self.now}"
 
 
+def real_ns() -> int:
+    """Nanoseconds since the epoch, as ``datetime.now`` tells them: also in virtual time."""
+    return round(datetime.now(UTC).timestamp() * 1e9)
+
+
 def only_time_passed(then: Any, now: Any, then_ns: int, now_ns: int) -> list[Passed] | None:
     """What the clock changed between two requests (JSON values); None where anything else did, or nothing.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from simulate.errors import InputError
 from simulate.llm import Model, ModelConfig
 from simulate.model.scenario import Line, Scenario
 from simulate.replay.running import Recordings
+from simulate.replay.today import real_ns
 from simulate.run import Plan, run_plan
 
 AGENT = """
@@ -209,10 +209,7 @@ async def test_an_agent_that_tells_its_model_the_date_replays_on_another_day(
         return f"Today is {day:%A, %d %B %Y}, {day:%H:%M} UTC. The sale ends on 2031-01-01. {more}"
 
     with monkeypatch.context() as long_ago:
-        day = SimpleNamespace(
-            time_ns=lambda: time.time_ns() - 40 * 86_400 * 10**9, perf_counter=time.perf_counter
-        )
-        long_ago.setattr("simulate.replay.session.time", day)
+        long_ago.setattr("simulate.replay.session.real_ns", lambda: real_ns() - 40 * 86_400 * 10**9)
         long_ago.setenv("PROMPT", prompt(40))
         async with Capture("r") as capture:
             await ran(agent, Recordings(tmp_path / "c", "all"), capture)
