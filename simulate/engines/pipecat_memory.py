@@ -132,7 +132,8 @@ class MemoryOutput(BaseOutputTransport):
         samples = np.frombuffer(frame.audio, np.int16)
         if frame.num_channels > 1:
             samples = samples.reshape(-1, frame.num_channels).mean(axis=1).astype(np.int16)
-        await self._memory.line.accept(self._resample(samples))
+        line = self._memory.line
+        await line.accept(self._resample(samples, line.now))
         return True
 
 

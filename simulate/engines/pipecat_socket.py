@@ -142,6 +142,7 @@ class SocketWire:
                 samples = np.frombuffer(sound[: len(sound) // 2 * 2], "<i2").astype(np.int16)
                 if channels == 2:
                     samples = samples.reshape(-1, 2).mean(axis=1).astype(np.int16)
-                line.incoming(self._resamplers.setdefault(rate, Resampler(rate, RATE))(samples))
+                resample = self._resamplers.setdefault(rate, Resampler(rate, RATE))
+                line.incoming(resample(samples, line.now))
             case _:
                 pass  # texts and messages for a client with a screen

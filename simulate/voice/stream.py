@@ -44,10 +44,20 @@ class Double:
         return out
 
 
+PAUSE = 0.2
+"""Seconds after which sound no longer continues what came before."""
+
+
 class Resampler:
     """From one rate to another; what goes in comes out a few milliseconds later."""
 
     def __init__(self, source: int, target: int) -> None:
+        self._rates = source, target
+        self._last: float | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        source, target = self._rates
         self._stream: Any = None
         self._filter: Halve | Double | None = None
         if source == 2 * target:
@@ -59,7 +69,13 @@ class Resampler:
 
             self._stream = soxr.ResampleStream(source, target, 1, dtype="int16", quality="LQ")
 
-    def __call__(self, samples: Samples) -> Samples:
+    def __call__(self, samples: Samples, now: float | None = None) -> Samples:
+        """``now`` is when it came, in seconds: after a `PAUSE`, the rest of what was cut off is not heard
+        before the next words."""
+        if now is not None:
+            if self._last is not None and now > self._last + PAUSE:
+                self._forget()
+            self._last = now
         if self._filter is not None and len(samples):
             return np.clip(np.round(self._filter(samples)), -32768, 32767).astype(np.int16)
         if self._stream is None:

@@ -46,3 +46,13 @@ def test_a_telephones_rate_comes_at_once(source: int, target: int) -> None:
 def test_the_same_rate_is_the_same_sound() -> None:
     sound = np.arange(320, dtype=np.int16)
     assert Resampler(16_000, 16_000)(sound) is sound
+
+
+@pytest.mark.parametrize("source", [24_000, 22_050, 48_000])
+def test_after_a_pause_nothing_is_left_of_what_was_cut_off(source: int) -> None:
+    loud, quiet = np.full(source // 25, 20_000, np.int16), np.zeros(source // 25, np.int16)
+    resample = Resampler(source, 16_000)
+    assert abs(resample(loud, 1.00)).max() > 1000
+    assert abs(resample(quiet, 1.04)).max() > 1000, "it is late by a few milliseconds, as it should be"
+    resample(loud, 2.00)
+    assert abs(resample(quiet, 2.25)).max() < 10, "dither"
