@@ -18,9 +18,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 from simulate.errors import HarnessFault
@@ -224,6 +225,7 @@ def coupled() -> Generator[None]:
         if _coupled == 0:
             functions = {_real[name]: function for name, function in _functions().items()}
             _undo.extend(replace_everywhere(functions))
+            _undo.extend(_replace_defaults({id(old): new for old, new in functions.items()}))
         _coupled += 1
     try:
         yield
@@ -291,3 +293,48 @@ def replace_everywhere(functions: dict[Any, Any]) -> list[tuple[Any, str, Any]]:
             done.append((module, name, old))
             setattr(module, name, by_identity[id(old)])
     return done
+
+
+_looked_into: set[str] = set()
+_with_defaults: list[FunctionType] = []
+"""Functions that take one of ``time``'s as a default, as ``def f(clock=time.time)`` does."""
+
+
+def _replace_defaults(by_identity: dict[int, Any]) -> list[tuple[Any, str, Any]]:
+    """The same in the default values of functions, which keep what stood there when they were defined."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name not in _looked_into and getattr(module, "time", None) is not None:
+            _looked_into.add(module_name)
+            if not module_name.startswith(_LEFT_ALONE):
+                _with_defaults.extend(each for each in _defined_in(module) if _takes(each, by_identity))
+    done: list[tuple[Any, str, Any]] = []
+    for function in _with_defaults:
+        values, named = _defaults(function)
+        done += [(function, "__defaults__", values or None), (function, "__kwdefaults__", named or None)]
+        function.__defaults__ = tuple(by_identity.get(id(value), value) for value in values) or None
+        function.__kwdefaults__ = {key: by_identity.get(id(value), value) for key, value in named.items()}
+    return done
+
+
+def _defaults(function: FunctionType) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return function.__defaults__ or (), function.__kwdefaults__ or {}
+
+
+def _takes(function: FunctionType, by_identity: dict[int, Any]) -> bool:
+    values, named = _defaults(function)
+    return any(id(value) in by_identity for value in (*values, *named.values()))
+
+
+def _defined_in(module: Any) -> Iterator[FunctionType]:
+    members: list[Any] = list(module.__dict__.values())
+    for member in list(members):
+        if isinstance(member, type) and member.__module__ == module.__name__:
+            inside: Any = member.__dict__
+            members += inside.values()
+    for member in members:
+        bare: Any = member.__func__ if type(member) in _METHODS else member
+        if isinstance(bare, FunctionType):
+            yield bare
+
+
+_METHODS: tuple[type, ...] = (staticmethod, classmethod)

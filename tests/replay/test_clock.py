@@ -49,6 +49,24 @@ def test_an_hour_passes_at_once_and_in_order() -> None:
     assert abs(imported_by_name() - time.monotonic()) < 1
 
 
+class Stopwatch:
+    """As libraries take a clock: bound when the class was defined."""
+
+    def __init__(self, now: Any = time.monotonic, *, wall: Any = time.time) -> None:
+        self.now, self.wall = now, wall
+
+
+def test_a_clock_that_is_a_default_value_is_virtual_too() -> None:
+    async def main() -> tuple[float, float]:
+        watch = Stopwatch()
+        began = watch.now(), watch.wall()
+        await asyncio.sleep(600)
+        return watch.now() - began[0], watch.wall() - began[1]
+
+    assert [round(seconds, 3) for seconds in run_virtual(main())] == [600, 600]
+    assert Stopwatch().now is time.monotonic and Stopwatch().wall is time.time, "as it was"
+
+
 def test_a_thread_at_work_stops_the_clock() -> None:
     async def main() -> list[str]:
         order: list[str] = []
