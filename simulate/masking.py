@@ -70,6 +70,9 @@ def _gather(part: Any, texts: set[str]) -> bool:
     if isinstance(part, str):
         texts.add(part)
         return True
+    if isinstance(part, bytes):
+        texts.add(part.decode("utf-8", "replace"))
+        return True
     if isinstance(part, Mapping):
         for key, value in cast("Mapping[Any, Any]", part).items():
             if isinstance(value, PLAIN):

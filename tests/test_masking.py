@@ -105,12 +105,20 @@ def test_what_holds_no_secret_is_left_as_it_is() -> None:
 def test_one_secret_has_one_placeholder_wherever_it_stands() -> None:
     use = ToolUse("pay", {"api_key": "plain words", "nested": [{"password": "1234"}]}, error=f"no {KEY}")
     outcome = Outcome("x", "a", "failed", Conversation("ab" * 16), tool_uses=[use], notes=[f"saw {KEY}"])
-    event = Event("exception", 1, {"exception.message": f"bad key {KEY}"})
+    event = Event("exception", 1, {"exception.message": f"bad key {KEY}", "body": KEY.encode()})
     outcome.trace = Trace("ab" * 16, [Span("ab" * 16, "cd" * 8, "chat", events=[event])])
     hide_secrets(outcome)
     placeholder = outcome.notes[0].removeprefix("saw ")
+    assert outcome.trace.spans[0].events[0].attributes["body"] == placeholder.encode()
     assert placeholder.startswith("<secret:")
     assert outcome.tool_uses[0].error == f"no {placeholder}"
     assert outcome.trace.spans[0].events[0].attributes["exception.message"] == f"bad key {placeholder}"
     assert outcome.tool_uses[0].arguments["api_key"].startswith("<secret:")
     assert outcome.tool_uses[0].arguments["nested"][0]["password"].startswith("<secret:")
+
+
+def test_bytes_hold_text_too() -> None:
+    outcome = Outcome("x", "a", "failed", Conversation("ab" * 16))
+    outcome.trace = Trace("ab" * 16, [Span("ab" * 16, "cd" * 8, "chat", attributes={"body": KEY.encode()})])
+    hide_secrets(outcome)
+    assert KEY.encode() not in outcome.trace.spans[0].attributes["body"]

@@ -34,23 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="fail",
         help="what becomes of a request that was not recorded (default: it fails)",
     )
-    parser.add_argument(
-        "--budget", type=int, default=100, metavar="N", help="with live or simulate: calls that may go out"
-    )
-    parser.add_argument(
-        "--side",
-        type=Path,
-        default=Path(".simulate/live"),
-        metavar="DIR",
-        help="with live or simulate: what went out is kept here (default: .simulate/live)",
-    )
-    parser.add_argument(
-        "--live-write",
-        action="append",
-        default=[],
-        metavar="TOOL",
-        help="with live or simulate: this tool, which writes, may run all the same",
-    )
+    _live_options(parser)
     parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
     parser.add_argument(
         "--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out"
@@ -68,6 +52,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save", type=Path, metavar="FILE", help="write the new trace here (OTLP JSON lines)"
     )
+    _still_options(parser)
+
+
+def _live_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--budget",
+        type=int,
+        default=100,
+        metavar="N",
+        help="with live or simulate: calls that may go out (default: 100)",
+    )
+    parser.add_argument(
+        "--side",
+        type=Path,
+        default=Path(".simulate/live"),
+        metavar="DIR",
+        help="with live or simulate: what went out is kept here (default: .simulate/live)",
+    )
+    parser.add_argument(
+        "--live-write",
+        action="append",
+        default=[],
+        metavar="TOOL",
+        help="with live or simulate: this tool, which writes, may run all the same",
+    )
+
+
+def _still_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stale", action="store_true", help="run nothing: list the cassettes that no longer fit"
     )

@@ -233,7 +233,9 @@ class VoiceCall:
                 where=f"turn {self.turn}",
                 hint="raise `limits: {reply: …}` if it may take that long",
             )
-        self._check_usage()
+        over = self.exchange.over_limit()
+        if over is not None:
+            self._end("limit", over)
 
     async def _say(self, line: Say) -> None:
         """Say or press it, to the end."""
@@ -395,16 +397,6 @@ class VoiceCall:
     def _add(self, utterance: Utterance) -> None:
         self.conversation.utterances.append(utterance)
         self.exchange.heard(utterance)
-
-    def _check_usage(self) -> None:
-        limits, usage = self.limits, self.exchange.usage
-        if usage is None or (limits.tokens is None and limits.cost is None):
-            return
-        used = usage()
-        if limits.tokens is not None and used.tokens is not None and used.tokens > limits.tokens:
-            self._end("limit", f"{used.tokens} tokens are over the limit of {limits.tokens}")
-        elif limits.cost is not None and used.cost is not None and used.cost > limits.cost:
-            self._end("limit", f"${used.cost:.4f} are over the limit of ${limits.cost:.4f}")
 
     def _end(self, by: EndedBy, reason: str | None) -> None:
         if self.conversation.ended_by is None:

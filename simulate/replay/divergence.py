@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from simulate.replay.cassette import Recording, ToolRecording
+import orjson
+
+from simulate.replay.cassette import Recording, Reply, ToolRecording
 from simulate.replay.chat import ENDPOINT as CHAT
 from simulate.replay.chat import told_by_both
 from simulate.replay.components import Parts, fingerprint, parts_of, role_of
@@ -18,6 +20,8 @@ Policy = Literal["fail", "stop", "nearest", "live", "simulate"]
 POLICIES: tuple[Policy, ...] = ("fail", "stop", "nearest", "live", "simulate")
 
 _MOST_CHANGES = 12
+REFUSED_STATUS = 418
+"""What an agent's client gets for a request that was not recorded: no SDK retries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,3 +321,20 @@ def _around(one: Any, other: Any) -> tuple[str, str]:
     start = max(0, at - 30)
     mark = "…" if start else ""
     return _brief(mark + one[start : start + 90]), _brief(mark + other[start : start + 90])
+
+
+def refusal(text: str, divergence: Divergence | None = None) -> Reply:
+    """The response that a refused request gets: an error in OpenAI's shape that no SDK retries."""
+    error: dict[str, Any] = {
+        "message": f"not in the cassette: {text}",
+        "type": "simulate_divergence",
+        "code": divergence.verdict if divergence else "refused",
+        "param": divergence.component if divergence else None,
+    }
+    body = orjson.dumps({"type": "error", "error": error})
+    headers = [
+        ("content-type", "application/json"),
+        ("x-should-retry", "false"),
+        ("content-length", str(len(body))),
+    ]
+    return Reply(REFUSED_STATUS, "Not In The Cassette", headers, [(0.0, body)])

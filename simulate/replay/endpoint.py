@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
+from simulate.replay.divergence import refusal
 from simulate.replay.guard import child_environment
-from simulate.replay.player import Player, refusal
+from simulate.replay.player import Player
 from simulate.replay.router import address
 from simulate.replay.serving import abort, asks_for_models, listening, models_of, send
 from simulate.replay.session import Exchange, Recorder, current

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
-
 from simulate.capture import own
 from simulate.replay import key as keys
 from simulate.replay.cassette import Cassette, Recording, Reply, ToolRecording
@@ -21,7 +19,7 @@ from simulate.replay.chat import (
     is_chat,
     told_by_both,
 )
-from simulate.replay.divergence import Divergence, Policy, explain_request, explain_tool
+from simulate.replay.divergence import Divergence, Policy, explain_request, explain_tool, refusal
 from simulate.replay.ids import unpinned
 from simulate.replay.key import Canonical, Rules
 from simulate.replay.report import ReplayReport
@@ -30,9 +28,6 @@ from simulate.replay.today import only_time_passed, real_ns
 if TYPE_CHECKING:
     from simulate.replay.session import Exchange, Recorder
     from simulate.tools import Toolbox
-
-REFUSED_STATUS = 418
-"""What an agent's client gets for a request that was not recorded: no SDK retries it."""
 
 
 class Player:
@@ -81,6 +76,9 @@ class Player:
         self._played: set[int] = set()
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._index(cassette)
+
+    def _index(self, cassette: Cassette) -> None:
         self._http: dict[str, list[Recording]] = {}
         self._endpoints: dict[str, list[Recording]] = {}
         self._tools: dict[str, list[ToolRecording]] = {}
@@ -196,12 +194,11 @@ class Player:
     def lets_own_out(self) -> bool:
         """A persona that takes over, and a judge who compares, ask models of their own: none of the agent's
         business, so neither counted nor kept."""
-        return own.calling() is not None and self.policy in {"live", "simulate"}
+        return own.calling() is not None and self.policy == "simulate"
 
     def _only_later(self, one: Recording | ToolRecording, then: Any, now: Any) -> bool:
         """Whether a recording stands for this request, too, which differs by the date and time it tells."""
-        manifest = self.cassette.manifest
-        began: Any = manifest.get("recorded_ns", manifest.get("started_ns"))
+        began: Any = self.cassette.manifest.get("started_ns")
         if id(one) in self._played or not isinstance(began, int):
             return False
         if isinstance(one, Recording) and one.endpoint == ENDPOINT:
@@ -382,20 +379,3 @@ class Player:
                 )
             latest[one.lane] = max(latest.get(one.lane, 0.0), one.start)
         return None
-
-
-def refusal(text: str, divergence: Divergence | None = None) -> Reply:
-    """The response that a refused request gets: an error in OpenAI's shape that no SDK retries."""
-    error: dict[str, Any] = {
-        "message": f"not in the cassette: {text}",
-        "type": "simulate_divergence",
-        "code": divergence.verdict if divergence else "refused",
-        "param": divergence.component if divergence else None,
-    }
-    body = orjson.dumps({"type": "error", "error": error})
-    headers = [
-        ("content-type", "application/json"),
-        ("x-should-retry", "false"),
-        ("content-length", str(len(body))),
-    ]
-    return Reply(REFUSED_STATUS, "Not In The Cassette", headers, [(0.0, body)])

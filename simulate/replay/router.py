@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from simulate.replay.cassette import Reply
-from simulate.replay.player import Player, refusal
+from simulate.replay.divergence import refusal
+from simulate.replay.player import Player
 from simulate.replay.session import Exchange, Recorder, current
 
 if TYPE_CHECKING:

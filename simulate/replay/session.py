@@ -264,8 +264,7 @@ async def record(
     recorder.manifest = {
         "scenario": scenario,
         "seed": seed,
-        "started_ns": time.time_ns(),
-        "recorded_ns": real_ns(),
+        "started_ns": real_ns(),
         # drawn anew each time: real services take two requests with one idempotency key for the same
         "chance": secrets.randbits(53),
         "ignore": list(recorder.rules.ignore),

@@ -194,7 +194,12 @@ async def test_a_caller_that_asks_its_own_model_something_new_is_not_the_agents_
         again = await tried("Find out where order 4417 is", Recordings(tmp_path / "c", "none"))
         assert again.passed and len(model.requests) == asked, again.explain()
         other = await tried("Get order 4417 cancelled", Recordings(tmp_path / "c", "none"))
-    assert len(model.requests) == asked, "nothing went out"
+        assert len(model.requests) == asked, "nothing went out"
+        await tried("Get order 4417 cancelled", Recordings(tmp_path / "c", "new"))
+        asked = len(model.requests)
+        added = await tried("Get order 4417 cancelled", Recordings(tmp_path / "c", "none"))
+        assert len(model.requests) == asked, "what the caller asked anew was added"
+        assert "caller's own model" not in added.explain()
     assert (other.status, other.side) == ("error", "simulator"), other.explain()
     replay = next(one for one in other.verdicts if one.check == "replay")
     assert replay.side == "simulator" and "a call of the caller's own model" in replay.fact
