@@ -232,7 +232,7 @@ def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, report
         if report.side_cassette is not None:
             print(f"  what went live is kept in {report.side_cassette}")
     now = [said.text for said in outcome.conversation.utterances if said.speaker == "agent"]
-    if recorded and recorded != now:
+    if recorded and recorded != now and not cut_off:
         print("  the agent's words are not as recorded")
     if args.save is not None and outcome.trace is not None:
         from simulate.trace.formats.writing import write_otlp_jsonl
