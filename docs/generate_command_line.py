@@ -14,7 +14,7 @@ from pathlib import Path
 PAGE = Path(__file__).resolve().with_name("command-line.md")
 sys.path.insert(0, str(PAGE.parents[1]))
 
-from simulate.cli import VERBS  # noqa: E402
+from simulate.interfaces.cli.main import VERBS  # noqa: E402
 
 INTRODUCTION = """# The command line
 
@@ -39,7 +39,7 @@ def page() -> str:
     parts = [INTRODUCTION]
     for verb, text in VERBS.items():
         parser = argparse.ArgumentParser(prog=f"simulate {verb}", description=text, add_help=False)
-        importlib.import_module(f"simulate.commands.{verb}").configure(parser)
+        importlib.import_module(f"simulate.interfaces.cli.{verb}").configure(parser)
         parts += _section(parser, "##")
     return "\n".join(parts)
 
