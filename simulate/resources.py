@@ -26,7 +26,7 @@ from simulate.model.scenario import Scenario
 from simulate.trace.capture.capture import Capture
 
 if TYPE_CHECKING:
-    from simulate.replay.playback.endpoint import ModelEndpoint
+    from simulate.replay.serving.endpoint import ModelEndpoint
     from simulate.scoring.judge import Judge
 
 Medium = Literal["text", "voice"]

@@ -157,7 +157,7 @@ class Player:
     def _reply(self, recording: Recording, url: str, body: bytes) -> Reply:
         if recording.endpoint != ENDPOINT:
             return recording.reply
-        from simulate.replay.playback.answers import answer_in
+        from simulate.replay.serving.answers import answer_in
 
         return answer_in(url, body, recording)
 

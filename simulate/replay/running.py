@@ -21,7 +21,7 @@ from simulate.replay.session import Player, Recorder, cassette_for, replaying
 from simulate.tools import Toolbox
 
 if TYPE_CHECKING:
-    from simulate.replay.playback.endpoint import ModelEndpoint
+    from simulate.replay.serving.endpoint import ModelEndpoint
 
 TAKES_THE_PATH = "the agent takes the recorded path, and nothing goes live"
 Mode = Literal["once", "none", "all", "new"]

@@ -17,9 +17,9 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.replay import Cassette, Rules
-from simulate.replay.playback.endpoint import ModelEndpoint
 from simulate.replay.player import Player
 from simulate.replay.running import Recordings
+from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.replay.session import Recorder
 
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ from simulate.errors import InputError, NotReplayable
 from simulate.replay import Cassette, replaying
 from simulate.replay.from_trace import cassette_of, missing
 from simulate.replay.loaders import load_source
-from simulate.replay.playback.server import PlaybackServer
 from simulate.replay.scenario_draft import scenario_from
+from simulate.replay.serving.server import PlaybackServer
 from simulate.trace.files.reader import read
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "traces"

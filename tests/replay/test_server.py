@@ -19,7 +19,7 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.replay import Cassette, record
-from simulate.replay.playback.server import PlaybackServer
+from simulate.replay.serving.server import PlaybackServer
 
 AGENT = """
 import sys

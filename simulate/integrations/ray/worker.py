@@ -126,8 +126,8 @@ def _suite(order: Order, path: Path) -> tuple[Suite, LoadedScenario]:
         stage.set_aside(loaded.scenario, missing)
     recordings = None
     if order.tape is not None:
-        from simulate.replay.playback.endpoint import ModelEndpoint
         from simulate.replay.running import Recordings
+        from simulate.replay.serving.endpoint import ModelEndpoint
 
         recordings = Recordings(order.tape[1], order.tape[0])
         if stage.outside(loaded.scenario):

@@ -11,13 +11,12 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from simulate.errors import Fault, InputError, SimulateError
 from simulate.interfaces.cli import hush
 
-_ELSEWHERE = {"livekit": "simulate.integrations.livekit.command"}
-"""Verbs that live with their integration."""
 REFUSED = 2
 NO_VERDICT = 3
 PATIENCE = 5.0
@@ -40,6 +39,12 @@ VERBS = {
     "livekit": "install or inspect a local livekit-server",
     "doctor": "say what is installed, what is missing, and what brings it",
 }
+
+
+def module_of(verb: str) -> ModuleType:
+    """The module of a verb; that of an integration stands with the integration."""
+    place = "integrations.livekit.command" if verb == "livekit" else f"interfaces.cli.{verb}"
+    return importlib.import_module(f"simulate.{place}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,7 +103,7 @@ def _dispatch(arguments: list[str]) -> int:
         # parsing one verb needs its module only; the others are there for --help and for near misses
         sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == verb:
-            module = importlib.import_module(_ELSEWHERE.get(name, f"simulate.interfaces.cli.{name}"))
+            module = module_of(name)
             module.configure(sub)
             sub.set_defaults(execute=module.execute)
     args = parser.parse_args(arguments)

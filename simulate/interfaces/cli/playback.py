@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until interrupted; exit code 1 when a request diverged or a recording was left."""
     from simulate.replay.loaders import load_source
-    from simulate.replay.playback.server import PlaybackServer
+    from simulate.replay.serving.server import PlaybackServer
     from simulate.replay.session import default_rules
 
     rules = default_rules(ignore=tuple(args.ignore))
@@ -60,7 +60,7 @@ def execute(args: argparse.Namespace) -> int:
 async def _serve(server: object, port: int) -> None:
     import signal
 
-    from simulate.replay.playback.server import PlaybackServer
+    from simulate.replay.serving.server import PlaybackServer
 
     assert isinstance(server, PlaybackServer)
     over = asyncio.Event()

@@ -138,7 +138,7 @@ def _verify(args: argparse.Namespace) -> int:
 async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
     from simulate.model.loading.project import Project
     from simulate.replay.intercept.guard import refuse_production
-    from simulate.replay.playback.endpoint import ModelEndpoint
+    from simulate.replay.serving.endpoint import ModelEndpoint
     from simulate.resources import Resources
 
     refuse_production()

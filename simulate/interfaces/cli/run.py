@@ -230,7 +230,7 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Load
     for each in scenarios:
         recordings.check(each, args.trials or each.scenario.trials)
     if far:
-        from simulate.replay.playback.endpoint import ModelEndpoint
+        from simulate.replay.serving.endpoint import ModelEndpoint
 
         stage.models = recordings.models = ModelEndpoint(args.model_port or 0, guard=bool(args.replay))
     return recordings

@@ -14,8 +14,8 @@ from simulate.errors import InputError
 from simulate.model.loading.files import LoadedScenario
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
-from simulate.replay.playback.endpoint import ModelEndpoint
 from simulate.replay.running import Mode, Recordings
+from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.resources import Resources
 from simulate.run_folder import RUNS, RunFolder, new_run_id
 from simulate.suite import Suite, Trial

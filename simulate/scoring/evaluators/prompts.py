@@ -40,7 +40,11 @@ def prompt(name: str, folder: Path | None = None) -> Prompt:
         text, where = own.read_text(encoding="utf-8"), str(own)
     else:
         where = f"simulate/scoring/evaluators/prompts/{name}.toml"
-        text = files("simulate.scoring.evaluators").joinpath("prompts", f"{name}.toml").read_text(encoding="utf-8")
+        text = (
+            files("simulate.scoring.evaluators")
+            .joinpath("prompts", f"{name}.toml")
+            .read_text(encoding="utf-8")
+        )
     try:
         return _read(name, tomllib.loads(text))
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:

@@ -19,8 +19,8 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from simulate.replay.intercept.guard import child_environment
 from simulate.replay.intercept.router import address
 from simulate.replay.matching.divergence import refusal
-from simulate.replay.playback.serving import abort, asks_for_models, listening, models_of, send
 from simulate.replay.player import Player
+from simulate.replay.serving.sockets import abort, asks_for_models, listening, models_of, send
 from simulate.replay.session import Exchange, Recorder, current
 
 _HOP_BY_HOP = frozenset(

@@ -23,9 +23,9 @@ from simulate.replay.matching import key as keys
 from simulate.replay.matching.chat import Atom, form_of_request, is_chat
 from simulate.replay.matching.divergence import Policy
 from simulate.replay.matching.key import Rules
-from simulate.replay.playback.serving import asks_for_models, listening, models_of, send
 from simulate.replay.player import Player
 from simulate.replay.report import ReplayReport
+from simulate.replay.serving.sockets import asks_for_models, listening, models_of, send
 from simulate.replay.session import default_rules
 
 
