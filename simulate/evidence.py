@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
 from simulate.errors import NotReached
+from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
-from simulate.scoring.checks.amounts import percentile, reply_latencies
+from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
 from simulate.scoring.judge import Judge
 from simulate.tools import marked
@@ -23,7 +25,7 @@ from simulate.trace.span import Span, Trace
 from simulate.trace.truncated import truncated
 
 
-async def gather(session: TrialSession, judge: Judge | None = None) -> Evidence:
+async def gather(session: TrialSession, judge: Judge | None = None, project: Path | None = None) -> Evidence:
     """Wait for the agent's spans, then put together what a check may look at.
 
     The session gets its notes and measures; the conversation, where each utterance came from."""
@@ -52,6 +54,7 @@ async def gather(session: TrialSession, judge: Judge | None = None) -> Evidence:
         judge=judge,
         measures=dict(session.measures),
         folder=spec.root,
+        project=project,
         recording=session.recording,
     )
 
@@ -193,8 +196,8 @@ def _measures(conversation: Conversation, trace: Trace, seen: Views) -> dict[str
     return {
         "turns": conversation.turns,
         "duration_seconds": conversation.duration,
-        "reply_p50_seconds": percentile(latencies, 50) if latencies else None,
-        "reply_p95_seconds": percentile(latencies, 95) if latencies else None,
+        "reply_p50_seconds": percentile(latencies, 50),
+        "reply_p95_seconds": percentile(latencies, 95),
         "spans": len(trace),
         "model_calls": len(calls),
         "input_tokens": _total([view.input_tokens for view in known]),

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulate.errors import InputError
+from simulate.model.percentile import percentile
 from simulate.trace.cost import cost_of, inherited
 from simulate.trace.quality_facts import Facts, at, route_of, seconds_of, slowest_kind, sums, why_incomplete
 from simulate.trace.reading import llm_calls, tells_kind, unknown_spans, views
-from simulate.trace.sampling import percentile
 from simulate.trace.span import Span, Trace, View
 
 THRESHOLDS: dict[str, float | None] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from simulate.trace.sampling import percentile
+from simulate.model.percentile import percentile
 from simulate.trace.span import Kind, Span, Trace, View
 
 

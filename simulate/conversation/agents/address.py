@@ -8,6 +8,7 @@ from typing import Any
 
 from simulate.conversation.agents.adapter import AgentAdapter
 from simulate.errors import AddressError
+from simulate.load_object import load_object
 
 SCHEMES = {
     "python": "python:module:callable, or python:path/to/file.py:callable",
@@ -36,13 +37,13 @@ def text_adapter(
     """The adapter to an agent that speaks text: a callable, or an address.
 
     ``options`` are those of ``[tool.simulate.agents]``: ``model``, ``headers``, ``api_key``, ``stream``."""
-    from simulate.conversation.agents.python import PythonAdapter, load
+    from simulate.conversation.agents.python import PythonAdapter
 
     if not isinstance(agent, str):
         return PythonAdapter(agent)
     scheme = scheme_of(agent)
     if scheme == "python":
-        return PythonAdapter(load(agent.partition(":")[2], agent, root), agent)
+        return PythonAdapter(load_object(agent.partition(":")[2], agent, root), agent)
     if scheme in ("http", "https"):
         from simulate.conversation.agents.http import HttpAdapter
 
