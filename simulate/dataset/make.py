@@ -18,6 +18,7 @@ from simulate.errors import FileProblems, InputError, NotReplayable
 from simulate.evaluators.scoring import evaluators
 from simulate.model.names import slug
 from simulate.model.nearest import did_you_mean
+from simulate.model.yaml_loader import read_plain
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.propose import scenario_from
 from simulate.trace.dialects import llm_calls, views
@@ -174,7 +175,7 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
 
 def _read(case: Case) -> dict[str, Any]:
     """A case's scenario as it stands."""
-    found: Any = yaml.safe_load(case.scenario.read_text(encoding="utf-8"))
+    found: Any = read_plain(case.scenario)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 

@@ -95,9 +95,8 @@ class Server:
             )
         if path.endswith(":generateContent"):
             text = "answer to " + json.loads(body)["contents"][-1]["parts"][0]["text"]
-            return web.json_response(
-                {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]}
-            )
+            content = {"role": "model", "parts": [{"text": text}]}
+            return web.json_response({"candidates": [{"content": content, "finishReason": "STOP"}]})
         if path.endswith("/converse"):
             text = "answer to " + json.loads(body)["messages"][-1]["content"][0]["text"]
             return web.json_response(
@@ -143,6 +142,8 @@ class Server:
             if "die" in last and word == "to":
                 request.transport.abort()  # type: ignore[union-attr]
                 return response
+        last = chunk(None, body["model"], finish="stop")
+        await response.write(b"data: " + json.dumps(last).encode() + b"\n\n")
         await response.write(b"data: [DONE]\n\n")
         return response
 
@@ -159,13 +160,14 @@ def completion(text: str, model: str) -> dict[str, Any]:
     }
 
 
-def chunk(text: str, model: str) -> dict[str, Any]:
+def chunk(text: str | None, model: str, finish: str | None = None) -> dict[str, Any]:
+    delta = {} if text is None else {"content": text}
     return {
         "id": "c1",
         "object": "chat.completion.chunk",
         "created": 1,
         "model": model,
-        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
     }
 
 
