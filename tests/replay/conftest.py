@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+OPENAI = "6.30.1"
+"""The version of npm's ``openai`` that the tests of Node run with."""
+
 
 class Server:
     """Answers chat, embeddings, transcription and a few odd paths; ``hits`` says what came, path by path."""
@@ -185,12 +188,12 @@ def node_modules() -> Path:
     if shutil.which("node") is None:
         pytest.skip("no node here")
     named = os.environ.get("SIMULATE_NODE_MODULES")
-    folder = Path(named) if named else Path(tempfile.gettempdir(), "simulate-node", "node_modules")
+    folder = Path(named) if named else Path(tempfile.gettempdir(), f"simulate-node-{OPENAI}", "node_modules")
     if not (folder / "openai" / "package.json").is_file():
         if shutil.which("npm") is None:
             pytest.skip("no npm here to install the openai package with")
         fresh = Path(tempfile.mkdtemp(prefix="simulate-node-"))
-        line = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(fresh), "openai@6"]
+        line = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(fresh), f"openai@{OPENAI}"]
         done = subprocess.run(line, capture_output=True, text=True, timeout=100)
         if done.returncode != 0:
             shutil.rmtree(fresh)
