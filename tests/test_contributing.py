@@ -55,6 +55,7 @@ def test_each_cheaper_form_belongs_to_a_command_that_is_named() -> None:
 
 
 @pytest.mark.skipif(not (ROOT / ".ci").is_dir(), reason="a checkout has .ci and the sources; a wheel has not")
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("command", commands())
 def test_a_command_works(command: str) -> None:
     line = CHEAPER.get(command, command)

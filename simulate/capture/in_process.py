@@ -36,6 +36,7 @@ from opentelemetry.util._decorator import (
 from . import own
 from .routing import Inbox, Router
 
+# private names of OpenTelemetry are used: tests/test_private_names.py lists them, with the version tried
 current: contextvars.ContextVar[Inbox | None] = contextvars.ContextVar("simulate_inbox", default=None)
 """The inbox of the running conversation."""
 
