@@ -63,7 +63,6 @@ USED = {
 OPTIONAL = {"_handle_transcription"}
 """Looked for in the agent's own classes; nothing breaks where it is missing."""
 STANDARD = {
-    "_asdict",
     "_csock",
     "_exit",
     "_get_running_loop",
