@@ -15,9 +15,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from fixtures.agents.model_server import ModelServer
-from simulate.replay.answers import answer_in
 from simulate.replay.from_trace import cassette_of
-from simulate.trace.formats import read
+from simulate.replay.serving.answers import answer_in
+from simulate.trace.files.reader import read
 
 TRACE = Path(__file__).parents[2] / "fixtures" / "traces" / "otel_openai_v2.otlp.jsonl"
 QUESTION = "Where is my order 4417?"
