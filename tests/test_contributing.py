@@ -76,7 +76,6 @@ def test_a_script_of_ci_can_be_started(script: str) -> None:
 
 def test_the_example_of_a_dialect_is_one() -> None:
     from simulate.trace.reading.dialect import Dialect
-
     from simulate.trace.span import Kind
 
     (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.S)
