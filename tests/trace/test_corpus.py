@@ -24,9 +24,12 @@ server answered, never from what we read. What it may hold (only ``about`` and `
     final: the last words of the agent
     gaps:                      # what the instrumentation does not record, or records wrongly
       - fact: tokens           # one of FACTS
-        of: [2]                # which of them, from 0; left out: all
+        of: [2]                # which of those that are told, from 0; left out: all
         why: which attribute is missing, or wrong
         wrong: true            # it says something false; left out: it says nothing
+
+An entry of ``model_calls``, ``tools``, ``retrievals`` or ``handoffs`` of which the trace tells nothing at all
+has ``lost: why``.
 
 A fact in a gap must be read as unknown, never as a value; one that is recorded wrongly is not compared.
 ``known_wrong/<layer>.toml`` lists what our reader is known to get wrong: a to-do list, held strictly.
@@ -194,18 +197,22 @@ def _no_values(told: list[Any] | None) -> bool:
     return all(one is None for one in told or ())
 
 
+def _told(truth: Truth, key: str) -> list[Truth]:
+    return [one for one in truth.get(key, ()) if "lost" not in one]
+
+
 def _call(truth: Truth, take: Callable[[Truth], Any]) -> Facts:
-    return [take(one) for one in truth.get("model_calls", ())]
+    return [take(one) for one in _told(truth, "model_calls")]
 
 
 def _tool(truth: Truth, key: str) -> Facts:
-    return [one.get(key) for one in truth.get("tools", ())]
+    return [one.get(key) for one in _told(truth, "tools")]
 
 
 def _documents(truth: Truth, key: str) -> Facts:
     return [
         [document[key] for document in one.get("documents", ()) if key in document] or None
-        for one in truth.get("retrievals", ())
+        for one in _told(truth, "retrievals")
     ]
 
 
@@ -229,7 +236,7 @@ class Fact:
 
 
 FACTS: dict[str, Fact] = {
-    "model_calls": Fact(lambda truth: [len(truth.get("model_calls", ()))]),
+    "model_calls": Fact(lambda truth: [len(_told(truth, "model_calls"))]),
     "provider": Fact(lambda truth: _call(truth, lambda one: one["provider"])),
     "model": Fact(
         lambda truth: _call(truth, lambda one: one["model"]),
@@ -245,12 +252,12 @@ FACTS: dict[str, Fact] = {
     "arguments": Fact(lambda truth: _tool(truth, "arguments")),
     "results": Fact(lambda truth: _tool(truth, "result")),
     "tool_errors": Fact(lambda truth: _tool(truth, "error"), _holds, compare_none=True),
-    "retrievals": Fact(lambda truth: [len(truth.get("retrievals", ()))]),
-    "query": Fact(lambda truth: [one.get("query") for one in truth.get("retrievals", ())]),
+    "retrievals": Fact(lambda truth: [len(_told(truth, "retrievals"))]),
+    "query": Fact(lambda truth: [one.get("query") for one in _told(truth, "retrievals")]),
     "documents": Fact(lambda truth: _documents(truth, "text"), silent=_no_values),
     "document_ids": Fact(lambda truth: _documents(truth, "id"), silent=_no_values),
     "scores": Fact(lambda truth: _documents(truth, "score"), _near, silent=_no_values),
-    "handoffs": Fact(lambda truth: sorted([one["from"], one["to"]] for one in truth.get("handoffs", ()))),
+    "handoffs": Fact(lambda truth: sorted([one["from"], one["to"]] for one in _told(truth, "handoffs"))),
     "fallbacks": Fact(lambda truth: [[one["from"], one["to"]] for one in truth.get("fallbacks", ())]),
     "cache_hits": Fact(lambda truth: [truth.get("cache_hits", 0)]),
     "final": Fact(lambda truth: [truth.get("final")]),
