@@ -15,12 +15,15 @@ server answered, never from what we read. What it may hold (only ``about`` and `
     tools:                     # each once, in order; asked for by a model unless `asked: false`
       - {name: get_order, arguments: {order_id: "4711"}, result: {status: shipped}}
       - {name: cancel_order, arguments: {}, error: shipped already}
+      - {name: Order, arguments: {}, ran: false}         # asked for, and nobody ran it
     retrievals:                # searches only; what was written to a store is counted under `writes`
       - {query: refunds, documents: [{id: policy-1, text: Refunds are …, score: 0.92}]}
     writes: 1                  # upserts and deletions: never searches
     handoffs: [{from: shop, to: billing}]
     fallbacks: [{from: main, to: spare}]
     cache_hits: 1
+    guardrails:                # verdicts, in order
+      - {name: no-days, passed: false}
     final: the last words of the agent
     gaps:                      # what the instrumentation does not record, or records wrongly
       - fact: tokens           # one of FACTS
@@ -63,6 +66,7 @@ KNOWN_WRONG: dict[str, dict[str, str]] = {
 }
 
 _PROVIDERS = {
+    "aws": "aws.bedrock",
     "aws_bedrock": "aws.bedrock",
     "bedrock": "aws.bedrock",
     "gemini": "gcp.gemini",
@@ -71,6 +75,7 @@ _PROVIDERS = {
     "google_genai": "gcp.gemini",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
+    "togetherai": "together",
     "xai": "x_ai",
 }
 """Other names in use → the conventions' name."""
@@ -127,6 +132,7 @@ def reading(name: str) -> Reading:
             if view.gateway.get("fallback")
         ],
         "cache_hits": [sum(view.gateway.get("cache_hit") is True for view in every)],
+        "guardrails": [verdict for view in every for verdict in _verdicts(view)],
         "final": [_final(calls)],
         "content": [
             all(content_captured(trace, found)[0] for trace, found in seen if llm_calls(trace, found))
@@ -173,6 +179,11 @@ def _each(view: View, key: str) -> list[Any] | None:
     return None if view.documents is None else [one.get(key) for one in view.documents]
 
 
+def _verdicts(view: View) -> list[list[Any]]:
+    told: list[dict[str, Any]] = view.gateway.get("guardrails") or []
+    return [[one.get("name"), one.get("result") in ("pass", "passed")] for one in told]
+
+
 def _final(calls: list[View]) -> str | None:
     said = [words["says"] for view in calls if (words := _words(view)) and words.get("says")]
     return said[-1] if said else None
@@ -183,6 +194,11 @@ def _final(calls: list[View]) -> str | None:
 
 def _same_model(true: str, told: list[str | None]) -> bool:
     return any(name is not None and (name == true or name.endswith(f"/{true}")) for name in told)
+
+
+def _same_cache(true: list[int], told: list[int | None] | None) -> bool:
+    """What the cache did not do, nobody needs to tell."""
+    return all(one in (0, other) for one, other in zip(true, told or [None, None], strict=True))
 
 
 def _holds(true: str | None, told: str | None) -> bool:
@@ -198,7 +214,7 @@ def _no_values(told: list[Any] | None) -> bool:
 
 
 def _told(truth: Truth, key: str) -> list[Truth]:
-    return [one for one in truth.get(key, ()) if "lost" not in one]
+    return [one for one in truth.get(key, ()) if "lost" not in one and one.get("ran", True)]
 
 
 def _call(truth: Truth, take: Callable[[Truth], Any]) -> Facts:
@@ -244,7 +260,7 @@ FACTS: dict[str, Fact] = {
         silent=lambda told: told == [None, None],
     ),
     "tokens": Fact(lambda truth: _call(truth, _pair("input", "output"))),
-    "cached": Fact(lambda truth: _call(truth, _pair("cached", "cache_write"))),
+    "cached": Fact(lambda truth: _call(truth, _pair("cached", "cache_write")), _same_cache),
     "words": Fact(lambda truth: _call(truth, _said)),
     "errors": Fact(lambda truth: _call(truth, lambda one: one.get("error")), _holds, compare_none=True),
     "embeddings": Fact(lambda truth: [truth.get("embeddings", 0)]),
@@ -260,6 +276,7 @@ FACTS: dict[str, Fact] = {
     "handoffs": Fact(lambda truth: sorted([one["from"], one["to"]] for one in _told(truth, "handoffs"))),
     "fallbacks": Fact(lambda truth: [[one["from"], one["to"]] for one in truth.get("fallbacks", ())]),
     "cache_hits": Fact(lambda truth: [truth.get("cache_hits", 0)]),
+    "guardrails": Fact(lambda truth: [[one["name"], one["passed"]] for one in truth.get("guardrails", ())]),
     "final": Fact(lambda truth: [truth.get("final")]),
     "content": Fact(lambda truth: [truth["content"]]),
 }
@@ -276,7 +293,7 @@ _COUNTS = {
 """Facts of which a gap leaves less to read than there was: there is nothing that could say unknown."""
 _KEYS = {
     "about", "content", "model_calls", "embeddings", "tools", "retrievals", "writes", "handoffs", "fallbacks",
-    "cache_hits", "final", "gaps",
+    "cache_hits", "guardrails", "final", "gaps",
 }  # fmt: skip
 
 
@@ -307,6 +324,8 @@ def test_reader_tells_what_is_true(name: str, fact: str) -> None:
             assert all(FACTS[fact].silent(one) for one in told), told
         return
     missing = {index: gap for gap in gaps for index in gap["of"]}
+    if true and all(one is None for one in true) and not FACTS[fact].compare_none:
+        return
     if fact in _COUNTS or not true:
         lost = set(missing)
         assert told == [one for index, one in enumerate(true) if index not in lost]
