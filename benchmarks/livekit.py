@@ -29,16 +29,16 @@ from typing import Any
 
 from benchmarks.voice_parts import Unhearing
 from fixtures.rooms import TWINS, failures, twins
-from simulate.capture import Capture
-from simulate.engines.livekit import LiveKitEngine
-from simulate.engines.voice_call import Senses
+from simulate.conversation.voice.call import Senses
+from simulate.conversation.voice.pacing import percentile
+from simulate.conversation.voice.speech import ear, mouth
+from simulate.conversation.voice.vad import Detector
+from simulate.integrations.livekit.engine import LiveKitEngine
+from simulate.integrations.livekit.server import LiveKitServer, need_server
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Scenario
 from simulate.run import Plan, run_plan
-from simulate.voice.detect import Detector
-from simulate.voice.livekit_server import LiveKitServer, need_server
-from simulate.voice.pacing import percentile
-from simulate.voice.speech import ear, mouth
+from simulate.trace.capture import Capture
 
 ROOT = Path(__file__).parents[1]
 APART = 0.25

@@ -26,25 +26,25 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.voice_parts import ID_SENTENCES, SENTENCES, Echoing, Humming, Recorded, Unhearing, idle_bot
-from simulate.callers import make_caller
-from simulate.engines.base import Exchange
-from simulate.engines.pipecat import MemoryWire
-from simulate.engines.voice_call import Senses, VoiceCall
-from simulate.model.conversation import Conversation
-from simulate.model.files import load_scenarios
+from simulate.conversation.callers import make_caller
+from simulate.conversation.engine import Exchange
+from simulate.conversation.voice import effects
+from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.call import Senses, VoiceCall
+from simulate.conversation.voice.normalise import says, word_errors
+from simulate.conversation.voice.pcm import Pcm
+from simulate.conversation.voice.speech import ear, mouth
+from simulate.conversation.voice.vad import Detector
+from simulate.determinism.clock import run_virtual
+from simulate.integrations.pipecat.engine import MemoryWire
+from simulate.model.loading.files import load_scenarios
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.persona import Persona, Voice
-from simulate.model.project import Project
 from simulate.model.scenario import Scenario
-from simulate.replay.clock import run_virtual
+from simulate.model.transcript import Conversation
+from simulate.resources import Resources
 from simulate.run import Plan, run_plan
-from simulate.stage import Stage
-from simulate.voice import effects
-from simulate.voice.detect import Detector
-from simulate.voice.line import Line
-from simulate.voice.normalise import says, word_errors
-from simulate.voice.pcm import Pcm
-from simulate.voice.speech import ear, mouth
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "scenarios" / "voice"
@@ -103,7 +103,7 @@ def _exchange(folder: str) -> Exchange:
     script = [{"says": text} for text in SENTENCES[:6]]
     scenario = Scenario(name="cost", medium="voice", script=script)  # type: ignore[arg-type]
     caller = make_caller(scenario, Persona())
-    from simulate.agents.pinned import PinnedTools
+    from simulate.conversation.agents.pinned_tools import PinnedTools
 
     return Exchange(scenario, caller, Conversation("ab" * 16, "voice"), PinnedTools({}), folder=folder)
 
@@ -148,7 +148,7 @@ def cost() -> bool:
 
 
 async def _call(scenario: Scenario, folder: Path | None = None) -> Outcome:
-    async with Stage(Project.find(ROOT), [scenario]) as stage:
+    async with Resources(Project.find(ROOT), [scenario]) as stage:
         return await run_plan(Plan(scenario, stage.engine(scenario), stage.capture, folder=folder))
 
 
@@ -274,7 +274,7 @@ def lasting(calls: int) -> bool:
 
     async def many() -> list[dict[str, float]]:
         held: list[dict[str, float]] = []
-        async with Stage(Project.find(ROOT), [scenario]) as stage:
+        async with Resources(Project.find(ROOT), [scenario]) as stage:
             for _ in range(calls):
                 outcome = await run_plan(Plan(scenario, stage.engine(scenario), stage.capture))
                 if not outcome.passed:

@@ -7,13 +7,8 @@ import traceback
 from collections.abc import Generator, Sequence
 from typing import Any, cast
 
-from simulate.agents.pinned import PinnedTools
-from simulate.capture import Captured
-from simulate.capture.capture import root_span_id
-from simulate.capture.observed import observed_trace
-from simulate.checks.amounts import percentile, reply_latencies
-from simulate.checks.base import Evidence, describe
-from simulate.engines.base import Exchange, Usage
+from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.conversation.engine import Exchange, Usage
 from simulate.errors import (
     EnvironmentFault,
     Fault,
@@ -24,13 +19,18 @@ from simulate.errors import (
     SimulateError,
 )
 from simulate.masking import hide_secrets
-from simulate.model.conversation import Conversation, ToolUse
 from simulate.model.outcome import Outcome, Status, Verdict
 from simulate.model.scenario import Scenario
+from simulate.model.transcript import Conversation, ToolUse
+from simulate.scoring.checks.amounts import percentile, reply_latencies
+from simulate.scoring.checks.check import Evidence, describe
 from simulate.tools import marked
+from simulate.trace.capture import Captured
+from simulate.trace.capture.capture import root_span_id
+from simulate.trace.capture.observed import observed_trace
 from simulate.trace.cost import cost_of
-from simulate.trace.dialects import has_tool_evidence, llm_calls, tool_calls, views
-from simulate.trace.dialects.calls import Views, same_tool
+from simulate.trace.reading import has_tool_evidence, llm_calls, tool_calls, views
+from simulate.trace.reading.calls import Views, same_tool
 from simulate.trace.span import Span, Trace
 from simulate.trace.truncated import truncated
 
@@ -47,7 +47,7 @@ async def gather(
     """Wait for the agent's spans, then put together what a check may look at."""
     conversation, tools = exchange.conversation, exchange.tools
     if exchange.recording is not None:
-        from simulate.voice.measuring import measures_of
+        from simulate.conversation.voice.measuring import measures_of
 
         agent_first = scenario.speaks_first == "agent"
         exchange.measures |= measures_of(exchange.recording, conversation, agent_first=agent_first)
@@ -175,7 +175,7 @@ def _produced(speaking: Sequence[Span], seen: Views, begins: int, ends: int) -> 
 def _pin_findings(
     scenario: Scenario, tools: PinnedTools, uses: list[ToolUse], trace: Trace, seen: Views
 ) -> list[str]:
-    """Pins that did nothing: never offered by the agent, or called without being asked of us."""
+    """RunContext that did nothing: never offered by the agent, or called without being asked of us."""
     definitions = [each for _, view in llm_calls(trace, seen) for each in view.tool_definitions or ()]
     defined = {name for each in definitions if (name := _name_of(each)) is not None}
     answered = {use.name for use in tools.uses}

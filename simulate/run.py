@@ -16,30 +16,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulate import pins
-from simulate.agents.pinned import PinnedTools
-from simulate.callers import make_caller
-from simulate.capture import Capture, Captured
-from simulate.capture.capture import root_span_id
-from simulate.capture.own import OwnTrace, collecting
-from simulate.checks import check_all
-from simulate.engines.base import Engine, Exchange
+from simulate import determinism
+from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.conversation.callers import make_caller
+from simulate.conversation.engine import Engine, Exchange
+from simulate.determinism.clock import current_loop
 from simulate.errors import Fault
 from simulate.evidence import conclude, gather, ours, usage_so_far, uses_so_far
-from simulate.model.conversation import Conversation, Utterance
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
-from simulate.model.people import fill
 from simulate.model.persona import Persona
-from simulate.model.project import Project
+from simulate.model.persona_details import fill
 from simulate.model.scenario import Scenario
-from simulate.replay.clock import current_loop
-from simulate.stage import Stage
+from simulate.model.transcript import Conversation, Utterance
+from simulate.resources import Resources
+from simulate.scoring.checks import check_all
 from simulate.tools import Toolbox, using
+from simulate.trace.capture import Capture, Captured
+from simulate.trace.capture.capture import root_span_id
+from simulate.trace.capture.simulator_tracing import OwnTrace, collecting
 from simulate.trace.span import Link
 
 if TYPE_CHECKING:
-    from simulate.judge import Judge
     from simulate.llm import Model
+    from simulate.scoring.judge import Judge
 
 
 IN_VIRTUAL_TIME = "kept in virtual time: waiting took none, and what the agent computes counts as no time"
@@ -77,7 +77,7 @@ async def run_plan(plan: Plan) -> Outcome:
     fault: Fault | None = None
     with (
         ours(outcome),
-        pins.pinned(pinned),
+        determinism.pinned(pinned),
         collecting(_own_trace(outcome, plan.capture.run_id)),
         plan.capture.open(outcome.conversation.id) as captured,
     ):
@@ -106,12 +106,12 @@ def _own_trace(outcome: Outcome, run_id: str) -> OwnTrace:
     return OwnTrace(f"{secrets.randbits(128) or 1:032x}", link, attributes, outcome.own_spans)
 
 
-def _pins(plan: Plan) -> pins.Pins:
-    seed = pins.derive_seed(plan.seed, plan.scenario.name, plan.case, plan.trial)
-    return pins.Pins(random=random.Random(seed))
+def _pins(plan: Plan) -> determinism.RunContext:
+    seed = determinism.derive_seed(plan.seed, plan.scenario.name, plan.case, plan.trial)
+    return determinism.RunContext(random=random.Random(seed))
 
 
-def _begin(plan: Plan, pinned: pins.Pins) -> Outcome:
+def _begin(plan: Plan, pinned: determinism.RunContext) -> Outcome:
     scenario = plan.scenario
     conversation = Conversation(pinned.trace_id(), scenario.medium, started_ns=pinned.clock.time_ns())
     return Outcome(
@@ -203,7 +203,7 @@ async def run(
     source = None if isinstance(scenario, Scenario) else str(scenario)
     loaded = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
     project = Project.find(Path.cwd() if source is None else Path(source).parent)
-    async with Stage(project, [loaded], agent=agent) as stage:
+    async with Resources(project, [loaded], agent=agent) as stage:
         plan = Plan(
             loaded,
             stage.engine(loaded),

@@ -25,8 +25,8 @@ from simulate.model.outcome_json import (
     run_to_json,
     to_json,
 )
-from simulate.trace.formats.otlp import write_otlp_jsonl
-from simulate.trace.formats.writing import write_whole
+from simulate.trace.files.writing import write_whole
+from simulate.trace.otlp.otlp_json import write_otlp_jsonl
 
 RUNS = Path(".simulate") / "runs"
 

@@ -13,14 +13,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from simulate.engines.base import Engine
+from simulate.conversation.engine import Engine
 from simulate.errors import Fault, HarnessFault
-from simulate.model.files import LoadedScenario
+from simulate.model.loading.files import LoadedScenario
 from simulate.model.outcome import Outcome, RunRecord
-from simulate.model.statistics import reliability
+from simulate.model.reliability import reliability
+from simulate.resources import Resources
 from simulate.run import Plan, run_plan
 from simulate.run_folder import RunFolder
-from simulate.stage import Stage
 
 TEXT_JOBS = 64
 """Text conversations at once: an agent's model is the bottleneck long before this process is."""
@@ -35,7 +35,7 @@ class Progress(Protocol):
     def close(self) -> None: ...
 
 
-class Elsewhere(Protocol):
+class RemoteExecutor(Protocol):
     """Has the conversations in other processes, where the stage of this one stays closed."""
 
     notes: list[str]
@@ -64,14 +64,14 @@ class Suite:
     """What a run needs besides its scenarios."""
 
     folder: RunFolder
-    stage: Stage
+    stage: Resources
     seed: int = 0
     trials: int | None = None
     """Overrides what the scenarios say."""
     jobs: int = TEXT_JOBS
     recordings: Callable[[LoadedScenario], Any] | None = None
     command: Sequence[str] = ()
-    elsewhere: Elsewhere | None = None
+    elsewhere: RemoteExecutor | None = None
     finished: list[tuple[str, str | None, str, str | None]] = field(
         default_factory=list[tuple[str, "str | None", str, "str | None"]]
     )

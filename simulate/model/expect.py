@@ -1,4 +1,4 @@
-"""The words of ``expect:`` as data. `simulate/checks` holds one class per word that judges it."""
+"""The words of ``expect:`` as data. `simulate/scoring/checks` holds one class per word that judges it."""
 
 from __future__ import annotations
 

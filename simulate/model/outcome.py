@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from simulate.errors import Side
-from simulate.model.conversation import Conversation, ToolUse
+from simulate.model.transcript import Conversation, ToolUse
 
 Status = Literal["passed", "failed", "error", "not_run"]
 SCHEMA = 1

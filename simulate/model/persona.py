@@ -20,7 +20,7 @@ Amount = Literal["none", "low", "medium", "high"]
 
 
 def _known_locale(value: str) -> str:
-    from simulate.model.people import check_locale
+    from simulate.model.persona_details import check_locale
 
     return check_locale(value)
 
@@ -85,6 +85,6 @@ class Persona(Strict):
     @classmethod
     def load(cls, path: Path | str) -> Persona:
         """The persona of a file; raises FileProblems with all that is wrong in it."""
-        from simulate.model.files import load_persona
+        from simulate.model.loading.files import load_persona
 
         return load_persona(path)

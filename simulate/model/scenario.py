@@ -211,7 +211,7 @@ class Scenario(Strict):
     def load(cls, path: Path | str) -> Scenario:
         """The one scenario of a file; raises InputError where there are several, FileProblems where it is
         wrong."""
-        from simulate.model.files import load_scenario
+        from simulate.model.loading.files import load_scenario
 
         return load_scenario(path)
 

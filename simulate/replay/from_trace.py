@@ -1,6 +1,6 @@
 """A production trace as a cassette, and as a scenario: what its spans say is played back.
 
-A trace holds messages, not requests, so its cassette matches by chat form (`simulate.replay.chat`). Content
+A trace holds messages, not requests, so its cassette matches by chat form (`matching.chat`). Content
 capture is opt-in in most instrumentations; what is missing is listed span by span, and refused.
 """
 
@@ -12,13 +12,13 @@ from typing import Any
 import orjson
 
 from simulate.errors import NotReplayable
-from simulate.model.conversation import ToolUse
-from simulate.replay import key as keys
-from simulate.replay.cassette import Cassette, Recording, Reply, ToolRecording, number
-from simulate.replay.chat import ENDPOINT, Atom, chat_key, form_of_view
-from simulate.replay.components import fingerprint
-from simulate.replay.key import Rules
-from simulate.trace.dialects import llm_calls, tool_calls, views
+from simulate.model.transcript import ToolUse
+from simulate.replay.cassette.cassette import Cassette, Recording, Reply, ToolRecording, number
+from simulate.replay.matching import key as keys
+from simulate.replay.matching.chat import ENDPOINT, Atom, chat_key, form_of_view
+from simulate.replay.matching.components import fingerprint
+from simulate.replay.matching.key import Rules
+from simulate.trace.reading import llm_calls, tool_calls, views
 from simulate.trace.span import Kind, Span, Trace, View
 
 
@@ -179,7 +179,7 @@ def _status(error: str) -> int:
 
 
 def _tool(use: ToolUse, rules: Rules) -> ToolRecording:
-    from simulate.replay.chat import parsed
+    from simulate.replay.matching.chat import parsed
 
     result = parsed(use.result) if use.result is not None else None
     error = {"type": "ToolFailed", "message": rules.text(use.error)} if use.error is not None else None

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-from simulate.agents.pinned import PinnedTools
+from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import Fault, InputError
-from simulate.model.conversation import Conversation, ToolUse
 from simulate.model.outcome import Outcome, Verdict
-from simulate.replay.cassette import Cassette
-from simulate.replay.divergence import Policy
-from simulate.replay.key import plain
+from simulate.model.transcript import Conversation, ToolUse
+from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.matching.divergence import Policy
+from simulate.replay.matching.key import plain
 from simulate.replay.report import ReplayReport
 from simulate.replay.session import Player, Recorder, cassette_for, replaying
 from simulate.tools import Toolbox
 
 if TYPE_CHECKING:
-    from simulate.replay.endpoint import ModelEndpoint
+    from simulate.replay.serving.endpoint import ModelEndpoint
 
 TAKES_THE_PATH = "the agent takes the recorded path, and nothing goes live"
 Mode = Literal["once", "none", "all", "new"]

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
-from simulate.trace.dialects import llm_calls, views
+from simulate.trace.reading import llm_calls, views
 from simulate.trace.span import Kind, Span, Trace, View
 
 By = Literal[

@@ -14,8 +14,8 @@ from typing import Any
 
 from simulate.errors import InputError
 from simulate.trace.cost import cost_of, inherited
-from simulate.trace.dialects import llm_calls, tells_kind, unknown_spans, views
-from simulate.trace.facts import Facts, at, route_of, seconds_of, slowest_kind, sums, why_incomplete
+from simulate.trace.quality_facts import Facts, at, route_of, seconds_of, slowest_kind, sums, why_incomplete
+from simulate.trace.reading import llm_calls, tells_kind, unknown_spans, views
 from simulate.trace.sampling import percentile
 from simulate.trace.span import Span, Trace, View
 

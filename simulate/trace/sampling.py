@@ -14,7 +14,7 @@ from typing import Any
 
 from simulate.errors import InputError
 from simulate.trace.cost import cost_of
-from simulate.trace.dialects import views
+from simulate.trace.reading import views
 from simulate.trace.span import Trace, View
 
 

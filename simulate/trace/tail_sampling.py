@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import StatusCode
 
 from simulate.trace.cost import cost_of
-from simulate.trace.dialects import views
+from simulate.trace.reading import views
 from simulate.trace.sampling import Sampler, percentile
 from simulate.trace.span import Event, Span, Trace
 

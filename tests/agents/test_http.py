@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 
 from fixtures.agents.model_server import ModelServer
-from simulate.agents.address import text_door
-from simulate.agents.base import Call, Delta, Said
-from simulate.agents.http import HttpDoor
-from simulate.agents.pinned import PinnedTools
-from simulate.agents.process import free_port
+from simulate.conversation.agents.adapter import Call, Delta, Said
+from simulate.conversation.agents.address import text_door
+from simulate.conversation.agents.http import HttpDoor
+from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.conversation.agents.process import free_port
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
 from simulate.model.scenario import Scenario
 from simulate.run import run

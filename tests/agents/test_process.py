@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from simulate.agents.process import free_port
+from simulate.conversation.agents.process import free_port
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
-from simulate.model.project import Project
 from simulate.model.scenario import Scenario
+from simulate.resources import Resources
 from simulate.run import Plan, run_plan
-from simulate.stage import Stage
 
 AGENT = """
 import http.server, os, sys
@@ -34,13 +34,13 @@ TALK = Scenario.model_validate({"name": "hello", "agent": "own", "script": [{"sa
 
 @pytest.fixture(autouse=True)
 def _no_spans_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulate.capture.capture.SETTLE_OUTSIDE", 0.2)
+    monkeypatch.setattr("simulate.trace.capture.capture.SETTLE_OUTSIDE", 0.2)
 
 
 async def conversations(folder: Path, does: str, times: int = 1) -> list[Outcome]:
     (folder / "agent.py").write_text(AGENT.replace("{does}", does))
     (folder / "pyproject.toml").write_text(PROJECT)
-    async with Stage(Project.find(folder), [TALK]) as stage:
+    async with Resources(Project.find(folder), [TALK]) as stage:
         return [await run_plan(Plan(TALK, stage.engine(TALK), stage.capture)) for _ in range(times)]
 
 

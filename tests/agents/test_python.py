@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from simulate.agents.base import Call, Delta, HungUp, Said
-from simulate.agents.python import PythonDoor, load
+from simulate.conversation.agents.adapter import Call, Delta, HungUp, Said
+from simulate.conversation.agents.python import PythonDoor, load
 from simulate.errors import AddressError, AgentFault
 
 CALL = Call("ab" * 16, reply_timeout=5.0)

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 
-from simulate.capture import Capture, own
-from simulate.capture.convert import from_sdk
-from simulate.trace.formats.otlp import spans_from_request
+from simulate.trace.capture import Capture, simulator_tracing
+from simulate.trace.otlp.otlp_json import spans_from_request
+from simulate.trace.otlp.sdk import from_sdk
 from simulate.trace.span import Link as OurLink
 
 NewId = Callable[[], str]
@@ -213,8 +213,10 @@ async def test_the_callers_own_instrumented_calls_stay_out_of_the_agents_trace(
     provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
     tracer = provider.get_tracer("opentelemetry.instrumentation.openai")
     with capture.open(new_id()) as captured:
-        theirs = own.OwnTrace(new_id(), OurLink(captured.conversation_id, captured.root_span_id))
-        with own.collecting(theirs), own.model_call("caller", "chat small", {}):
+        theirs = simulator_tracing.OwnTrace(
+            new_id(), OurLink(captured.conversation_id, captured.root_span_id)
+        )
+        with simulator_tracing.collecting(theirs), simulator_tracing.model_call("caller", "chat small", {}):
             tracer.start_span("chat small").end()
         tracer.start_span("chat large").end()
         trace = await captured.flush()
@@ -284,7 +286,7 @@ def test_an_agent_with_only_the_api_is_captured_and_a_later_global_provider_wins
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-        from simulate.capture import Capture
+        from simulate.trace.capture import Capture
 
         before = trace.get_tracer("made before")
 
@@ -326,7 +328,7 @@ def test_without_a_global_provider_the_place_is_empty_again_afterwards() -> None
         """
         import asyncio
         from opentelemetry import trace
-        from simulate.capture import Capture
+        from simulate.trace.capture import Capture
 
         async def main():
             async with Capture():

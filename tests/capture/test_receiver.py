@@ -33,13 +33,13 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from simulate.capture import Capture, Captured
-from simulate.capture.capture import SETTLE_SILENT
-from simulate.capture.receiver import Receiver, Refused
-from simulate.capture.routing import Router
 from simulate.errors import EnvironmentFault
-from simulate.model.conversation import Conversation, Utterance
-from simulate.trace.formats.otlp import spans_from_request, to_otlp_json
+from simulate.model.transcript import Conversation, Utterance
+from simulate.trace.capture import Capture, Captured
+from simulate.trace.capture.capture import SETTLE_SILENT
+from simulate.trace.capture.receiver import Receiver, Refused
+from simulate.trace.capture.routing import Router
+from simulate.trace.otlp.otlp_json import spans_from_request, to_otlp_json
 
 NewId = Callable[[], str]
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -462,7 +462,7 @@ def test_any_bytes_are_taken_or_refused(body: bytes, signal: str, kind: str) -> 
 async def test_after_one_full_wait_in_vain_the_next_ones_are_short(
     receiving: Capture, new_id: NewId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulate.capture.capture.SETTLE_OUTSIDE", 0.05)
+    monkeypatch.setattr("simulate.trace.capture.capture.SETTLE_OUTSIDE", 0.05)
     with receiving.open(new_id()) as captured:
         assert captured._settle(True, None) == 0.05
         await captured.flush(outside=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from simulate.checks import Evidence, check_all
-from simulate.model.conversation import Conversation, ToolUse, Utterance
 from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
+from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.span import Span, Trace
 
 TALK = [

@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("numpy")
 
-from simulate.checks import Evidence, check_all
-from simulate.model.conversation import Conversation, ToolUse, Utterance
+from simulate.conversation.voice.speech_segments import Stretch
+from simulate.conversation.voice.turn_taking import CallerTurn, measure
 from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
+from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.span import Span, Trace
-from simulate.voice.onsets import Stretch
-from simulate.voice.panel import CallerTurn, measure
 
 QUESTION, CUT_IN = CallerTurn(0.5, 2, turn=1), CallerTurn(5, 6.5, turn=2)
 MHM = CallerTurn(4, 4.3, "backchannel", turn=1)

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from simulate.dataset import Dataset
-from simulate.dataset.store import EMPTY
 from simulate.errors import FileProblems, InputError
-from simulate.evaluators import evaluate
-from simulate.trace.formats.writing import write_otlp_jsonl
+from simulate.scoring.datasets import Dataset
+from simulate.scoring.datasets.store import EMPTY
+from simulate.scoring.evaluators import evaluate
+from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.span import Span
 
 CASE = "name: {}\nscript:\n  - says: Hello.\nexpect:\n  - said: {{contains: {}}}\n"
@@ -197,7 +197,7 @@ def test_a_line_that_is_no_version_is_told_with_its_place(dataset: Dataset, line
 def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
     """Six processes add a case each to one dataset, at the same time."""
     code = (
-        "import sys; from simulate.dataset import Dataset; d = Dataset(sys.argv[1])\n"
+        "import sys; from simulate.scoring.datasets import Dataset; d = Dataset(sys.argv[1])\n"
         "with d.alone():\n"
         "    d.put(sys.argv[2], scenario='name: x', origin={}, trace=b'{}'); d.record('added it')\n"
     )
@@ -228,7 +228,7 @@ async def test_the_traces_of_cases_are_scored_with_what_the_cases_say_is_right(t
         [
             sys.executable,
             "-m",
-            "simulate.cli",
+            "simulate",
             "score",
             str(made.path),
             "--evaluators",

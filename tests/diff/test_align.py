@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from simulate.diff.align import align
-from simulate.diff.forest import Forest, plant
-from simulate.trace import dialects
+from simulate.trace import reading
+from simulate.trace.diff.align import align
+from simulate.trace.diff.forest import Forest, plant
 from simulate.trace.span import Span, Trace
 
 
 def planted(trace: Trace) -> Forest:
-    seen = dialects.views(trace)
+    seen = reading.views(trace)
     return plant(trace.spans, [seen[span.span_id] for span in trace])
 
 

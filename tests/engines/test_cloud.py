@@ -11,13 +11,13 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import simulate
 from simulate import Scenario, run
-from simulate.agents.pinned import PinnedTools
-from simulate.callers.base import Act, HangUp, Say
-from simulate.engines.base import Exchange
-from simulate.engines.cloud import CloudEngine
-from simulate.model.conversation import Conversation
+from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.conversation.callers.caller import ActionRecord, HangUp, Say
+from simulate.conversation.cloud_engine import CloudEngine
+from simulate.conversation.engine import Exchange
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Limits
+from simulate.model.transcript import Conversation
 
 TRACER = TracerProvider().get_tracer("tests")
 
@@ -213,7 +213,7 @@ async def test_cancelling_ends_at_once() -> None:
 
 async def test_a_caller_who_thinks_long_does_not_use_up_the_agents_time() -> None:
     class Thinks:
-        async def act(self, conversation: Conversation) -> Act:
+        async def act(self, conversation: Conversation) -> ActionRecord:
             await asyncio.sleep(0.25)
             return Say("hello") if conversation.turns < 2 else HangUp("done")
 

@@ -18,19 +18,19 @@ pytest.importorskip("livekit.rtc", reason="needs the extra livekit")
 from livekit import api, rtc
 
 from fixtures.rooms import TWINS, believed, failures, twins
-from simulate.engines.livekit import LiveKitEngine
-from simulate.engines.registry import engine_for
+from simulate.conversation.voice.recording import read_channels
+from simulate.determinism.clock import run_virtual
 from simulate.errors import AddressError, EnvironmentFault, InputError
+from simulate.integrations.livekit import room as livekit_room
+from simulate.integrations.livekit.engine import LiveKitEngine
+from simulate.integrations.livekit.room import Room, Server
+from simulate.integrations.livekit.server import LiveKitServer, find_server, redacted, version_of
+from simulate.integrations.registry import engine_for
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
-from simulate.model.project import Project
 from simulate.model.scenario import Scenario
-from simulate.replay.clock import run_virtual
+from simulate.resources import Resources
 from simulate.run import Plan, run_plan
-from simulate.stage import Stage
-from simulate.voice import livekit_room
-from simulate.voice.livekit_room import Room, Server
-from simulate.voice.livekit_server import LiveKitServer, find_server, redacted, version_of
-from simulate.voice.recording import read_channels
 
 ROOT = Path(__file__).parents[2]
 # Pipecat, whose speech detection the caller uses, imports a module that Python 3.13 no longer has
@@ -51,7 +51,7 @@ def _no_server_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def call(scenario: Scenario, folder: Path) -> Outcome:
     """One call, with everything that the product does around it."""
-    async with Stage(Project(ROOT), [scenario], logs=folder / "logs") as stage:
+    async with Resources(Project(ROOT), [scenario], logs=folder / "logs") as stage:
         return await run_plan(Plan(scenario, stage.engine(scenario), stage.capture, folder=folder))
 
 
@@ -166,7 +166,7 @@ async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path) -> None:
         limits={"reply": "4 s", "time": "90 s"},
     )
     found: dict[str, Outcome] = {}
-    async with Stage(Project(ROOT), [talk], logs=tmp_path / "logs") as stage:
+    async with Resources(Project(ROOT), [talk], logs=tmp_path / "logs") as stage:
         for mode in ("entry", "middle", "process", "hangs up", "silent"):
             (tmp_path / "mode").write_text(mode)
             plan = Plan(talk, stage.engine(talk), stage.capture)
@@ -385,7 +385,7 @@ async def test_no_server_there(server: LiveKitServer) -> None:
 def test_bad_addresses(
     address: str, error: type[Exception], match: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulate.engines.livekit.need_server", lambda: Path("livekit-server"))
+    monkeypatch.setattr("simulate.integrations.livekit.engine.need_server", lambda: Path("livekit-server"))
     with pytest.raises(error, match=match):
         engine_for(address, "voice", root=ROOT)
 

@@ -11,16 +11,16 @@ import pytest
 pytest.importorskip("pipecat", reason="needs the extra voice")
 pytest.importorskip("hibari", reason="needs the extra voice")
 
-from simulate.diff import compare
+from simulate.determinism.clock import run_virtual
 from simulate.errors import InputError
-from simulate.model.files import LoadedScenario, load_scenarios
+from simulate.model.loading.files import LoadedScenario, load_scenarios
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
-from simulate.model.project import Project
-from simulate.replay.cassette import Cassette
-from simulate.replay.clock import run_virtual
+from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.running import Recordings
+from simulate.resources import Resources
 from simulate.run import Plan, run_plan
-from simulate.stage import Stage
+from simulate.trace.diff import compare
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [
@@ -35,7 +35,7 @@ def call(mode: Any, folder: Path) -> Outcome:
 
     async def go() -> Outcome:
         recordings = Recordings(folder, mode)(_named(loaded))
-        async with Stage(Project.find(ROOT), [scenario]) as stage:
+        async with Resources(Project.find(ROOT), [scenario]) as stage:
             plan = Plan(scenario, stage.engine(scenario), stage.capture, recordings=recordings)
             return await run_plan(plan)
 

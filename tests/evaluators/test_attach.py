@@ -9,10 +9,10 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
 from simulate.errors import InputError
-from simulate.evaluators import Result, evaluate_sync
-from simulate.evaluators.attach import attach, emit_logs, write_scored
+from simulate.scoring.evaluators import Result, evaluate_sync
+from simulate.scoring.evaluators.attach import attach, emit_logs, write_scored
 from simulate.trace import read
-from simulate.trace.dialects import view, views
+from simulate.trace.reading import view, views
 from simulate.trace.sampling import Sampler
 
 FIXTURES = Path("fixtures/traces")

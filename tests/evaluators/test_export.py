@@ -12,11 +12,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from simulate.errors import EnvironmentFault, InputError
-from simulate.evaluators import Result
-from simulate.evaluators.export import export, run_id, target
-from simulate.trace.dialects import view
-from simulate.trace.formats.base import Notes
-from simulate.trace.formats.protobuf import spans_from_request
+from simulate.scoring.evaluators import Result
+from simulate.scoring.evaluators.export import export, run_id, target
+from simulate.trace.files.base import Notes
+from simulate.trace.otlp.protobuf import spans_from_request
+from simulate.trace.reading import view
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
 

@@ -7,11 +7,11 @@ import pytest
 
 from fixtures.agents.model_server import ModelServer
 from simulate import run
-from simulate.checks.scores import reference_of
 from simulate.errors import FileProblems
-from simulate.model.files import load_scenarios
+from simulate.model.loading.files import load_scenarios
 from simulate.model.scenario import Scenario
-from simulate.trace.dialects import views
+from simulate.scoring.checks.scores import reference_of
+from simulate.trace.reading import views
 
 SCENARIO = """
 name: Refund

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from fixtures.agents.model_server import ModelServer
-from simulate.capture import own
 from simulate.errors import EnvironmentFault, InputError, SimulatorFault
-from simulate.judge import CANNOT_TELL, NONE, Judge, Question, make_judge
-from simulate.judge.answer import folded, says_nothing
 from simulate.llm import Budget, ModelConfig
-from simulate.model.conversation import ToolUse, Utterance
+from simulate.model.transcript import ToolUse, Utterance
+from simulate.scoring.judge import CANNOT_TELL, NONE, Judge, Question, make_judge
+from simulate.scoring.judge.answer import folded, says_nothing
+from simulate.trace.capture import simulator_tracing
 
 SPOKEN = "Your refund of $42.50 will arrive within 3 to 5 business days."
 QUESTION = Question(
@@ -222,8 +222,8 @@ async def test_calls_are_side_by_side_within_the_bound(server: ModelServer):
 
 
 async def test_its_spans_are_its_own(server: ModelServer):
-    collected = own.OwnTrace("ab" * 16)
-    with own.collecting(collected):
+    collected = simulator_tracing.OwnTrace("ab" * 16)
+    with simulator_tracing.collecting(collected):
         await judged(server, lambda messages: answer(messages, "polite", ["refund"])).classify(QUESTION)
     assert {span.attributes["simulate.role"] for span in collected.spans} == {"judge"}
     assert len(collected.spans) == 2

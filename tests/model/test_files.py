@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from simulate.errors import FileProblems, InputError
 from simulate.model.expect import WORDS
-from simulate.model.files import LoadedScenario, Reader, load_scenarios
+from simulate.model.loading.files import LoadedScenario, Reader, load_scenarios
+from simulate.model.loading.project import Project
 from simulate.model.persona import Persona
-from simulate.model.project import Project
 from simulate.model.scenario import Line, Scenario, ToolPin
 
 GOOD = "name: {name}\ngoal: g\n"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from simulate.errors import InputError
 from simulate.model import outcome_json
-from simulate.model.conversation import Conversation, ToolUse, Utterance
 from simulate.model.outcome import Outcome, Reliability, RunRecord, Verdict
+from simulate.model.transcript import Conversation, ToolUse, Utterance
 
 
 def outcome(**fields: Any) -> Outcome:

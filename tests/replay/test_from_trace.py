@@ -13,10 +13,10 @@ import yaml
 from simulate.errors import InputError, NotReplayable
 from simulate.replay import Cassette, replaying
 from simulate.replay.from_trace import cassette_of, missing
-from simulate.replay.propose import scenario_from
-from simulate.replay.server import PlaybackServer
-from simulate.replay.sources import load_source
-from simulate.trace.formats import read
+from simulate.replay.loaders import load_source
+from simulate.replay.scenario_draft import scenario_from
+from simulate.replay.serving.server import PlaybackServer
+from simulate.trace.files.reader import read
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "traces"
 REPLAYABLE = (
@@ -186,7 +186,7 @@ async def test_one_recording_answers_in_every_wire(wire: str) -> None:
 
 
 def test_the_proposed_scenario_is_one_that_loads(tmp_path: Path) -> None:
-    from simulate.model.files import load_scenario
+    from simulate.model.loading.files import load_scenario
 
     text = scenario_from(cassette_of(traces("otel_openai_v2")[0]))
     data = yaml.safe_load(text)

@@ -15,14 +15,14 @@ import pytest
 
 from fixtures.agents.brains import call
 from fixtures.agents.model_server import ModelServer
-from simulate.capture import Capture
-from simulate.engines.registry import engine_for
 from simulate.errors import InputError
+from simulate.integrations.registry import engine_for
 from simulate.llm import Model, ModelConfig
 from simulate.model.scenario import Line, Scenario
+from simulate.replay.matching.date_drift import real_ns
 from simulate.replay.running import Recordings
-from simulate.replay.today import real_ns
 from simulate.run import Plan, run_plan
+from simulate.trace.capture import Capture
 
 AGENT = """
 import os, openai, simulate.tools
@@ -121,7 +121,7 @@ async def test_the_replay_command(server: Any, tmp_path: Path, agent: Any) -> No
             "OPENAI_BASE_URL": "http://nowhere.example/v1",
             **env,
         }
-        line = [sys.executable, "-m", "simulate.cli", "replay", str(tmp_path / "c"), *more]
+        line = [sys.executable, "-m", "simulate", "replay", str(tmp_path / "c"), *more]
         return subprocess.run(line, env=environment, capture_output=True, text=True, cwd=tmp_path)
 
     done = command("--agent", "python:shop:Agent", "--save", str(tmp_path / "new.jsonl"))

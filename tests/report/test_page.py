@@ -12,9 +12,9 @@ from urllib.parse import quote
 import orjson
 import pytest
 
-from simulate.report.html import keys, write_html, write_trace_html
-from simulate.report.page import inert, page
-from simulate.report.waterfall import Mark, waterfall
+from simulate.interfaces.render.html import keys, write_html, write_trace_html
+from simulate.interfaces.render.page import inert, page
+from simulate.interfaces.render.waterfall import Mark, waterfall
 from simulate.trace.span import Kind, Span, Trace, View
 
 Browse = Callable[..., str]
@@ -180,7 +180,7 @@ def test_real_traces_have_a_page(browse: Browse, tmp_path: Path) -> None:
     folder = Path(__file__).parents[3] / "shared" / "traces"
     if not folder.is_dir():
         pytest.skip("../shared/traces is not here")
-    from simulate.trace.formats import read
+    from simulate.trace.files.reader import read
 
     traces = read(folder / "11_livekit_1.8.9_native_fakes.otlp.jsonl")
     text = words(browse(write_trace_html(tmp_path / "trace.html", traces)))

@@ -51,8 +51,8 @@ import pytest
 import yaml
 
 from fixtures.record.integration import integrations
-from simulate.trace.dialects import content_captured, llm_calls, tool_calls, views
-from simulate.trace.formats import read
+from simulate.trace.files.reader import read
+from simulate.trace.reading import content_captured, llm_calls, tool_calls, views
 from simulate.trace.span import Kind, Trace, View
 
 ROOT = Path(__file__).parents[2]

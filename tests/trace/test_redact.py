@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from simulate.errors import InputError
 from simulate.trace import read
-from simulate.trace.formats.otlp import to_otlp_json
-from simulate.trace.redact import Redactor
+from simulate.trace.otlp.otlp_json import to_otlp_json
+from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Link, Span
 
 # put together here, so that no scanner takes this file for a leak

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulate.trace.cost import cost_of
-from simulate.trace.dialects import dialects, has_tool_evidence, llm_calls, tool_calls, view, views
-from simulate.trace.dialects.calls import same_tool
+from simulate.trace.reading import dialects, has_tool_evidence, llm_calls, tool_calls, view, views
+from simulate.trace.reading.calls import same_tool
 from simulate.trace.span import Kind, Span, Trace
 
 SECOND = 10**9

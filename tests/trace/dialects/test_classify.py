@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from simulate.trace.dialects import dialects, version, view, views
-from simulate.trace.dialects.base import FIELDS
+from simulate.trace.reading import dialects, version, view, views
+from simulate.trace.reading.dialect import FIELDS
 from simulate.trace.span import Event, Kind, Span, Trace
 
 

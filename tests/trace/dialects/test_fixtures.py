@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from simulate.trace.cost import cost_of
-from simulate.trace.dialects import content_captured, has_tool_evidence, llm_calls, tool_calls, views
-from simulate.trace.formats import read
+from simulate.trace.files.reader import read
+from simulate.trace.reading import content_captured, has_tool_evidence, llm_calls, tool_calls, views
 from simulate.trace.span import Kind
 
 ROOT = Path(__file__).parents[3]
