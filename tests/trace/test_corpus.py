@@ -76,6 +76,7 @@ _PROVIDERS = {
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
     "togetherai": "together",
+    "vertexai": "gcp.vertex_ai",
     "xai": "x_ai",
 }
 """Other names in use → the conventions' name."""

@@ -17,6 +17,7 @@ DIALECT = Dialect(
         "io.opentelemetry.",
         "next.js",
         "fastapi",
+        "azure.core.tracing",
     ),
     names=((r".", Kind.CHAIN),),
     any_names=((r"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)( |$)", Kind.CHAIN),),
