@@ -359,3 +359,11 @@ def test_truth_is_in_its_schema(name: str) -> None:
 def test_what_is_known_to_be_wrong_names_facts_of_recordings() -> None:
     assert set(KNOWN_WRONG) <= set(NAMES)
     assert all(set(facts) <= set(FACTS) for facts in KNOWN_WRONG.values())
+
+
+def test_what_is_not_recorded_says_why_and_by_which_names_it_is_read() -> None:
+    path = ROOT / "fixtures" / "truth" / f"{NOT_RECORDED}.yaml"
+    entries = cast("list[Truth]", yaml.safe_load(path.read_text()))
+    assert entries
+    assert all(set(one) == {"name", "layer", "why", "attributes"} for one in entries)
+    assert all(one["why"] and one["attributes"] for one in entries)
