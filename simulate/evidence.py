@@ -26,11 +26,11 @@ from simulate.scoring.checks.amounts import percentile, reply_latencies
 from simulate.scoring.checks.check import Evidence, describe
 from simulate.tools import marked
 from simulate.trace.capture import Captured
-from simulate.trace.capture.capture import root_span_id
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.cost import cost_of
 from simulate.trace.reading import has_tool_evidence, llm_calls, tool_calls, views
 from simulate.trace.reading.calls import Views, same_tool
+from simulate.trace.root import root_span_id
 from simulate.trace.span import Span, Trace
 from simulate.trace.truncated import truncated
 

@@ -33,8 +33,8 @@ from simulate.resources import Resources
 from simulate.scoring.checks import check_all
 from simulate.tools import Toolbox, using
 from simulate.trace.capture import Capture, Captured
-from simulate.trace.capture.capture import root_span_id
 from simulate.trace.capture.simulator_tracing import OwnTrace, collecting
+from simulate.trace.root import root_span_id
 from simulate.trace.span import Link
 
 if TYPE_CHECKING:

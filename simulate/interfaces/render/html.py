@@ -131,7 +131,7 @@ def _ours(conversation_id: str) -> dict[str, str]:
     if re.fullmatch("[0-9a-f]{32}", conversation_id) is None:
         return {}
     # imported here, since it brings the whole OpenTelemetry SDK
-    from simulate.trace.capture.capture import root_span_id
+    from simulate.trace.root import root_span_id
 
     return {root_span_id(conversation_id): "the conversation, a span of the harness"}
 
