@@ -14,11 +14,12 @@ from simulate.scoring.checks.amounts import percentile, reply_latencies
 from simulate.scoring.checks.check import Evidence
 from simulate.scoring.judge import Judge
 from simulate.tools import marked
-from simulate.trace.capture.capture import root_span_id
+from simulate.trace.root import root_span_id
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.cost import cost_of
 from simulate.trace.reading import has_tool_evidence, llm_calls, tool_calls, views
 from simulate.trace.reading.calls import Views, same_tool
+from simulate.trace.root import root_span_id
 from simulate.trace.span import Span, Trace
 from simulate.trace.truncated import truncated
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from simulate.trace.root import is_ours
 from simulate.trace.sampling import percentile
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -41,15 +42,11 @@ def why_incomplete(facts: Facts) -> str:
 
 def route_of(roots: list[Span], trace: Trace, seen: dict[str, View]) -> str:
     """The route of the request, else the feature, else the root's name."""
-    span = roots[0] if roots else min(trace.spans, key=lambda one: one.start_ns)
+    span = roots[0] if roots else trace.spans[0]
+    if is_ours(span):
+        span = next((one for one in trace.spans if one.parent_id == span.span_id), span)
     route = span.attributes.get("http.route") or seen[span.span_id].tags.get("feature.id")
     return str(route) if route else span.name
-
-
-def seconds_of(trace: Trace) -> float | None:
-    """From the first start to the last end, in seconds; None while no span has ended."""
-    ends = [span.end_ns for span in trace.spans if span.end_ns is not None]
-    return (max(ends) - min(span.start_ns for span in trace.spans)) / 1e9 if ends else None
 
 
 def slowest_kind(trace: Trace, seen: dict[str, View]) -> str | None:
