@@ -14,7 +14,6 @@ from simulate.scoring.checks.amounts import percentile, reply_latencies
 from simulate.scoring.checks.check import Evidence
 from simulate.scoring.judge import Judge
 from simulate.tools import marked
-from simulate.trace.root import root_span_id
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.cost import cost_of
 from simulate.trace.reading import has_tool_evidence, llm_calls, tool_calls, views
