@@ -1,31 +1,19 @@
-"""From a conversation that is over to the evidence that checks look at, and from verdicts to an outcome."""
+"""From a conversation that is over to the evidence that checks look at."""
 
 from __future__ import annotations
 
-import contextlib
-import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
-from simulate.conversation.engine import Exchange, Usage
-from simulate.errors import (
-    EnvironmentFault,
-    Fault,
-    HarnessFault,
-    MissingExtra,
-    NotInstalled,
-    NotReached,
-    SimulateError,
-)
-from simulate.masking import hide_secrets
-from simulate.model.outcome import Outcome, Status, Verdict
+from simulate.conversation.engine import TrialSession
+from simulate.errors import NotReached
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.scoring.checks.amounts import percentile, reply_latencies
-from simulate.scoring.checks.check import Evidence, describe
+from simulate.scoring.checks.check import Evidence
+from simulate.scoring.judge import Judge
 from simulate.tools import marked
-from simulate.trace.capture import Captured
 from simulate.trace.capture.capture import root_span_id
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.cost import cost_of
@@ -35,47 +23,58 @@ from simulate.trace.span import Span, Trace
 from simulate.trace.truncated import truncated
 
 
-async def gather(
-    scenario: Scenario,
-    exchange: Exchange,
-    outcome: Outcome,
-    captured: Captured,
-    *,
-    outside: bool,
-    fault: Fault | None = None,
-) -> Evidence:
-    """Wait for the agent's spans, then put together what a check may look at."""
-    conversation, tools = exchange.conversation, exchange.tools
-    if exchange.recording is not None:
+async def gather(session: TrialSession, judge: Judge | None = None) -> Evidence:
+    """Wait for the agent's spans, then put together what a check may look at.
+
+    The session gets its notes and measures; the conversation, where each utterance came from."""
+    spec, conversation, tools = session.spec, session.conversation, session.tools
+    if session.recording is not None:
+        # numpy, which a conversation by text does without
         from simulate.conversation.voice.measuring import measures_of
 
-        agent_first = scenario.speaks_first == "agent"
-        exchange.measures |= measures_of(exchange.recording, conversation, agent_first=agent_first)
-    spans_may_come = outside and (bool(conversation.by("agent")) or not isinstance(fault, NotReached))
-    trace = await captured.flush(outside=spans_may_come, conversation=conversation, handed=tools.uses)
-    notes, instrumented = trace.notes, bool(trace.spans)
-    if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
-        notes = [*notes, lost]
-    if not instrumented:
-        trace = observed_trace(conversation, tools.uses, seen=exchange.seen)
-        notes = notes + trace.notes
+        agent_first = spec.scenario.speaks_first == "agent"
+        session.measures |= measures_of(session.recording, conversation, agent_first=agent_first)
+    trace, instrumented = await _trace(session)
     seen = views(trace)
     uses = _tool_uses(trace, seen, conversation, tools)
+    outside = session.engine.outside
     evident, why_not = has_tool_evidence(trace, seen) if instrumented else _evident(tools, outside)
     _attach_spans(conversation, trace, seen)
-    outcome.trace, outcome.tool_uses, outcome.recording = trace, uses, exchange.recording
-    outcome.notes += exchange.notes + notes + exchange.caller.finish(conversation)
-    outcome.notes += _pin_findings(scenario, tools, uses, trace, seen)
-    outcome.measures = _measures(conversation, trace, seen) | exchange.measures
+    session.notes += session.caller.finish(conversation)
+    session.notes += _pin_findings(spec.scenario, tools, uses, trace, seen)
+    session.measures = _measures(conversation, trace, seen) | session.measures
     return Evidence(
-        scenario,
+        spec.scenario,
         conversation,
         trace,
         uses,
         no_tools_because=None if evident else why_not,
-        measures=dict(outcome.measures),
-        recording=outcome.recording,
+        judge=judge,
+        measures=dict(session.measures),
+        folder=spec.root,
+        recording=session.recording,
     )
+
+
+async def _trace(session: TrialSession) -> tuple[Trace, bool]:
+    """The agent's trace, or where it left none, what we saw from outside; and whether it is the agent's."""
+    conversation, tools = session.conversation, session.tools
+    answered = bool(conversation.by("agent")) or not isinstance(session.fault, NotReached)
+    spans_may_come = session.engine.outside and answered
+    if session.captured is None:
+        trace = Trace(conversation.id)
+    else:
+        trace = await session.captured.flush(
+            outside=spans_may_come, conversation=conversation, handed=tools.uses
+        )
+    session.notes += trace.notes
+    if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
+        session.notes.append(lost)
+    if trace.spans:
+        return trace, True
+    observed = observed_trace(conversation, tools.uses, seen=session.seen)
+    session.notes += observed.notes
+    return observed, False
 
 
 def _evident(tools: PinnedTools, outside: bool) -> tuple[bool, str]:
@@ -86,18 +85,6 @@ def _evident(tools: PinnedTools, outside: bool) -> tuple[bool, str]:
         "the agent left no spans, so what tools it called cannot be known; "
         "instrument it, or mark its tools with @simulate.tool"
     )
-
-
-def uses_so_far(tools: PinnedTools, captured: Captured) -> list[ToolUse]:
-    """The tool calls up to now, for a caller whose next line waits for one."""
-    return tools.uses or tool_calls(captured.so_far())
-
-
-def usage_so_far(captured: Captured) -> Usage:
-    """Tokens and cost up to now, for limits."""
-    trace = captured.so_far()
-    cost = cost_of(trace)
-    return Usage(cost.tokens, cost.dollars)
 
 
 def _tool_uses(trace: Trace, seen: Views, conversation: Conversation, tools: PinnedTools) -> list[ToolUse]:
@@ -158,8 +145,6 @@ def _attach_spans(conversation: Conversation, trace: Trace, seen: Views) -> None
         since = said.end
 
 
-STARVED = 0.98
-"""Share of this machine's processor time in use from which a failed call is not held against the agent."""
 _GRACE_NS = 1_000_000
 """A span may end in the same moment as the answer comes, by clocks that differ."""
 
@@ -221,140 +206,3 @@ def _measures(conversation: Conversation, trace: Trace, seen: Views) -> dict[str
 def _total(values: list[int | None]) -> int | None:
     """None where one is unknown: part of a sum is not the sum."""
     return None if not values or None in values else sum(value or 0 for value in values)
-
-
-def conclude(outcome: Outcome, evidence: Evidence, fault: Fault | None) -> Outcome:
-    """One status from the verdicts: the agent's failure, then somebody else's, then what could not run."""
-    conversation = outcome.conversation
-    if fault is not None:
-        outcome.verdicts += [_fault_verdict(fault, conversation)] + [
-            Verdict(each.word, describe(each), "not_run", "the conversation broke off")
-            for each in evidence.scenario.expect
-        ]
-    elif conversation.ended_by == "limit" and not _limit_expected(evidence.scenario):
-        verdict = _limit_verdict(evidence.scenario, conversation)
-        # an answer that never came explains what else is missing
-        outcome.verdicts.insert(0 if _unanswered(conversation) else len(outcome.verdicts), verdict)
-    _decide(outcome)
-    hide_secrets(outcome)
-    return outcome
-
-
-def _decide(outcome: Outcome) -> None:
-    if (starved := _starved(outcome)) is not None:
-        outcome.verdicts.insert(0, starved)
-        outcome.status, outcome.side = "error", "environment"
-        outcome.reason = f"{starved.expectation}: {starved.fact}"
-        return
-    for status in ("failed", "error", "not_run"):
-        found = [verdict for verdict in outcome.verdicts if verdict.status == status]
-        if found:
-            outcome.status, outcome.side = status, found[0].side
-            outcome.reason = _reason(found[0])
-            return
-    outcome.status = "passed"
-
-
-@contextlib.contextmanager
-def ours(outcome: Outcome) -> Generator[None]:
-    """What nobody foresaw is this package's fault: an outcome that says so, not the end of all others."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - one conversation must not take the others with it
-        if isinstance(error, Fault):
-            fault = error
-        elif isinstance(error, MissingExtra):
-            fault = NotInstalled(error.message, hint=error.hint)
-        elif isinstance(error, SimulateError):
-            fault = EnvironmentFault(error.message, where=error.where, hint=error.hint, proof=error.proof)
-        else:
-            fault = HarnessFault(
-                f"{type(error).__name__}: {error}",
-                hint="this is a fault of simulate; please report it with the lines below",
-                proof="".join(traceback.format_exception(error)).rstrip(),
-            )
-        outcome.conversation.ended_by = outcome.conversation.ended_by or "fault"
-        verdict = _fault_verdict(fault, outcome.conversation)
-        outcome.verdicts.append(verdict)
-        outcome.status, outcome.side = verdict.status, verdict.side
-        outcome.reason = _reason(verdict)
-        hide_secrets(outcome)
-
-
-def _reason(verdict: Verdict) -> str:
-    """A verdict in one line; that an agent answers or a limit holds goes without saying."""
-    plain = verdict.check in _WHO or verdict.check == "limit"
-    return verdict.fact if plain else f"{verdict.expectation}: {verdict.fact}"
-
-
-def _unanswered(conversation: Conversation) -> bool:
-    return bool(conversation.utterances) and conversation.utterances[-1].speaker == "caller"
-
-
-def _starved(outcome: Outcome) -> Verdict | None:
-    """A call fails by what takes too long as much as by what is wrong. Where the processors of this machine
-    had no time left while it lasted, that says nothing of an agent that shares them; what it raised does."""
-    busy = outcome.measures.get("processors_busy")
-    failed = [one for one in outcome.verdicts if one.status == "failed"]
-    if busy is None or busy < STARVED or not failed:
-        return None
-    if any(one.check == "agent" and one.evidence for one in failed):
-        return None
-    return Verdict(
-        "machine",
-        "the environment holds",
-        "error",
-        f"the processors of this machine were {busy:.0%} busy during the call: no failure of it is believed",
-        side="environment",
-        hint="fewer calls at once (--jobs 1), or a machine with less to do; see `simulate doctor`",
-    )
-
-
-def _limit_verdict(scenario: Scenario, conversation: Conversation) -> Verdict:
-    """A script ends by itself, and budgets are the agent's to keep. But where a caller who improvises still
-    talks at the last turn, either may be to blame: the agent that gets nowhere, or the caller who had what
-    they wanted."""
-    reached = conversation.end_reason or "a limit was reached"
-    unclear = scenario.goal is not None and conversation.turns >= scenario.limits.turns
-    hint = "raise it under `limits:`, or expect it: `ended_by: limit`"
-    if unclear:
-        reached += ", and whether agent or caller should have come to an end cannot be told from that"
-        hint = "expect what shows that the goal is reached, such as `called:`; " + hint
-    return Verdict(
-        "limit",
-        "the conversation ends within its limits",
-        "not_run" if unclear else "failed",
-        reached,
-        side=None if unclear else "agent",
-        turn=conversation.turns,
-        hint=hint,
-    )
-
-
-def _limit_expected(scenario: Scenario) -> bool:
-    return any(getattr(each, "ended_by", None) == "limit" for each in scenario.expect)
-
-
-_WHO = {
-    "agent": "the agent keeps up the conversation",
-    "simulator": "the simulated caller plays its part",
-    "harness": "the harness does its part",
-    "environment": "the environment holds",
-}
-
-
-def _fault_verdict(fault: Fault, conversation: Conversation) -> Verdict:
-    status: Status = "failed" if fault.side == "agent" else "error"
-    if isinstance(fault, NotInstalled):
-        status = "not_run"
-    fact = f"{fault.where}: {fault.message}" if fault.where else fault.message
-    return Verdict(
-        fault.side,
-        _WHO[fault.side],
-        status,
-        fact,
-        side=fault.side,
-        turn=conversation.turns or None,
-        evidence=[] if fault.proof is None else [fault.proof],
-        hint=fault.hint,
-    )

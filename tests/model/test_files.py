@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from simulate.errors import FileProblems, InputError
 from simulate.model.expect import WORDS
-from simulate.model.loading.files import LoadedScenario, Reader, load_scenarios
+from simulate.model.loading.files import Reader, load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.persona import Persona
 from simulate.model.scenario import Line, Scenario, ToolPin
+from simulate.model.trial import TrialSpec
 
 GOOD = "name: {name}\ngoal: g\n"
 
@@ -36,7 +37,7 @@ def write(file: str, text: str) -> str:
     return file
 
 
-def load(text: str, file: str = "s.yaml", **options: object) -> list[LoadedScenario]:
+def load(text: str, file: str = "s.yaml", **options: object) -> list[TrialSpec]:
     return load_scenarios([write(file, text)], **options)  # type: ignore[arg-type]
 
 

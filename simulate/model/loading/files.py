@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -20,34 +20,12 @@ from simulate.model.loading.yaml_reader import MOST_PROBLEMS, Document, read_doc
 from simulate.model.nearest import did_you_mean
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario, contradictions
+from simulate.model.trial import TrialSpec
 from simulate.model.units import as_written
 
 
-@dataclass(frozen=True)
-class LoadedScenario:
-    """One test: a scenario, its persona resolved and its case filled in."""
-
-    scenario: Scenario
-    file: str
-    """As it was named or found."""
-    line: int
-    case: str | None
-    id: str
-    """Of name and case; safe as a file name, and unique among those loaded together."""
-    digest: str
-    """SHA-256 of what the scenario says, persona and case included; of no default and no folder, so that
-    neither a release that adds a key nor another machine changes it."""
-
-    @property
-    def source(self) -> str:
-        """``file:line``."""
-        return f"{self.file}:{self.line}"
-
-
-def load_scenarios(
-    paths: Sequence[Path | str], *, agents: Collection[str] | None = None
-) -> list[LoadedScenario]:
-    """Every scenario of files and folders, one for each case.
+def load_scenarios(paths: Sequence[Path | str], *, agents: Collection[str] | None = None) -> list[TrialSpec]:
+    """The first trial of every scenario of files and folders, one for each case.
 
     With ``agents``, a scenario's ``agent:`` must be one of these names, or an address. Raises FileProblems
     with everything that is wrong in any file, or InputError where a path leads nowhere."""
@@ -57,10 +35,7 @@ def load_scenarios(
     if not found:
         raise InputError("no scenario in these files", where=", ".join(map(str, paths)))
     ids = unique_ids([(each.scenario.name, each.case, each.file) for each in found])
-    return [
-        LoadedScenario(each.scenario, each.file, each.line, each.case, unique, each.digest)
-        for each, unique in zip(found, ids, strict=True)
-    ]
+    return [replace(each, id=unique) for each, unique in zip(found, ids, strict=True)]
 
 
 def load_scenario(path: Path | str) -> Scenario:
@@ -85,15 +60,6 @@ def load_persona(path: Path | str) -> Persona:
     return persona
 
 
-@dataclass(slots=True)
-class _Found:
-    scenario: Scenario
-    file: str
-    line: int
-    case: str | None
-    digest: str
-
-
 class Reader:
     """Reads files and keeps what is wrong in them until ``done()``."""
 
@@ -113,7 +79,7 @@ class Reader:
         if self._problems:
             raise FileProblems(self.problems)
 
-    def scenarios(self, path: Path) -> Iterator[_Found]:
+    def scenarios(self, path: Path) -> Iterator[TrialSpec]:
         """The scenarios of one file that are right."""
         try:
             data = read_bytes(path)
@@ -122,7 +88,7 @@ class Reader:
             return
         yield from self.scenarios_in(data, path)
 
-    def scenarios_in(self, data: bytes, path: Path) -> Iterator[_Found]:
+    def scenarios_in(self, data: bytes, path: Path) -> Iterator[TrialSpec]:
         """The scenarios of a file's bytes that are right."""
         names: dict[str, int] = {}
         budget = cases.MAX_FILLED
@@ -245,7 +211,7 @@ class Reader:
         rows: Sequence[cases.Row | None],
         document: Document,
         path: Path,
-    ) -> Iterator[_Found]:
+    ) -> Iterator[TrialSpec]:
         labels: set[str] = set()
         for number, row in enumerate(rows, 1):
             filled = cast("dict[str, Any]", cases.fill(template, row or {}))
@@ -258,7 +224,7 @@ class Reader:
                 label = f"{label} ({number})"
             if label is not None:
                 labels.add(label)
-            yield _Found(scenario, str(path), document.line, label, digest)
+            yield TrialSpec(scenario, str(path), document.line, label, digest=digest)
 
     def _scenario(self, raw: dict[str, Any], document: Document, path: Path) -> tuple[Scenario, str] | None:
         problems: list[Problem] = []

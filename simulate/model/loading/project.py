@@ -68,7 +68,7 @@ Headers = Annotated[dict[str, str], AfterValidator(_safe_headers)]
 
 
 class AgentConfig(Strict):
-    """An agent under test by name: its address, and what its door needs."""
+    """An agent under test by name: its address, and what its adapter needs."""
 
     address: Url
     """``{port}`` in it becomes the free port that ``command`` is given."""
