@@ -61,7 +61,9 @@ def _in_messages(call: ToolCall) -> bool:
     return call.span_id is None or bool(call.call_id)
 
 
-def cassette_of(source: Trace | TraceReading, *, rules: Rules | None = None, partial: bool = False) -> Cassette:
+def cassette_of(
+    source: Trace | TraceReading, *, rules: Rules | None = None, partial: bool = False
+) -> Cassette:
     """The model answers and tool results of a trace as a cassette.
 
     NotReplayable lists what is missing; with ``partial`` the complete part is taken all the same."""
@@ -223,9 +225,7 @@ def said_in(recordings: list[Recording]) -> list[dict[str, Any]]:
     return said
 
 
-def _as_delivered(
-    said: list[dict[str, Any]], reading: TraceReading, last: Span | None, rules: Rules
-) -> None:
+def _as_delivered(said: list[dict[str, Any]], reading: TraceReading, last: Span | None, rules: Rules) -> None:
     """The last answer as the caller got it: the agent's code may have changed what the model said, and then
     only the agent's own span tells. (Earlier answers stand in the history as they were delivered.)"""
     while last is not None:

@@ -133,9 +133,7 @@ class Quality:
                     (view.output_tokens for _, view in calls if view.output_tokens is not None), default=None
                 ),
                 llm=len(calls),
-                scores=[
-                    (one.name, one.value, one.threshold) for _, view in reading for one in view.scores
-                ],
+                scores=[(one.name, one.value, one.threshold) for _, view in reading for one in view.scores],
                 keys={
                     by: inherited(anchor, reading.view(anchor), by, reading)
                     for by in ("user", "session", "prompt_version", "cohort")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from simulate.trace.sampling import percentile
 from simulate.trace.reading import TraceReading
+from simulate.trace.sampling import percentile
 from simulate.trace.span import Kind, Span, Trace
 
 

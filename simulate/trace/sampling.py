@@ -106,9 +106,8 @@ class Sampler:
             return "error"
         if self.breached and any(self._breach(view) for _, view in reading):
             return "score below threshold"
-        if self.outlier is not None:
-            if reading.cost.known > self.outlier:
-                return "cost outlier"
+        if self.outlier is not None and reading.cost.known > self.outlier:
+            return "cost outlier"
         for rule in self.rules:
             if rule.fits(reading):
                 return f"rule {rule.attribute}" if drawn(trace_id, rule.rate, self.salt) else None

@@ -32,9 +32,7 @@ def gave(call: ToolCall) -> bool:
 def _untrusted(material: EvaluationContext) -> dict[str, Any]:
     """What came from outside: documents, tool results, the caller's words."""
     documents = [str(one.get("content")) for search in material.retrievals for one in search.documents]
-    results = [
-        {"tool": str(call.name), "result": call.result} for call in material.tool_calls if gave(call)
-    ]
+    results = [{"tool": str(call.name), "result": call.result} for call in material.tool_calls if gave(call)]
     asked = [one.text for one in material.said if one.speaker == "caller"]
     return {"documents": documents, "tool results": results, "what the caller said": asked}
 

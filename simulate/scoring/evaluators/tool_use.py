@@ -38,7 +38,9 @@ def need_arguments(expected: Sequence[ExpectedCall], uses: Sequence[ToolCall]) -
     """Refuse to guess where arguments are expected and the trace holds none."""
     names = [one.name for one in expected if one.arguments is not None]
     dark = [
-        use.name for use in uses if isinstance(use.arguments, Unknown) and any(use.name.matches(n) for n in names)
+        use.name
+        for use in uses
+        if isinstance(use.arguments, Unknown) and any(use.name.matches(n) for n in names)
     ]
     if dark:
         raise NotRun(f"the trace does not tell the arguments of {', '.join(dict.fromkeys(dark))}")
@@ -53,9 +55,7 @@ def pair(expected: Sequence[ExpectedCall], uses: Sequence[ToolCall]) -> list[Too
         for at, one in enumerate(expected):
             if chosen[at] is not None:
                 continue
-            fits = (
-                use for use in free if (wrong(one, use) is None if exact else use.name.matches(one.name))
-            )
+            fits = (use for use in free if (wrong(one, use) is None if exact else use.name.matches(one.name)))
             chosen[at] = next(fits, None)
             if chosen[at] is not None:
                 free = [use for use in free if use is not chosen[at]]
@@ -153,7 +153,7 @@ class ArgumentCorrectness(Evaluator):
         dark = [use.name for use in material.tool_calls if isinstance(use.arguments, Unknown)]
         if dark:
             raise NotRun(f"the trace does not tell the arguments of {', '.join(dict.fromkeys(dark))}")
-        uses = [use for use in material.tool_calls if use.arguments]
+        uses = [use for use in material.tool_calls if use.arguments != {}]
         if not uses:
             raise NotRun("no call with arguments was made: there is nothing to score")
         asked = [self._ask(material, use, judge) for use in uses]
@@ -165,7 +165,8 @@ class ArgumentCorrectness(Evaluator):
             "the call": {"tool": str(use.name), "arguments": use.arguments},
             "the conversation before": transcript(said_before(material.said, use, material.origin)),
             "what tools returned before": [
-                {key: value for key, value in one.told().items() if key in ("tool", "result")} for one in before
+                {key: value for key, value in one.told().items() if key in ("tool", "result")}
+                for one in before
             ],
             "the agent's instructions": material.instructions,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simulate.model.transcript import ToolUse
@@ -45,7 +45,7 @@ class Answered:
 
 @dataclass(slots=True)
 class ToolCall:
-    """One tool call. ``asked``, ``ran`` and ``answered`` are None for what did not happen, or what nobody saw.
+    """One tool call. ``asked``, ``ran`` and ``answered`` are None for what did not happen, or nobody saw.
 
     Times are seconds since the trace's first span, or since the conversation began in a simulated run.
     ``agent`` is the name of the agent whose call it is, where a span names it.
@@ -105,6 +105,15 @@ class ToolCall:
             return self.ran.span_ids[0]
         return None if self.asked is None else self.asked.span_id
 
+    def shifted(self, seconds: float) -> ToolCall:
+        """A copy that its owner may complete, with all its times moved by so much."""
+        ran, asked, answered = self.ran, self.asked, self.answered
+        if ran is not None:
+            ran = replace(ran, start=_moved(ran.start, seconds), end=_moved(ran.end, seconds))
+        if asked is not None:
+            asked = replace(asked, at=_moved(asked.at, seconds))
+        return replace(self, ran=ran, asked=asked, answered=answered and replace(answered))
+
     @classmethod
     def of(cls, use: ToolUse) -> ToolCall:
         """A call from plain data: one that was seen at the tool itself, or that a file holds."""
@@ -151,6 +160,10 @@ class ToolCall:
             f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in arguments.items()
         )
         return f"{self.name}({', '.join(given)})"
+
+
+def _moved(moment: float | None, seconds: float) -> float | None:
+    return None if moment is None else moment + seconds
 
 
 def _or_unknown(fact: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a trace says, computed once, whoever asks: views, calls, searches, hand-offs, cost, what could be seen."""
+"""What a trace says, computed once, whoever asks: views, calls, searches, hand-offs, cost, visibility."""
 
 from __future__ import annotations
 
