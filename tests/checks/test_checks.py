@@ -150,7 +150,7 @@ def llm(tokens: int | None, model: str = "gpt-4.1-mini") -> Span:
 
 async def amounts(expect: dict[str, Any], *spans: Span) -> Verdict:
     found = evidence(expect)
-    found.trace = Trace("ab" * 16, list(spans))
+    found.reading = TraceReading(Trace("ab" * 16, list(spans)))
     (result,) = await check_all(found.scenario.expect, found)
     return result
 
