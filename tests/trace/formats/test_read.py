@@ -21,7 +21,7 @@ from simulate.trace.files import writing
 from simulate.trace.files.reader import iter_spans
 from simulate.trace.files.writing import otlp_lines
 from simulate.trace.otlp import encode
-from simulate.trace.reading import views
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Event, Kind
 from simulate.trace.vendors.jaeger import to_jaeger
 from simulate.trace.vendors.openinference import flattened
@@ -275,7 +275,7 @@ def test_parquet_of_a_dataframe() -> None:
     first, second = trace.spans
     assert (first.trace_id, first.span_id, first.start_ns % 10**9) == (TRACE, SPAN, 123456000)
     assert (first.status, first.events[0].attributes) == ("error", {"a": "b"})
-    seen = views(trace)
+    seen = TraceReading(trace).views
     assert (seen[SPAN].kind, seen[SPAN].request_model, seen[SPAN].input_tokens) == (
         Kind.LLM,
         "gpt-5-mini",
