@@ -16,12 +16,10 @@ from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
 from simulate.scoring.judge import Judge
 from simulate.tools import marked
-from simulate.trace.capture.capture import root_span_id
 from simulate.trace.capture.observed import observed_trace
-from simulate.trace.cost import cost_of
-from simulate.trace.reading import has_tool_evidence, llm_calls, tool_calls, views
-from simulate.trace.reading.calls import Views, same_tool
-from simulate.trace.span import Span, Trace
+from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
+from simulate.trace.root import root_span_id
+from simulate.trace.span import Kind, Span, Trace
 from simulate.trace.truncated import truncated
 
 
@@ -37,20 +35,19 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
         agent_first = spec.scenario.speaks_first == "agent"
         session.measures |= measures_of(session.recording, conversation, agent_first=agent_first)
     trace, instrumented = await _trace(session)
-    seen = views(trace)
-    uses = _tool_uses(trace, seen, conversation, tools)
-    outside = session.engine.outside
-    evident, why_not = has_tool_evidence(trace, seen) if instrumented else _evident(tools, outside)
-    _attach_spans(conversation, trace, seen)
+    reading = TraceReading(trace)
+    calls = _tool_calls(reading, conversation, tools)
+    visible = reading.evidence.tools if instrumented else _visible(tools, outside=session.engine.outside)
+    _attach_spans(conversation, reading)
     session.notes += session.caller.finish(conversation)
-    session.notes += _pin_findings(spec.scenario, tools, uses, trace, seen)
-    session.measures = _measures(conversation, trace, seen) | session.measures
+    session.notes += _pin_findings(spec.scenario, tools, calls, reading)
+    session.measures = _measures(conversation, reading) | session.measures
     return Evidence(
         spec.scenario,
         conversation,
-        trace,
-        uses,
-        no_tools_because=None if evident else why_not,
+        reading,
+        calls,
+        no_tools_because=visible.why_not or None,
         judge=judge,
         measures=dict(session.measures),
         folder=spec.root,
@@ -80,47 +77,55 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
     return observed, False
 
 
-def _evident(tools: PinnedTools, outside: bool) -> tuple[bool, str]:
+def _visible(tools: PinnedTools, *, outside: bool) -> Visible:
     """Without spans, the tools that answer through us are all that can be seen."""
     if tools.uses or (tools.pins and not outside):
-        return True, ""
-    return False, (
+        return Visible()
+    return Visible(
         "the agent left no spans, so what tools it called cannot be known; "
         "instrument it, or mark its tools with @simulate.tool"
     )
 
 
-def _tool_uses(trace: Trace, seen: Views, conversation: Conversation, tools: PinnedTools) -> list[ToolUse]:
-    """The calls in the trace, and those that only the tools themselves saw; with turns."""
-    uses = tool_calls(trace, seen)
-    origin = min((span.start_ns for span in trace.spans), default=conversation.started_ns)
-    shift = (origin - conversation.started_ns) / 1e9
-    for use in uses:
-        use.start = None if use.start is None else use.start + shift
-        use.end = None if use.end is None else use.end + shift
-    free = list(uses)
-    for asked in tools.uses:
-        known = next((use for use in free if _same(use, asked)), None)
-        if known is None:
-            uses.append(asked)
+def _tool_calls(reading: TraceReading, conversation: Conversation, tools: PinnedTools) -> list[ToolCall]:
+    """The calls in the trace, and those that only the tools themselves saw; with turns, and times since the
+    conversation began."""
+    origin = reading.origin or conversation.started_ns
+    calls = [call.shifted((origin - conversation.started_ns) / 1e9) for call in reading.tool_calls]
+    free = list(calls)
+    for use in tools.uses:
+        told = next((call for call in free if _same(call, use)), None)
+        if told is None:
+            calls.append(ToolCall.of(use))
             continue
-        free.remove(known)
-        known.arguments = known.arguments or asked.arguments
-        known.result = asked.result if known.result is None else known.result
-        known.error = known.error or asked.error
-        known.turn = asked.turn
-    for use in uses:
-        use.turn = _turn_at(conversation, use.start) if use.turn is None else use.turn
-    return sorted(uses, key=lambda use: use.start if use.start is not None else float("inf"))
+        free.remove(told)
+        _complete(told, use)
+    for call in calls:
+        call.turn = _turn_at(conversation, call.start) if call.turn is None else call.turn
+    return sorted(calls, key=lambda call: call.start if call.start is not None else float("inf"))
 
 
-def _same(use: ToolUse, asked: ToolUse) -> bool:
+def _same(call: ToolCall, use: ToolUse) -> bool:
     """Whether the trace and the tool tell of one call; a trace may hold no arguments."""
-    if not same_tool(use.name, asked.name):
+    if not call.name.matches(use.name):
         return False
-    if use.call_id and asked.call_id:
-        return use.call_id == asked.call_id
-    return not use.arguments or use.arguments == asked.arguments
+    if call.call_id and use.call_id:
+        return call.call_id == use.call_id
+    return isinstance(call.arguments, Unknown) or not call.arguments or call.arguments == use.arguments
+
+
+def _complete(call: ToolCall, use: ToolUse) -> None:
+    """What the tool itself saw of a call that the trace tells of, too."""
+    seen = ToolCall.of(use)
+    call.turn = use.turn
+    if call.ran is None:
+        call.ran = seen.ran
+    elif isinstance(call.ran.arguments, Unknown) or not call.ran.arguments:
+        call.ran.arguments = use.arguments
+    answered = call.answered = call.answered or Answered(use.result)
+    if isinstance(answered.result, Unknown) or answered.result is None:
+        answered.result = use.result
+    answered.error = answered.error or use.error
 
 
 def _turn_at(conversation: Conversation, moment: float | None) -> int | None:
@@ -130,20 +135,20 @@ def _turn_at(conversation: Conversation, moment: float | None) -> int | None:
     return max(turns, default=0)
 
 
-def _attach_spans(conversation: Conversation, trace: Trace, seen: Views) -> None:
+def _attach_spans(conversation: Conversation, reading: TraceReading) -> None:
     """Point each utterance of the agent to the span that produced it: the last model call in its time."""
     speaking = [
-        span
-        for span in trace.spans
-        if span.end_ns is not None and seen[span.span_id].kind in ("LLM", "AGENT", "TURN")
+        (span, view.kind)
+        for span, view in reading
+        if span.end_ns is not None and view.kind in (Kind.LLM, Kind.AGENT, Kind.TURN)
     ]
-    speaking.sort(key=lambda span: (span.end_ns or 0, seen[span.span_id].kind == "LLM"))
+    speaking.sort(key=lambda one: (one[0].end_ns or 0, one[1] is Kind.LLM))
     since = 0.0
     for said in conversation.utterances:
         if said.speaker == "agent" and said.span_id is None:
             begins, ends = (conversation.started_ns + int(at * 1e9) for at in (since, said.end))
-            said.span_id = _produced(speaking, seen, begins, ends) or _produced(
-                speaking, seen, begins - _GRACE_NS, ends + _GRACE_NS
+            said.span_id = _produced(speaking, begins, ends) or _produced(
+                speaking, begins - _GRACE_NS, ends + _GRACE_NS
             )
         since = said.end
 
@@ -152,32 +157,32 @@ _GRACE_NS = 1_000_000
 """A span may end in the same moment as the answer comes, by clocks that differ."""
 
 
-def _produced(speaking: Sequence[Span], seen: Views, begins: int, ends: int) -> str | None:
+def _produced(speaking: Sequence[tuple[Span, Kind]], begins: int, ends: int) -> str | None:
     """The last model call within these moments, or the last agent where there is none."""
-    inside = [span for span in speaking if begins <= span.start_ns and (span.end_ns or 0) <= ends]
-    models = [span for span in inside if seen[span.span_id].kind == "LLM"]
+    inside = [one for one in speaking if begins <= one[0].start_ns and (one[0].end_ns or 0) <= ends]
+    models = [one for one in inside if one[1] is Kind.LLM]
     chosen = (models or inside)[-1:]
-    return chosen[0].span_id if chosen else None
+    return chosen[0][0].span_id if chosen else None
 
 
 def _pin_findings(
-    scenario: Scenario, tools: PinnedTools, uses: list[ToolUse], trace: Trace, seen: Views
+    scenario: Scenario, tools: PinnedTools, calls: list[ToolCall], reading: TraceReading
 ) -> list[str]:
-    """RunContext that did nothing: never offered by the agent, or called without being asked of us."""
-    definitions = [each for _, view in llm_calls(trace, seen) for each in view.tool_definitions or ()]
-    defined = {name for each in definitions if (name := _name_of(each)) is not None}
-    answered = {use.name for use in tools.uses}
+    """Pins that did nothing: never offered by the agent, or called without being asked of us."""
+    definitions = [each for _, view in reading.llm_calls for each in view.tool_definitions or ()]
+    offered = {name for each in definitions if (name := _name_of(each)) is not None} | tools.seen
     findings: list[str] = []
-    for name in scenario.tools:
-        called = any(same_tool(use.name, name) for use in uses)
-        if called and name not in answered:
+    for pinned in scenario.tools:
+        name = ToolName(pinned)
+        called = any(call.name.matches(name) for call in calls)
+        if called and not any(name.matches(use.name) for use in tools.uses):
             findings.append(
                 f"the agent ran its own {name}: the answer that the scenario pins never reached it "
                 "(mark the tool with @simulate.tool, or let the agent hand its tool calls to the caller)"
             )
-        elif not called and name not in defined | tools.seen | marked():
-            offered = ", ".join(sorted(defined | tools.seen)) or "none that we can see"
-            findings.append(f"the scenario pins {name}, which the agent never offered; it offers: {offered}")
+        elif not called and not any(name.matches(other) for other in offered | marked()):
+            listed = ", ".join(sorted(offered)) or "none that we can see"
+            findings.append(f"the scenario pins {name}, which the agent never offered; it offers: {listed}")
     return findings
 
 
@@ -189,20 +194,19 @@ def _name_of(definition: Any) -> str | None:
     return known.get("name") or _name_of(known.get("function"))
 
 
-def _measures(conversation: Conversation, trace: Trace, seen: Views) -> dict[str, float | int | str | None]:
+def _measures(conversation: Conversation, reading: TraceReading) -> dict[str, float | int | str | None]:
     latencies = [seconds for _, seconds in reply_latencies(conversation)]
-    calls = llm_calls(trace, seen)
-    known = [view for _, view in calls]
+    views = [view for _, view in reading.llm_calls]
     return {
         "turns": conversation.turns,
         "duration_seconds": conversation.duration,
         "reply_p50_seconds": percentile(latencies, 50),
         "reply_p95_seconds": percentile(latencies, 95),
-        "spans": len(trace),
-        "model_calls": len(calls),
-        "input_tokens": _total([view.input_tokens for view in known]),
-        "output_tokens": _total([view.output_tokens for view in known]),
-        "cost_usd": cost_of(trace, seen).dollars,
+        "spans": len(reading.spans),
+        "model_calls": len(views),
+        "input_tokens": _total([view.input_tokens for view in views]),
+        "output_tokens": _total([view.output_tokens for view in views]),
+        "cost_usd": reading.cost.dollars,
     }
 
 

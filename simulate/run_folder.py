@@ -25,8 +25,7 @@ from simulate.model.outcome_json import (
     run_from_json,
     run_to_json,
 )
-from simulate.trace.files.writing import write_whole
-from simulate.trace.otlp.otlp_json import write_otlp_jsonl
+from simulate.trace.files.writing import write_otlp_jsonl, write_whole
 
 RUNS = Path(".simulate") / "runs"
 

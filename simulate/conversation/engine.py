@@ -16,8 +16,7 @@ from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.trace.capture import Captured
-from simulate.trace.cost import cost_of
-from simulate.trace.reading import tool_calls
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span
 
 
@@ -65,14 +64,14 @@ class TrialSession:
         """The agent's tool calls up to now, for a caller whose next line waits for one."""
         if self.tools.uses or self.captured is None:
             return self.tools.uses
-        return tool_calls(self.captured.so_far())
+        return [call.plain() for call in TraceReading(self.captured.so_far()).tool_calls]
 
     def over_limit(self) -> str | None:
         """Which limit on tokens or cost is reached; the trace is asked only where one is set."""
         limits = self.scenario.limits
         if self.captured is None or (limits.tokens is None and limits.cost is None):
             return None
-        used = cost_of(self.captured.so_far())
+        used = TraceReading(self.captured.so_far()).cost
         if limits.tokens is not None and used.tokens is not None and used.tokens > limits.tokens:
             return f"{used.tokens} tokens are over the limit of {limits.tokens}"
         if limits.cost is not None and used.dollars is not None and used.dollars > limits.cost:

@@ -34,7 +34,7 @@ class MatchesTraceCheck(Check[MatchesTrace]):
             raise HarnessFault(f"there is no trace {word.matches_trace}")
         try:
             limits = Tolerance.of({str(name): share for name, share in word.tolerance.items()})
-            diff = matches(path, evidence.trace, word.ignore, limits)
+            diff = matches(path, evidence.reading, word.ignore, limits)
         except InputError as error:
             raise HarnessFault(error.message, where=error.where, hint=error.hint) from error
         if not diff.same and evidence.judge is not None:
