@@ -24,8 +24,8 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
-from simulate.capture import Capture
-from simulate.capture.receiver import PROTOBUF
+from simulate.trace.capture import Capture
+from simulate.trace.capture.receiver import PROTOBUF
 
 BATCH = 512  # spans a request: what the SDK's batch processor sends
 MESSAGES = '[{"role": "user", "parts": [{"type": "text", "content": "' + "where is my parcel? " * 20 + '"}]}]'

@@ -14,9 +14,9 @@ from typing import Any
 
 from benchmarks import diff_traces
 from benchmarks.diff_traces import Edits
-from simulate.diff.align import align
-from simulate.diff.forest import plant
-from simulate.diff.sequence import common
+from simulate.trace.diff.align import align
+from simulate.trace.diff.forest import plant
+from simulate.trace.diff.sequence import common
 from simulate.trace.span import Trace
 
 CASES = {
@@ -41,12 +41,10 @@ def right(found: dict[str, str], truth: dict[str, str | None], total: int) -> fl
 
 
 def ours(first: Trace, second: Trace) -> tuple[dict[str, str], float, float]:
-    from simulate.trace.dialects import views
+    from simulate.trace.reading import TraceReading
 
     start = time.perf_counter()
-    seen = views(first), views(second)
-    a = plant(first.spans, [seen[0][span.span_id] for span in first])
-    b = plant(second.spans, [seen[1][span.span_id] for span in second])
+    a, b = (plant(trace.spans, [view for _, view in TraceReading(trace)]) for trace in (first, second))
     planted = time.perf_counter()
     result = align(a, b)
     done = time.perf_counter()
@@ -114,11 +112,11 @@ def end_to_end(size: int = 10_000) -> None:
     """From two files to the summary and the page, beside reading the same files (processor time)."""
     import gc
 
-    from simulate.diff import compare
-    from simulate.report.diff_html import write_diff_html
-    from simulate.trace import formats
-    from simulate.trace.dialects import views
-    from simulate.trace.formats.writing import write_otlp_jsonl
+    from simulate.interfaces.render.diff_html import write_diff_html
+    from simulate.trace.diff import compare
+    from simulate.trace.files import reader
+    from simulate.trace.files.writing import write_otlp_jsonl
+    from simulate.trace.reading import TraceReading
 
     first, second, _, _ = diff_traces.pair(size, Edits())
     with tempfile.TemporaryDirectory() as folder:
@@ -130,9 +128,9 @@ def end_to_end(size: int = 10_000) -> None:
         clock = time.process_time
         for _ in range(2):  # the first round pays for imports
             start = clock()
-            one, other = (formats.read(path)[0] for path in paths)
+            one, other = (reader.read(path)[0] for path in paths)
             parsed = clock()
-            views(one), views(other)
+            _ = TraceReading(one).views, TraceReading(other).views
             viewed = clock()
             diff = compare(one, other)
             diff.summary()

@@ -21,12 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from simulate.evaluators import Material, evaluators, score
-from simulate.evaluators.base import Evaluator, share
-from simulate.evaluators.result import Part
 from simulate.model.reference import Reference
-from simulate.trace.formats import read
-from simulate.trace.formats.writing import write_otlp_jsonl
+from simulate.scoring.evaluators import EvaluationContext, evaluators, score
+from simulate.scoring.evaluators.evaluator import Evaluator, share
+from simulate.scoring.evaluators.result import Part
+from simulate.trace.files.reader import read
+from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.span import Span
 
 START = 1_795_335_466_000_000_000
@@ -137,7 +137,7 @@ def speed(count: int) -> None:
         scored = [result for one in _score(found, chosen) for result in one]
         unscored = sorted({one.evaluator for one in scored if one.status != "scored"})
         reading = best(lambda: read(path))
-        viewing = best(lambda: [Material(trace).views for trace in found])
+        viewing = best(lambda: [EvaluationContext(trace).reading.views for trace in found])
         scoring = best(lambda: _score(found, chosen))
     spans = sum(len(trace) for trace in found)
     print(f"{spans} spans in {len(found)} traces, {len(chosen)} evaluators, no judge, {len(scored)} results")
@@ -152,7 +152,7 @@ def speed(count: int) -> None:
 
 def _score(found: list[Any], chosen: list[Evaluator]) -> list[Any]:
     async def go() -> list[Any]:
-        return [await score(Material(trace, REFERENCE), chosen) for trace in found]
+        return [await score(EvaluationContext(trace, REFERENCE), chosen) for trace in found]
 
     return asyncio.run(go())
 
@@ -160,8 +160,8 @@ def _score(found: list[Any], chosen: list[Evaluator]) -> list[Any]:
 def concurrency() -> None:
     """A judge whose endpoint takes 250 ms and says 429 now and then: how near its own limit it is used."""
     from fixtures.agents.model_server import ModelServer
-    from simulate.judge import Judge
     from simulate.llm import ModelConfig
+    from simulate.scoring.judge import Judge
 
     chosen = [cls() for name, cls in evaluators().items() if name in ("Faithfulness", "HallucinationScore")]
 
@@ -172,7 +172,7 @@ def concurrency() -> None:
         ).running() as server:
             judge = Judge(ModelConfig("judge", server.url, "k"), concurrency=16)
             server.fail("429", times=3)
-            materials = [Material(trace, REFERENCE) for trace in _groups(traces(PER_TRACE * 8))]
+            materials = [EvaluationContext(trace, REFERENCE) for trace in _groups(traces(PER_TRACE * 8))]
             before = time.perf_counter()
             found = [
                 one
@@ -270,8 +270,8 @@ def _case(chance: random.Random) -> dict[str, Any]:
 
 
 async def _ours(case: dict[str, Any]) -> dict[str, Any]:
+    from simulate.conversation.voice.normalise import word_errors
     from simulate.trace.span import group
-    from simulate.voice.normalise import word_errors
 
     spans: list[Span] = []
 
@@ -294,7 +294,7 @@ async def _ours(case: dict[str, Any]) -> dict[str, Any]:
         reference = Reference.model_validate(
             {"tools": case["expected"], "documents": case["relevant"], **more}
         )
-        (result,) = await score(Material(trace, reference), [known[name]()])
+        (result,) = await score(EvaluationContext(trace, reference), [known[name]()])
         return float(result.value or 0.0)
 
     orders = {"strict": "exact", "subset": "subset", "superset": "superset"}

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from fixtures.faults.catalogue import CATALOGUE
 from fixtures.faults.fault import MAST, TAU2, TRAIL
 from fixtures.faults.play import Matrix, Played, matrix, play_all
-from simulate.model.statistics import wilson
+from simulate.model.reliability import wilson
 
 
 def main() -> int:

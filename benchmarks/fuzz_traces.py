@@ -23,15 +23,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from simulate.diff import compare
 from simulate.errors import InputError
 from simulate.trace.cost import cost_of
-from simulate.trace.dialects import views
-from simulate.trace.formats import otlp, read
-from simulate.trace.formats.jaeger import to_jaeger
-from simulate.trace.redact import Redactor
+from simulate.trace.diff import compare
+from simulate.trace.files.reader import read
+from simulate.trace.otlp import encode
+from simulate.trace.reading import TraceReading
+from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Link, Span
 from simulate.trace.tree import build
+from simulate.trace.vendors.jaeger import to_jaeger
 
 TRACE, NS = "0af7651916cd43dd8448eb211c80319c", 1_700_000_000_000_000_000
 MS = NS // 1_000_000
@@ -69,10 +70,10 @@ def seeds() -> dict[str, bytes]:
     ]  # fmt: skip
     ticks = [{"timestamp": "2025-01-01T00:00:00", "user_chunk": {"contains_speech": True}, "agent_chunk": {}}]
     table = {"context.span_id": {"0": "s"}, "context.trace_id": {"0": "t"}, "name": {"0": "n"}}
-    otlp_json = otlp.to_otlp_json(spans)
+    as_otlp = encode.to_json(spans)
     made: dict[str, Any] = {
-        "otlp": otlp_json,
-        "tempo": {"batches": otlp_json["resourceSpans"]},
+        "otlp": as_otlp,
+        "tempo": {"batches": as_otlp["resourceSpans"]},
         "jaeger": to_jaeger(spans),
         "langfuse": {
             "trace": {"id": "t1", "scores": [{"name": "s", "value": 1}]},
@@ -91,9 +92,9 @@ def seeds() -> dict[str, bytes]:
         "ticks": {"ticks": ticks, "id": "x"},
     }
     files = {name: json.dumps(value).encode() for name, value in made.items()}
-    lines = [json.dumps(otlp.to_otlp_json([span])).encode() + b"\n" for span in spans]
+    lines = [json.dumps(encode.to_json([span])).encode() + b"\n" for span in spans]
     files["jsonl"] = b"".join(lines)
-    files["protobuf"] = otlp.to_request(spans).SerializeToString()
+    files["protobuf"] = encode.to_protobuf(spans).SerializeToString()
     files["prefixed"] = len(files["protobuf"]).to_bytes(4, "big") + files["protobuf"]
     files["csv"] = (
         b"context.span_id,context.trace_id,name,attributes.l,start_time\ns,t,n,\"[{'a': 1}]\",2025-01-01\n"
@@ -230,8 +231,8 @@ def attempt(data: bytes, rng: random.Random) -> str:
         assert sum(1 for _ in tree) == len(tree)
         for span in trace.spans[:5]:
             redactor.span(span)
-        views(trace)
-        otlp.to_otlp_json(trace.spans)
+        _ = TraceReading(trace).tool_calls
+        encode.to_json(trace.spans)
         cost_of(trace)
         assert compare(trace, trace).changes == []
         to_jaeger(trace.spans)

@@ -17,9 +17,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from simulate.gate import Gate, Measured, decide
-from simulate.gate import statistics as stats
-from simulate.model.statistics import wilson
+from simulate.model.reliability import wilson
+from simulate.scoring.gate import Gate, Measured, decide
+from simulate.scoring.gate import statistics as stats
 
 
 def coin(chance: random.Random, rate: float, n: int) -> list[float]:

@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-from simulate.voice.onsets import stretches
+from simulate.conversation.voice.speech_segments import stretches
 
 RATE = 16_000
 SENTENCES = [
@@ -45,7 +45,7 @@ def synthetic(chance: np.random.Generator) -> np.ndarray:
 def real_voice() -> list[np.ndarray]:
     """Sentences of a real voice, cut where the sound first and last reaches a fiftieth of its peak (-34 dB):
     that is where they begin and end."""
-    from simulate.voice.speech import mouth
+    from simulate.conversation.voice.speech import mouth
 
     async def say() -> list[np.ndarray]:
         found: list[np.ndarray] = []

@@ -19,9 +19,10 @@ from typing import Any
 
 import orjson
 
-from simulate.trace.formats import iter_spans, iter_traces, otlp
-from simulate.trace.formats.writing import otlp_lines
-from simulate.trace.redact import Redactor
+from simulate.trace.files import writing
+from simulate.trace.files.reader import iter_spans, iter_traces
+from simulate.trace.files.writing import otlp_lines
+from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Span
 
 NS = 1_795_335_466_000_000_000
@@ -76,7 +77,7 @@ def speed(count: int) -> None:
     made = spans(count)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.jsonl"
-        otlp.write_otlp_jsonl(path, made)
+        writing.write_otlp_jsonl(path, made)
         lines = path.read_bytes().splitlines()
         size = path.stat().st_size / 1e6
         del made

@@ -28,11 +28,11 @@ from typing import Any
 import httpx
 import orjson
 
+from simulate.determinism.clock import run_virtual
 from simulate.replay import Cassette, Rules, replaying
-from simulate.replay.cassette import Reply, number, record_of
-from simulate.replay.clock import run_virtual
-from simulate.replay.folder import replace_folder
-from simulate.replay.key import canonical, exact
+from simulate.replay.cassette.cassette import Reply, number, record_of
+from simulate.replay.cassette.folder import replace_folder
+from simulate.replay.matching.key import canonical, exact
 from simulate.replay.session import default_rules
 
 URL = "http://model.example/v1/chat/completions"
@@ -229,6 +229,8 @@ def conversation(turns: int, chunks: int, gap: float) -> tuple[float, float]:
         pieces = [
             (300 + gap * n, b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n') for n in range(chunks)
         ]
+        end = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        pieces.append((pieces[-1][0], end))
         recording.reply = Reply(200, "OK", [("content-type", "text/event-stream")], pieces)
         cassette.http.append(recording)
     number(cassette.http)
@@ -333,9 +335,9 @@ import asyncio, sys
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from simulate.capture.convert import from_sdk
+from simulate.trace.otlp.decode import from_sdk
 from simulate.replay import Cassette, replaying
-from simulate.replay.canonical import canonical_trace
+from simulate.replay.matching.canonical import canonical_trace
 from simulate.trace.span import Trace
 from benchmarks.replay import URL, body_of
 import httpx, orjson, uuid, hashlib

@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from simulate.model.conversation import Conversation, Utterance
+from simulate.interfaces.render.html import write_html
+from simulate.model.json_values import to_json
 from simulate.model.outcome import Outcome, Verdict
-from simulate.model.outcome_json import to_json
-from simulate.report.html import write_html
+from simulate.model.transcript import Conversation, Utterance
 from simulate.trace.span import Span, Trace
 
 TURNS = 6

@@ -46,12 +46,12 @@ def _agent(sleep: float) -> Any:
 
 
 async def _ours(conversations: int, total: int, sleep: float, folder: Path) -> None:
-    from simulate.model.files import LoadedScenario
-    from simulate.model.project import Project
+    from simulate.interfaces.render.progress import NoProgress
+    from simulate.model.loading.project import Project
     from simulate.model.scenario import Scenario
-    from simulate.report.progress import NoProgress
+    from simulate.model.trial import TrialSpec
+    from simulate.resources import Resources
     from simulate.run_folder import RunFolder
-    from simulate.stage import Stage
     from simulate.suite import Suite
 
     scenario = Scenario(
@@ -60,9 +60,9 @@ async def _ours(conversations: int, total: int, sleep: float, folder: Path) -> N
         expect=[{"said": {"contains": "line 3"}}],  # type: ignore[list-item]
         trials=total,
     )
-    stage = Stage(Project(folder), [scenario], agent=_agent(sleep))
+    stage = Resources(Project(folder), [scenario], agent=_agent(sleep))
     suite = Suite(RunFolder.create(folder / "run"), stage, jobs=conversations)
-    loaded = LoadedScenario(scenario, "bench.yaml", 1, None, "bench", "0")
+    loaded = TrialSpec(scenario, "bench.yaml", 1, None, "bench", "0")
     record = await suite.run([loaded], NoProgress())
     assert record.counts == {"passed": total}, record.counts
 

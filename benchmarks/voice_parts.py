@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from simulate.voice.line import Line
-from simulate.voice.pcm import FRAME, RATE, Pcm, Samples, level_db
+from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.pcm import FRAME, RATE, Pcm, Samples, level_db
 
 SENTENCES = [
     "Hello, my order number is seven two nine one, and it never came.",

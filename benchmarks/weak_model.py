@@ -18,15 +18,16 @@ from collections import Counter
 from pathlib import Path
 
 from fixtures.agents.weak_model import COMMAND, weak_model, weights
-from simulate.judge import Judge
 from simulate.llm import Model, ModelConfig
 from simulate.model.expect import Said
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.persona import Persona
-from simulate.model.project import Project
 from simulate.model.scenario import Limits, Scenario
-from simulate.run import Plan, run_plan
-from simulate.stage import Stage
+from simulate.model.trial import TrialSpec
+from simulate.resources import Resources
+from simulate.run import run_trial
+from simulate.scoring.judge import Judge
 
 TRUE = "That the order is refunded"
 FALSE = "That the caller has won a holiday in Spain"
@@ -64,19 +65,11 @@ async def play(url: str, seed: int, statement: str) -> Outcome:
     """One run, with nothing between the weak model and the verdict."""
     config = ModelConfig("smollm2", base_url=url, max_tokens=48, timeout=300)
     planned = scenario(statement)
-    stage = Stage(Project(Path.cwd()), [], agent=agent)
-    stage.caller_model = caller = Model(config, role="caller")
+    stage = Resources(Project(Path.cwd()), [], agent=agent)
+    stage.caller_model, stage.judge = Model(config, role="caller"), Judge(config)
     stage.prepare(planned)
     async with stage:
-        plan = Plan(
-            planned,
-            stage.engine(planned),
-            stage.capture,
-            seed=seed,
-            caller_model=caller,
-            judge=Judge(config),
-        )
-        return await run_plan(plan)
+        return await run_trial(TrialSpec(planned, seed=seed), stage)
 
 
 def main() -> int:

@@ -6,7 +6,6 @@ A test holds the page to what this would write (`tests/test_docs.py`).
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 PAGE = Path(__file__).resolve().with_name("command-line.md")
 sys.path.insert(0, str(PAGE.parents[1]))
 
-from simulate.cli import VERBS  # noqa: E402
+from simulate.interfaces.cli.main import VERBS, module_of  # noqa: E402
 
 INTRODUCTION = """# The command line
 
@@ -39,7 +38,7 @@ def page() -> str:
     parts = [INTRODUCTION]
     for verb, text in VERBS.items():
         parser = argparse.ArgumentParser(prog=f"simulate {verb}", description=text, add_help=False)
-        importlib.import_module(f"simulate.commands.{verb}").configure(parser)
+        module_of(verb).configure(parser)
         parts += _section(parser, "##")
     return "\n".join(parts)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from simulate.tools import tool
 
 if TYPE_CHECKING:
-    from simulate.engines.cloud import CloudEngine
-    from simulate.engines.livekit import LiveKitEngine
-    from simulate.engines.pipecat import PipecatEngine
+    from simulate.conversation.cloud_engine import CloudEngine
+    from simulate.integrations.livekit.engine import LiveKitEngine
+    from simulate.integrations.pipecat.engine import PipecatEngine
     from simulate.model.outcome import Outcome
     from simulate.model.persona import Persona
     from simulate.model.scenario import Scenario
@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 _HOME = {
-    "CloudEngine": "simulate.engines.cloud",
-    "LiveKitEngine": "simulate.engines.livekit",
+    "CloudEngine": "simulate.conversation.cloud_engine",
+    "LiveKitEngine": "simulate.integrations.livekit.engine",
     "Outcome": "simulate.model.outcome",
     "Persona": "simulate.model.persona",
-    "PipecatEngine": "simulate.engines.pipecat",
+    "PipecatEngine": "simulate.integrations.pipecat.engine",
     "Scenario": "simulate.model.scenario",
     "run": "simulate.run",
     "run_sync": "simulate.run",

@@ -12,10 +12,10 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from simulate.model.conversation import ToolUse, Utterance
 from simulate.model.outcome import Outcome
-from simulate.trace.redact import Redactor
-from simulate.trace.redact_rules import SENSITIVE_KEY
+from simulate.model.transcript import ToolUse, Utterance
+from simulate.trace.redaction.redact import Redactor
+from simulate.trace.redaction.rules import SENSITIVE_KEY
 from simulate.trace.span import Span, Trace
 
 PARTS = ("conversation", "verdicts", "tool_uses", "notes", "reason")

@@ -25,7 +25,7 @@ def test_the_page_runs_as_it_stands(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, words in (("python", ""), ("simulate", " -P -m simulate.cli")):
+    for name, words in (("python", ""), ("simulate", " -P -m simulate.interfaces.cli.main")):
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n')
         (programs / name).chmod(0o755)
     environment = {

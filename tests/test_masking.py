@@ -11,9 +11,9 @@ from pathlib import Path
 from opentelemetry import trace
 
 from simulate.masking import hide_secrets
-from simulate.model.conversation import Conversation, ToolUse, Utterance
 from simulate.model.outcome import Outcome, Verdict
 from simulate.model.scenario import Scenario
+from simulate.model.transcript import Conversation, ToolUse, Utterance
 from simulate.run import run
 from simulate.trace.span import Event, Span, Trace
 
@@ -69,7 +69,7 @@ def test_no_key_is_in_a_file_or_on_the_screen_of_a_run(tmp_path: Path) -> None:
     agent = f"python:{Path(__file__)}:careless"
     files = ["--out", "run", "--junit", "junit.xml", "--json", "run.json", "--html", "report.html"]
     done = subprocess.run(
-        [sys.executable, "-m", "simulate.cli", "run", "keys.yaml", "--agent", agent, *files],
+        [sys.executable, "-m", "simulate", "run", "keys.yaml", "--agent", agent, *files],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from simulate.agents.process import free_port
+from simulate.conversation.agents.process import free_port
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
 
@@ -81,7 +81,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def simulate(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "simulate.cli", *arguments],
+        [sys.executable, "-m", "simulate", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -212,7 +212,7 @@ def test_ctrl_c_keeps_what_had_finished_and_the_run_goes_on(project: Path, clust
     run = project / "out"
     more = {"RAY_ADDRESS": cluster, **LOOPBACK}
     process = subprocess.Popen(
-        [sys.executable, "-m", "simulate.cli", "run", "--ray", "--jobs", "1", "--out", "out"],
+        [sys.executable, "-m", "simulate", "run", "--ray", "--jobs", "1", "--out", "out"],
         cwd=project,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -269,7 +269,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(
 
 def test_without_the_extra(project: Path) -> None:
     write(project, "good")
-    code = "import sys; sys.modules['ray'] = None; from simulate.cli import entry; entry()"
+    code = "import sys; sys.modules['ray'] = None; from simulate.interfaces.cli.main import entry; entry()"
     command = [sys.executable, "-c", code, "run", "--ray", "--out", "out"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, env=environment())
     assert done.returncode == 2

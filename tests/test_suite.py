@@ -49,7 +49,7 @@ def write(project: Path, name: str, agent: str = "good", expected: str = "hello"
 
 def simulate(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "simulate.cli", *arguments],
+        [sys.executable, "-m", "simulate", *arguments],
         cwd=project,
         capture_output=True,
         text=True,
@@ -143,7 +143,7 @@ def test_a_file_in_the_place_of_the_folder(project: Path) -> None:
 def _running(project: Path, run: Path, at_least: int, slow: float = 0.2) -> subprocess.Popen[bytes]:
     write(project, "slow", "Slow", trials=12)
     process = subprocess.Popen(
-        [sys.executable, "-m", "simulate.cli", "run", "--out", str(run), "--jobs", "2"],
+        [sys.executable, "-m", "simulate", "run", "--out", str(run), "--jobs", "2"],
         cwd=project,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -308,7 +308,7 @@ def test_an_agent_whose_process_does_not_start_fails_alone(project: Path) -> Non
 
 def test_a_fault_of_ours_is_an_outcome_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from simulate import run_sync
-    from simulate.checks.speech import SaidCheck
+    from simulate.scoring.checks.speech import SaidCheck
 
     async def breaks(self: SaidCheck, evidence: object) -> None:
         raise ZeroDivisionError("as a bug would")
@@ -381,7 +381,7 @@ def test_a_full_disk_keeps_what_had_finished(project: Path) -> None:
 
     write(project, "s", trials=30)
     done = subprocess.run(
-        [sys.executable, "-m", "simulate.cli", "run", "--out", "out", "--jobs", "2"],
+        [sys.executable, "-m", "simulate", "run", "--out", "out", "--jobs", "2"],
         cwd=project,
         capture_output=True,
         text=True,
@@ -405,7 +405,7 @@ def test_a_full_disk_keeps_what_had_finished(project: Path) -> None:
 
 def test_a_reader_that_has_seen_enough(project: Path) -> None:
     write(project, "s", expected="goodbye")
-    command = [sys.executable, "-m", "simulate.cli", "run"]
+    command = [sys.executable, "-m", "simulate", "run"]
     reading, writing = os.pipe()
     process = subprocess.Popen(command, cwd=project, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
@@ -423,7 +423,7 @@ def test_a_scenario_that_needs_an_absent_extra_does_not_run_and_the_others_do(pr
     path.write_text(path.read_text().replace("python:agents.py:good", "livekit:nobody") + "medium: voice\n")
     without = (
         "import sys; sys.modules.update({'numpy': None, 'livekit': None})\n"
-        "from simulate.cli import entry; sys.argv[0] = 'simulate'; entry()"
+        "from simulate.interfaces.cli.main import entry; sys.argv[0] = 'simulate'; entry()"
     )
     command = [sys.executable, "-c", without, "run", "--out"]
     done = subprocess.run([*command, "out"], cwd=project, capture_output=True, text=True, timeout=60)

@@ -12,16 +12,16 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parents[1]))
 
-from simulate.evaluators import Evaluator, evaluators  # noqa: E402
-from simulate.evaluators.base import describe  # noqa: E402
-from simulate.evaluators.prompts import prompt  # noqa: E402
+from simulate.scoring.evaluators import Evaluator, evaluators  # noqa: E402
+from simulate.scoring.evaluators.evaluator import describe  # noqa: E402
+from simulate.scoring.evaluators.prompts import prompt  # noqa: E402
 
 GROUPS = {
-    "Answers and context": "answering retrieving",
-    "Tools and ways": "tools trajectory",
-    "The conversation": "conversing",
-    "Guards": "guarding",
-    "Speech": "speaking",
+    "Answers and context": "grounding retrieval",
+    "Tools and ways": "tool_use trajectory",
+    "The conversation": "conversation_quality",
+    "Guards": "safety",
+    "Speech": "speech",
 }
 HEADINGS = {
     "Formula": "How it is computed",
@@ -76,7 +76,10 @@ def page(cls: type[Evaluator]) -> str:
         lines += [f"## {heading}\n", f"{told[name]}\n"]
     if made.prompt:
         asked = prompt(made.prompt)
-        lines += ["## What the judge is asked\n", f"`simulate/evaluators/prompts/{made.prompt}.toml`:\n"]
+        lines += [
+            "## What the judge is asked\n",
+            f"`simulate/scoring/evaluators/prompts/{made.prompt}.toml`:\n",
+        ]
         lines += [f"> {line}" for line in asked.question.splitlines()]
         lines += ["", "| answer | means | worth |", "|---|---|---|"]
         for name, label in asked.labels.items():

@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from simulate import pins
-from simulate.capture import own
+from simulate import determinism
 from simulate.llm import wire
 from simulate.llm.budget import Budget
 from simulate.llm.config import ModelConfig
 from simulate.llm.reply import Gatherer, Reply
+from simulate.trace.capture import simulator_tracing
 from simulate.trace.span import Span
 
 LONGEST_WAIT = 60.0
@@ -69,7 +69,7 @@ class Model:
             if parameter in body and self.lacks(parameter):
                 raise wire.Unsupported(f"{self.config.model!r} does not know {parameter}", parameter)
         attributes = self._request_attributes(messages, body)
-        with own.model_call(self.role, f"chat {config.model}", attributes) as span:
+        with simulator_tracing.model_call(self.role, f"chat {config.model}", attributes) as span:
             reply = await self._persist(messages, body, span)
             reply.cost = _cost(reply, config)
             self.budget.add(reply.total_tokens, reply.cost)
@@ -82,7 +82,7 @@ class Model:
 
     async def _persist(self, messages: Messages, body: dict[str, Any], span: Span) -> Reply:
         """Ask, and ask again where that is what the endpoint wants."""
-        clock, attempt = pins.current().clock, 0
+        clock, attempt = determinism.current().clock, 0
         while True:
             self.budget.take()
             sent = self._known(body)
@@ -115,7 +115,7 @@ class Model:
         return sent
 
     async def _attempt(self, messages: Messages, body: dict[str, Any]) -> Reply:
-        clock = pins.current().clock
+        clock = determinism.current().clock
         started, gatherer = clock.monotonic(), Gatherer()
         try:
             async with asyncio.timeout(self.config.timeout):

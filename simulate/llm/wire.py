@@ -180,7 +180,7 @@ def _retry_after(headers: Any) -> float | None:
     """Seconds, from ``retry-after-ms`` or ``Retry-After`` (RFC 9110 10.2.3: seconds or a date)."""
     from email.utils import parsedate_to_datetime
 
-    from simulate import pins
+    from simulate import determinism
 
     try:
         if "retry-after-ms" in headers:
@@ -194,4 +194,4 @@ def _retry_after(headers: Any) -> float | None:
         due = parsedate_to_datetime(headers["retry-after"]).timestamp()
     except ValueError:
         return None
-    return max(0.0, due - pins.current().clock.time_ns() / 1e9)
+    return max(0.0, due - determinism.current().clock.time_ns() / 1e9)

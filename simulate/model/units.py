@@ -21,7 +21,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from simulate.model import match
+from simulate.model import matchers
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -124,7 +124,7 @@ Data = Annotated[Any, BeforeValidator(plain)]
 
 def matchable(value: dict[str, Any]) -> dict[str, Any]:
     """Refuse a matcher that could never work before anything runs."""
-    match.check(value)
+    matchers.check(value)
     return value
 
 

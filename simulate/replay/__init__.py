@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulate.replay.cassette import Cassette
-from simulate.replay.key import Rules
+from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.matching.key import Rules
 from simulate.replay.report import ReplayReport
 from simulate.replay.session import Player, Recorder, cassette_for, record, replaying
 
 if TYPE_CHECKING:
-    from simulate.replay.server import playback
+    from simulate.replay.serving.server import playback
 
 __all__ = [
     "Cassette",
@@ -28,7 +28,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # a server's packages are for those who serve
     if name == "playback":
-        from simulate.replay.server import playback
+        from simulate.replay.serving.server import playback
 
         return playback
     raise AttributeError(f"module 'simulate.replay' has no attribute {name!r}")

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from simulate.capture import own
-from simulate.replay import key as keys
-from simulate.replay.cassette import Cassette, Recording, Reply, ToolRecording
-from simulate.replay.chat import (
+from simulate.determinism.ids import unpinned
+from simulate.replay.cassette.cassette import Cassette, Recording, Reply, ToolRecording
+from simulate.replay.matching import key as keys
+from simulate.replay.matching.chat import (
     ENDPOINT,
     chat_key,
     contradicts,
@@ -19,11 +19,11 @@ from simulate.replay.chat import (
     is_chat,
     told_by_both,
 )
-from simulate.replay.divergence import Divergence, Policy, explain_request, explain_tool, refusal
-from simulate.replay.ids import unpinned
-from simulate.replay.key import Canonical, Rules
+from simulate.replay.matching.date_drift import only_time_passed, real_ns
+from simulate.replay.matching.divergence import Divergence, Policy, explain_request, explain_tool, refusal
+from simulate.replay.matching.key import Canonical, Rules
 from simulate.replay.report import ReplayReport
-from simulate.replay.today import only_time_passed, real_ns
+from simulate.trace.capture import simulator_tracing
 
 if TYPE_CHECKING:
     from simulate.replay.session import Exchange, Recorder
@@ -157,7 +157,7 @@ class Player:
     def _reply(self, recording: Recording, url: str, body: bytes) -> Reply:
         if recording.endpoint != ENDPOINT:
             return recording.reply
-        from simulate.replay.answers import answer_in
+        from simulate.replay.serving.answers import answer_in
 
         return answer_in(url, body, recording)
 
@@ -180,7 +180,7 @@ class Player:
                 self._counts[recording.key] += 1
                 self._play(recording)
                 return Exchange(reply=self._reply(recording, url, body), paced=self.paced)
-            divergence.span_id, divergence.by = span_id(), own.calling()
+            divergence.span_id, divergence.by = span_id(), simulator_tracing.calling()
             self._note(divergence)
         if self.policy == "nearest" and isinstance(divergence.recording, Recording):
             with self._lock:
@@ -194,7 +194,7 @@ class Player:
     def lets_own_out(self) -> bool:
         """A persona that takes over, and a judge who compares, ask models of their own: none of the agent's
         business, so neither counted nor kept."""
-        return own.calling() is not None and self.policy == "simulate"
+        return simulator_tracing.calling() is not None and self.policy == "simulate"
 
     def _only_later(self, one: Recording | ToolRecording, then: Any, now: Any) -> bool:
         """Whether a recording stands for this request, too, which differs by the date and time it tells."""
@@ -263,7 +263,7 @@ class Player:
 
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
         """What a tool gave that the agent handed to its caller."""
-        from simulate.replay.tools import NotRecorded, given
+        from simulate.replay.intercept.tool_calls import NotRecorded, given
 
         found = self.tool(name, arguments)
         if isinstance(found, Divergence):
@@ -278,7 +278,7 @@ class Player:
 
     def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
         """The toolbox that answers from the cassette; ``inner`` holds the scenario's pins."""
-        from simulate.replay.tools import ReplayedTools
+        from simulate.replay.intercept.tool_calls import ReplayedTools
 
         self.pinned = set(getattr(inner, "pins", ()))
         return ReplayedTools(self, inner)

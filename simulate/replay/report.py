@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulate.replay.divergence import Divergence, Policy, Verdict
+from simulate.replay.matching.divergence import Divergence, Policy, Verdict
 
 
 @dataclass(slots=True)

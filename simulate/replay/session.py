@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from simulate.errors import InputError
-from simulate.replay import key as keys
-from simulate.replay.bodies import inflated, redacted
-from simulate.replay.cassette import Cassette, Recording, Reply, ToolRecording, number, record_of
-from simulate.replay.divergence import POLICIES, Policy
-from simulate.replay.key import Canonical, Rules
+from simulate.replay.cassette.bodies import inflated, redacted
+from simulate.replay.cassette.cassette import Cassette, Recording, Reply, ToolRecording, number, record_of
+from simulate.replay.matching import key as keys
+from simulate.replay.matching.date_drift import real_ns
+from simulate.replay.matching.divergence import POLICIES, Policy
+from simulate.replay.matching.key import Canonical, Rules
 from simulate.replay.player import Player
 from simulate.replay.report import ReplayReport
-from simulate.replay.today import real_ns
 from simulate.tools import Toolbox
 
 current: ContextVar[Recorder | Player | None] = ContextVar("simulate_replay_session", default=None)
@@ -145,7 +145,7 @@ class Recorder:
 
     def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
         """The toolbox that records; ``inner`` answers (the scenario's pins)."""
-        from simulate.replay.tools import RecordingTools
+        from simulate.replay.intercept.tool_calls import RecordingTools
 
         return RecordingTools(self, inner)
 
@@ -230,8 +230,8 @@ def span_id() -> str | None:
 
 
 def default_rules(**given: Any) -> Rules:
-    """Rules that put placeholders in place of secrets, as `simulate.trace.redact` knows them."""
-    from simulate.replay.secrets import Redaction
+    """Rules that put placeholders in place of secrets, as `simulate.trace.redaction.redact` knows them."""
+    from simulate.replay.cassette.secrets import Redaction
 
     given.setdefault("redact", Redaction())
     return Rules(**given)
@@ -255,10 +255,10 @@ async def record(
     telemetry receiver). ``watch`` names files (prompts, the agent's code) whose change makes the cassette
     stale. Where the block raises, or ``recorder.ended`` is set, what there is goes to ``FOLDER.partial``.
     """
-    from simulate.replay.ids import pinned_chance
-    from simulate.replay.patch import patched
-    from simulate.replay.secrets import scanner
-    from simulate.replay.stale import watched
+    from simulate.determinism.ids import pinned_chance
+    from simulate.replay.cassette.secrets import scanner
+    from simulate.replay.cassette.stale import watched
+    from simulate.replay.intercept.patch import patched
 
     recorder = Recorder(rules or default_rules(), allow)
     recorder.manifest = {
@@ -301,9 +301,9 @@ async def replaying(
     ``live_budget`` caps the live calls of the policies ``live`` and ``simulate``; ``side`` is the cassette
     that keeps them. ``live_writes`` names the tools that may change the world all the same.
     """
-    from simulate.replay.guard import guarded, refuse_production
-    from simulate.replay.ids import pinned_chance
-    from simulate.replay.patch import patched
+    from simulate.determinism.ids import pinned_chance
+    from simulate.replay.intercept.guard import guarded, refuse_production
+    from simulate.replay.intercept.patch import patched
 
     if policy not in POLICIES:
         raise InputError(f"{policy!r} is no policy", hint="choose one of: " + ", ".join(POLICIES))
@@ -363,7 +363,7 @@ async def cassette_for(
         merged.tools += added.tools
         number(merged.http)
         number(merged.tools)
-        from simulate.replay.secrets import scanner
+        from simulate.replay.cassette.secrets import scanner
 
         merged.save(folder, scan=scanner())
 

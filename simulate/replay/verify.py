@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from simulate.replay.cassette import Cassette, Recording, ToolRecording
-from simulate.replay.divergence import Divergence, changes_between
-from simulate.replay.key import Rules
+from simulate.replay.cassette.cassette import Cassette, Recording, ToolRecording
+from simulate.replay.matching.divergence import Divergence, changes_between
+from simulate.replay.matching.key import Rules
 from simulate.replay.player import Player
 from simulate.replay.report import ReplayReport
 from simulate.replay.session import default_rules
@@ -51,7 +51,7 @@ def _answer(one: Recording | ToolRecording) -> object:
 
 def verify_folders(recorded: Path, anew: Path) -> dict[str, ReplayReport]:
     """Each cassette below ``recorded`` against the one at the same place below ``anew``."""
-    from simulate.replay.stale import cassettes
+    from simulate.replay.cassette.stale import cassettes
 
     found: dict[str, ReplayReport] = {}
     for folder in cassettes(recorded):

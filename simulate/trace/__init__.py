@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from simulate.trace.span import Span, Trace
 
 if TYPE_CHECKING:
-    from simulate.trace.formats import iter_traces, read
+    from simulate.trace.files.reader import iter_traces, read
 
 __all__ = ["Span", "Trace", "iter_traces", "read"]
 
@@ -15,7 +15,7 @@ __all__ = ["Span", "Trace", "iter_traces", "read"]
 def __getattr__(name: str) -> Any:
     # the readers are imported by whoever reads, not by everyone who knows what a span is
     if name in ("read", "iter_traces"):
-        from simulate.trace import formats
+        from simulate.trace.files import reader
 
-        return getattr(formats, name)
+        return getattr(reader, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,10 +27,10 @@ from typing import Any, cast
 import orjson
 
 from simulate.errors import InputError
-from simulate.model import match
+from simulate.model import matchers
 from simulate.model.nearest import nearest
 from simulate.model.units import seconds
-from simulate.trace.dialects import views
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Kind, Span, Trace, View
 from simulate.trace.tree import Node, Tree, build
 
@@ -45,14 +45,14 @@ class Search:
     """One search through a tree; what several words of a filter ask for is computed once."""
 
     tree: Tree
+    reading: TraceReading | None = None
     above: dict[int, dict[int, bool]] = field(default_factory=dict[int, dict[int, bool]])
-    _views: dict[str, View] | None = None
 
     def view(self, span: Span) -> View:
         """The canonical view of a span, completed from its neighbours."""
-        if self._views is None:
-            self._views = views(Trace(self.tree.trace_id, [node.span for node in self.tree]))
-        return self._views[span.span_id]
+        if self.reading is None:
+            self.reading = TraceReading(Trace(self.tree.trace_id, [node.span for node in self.tree]))
+        return self.reading.view(span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,12 @@ class Filter:
     data: dict[str, Any]
     test: Test
 
-    def find(self, within: Trace | Tree | Iterable[Span]) -> list[Span]:
+    def find(self, within: Trace | Tree | TraceReading | Iterable[Span]) -> list[Span]:
         """The spans it holds for, in the order of the tree."""
-        tree = within if isinstance(within, Tree) else build(within)
-        search = Search(tree)
+        reading = within if isinstance(within, TraceReading) else None
+        whole = within.trace if isinstance(within, TraceReading) else within
+        tree = whole if isinstance(whole, Tree) else build(whole)
+        search = Search(tree, reading)
         return [node.span for node in tree if self.test(Seen(search, node))]
 
 
@@ -128,7 +130,7 @@ def _kind(value: Any, where: str) -> Test:
 
 def _name(value: Any, where: str) -> Test:
     _check(value, where)
-    return lambda seen: match.matches(value, seen.span.name)
+    return lambda seen: matchers.matches(value, seen.span.name)
 
 
 def _attribute(value: Any, where: str) -> Test:
@@ -143,18 +145,18 @@ def _has(seen: Seen, key: str, matcher: Any) -> bool:
     if key in seen.span.attributes:
         return _matches(matcher, seen.span.attributes[key])
     if key in seen.span.resource:
-        return match.matches(matcher, seen.span.resource[key])
+        return matchers.matches(matcher, seen.span.resource[key])
     found = _of_view(seen, key)
-    return found is not None and match.matches(matcher, found)
+    return found is not None and matchers.matches(matcher, found)
 
 
 def _matches(matcher: Any, value: Any) -> bool:
-    if match.matches(matcher, value):
+    if matchers.matches(matcher, value):
         return True
     # objects are JSON texts in most attributes; who expects an object means what the text says
     if isinstance(value, str) and value[:1] in ("{", "[") and isinstance(matcher, dict | list):
         try:
-            return match.matches(matcher, orjson.loads(value))
+            return matchers.matches(matcher, orjson.loads(value))
         except orjson.JSONDecodeError:
             return False
     return False
@@ -246,7 +248,7 @@ def _each(value: Any, where: str) -> list[Test]:
 
 def _check(matcher: Any, where: str) -> None:
     try:
-        match.check(matcher)
+        matchers.check(matcher)
     except ValueError as error:
         raise InputError(str(error), where=where) from None
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from simulate.agents.process import free_port
+from simulate.conversation.agents.process import free_port
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
-from simulate.model.project import Project
 from simulate.model.scenario import Scenario
-from simulate.run import Plan, run_plan
-from simulate.stage import Stage
+from simulate.model.trial import TrialSpec
+from simulate.resources import Resources
+from simulate.run import run_trial
 
 AGENT = """
 import http.server, os, sys
@@ -34,14 +35,14 @@ TALK = Scenario.model_validate({"name": "hello", "agent": "own", "script": [{"sa
 
 @pytest.fixture(autouse=True)
 def _no_spans_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulate.capture.capture.SETTLE_OUTSIDE", 0.2)
+    monkeypatch.setattr("simulate.trace.capture.capture.SETTLE_OUTSIDE", 0.2)
 
 
 async def conversations(folder: Path, does: str, times: int = 1) -> list[Outcome]:
     (folder / "agent.py").write_text(AGENT.replace("{does}", does))
     (folder / "pyproject.toml").write_text(PROJECT)
-    async with Stage(Project.find(folder), [TALK]) as stage:
-        return [await run_plan(Plan(TALK, stage.engine(TALK), stage.capture)) for _ in range(times)]
+    async with Resources(Project.find(folder), [TALK]) as stage:
+        return [await run_trial(TrialSpec(TALK), stage) for _ in range(times)]
 
 
 async def test_a_process_that_dies_in_a_conversation_is_the_agents_failure_in_the_next_ones_too(

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from fixtures.agents.model_server import ModelServer
-from simulate.callers import HangUp, Listen, Say, make_caller, require_model
-from simulate.callers.styling import styled, with_typos
+from simulate.conversation.callers import HangUp, Listen, Say, make_caller, require_model
+from simulate.conversation.callers.styling import styled, with_typos
 from simulate.errors import EnvironmentFault, InputError, SimulatorFault
 from simulate.llm import Model, ModelConfig
-from simulate.model.conversation import Conversation, ToolUse, Utterance
 from simulate.model.persona import Persona, Speaks
 from simulate.model.scenario import Line, Scenario, When
+from simulate.model.transcript import Conversation, ToolUse, Utterance
 
 DANA = Persona(name="Dana", traits=["hurried"], knows={"order_id": "4417"})
 SECRET = "the agent's prompt and tools"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from simulate.callers.guards import Situation, ended_too_soon, inspect, left_open
-from simulate.callers.improvise import _known, cleaned  # pyright: ignore[reportPrivateUsage]
-from simulate.callers.prompt import template
+from simulate.conversation.callers.guards import Situation, ended_too_soon, inspect, left_open
+from simulate.conversation.callers.improvise import _known, cleaned  # pyright: ignore[reportPrivateUsage]
+from simulate.conversation.callers.prompt import template
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulate.callers.base import HangUp, Listen, Say
-from simulate.callers.recorded import RecordedCaller
-from simulate.model.conversation import Conversation, ToolUse, Utterance
+from simulate.conversation.callers.caller import HangUp, Listen, Say
+from simulate.conversation.callers.recorded import RecordedCaller
+from simulate.model.transcript import Conversation, ToolUse, Utterance
 
 SAID: list[dict[str, Any]] = [
     {"speaker": "caller", "text": "Where is order 7?", "turn": 1},

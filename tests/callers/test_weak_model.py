@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.agents.weak_model import COMMAND, weak_model, weights
-from simulate.callers import HangUp, Say, make_caller
+from simulate.conversation.callers import HangUp, Say, make_caller
 from simulate.errors import SimulatorFault
-from simulate.judge import Judge
-from simulate.judge.answer import folded
 from simulate.llm import Model, ModelConfig
-from simulate.model.conversation import Conversation, Utterance
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
+from simulate.model.transcript import Conversation, Utterance
+from simulate.scoring.judge import Judge
+from simulate.scoring.judge.answer import folded
 
 pytestmark = [
     pytest.mark.skipif(weights() is None, reason=f"the small model is not installed: {COMMAND}"),

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from simulate.capture import Capture
+from simulate.trace.capture import Capture
 
 
 @pytest.fixture

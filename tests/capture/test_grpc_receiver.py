@@ -9,9 +9,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from simulate.capture import Capture
-from simulate.capture.convert import from_sdk
 from simulate.errors import EnvironmentFault, MissingExtra
+from simulate.trace.capture import Capture
+from simulate.trace.otlp.decode import from_sdk
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 

@@ -17,9 +17,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 
-from simulate.capture import Capture, own
-from simulate.capture.convert import from_sdk
-from simulate.trace.formats.otlp import spans_from_request
+from simulate.trace.capture import Capture, simulator_tracing
+from simulate.trace.otlp.decode import from_protobuf, from_sdk
 from simulate.trace.span import Link as OurLink
 
 NewId = Callable[[], str]
@@ -61,7 +60,7 @@ def test_conversion_gives_what_the_otlp_exporter_would_have_sent(provider: Trace
             raise KeyError("gone")
         tracer.start_span("third").end()
     spans = kept.get_finished_spans()
-    assert [from_sdk(span) for span in spans] == list(spans_from_request(encode_spans(spans)))
+    assert [from_sdk(span) for span in spans] == list(from_protobuf(encode_spans(spans)))
 
 
 async def test_providers_older_younger_and_never_global_all_count(new_id: NewId) -> None:
@@ -191,7 +190,7 @@ async def test_waits_for_open_spans_and_names_those_that_never_end(
         asyncio.get_running_loop().call_later(0.02, slow.end)
         trace = await captured.flush(settle=0.1)
         assert [span.name for span in trace] == ["slow"]
-        assert trace.notes == ["1 spans had not ended: stuck"]
+        assert trace.notes == ["1 span had not ended: stuck"]
         stuck.end()
     assert "1 spans came after the trace was read; they are not in it" in trace.notes
     tracer.start_span("far too late", captured.context).end()
@@ -213,8 +212,10 @@ async def test_the_callers_own_instrumented_calls_stay_out_of_the_agents_trace(
     provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
     tracer = provider.get_tracer("opentelemetry.instrumentation.openai")
     with capture.open(new_id()) as captured:
-        theirs = own.OwnTrace(new_id(), OurLink(captured.conversation_id, captured.root_span_id))
-        with own.collecting(theirs), own.model_call("caller", "chat small", {}):
+        theirs = simulator_tracing.OwnTrace(
+            new_id(), OurLink(captured.conversation_id, captured.root_span_id)
+        )
+        with simulator_tracing.collecting(theirs), simulator_tracing.model_call("caller", "chat small", {}):
             tracer.start_span("chat small").end()
         tracer.start_span("chat large").end()
         trace = await captured.flush()
@@ -284,7 +285,7 @@ def test_an_agent_with_only_the_api_is_captured_and_a_later_global_provider_wins
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-        from simulate.capture import Capture
+        from simulate.trace.capture import Capture
 
         before = trace.get_tracer("made before")
 
@@ -326,7 +327,7 @@ def test_without_a_global_provider_the_place_is_empty_again_afterwards() -> None
         """
         import asyncio
         from opentelemetry import trace
-        from simulate.capture import Capture
+        from simulate.trace.capture import Capture
 
         async def main():
             async with Capture():

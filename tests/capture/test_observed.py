@@ -3,9 +3,9 @@ import random
 
 import pytest
 
-from simulate import pins
-from simulate.capture.observed import observed_trace
-from simulate.model.conversation import Conversation, ToolUse, Utterance
+from simulate import determinism
+from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.trace.capture.observed import observed_trace
 from simulate.trace.span import Trace
 
 START = 1_800_000_000_000_000_000
@@ -80,7 +80,7 @@ def test_a_fault_is_an_error_of_the_last_turn(conversation: Conversation) -> Non
 
 def test_takes_its_ids_from_the_pins(conversation: Conversation) -> None:
     def once() -> list[str]:
-        with pins.pinned(pins.Pins(ids=random.Random(3))):
+        with determinism.pinned(determinism.RunContext(ids=random.Random(3))):
             return [span.span_id for span in observed_trace(conversation)]
 
     assert once() == once()

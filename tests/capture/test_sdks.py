@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from fixtures.agents.model_server import ModelServer
-from simulate.capture import Capture
+from simulate.trace.capture import Capture
 from simulate.trace.span import Trace
 
 NewId = Callable[[], str]
@@ -96,7 +96,7 @@ async def test_traceai_in_this_process_with_its_provider_that_is_not_global(mode
 import asyncio, os
 {CALL}
 from opentelemetry import context as otel_context, trace
-from simulate.capture import Capture
+from simulate.trace.capture import Capture
 from fi_instrumentation import register
 from fi_instrumentation.fi_types import ProjectType
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor

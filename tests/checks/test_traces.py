@@ -10,12 +10,12 @@ import pytest
 
 from fixtures.agents.support import Careless, Support
 from simulate import Scenario, run
-from simulate.cli import main
-from simulate.diff import Tolerance
 from simulate.errors import InputError, TraceFileError
+from simulate.interfaces.cli.main import main
 from simulate.model.expect import Toleranced
 from simulate.model.outcome import Outcome
-from simulate.trace.formats.otlp import write_otlp_jsonl
+from simulate.trace.diff import Tolerance
+from simulate.trace.files.writing import write_otlp_jsonl
 
 TEXT = """
 name: recorded

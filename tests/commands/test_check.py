@@ -7,8 +7,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from simulate.cli import main
-from simulate.model.files import load_scenarios
+from simulate.interfaces.cli.main import main
+from simulate.model.loading.files import load_scenarios
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from simulate.cli import main
-from simulate.dataset import Dataset
+from simulate.interfaces.cli.main import main
+from simulate.scoring.datasets import Dataset
 from simulate.trace import read
-from simulate.trace.formats.writing import write_otlp_jsonl
+from simulate.trace.files.writing import write_otlp_jsonl
 
 ROOT = Path(__file__).parents[2]
 PROJECT = """
@@ -234,7 +234,7 @@ def test_a_run_of_a_dataset_is_gone_on_with(golden: str, capsys: pytest.CaptureF
     words = [
         sys.executable,
         "-m",
-        "simulate.cli",
+        "simulate",
         "dataset",
         "run",
         golden,

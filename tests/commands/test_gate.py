@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from simulate.cli import main
-from simulate.gate import load_gate
+from simulate.interfaces.cli.main import main
+from simulate.scoring.gate import load_gate
 
 ROOT = Path(__file__).parents[2]
 SCENARIO = """

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fixtures.agents.model_server import ModelServer
-from simulate.cli import main
+from simulate.interfaces.cli.main import main
 
 EXAMPLE = Path("fixtures/judge/refund.labelled.yaml").resolve()
 Rule = Callable[[str, list[str]], str]

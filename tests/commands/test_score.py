@@ -19,10 +19,10 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_INFO, SEVERITY_NUMBER_WARN
 
 from fixtures.agents.model_server import ModelServer
-from simulate.cli import main
+from simulate.interfaces.cli.main import main
 from simulate.trace import read
-from simulate.trace.dialects import views
-from simulate.trace.formats.writing import write_otlp_jsonl
+from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.reading import TraceReading
 
 RECORDED = "fixtures/traces/langgraph_agent.otlp.jsonl"
 TRACE = "trace.jsonl"
@@ -119,7 +119,7 @@ def test_json_and_a_scored_copy(reference: Path, tmp_path: Path, capsys: pytest.
     assert [one["evaluator"] for one in results] == names.split(",")
     assert all(one["passed"] and one["direction"] == "higher is better" and one["span_id"] for one in results)
     (trace,) = read(copy)
-    found = {score.name for one in views(trace).values() for score in one.scores}
+    found = {score.name for one in TraceReading(trace).views.values() for score in one.scores}
     assert found == set(names.split(","))
     assert Path(TRACE).read_bytes() == before
 
@@ -300,7 +300,16 @@ def test_watching_a_folder_alerts_once_for_each_state(listener: Listener, tmp_pa
     folder.mkdir()
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("tools: [issue_refund]\n", "utf-8")
-    command = [sys.executable, "-m", "simulate.cli", "score", "--watch", str(folder), "--interval", "0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "simulate",
+        "score",
+        "--watch",
+        str(folder),
+        "--interval",
+        "0.1",
+    ]
     command += ["--evaluators", "TrajectoryScore", "--reference", str(wrong), "--webhook", "env:HOOK"]
     with subprocess.Popen(
         command, env={**os.environ, "HOOK": listener.url}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -324,7 +333,16 @@ def test_watching_sends_a_log_event_that_warns_of_a_breach(listener: Listener, t
     folder = tmp_path / "traces"
     folder.mkdir()
     (tmp_path / "wrong.yaml").write_text("tools: [issue_refund]\n", "utf-8")
-    command = [sys.executable, "-m", "simulate.cli", "score", "--watch", str(folder), "--interval", "0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "simulate",
+        "score",
+        "--watch",
+        str(folder),
+        "--interval",
+        "0.1",
+    ]
     command += [
         "--evaluators",
         "TrajectoryScore,PII",

@@ -23,7 +23,7 @@ HEAVY = {
 
 def imported(*arguments: str) -> set[str]:
     """Every module that the command imported, as ``-X importtime`` tells."""
-    command = [sys.executable, "-X", "importtime", "-m", "simulate.cli", *arguments]
+    command = [sys.executable, "-X", "importtime", "-m", "simulate", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = (line for line in done.stderr.splitlines() if line.startswith("import time:"))

@@ -10,14 +10,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulate.dataset import Dataset, Wish, add
-from simulate.dataset.store import dump
 from simulate.errors import EnvironmentFault, InputError, NotReplayable
-from simulate.model.files import load_scenarios
+from simulate.model.loading.files import load_scenarios
+from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.units import plain
-from simulate.model.yaml_loader import read_documents
+from simulate.scoring.datasets import Dataset, Wish, add
+from simulate.scoring.datasets.store import dump
 from simulate.trace import Trace, read
-from simulate.trace.redact import Redactor
+from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Span
 
 TRACES = Path("fixtures/traces")
@@ -297,7 +297,7 @@ def test_a_case_that_cannot_fail_is_told(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_dataset_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import simulate.dataset.store as store
+    import simulate.scoring.datasets.store as store
 
     dataset = Dataset(tmp_path / "golden")
     add(dataset, [conversation("Hi.", "Hello.")], Wish())

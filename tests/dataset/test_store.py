@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from simulate.dataset import Dataset
-from simulate.dataset.store import EMPTY
 from simulate.errors import FileProblems, InputError
-from simulate.evaluators import evaluate
-from simulate.trace.formats.writing import write_otlp_jsonl
+from simulate.scoring.datasets import Dataset
+from simulate.scoring.datasets.store import EMPTY
+from simulate.scoring.evaluators import evaluate
+from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.span import Span
 
 CASE = "name: {}\nscript:\n  - says: Hello.\nexpect:\n  - said: {{contains: {}}}\n"
@@ -83,6 +83,13 @@ def test_every_file_of_a_case_counts(dataset: Dataset, kind: str) -> None:
     path = dataset.file(kind, "refund-late")
     path.write_text(path.read_text("utf-8") + "\n", "utf-8")
     assert dataset.edited() == {"refund-late": "changed"}
+
+
+@pytest.mark.parametrize(("text", "told"), [("a: [", "not YAML"), ("a: " + "[" * 5_000, "levels deep")])
+def test_an_origin_that_cannot_be_read_is_refused(dataset: Dataset, text: str, told: str) -> None:
+    dataset.file("origins", "refund-late").write_text(text, "utf-8")
+    with pytest.raises(InputError, match=told):
+        dataset.case("refund-late")
 
 
 def test_verifying_is_a_version_too(dataset: Dataset) -> None:
@@ -197,7 +204,7 @@ def test_a_line_that_is_no_version_is_told_with_its_place(dataset: Dataset, line
 def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
     """Six processes add a case each to one dataset, at the same time."""
     code = (
-        "import sys; from simulate.dataset import Dataset; d = Dataset(sys.argv[1])\n"
+        "import sys; from simulate.scoring.datasets import Dataset; d = Dataset(sys.argv[1])\n"
         "with d.alone():\n"
         "    d.put(sys.argv[2], scenario='name: x', origin={}, trace=b'{}'); d.record('added it')\n"
     )
@@ -228,7 +235,7 @@ async def test_the_traces_of_cases_are_scored_with_what_the_cases_say_is_right(t
         [
             sys.executable,
             "-m",
-            "simulate.cli",
+            "simulate",
             "score",
             str(made.path),
             "--evaluators",

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulate.diff import compare
-from simulate.diff.calibrate import at_most, rarely
-from simulate.trace import formats
+from simulate.trace.diff import compare
+from simulate.trace.diff.calibrate import at_most, rarely
+from simulate.trace.files import reader
 from simulate.trace.span import Trace
 
 TRIALS = Path(__file__).parents[3] / "shared/traces/08_taubench_airline_tasks1_5_x4trials.json"
@@ -76,7 +76,7 @@ def test_only_the_argument_that_varies_is_free(scene: Any) -> None:
 
 @pytest.mark.skipif(not TRIALS.exists(), reason="the shared traces are not beside the checkout")
 def test_four_real_trials_tell_apart_what_varies_from_what_changed() -> None:
-    trials = formats.read(TRIALS)
+    trials = reader.read(TRIALS)
     first, *rest = trials[1::2]  # the four trials of one task; the other four are of another
     plain = compare(first, rest[0])
     assert not plain.same

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from simulate.cli import main
-from simulate.diff import compare, matches
 from simulate.errors import TraceFileError
-from simulate.report.diff_html import page_data, write_diff_html
-from simulate.trace import formats
-from simulate.trace.formats.writing import write_otlp_json, write_otlp_jsonl
+from simulate.interfaces.cli.main import main
+from simulate.interfaces.render.diff_html import page_data, write_diff_html
+from simulate.trace import read
+from simulate.trace.diff import compare, matches
+from simulate.trace.files.writing import write_otlp_json, write_otlp_jsonl
 from simulate.trace.span import Trace
 
 
@@ -118,7 +118,7 @@ def test_each_span_stands_in_one_row_of_the_page(scene: Any, generator: Any) -> 
 def test_what_was_written_reads_back_as_the_same_run(scene: Any, tmp_path: Path) -> None:
     trace = refund(scene)
     write_otlp_jsonl(tmp_path / "trace.jsonl", trace.spans)
-    assert compare(trace, formats.read(tmp_path / "trace.jsonl")[0]).changes == []
+    assert compare(trace, read(tmp_path / "trace.jsonl")[0]).changes == []
 
 
 def test_the_trials_of_a_run_are_repeats(

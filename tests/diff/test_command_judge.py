@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fixtures.agents.model_server import ModelServer
-from simulate.cli import main
-from simulate.trace.formats.writing import write_otlp_json
+from simulate.interfaces.cli.main import main
+from simulate.trace.files.writing import write_otlp_json
 
 ALIKE = {"It is sunny.", "The sun shines."}
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulate.diff import Change, Diff, compare, judged
 from simulate.errors import InputError
+from simulate.trace.diff import Change, Diff, compare, judged
 from simulate.trace.span import Event, Span, Trace
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from simulate.diff import Diff, compare
-from simulate.trace import formats
+from simulate.trace.diff import Diff, compare
+from simulate.trace.files import reader
 from simulate.trace.span import Span, Trace
 
 SHARED = Path(__file__).parents[3] / "shared/traces"
@@ -104,7 +104,7 @@ def test_a_langfuse_export_and_the_spans_that_it_was_sent_agree(scene: Any, tmp_
     document = {"trace": about, "observations": observations}
     file = tmp_path / "langfuse.json"
     file.write_text(json.dumps(document))
-    agree(compare(trace, formats.read(file)[0]))
+    agree(compare(trace, reader.read(file)[0]))
 
 
 def _iso(moment: int) -> str:
@@ -122,8 +122,8 @@ def test_calls_that_only_the_messages_tell_are_calls(scene: Any) -> None:
 
 @shared
 def test_the_tool_that_was_not_called_is_the_first_line() -> None:
-    one = formats.read(SHARED / "01_jaeger_kagent_helm_run_a.json")[0]
-    other = formats.read(SHARED / "02_jaeger_kagent_helm_run_b.json")[0]
+    one = reader.read(SHARED / "01_jaeger_kagent_helm_run_a.json")[0]
+    other = reader.read(SHARED / "02_jaeger_kagent_helm_run_b.json")[0]
     diff = compare(one, other)
     lines = diff.summary().splitlines()
     assert lines[0] == "behaviour  the tool helm_list_releases was not called"
@@ -149,7 +149,7 @@ def test_the_tool_that_was_not_called_is_the_first_line() -> None:
     ],
 )
 def test_a_real_trace_against_itself_is_empty(name: str) -> None:
-    for one, other in zip(formats.read(SHARED / name), formats.read(SHARED / name), strict=True):
+    for one, other in zip(reader.read(SHARED / name), reader.read(SHARED / name), strict=True):
         assert compare(one, other).changes == []
         one.spans.reverse()
         assert compare(one, other).changes == []
@@ -157,8 +157,8 @@ def test_a_real_trace_against_itself_is_empty(name: str) -> None:
 
 @shared
 def test_voice_is_compared_as_voice() -> None:
-    livekit = formats.read(SHARED / "11_livekit_1.8.9_native_fakes.otlp.jsonl")[0]
-    pipecat = formats.read(SHARED / "12_pipecat_1.14.0_native_fakes.otlp.jsonl")[0]
+    livekit = reader.read(SHARED / "11_livekit_1.8.9_native_fakes.otlp.jsonl")[0]
+    pipecat = reader.read(SHARED / "12_pipecat_1.14.0_native_fakes.otlp.jsonl")[0]
     diff = compare(livekit, pipecat)
     sentences = [change.sentence for change in diff.changes]
     assert sentences[0] == "the agent was interrupted in turn 2 instead of turn 1"
@@ -174,7 +174,7 @@ def test_voice_is_compared_as_voice() -> None:
 @shared
 def test_a_slower_voice_turn_is_a_matter_of_latency() -> None:
     name = "11_livekit_1.8.9_native_fakes.otlp.jsonl"
-    one, other = formats.read(SHARED / name)[0], formats.read(SHARED / name)[0]
+    one, other = reader.read(SHARED / name)[0], reader.read(SHARED / name)[0]
     for span in other:
         if "lk.e2e_latency" in span.attributes:
             span.attributes["lk.e2e_latency"] = 3.2
@@ -191,7 +191,7 @@ def test_a_slower_voice_turn_is_a_matter_of_latency() -> None:
 def test_a_real_langfuse_export_agrees_with_the_spans_it_was_sent(name: str) -> None:
     """The export holds the attributes as they came, under ``metadata.attributes``."""
     file = SHARED / f"{name}.json"
-    export = formats.read(file)[0]
+    export = reader.read(file)[0]
     spans: list[Span] = []
     for observation in json.loads(file.read_text())["observations"]:
         told = export.get(observation["id"])

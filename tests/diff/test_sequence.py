@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulate.diff.sequence import common, heaviest, increasing, myers
+from simulate.trace.diff.sequence import common, heaviest, increasing, myers
 
 symbols = st.lists(st.integers(0, 4), max_size=14)
 

@@ -11,13 +11,14 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import simulate
 from simulate import Scenario, run
-from simulate.agents.pinned import PinnedTools
-from simulate.callers.base import Act, HangUp, Say
-from simulate.engines.base import Exchange
-from simulate.engines.cloud import CloudEngine
-from simulate.model.conversation import Conversation
+from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.conversation.callers.caller import ActionRecord, HangUp, Say
+from simulate.conversation.cloud_engine import CloudEngine
+from simulate.conversation.engine import TrialSession
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Limits
+from simulate.model.transcript import Conversation
+from simulate.model.trial import TrialSpec
 
 TRACER = TracerProvider().get_tracer("tests")
 
@@ -213,7 +214,7 @@ async def test_cancelling_ends_at_once() -> None:
 
 async def test_a_caller_who_thinks_long_does_not_use_up_the_agents_time() -> None:
     class Thinks:
-        async def act(self, conversation: Conversation) -> Act:
+        async def act(self, conversation: Conversation) -> ActionRecord:
             await asyncio.sleep(0.25)
             return Say("hello") if conversation.turns < 2 else HangUp("done")
 
@@ -221,9 +222,10 @@ async def test_a_caller_who_thinks_long_does_not_use_up_the_agents_time() -> Non
             return []
 
     spoken = Scenario(name="test", goal="Say hello twice.", limits=Limits(time=0.3))
-    exchange = Exchange(spoken, Thinks(), Conversation("c", "text"), PinnedTools({}))
-    await CloudEngine(polite).converse(exchange)
-    assert (exchange.conversation.ended_by, exchange.conversation.turns) == ("caller", 2)
+    engine = CloudEngine(polite)
+    session = TrialSession(TrialSpec(spoken), engine, Thinks(), Conversation("c", "text"), PinnedTools({}))
+    await engine.converse(session)
+    assert (session.conversation.ended_by, session.conversation.turns) == ("caller", 2)
 
 
 async def test_an_answer_that_never_comes_is_the_reason() -> None:

@@ -20,17 +20,18 @@ pytest.importorskip("hibari", reason="needs the extra voice")
 from aiohttp import WSMsgType, web
 
 from fixtures.rooms import believed
-from simulate.engines.pipecat import PipecatEngine, load_bot
-from simulate.engines.registry import engine_for
+from simulate.conversation.voice.recording import read_channels
+from simulate.determinism.clock import run_virtual
 from simulate.errors import AddressError, InputError, MissingExtra
-from simulate.model.files import load_scenarios
+from simulate.integrations.pipecat.engine import PipecatEngine, load_bot
+from simulate.integrations.registry import engine_for
+from simulate.model.loading.files import load_scenarios
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
-from simulate.model.project import Project
 from simulate.model.scenario import Scenario
-from simulate.replay.clock import run_virtual
-from simulate.run import Plan, run, run_plan
-from simulate.stage import Stage
-from simulate.voice.recording import read_channels
+from simulate.model.trial import TrialSpec
+from simulate.resources import Resources
+from simulate.run import run, run_trial
 
 ROOT = Path(__file__).parents[2]
 # Pipecat imports a module that Python 3.13 no longer has, and subclasses what it has itself deprecated
@@ -43,9 +44,8 @@ pytestmark = [
 async def call(scenario: Scenario, folder: Path | None = None, seed: int = 0) -> Outcome:
     """One call, with everything that the product does around it."""
     logs = None if folder is None else folder / "logs"
-    async with Stage(Project.find(ROOT), [scenario], logs=logs) as stage:
-        plan = Plan(scenario, stage.engine(scenario), stage.capture, folder=folder, seed=seed)
-        return await run_plan(plan)
+    async with Resources(Project.find(ROOT), [scenario], logs=logs) as stage:
+        return await run_trial(TrialSpec(scenario, folder=folder, seed=seed), stage)
 
 
 def virtually(scenario: Scenario, folder: Path | None = None) -> Outcome:
@@ -406,7 +406,7 @@ def test_nothing_is_left_after_a_call(tmp_path: Path) -> None:
 @pytest.fixture
 def _no_spans_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """These bots have no exporter, so that waiting for its batch would prove nothing."""
-    monkeypatch.setattr("simulate.capture.capture.SETTLE_OUTSIDE", 0.2)
+    monkeypatch.setattr("simulate.trace.capture.capture.SETTLE_OUTSIDE", 0.2)
 
 
 @pytest.mark.alone
@@ -518,7 +518,7 @@ async def test_an_address_that_takes_no_websockets(serve: Any, tmp_path: Path) -
 
 @pytest.mark.usefixtures("_no_spans_come")
 async def test_nothing_at_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulate.engines.pipecat_socket.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("simulate.integrations.pipecat.websocket_transport.CONNECT_SECONDS", 0.5)
     outcome = await call(phone("ws://127.0.0.1:9", [{"says": "Hello?"}], **QUICK), tmp_path)
     assert (outcome.status, outcome.side) == ("error", "environment"), outcome.explain()
     assert "nothing takes calls at ws://127.0.0.1:9" in str(outcome.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ import pytest
 pytest.importorskip("pipecat", reason="needs the extra voice")
 pytest.importorskip("hibari", reason="needs the extra voice")
 
-from simulate.diff import compare
+from simulate.determinism.clock import run_virtual
 from simulate.errors import InputError
-from simulate.model.files import LoadedScenario, load_scenarios
+from simulate.model.loading.files import load_scenarios
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
-from simulate.model.project import Project
-from simulate.replay.cassette import Cassette
-from simulate.replay.clock import run_virtual
+from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.running import Recordings
-from simulate.run import Plan, run_plan
-from simulate.stage import Stage
+from simulate.resources import Resources
+from simulate.run import run_trial
+from simulate.trace.diff import compare
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [
@@ -34,16 +35,11 @@ def call(mode: Any, folder: Path) -> Outcome:
     scenario = loaded.scenario
 
     async def go() -> Outcome:
-        recordings = Recordings(folder, mode)(_named(loaded))
-        async with Stage(Project.find(ROOT), [scenario]) as stage:
-            plan = Plan(scenario, stage.engine(scenario), stage.capture, recordings=recordings)
-            return await run_plan(plan)
+        async with Resources(Project.find(ROOT), [scenario]) as stage:
+            stage.recordings = Recordings(folder, mode)
+            return await run_trial(replace(loaded, id="call"), stage)
 
     return run_virtual(go())
-
-
-def _named(loaded: LoadedScenario) -> LoadedScenario:
-    return LoadedScenario(loaded.scenario, loaded.file, loaded.line, loaded.case, "call", loaded.digest)
 
 
 def talk(outcome: Outcome) -> list[tuple[str, str, float]]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fixtures.agents.model_server import ModelServer
-from simulate.judge import Judge
 from simulate.llm import ModelConfig
+from simulate.scoring.judge import Judge
 from simulate.trace.span import Span, Trace
 
 SECOND = 1_000_000_000

@@ -8,11 +8,11 @@ import pytest
 
 from fixtures.agents.model_server import ModelServer
 from simulate.errors import InputError
-from simulate.evaluators import Result, evaluate, evaluators
-from simulate.evaluators.asking import sentences
-from simulate.evaluators.base import Need
-from simulate.evaluators.prompts import prompt
-from simulate.judge import CANNOT_TELL, Judge
+from simulate.scoring.evaluators import Result, evaluate, evaluators
+from simulate.scoring.evaluators.evaluator import Requirement
+from simulate.scoring.evaluators.judged import sentences
+from simulate.scoring.evaluators.prompts import prompt
+from simulate.scoring.judge import CANNOT_TELL, Judge
 
 Rule = Callable[[str, dict[str, Any]], tuple[str, list[str]]]
 POLICY = "Refunds are paid within 5 business days."
@@ -418,7 +418,7 @@ async def test_a_question_may_be_replaced(build: Any, judge_by: Any, tmp_path: A
 
 
 def test_needs_are_told() -> None:
-    assert all(need.value for need in Need)
+    assert all(need.value for need in Requirement)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ from typing import Any
 import jiwer
 import pytest
 
-from simulate.evaluators import Evaluator, Material, Result, evaluate, evaluators
-from simulate.evaluators.base import Found
-from simulate.evaluators.guarding import PII
-from simulate.evaluators.retrieving import average_precision
-from simulate.evaluators.speaking import accuracy
-from simulate.model.conversation import Conversation, Utterance
+from simulate.conversation.voice.normalise import normalise, word_errors
+from simulate.model.transcript import Conversation, Utterance
+from simulate.scoring.evaluators import EvaluationContext, Evaluator, Result, evaluate, evaluators
+from simulate.scoring.evaluators.evaluator import Found
+from simulate.scoring.evaluators.retrieval import average_precision
+from simulate.scoring.evaluators.safety import PII
+from simulate.scoring.evaluators.speech import accuracy
 from simulate.trace import Trace, read
-from simulate.trace.redact import Finding
-from simulate.voice.normalise import normalise, word_errors
+from simulate.trace.redaction.redact import Finding
 
 REAL = Path("../shared/traces")
 FILES = sorted(REAL.glob("*.json*")) if REAL.is_dir() else []
@@ -200,7 +200,9 @@ async def test_a_run_by_voice_knows_what_was_said_and_heard(build: Any) -> None:
         Utterance("agent", "I am sorry about that.", 1, 1, 2, heard="I am sorry about hat."),
         Utterance("agent", "It will be with you", 1, 2, 3, heard="It will", interrupted=True),
     ]
-    results = await evaluate(Material(build.trace, conversation=conversation), ["ASRAccuracy", "TTSAccuracy"])
+    results = await evaluate(
+        EvaluationContext(build.trace, conversation=conversation), ["ASRAccuracy", "TTSAccuracy"]
+    )
     assert [result.value for result in results] == [1.0, pytest.approx(0.8)]
 
 
@@ -238,7 +240,7 @@ async def test_the_two_runs_of_one_agent_differ_where_one_did_not_call_its_tool(
 @shared
 async def test_livekits_own_spans_tell_what_was_said() -> None:
     (trace,) = read(REAL / "11_livekit_1.8.9_native_fakes.otlp.jsonl")
-    said = Material(trace).said
+    said = EvaluationContext(trace).said
     assert {one.speaker for one in said} == {"caller", "agent"}
     assert all(one.span_id for one in said if one.speaker == "agent" and not one.told)
 
@@ -270,7 +272,7 @@ def test_the_names_that_files_know_are_the_evaluators_that_there_are() -> None:
 class Polite(Evaluator):
     """Whether the agent says please."""
 
-    async def score(self, material: Material, judge: object) -> Found:
+    async def score(self, material: EvaluationContext, judge: object) -> Found:
         return Found(float(any("please" in answer.text for answer in material.answers)), "please")
 
 
@@ -278,7 +280,7 @@ async def test_an_evaluator_of_ones_own(build: Any, tmp_path: Path, monkeypatch:
     build.asks("hi").says("please wait")
     assert (await one(build.trace, Polite())).value == 1.0
     text = (
-        "from simulate.evaluators import Evaluator, Found\n\n\n"
+        "from simulate.scoring.evaluators import Evaluator, Found\n\n\n"
         "class Rude(Evaluator):\n"
         "    async def score(self, material, judge):\n        return Found(0.0, 'rude')\n"
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from simulate.evaluators import Result, evaluate
+from simulate.scoring.evaluators import Result, evaluate
 from simulate.trace.span import Trace
 
 

@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from simulate.errors import FileProblems, InputError
-from simulate.gate import Gate, Measured, decide, json_bytes, junit, load_gate, markdown, measured
-from simulate.gate.render import to_dict
-from simulate.model.conversation import Conversation
+from simulate.interfaces.render.gate import json_bytes, junit, markdown, to_dict
 from simulate.model.outcome import Outcome
+from simulate.model.transcript import Conversation
+from simulate.scoring.gate import Gate, Measured, decide, load_gate, measured
 
 
 def rates(passed: dict[str, tuple[int, int]], source: str = "now") -> Measured:

@@ -8,8 +8,8 @@ from statistics import fmean
 
 import pytest
 
-from simulate.gate import statistics as stats
-from simulate.gate.numbers import beta_cdf, beta_quantile, t_quantile
+from simulate.scoring.gate import statistics as stats
+from simulate.scoring.gate.numbers import beta_cdf, beta_quantile, t_quantile
 
 scipy = pytest.importorskip("scipy.stats")
 

@@ -6,8 +6,8 @@ import math
 import random
 from pathlib import Path
 
-from simulate.gate import statistics as stats
-from simulate.model.statistics import pass_hat_k, wilson
+from simulate.model.reliability import pass_hat_k, wilson
+from simulate.scoring.gate import statistics as stats
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "statistics.md").read_text("utf-8").split())
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulate.judge.agreement import Agreement, kappa
+from simulate.scoring.judge.agreement import Agreement, kappa
 
 Pairs = list[tuple[str, str]]
 

@@ -12,11 +12,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from fixtures.agents.model_server import ModelServer
-from simulate import pins
-from simulate.capture import own
+from simulate import determinism
 from simulate.errors import EnvironmentFault, Fault, SimulatorFault
 from simulate.llm import Budget, Model, ModelConfig, Unsupported, from_environment
 from simulate.llm.wire import client, close_clients
+from simulate.trace.capture import simulator_tracing
 from simulate.trace.span import Link
 
 KEY = "sk-verysecret-0123456789"
@@ -27,7 +27,7 @@ class Waits:
     """A clock that does not wait, and remembers for how long it was asked to."""
 
     def __init__(self) -> None:
-        self.real = pins.SystemClock()
+        self.real = determinism.SystemClock()
         self.slept: list[float] = []
 
     def monotonic(self) -> float:
@@ -78,7 +78,7 @@ async def test_tool_calls_are_put_together_from_their_pieces(server: ModelServer
 
 async def test_retry_after_is_honoured(server: ModelServer):
     server.retry_after = "7"
-    with pins.pinned(pins.Pins(clock=Waits())) as pinned:
+    with determinism.pinned(determinism.RunContext(clock=Waits())) as pinned:
         reply = await model(server, "echo+429:2").complete(HELLO)
     assert reply.text
     assert isinstance(pinned.clock, Waits)
@@ -110,7 +110,7 @@ async def test_a_server_that_wants_us_to_wait_for_an_hour_is_out_of_order(server
 async def test_errors_have_a_side_a_place_and_no_secret(
     server: ModelServer, fault: str, side: str, tries: int, says: str
 ):
-    with pins.pinned(pins.Pins(clock=Waits())), pytest.raises(Fault) as raised:
+    with determinism.pinned(determinism.RunContext(clock=Waits())), pytest.raises(Fault) as raised:
         await model(server, f"echo+{fault}", retries=2).complete(HELLO)
     assert raised.value.side == side
     assert len(server.requests) == tries
@@ -122,7 +122,7 @@ async def test_errors_have_a_side_a_place_and_no_secret(
 
 
 async def test_nobody_there_and_nobody_answering(server: ModelServer):
-    with pins.pinned(pins.Pins(clock=Waits())):
+    with determinism.pinned(determinism.RunContext(clock=Waits())):
         gone = ModelConfig("m", base_url="http://user:pass@127.0.0.1:9/v1", retries=1)
         with pytest.raises(EnvironmentFault, match="cannot be reached") as raised:
             await Model(gone).complete(HELLO)
@@ -211,8 +211,11 @@ def agent_spans() -> AsyncIterator[tuple[TracerProvider, InMemorySpanExporter]]:
 
 async def test_our_calls_never_reach_the_agents_trace(server: ModelServer, agent_spans: Any):
     provider, exporter = agent_spans
-    collected = own.OwnTrace("ab" * 16, Link("cd" * 16, "ef" * 8), {"simulate.run.id": "r1"})
-    with own.collecting(collected), provider.get_tracer("agent").start_as_current_span("turn") as turn:
+    collected = simulator_tracing.OwnTrace("ab" * 16, Link("cd" * 16, "ef" * 8), {"simulate.run.id": "r1"})
+    with (
+        simulator_tracing.collecting(collected),
+        provider.get_tracer("agent").start_as_current_span("turn") as turn,
+    ):
         await model(server).complete(HELLO)
         assert otel.get_current_span() is turn
         theirs = await (await client(model(server).config)).chat.completions.create(
@@ -233,8 +236,8 @@ async def test_our_calls_never_reach_the_agents_trace(server: ModelServer, agent
 
 
 async def test_a_call_that_fails_leaves_its_span_too(server: ModelServer):
-    collected = own.OwnTrace("ab" * 16)
-    with own.collecting(collected), pytest.raises(EnvironmentFault):
+    collected = simulator_tracing.OwnTrace("ab" * 16)
+    with simulator_tracing.collecting(collected), pytest.raises(EnvironmentFault):
         await model(server, "echo+401").complete(HELLO)
     (span,) = collected.spans
     assert span.status == "error" and span.status_message == "EnvironmentFault"

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from simulate.model.people import check_locale, fill
 from simulate.model.persona import Persona
+from simulate.model.persona_details import check_locale, fill
 
 FACTS = {"full_name", "email", "phone", "address", "date_of_birth"}
 
@@ -46,7 +46,8 @@ def test_seeds_differ() -> None:
 
 def test_the_same_person_in_every_process() -> None:
     code = (
-        "import json; from simulate.model.people import fill; from simulate.model.persona import Persona;"
+        "import json; from simulate.model.persona_details import fill;"
+        "from simulate.model.persona import Persona;"
         "print(json.dumps([fill(Persona(locale=l), 42).model_dump() for l in ('en_US', 'de_DE', 'ja_JP')]))"
     )
     said = {
@@ -95,7 +96,8 @@ def test_an_unknown_locale_is_refused_with_the_nearest() -> None:
 
 
 def test_loading_imports_no_faker() -> None:
-    code = "import sys, simulate.model.files, simulate.model.people as p; p.check_locale('de_DE');"
+    code = "import sys, simulate.model.loading.files, simulate.model.persona_details as p;"
+    code += "p.check_locale('de_DE');"
     code += "print([m for m in ('faker', 'openai', 'opentelemetry', 'aiohttp') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

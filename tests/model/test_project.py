@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simulate.errors import FileProblems, InputError
-from simulate.model.project import Project, resolve_secret
+from simulate.model.loading.project import Project, resolve_secret
 
 GOOD = """\
 [tool.simulate]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulate.errors import FileProblems
-from simulate.model import yaml_loader
+from simulate.model.loading import yaml_reader
+from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.units import Written
-from simulate.model.yaml_loader import read_documents
 
 
 def values(text: str | bytes) -> list[object]:
@@ -27,8 +27,8 @@ def complaint(text: str | bytes) -> str:
 @pytest.fixture(params=["C", "Python"], autouse=True)
 def composer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything holds with libyaml and without it."""
-    made = yaml_loader._composer_class(pure=request.param == "Python")
-    monkeypatch.setattr(yaml_loader, "_Composer", made)
+    made = yaml_reader._composer_class(pure=request.param == "Python")
+    monkeypatch.setattr(yaml_reader, "_Composer", made)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_places() -> None:
         (b"a: 1\nb: \xff", "f.yaml:2:4: not UTF-8"),
         (b"a: b\0c", "f.yaml:1:5: a NUL byte"),
         (b"\xff\xfea\0", "UTF-16"),
-        ("a: " + "x" * yaml_loader.MAX_BYTES, "larger than 1 MiB"),
+        ("a: " + "x" * yaml_reader.MAX_BYTES, "larger than 1 MiB"),
     ],
 )
 def test_refused(text: str | bytes, told: str) -> None:
@@ -164,7 +164,7 @@ def test_bombs_are_refused(bomb: str) -> None:
 def test_a_file_of_mistakes_is_not_told_in_full() -> None:
     with pytest.raises(FileProblems) as caught:
         values("a: 1\n" * 3_000)
-    assert len(caught.value.problems) == yaml_loader.MOST_PROBLEMS
+    assert len(caught.value.problems) == yaml_reader.MOST_PROBLEMS
 
 
 def test_many_brackets_that_are_text_do_no_harm() -> None:

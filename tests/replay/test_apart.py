@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from simulate.determinism.clock import Apart, current_loop
 from simulate.errors import InputError
-from simulate.model.files import LoadedScenario
-from simulate.model.project import Project
+from simulate.model.loading.project import Project
 from simulate.model.scenario import Scenario
-from simulate.replay.clock import Apart, current_loop
+from simulate.model.trial import TrialSpec
+from simulate.resources import Resources
 from simulate.run_folder import RunFolder
-from simulate.stage import Stage
 from simulate.suite import Suite
 
 
@@ -94,8 +94,8 @@ async def test_an_agent_whose_conversations_keep_virtual_time(tmp_path: Path) ->
     talk = scenario("patient")
     folder = RunFolder.create(tmp_path / "run")
     try:
-        suite = Suite(folder, Stage(project, [talk]), trials=3)
-        loaded = LoadedScenario(talk, str(tmp_path / "slow.yaml"), 1, None, "slow", "0" * 64)
+        suite = Suite(folder, Resources(project, [talk]), trials=3)
+        loaded = TrialSpec(talk, str(tmp_path / "slow.yaml"), 1, None, "slow", "0" * 64)
         await suite.run([loaded], Nobody())
         outcomes = list(folder.outcomes())
     finally:
@@ -108,4 +108,4 @@ async def test_an_agent_whose_conversations_keep_virtual_time(tmp_path: Path) ->
 def test_an_agent_elsewhere_cannot_keep_virtual_time(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     with pytest.raises(InputError, match="far runs in another process, where time cannot be virtual"):
-        Stage(Project.find(tmp_path), [scenario("far")])
+        Resources(Project.find(tmp_path), [scenario("far")])

@@ -18,8 +18,8 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.replay import Cassette, Rules, record, replaying
-from simulate.replay.bodies import pack, redacted, unpack
-from simulate.replay.folder import replace_folder
+from simulate.replay.cassette.bodies import pack, redacted, unpack
+from simulate.replay.cassette.folder import replace_folder
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 
@@ -209,11 +209,19 @@ def test_a_plain_vcrpy_cassette_replays_too(tmp_path: Path) -> None:
     assert cassette.http[0].reply.content == b'{"found": 2}'
 
 
+@pytest.mark.parametrize("bomb", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000])
+def test_a_vcrpy_file_that_is_a_nesting_bomb_is_refused(tmp_path: Path, bomb: str) -> None:
+    """libyaml's composer recurses in C: before PyYAML 6.0.4, this ended the process."""
+    (tmp_path / "old.yaml").write_text("interactions:\n  " + bomb)
+    with pytest.raises(InputError, match="levels deep"):
+        Cassette.load(tmp_path / "old.yaml")
+
+
 def test_kill_at_random_moments_leaves_the_old_or_the_new_folder(tmp_path: Path) -> None:
     target = tmp_path / "c"
     replace_folder(target, {"a.json": b"0" * 1000, "blobs/x": b"0" * 1000})
     code = (
-        "import sys; from pathlib import Path; from simulate.replay.folder import replace_folder\n"
+        "import sys; from pathlib import Path; from simulate.replay.cassette.folder import replace_folder\n"
         "print('ready', flush=True)\n"
         "for n in range(10**6):\n"
         "    c = str(n % 10).encode() * 1000; replace_folder(Path(sys.argv[1]), {'a.json': c, 'blobs/x': c})"
@@ -232,7 +240,7 @@ def test_kill_at_random_moments_leaves_the_old_or_the_new_folder(tmp_path: Path)
 
 def test_two_writers_at_once_do_not_clash(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from simulate.replay.folder import replace_folder\n"
+        "import sys; from pathlib import Path; from simulate.replay.cassette.folder import replace_folder\n"
         "for n in range(40): replace_folder(Path(sys.argv[1]), {'a': sys.argv[2].encode(), 'b': sys.argv[2].encode()})"
     )
     processes = [

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
+from simulate.determinism.clock import Deadlock, VirtualClock, VirtualLoop, run_virtual
+from simulate.determinism.ids import SeededIds, pinned_chance
 from simulate.replay import record, replaying
-from simulate.replay.clock import Deadlock, VirtualClock, VirtualLoop, run_virtual
-from simulate.replay.ids import SeededIds, pinned_chance
 
 
 def test_an_hour_passes_at_once_and_in_order() -> None:
@@ -187,9 +187,9 @@ from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 import openai, os
 os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental"
 os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"
-from simulate.capture.convert import from_sdk
+from simulate.trace.otlp.decode import from_sdk
 from simulate.replay import replaying
-from simulate.replay.canonical import canonical_trace
+from simulate.replay.matching.canonical import canonical_trace
 from simulate.trace.span import Trace
 
 exporter, provider = InMemorySpanExporter(), TracerProvider()

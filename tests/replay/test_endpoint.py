@@ -17,9 +17,9 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.replay import Cassette, Rules
-from simulate.replay.endpoint import ModelEndpoint
 from simulate.replay.player import Player
 from simulate.replay.running import Recordings
+from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.replay.session import Recorder
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def verdicts(folder: Path) -> dict[str, list[tuple[str, str]]]:
 
 def test_the_examples_replay_with_no_key(tmp_path: Path) -> None:
     """The cassettes beside the scenarios, also of the agent in a process of its own: no model, no key."""
-    words = ["simulate.cli", "run", *map(str, EXAMPLES), "--replay", "scenarios/cassettes"]
+    words = ["simulate", "run", *map(str, EXAMPLES), "--replay", "scenarios/cassettes"]
     done = command(*words, "--out", str(tmp_path / "run"))
     assert done.returncode == 1, done.stdout + done.stderr  # one fails on purpose, in a replay as well
     found = verdicts(tmp_path / "run")
@@ -76,7 +76,7 @@ def test_an_example_is_recorded_and_diverges_where_its_agent_changes(tmp_path: P
     )
     assert model.stdout is not None
     base = model.stdout.readline().strip()
-    tests = ["pytest", "-q", "-p", "no:cacheprovider", "-p", "simulate.pytest_plugin", "scenarios"]
+    tests = ["pytest", "-q", "-p", "no:cacheprovider", "-p", "simulate.interfaces.pytest.plugin", "scenarios"]
     here = {"cwd": tmp_path, "PYTHONPATH": str(tmp_path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     try:
         done = command(*tests, "--simulate-record-mode", "once", **here, OPENAI_BASE_URL=base)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from simulate.errors import InputError
-from simulate.replay.key import Rules, call_key, canonical, exact
+from simulate.replay.matching.key import Rules, call_key, canonical, exact
 
 JSON = {"Content-Type": "application/json"}
 
@@ -114,7 +114,8 @@ def test_redaction_comes_before_hashing_and_a_placeholder_stays_itself() -> None
 
 def test_a_key_is_the_same_in_every_process_and_hash_seed() -> None:
     code = (
-        "from simulate.replay.key import *; print(call_key('t', {'s': {'c','a','b'}, 'n': 10**30}, Rules()),"
+        "from simulate.replay.matching.key import *;"
+        "print(call_key('t', {'s': {'c','a','b'}, 'n': 10**30}, Rules()),"
         "canonical('POST','http://h/x?b=1&a=2',{'content-type':'application/json'},b'{\"b\":1,\"a\":[1.5]}',Rules()).key)"
     )
     outputs = {

@@ -19,7 +19,7 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.replay import Cassette, record
-from simulate.replay.server import PlaybackServer
+from simulate.replay.serving.server import PlaybackServer
 
 AGENT = """
 import sys
@@ -174,7 +174,7 @@ def playing(tmp_path: Path) -> Iterator[Any]:
     running: list[subprocess.Popen[str]] = []
 
     def start(source: Path, *options: str) -> tuple[dict[str, str], subprocess.Popen[str]]:
-        command = [sys.executable, "-m", "simulate.cli", "playback", str(source), *options]
+        command = [sys.executable, "-m", "simulate", "playback", str(source), *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         running.append(process)
         assert process.stdout is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simulate.replay.today import only_time_passed
+from simulate.replay.matching.date_drift import only_time_passed
 
 THEN = datetime(2026, 11, 23, 15, 20, 7, tzinfo=UTC)
 NOW = datetime(2027, 3, 2, 9, 4, 30, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 import simulate.tools
 from simulate.replay import Cassette, record, replaying
-from simulate.replay.tools import NotRecorded
+from simulate.replay.intercept.tool_calls import NotRecorded
 
 ran: list[str] = []
 

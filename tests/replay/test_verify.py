@@ -50,7 +50,7 @@ async def test_what_the_model_changed_is_told_and_held_against_nobody(server: An
 async def test_the_command(server: Any, tmp_path: Path, system: str, code: int) -> None:
     await asked(tmp_path / "old" / "one", server, "Be kind.")
     await asked(tmp_path / "new" / "one", server, system)
-    line = [sys.executable, "-m", "simulate.cli", "replay", "old", "--verify"]
+    line = [sys.executable, "-m", "simulate", "replay", "old", "--verify"]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     options = {"cwd": tmp_path, "env": env, "capture_output": True, "text": True}
     done = subprocess.run([*line, "new"], **options)  # type: ignore[call-overload]

@@ -59,7 +59,7 @@ def simulate(tmp_path: Path) -> Simulate:
     env |= {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "COLUMNS": "200"}
 
     def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "simulate.cli", *words]
+        line = [sys.executable, "-m", "simulate", *words]
         return subprocess.run(line, cwd=tmp_path, env=env | more, capture_output=True, text=True, timeout=100)
 
     return run
@@ -163,7 +163,7 @@ def test_a_replay_that_is_told_to_end_takes_its_agent_with_it(tmp_path: Path) ->
     agent = tmp_path / "fixtures" / "agents" / "table.py"
     hangs = 'open("asked", "w").write(str(os.getpid())); await asyncio.sleep(600)'
     agent.write_text(agent.read_text().replace("body = await request.json()", hangs))
-    line = [sys.executable, "-m", "simulate.cli", "replay", str(TRACE), "--agent", "table"]
+    line = [sys.executable, "-m", "simulate", "replay", str(TRACE), "--agent", "table"]
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     with subprocess.Popen(line, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as replay:
         asked = tmp_path / "asked"

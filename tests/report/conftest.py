@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from simulate.model.conversation import Conversation, ToolUse, Utterance
 from simulate.model.outcome import Outcome, Reliability, RunRecord, Verdict
+from simulate.model.transcript import Conversation, ToolUse, Utterance
 from simulate.trace.span import Event, Kind, Message, Score, Span, Trace, View
 
 SCENARIOS = [

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from simulate.errors import EnvironmentFault
-from simulate.report.junit import junit, write_junit
+from simulate.interfaces.render.junit import junit, write_junit
 
 SURE_FIRE_TIME = re.compile(r"\d+\.\d{0,3}")
 RULES = {

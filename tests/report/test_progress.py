@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from simulate.report.progress import SLOWEST, LineProgress, LiveProgress, make_progress
+from simulate.interfaces.render.progress import SLOWEST, LineProgress, LiveProgress, make_progress
 
 
 def test_a_line_per_outcome_where_nobody_watches(make: SimpleNamespace) -> None:

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import orjson
 import pytest
 
-from simulate.cli import main
-from simulate.report.run import load_run, traces_of, write_reports
+from simulate.interfaces.cli.main import main
+from simulate.interfaces.render.run_reports import load_run, traces_of, write_reports
 from simulate.run_folder import RunFolder
 
 

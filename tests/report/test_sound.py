@@ -10,10 +10,10 @@ import struct
 import wave
 from pathlib import Path
 
-from simulate.model.conversation import Conversation, Utterance
+from simulate.conversation.voice.waveform import picture
+from simulate.interfaces.render.html import write_html
 from simulate.model.outcome import Outcome
-from simulate.report.html import write_html
-from simulate.voice.waveform import picture
+from simulate.model.transcript import Conversation, Utterance
 
 
 def recording(path: Path, seconds: int = 4, rate: int = 8_000) -> Path:

@@ -15,12 +15,15 @@ server answered, never from what we read. What it may hold (only ``about`` and `
     tools:                     # each once, in order; asked for by a model unless `asked: false`
       - {name: get_order, arguments: {order_id: "4711"}, result: {status: shipped}}
       - {name: cancel_order, arguments: {}, error: shipped already}
+      - {name: Order, arguments: {}, ran: false}         # asked for, and nobody ran it
     retrievals:                # searches only; what was written to a store is counted under `writes`
       - {query: refunds, documents: [{id: policy-1, text: Refunds are …, score: 0.92}]}
     writes: 1                  # upserts and deletions: never searches
     handoffs: [{from: shop, to: billing}]
     fallbacks: [{from: main, to: spare}]
     cache_hits: 1
+    guardrails:                # verdicts, in order
+      - {name: no-days, passed: false}
     final: the last words of the agent
     gaps:                      # what the instrumentation does not record, or records wrongly
       - fact: tokens           # one of FACTS
@@ -48,9 +51,9 @@ import pytest
 import yaml
 
 from fixtures.record.integration import integrations
-from simulate.trace.dialects import content_captured, llm_calls, tool_calls, views
-from simulate.trace.formats import read
-from simulate.trace.span import Kind, Trace, View
+from simulate.trace.files.reader import read
+from simulate.trace.reading import TraceReading, Unknown
+from simulate.trace.span import Kind, View
 
 ROOT = Path(__file__).parents[2]
 TRUTHS = sorted((ROOT / "fixtures" / "truth").glob("*.yaml"))
@@ -63,6 +66,7 @@ KNOWN_WRONG: dict[str, dict[str, str]] = {
 }
 
 _PROVIDERS = {
+    "aws": "aws.bedrock",
     "aws_bedrock": "aws.bedrock",
     "bedrock": "aws.bedrock",
     "gemini": "gcp.gemini",
@@ -71,6 +75,8 @@ _PROVIDERS = {
     "google_genai": "gcp.gemini",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
+    "togetherai": "together",
+    "vertexai": "gcp.vertex_ai",
     "xai": "x_ai",
 }
 """Other names in use → the conventions' name."""
@@ -93,11 +99,11 @@ class Reading:
 def reading(name: str) -> Reading:
     """Read the fixture's traces with the functions that everything else uses."""
     traces = read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
-    seen = [(trace, views(trace)) for trace in traces]
-    every = [view for _, found in seen for view in found.values()]
-    calls = [view for trace, found in seen for _, view in llm_calls(trace, found)]
-    tools = [use for trace, found in seen for use in tool_calls(trace, found)]
-    searches = [view for trace, found in seen for view in _outermost(trace, found, Kind.RETRIEVER)]
+    seen = [TraceReading(trace) for trace in traces]
+    every = [view for one in seen for _, view in one]
+    calls = [view for one in seen for _, view in one.llm_calls]
+    tools = [call for one in seen for call in one.tool_calls]
+    searches = [view for one in seen for view in _outermost(one, Kind.RETRIEVER)]
     facts: dict[str, Facts] = {
         "model_calls": [len(calls)],
         "provider": [_provider(view.provider) for view in calls],
@@ -108,8 +114,8 @@ def reading(name: str) -> Reading:
         "errors": [view.error for view in calls],
         "embeddings": [sum(view.kind is Kind.EMBEDDING for view in every)],
         "tools": [use.name for use in tools],
-        "arguments": [use.arguments if use.arguments_known else None for use in tools],
-        "results": [use.result for use in tools],
+        "arguments": [_known(use.arguments) for use in tools],
+        "results": [_known(use.result) for use in tools],
         "tool_errors": [use.error for use in tools],
         "retrievals": [len(searches)],
         "query": [view.query for view in searches],
@@ -117,9 +123,7 @@ def reading(name: str) -> Reading:
         "document_ids": [_each(view, "id") for view in searches],
         "scores": [_each(view, "score") for view in searches],
         "handoffs": sorted(
-            [one.handoff_from, one.handoff_to]
-            for trace, found in seen
-            for one in _outermost(trace, found, Kind.HANDOFF)
+            [one.handoff_from, one.handoff_to] for each in seen for one in _outermost(each, Kind.HANDOFF)
         ),
         "fallbacks": [
             [view.gateway.get("original_target"), view.gateway.get("fallback")]
@@ -127,30 +131,27 @@ def reading(name: str) -> Reading:
             if view.gateway.get("fallback")
         ],
         "cache_hits": [sum(view.gateway.get("cache_hit") is True for view in every)],
+        "guardrails": [verdict for view in every for verdict in _verdicts(view)],
         "final": [_final(calls)],
-        "content": [
-            all(content_captured(trace, found)[0] for trace, found in seen if llm_calls(trace, found))
-        ],
+        "content": [all(bool(one.evidence.content) for one in seen if one.llm_calls)],
     }
     return Reading(facts)
 
 
-def _outermost(trace: Trace, seen: dict[str, View], kind: Kind) -> list[View]:
-    spans = {span.span_id: span for span in trace.spans}
+def _known(fact: Any) -> Any:
+    return None if isinstance(fact, Unknown) else fact
 
+
+def _outermost(reading: TraceReading, kind: Kind) -> list[View]:
     def inside(span_id: str | None) -> bool:
-        while span_id in spans:
-            if seen[span_id].kind is kind:
+        while span_id in reading.by_id:
+            if reading.views[span_id].kind is kind:
                 return True
-            span_id = spans[span_id].parent_id
+            span_id = reading.by_id[span_id].parent_id
         return False
 
-    ordered = sorted(trace.spans, key=lambda span: span.start_ns)
-    return [
-        seen[span.span_id]
-        for span in ordered
-        if seen[span.span_id].kind is kind and not inside(span.parent_id)
-    ]
+    ordered = sorted(reading, key=lambda one: one[0].start_ns)
+    return [view for span, view in ordered if view.kind is kind and not inside(span.parent_id)]
 
 
 def _provider(name: str | None) -> str | None:
@@ -173,6 +174,11 @@ def _each(view: View, key: str) -> list[Any] | None:
     return None if view.documents is None else [one.get(key) for one in view.documents]
 
 
+def _verdicts(view: View) -> list[list[Any]]:
+    told: list[dict[str, Any]] = view.gateway.get("guardrails") or []
+    return [[one.get("name"), one.get("result") in ("pass", "passed")] for one in told]
+
+
 def _final(calls: list[View]) -> str | None:
     said = [words["says"] for view in calls if (words := _words(view)) and words.get("says")]
     return said[-1] if said else None
@@ -183,6 +189,11 @@ def _final(calls: list[View]) -> str | None:
 
 def _same_model(true: str, told: list[str | None]) -> bool:
     return any(name is not None and (name == true or name.endswith(f"/{true}")) for name in told)
+
+
+def _same_cache(true: list[int], told: list[int | None] | None) -> bool:
+    """What the cache did not do, nobody needs to tell."""
+    return all(one in (0, other) for one, other in zip(true, told or [None, None], strict=True))
 
 
 def _holds(true: str | None, told: str | None) -> bool:
@@ -198,7 +209,7 @@ def _no_values(told: list[Any] | None) -> bool:
 
 
 def _told(truth: Truth, key: str) -> list[Truth]:
-    return [one for one in truth.get(key, ()) if "lost" not in one]
+    return [one for one in truth.get(key, ()) if "lost" not in one and one.get("ran", True)]
 
 
 def _call(truth: Truth, take: Callable[[Truth], Any]) -> Facts:
@@ -244,7 +255,7 @@ FACTS: dict[str, Fact] = {
         silent=lambda told: told == [None, None],
     ),
     "tokens": Fact(lambda truth: _call(truth, _pair("input", "output"))),
-    "cached": Fact(lambda truth: _call(truth, _pair("cached", "cache_write"))),
+    "cached": Fact(lambda truth: _call(truth, _pair("cached", "cache_write")), _same_cache),
     "words": Fact(lambda truth: _call(truth, _said)),
     "errors": Fact(lambda truth: _call(truth, lambda one: one.get("error")), _holds, compare_none=True),
     "embeddings": Fact(lambda truth: [truth.get("embeddings", 0)]),
@@ -260,6 +271,7 @@ FACTS: dict[str, Fact] = {
     "handoffs": Fact(lambda truth: sorted([one["from"], one["to"]] for one in _told(truth, "handoffs"))),
     "fallbacks": Fact(lambda truth: [[one["from"], one["to"]] for one in truth.get("fallbacks", ())]),
     "cache_hits": Fact(lambda truth: [truth.get("cache_hits", 0)]),
+    "guardrails": Fact(lambda truth: [[one["name"], one["passed"]] for one in truth.get("guardrails", ())]),
     "final": Fact(lambda truth: [truth.get("final")]),
     "content": Fact(lambda truth: [truth["content"]]),
 }
@@ -276,7 +288,7 @@ _COUNTS = {
 """Facts of which a gap leaves less to read than there was: there is nothing that could say unknown."""
 _KEYS = {
     "about", "content", "model_calls", "embeddings", "tools", "retrievals", "writes", "handoffs", "fallbacks",
-    "cache_hits", "final", "gaps",
+    "cache_hits", "guardrails", "final", "gaps",
 }  # fmt: skip
 
 
@@ -307,6 +319,8 @@ def test_reader_tells_what_is_true(name: str, fact: str) -> None:
             assert all(FACTS[fact].silent(one) for one in told), told
         return
     missing = {index: gap for gap in gaps for index in gap["of"]}
+    if true and all(one is None for one in true) and not FACTS[fact].compare_none:
+        return
     if fact in _COUNTS or not true:
         lost = set(missing)
         assert told == [one for index, one in enumerate(true) if index not in lost]
@@ -339,3 +353,11 @@ def test_truth_is_in_its_schema(name: str) -> None:
 def test_what_is_known_to_be_wrong_names_facts_of_recordings() -> None:
     assert set(KNOWN_WRONG) <= set(NAMES)
     assert all(set(facts) <= set(FACTS) for facts in KNOWN_WRONG.values())
+
+
+def test_what_is_not_recorded_says_why_and_by_which_names_it_is_read() -> None:
+    path = ROOT / "fixtures" / "truth" / f"{NOT_RECORDED}.yaml"
+    entries = cast("list[Truth]", yaml.safe_load(path.read_text()))
+    assert entries
+    assert all(set(one) == {"name", "layer", "why", "attributes"} for one in entries)
+    assert all(one["why"] and one["attributes"] for one in entries)

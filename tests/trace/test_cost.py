@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from simulate.cli import main
+from simulate.interfaces.cli.main import main
 from simulate.trace.cost import UNSET, cost_of, price, rollup, succeeded
-from simulate.trace.dialects import view
-from simulate.trace.formats import read
-from simulate.trace.formats.writing import write_otlp_jsonl
+from simulate.trace.files.reader import read
+from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.reading import view
 from simulate.trace.span import Event, Span, Trace
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "traces"

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from simulate.cli import main
 from simulate.errors import InputError, MissingExtra
-from simulate.trace import names, read
-from simulate.trace.formats.writing import write_otlp_jsonl
+from simulate.interfaces.cli.main import main
+from simulate.trace import read
+from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.redaction import people
 from simulate.trace.span import Span
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -25,9 +26,9 @@ TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    names._engine.cache_clear()
+    people._engine.cache_clear()
     yield
-    names._engine.cache_clear()
+    people._engine.cache_clear()
 
 
 @pytest.fixture
@@ -44,8 +45,8 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("presidio_analyzer", reason="pip install 'simulate-agents[pii]'")
     spacy: Any = pytest.importorskip("spacy")
     made = spacy.blank("en")
-    people = [{"label": "PERSON", "pattern": name} for name in ("Maria Schneider", "John Smith", "Anna")]
-    made.add_pipe("entity_ruler").add_patterns(people)
+    known = [{"label": "PERSON", "pattern": name} for name in ("Maria Schneider", "John Smith", "Anna")]
+    made.add_pipe("entity_ruler").add_patterns(known)
     package = tmp_path / "site" / "en_core_web_sm"
     package.mkdir(parents=True)
     made.to_disk(package / "data")
@@ -57,7 +58,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: en_core_web_sm\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    monkeypatch.setattr(names, "MODELS", ("en_core_web_sm",))
+    monkeypatch.setattr(people, "MODELS", ("en_core_web_sm",))
 
 
 @pytest.mark.usefixtures("model")
@@ -81,7 +82,7 @@ def test_without_the_extra_it_says_which(
 ) -> None:
     monkeypatch.setitem(sys.modules, "presidio_analyzer", None)
     with pytest.raises(MissingExtra, match="pii"):
-        names.finder()
+        people.finder()
     assert main(["trace", "redact", str(file), "--names", "-o", str(file.with_name("clean"))]) == 2
     assert "pii" in capsys.readouterr().err
     assert not file.with_name("clean").exists()
@@ -89,7 +90,7 @@ def test_without_the_extra_it_says_which(
 
 def test_without_a_model_it_says_how_to_get_one_and_downloads_none(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("presidio_analyzer", reason="pip install 'simulate-agents[pii]'")
-    monkeypatch.setattr(names, "MODELS", ("en_core_web_absent",))
+    monkeypatch.setattr(people, "MODELS", ("en_core_web_absent",))
     with pytest.raises(InputError, match="needs a language model") as refused:
-        names.finder()
+        people.finder()
     assert "spacy download" in (refused.value.hint or "")

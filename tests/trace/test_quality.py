@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from simulate.commands import trace_quality
 from simulate.errors import InputError
-from simulate.trace.formats.otlp import write_otlp_jsonl
+from simulate.interfaces.cli import trace_quality
+from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.quality import Quality, is_bad
 from simulate.trace.span import Event, Span, Trace
 

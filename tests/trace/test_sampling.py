@@ -12,11 +12,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from simulate.cli import main
-from simulate.commands import trace_sample
 from simulate.errors import InputError
-from simulate.trace.formats import read
-from simulate.trace.formats.otlp import write_otlp_jsonl
+from simulate.interfaces.cli import trace_sample
+from simulate.interfaces.cli.main import main
+from simulate.trace.files.reader import read
+from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.sampling import Rule, Sampler, drawn, percentile, sample
 from simulate.trace.span import Event, Span, Trace
 from simulate.trace.tail_sampling import TailSampler

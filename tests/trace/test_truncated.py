@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from simulate.trace.formats import read
+from simulate.trace.files.reader import read
 from simulate.trace.span import Trace
 from simulate.trace.truncated import truncated
 

@@ -10,11 +10,11 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("soxr")
 
+from simulate.conversation.voice import effects  # noqa: E402
+from simulate.conversation.voice.dtmf import tones  # noqa: E402
+from simulate.conversation.voice.pcm import FRAME, RATE, Pcm, level_db  # noqa: E402
 from simulate.errors import InputError  # noqa: E402
 from simulate.model.persona import Voice  # noqa: E402
-from simulate.voice import effects  # noqa: E402
-from simulate.voice.pcm import FRAME, RATE, Pcm, level_db  # noqa: E402
-from simulate.voice.tones import tones  # noqa: E402
 
 
 def tone(hertz: float, seconds: float = 2.0, level: float = 0.3) -> Any:

@@ -14,18 +14,19 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("soxr")
 
-from simulate.checks.base import Evidence  # noqa: E402
+from simulate.conversation.voice.audio_bridge import BACKLOG_SECONDS, Line  # noqa: E402
+from simulate.conversation.voice.pacing import Pacing, Processors  # noqa: E402
+from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, Pcm  # noqa: E402
+from simulate.conversation.voice.vad import Detector  # noqa: E402
+from simulate.determinism.clock import run_virtual  # noqa: E402
 from simulate.errors import AgentFault, EnvironmentFault, HarnessFault  # noqa: E402
 from simulate.evidence import conclude  # noqa: E402
-from simulate.model.conversation import Conversation  # noqa: E402
 from simulate.model.outcome import Outcome  # noqa: E402
 from simulate.model.scenario import Scenario  # noqa: E402
-from simulate.replay.clock import run_virtual  # noqa: E402
+from simulate.model.transcript import Conversation  # noqa: E402
+from simulate.scoring.checks.check import Evidence  # noqa: E402
+from simulate.trace.reading import TraceReading  # noqa: E402
 from simulate.trace.span import Trace  # noqa: E402
-from simulate.voice.detect import Detector  # noqa: E402
-from simulate.voice.line import BACKLOG_SECONDS, Line  # noqa: E402
-from simulate.voice.pacing import Pacing, Processors  # noqa: E402
-from simulate.voice.pcm import FRAME, FRAME_SECONDS, RATE, Pcm  # noqa: E402
 
 
 class Ends:
@@ -181,8 +182,8 @@ def test_steady_noise_is_nobody_speaking() -> None:
 def test_silero_tells_speech_from_a_rustle() -> None:
     pytest.importorskip("pipecat", reason="needs the extra voice")
     pytest.importorskip("hibari", reason="needs the extra voice")
-    from simulate.voice.detect import Silero
-    from simulate.voice.embedded import Hibari
+    from simulate.conversation.voice.embedded_speech import Hibari
+    from simulate.conversation.voice.vad import Silero
 
     speech = asyncio.run(Hibari().say("Hello, is anybody there?")).at(RATE).samples
     found = {}
@@ -243,7 +244,7 @@ def test_a_call_on_a_machine_without_time_is_held_against_nobody(
     talk = Scenario.model_validate({"name": "x", "script": [{"says": "Hi"}]})
     conversation = Conversation("ab" * 16, "voice")
     outcome = Outcome("x", "a", "not_run", conversation, measures={"processors_busy": busy})
-    evidence = Evidence(talk, conversation, Trace("ab" * 16, []))
+    evidence = Evidence(talk, conversation, TraceReading(Trace("ab" * 16, [])))
     conclude(outcome, evidence, AgentFault("it said nothing", proof=proof))
     assert (outcome.status, outcome.side) == status
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulate.voice.normalise import normalise, says, word_errors
+from simulate.conversation.voice.normalise import normalise, says, word_errors
 
 ALIKE = [
     [

@@ -10,11 +10,11 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from simulate.model.conversation import Conversation, Utterance  # noqa: E402
-from simulate.voice.measuring import panel_of  # noqa: E402
-from simulate.voice.onsets import Stretch, stretches  # noqa: E402
-from simulate.voice.panel import CallerTurn, Panel, measure  # noqa: E402
-from simulate.voice.recording import Recorder  # noqa: E402
+from simulate.conversation.voice.measuring import panel_of  # noqa: E402
+from simulate.conversation.voice.recording import Recorder  # noqa: E402
+from simulate.conversation.voice.speech_segments import Stretch, stretches  # noqa: E402
+from simulate.conversation.voice.turn_taking import CallerTurn, Panel, measure  # noqa: E402
+from simulate.model.transcript import Conversation, Utterance  # noqa: E402
 
 RATE = 16_000
 SHARED = Path(__file__).parents[3] / "shared/traces/09_tau2_voice_fullduplex_simulation.json"

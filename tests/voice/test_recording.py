@@ -15,8 +15,8 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
+from simulate.conversation.voice.recording import Recorder, read_channels, read_marks  # noqa: E402
 from simulate.errors import HarnessFault, InputError  # noqa: E402
-from simulate.voice.recording import Recorder, read_channels, read_marks  # noqa: E402
 
 RATE = 16_000
 FRAME = RATE // 50
@@ -84,7 +84,7 @@ def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
     code = (
         "import os, signal, sys\n"
-        "from simulate.voice.recording import Recorder\n"
+        "from simulate.conversation.voice.recording import Recorder\n"
         "recorder = Recorder(sys.argv[1], 16000)\n"
         "for number in range(75):\n"
         "    recorder.caller(b'\\x01\\x02' * 320, number * 0.02)\n"

@@ -14,9 +14,9 @@ from aiohttp import web
 np = pytest.importorskip("numpy")
 pytest.importorskip("soxr")
 
+from simulate.conversation.voice.openai_speech import RemoteEar, RemoteMouth  # noqa: E402
+from simulate.conversation.voice.pcm import Pcm, read_wav  # noqa: E402
 from simulate.errors import EnvironmentFault, InputError, SimulatorFault  # noqa: E402
-from simulate.voice.pcm import Pcm, read_wav  # noqa: E402
-from simulate.voice.remote import RemoteEar, RemoteMouth  # noqa: E402
 
 SOUND = Pcm((9000 * np.sin(np.arange(24_000) / 10)).astype(np.int16), 24_000)
 

@@ -13,12 +13,12 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("hibari", reason="needs the extra voice")
 pytest.importorskip("moonshine_voice", reason="needs the extra voice")
 
+from simulate.conversation.voice import speech  # noqa: E402
+from simulate.conversation.voice.embedded_speech import Hibari, Moonshine  # noqa: E402
+from simulate.conversation.voice.normalise import says, word_errors  # noqa: E402
+from simulate.conversation.voice.pcm import RATE, Pcm, level_db, read_wav, trimmed  # noqa: E402
+from simulate.conversation.voice.tts_cache import Kept, cache_folder  # noqa: E402
 from simulate.errors import AddressError, InputError, MissingExtra, SimulatorFault  # noqa: E402
-from simulate.voice import speech  # noqa: E402
-from simulate.voice.embedded import Hibari, Moonshine  # noqa: E402
-from simulate.voice.lines import Kept, cache_folder  # noqa: E402
-from simulate.voice.normalise import says, word_errors  # noqa: E402
-from simulate.voice.pcm import RATE, Pcm, level_db, read_wav, trimmed  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning"),
@@ -165,7 +165,7 @@ def test_a_missing_extra_is_named_with_its_command() -> None:
 
 @pytest.mark.parametrize("program", ["flite", "espeak"])
 def test_voices_of_programs(program: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from simulate.voice.programs import PROGRAMS, Program
+    from simulate.conversation.voice.program_voices import PROGRAMS, Program
 
     if shutil.which(PROGRAMS[program]):
         sound = asyncio.run(Program(program).say("The number is four four one seven."))
@@ -189,7 +189,7 @@ SERVICES = "fixtures.agents.speech_services"
 
 
 async def test_any_pipecat_service_speaks_and_hears(monkeypatch: pytest.MonkeyPatch) -> None:
-    from simulate.voice.services import ServiceEar, ServiceMouth
+    from simulate.conversation.voice.pipecat_speech import ServiceEar, ServiceMouth
 
     mouth, ear = ServiceMouth(f"{SERVICES}:HibariTTS"), ServiceEar(f"{SERVICES}:Moonshine")
     sound = await mouth.say("My order number is seven two nine one.")
@@ -212,30 +212,30 @@ def test_paths_that_lead_nowhere(path: str, match: str) -> None:
 
 
 async def test_a_service_that_cannot_be_made_is_no_agents_fault() -> None:
-    from simulate.voice.services import ServiceMouth
+    from simulate.conversation.voice.pipecat_speech import ServiceMouth
 
     with pytest.raises(SimulatorFault, match="could not be made: TypeError"):
-        await ServiceMouth("simulate.voice.pcm:read_wav").say("x")
+        await ServiceMouth("simulate.conversation.voice.pcm:read_wav").say("x")
 
 
 async def test_a_service_that_fails_is_no_agents_fault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from simulate.voice.services import ServiceEar, ServiceMouth
+    from simulate.conversation.voice.pipecat_speech import ServiceEar, ServiceMouth
 
     (tmp_path / "broken_services.py").write_text(
         "from pipecat.frames.frames import ErrorFrame\n"
         "from fixtures.agents.speech_services import HibariTTS, Moonshine\n"
-        "class Mouth(HibariTTS):\n"
+        "class TTS(HibariTTS):\n"
         "    async def run_tts(self, text, context_id):\n"
         "        yield ErrorFrame('quota exceeded')\n"
-        "class Ear(Moonshine):\n"
+        "class STT(Moonshine):\n"
         "    async def run_stt(self, audio):\n"
         "        yield ErrorFrame('quota exceeded')\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(SimulatorFault, match=r"broken_services:Mouth .*quota exceeded"):
-        await ServiceMouth("broken_services:Mouth").say("Hello.")
+    with pytest.raises(SimulatorFault, match=r"broken_services:TTS .*quota exceeded"):
+        await ServiceMouth("broken_services:TTS").say("Hello.")
     noise: Any = np.tile(np.array([3000, -3000], np.int16), 8000)
-    with pytest.raises(SimulatorFault, match=r"broken_services:Ear .*quota exceeded"):
-        await ServiceEar("broken_services:Ear").transcribe(Pcm(noise))
+    with pytest.raises(SimulatorFault, match=r"broken_services:STT .*quota exceeded"):
+        await ServiceEar("broken_services:STT").transcribe(Pcm(noise))

@@ -7,7 +7,7 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("soxr")
 
-from simulate.voice.stream import Resampler  # noqa: E402
+from simulate.conversation.voice.resampling import Resampler  # noqa: E402
 
 PAIRS = [
     (8_000, 16_000),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 
-from simulate.trace.dialects import dialects
+from simulate.trace.reading import dialects
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTED = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", (ROOT / "docs" / "trace-shape.md").read_text()))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from simulate.trace.dialects.messages import arguments_of, incoming, messages, outgoing
-from simulate.trace.dialects.values import nested
+from simulate.trace.reading.messages import arguments_of, incoming, messages, outgoing
+from simulate.trace.reading.values import nested
 
 CALL = {"type": "tool_call", "id": "c1", "name": "refund", "arguments": {"order": 7}}
 ANSWER = {"type": "tool_call_response", "id": "c1", "response": {"ok": True}}

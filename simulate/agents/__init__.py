@@ -1,1 +1,0 @@
-"""Doors to the agent under test, one module a way in, found by address."""

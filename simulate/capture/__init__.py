@@ -1,5 +1,0 @@
-"""The agent's own OpenTelemetry spans: from within the process, and from outside by an OTLP receiver."""
-
-from .capture import Capture, Captured
-
-__all__ = ["Capture", "Captured"]

@@ -1,0 +1,1 @@
+"""Adapters to the agent under test, one module a way in, found by address."""

@@ -1,0 +1,90 @@
+"""What every adapter of an agent under test looks like to an engine that carries text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from simulate.errors import AgentFault
+from simulate.tools import Toolbox
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a message that is still being said."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentMessage:
+    """One message is complete. ``text`` is the whole of it; deltas before it were its pieces."""
+
+    text: str
+    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the adapter could see from outside, as span attributes (model, tokens); never guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The agent ended the conversation."""
+
+    reason: str | None = None
+
+
+AgentEvent = Delta | AgentMessage | HungUp
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What an adapter needs to know of the conversation that it carries."""
+
+    conversation_id: str
+    """32 hex digits; also the trace id."""
+    toolbox: Toolbox | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """``traceparent`` and ``baggage`` for agents outside the process."""
+    reply_timeout: float = 60.0
+    """Seconds that one reply may take."""
+
+
+class AgentSession(Protocol):
+    """One conversation with an agent."""
+
+    def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
+        """Say something and hear the answer; ``None`` lets the agent speak first.
+
+        Raises AgentFault when the agent breaks and EnvironmentFault when it cannot be reached."""
+        ...
+
+
+class AgentAdapter(Protocol):
+    """A way to an agent, found by address."""
+
+    address: str
+
+    def connect(self, call: Call) -> AbstractAsyncContextManager[AgentSession]:
+        """Open one conversation; leaving the context closes it, whatever happened."""
+        ...
+
+
+async def within(events: AsyncIterator[AgentEvent], seconds: float, who: str) -> AsyncIterator[AgentEvent]:
+    """The same events, as long as the last one comes within ``seconds`` from now.
+
+    Only the waiting is timed: a timeout around a ``yield`` would cut off whoever consumes the events."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                event = await anext(events, None)
+        except TimeoutError:
+            raise AgentFault(
+                f"{who} gave no whole answer within {seconds:g} s",
+                hint="raise `limits: {reply: …}` if it may take that long",
+            ) from None
+        if event is None:
+            return
+        yield event

@@ -1,0 +1,128 @@
+"""The agent's tools, answering what the scenario pins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from simulate import determinism
+from simulate.errors import HarnessFault
+from simulate.model.matchers import matches
+from simulate.model.scenario import ToolPin
+from simulate.model.transcript import ToolUse
+
+
+class ToolFailed(Exception):
+    """What a tool raises that the scenario pins to fail; the agent has to cope with it."""
+
+
+class PinnedTools:
+    """Answers tool calls of one conversation from the scenario's ``tools:``, and remembers each call.
+
+    A tool that is not pinned runs for real. ``uses`` holds every call that came through here, pinned or not.
+    """
+
+    def __init__(self, tools: Mapping[str, ToolPin]) -> None:
+        self.pins = tools
+        self.uses: list[ToolUse] = []
+        self.seen: set[str] = set()
+        self.turn = 0
+        self.began: float | None = None
+        self.fault: HarnessFault | None = None
+        """The first question that the scenario has no answer to; the agent may have caught its exception."""
+        self.recorded: Callable[[str, dict[str, Any]], Any] | None = None
+        """Answers what the agent hands to its caller and the scenario does not pin: a replay's cassette."""
+        self._calls: dict[str, int] = {}
+
+    def offered(self, name: str) -> None:
+        self.seen.add(name)
+
+    async def call(
+        self, name: str, arguments: dict[str, Any], live: Callable[[], Awaitable[Any]], *, write: bool
+    ) -> Any:
+        """The pinned answer, after the pinned delay; else the agent's own tool."""
+        use = self._note(name, arguments)
+        try:
+            pin = self.pins.get(name)
+            answer = None if pin is None or pin.live else self._answer(name, pin, arguments)
+            if pin is not None and pin.delay:
+                await determinism.current().clock.sleep(pin.delay)
+            use.result = await live() if answer is None else answer()
+            return use.result
+        except Exception as error:
+            use.error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            use.end = self._now()
+
+    def call_sync(self, name: str, arguments: dict[str, Any], live: Callable[[], Any], *, write: bool) -> Any:
+        """Like ``call``, for a tool that is a plain function."""
+        use = self._note(name, arguments)
+        try:
+            pin = self.pins.get(name)
+            answer = None if pin is None or pin.live else self._answer(name, pin, arguments)
+            if pin is not None and pin.delay:
+                time.sleep(pin.delay)
+            use.result = live() if answer is None else answer()
+            return use.result
+        except Exception as error:
+            use.error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            use.end = self._now()
+
+    async def answer(self, name: str, arguments: dict[str, Any], call_id: str | None = None) -> Any:
+        """The answer to a tool call that the agent hands to its caller (OpenAI's ``tool_calls``)."""
+
+        async def nobody() -> Any:
+            if self.recorded is not None:
+                return self.recorded(name, arguments)
+            raise self._unanswered(
+                f"the agent asks its caller to run the tool {name!r}, which the scenario does not pin",
+                f"say under `tools:` what {name} answers",
+            )
+
+        result = await self.call(name, arguments, nobody, write=False)
+        self.uses[-1].call_id = call_id
+        return result
+
+    def _note(self, name: str, arguments: dict[str, Any]) -> ToolUse:
+        self.seen.add(name)
+        use = ToolUse(name, arguments, turn=self.turn, start=self._now())
+        self.uses.append(use)
+        return use
+
+    def _unanswered(self, message: str, hint: str) -> HarnessFault:
+        fault = HarnessFault(message, where=f"turn {self.turn}", hint=hint)
+        self.fault = self.fault or fault
+        return fault
+
+    def _now(self) -> float | None:
+        return None if self.began is None else determinism.current().clock.monotonic() - self.began
+
+    def _answer(self, name: str, pin: ToolPin, arguments: dict[str, Any]) -> Callable[[], Any]:
+        ordinal = self._calls.get(name, 0)
+        self._calls[name] = ordinal + 1
+        for case in pin.cases or ():
+            if matches(case.when, arguments):
+                return _gives(case.returns, case.error)
+        if pin.cases and "returns" not in pin.model_fields_set:
+            raise self._unanswered(
+                f"no case pinned for the tool {name!r} fits the arguments {arguments!r}",
+                f"add a case, or a `returns:` for all others, under `tools: {name}:`",
+            )
+        if pin.sequence:
+            # the last one stands for every further call
+            item = pin.sequence[min(ordinal, len(pin.sequence) - 1)]
+            return self._answer(name, item, arguments) if isinstance(item, ToolPin) else _gives(item, None)
+        return _gives(pin.returns, pin.error)
+
+
+def _gives(result: Any, error: str | None) -> Callable[[], Any]:
+    def answer() -> Any:
+        if error is not None:
+            raise ToolFailed(error)
+        return result
+
+    return answer

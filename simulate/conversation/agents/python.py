@@ -1,0 +1,393 @@
+"""An agent that is a Python callable in this process.
+
+Three shapes fit, each sync or async::
+
+    async def agent(message: str) -> str                       # the last thing the caller said
+    async def agent(messages: list[dict]) -> str | dict        # the whole history, in OpenAI's message shape
+    class Agent:                                               # or a factory; one instance a conversation
+        def start(self, conversation_id: str) -> str | None    # optional; a text is said first
+        async def reply(self, message: str) -> str
+
+Each may also give an (async) iterator of text, which is one streamed message, or a list, which is several
+messages. A dict is a message with ``content``; ``{"content": …, "hang_up": true}`` ends the conversation.
+What ``start`` returns is said where the scenario lets the agent speak first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import threading
+import traceback
+import typing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from simulate import determinism
+from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
+from simulate.errors import AddressError, AgentFault, Fault, SimulateError
+from simulate.model.nearest import did_you_mean
+
+Shape = Literal["message", "messages", "object"]
+FITTING = """an agent is one of
+  async def agent(message: str) -> str
+  async def agent(messages: list[dict]) -> str | dict | AsyncIterator[str]
+  a class, or a function without arguments that makes one, with reply(message) and, if wanted,
+  start(conversation_id)"""
+_TEXT_NAMES = {"message", "text", "prompt", "input", "user_input", "query", "utterance", "user_message"}
+_LIST_NAMES = {"messages", "history", "conversation"}
+
+
+class PythonAdapter:
+    """Connects to a callable. ``address`` is for reports."""
+
+    def __init__(self, agent: Any, address: str | None = None) -> None:
+        self.agent = agent
+        self.address = address or f"python:{_described(agent)}"
+        self.shape = shape_of(agent, self.address)
+
+    @contextlib.asynccontextmanager
+    async def connect(self, call: Call) -> AsyncGenerator[PythonSession, None]:
+        """One conversation; an object with ``close`` is closed at its end."""
+        session = PythonSession(self, call)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+
+class PythonSession:
+    """One conversation with a callable."""
+
+    def __init__(self, adapter: PythonAdapter, call: Call) -> None:
+        self.adapter = adapter
+        self.call = call
+        self.history: list[dict[str, Any]] = []
+        """For an agent that takes it; the others remember by themselves."""
+        self.spoken = False
+        self.instance: Any = None
+
+    async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
+        """Say something and hear the answer, cut off after the call's ``reply_timeout``."""
+        said: list[str] = []
+        async for event in within(self._events(message), self.call.reply_timeout, "the agent"):
+            if isinstance(event, AgentMessage):
+                said.append(event.text)
+            yield event
+        self.spoken = True
+        if self.adapter.shape == "messages":
+            self.history += [{"role": "assistant", "content": text} for text in said]
+
+    async def _events(self, message: str | None) -> AsyncIterator[AgentEvent]:
+        try:
+            answer = await self._ask(message)
+            async for event in _as_events(answer):
+                yield event
+        except SimulateError:
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # nobody cancelled us: it is the agent's own, and must not end the run without a word
+            raise AgentFault("the agent raised CancelledError", proof=own_traceback(error)) from error
+        except (Exception, SystemExit) as error:
+            raise AgentFault(
+                f"the agent raised {type(error).__name__}: {error}", proof=own_traceback(error)
+            ) from error
+
+    async def _ask(self, message: str | None) -> Any:
+        shape = self.adapter.shape
+        if shape == "object":
+            if self.instance is None:
+                self.instance = await _call(self.adapter.agent)
+                _check_instance(self.instance, self.adapter.address)
+                start = getattr(self.instance, "start", None)
+                greeting = await _call(start, self.call.conversation_id) if start else None
+                if message is None:
+                    return [] if greeting is None else greeting
+            return [] if message is None else await _call(self.instance.reply, message)
+        if message is None and shape == "message":
+            if self.spoken:
+                return []
+            raise AgentFault(
+                "this agent takes one message and gives one answer, so it cannot speak first",
+                hint="let the caller open, or use a class whose start() gives the greeting",
+            )
+        if shape == "message":
+            return await _call(self.adapter.agent, message)
+        if message is not None:
+            self.history.append({"role": "user", "content": message})
+        elif self.history:
+            return []  # asked again with nothing new it would only repeat itself
+        return await _call(self.adapter.agent, [dict(entry) for entry in self.history])
+
+    async def close(self) -> None:
+        """Close the agent's own instance; an agent that hangs here is left behind, not waited for."""
+        close = getattr(self.instance, "aclose", None) or getattr(self.instance, "close", None)
+        if close is None:
+            return
+        try:
+            async with asyncio.timeout(5):
+                await _call(close)
+        except TimeoutError as error:
+            raise AgentFault("the agent's close() did not end within 5 s") from error
+        except Exception as error:
+            raise AgentFault(
+                f"the agent's close() raised {type(error).__name__}: {error}", proof=own_traceback(error)
+            ) from error
+
+
+def shape_of(agent: Any, address: str) -> Shape:
+    """Which of the three shapes a callable has, read from its signature; refused if none fits."""
+    if inspect.isclass(agent):
+        if hasattr(agent, "reply"):
+            return "object"
+        raise AddressError(f"{address}: the class {agent.__name__} has no method `reply`", hint=FITTING)
+    if not callable(agent):
+        if hasattr(agent, "reply"):
+            raise AddressError(
+                f"{address}: is one object, which all conversations would share",
+                hint="give the class, or a function that makes one for each conversation",
+            )
+        raise AddressError(f"{address}: is of type {type(agent).__name__}, not a callable", hint=FITTING)
+    needed = _required(agent, address)
+    if not needed:
+        return "object"
+    if len(needed) > 1:
+        names = ", ".join(parameter.name for parameter in needed)
+        raise AddressError(f"{address}: needs {len(needed)} arguments ({names})", hint=FITTING)
+    return _shape_of_parameter(agent, needed[0], address)
+
+
+def _required(agent: Callable[..., Any], address: str) -> list[inspect.Parameter]:
+    try:
+        parameters = inspect.signature(agent).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise AddressError(f"{address}: its signature cannot be read ({error})", hint=FITTING) from None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [each for each in parameters if each.default is each.empty and each.kind in positional]
+    keyword = [each for each in parameters if each.default is each.empty and each.kind is each.KEYWORD_ONLY]
+    if keyword:
+        raise AddressError(f"{address}: needs the keyword argument `{keyword[0].name}`", hint=FITTING)
+    return needed
+
+
+def _shape_of_parameter(agent: Callable[..., Any], parameter: inspect.Parameter, address: str) -> Shape:
+    try:
+        # a callable object's annotations are those of its __call__
+        hinted = agent if inspect.isroutine(agent) else agent.__call__
+        annotation = typing.get_type_hints(hinted).get(parameter.name, parameter.annotation)
+    except (NameError, TypeError):
+        annotation = parameter.annotation
+    origin = typing.get_origin(annotation) or annotation
+    if origin is str:
+        return "message"
+    if inspect.isclass(origin) and issubclass(origin, Sequence):
+        return "messages"
+    if annotation in (parameter.empty, Any):
+        if parameter.name in _LIST_NAMES:
+            return "messages"
+        if parameter.name in _TEXT_NAMES:
+            return "message"
+    raise AddressError(
+        f"{address}: cannot tell whether `{parameter.name}` is one message or the list of all", hint=FITTING
+    )
+
+
+def load(target: str, address: str, root: Path | None = None) -> Any:
+    """Import ``module:name`` or ``path/to/file.py:name``; the agent's own traceback is shown if it fails."""
+    module_name, separator, attribute = target.rpartition(":")
+    if not separator or not module_name or not attribute:
+        raise AddressError(f"{address}: not of the form python:module:callable")
+    places = [str(root or Path.cwd())]
+    for place in places:
+        if place not in sys.path:
+            sys.path.insert(0, place)
+    try:
+        module = _module(module_name, root or Path.cwd(), address)
+    except SimulateError:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise AddressError(
+            f"{address}: importing {module_name} raised {type(error).__name__}: {error}",
+            proof=own_traceback(error),
+        ) from error
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            near = did_you_mean(attribute, _callables(module))
+            raise AddressError(f"{address}: {module_name} has no `{attribute}`{near}")
+        found = getattr(found, part)
+    return found
+
+
+def _callables(module: Any) -> list[str]:
+    """What a module defines itself and could be an agent."""
+    members = cast("dict[str, Any]", vars(module))
+    return [
+        name
+        for name, value in members.items()
+        if not name.startswith("_")
+        and callable(value)
+        and getattr(value, "__module__", None) == module.__name__
+    ]
+
+
+def _module(name: str, root: Path, address: str) -> Any:
+    if not name.endswith(".py"):
+        if importlib.util.find_spec(name.partition(".")[0]) is None:
+            raise AddressError(
+                f"{address}: there is no module {name}",
+                hint=f"modules are looked for in {root} and among what is installed",
+            )
+        return importlib.import_module(name)
+    path = (root / name).resolve()
+    if not path.is_file():
+        raise AddressError(f"{address}: there is no file {name}")
+    unique = f"simulate_agent_{path.stem}_{determinism.derive_seed(path):x}"
+    if unique in sys.modules:
+        return sys.modules[unique]
+    spec = importlib.util.spec_from_file_location(unique, path)
+    if spec is None or spec.loader is None:
+        raise AddressError(f"{address}: {name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[unique]
+        raise
+    return module
+
+
+def own_traceback(error: BaseException) -> str:
+    """The traceback as the agent's author knows it: without our frames."""
+    ours = str(Path(__file__).resolve().parents[2]) + os.sep
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith((ours, "<frozen importlib")) and "/importlib/" not in frame.filename
+    ]
+    lines = traceback.format_list(theirs) + traceback.format_exception_only(error)
+    return "".join(lines).rstrip()
+
+
+async def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call something sync or async; what blocks runs in a thread, so that other conversations go on."""
+    target = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004
+    if inspect.isclass(function) or inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
+        result = function(*arguments)
+    elif inspect.isgeneratorfunction(target):
+        return function(*arguments)
+    else:
+        result = await in_thread(functools.partial(function, *arguments))
+    return await result if inspect.isawaitable(result) else result
+
+
+async def in_thread(function: Callable[[], Any]) -> Any:
+    """Run something that blocks, with the context of this conversation.
+
+    A daemon thread of its own: an executor's threads would be waited for at exit, and an agent that hangs
+    must not keep the process alive.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        result, problem = None, None
+        try:
+            result = context.run(function)
+        except (StopIteration, KeyboardInterrupt) as error:
+            # neither may pass through a future: the one would end a loop, the other the whole run
+            problem = RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
+        except BaseException as error:  # noqa: BLE001 - carried over to the loop as it is
+            problem = error
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+            loop.call_soon_threadsafe(settle, result, problem)
+
+    threading.Thread(target=work, name="simulate-agent", daemon=True).start()
+    return await done
+
+
+async def _as_events(answer: Any) -> AsyncIterator[AgentEvent]:
+    if isinstance(answer, str):
+        yield AgentMessage(answer)
+    elif isinstance(answer, dict):
+        for event in _dict_events(cast("dict[str, Any]", answer)):
+            yield event
+    elif isinstance(answer, (list, tuple)):
+        for part in cast("Sequence[Any]", answer):
+            async for event in _as_events(part):
+                yield event
+    elif hasattr(answer, "__aiter__") or hasattr(answer, "__next__"):
+        pieces: list[str] = []
+        async for piece in _pieces(answer):
+            if not isinstance(piece, str):
+                raise _wrong_type(piece, "a stream of text")
+            pieces.append(piece)
+            yield Delta(piece)
+        yield AgentMessage("".join(pieces))
+    else:
+        raise _wrong_type(answer, "an answer")
+
+
+async def _pieces(answer: Any) -> AsyncIterator[Any]:
+    if hasattr(answer, "__aiter__"):
+        async for piece in answer:
+            yield piece
+        return
+    end = object()
+    iterator = cast("Iterator[Any]", answer)
+    while (piece := await in_thread(lambda: next(iterator, end))) is not end:
+        yield piece
+
+
+def _dict_events(message: dict[str, Any]) -> Iterator[AgentEvent]:
+    content = message.get("content")
+    hangs_up = bool(message.get("hang_up"))
+    if isinstance(content, str):
+        yield AgentMessage(content)
+    elif not hangs_up:
+        raise _wrong_type(message, "a dict without text under `content`")
+    if hangs_up:
+        yield HungUp(message.get("reason"))
+
+
+def _wrong_type(value: Any, what: str) -> Fault:
+    return AgentFault(
+        f"the agent gave {what} of type {type(value).__name__}: {repr(value)[:200]}",
+        hint="an answer is a str, a dict with `content`, an iterator of str, or a list of these",
+    )
+
+
+def _check_instance(instance: Any, address: str) -> None:
+    if not callable(getattr(instance, "reply", None)):
+        raise AgentFault(
+            f"{address}: made a {type(instance).__name__}, which has no method `reply`", hint=FITTING
+        )
+
+
+def _described(agent: Any) -> str:
+    name = getattr(agent, "__qualname__", type(agent).__name__)
+    return f"{getattr(agent, '__module__', '?')}:{name}"

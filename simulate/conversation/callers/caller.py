@@ -1,0 +1,59 @@
+"""A caller decides *what and when*; an engine decides *how*."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from simulate.model.transcript import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Say this. The waits are for engines that can: a text engine keeps their order and drops the timing."""
+
+    text: str
+    after: float = 0.0
+    """Seconds of hesitation before it."""
+    interrupts_after: float | None = None
+    """Cut in this many seconds after the agent began to speak."""
+    interrupts_when: str | None = None
+    """Cut in once this was heard."""
+    backchannel: bool = False
+    """Said while the agent talks, with no wish to take the turn."""
+    dtmf: bool = False
+    """The text is keys, not words."""
+    scripted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Say nothing; let the agent speak. ``seconds`` of silence in voice."""
+
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the conversation. ``satisfied`` is the caller's own view of whether the goal was reached."""
+
+    reason: str
+    satisfied: bool | None = None
+
+
+ActionRecord = Say | Listen | HangUp
+
+
+class Caller(Protocol):
+    """The simulated user who plays the persona: scripted, improvised by a model, or recorded."""
+
+    async def act(self, conversation: Conversation) -> ActionRecord:
+        """What the caller does next, given what was said so far. The conversation holds only what a real
+        caller would know. Called again after ``Listen`` once the agent has spoken or stayed silent.
+
+        Raises SimulatorFault when the caller cannot play its part."""
+        ...
+
+    def finish(self, conversation: Conversation) -> list[str]:
+        """Notes once it is over: lines that were never said, and the like."""
+        ...

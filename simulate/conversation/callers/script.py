@@ -1,0 +1,162 @@
+"""A caller who says what is written down."""
+
+from __future__ import annotations
+
+import functools
+import random
+import re
+from collections.abc import Callable, Sequence
+
+from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
+from simulate.conversation.callers.styling import with_typos
+from simulate.model.persona import Speaks
+from simulate.model.scenario import Line, Scenario, When
+from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.trace.reading import ToolName
+
+Uses = Callable[[], Sequence[ToolUse]]
+
+
+def since_last_line(conversation: Conversation) -> list[Utterance]:
+    """What the agent has said since the caller spoke last."""
+    heard: list[Utterance] = []
+    for said in reversed(conversation.utterances):
+        if said.speaker == "caller" and said.kind != "backchannel":
+            break
+        if said.speaker == "agent":
+            heard.append(said)
+    return heard[::-1]
+
+
+class Script:
+    """The lines that must happen, in their order: one that waits holds back those after it."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        speaks: Speaks | None = None,
+        uses: Uses | None = None,
+        seed: int = 0,
+    ) -> None:
+        opening = [Line(says=scenario.opens_with)] if scenario.opens_with else []
+        self.lines: list[Line] = [*opening, *scenario.script]
+        self._uses: Uses = uses or (lambda: ())
+        self._next = 0
+        self._typed: Callable[[str], str] = str
+        """A line as the persona types it: word for word, unless they make slips."""
+        if speaks is not None and speaks.typos not in (None, "none") and scenario.medium == "text":
+            self._typed = functools.partial(with_typos, speaks=speaks, chance=random.Random(seed))
+
+    @property
+    def line(self) -> Line | None:
+        """The next line, due or not."""
+        return self.lines[self._next] if self._next < len(self.lines) else None
+
+    @property
+    def unsaid(self) -> list[Line]:
+        """What is still to come."""
+        return self.lines[self._next :]
+
+    def due(self, conversation: Conversation) -> bool:
+        """Whether the next line's time has come."""
+        line = self.line
+        return line is not None and (line.when is None or self._holds(line.when, conversation))
+
+    def take(self) -> ActionRecord:
+        """Say the next line, or do what stands in its place."""
+        line = self.lines[self._next]
+        self._next += 1
+        waits = line.waits or 0.0
+        if line.hangs_up:
+            return HangUp("the script hangs up here")
+        if line.silent_for is not None:
+            return Listen(line.silent_for)
+        text = line.says if line.says is not None else line.dtmf or line.backchannel or ""
+        return Say(
+            text if line.says is None else self._typed(text),
+            after=waits,
+            interrupts_after=line.interrupts_after,
+            interrupts_when=line.interrupts_when,
+            backchannel=line.backchannel is not None,
+            dtmf=line.dtmf is not None,
+            scripted=True,
+        )
+
+    def _holds(self, when: When, conversation: Conversation) -> bool:
+        heard = " ".join(said.received for said in since_last_line(conversation))
+        if when.said is not None and " ".join(when.said.lower().split()) not in " ".join(
+            heard.lower().split()
+        ):
+            return False
+        if when.said_matches is not None and not re.search(when.said_matches, heard):
+            return False
+        return when.called is None or any(ToolName(use.name).matches(when.called) for use in self._uses())
+
+    def notes(self, conversation: Conversation) -> list[str]:
+        """Which lines were never said, and why."""
+        if not self.unsaid:
+            return []
+        who = {
+            "agent": "the agent ended the conversation first",
+            "limit": "a limit was reached first",
+            "fault": "something broke first",
+            "caller": "the caller ended the conversation first",
+            None: "the conversation was not finished",
+        }[conversation.ended_by]
+        return [
+            f"line {number} of the script was never said: {describe(line)}{_waited(line)} ({who})"
+            for number, line in enumerate(self.unsaid, start=self._next + 1)
+        ]
+
+
+def describe(line: Line) -> str:
+    """A line as a person would name it."""
+    if line.hangs_up:
+        return "hangs up"
+    if line.silent_for is not None:
+        return f"is silent for {line.silent_for:g} s"
+    if line.dtmf is not None:
+        return f"presses {line.dtmf}"
+    return f"“{line.says if line.says is not None else line.backchannel}”"
+
+
+def _waited(line: Line) -> str:
+    if line.when is None:
+        return ""
+    conditions = [
+        f"to say “{line.when.said}”" if line.when.said is not None else "",
+        f"to say something like /{line.when.said_matches}/" if line.when.said_matches is not None else "",
+        f"to call {line.when.called}" if line.when.called is not None else "",
+    ]
+    return f", which waits for the agent {' and '.join(one for one in conditions if one)}"
+
+
+class ScriptedCaller:
+    """Says the lines of a script, each when it is due, and hangs up after the last. Needs no model."""
+
+    def __init__(self, scenario: Scenario, script: Script) -> None:
+        self.script = script
+        self._agent_first = scenario.speaks_first == "agent"
+        self._listened_at: int | None = None
+
+    async def act(self, conversation: Conversation) -> ActionRecord:
+        """The next line, silence while it is not due, or the end."""
+        if self._agent_first and not conversation.by("agent") and self._listened_at is None:
+            self._listened_at = 0
+            return Listen()
+        line = self.script.line
+        if line is None:
+            return HangUp("all lines of the script are said")
+        if self.script.due(conversation):
+            self._listened_at = None
+            return self.script.take()
+        heard = len(conversation.by("agent"))
+        if self._listened_at is not None and heard <= self._listened_at:
+            return HangUp(f"{describe(line)} is not due{_waited(line)}", satisfied=False)
+        self._listened_at = heard
+        return Listen()
+
+    def finish(self, conversation: Conversation) -> list[str]:
+        """The lines that were never said."""
+        return self.script.notes(conversation)

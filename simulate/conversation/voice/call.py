@@ -1,0 +1,399 @@
+"""One call by voice, whatever wire carries it: when the caller speaks, cuts in, waits and hangs up."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from simulate import determinism
+from simulate.conversation.callers.caller import HangUp, Listen, Say
+from simulate.conversation.callers.script import Script
+from simulate.conversation.engine import TrialSession
+from simulate.conversation.voice import effects
+from simulate.conversation.voice.audio_bridge import Line, Wire
+from simulate.conversation.voice.normalise import says
+from simulate.conversation.voice.pacing import Processors
+from simulate.conversation.voice.pcm import RATE, Pcm
+from simulate.conversation.voice.seats import a_seat
+from simulate.conversation.voice.segmenter import Hearing, Listener
+from simulate.conversation.voice.speech import STT, TTS
+from simulate.conversation.voice.turn_taking import SENTENCE_GAP
+from simulate.conversation.voice.vad import Detector, Silero
+from simulate.determinism.clock import current_loop
+from simulate.errors import AgentFault, Fault
+from simulate.model.persona import Persona
+from simulate.model.scenario import Line as ScriptLine
+from simulate.model.scenario import Scenario
+from simulate.model.transcript import EndedBy, Utterance
+
+PATIENCE = {"none": 0.4, "low": 0.6, "medium": 0.9, "high": 1.6}
+"""By the persona's ``voice.waits``: seconds of the agent's silence before the caller takes its turn."""
+CUTS_IN = {"none": 0.0, "low": 0.15, "medium": 0.35, "high": 0.7}
+"""By the persona's ``voice.interrupts``: share of the agent's utterances that the caller cuts into."""
+MHM_AFTER = 1.0
+"""Seconds into the agent's speech at which a backchannel is said, when nothing else is asked."""
+YIELDED = 0.6
+"""Seconds after the caller's words within which an agent that fell silent did so because of them."""
+LISTENS = 10
+LISTEN_SECONDS = 10.0
+"""How long a caller with nothing to say waits for the agent, and how often in a row."""
+
+
+class CallWire(Wire, Protocol):
+    """A wire that can be picked up and put down."""
+
+    async def open(self, line: Line) -> None:
+        """Connect, and give the agent's sound to ``line`` from now on. Raises a Fault of whoever
+        is not there."""
+        ...
+
+    async def hang_up(self) -> None:
+        """The caller leaves; returns when the agent has ended its side too, or will not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """How the caller speaks and hears."""
+
+    mouth: TTS
+    ear: STT
+    detect: Callable[[], Detector] = lambda: Detector(Silero())
+    root: Path | None = None
+    """Files of noise are relative to it."""
+
+
+def prepare(scenario: Scenario, senses: Senses) -> None:
+    """Refuse, before anything runs, what the persona's voice asks for and there is not."""
+    persona = scenario.persona if isinstance(scenario.persona, Persona) else Persona()
+    senses.mouth.check(persona.voice.name)
+    effects.check(persona.voice, senses.root)
+
+
+class VoiceCall:
+    """Carries one conversation; used once."""
+
+    def __init__(
+        self, session: TrialSession, wire: CallWire, senses: Senses, persona: Persona | None = None
+    ) -> None:
+        self.session = session
+        self.conversation = session.conversation
+        self.limits = session.scenario.limits
+        self.wire = wire
+        self.senses = senses
+        scenario = session.scenario
+        self.persona = persona or (scenario.persona if isinstance(scenario.persona, Persona) else Persona())
+        self.voice = self.persona.voice
+        self.patience = PATIENCE[self.voice.waits]
+        self.chance = random.Random(session.spec.seed)
+        self.line = Line(
+            wire,
+            detector=senses.detect(),
+            spoils=effects.outgoing(self.voice, session.spec.seed, senses.root),
+            dims=effects.incoming(self.voice, session.spec.seed),
+        )
+        self.listener = Listener(self.line, senses.ear)
+        self.line.beat = self.listener.beat
+        self.turn = 0
+        self.said_until = 0.0
+        """When the caller's last words ended."""
+
+    async def carry(self) -> None:
+        """The whole call. What was said until a fault is in the conversation."""
+        async with a_seat():
+            await self._rehearse()
+            await self._carry()
+
+    async def _carry(self) -> None:
+        tape = self._record()
+        clock = determinism.current().clock
+        beating: asyncio.Task[None] | None = None
+        limit = asyncio.timeout(self.limits.time)
+        processors = Processors()
+        try:
+            async with limit:
+                await self.wire.open(self.line)
+                self.conversation.started_ns = clock.time_ns()
+                self.session.tools.began = clock.monotonic()
+                beating = asyncio.create_task(self.line.run())
+                await self._watched(self._talk(), beating)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._end("limit", f"the limit of {self.limits.time:g} s was reached")
+        except BaseException as error:
+            self._end("fault", error.message if isinstance(error, Fault) else None)
+            if isinstance(error, AgentFault):
+                # where this machine kept no time, it cannot be known whether the agent was at fault
+                self.line.pacing.judge()
+            raise
+        finally:
+            await self._hang_up(beating)
+            self.line.write_out()
+            if tape is not None:
+                tape.close()
+            self.session.measures |= self.line.pacing.measures()
+            if current_loop() is None:
+                busy = processors.busy()
+                self.session.measures["processors_busy"] = None if busy is None else round(busy, 3)
+        if self.conversation.ended_by == "agent" and self.line.failure is not None:
+            raise self.line.failure  # it did not hang up but broke, as is known only now
+        self.line.pacing.judge()
+
+    # -- before and after
+
+    async def _rehearse(self) -> None:
+        """Speak the lines that are known and load the models, so that nothing of it falls into the call."""
+        script = self._script()
+        for line in script.lines if script is not None else ():
+            text = line.says or line.backchannel
+            if text:
+                await self._spoken(text)
+        await self.senses.ear.transcribe(Pcm(self.line.kept(0, 0).samples))
+
+    def _record(self) -> Any:
+        """What is judged by ear needs a recording; where no folder of results was asked for, a temporary
+        file, which whoever has the outcome can copy until this process ends."""
+        from simulate.conversation.voice.recording import Recorder
+
+        folder = self.session.spec.folder
+        if folder is None:
+            folder = tempfile.mkdtemp(prefix="simulate-call-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        path = Path(folder) / "recording.wav"
+        tape = Recorder(path, RATE)
+        self.line.tape = tape
+        self.session.recording = str(path)
+        return tape
+
+    async def _watched(self, talk: Any, beating: asyncio.Task[None]) -> None:
+        """Talk while the line's beat goes on; a beat that breaks ends the talk."""
+        talking = asyncio.ensure_future(talk)
+        try:
+            await asyncio.wait({talking, beating}, return_when=asyncio.FIRST_COMPLETED)
+            if beating.done() and not talking.done():
+                beating.result()
+            await talking
+        finally:
+            if not talking.done():
+                talking.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await talking
+
+    async def _hang_up(self, beating: asyncio.Task[None] | None) -> None:
+        self.line.hush()
+        await self.wire.hang_up()
+        if beating is not None:
+            beating.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beating
+
+    # -- the conversation
+
+    async def _talk(self) -> None:
+        if self.session.scenario.speaks_first == "agent":
+            heard = await self._reply(self.limits.reply)
+            if not heard and not self._gone():
+                raise AgentFault("the agent should speak first and said nothing", where="turn 0")
+        listens = 0
+        while not self._gone():
+            match await self.session.caller.act(self.conversation):
+                case HangUp(reason):
+                    self._end("caller", reason)
+                case Listen(seconds) if seconds > 0:
+                    await self._be_silent(seconds)
+                case Listen():
+                    await self._reply(LISTEN_SECONDS)
+                    listens += 1
+                    if listens >= LISTENS:
+                        self._end("caller", f"the caller said nothing {listens} times in a row")
+                case Say() as line:
+                    listens = 0
+                    await self._say_and_hear(line)
+
+    async def _say_and_hear(self, line: Say) -> None:
+        if not line.backchannel and self.turn >= self.limits.turns:
+            self._end("limit", f"the limit of {self.limits.turns} turns was reached")
+            return
+        await self._say(line)
+        if self._gone():
+            return
+        heard = await self._reply(LISTEN_SECONDS if line.backchannel else self.limits.reply)
+        if not heard and not line.backchannel and not self._gone():
+            raise AgentFault(
+                f"the agent said nothing for {self.limits.reply:g} s",
+                where=f"turn {self.turn}",
+                hint="raise `limits: {reply: …}` if it may take that long",
+            )
+        over = self.session.over_limit()
+        if over is not None:
+            self._end("limit", over)
+
+    async def _say(self, line: Say) -> None:
+        """Say or press it, to the end."""
+        sound = None if line.dtmf else await self._spoken(line.text)
+        if line.after:
+            await self.line.until(lambda: False, line.after)
+        if not line.backchannel:
+            self.turn += 1
+            self.listener.turn = self.session.tools.turn = self.turn
+        start = self.line.now
+        if sound is None and not await self.wire.press(line.text):
+            from simulate.conversation.voice.dtmf import tones
+
+            sound = tones(line.text)
+        if sound is not None:
+            self.line.play(sound)
+            await self.line.until(lambda: not self.line.speaking)
+        end = min(self.line.now, start + (0.0 if sound is None else sound.seconds))
+        kind = "dtmf" if line.dtmf else "backchannel" if line.backchannel else "speech"
+        if kind == "speech":
+            self.said_until = end
+        self.conversation.add(Utterance("caller", line.text, self.turn, start, end, first=start, kind=kind))
+
+    async def _be_silent(self, seconds: float) -> None:
+        start = self.line.now
+        silence = Utterance("caller", "", self.turn, start, start + seconds, first=start, kind="silence")
+        self.conversation.add(silence)
+        await self.line.until(lambda: False, seconds)
+        silence.end = self.line.now
+        if self.listener.current is not None:
+            await self._reply(0.0)
+
+    async def _reply(self, limit: float) -> bool:
+        """Hear the agent out; cut in where the next line or the persona wants to. Whether it spoke."""
+        spoke = False
+        cuts = self.chance.random() < CUTS_IN[self.voice.interrupts]
+        while await self.line.until(lambda: self.listener.current is not None, limit):
+            await self.line.until(self._ready_to_speak(self._cut_in(spontaneous=cuts)))
+            if self._gone(final=False) or self.listener.silent_for(self.patience):
+                if self._talked_over():
+                    await self._take(interrupted=True)
+                    continue
+                spoke = await self._take() or spoke
+                break
+            cuts = False
+            spoke = True
+            if not await self._cut():
+                break
+            limit = self.limits.reply
+        return spoke
+
+    def _talked_over(self) -> bool:
+        """The agent began in the middle of the caller's words and fell silent for them: that was no reply."""
+        hearing = self.listener.current
+        return (
+            hearing is not None
+            and hearing.start < self.said_until
+            and hearing.end <= self.said_until + YIELDED
+        )
+
+    def _ready_to_speak(self, due: Callable[[], bool] | None) -> Callable[[], bool]:
+        return lambda: self.listener.silent_for(self.patience) or (due is not None and due())
+
+    def _cut_in(self, *, spontaneous: bool) -> Callable[[], bool] | None:
+        """When the next thing the caller says is due while the agent still talks; None if it is not."""
+        hearing, script = self.listener.current, self._script()
+        line = None if script is None else script.line
+        if hearing is None:
+            return None
+        if line is None or not (line.interrupts_after or line.interrupts_when or line.backchannel):
+            moment = hearing.start + self.chance.uniform(0.8, 2.5)
+            return (lambda: self.line.now >= moment and self._due(line, hearing)) if spontaneous else None
+        if line.interrupts_when is not None:
+            wanted = line.interrupts_when
+
+            def understood() -> bool:
+                self.listener.follow()
+                return says(hearing.partial, wanted) and self._due(line, hearing)
+
+            return understood
+        after = line.interrupts_after if line.interrupts_after is not None else MHM_AFTER
+        return lambda: self.line.now >= hearing.start + after and self._due(line, hearing)
+
+    def _due(self, line: ScriptLine | None, hearing: Hearing) -> bool:
+        script = self._script()
+        if line is None or script is None or line.when is None:
+            return True
+        self.listener.follow()
+        so_far = Utterance("agent", hearing.partial, hearing.turn, hearing.start, self.line.now)
+        return script.due(replace(self.conversation, utterances=[*self.conversation.utterances, so_far]))
+
+    async def _cut(self) -> bool:
+        """Cut in; False where the caller ended the call instead. A backchannel leaves the agent its turn."""
+        hearing = self.listener.current
+        if hearing is None:
+            return True
+        text = await self.listener.text_so_far(hearing) if hearing.utterance is None and self._asks() else ""
+        if hearing.utterance is None:
+            hearing.utterance = Utterance(
+                "agent", text, hearing.turn, hearing.start, self.line.now, first=hearing.start
+            )
+            self.conversation.add(hearing.utterance)
+        match await self.session.caller.act(self.conversation):
+            case HangUp(reason):
+                await self._take(interrupted=True)
+                self._end("caller", reason)
+                return False
+            case Listen(seconds):
+                await self.line.until(lambda: False, seconds)
+            case Say() as line:
+                await self._say(line)
+                if not line.backchannel:
+                    await self._yielded(hearing, self.line.now)
+        return not self._gone(final=False)
+
+    async def _yielded(self, hearing: Hearing, end: float) -> None:
+        """After the caller's words: did the agent stop for them, or talk on to its own end? What it begins
+        after them belongs to the caller's new turn, also where it leaves no pause before its answer."""
+        if self.listener.current is not hearing:
+            return
+        await self.line.until(lambda: self.line.now - hearing.end >= self.patience)
+        later = self.listener.split(hearing, end)
+        went_on = later is not None and later.start - hearing.end <= SENTENCE_GAP
+        await self._take(interrupted=hearing.end <= end + YIELDED and not went_on)
+        self.listener.current = self.listener.current or later
+
+    async def _take(self, *, interrupted: bool = False) -> bool:
+        """The agent's utterance goes into the conversation; whether there was a word in it."""
+        utterance = await self.listener.take(interrupted=interrupted)
+        if utterance is None:
+            return False
+        if utterance not in self.conversation.utterances:
+            self.conversation.add(utterance)
+        return True
+
+    # -- small things
+
+    def _asks(self) -> bool:
+        """Whether what the caller does next depends on words that it has only begun to hear."""
+        script = self._script()
+        return script is None or script.line is None or not script.due(self.conversation)
+
+    def _script(self) -> Script | None:
+        script = getattr(self.session.caller, "script", None)
+        return script if isinstance(script, Script) else None
+
+    async def _spoken(self, text: str) -> Pcm:
+        return await self.senses.mouth.say(text, self.voice.name, self.voice.speed)
+
+    def _gone(self, *, final: bool = True) -> bool:
+        """Whether it is over; an agent that has hung up is noticed here, and one that broke is a fault."""
+        if self.line.closed is not None and final and self.conversation.ended_by is None:
+            if self.line.failure is not None:
+                raise self.line.failure
+            self._end("agent", self.line.closed)
+        return self.conversation.ended_by is not None or self.line.closed is not None
+
+    def _end(self, by: EndedBy, reason: str | None) -> None:
+        if self.conversation.ended_by is None:
+            self.conversation.ended_by, self.conversation.end_reason = by, reason
+        self.conversation.duration = self.line.now

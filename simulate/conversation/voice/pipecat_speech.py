@@ -1,0 +1,156 @@
+"""Any speech service of Pipecat as the caller's mouth or ear, by import path: ``package.module:Service``.
+
+The service is made without arguments, so its keys come from where it looks for them itself; for anything else
+name a function of one's own that returns it. Each line or stretch of speech runs through a small pipeline of
+the service alone, as it would in a bot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from simulate.conversation.voice.pcm import FRAME, RATE, Pcm, Samples, trimmed
+from simulate.conversation.voice.speech import needed
+from simulate.errors import AddressError, SimulatorFault
+
+SECONDS = 30.0
+"""How long one line may take."""
+SETTLE = 1.0
+"""Seconds without another frame after which a service has said or understood all."""
+
+
+class _Service:
+    def __init__(self, path: str, where: str) -> None:
+        needed("pipecat", "pipecat-ai")
+        module, _, attribute = path.partition(":")
+        try:
+            found: Any = getattr(importlib.import_module(module), attribute, None)
+        except ImportError as error:
+            raise AddressError(f"{path} cannot be imported: {error}", where=where) from error
+        if not callable(found):
+            raise AddressError(f"{module} has no {attribute!r}", where=where)
+        self.name = path
+        self._make: Callable[[], Any] = found
+
+    def service(self) -> Any:
+        """A new one, as each pipeline needs."""
+        try:
+            return self._make()
+        except Exception as error:
+            raise SimulatorFault(f"{self.name} could not be made: {type(error).__name__}: {error}") from error
+
+
+class ServiceMouth(_Service):
+    """Text to speech."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "[tool.simulate.speech] tts")
+
+    def check(self, voice: str | None) -> None:
+        """The service knows its voices; we do not."""
+
+    async def say(self, text: str, voice: str | None = None, speed: float = 1.0) -> Pcm:
+        """The text, spoken and trimmed, in the service's own voice unless its settings know another."""
+        from pipecat.frames.frames import TTSAudioRawFrame, TTSSpeakFrame, TTSStoppedFrame
+
+        service = self.service()
+        if voice is not None and hasattr(service, "_settings"):
+            service._settings.voice = voice  # pyright: ignore[reportPrivateUsage] - no public way at run time
+        frames = await _through(service, [TTSSpeakFrame(text)], (TTSStoppedFrame,), self.name)
+        spoken = [frame for frame in frames if isinstance(frame, TTSAudioRawFrame)]
+        if not spoken:
+            raise SimulatorFault(f"{self.name} gave no sound for a line", where=f"“{text}”")
+        sound = np.frombuffer(b"".join(frame.audio for frame in spoken), np.int16)
+        return trimmed(Pcm(sound, spoken[0].sample_rate))
+
+
+class ServiceEar(_Service):
+    """Speech to text."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "[tool.simulate.speech] stt")
+
+    async def transcribe(self, pcm: Pcm) -> str:
+        """What is said: the final transcriptions, in their order."""
+        from pipecat.frames.frames import (
+            InputAudioRawFrame,
+            TranscriptionFrame,
+            VADUserStartedSpeakingFrame,
+            VADUserStoppedSpeakingFrame,
+        )
+
+        if pcm.seconds < 0.1:
+            return ""
+        sound: Samples = pcm.at(RATE).samples
+        pieces = [sound[at : at + FRAME] for at in range(0, len(sound), FRAME)]
+        audio = [InputAudioRawFrame(piece.tobytes(), RATE, 1) for piece in pieces]
+        told = [VADUserStartedSpeakingFrame(), *audio, VADUserStoppedSpeakingFrame()]
+        frames = await _through(self.service(), told, (TranscriptionFrame,), self.name)
+        return " ".join(frame.text.strip() for frame in frames if isinstance(frame, TranscriptionFrame))
+
+
+async def _through(service: Any, told: list[Any], last: tuple[type[Any], ...], name: str) -> list[Any]:
+    """Send frames through the service; what comes out, until a moment after a frame of ``last``."""
+    from pipecat.frames.frames import EndFrame, ErrorFrame, Frame
+    from pipecat.pipeline.pipeline import Pipeline
+    from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+    from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+    from pipecat.workers.runner import WorkerRunner
+
+    came: list[Any] = []
+    told_of = asyncio.Event()
+
+    class Collector(FrameProcessor):
+        """Keeps all that leaves the service."""
+
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await super().process_frame(frame, direction)
+            came.append(frame)
+            if isinstance(frame, last):
+                told_of.set()
+            await self.push_frame(frame, direction)
+
+    params = PipelineParams(audio_in_sample_rate=RATE)
+    worker = PipelineWorker(Pipeline([service, Collector()]), params=params, enable_rtvi=False)
+    failed: list[str] = []
+
+    @worker.event_handler("on_pipeline_error")
+    async def broken(_: Any, error: ErrorFrame) -> None:
+        failed.append(str(error.error))
+        told_of.set()
+
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(worker)
+    running = asyncio.ensure_future(runner.run())
+    try:
+        await worker.queue_frames(told)
+        if not await _settled(told_of, came) and not came:
+            # frames without a word among them are silence, which is an answer
+            failed.append(f"it gave no answer within {SECONDS:g} s")
+        await worker.queue_frame(EndFrame())
+        await asyncio.wait({running}, timeout=5)
+    finally:
+        if not running.done():
+            running.cancel()
+    if failed:
+        raise SimulatorFault(f"{name} failed: {failed[0]}")
+    return came
+
+
+async def _settled(begun: asyncio.Event, came: list[Any]) -> bool:
+    """Whether frames began to come in time, and then came no more."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            await begun.wait()
+            seen = -1
+            while seen != len(came):
+                seen = len(came)
+                await asyncio.sleep(SETTLE / 5)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""Lines that were spoken once are kept: by the hash of who said what, in the user's cache folder."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from simulate.conversation.voice.pcm import Pcm, read_wav
+from simulate.conversation.voice.speech import TTS
+from simulate.errors import InputError
+
+VERSION = "2"
+"""Raised when the same text would be made into another sound."""
+
+
+def cache_folder() -> Path:
+    """``SIMULATE_CACHE``, or the folder that this system keeps for caches of a user."""
+    if given := os.environ.get("SIMULATE_CACHE"):
+        return Path(given)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "simulate"
+
+
+class Kept:
+    """A mouth that says each line once; several callers who want the same one wait for it together."""
+
+    def __init__(self, mouth: TTS, folder: Path | None = None) -> None:
+        self.mouth = mouth
+        self.name = mouth.name
+        self.folder = folder or cache_folder() / "speech"
+        self.spoken = 0
+        """Lines that were not there yet."""
+        self._memory: dict[str, Pcm] = {}
+
+    def check(self, voice: str | None) -> None:
+        """As the mouth itself."""
+        self._named(voice)[0].check(self._named(voice)[1])
+
+    def _named(self, voice: str | None) -> tuple[TTS, str | None]:
+        """``flite:rms`` names another program and its voice."""
+        from simulate.conversation.voice.program_voices import PROGRAMS, Program
+
+        program, _, inner = (voice or "").partition(":")
+        if program in PROGRAMS and program != self.mouth.name:
+            return Program(program), inner or None
+        return self.mouth, (inner or None) if program == self.mouth.name and voice else voice
+
+    async def say(self, text: str, voice: str | None = None, speed: float = 1.0) -> Pcm:
+        """From memory, from disk, or from the mouth."""
+        mouth, voice = self._named(voice)
+        key = "\x1f".join((VERSION, mouth.name, voice or "", f"{speed:g}", text))
+        name = hashlib.sha256(key.encode()).hexdigest()
+        known = self._memory.get(name)
+        if known is not None:
+            return known
+        file = self.folder / name[:2] / f"{name}.wav"
+        found = await asyncio.to_thread(_read, file)
+        if found is None:
+            found = await mouth.say(text, voice, speed)
+            self.spoken += 1
+            await asyncio.to_thread(_write, file, found)
+        self._memory[name] = found
+        return found
+
+
+def _read(file: Path) -> Pcm | None:
+    if not file.is_file():
+        return None
+    try:
+        return read_wav(file)
+    except InputError:  # half a file of a full disk, or another program's: it is spoken again
+        return None
+
+
+def _write(file: Path, pcm: Pcm) -> None:
+    """A cache that cannot be written costs time, never the call."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
+        with os.fdopen(handle, "wb") as out:
+            out.write(pcm.wav())
+        os.replace(temporary, file)
+    except OSError:
+        return

@@ -1,8 +1,0 @@
-"""Golden datasets: production traces as regression cases, versioned by what they hold."""
-
-from __future__ import annotations
-
-from simulate.dataset.make import Added, Wish, add
-from simulate.dataset.store import Case, Dataset, Version
-
-__all__ = ["Added", "Case", "Dataset", "Version", "Wish", "add"]

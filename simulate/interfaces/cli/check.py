@@ -1,0 +1,88 @@
+"""``simulate check``: refuse bad files before anything runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulate.errors import Problem
+    from simulate.model.trial import TrialSpec
+
+HELP = "refuse bad files before anything runs; runs nothing"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        type=Path,
+        help="scenario files or folders; default: those of [tool.simulate] in pyproject.toml",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    from simulate.errors import FileProblems
+    from simulate.model.loading.files import load_scenarios
+    from simulate.model.loading.project import Project
+
+    problems: list[Problem] = []
+    agents: set[str] | None = None
+    folders: list[Path] = []
+    try:
+        project = Project.find()
+        agents, folders = set(project.agents), project.scenarios
+    except FileProblems as error:
+        problems += error.problems
+    paths: list[Path] = args.paths or folders or [Path("scenarios")]
+    try:
+        loaded = load_scenarios([_short(path) for path in paths], agents=agents)
+    except FileProblems as error:
+        raise FileProblems([*problems, *error.problems]) from None
+    problems += _traces(loaded)
+    if problems:
+        raise FileProblems(problems)
+    files = len({each.file for each in loaded})
+    print(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
+    return 0
+
+
+def _traces(loaded: list[TrialSpec]) -> list[Problem]:
+    """Recorded traces of ``matches_trace`` that cannot be read, each once."""
+    from simulate.errors import InputError, Problem
+    from simulate.model.expect import MatchesTrace
+
+    wanted = {
+        expectation.matches_trace: each
+        for each in reversed(loaded)
+        for expectation in each.scenario.expect
+        if isinstance(expectation, MatchesTrace)
+    }
+    if not wanted:
+        return []
+    from simulate.trace.diff import recorded
+
+    found: list[Problem] = []
+    for path, each in wanted.items():
+        try:
+            recorded(path)
+        except InputError as error:
+            message = f"matches_trace: {error.where or path} {error.message}"
+            found.append(Problem(message, each.file, each.line, hint=error.hint))
+    return found
+
+
+def _short(path: Path) -> Path:
+    """Below the working directory, where that is possible: messages are read there."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -1,0 +1,242 @@
+"""``simulate diff``: what changed between two traces, in ten lines."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulate.scoring.judge import Judge
+    from simulate.trace.diff import Diff
+    from simulate.trace.span import Trace
+
+HELP = "say what changed between two traces"
+TRIAL = "trace.otlp.jsonl"
+"""What a run's folder calls the agent's trace of a trial."""
+CATEGORIES = ("behaviour", "content", "cost", "latency", "shape")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("expected", type=Path, metavar="EXPECTED", help="the trace as it should be")
+    parser.add_argument("actual", type=Path, metavar="ACTUAL", help="the trace as it is; - is stdin")
+    parser.add_argument(
+        "--repeat", nargs="+", type=Path, default=[], metavar="FILE", action="extend",
+        help="further runs of what made EXPECTED, or the folder of a run with its trials: what varies among "
+        "them is no change",
+    )  # fmt: skip
+    parser.add_argument("--html", type=Path, metavar="FILE", help="both trees side by side")
+    parser.add_argument("--json", metavar="FILE", help="for machines; - is stdout")
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="PATH",
+        help="not to be compared: tools.send_mail.arguments.body, answers.*, latency, …",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tolerance", action="append", default=[], metavar="NAME=NUMBER",
+        help="tokens, cost, latency, scores (shares), seconds, arguments (absolute)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trace", action="append", default=[], metavar="ID",
+        help="which trace, where a file holds several; twice: of EXPECTED, then of ACTUAL",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", type=_categories, default=None, metavar="CATEGORY,…",
+        help=f"these alone are shown and decide: {', '.join(CATEGORIES)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--judge", action="store_true",
+        help="let the configured judge say whether answers worded otherwise mean the same",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lines", type=int, default=10, metavar="N", help="at most so many lines (default 10)"
+    )
+    parser.add_argument(
+        "--update", action="store_true", help="show what changed, then make ACTUAL the new EXPECTED"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    import gc
+
+    from simulate.trace.diff import compare
+
+    # what is made here lives to the end of the process; looking for garbage in it costs a quarter of the time
+    gc.disable()
+    judge = _judge() if args.judge else None
+    ids = [*args.trace, None, None][:2] if len(args.trace) != 1 else [args.trace[0]] * 2
+    expected = _one(args.expected, ids[0], lenient=len(args.trace) == 1)
+    actual = _one(args.actual, ids[1], lenient=len(args.trace) == 1)
+    repeats = _repeats(args.repeat, {expected.trace_id, actual.trace_id})
+    tolerance = _tolerance(args.tolerance)
+    diff = compare(expected, actual, repeats=repeats, ignore=args.ignore, tolerance=tolerance)
+    if judge is not None:
+        diff = _judged(diff, judge)
+    if args.only is not None:
+        diff = diff.only(args.only)
+    changed = bool(diff.changes) if args.only is not None else not diff.same
+    _write(diff, args)
+    if args.update:
+        return _update(args.expected, actual, changed)
+    return 1 if changed else 0
+
+
+def _write(diff: Diff, args: argparse.Namespace) -> None:
+    if args.json:
+        from simulate.interfaces.render.whole_files import write_bytes
+        from simulate.model.json_values import to_json
+
+        data = to_json(diff.to_dict()) + b"\n"
+        if args.json == "-":
+            sys.stdout.buffer.write(data)
+        else:
+            write_bytes(args.json, data)
+    if args.json != "-":
+        print(_fitted(diff.summary(args.lines)))
+    if args.html:
+        from simulate.interfaces.render.diff_html import write_diff_html
+
+        print(f"written: {write_diff_html(args.html, diff)}", file=sys.stderr)
+
+
+def _fitted(summary: str) -> str:
+    """On a terminal, long lines go on below their sentence; elsewhere a change stays one line, for grep."""
+    if not sys.stdout.isatty():
+        return summary
+    import shutil
+    import textwrap
+
+    width = max(40, shutil.get_terminal_size((80, 24)).columns)
+    return "\n".join(
+        textwrap.fill(
+            line, width, subsequent_indent=" " * (11 if line.startswith(CATEGORIES) else 2),
+            break_on_hyphens=False,
+        )
+        for line in summary.splitlines()
+    )  # fmt: skip
+
+
+def _judge() -> Judge:
+    """The judge of pyproject.toml or of the environment, before any file is read."""
+    from simulate.errors import InputError
+    from simulate.model.loading.project import Project
+    from simulate.resources import Resources
+
+    judge = Resources(Project.find(Path.cwd()), []).judge
+    if judge is None:
+        raise InputError(
+            "no judge is configured", hint="write [tool.simulate.models] judge in pyproject.toml"
+        )
+    return judge
+
+
+def _judged(diff: Diff, judge: Judge) -> Diff:
+    import asyncio
+
+    from simulate.scoring.checks.traces import same_meaning
+    from simulate.trace.diff import judged
+
+    return asyncio.run(judged(diff, same_meaning(judge)))
+
+
+def _update(path: Path, actual: Trace, changed: bool) -> int:
+    """The actual trace takes the place of the expected one, as OTLP in the form of the file's name."""
+    from simulate.errors import InputError
+    from simulate.trace.files import writing
+
+    if not changed:
+        print(f"nothing to accept; {path} stays as it is", file=sys.stderr)
+        return 0
+    forms = {
+        ".json": writing.write_otlp_json,
+        ".jsonl": writing.write_otlp_jsonl,
+        ".pb": writing.write_otlp_protobuf,
+    }
+    write = forms.get(path.suffix)
+    if write is None:
+        raise InputError(f"cannot tell in which form to write {path}", hint=f"name it {', '.join(forms)}")
+    write(path, actual.spans)
+    print(f"accepted: {path} is now what you saw as actual", file=sys.stderr)
+    return 0
+
+
+def _repeats(paths: list[Path], compared: set[str]) -> list[Trace]:
+    """The traces of files, and of the trials in a run's folder, where those that are compared may lie too:
+    what a trace has in common with itself calibrates nothing."""
+    from simulate.errors import InputError
+
+    found: list[Trace] = []
+    for path in paths:
+        if not path.is_dir():
+            found += _all(path)
+            continue
+        files = sorted(path.rglob(TRIAL))
+        if len({_scenario(file) for file in files}) > 1:
+            raise InputError(
+                "holds trials of several scenarios, which vary as no agent does",
+                where=str(path),
+                hint=f"name the folders of one: {path}/{_scenario(files[0])}-*",
+            )
+        trials = [trace for file in files for trace in _all(file)]
+        trials = [trace for trace in trials if trace.trace_id not in compared]
+        if not trials:
+            raise InputError(f"no other trial with a {TRIAL} lies there", where=str(path))
+        found += trials
+    return found
+
+
+def _scenario(file: Path) -> str:
+    """A trial's folder is called by its scenario and case, and its number."""
+    return file.parent.name.rpartition("-")[0]
+
+
+def _one(path: Path, trace_id: str | None, *, lenient: bool) -> Trace:
+    """The trace to compare. One id for both files is enough when only one of them holds several."""
+    from simulate.errors import InputError
+
+    traces = _all(path)
+    if trace_id is not None:
+        found = [trace for trace in traces if trace.trace_id.startswith(trace_id.lower())]
+        found = found or [trace for trace in traces if trace.trace_id == trace_id]
+        if len(found) == 1:
+            return found[0]
+        if not (lenient and len(traces) == 1):
+            what = "no trace" if not found else f"{len(found)} traces"
+            raise InputError(f"{what} with the id {trace_id}", where=str(path), hint=_ids(traces))
+    if len(traces) != 1:
+        raise InputError(
+            f"holds {len(traces)} traces; say which with --trace ID", where=str(path), hint=_ids(traces)
+        )
+    return traces[0]
+
+
+def _ids(traces: list[Trace]) -> str:
+    shown = ", ".join(trace.trace_id for trace in traces[:5])
+    return f"it holds {shown}{' …' if len(traces) > 5 else ''}" if traces else "it holds none"
+
+
+def _all(path: Path) -> list[Trace]:
+    from simulate.trace.files import reader
+
+    return list(reader.read(path))
+
+
+def _tolerance(given: list[str]) -> dict[str, float]:
+    from simulate.errors import InputError
+
+    found: dict[str, float] = {}
+    for item in given:
+        name, _, number = item.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            raise InputError(f"--tolerance {item}: not NAME=NUMBER") from None
+    return found
+
+
+def _categories(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    wrong = [name for name in names if name not in CATEGORIES]
+    if wrong or not names:
+        raise argparse.ArgumentTypeError(f"not a category: {', '.join(wrong) or text!r}")
+    return names

@@ -1,0 +1,161 @@
+"""``simulate doctor``: what is installed, what is missing, and the command that brings it."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution, version
+
+HELP = "say what is installed, what is missing, and what brings it"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the answer. ``mark`` is ``ok``, ``missing`` (something optional) or ``wrong``."""
+
+    mark: str
+    what: str
+    remedy: str = ""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """No options yet."""
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the findings; exit code 2 where something is wrong rather than missing."""
+    findings = [finding for look in LOOKS for finding in look()]
+    signs = {"ok": "✓", "missing": "○", "wrong": "✗"}
+    for finding in findings:
+        print(f"{signs[finding.mark]} {finding.what}")
+        if finding.remedy:
+            print(f"    {finding.remedy}")
+    return 2 if any(finding.mark == "wrong" for finding in findings) else 0
+
+
+def _basics() -> Iterator[Finding]:
+    yield Finding("ok", f"simulate-agents {version('simulate-agents')} on Python {platform.python_version()}")
+    for name in ("openai", "opentelemetry-sdk", "vcrpy", "pytest", "faker"):
+        yield Finding("ok", f"{name} {version(name)}")
+
+
+def _namesake() -> Iterator[Finding]:
+    """PyPI's ``simulate`` is another, abandoned package with the same import name."""
+    try:
+        other = distribution("simulate")
+    except PackageNotFoundError:
+        return
+    yield Finding(
+        "wrong",
+        f"the package `simulate` {other.version} is installed beside simulate-agents and has the same import"
+        " name",
+        "pip uninstall -y simulate && pip install --force-reinstall --no-deps simulate-agents",
+    )
+
+
+def _extra(extra: str, what: str, *packages: str) -> Callable[[], Iterator[Finding]]:
+    def look() -> Iterator[Finding]:
+        found: dict[str, str] = {}
+        for package in packages:
+            try:
+                found[package] = version(package)
+            except PackageNotFoundError:
+                continue
+        absent = [package for package in packages if package not in found]
+        listed = ", ".join(f"{name} {number}" for name, number in found.items())
+        if not absent:
+            yield Finding("ok", f"{what}: {listed}")
+        else:
+            yield Finding(
+                "missing",
+                f"{what}: {', '.join(absent)} not installed",
+                f"pip install 'simulate-agents[{extra}]'",
+            )
+
+    return look
+
+
+def _model() -> Iterator[Finding]:
+    from pathlib import Path
+
+    from simulate.errors import SimulateError
+    from simulate.llm import from_environment
+    from simulate.model.loading.project import Project
+
+    try:
+        project = Project.find(Path.cwd())
+    except SimulateError as error:
+        yield Finding("wrong", f"pyproject.toml: {error}")
+        return
+    for role in ("caller", "judge"):
+        config = getattr(project.models, role) or from_environment()
+        if config is None:
+            yield Finding(
+                "missing",
+                f"no model for the {role} ({'goals' if role == 'caller' else 'meanings'} need one)",
+                f"[tool.simulate.models] {role} = …, or OPENAI_BASE_URL and OPENAI_API_KEY",
+            )
+        else:
+            yield Finding("ok", f"model of the {role}: {config.model}")
+
+
+def _programs() -> Iterator[Finding]:
+    if shutil.which("livekit-server") or _built_livekit():
+        yield Finding("ok", "livekit-server for local rooms")
+    else:
+        yield Finding("missing", "livekit-server for local rooms", "simulate livekit install")
+
+
+def _built_livekit() -> bool:
+    try:
+        from simulate.integrations.livekit.server import find_server
+    except ImportError:
+        return False
+    return find_server() is not None
+
+
+def _calls() -> Iterator[Finding]:
+    """How many calls by voice this machine holds: measured, which takes some seconds."""
+    import asyncio
+
+    from simulate.errors import MissingExtra
+
+    try:
+        from simulate.conversation.voice.capacity import measure
+        from simulate.conversation.voice.seats import calls_at_once
+
+        capacity = asyncio.run(measure())
+    except (ImportError, MissingExtra):
+        return
+    yield Finding(
+        "ok",
+        f"calls by voice at once: {calls_at_once()} (one for two processors, with the agent on this machine; "
+        "SIMULATE_CALLS changes it)",
+        f"a caller takes {capacity.caller:.2f} processor seconds a second here: "
+        f"about {capacity.elsewhere} at once to agents on other machines",
+    )
+
+
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _basics,
+    _namesake,
+    _model,
+    _extra(
+        "voice",
+        "voice with Pipecat, and speech models that work offline",
+        "pipecat-ai",
+        "moonshine-voice",
+        "hibari-tts",
+    ),
+    _extra("livekit", "voice in LiveKit rooms", "livekit-api", "livekit"),
+    _extra("evaluators", "word error rates", "jiwer"),
+    _extra("grpc", "traces over gRPC", "grpcio"),
+    _extra("parquet", "traces in parquet files", "pyarrow"),
+    _extra("pii", "names of people, for redaction", "presidio-analyzer"),
+    _extra("ray", "suites on many machines", "ray"),
+    _programs,
+    _calls,
+)

@@ -1,0 +1,122 @@
+"""The command line. Each verb is a module, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NoReturn
+
+from simulate.errors import Fault, InputError, SimulateError
+from simulate.interfaces.cli import hush
+
+REFUSED = 2
+NO_VERDICT = 3
+PATIENCE = 5.0
+"""Seconds for an agent's own threads and exit handlers once all is told."""
+
+VERBS = {
+    "run": "run scenario files or folders against an agent",
+    "check": "refuse bad files before anything runs; runs nothing",
+    "new": "write a first scenario and persona, or make them from a production trace",
+    "schema": "print the JSON schema of scenario and persona files",
+    "trace": "show, convert, price, measure, redact or sample traces",
+    "diff": "say what changed between two traces",
+    "replay": "run an agent again on a cassette or a production trace",
+    "playback": "serve recordings as an OpenAI-compatible server",
+    "gate": "hold a run against thresholds and against an earlier run",
+    "score": "run evaluators on a trace, a run or a dataset",
+    "judge": "hold the judge against labels that people gave",
+    "dataset": "keep golden datasets made from traces",
+    "open": "open a run's report in the browser",
+    "livekit": "install or inspect a local livekit-server",
+    "doctor": "say what is installed, what is missing, and what brings it",
+}
+
+
+def module_of(verb: str) -> ModuleType:
+    """The module of a verb; that of an integration stands with the integration."""
+    place = "integrations.livekit.command" if verb == "livekit" else f"interfaces.cli.{verb}"
+    return importlib.import_module(f"simulate.{place}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb. Exit codes: 0 all passed, 1 the agent failed, 2 refused, 3 no verdict was reached."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except InputError as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return REFUSED
+    except Fault as error:
+        print(f"{error.side} fault: {error}", file=sys.stderr)
+        return NO_VERDICT
+    except SimulateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NO_VERDICT
+    except BrokenPipeError:
+        hush()
+        return 0
+    except Exception:  # noqa: BLE001 - Python's own exit code for it, 1, would say that the agent failed
+        traceback.print_exc()
+        print("this is a fault of simulate; please report it with the lines above", file=sys.stderr)
+        return NO_VERDICT
+    except KeyboardInterrupt:
+        print("stopped; what had finished is kept", file=sys.stderr)
+        return 130
+
+
+def entry() -> NoReturn:
+    """The program ``simulate``: also ends where an agent left a thread that does not, and takes with it what
+    it started when it is told to end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = main()
+
+    def give_up() -> None:
+        time.sleep(PATIENCE)
+        left = [each.name for each in threading.enumerate() if not each.daemon and each.name != "MainThread"]
+        print(f"an agent left a thread running ({', '.join(left)}); it is not waited for", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    threading.Thread(target=give_up, daemon=True).start()
+    sys.exit(code)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    verb = next((word for word in arguments if not word.startswith("-")), None)
+    parser = argparse.ArgumentParser(
+        prog="simulate",
+        description="Simulate callers against your agent, judge, diff and replay what it did.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    for name, text in VERBS.items():
+        # parsing one verb needs its module only; the others are there for --help and for near misses
+        sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == verb:
+            module = module_of(name)
+            module.configure(sub)
+            sub.set_defaults(execute=module.execute)
+    args = parser.parse_args(arguments)
+    if args.version:
+        from importlib.metadata import version
+
+        print(version("simulate-agents"))
+        return 0
+    if args.verb is None:
+        parser.print_help()
+        return 0
+    return int(args.execute(args))
+
+
+if __name__ == "__main__":
+    entry()

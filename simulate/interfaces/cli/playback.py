@@ -1,0 +1,72 @@
+"""``simulate playback SOURCE``: recordings as an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+
+HELP = "serve recordings as an OpenAI-compatible server"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("source", help="a cassette, a folder of cassettes, or a file of production traces")
+    parser.add_argument("--port", type=int, default=0, help="listen on this port (default: a free one)")
+    parser.add_argument(
+        "--policy", choices=["fail", "stop", "nearest"], default="fail", help="what a miss gets"
+    )
+    parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
+    parser.add_argument(
+        "--trace", help="the id (or its beginning) of one trace, where the file holds several"
+    )
+    parser.add_argument("--partial", action="store_true", help="play the part of a source that is complete")
+    parser.add_argument("--allow-edited", action="store_true", help="play a cassette that was edited by hand")
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write what was asked for, as JSON, at the end"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Serve until interrupted; exit code 1 when a request diverged or a recording was left."""
+    from simulate.replay.loaders import load_source
+    from simulate.replay.serving.server import PlaybackServer
+    from simulate.replay.session import default_rules
+
+    rules = default_rules(ignore=tuple(args.ignore))
+    cassettes = load_source(
+        args.source, partial=args.partial, allow_edited=args.allow_edited, trace_id=args.trace, rules=rules
+    )
+    server = PlaybackServer(cassettes, rules=rules, policy=args.policy, pace=args.pace)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(server, args.port))
+    reports = server.reports()
+    for report in reports:
+        print(report.explain(), file=sys.stderr)
+    if args.report is not None:
+        import orjson
+
+        args.report.write_bytes(
+            orjson.dumps([report.as_dict() for report in reports], option=orjson.OPT_INDENT_2)
+        )
+    return 0 if all(report.passed for report in reports) else 1
+
+
+async def _serve(server: object, port: int) -> None:
+    import signal
+
+    from simulate.replay.serving.server import PlaybackServer
+
+    assert isinstance(server, PlaybackServer)
+    over = asyncio.Event()
+    with contextlib.suppress(NotImplementedError):  # Windows knows no signal handlers in a loop
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    async with server.serve(port):
+        print(f"export OPENAI_BASE_URL={server.base_url}", flush=True)
+        print(f"export ANTHROPIC_BASE_URL={server.root_url}", flush=True)
+        await over.wait()

@@ -1,0 +1,242 @@
+"""``simulate replay SOURCE --agent ADDRESS``: an agent runs again on what was recorded."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulate.errors import InputError
+
+if TYPE_CHECKING:
+    from simulate.conversation.engine import TrialSession
+    from simulate.model.outcome import Outcome
+    from simulate.model.scenario import Scenario
+    from simulate.replay.cassette.cassette import Cassette
+    from simulate.replay.report import ReplayReport
+    from simulate.resources import Resources
+
+HELP = "run an agent again on a cassette or a production trace"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("source", help="a cassette, a folder of cassettes, or a file of production traces")
+    parser.add_argument("--agent", metavar="ADDRESS", help="the agent that runs again")
+    parser.add_argument(
+        "--trace", help="the id (or its beginning) of one trace, where the file holds several"
+    )
+    parser.add_argument(
+        "--policy",
+        choices=["fail", "stop", "nearest", "live", "simulate"],
+        default="fail",
+        help="what becomes of a request that was not recorded (default: it fails)",
+    )
+    _live_options(parser)
+    parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out"
+    )
+    parser.add_argument("--partial", action="store_true", help="replay the part of a source that is complete")
+    parser.add_argument(
+        "--allow-edited", action="store_true", help="replay a cassette that was edited by hand"
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help="where an agent that runs already asks its model (default: free)"
+    )
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="HOST:PORT", help="may be reached all the same"
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="write the new trace here (OTLP JSON lines)"
+    )
+    _still_options(parser)
+
+
+def _live_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--budget",
+        type=int,
+        default=100,
+        metavar="N",
+        help="with live or simulate: calls that may go out (default: 100)",
+    )
+    parser.add_argument(
+        "--side",
+        type=Path,
+        default=Path(".simulate/live"),
+        metavar="DIR",
+        help="with live or simulate: what went out is kept here (default: .simulate/live)",
+    )
+    parser.add_argument(
+        "--live-write",
+        action="append",
+        default=[],
+        metavar="TOOL",
+        help="with live or simulate: this tool, which writes, may run all the same",
+    )
+
+
+def _still_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stale", action="store_true", help="run nothing: list the cassettes that no longer fit"
+    )
+    parser.add_argument(
+        "--verify",
+        type=Path,
+        metavar="DIR",
+        help="run nothing: hold the cassettes against those of DIR, recorded anew",
+    )
+    parser.add_argument(
+        "--system", type=Path, metavar="FILE", help="with --stale: the system prompt of today"
+    )
+    parser.add_argument("--model", help="with --stale: the model of today")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Exit code 0: every cassette was played as recorded; 1: one diverged, or is stale; 3: no verdict."""
+    if args.stale:
+        return _stale(args)
+    if args.verify is not None:
+        return _verify(args)
+    if args.agent is None:
+        raise InputError("which agent is to run again?", hint="name it with --agent")
+    from simulate.replay.loaders import load_source
+    from simulate.replay.session import default_rules
+
+    rules = default_rules(ignore=tuple(args.ignore))
+    cassettes = load_source(
+        args.source, partial=args.partial, allow_edited=args.allow_edited, trace_id=args.trace, rules=rules
+    )
+    return asyncio.run(_replay(args, cassettes, rules))
+
+
+def _stale(args: argparse.Namespace) -> int:
+    from simulate.replay.cassette.stale import cassettes, find_stale
+
+    system = args.system.read_text() if args.system else None
+    found = find_stale(args.source, system=system, model=args.model)
+    for one in found:
+        print(f"{one.folder}: {'; '.join(one.reasons)}")
+    print(f"{len(found)} of {len(list(cassettes(args.source)))} cassettes are stale", file=sys.stderr)
+    return 1 if found else 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from simulate.replay.verify import verify_folders
+
+    reports = verify_folders(Path(args.source), args.verify)
+    for name, report in reports.items():
+        print(f"{name}: {report.explain()}".replace("\n", "\n  "))
+    if not reports:
+        raise InputError("there is no cassette here", where=args.source)
+    return 0 if all(report.passed for report in reports.values()) else 1
+
+
+async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
+    from simulate.model.loading.project import Project
+    from simulate.replay.intercept.guard import refuse_production
+    from simulate.replay.serving.endpoint import ModelEndpoint
+    from simulate.resources import Resources
+
+    refuse_production()
+    project = Project.find(Path.cwd())
+    scenarios = [scenario_of(cassette, improvises=args.policy == "simulate") for cassette in cassettes]
+    stage = Resources(project, scenarios, agent=args.agent)
+    if any(map(stage.outside, scenarios)):
+        # an agent that we start is told where its model is; one that runs already has to be
+        stage.models = ModelEndpoint(args.port, guard=True, allow=tuple(args.allow))
+    async with stage:
+        if stage.models is not None:
+            print(f"the agent's model: OPENAI_BASE_URL={stage.models.base_url}", file=sys.stderr)
+        results = [
+            await _one(args, stage, scenario, cassette, rules)
+            for scenario, cassette in zip(scenarios, cassettes, strict=True)
+        ]
+    return 1 if 1 in results else max(results)
+
+
+def scenario_of(cassette: Cassette, *, improvises: bool = False) -> Scenario:
+    """The scenario that says again what the caller said; or, where the caller ``improvises`` once the agent
+    leaves the recorded path, one with the goal that the first line tells."""
+    from simulate.model.scenario import Line, Scenario
+
+    lines = [Line(says=said["text"]) for said in cassette.conversation if said["speaker"] == "caller"]
+    if not lines:
+        raise InputError(
+            "nobody is known to have said anything",
+            where=str(cassette.folder or ""),
+            hint="replay the scenario that it was recorded with: simulate run --replay DIR",
+        )
+    first = cassette.conversation[0]["speaker"]
+    name = str(cassette.scenario or cassette.manifest.get("trace_id") or "replay")
+    if improvises:
+        return Scenario(name=name, goal=f"Get what was asked for: {lines[0].says}", speaks_first=first)
+    return Scenario(name=name, script=lines, speaks_first=first)
+
+
+async def _one(
+    args: argparse.Namespace, stage: Resources, scenario: Scenario, cassette: Cassette, rules: Any
+) -> int:
+    from simulate.model.trial import TrialSpec
+    from simulate.replay.running import replayed
+    from simulate.run import run_trial
+
+    reports: list[ReplayReport] = []
+
+    def opening(session: TrialSession) -> Any:
+        given = {"policy": args.policy, "pace": args.pace, "rules": rules, "allow": tuple(args.allow)}
+        given |= {"live_budget": args.budget, "live_writes": args.live_write}
+        given["side"] = _new(args.side / Path(str(cassette.folder or scenario.name)).name)
+        return replayed(cassette, session, reports, stage.models, **given)
+
+    stage.recordings = opening
+    spec = TrialSpec(scenario, recorded=cassette.conversation if args.policy == "simulate" else ())
+    outcome = await run_trial(spec, stage)
+    return _tell(args, outcome, cassette, reports)
+
+
+def _new(folder: Path) -> Path:
+    """A folder that is not there yet: what was recorded before stays."""
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
+
+
+def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, reports: list[ReplayReport]) -> int:
+    from simulate.model.explain import told_verdict
+
+    print(f"{outcome.scenario}:")
+    for said in outcome.conversation.utterances:
+        print(f"  {said.speaker}: {said.text}")
+    played = [one for one in outcome.verdicts if one.check == "replay"]
+    cut_off = [f"  replay: {one.fact}" for one in played if one.status == "not_run"]
+    told = cut_off or ["  " + report.explain().replace("\n", "\n  ") for report in reports]
+    broke = [
+        told_verdict(one) for one in outcome.verdicts if one.check != "replay" and one.status != "passed"
+    ]
+    # an agent that broke asks for nothing more; one that got no answer may break of that
+    unasked = all(report.first is None or report.first.verdict == "unplayed" for report in reports)
+    for lines in broke + told if unasked else told + broke:
+        print(lines)
+    for note in outcome.notes:
+        if "recorded path" in note:
+            print(f"  {note}")
+    recorded = [
+        said["text"] for said in cassette.conversation if said["speaker"] == "agent" and said.get("text")
+    ]
+    for report in reports:
+        if report.side_cassette is not None:
+            print(f"  what went live is kept in {report.side_cassette}")
+    now = [said.text for said in outcome.conversation.utterances if said.speaker == "agent"]
+    if recorded and recorded != now and not cut_off:
+        print("  the agent's words are not as recorded")
+    if args.save is not None and outcome.trace is not None:
+        from simulate.trace.files.writing import write_otlp_jsonl
+
+        write_otlp_jsonl(args.save, outcome.trace.spans)
+    if outcome.status == "error" and outcome.side != "agent":
+        return 3
+    return 0 if reports and all(report.passed for report in reports) and outcome.status != "error" else 1

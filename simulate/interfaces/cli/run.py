@@ -1,0 +1,310 @@
+"""``simulate run``: scenario files against an agent, judged and kept."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulate.errors import InputError, MissingExtra, SimulateError
+from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
+
+if TYPE_CHECKING:
+    from simulate.integrations.ray import RayFanOut
+    from simulate.model.outcome import RunRecord
+    from simulate.model.trial import TrialSpec
+    from simulate.resources import Resources
+    from simulate.run_folder import RunFolder
+    from simulate.suite import Suite
+
+HELP = "run scenario files or folders against an agent"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options as `docs/command-line.md` lists them."""
+    add = parser.add_argument
+    add(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="scenario files or folders (default: those of pyproject.toml)",
+    )
+    add("--agent", metavar="ADDRESS", help="run against this agent instead of the files' own")
+    add(
+        "-k",
+        dest="select",
+        metavar="TEXT",
+        help="only scenarios whose name, case, file or tag holds this text",
+    )
+    add("--trials", type=int, metavar="N", help="how often each scenario runs")
+    add("--jobs", type=int, metavar="N", help="how many conversations at once")
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="seed of personas and of the caller's chance (default 0)",
+    )
+    _how(parser)
+    _results(parser)
+    add_gate_options(parser)
+
+
+def _how(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    tape = parser.add_mutually_exclusive_group()
+    tape.add_argument("--record", metavar="DIR", help="record a cassette per scenario into this folder")
+    tape.add_argument(
+        "--replay", metavar="DIR", help="answer from the cassettes of this folder: nothing goes live"
+    )
+    add(
+        "--model-port",
+        type=int,
+        metavar="N",
+        help="with --record or --replay: where an agent that runs already asks its model",
+    )
+    add(
+        "--time",
+        choices=["real", "virtual"],
+        help="virtual: waiting takes no time (agents in this process only); default: what pyproject.toml "
+        "says of the agent, or else real",
+    )
+    add(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="have the conversations on Ray: the cluster at ADDRESS (host:port or auto) or RAY_ADDRESS, or "
+        "else a Ray of the run's own on this machine",
+    )
+
+
+def _results(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
+    add(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run as it was begun: only what has no outcome yet; latest for the latest",
+    )
+    add("--otlp-port", type=int, metavar="PORT", help="port of the OTLP receiver (default: a free one)")
+    add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
+    add("--junit", metavar="FILE", help="write JUnit XML")
+    add("--json", metavar="FILE", help="write all outcomes as JSON; - for standard output")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Prepare, so that bad input is refused before anything runs; run; report."""
+    from simulate.model.loading.files import load_scenarios
+    from simulate.model.loading.project import Project
+    from simulate.resources import Resources
+    from simulate.run_folder import RUNS, RunFolder, find_run, new_run_id
+    from simulate.suite import TEXT_JOBS, Suite, exit_code
+
+    for name in ("trials", "jobs"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise InputError(f"--{name} is at least 1")
+    gate = check_gate(args)
+    path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
+    if path is not None:
+        _as_it_began(args, path)
+    project = Project.find(Path.cwd())
+    paths = args.paths or [str(project.root / path) for path in project.scenarios]
+    scenarios = _selected(load_scenarios(paths, agents=project.agents), args.select)
+    path = path or (Path(args.out) if args.out else RUNS / new_run_id())
+    stage = Resources(
+        project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port
+    )
+    stage.real_time = args.time == "real"
+    _prepare(stage, scenarios)
+    recordings = _recordings(args, stage, scenarios)
+    elsewhere = _elsewhere(args, stage, scenarios)
+    stage.recordings = None if elsewhere else recordings
+    folder = RunFolder.create(path, resume=bool(args.resume))
+    try:
+        suite = Suite(
+            folder,
+            stage,
+            seed=args.seed or 0,
+            trials=args.trials,
+            jobs=args.jobs or TEXT_JOBS,
+            elsewhere=elsewhere,
+            command=["simulate", *sys.argv[1:]],
+        )
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                _run(suite, scenarios, virtual=args.time == "virtual" and elsewhere is None)
+        except BaseException:
+            # what finished is worth reading; if even that fails, why the run stopped matters more
+            with contextlib.suppress(SimulateError):
+                if (path / "run.json").exists():
+                    _report(args, folder, folder.read_run())
+            raise
+        _report(args, folder, folder.read_run())
+    finally:
+        folder.close()
+    if gate is not None:
+        return hold(args, gate, path)
+    return exit_code([(status, side) for *_, status, side in suite.finished])
+
+
+def _as_it_began(args: argparse.Namespace, path: Path) -> None:
+    """What is not given again is what the run was begun with: another seed would make it another run."""
+    from simulate.run_folder import RunFolder
+
+    words = RunFolder.open(path).read_run().command
+    if words[:3] == ["simulate", "dataset", "run"] and not args.paths:
+        raise InputError(
+            "the run was begun with a dataset", hint="simulate dataset run … --resume goes on with it"
+        )
+    if words[:2] != ["simulate", "run"]:
+        return
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    try:
+        began = parser.parse_args(words[2:])
+    except SystemExit:
+        raise InputError(f"the command of {path} cannot be read: {words}") from None
+    for name in (
+        "paths",
+        "agent",
+        "select",
+        "trials",
+        "jobs",
+        "seed",
+        "record",
+        "replay",
+        "model_port",
+        "time",
+    ):
+        if not getattr(args, name):
+            setattr(args, name, getattr(began, name))
+    args.ray = began.ray if args.ray is None else args.ray
+
+
+def _prepare(stage: Resources, scenarios: list[TrialSpec]) -> None:
+    """Refuse what can be known before anything runs: all of it at once, each with its file and line."""
+    refused: dict[str, InputError] = {}
+    missing: list[tuple[TrialSpec, MissingExtra]] = []
+    # standard output is for results; what an agent prints at its import is none
+    with contextlib.redirect_stdout(sys.stderr):
+        for each in scenarios:
+            try:
+                stage.prepare(each.scenario)
+            except MissingExtra as error:
+                missing.append((each, error))
+            except InputError as error:
+                # one agent that cannot be imported is told once, not for each of its scenarios
+                refused.setdefault(str(error), error)
+                error.where = error.where or each.source
+    if len(missing) == len(scenarios):
+        raise missing[0][1]
+    for each, error in missing:
+        stage.set_aside(each.scenario, error)
+    if refused:
+        raise InputError("\n".join(str(error) for error in refused.values()))
+
+
+def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[TrialSpec]) -> Any:
+    """What records or replays, refused where an agent is out of its reach."""
+    far = [each for each in scenarios if stage.outside(each.scenario)]
+    if args.time == "virtual" and far:
+        raise InputError(
+            f"--time virtual reaches agents of this process only; these run in another: {_names(far)}",
+            hint="leave them out with -k",
+        )
+    if not args.record and not args.replay:
+        return None
+    strangers = [each for each in far if not stage.started(each.scenario)]
+    if strangers and not args.model_port:
+        raise InputError(
+            f"these agents run already, and we cannot tell them where their model is: {_names(strangers)}",
+            hint="give a --model-port N, and start them with OPENAI_BASE_URL=http://127.0.0.1:N/v1",
+        )
+    from simulate.replay.running import Recordings
+
+    recordings = Recordings(args.record or args.replay, "all" if args.record else "none")
+    for each in scenarios:
+        recordings.check(each, args.trials or each.scenario.trials)
+    if far:
+        from simulate.replay.serving.endpoint import ModelEndpoint
+
+        stage.models = recordings.models = ModelEndpoint(args.model_port or 0, guard=bool(args.replay))
+    return recordings
+
+
+def _elsewhere(args: argparse.Namespace, stage: Resources, scenarios: list[TrialSpec]) -> RayFanOut | None:
+    if args.ray is None:
+        return None
+    ports = [name for name in ("model_port", "otlp_port") if getattr(args, name)]
+    if ports:
+        raise InputError(
+            f"--{ports[0].replace('_', '-')} is one port, and with --ray every worker has its own"
+        )
+    from simulate.integrations.ray import RayFanOut
+    from simulate.suite import TEXT_JOBS
+
+    virtual = args.time == "virtual"
+    tape = ("all", args.record) if args.record else ("none", args.replay) if args.replay else None
+    elsewhere = RayFanOut(stage, args.ray, jobs=args.jobs or TEXT_JOBS, virtual=virtual, tape=tape)
+    elsewhere.check(scenarios)
+    return elsewhere
+
+
+def _names(scenarios: list[TrialSpec]) -> str:
+    return ", ".join(dict.fromkeys(each.scenario.name for each in scenarios))
+
+
+def _selected(scenarios: list[TrialSpec], text: str | None) -> list[TrialSpec]:
+    if text is None:
+        return scenarios
+    wanted = text.casefold()
+    kept = [
+        each
+        for each in scenarios
+        if any(
+            wanted in part.casefold()
+            for part in (each.scenario.name, each.id, each.file, *each.scenario.tags)
+        )
+    ]
+    if not kept:
+        raise InputError(f"-k {text}: none of the {len(scenarios)} scenarios matches")
+    return kept
+
+
+def _run(suite: Suite, scenarios: list[TrialSpec], *, virtual: bool) -> None:
+    from simulate.interfaces.render.progress import make_progress
+
+    progress = make_progress(sum(suite.trials or each.scenario.trials for each in scenarios))
+
+    async def go() -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            # an orderly end: conversations are cancelled, outcomes that finished stay
+            with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            await suite.run(scenarios, progress)
+        finally:
+            progress.close()
+
+    from simulate.determinism.clock import run_virtual
+
+    try:
+        run_virtual(go()) if virtual else asyncio.run(go())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def _report(args: argparse.Namespace, folder: RunFolder, record: RunRecord) -> None:
+    from simulate.interfaces.cli import hush
+    from simulate.interfaces.render.run_reports import write_reports
+
+    try:
+        write_reports(folder, record, html=args.html, junit=args.junit, json=args.json)
+    except BrokenPipeError:
+        # the files are written by then; who reads the pipe has seen enough, and the exit code still counts
+        hush()

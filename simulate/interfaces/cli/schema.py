@@ -1,0 +1,53 @@
+"""``simulate schema``: what editors need to complete and check scenario and persona files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulate.model.loading.schema import Kind
+
+HELP = "print the JSON schema of scenario and persona files"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", nargs="?", choices=("scenario", "persona"), help="default: scenario")
+    parser.add_argument(
+        "--write", metavar="DIR", type=Path, help="write scenario.schema.json and persona.schema.json there"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    from simulate.model.loading.schema import KINDS, file_name
+
+    if args.write is None:
+        print(schema_text(args.kind or "scenario"), end="")
+        return 0
+    for kind in KINDS:
+        if args.kind in (None, kind):
+            path = args.write / file_name(kind)
+            write_text(path, schema_text(kind))
+            print(path)
+    return 0
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all; raises InputError where the folder cannot be written."""
+    from simulate.errors import InputError
+    from simulate.trace.files.writing import write_whole
+
+    try:
+        write_whole(path, [text.encode()])
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def schema_text(kind: Kind) -> str:
+    """The schema as its file holds it."""
+    import json
+
+    from simulate.model.loading.schema import json_schema
+
+    return json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n"

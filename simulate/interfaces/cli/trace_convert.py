@@ -1,0 +1,88 @@
+"""``simulate trace convert``: any dialect and file format to OTLP or Jaeger."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from simulate.errors import InputError
+
+if TYPE_CHECKING:
+    from simulate.trace.span import Span
+
+HELP = "any trace file as OTLP JSON, JSON lines, protobuf, or for Jaeger's UI"
+
+FORMATS = ("otlp-json", "otlp-jsonl", "otlp-protobuf", "jaeger")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("file", metavar="FILE", help="a trace file of any format, gz or zip; - for stdin")
+    parser.add_argument("--to", choices=FORMATS, default="otlp-jsonl", help="default: otlp-jsonl")
+    parser.add_argument("-o", "--out", metavar="OUT", help="default: stdout")
+    parser.add_argument("--trace", metavar="ID", help="this trace only")
+    parser.add_argument("--tolerant", action="store_true", help="read what is whole of a broken file")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Write the spans as they came; JSON lines of any size are converted without holding the file."""
+    from simulate.trace.files import documents
+    from simulate.trace.files.base import Notes
+    from simulate.trace.files.reader import iter_spans, read
+    from simulate.trace.files.writing import write_whole
+
+    notes = Notes(documents.name_of(args.file), args.tolerant)
+    spans: Iterable[Span]
+    if args.trace is not None:
+        (trace,) = read(args.file, trace_id=args.trace, tolerant=args.tolerant)
+        spans = trace.spans
+    else:
+        spans = iter_spans(args.file, notes=notes)
+    counted = _Counted(spans)
+    chunks = _chunks(counted, args.to)
+    if args.out:
+        write_whole(args.out, chunks)
+    elif args.to == "otlp-protobuf" and sys.stdout.isatty():
+        raise InputError("protobuf is not for a terminal", hint="name a file with -o")
+    else:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+    if not counted.seen:
+        raise InputError("the file holds no spans", where=notes.source)
+    for sentence in notes.of(""):
+        print(f"! {sentence}", file=sys.stderr)
+    print(f"{counted.seen} spans", file=sys.stderr)
+    return 0
+
+
+class _Counted:
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._spans = iter(spans)
+        self.seen = 0
+
+    def __iter__(self) -> _Counted:
+        return self
+
+    def __next__(self) -> Span:
+        span = next(self._spans)
+        self.seen += 1
+        return span
+
+
+def _chunks(spans: Iterable[Span], to: str) -> Iterable[bytes]:
+    import orjson
+
+    from simulate.trace.files import writing
+    from simulate.trace.otlp import encode
+
+    if to == "otlp-jsonl":
+        yield from writing.otlp_lines(spans)
+    elif to == "otlp-protobuf":
+        yield encode.to_protobuf(spans).SerializeToString()
+    else:
+        from simulate.trace.vendors.jaeger import to_jaeger
+
+        made = to_jaeger(spans) if to == "jaeger" else encode.to_json(spans)
+        yield orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n"

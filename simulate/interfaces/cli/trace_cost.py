@@ -1,0 +1,122 @@
+"""``simulate trace cost``: what the traces of many files cost, by whom or what it was spent for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from simulate.errors import InputError
+
+if TYPE_CHECKING:
+    from simulate.trace.cost import Row
+
+HELP = "what traces cost, by user, feature, prompt version, model, tenant or cohort"
+
+BY = (
+    "model", "provider", "user", "session", "feature", "prompt_version", "tenant", "cohort", "experiment",
+)  # fmt: skip
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="trace files of any format; - for stdin")
+    parser.add_argument("--by", choices=BY, default="model", help="one line for each (default: model)")
+    parser.add_argument(
+        "--threshold", action="append", default=[], metavar="NAME=VALUE",
+        help="a trace whose evaluator NAME scored less did not succeed; goes before its own threshold",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Exit code 0: a cost is a figure, not a verdict; `trace quality` has thresholds."""
+    from simulate.trace.cost import rollup, succeeded
+    from simulate.trace.files.reader import iter_traces
+
+    least = dict(_threshold(one) for one in args.threshold)
+    rows = rollup(iter_traces(*args.files), args.by, lambda trace: succeeded(trace, least=least))
+    if args.json:
+        for row in rows:
+            print(json.dumps(_record(row, args.by)))
+        return 0
+    sys.stdout.writelines(_table(rows, args.by))
+    return 0
+
+
+def _threshold(given: str) -> tuple[str, float]:
+    name, _, value = given.rpartition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise InputError(f"not a threshold: {given!r}", hint="write NAME=NUMBER") from None
+
+
+def _record(row: Row, by: str) -> dict[str, object]:
+    return {
+        by: row.key,
+        "traces": row.traces,
+        "successful": row.successful,
+        "calls": row.calls,
+        "input_tokens": None if row.untold else row.input_tokens,
+        "output_tokens": None if row.untold else row.output_tokens,
+        "dollars": None if row.unpriced else row.dollars,
+        "dollars_known": row.dollars,
+        "unpriced_calls": row.unpriced,
+        "reason": row.reason,
+        "dollars_per_success": row.dollars_per_success,
+    }
+
+
+def _table(rows: list[Row], by: str) -> Iterator[str]:
+    """At most 80 columns, where the figures leave room for that."""
+    from rich.cells import cell_len
+
+    from simulate.interfaces.render.trace_tree import clip, safe
+
+    if not rows:
+        yield "no model call in these traces\n"
+        return
+    head = [by.replace("_", " "), "ok of", "calls", "tokens in→out", "cost", "a success"]
+    table = [head, *([safe(row.key), *_cells(row), _dollars(row.dollars_per_success)] for row in rows)]
+    if len(rows) > 1:
+        # a trace may stand in several lines, so that neither they nor their successes add up
+        calls, *figures = _cells(_total(rows))[1:]
+        table.append(["together", "", calls, *figures, ""])
+    widths = [max(len(cells[at]) for cells in table) for at in range(len(head))]
+    widths[0] = max(12, min(widths[0], 80 - sum(width + 2 for width in widths[1:])))
+    for cells in table:
+        name = clip(cells[0], widths[0])
+        rest = "".join(f"  {cell:>{width}}" for cell, width in zip(cells[1:], widths[1:], strict=True))
+        yield f"{name}{' ' * (widths[0] - cell_len(name))}{rest}".rstrip() + "\n"
+    for row in rows:
+        if row.unpriced:
+            unpriced = f"{row.unpriced} of {row.calls} calls have no known price"
+            yield f"! {safe(row.key)}: {unpriced}: {row.reason}\n"
+
+
+def _cells(row: Row) -> list[str]:
+    tokens = f"{row.input_tokens:,}→{row.output_tokens:,}"
+    if row.untold:
+        tokens = "unknown" if row.untold == row.calls else f"≥ {tokens}"
+    cost = _dollars(row.dollars if row.dollars or not row.unpriced else None)
+    least = "≥ " if row.unpriced and row.dollars else ""
+    return [f"{row.successful}/{row.traces}", str(row.calls), tokens, f"{least}{cost}"]
+
+
+def _total(rows: list[Row]) -> Row:
+    from simulate.trace.cost import Row
+
+    whole = Row("")
+    for row in rows:
+        for name in ("calls", "dollars", "unpriced", "input_tokens", "output_tokens", "untold"):
+            setattr(whole, name, getattr(whole, name) + getattr(row, name))
+    return whole
+
+
+def _dollars(amount: float | None) -> str:
+    from simulate.interfaces.render.trace_tree import money
+
+    return "unknown" if amount is None else money(amount)

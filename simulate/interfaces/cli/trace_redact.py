@@ -1,0 +1,83 @@
+"""``simulate trace redact``: secrets and personal data out, before a trace is stored or shown around."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from simulate.errors import InputError
+
+if TYPE_CHECKING:
+    from simulate.trace.redaction.redact import Redactor
+    from simulate.trace.span import Span
+
+HELP = "replace secrets and personal data by stable placeholders"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("file", metavar="FILE", help="a trace file of any format, gz or zip; - for stdin")
+    parser.add_argument("-o", "--out", metavar="OUT", help="OTLP JSON lines; default: stdout")
+    parser.add_argument(
+        "--pattern", action="append", default=[], metavar="KIND=REGEX", help="redact this too"
+    )
+    parser.add_argument(
+        "--path", action="append", default=[], metavar="PATH",
+        help="redact what stands there: attributes.user.id, **.customer.name",
+    )  # fmt: skip
+    parser.add_argument("--names", action="store_true", help="names of people too (extra pii)")
+    parser.add_argument(
+        "--key", metavar="env:NAME",
+        help="variable with a key, for the same placeholders in every run (default: random)",
+    )  # fmt: skip
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Write the redacted spans and say how many of each kind there were, never which."""
+    from simulate.trace.files.reader import iter_spans
+    from simulate.trace.files.writing import otlp_lines, write_whole
+
+    redactor = _redactor(args)
+
+    def redacted() -> Iterator[Span]:
+        for span in iter_spans(args.file):
+            yield redactor.span(span)
+
+    if args.out:
+        write_whole(args.out, otlp_lines(redacted()))
+    else:
+        for line in otlp_lines(redacted()):
+            sys.stdout.buffer.write(line)
+    found = ", ".join(f"{count} × {kind}" for kind, count in sorted(redactor.counts.items()))
+    print(f"redacted: {found or 'nothing was found'}", file=sys.stderr)
+    return 0
+
+
+def _redactor(args: argparse.Namespace) -> Redactor:
+    from simulate.trace.redaction.redact import Redactor
+
+    patterns: dict[str, str] = {}
+    for given in args.pattern:
+        kind, equals, pattern = given.partition("=")
+        if not equals:
+            raise InputError(
+                f"--pattern {given!r} has no =", hint="write KIND=REGEX, such as customer=C-[0-9]{4}"
+            )
+        patterns[kind] = pattern
+    key = None
+    if args.key is not None:
+        name = args.key.removeprefix("env:")
+        if name == args.key:
+            raise InputError("a key is not written on the command line", hint="--key env:NAME")
+        key = os.environ.get(name)
+        if not key:
+            raise InputError(f"the variable {name} is not set")
+    finders = []
+    if args.names:
+        from simulate.trace.redaction.people import finder
+
+        finders = [finder()]
+    return Redactor(key, patterns, args.path, finders)

@@ -1,0 +1,131 @@
+"""A diff as one page: what changed on top, both trees side by side below, unchanged spans folded."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from simulate.interfaces.render.page import page
+from simulate.interfaces.render.whole_files import write_pieces
+from simulate.trace.diff.align import Alignment
+from simulate.trace.diff.change import Change, Diff
+from simulate.trace.diff.forest import Forest
+from simulate.trace.diff.render import headline
+
+LONG = 4_000
+"""Characters of one value that the page carries; what is cut off is counted."""
+MANY = 500
+"""Spans of one change that the page can point to."""
+
+Row = list[Any]
+
+
+def write_diff_html(path: str | Path, diff: Diff) -> Path:
+    """Write the page; it is whole or not there."""
+    data = [("diff", page_data(diff))]
+    title = f"{'same' if diff.same else 'changed'} – {diff.actual.trace_id}"
+    return write_pieces(
+        path, page(title, data, scripts=("base.js", "diff.js"), styles=("base.css", "diff.css"))
+    )
+
+
+def page_data(diff: Diff) -> dict[str, Any]:
+    """What the page's script draws."""
+    data: dict[str, Any] = {
+        "same": diff.same,
+        "headline": headline(diff),
+        "expected": _side(diff.expected),
+        "actual": _side(diff.actual),
+        "repeats": diff.repeats,
+        "notes": diff.notes,
+        "changes": [_change(change) for change in diff.changes],
+        "varies": [_change(change) for change in diff.varies],
+        "rows": [],
+    }
+    if diff.alignment is not None and diff.forests is not None:
+        data["rows"] = rows(*diff.forests, diff.alignment, diff.changes)
+    return data
+
+
+def _side(trace: Any) -> dict[str, Any]:
+    return {"id": trace.trace_id, "source": trace.source, "spans": len(trace)}
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "category": change.category.value,
+        "sentence": change.sentence,
+        "path": change.path,
+        "turn": change.turn,
+        "sure": change.sure,
+        "expected": _clip(change.expected),
+        "actual": _clip(change.actual),
+        "details": [[d.path, _clip(d.expected), _clip(d.actual)] for d in change.details],
+        "left": change.expected_spans[:MANY],
+        "right": change.actual_spans[:MANY],
+    }
+
+
+def _clip(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        text = value
+    else:
+        from simulate.trace.diff.content import dumped
+
+        text = dumped(value).decode("utf-8", "replace")
+    return text if len(text) <= LONG else f"{text[:LONG]}… ({len(text) - LONG:,} more characters)"
+
+
+def rows(left: Forest, right: Forest, alignment: Alignment, changes: list[Change]) -> list[Row]:
+    """Both trees as one list: ``[state, changes, left cell, right cell]``, a cell being None or
+    ``[depth, span id, label, kind, seconds, failed]``. States: ``=``, ``!`` changed, ``-`` ``+`` one side."""
+    depths = _depths(left), _depths(right)
+    about: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, change in enumerate(changes):
+        if change.path == "shape.spans":
+            continue
+        for side, ids in (("left", change.expected_spans), ("right", change.actual_spans)):
+            for span_id in ids[:MANY]:
+                about[side, span_id].append(index)
+    found: list[Row] = []
+
+    def add(i: int, j: int) -> None:
+        cells = [
+            None if node < 0 else _cell(forest, node, depth)
+            for node, forest, depth in ((i, left, depths[0]), (j, right, depths[1]))
+        ]
+        told: set[int] = set()
+        for cell, side in zip(cells, ("left", "right"), strict=True):
+            told.update(about.get((side, cell[1]), ()) if cell else ())
+        state = "-" if j < 0 else "+" if i < 0 else "!" if told else "="
+        found.append([state, sorted(told), *cells])
+
+    at = 0
+    for i, j in enumerate(alignment.left):
+        if j >= at:
+            for k in range(at, j):
+                if alignment.right[k] < 0:
+                    add(-1, k)
+            at = j + 1
+        add(i, j)
+    for k in range(at, len(right)):
+        if alignment.right[k] < 0:
+            add(-1, k)
+    return found
+
+
+def _cell(forest: Forest, node: int, depths: list[int]) -> list[Any]:
+    span = forest.spans[node]
+    label, kind = forest.label[node], forest.kind[node]
+    name = label[len(kind) + 1 :] or span.name
+    return [depths[node], span.span_id, name, kind, span.duration, span.status == "error"]
+
+
+def _depths(forest: Forest) -> list[int]:
+    depths: list[int] = []
+    for above in forest.parent:
+        depths.append(0 if above < 0 else depths[above] + 1)
+    return depths

@@ -1,0 +1,162 @@
+"""A decision for people (Markdown, for a pull request), for CI (JUnit) and for machines (JSON)."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from simulate.model.json_values import to_json
+from simulate.model.safe_text import line
+from simulate.scoring.gate.decide import Decision, Finding, counted
+
+MARKS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
+
+
+def advice(finding: Finding, confidence: float) -> str:
+    """Why it could not be decided, and how many trials or cases would."""
+    if finding.verdict != "not enough evidence":
+        return ""
+    if finding.value is None:
+        return ""  # the sentence says all there is
+    if finding.needed is None:
+        return "no number of trials tells a value from a threshold that it meets exactly"
+    open_ = f"{counted(finding.count, finding.unit)} {'leaves' if finding.count == 1 else 'leave'} it open"
+    if finding.needed <= finding.count:
+        return f"{open_}; take about {2 * finding.count}"
+    return f"{open_}; about {finding.needed} would decide it in 4 of 5 runs"
+
+
+def markdown(decision: Decision) -> str:
+    """The summary: what to do, then the figures."""
+    percent = f"{decision.gate.confidence:.0%}"
+    counts = ""
+    if decision.verdict == "not enough evidence":
+        counts = f" ({_half(decision) or f'counts as {decision.gate.not_enough_evidence}'})"
+    against = "" if decision.baseline is None else f" against {_cell(decision.baseline.source)}"
+    lines = [
+        f"## {MARKS[decision.verdict]} Gate: {decision.verdict}{counts}",
+        "",
+        f"{_cell(decision.current.source)}{against}: {counted(decision.current.total, 'conversations')}, "
+        f"{counted(len(decision.current.passes), 'cases')}.",
+        "",
+        f"| | Rule | Limit | Found | {percent} interval | |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [_row(finding, decision.gate.confidence) for finding in decision.findings]
+    for finding in decision.findings:
+        if finding.verdict == "fail" and finding.cases:
+            lines += [
+                "",
+                f"**{finding.rule}**, the worst cases: {', '.join(_cell(case) for case in finding.cases)}",
+            ]
+    if decision.flaky:
+        lines += [
+            "",
+            f"**Flaky** (the same case, different ends): {', '.join(map(_cell, decision.flaky[:10]))}",
+        ]
+    lines += ["", *(f"- {_cell(note)}" for note in decision.notes)] if decision.notes else []
+    return "\n".join(lines) + "\n"
+
+
+def _half(decision: Decision) -> str:
+    """Why there is no verdict though more trials would not bring one; empty where they would."""
+    if not decision.half:
+        return f"not measured: {', '.join(decision.unmeasured)}" if decision.unmeasured else ""
+    current = decision.current
+    judged = current.total - len(current.unjudged)
+    return f"only {judged} of {counted(current.total, 'conversations')} came to a verdict"
+
+
+def _row(finding: Finding, confidence: float) -> str:
+    told = advice(finding, confidence)
+    if finding.verdict == "fail" and finding.corrected is not None:
+        told = f"chance of this without a real change: {_p(finding.corrected)}"
+        if finding.limit == 1:
+            told = "one failure is enough"
+    cells = [
+        MARKS[finding.verdict], finding.rule, _value(finding.limit, finding), finding.sentence,
+        _range(finding), told,
+    ]  # fmt: skip
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _range(finding: Finding) -> str:
+    return "–" if finding.low is None else f"{_value(finding.low, finding)} … {_value(finding.high, finding)}"
+
+
+def _p(value: float) -> str:
+    return "below 1 in 10,000" if value < 1e-4 else f"{value:.2%}"
+
+
+def _value(value: float | None, finding: Finding) -> str:
+    if value is None:
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if finding.show == "dollars":
+        return f"${value:.4g}"
+    return f"{value:.3g}" if finding.show == "score" else f"{value:.1%}"
+
+
+def _cell(text: str) -> str:
+    """Safe in a table: case names come from files and traces."""
+    return re.sub(r"([|\\`*<>\[\]])", r"\\\1", line(text, 300))
+
+
+def to_dict(decision: Decision) -> dict[str, Any]:
+    """Plain data, ``schema`` 1."""
+    return {
+        "schema": 1,
+        "verdict": decision.verdict,
+        "exit_code": decision.exit_code,
+        "not_enough_evidence": decision.gate.not_enough_evidence,
+        "confidence": decision.gate.confidence,
+        "run": decision.current.source,
+        "baseline": None if decision.baseline is None else decision.baseline.source,
+        "conversations": decision.current.total,
+        "judged": decision.current.judged,
+        "unjudged": decision.current.unjudged,
+        "findings": [
+            {**asdict(finding), "advice": advice(finding, decision.gate.confidence)}
+            for finding in decision.findings
+        ],
+        "flaky": decision.flaky,
+        "notes": decision.notes,
+    }
+
+
+def json_bytes(decision: Decision) -> bytes:
+    """The same as JSON."""
+    return to_json(to_dict(decision)) + b"\n"
+
+
+def junit(decision: Decision) -> bytes:
+    """One test case a rule: a breach is a failure; what could not be decided is skipped, or a failure where
+    the gate wants that. Not measured is an error, and so are too few conversations with a verdict."""
+    undecided = "failure" if decision.gate.not_enough_evidence == "fail" else "skipped"
+    suite = ET.Element("testsuite", name="simulate gate")
+    counts = {"failure": 0, "skipped": 0, "error": int(decision.half)}
+    for finding in decision.findings:
+        case = ET.SubElement(suite, "testcase", classname="gate", name=finding.rule, time="0")
+        kind = {"pass": None, "fail": "failure"}.get(finding.verdict, undecided)
+        kind = kind if finding.measured or finding.verdict == "fail" else "error"
+        told = line(advice(finding, decision.gate.confidence) or finding.sentence, 500)
+        if kind is not None:
+            counts[kind] += 1
+            ET.SubElement(case, kind, message=told).text = "\n".join(finding.cases) or told
+        else:
+            ET.SubElement(case, "system-out").text = told
+    if decision.half:
+        case = ET.SubElement(suite, "testcase", classname="gate", name="judged", time="0")
+        ET.SubElement(case, "error", message=_half(decision)).text = "\n".join(
+            line(each, 300) for each in decision.current.unjudged
+        )
+    suite.set("tests", str(len(suite)))
+    suite.set("errors", str(counts["error"]))
+    suite.set("failures", str(counts["failure"]))
+    suite.set("skipped", str(counts["skipped"]))
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="utf-8", xml_declaration=True) + b"\n"

@@ -1,0 +1,140 @@
+"""The report of a run, and the page of a trace: one file each, to be opened from the disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from simulate.interfaces.render.page import page
+from simulate.interfaces.render.recording_panel import MEDIA, sound
+from simulate.interfaces.render.shortening import Clip
+from simulate.interfaces.render.waterfall import ViewsOf, waterfall
+from simulate.interfaces.render.whole_files import write_pieces
+from simulate.model.outcome import Outcome, RunRecord
+from simulate.trace.span import Trace
+
+Traces = Mapping[str, Trace] | Callable[[Outcome], Trace | None]
+"""Traces by ``trace_id`` (or, without one, by the conversation's id), or what loads the trace of an outcome:
+with a loader only one is in memory at a time. None: the traces that the outcomes carry."""
+
+_SCRIPTS = ("base.js", "values.js", "span.js", "waterfall.js")
+_STYLES = ("base.css", "waterfall.css")
+_MEASURES = ("cost_usd", "input_tokens", "output_tokens", "reply_p50_seconds", "reply_p95_seconds")
+
+SPAN_BUDGET = 80_000
+RUN_BUDGET = 60_000_000
+"""Characters of span content in one report, roughly: many outcomes share it, so that the page still opens."""
+
+
+def write_html(
+    path: str | Path,
+    run: RunRecord | None,
+    outcomes: Sequence[Outcome],
+    traces: Traces | None = None,
+    *,
+    views: ViewsOf | None = None,
+) -> Path:
+    """Write the report of a run; it is whole or not there."""
+    title = f"{_tally(outcomes)} – {run.id if run else 'simulate'}"
+    pieces = page(
+        title,
+        _run_data(run, outcomes, traces, views, Path(path)),
+        scripts=(
+            *_SCRIPTS,
+            *("conversation.js", "verdicts.js", "sound.js", "outcome.js", "overview.js", "report.js"),
+        ),
+        styles=(*_STYLES, "report.css", "outcome.css", "sound.css"),
+        media=MEDIA if any(outcome.recording for outcome in outcomes) else "'none'",
+    )
+    return write_pieces(path, pieces)
+
+
+def write_trace_html(path: str | Path, traces: Sequence[Trace], *, views: ViewsOf | None = None) -> Path:
+    """Write the page of one or more traces, without a run; it is whole or not there."""
+    title = f"trace {traces[0].trace_id}" if len(traces) == 1 else f"{len(traces)} traces"
+    data = (
+        (f"trace-{n}", waterfall(trace, views and views(trace), whole=trace.source))
+        for n, trace in enumerate(traces)
+    )
+    return write_pieces(path, page(title, data, scripts=(*_SCRIPTS, "trace.js"), styles=_STYLES))
+
+
+def keys(outcomes: Sequence[Outcome]) -> list[str]:
+    """A key for each outcome that no other of the run has: two files may use one scenario's name."""
+    seen: Counter[str] = Counter()
+    unique: list[str] = []
+    for outcome in outcomes:
+        seen[outcome.key] += 1
+        unique.append(outcome.key if seen[outcome.key] == 1 else f"{outcome.key}~{seen[outcome.key]}")
+    return unique
+
+
+def _run_data(
+    run: RunRecord | None,
+    outcomes: Sequence[Outcome],
+    traces: Traces | None,
+    views: ViewsOf | None,
+    report: Path,
+) -> Iterator[tuple[str, Any]]:
+    yield "run", None if run is None else Clip(each=2_000)(run)
+    rows = zip(keys(outcomes), outcomes, strict=True)
+    yield "index", [_index_row(key, outcome) for key, outcome in rows]
+    budget = max(4_000, min(SPAN_BUDGET, RUN_BUDGET // max(1, len(outcomes)) // 20))
+    for number, outcome in enumerate(outcomes):
+        yield f"outcome-{number}", _outcome_data(outcome, traces, views, budget, report)
+
+
+def _index_row(key: str, outcome: Outcome) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "key": key,
+        "scenario": outcome.scenario,
+        "case": outcome.case,
+        "trial": outcome.trial,
+        "status": outcome.status,
+        "side": outcome.side,
+        "reason": outcome.reason,
+        "tags": outcome.tags,
+        "turns": outcome.conversation.turns,
+        "seconds": outcome.conversation.duration,
+        "medium": outcome.conversation.medium,
+        **{name: outcome.measures.get(name) for name in _MEASURES},
+    }
+    clip = Clip(each=500)
+    return {name: clip(value) for name, value in row.items() if value not in (None, [], "")}
+
+
+def _outcome_data(
+    outcome: Outcome, traces: Traces | None, views: ViewsOf | None, budget: int, report: Path
+) -> dict[str, Any]:
+    folder = outcome.folder
+    clip = Clip(budget=1_000_000, whole="outcome.json" if folder is None else f"{folder}/outcome.json")
+    data: dict[str, Any] = clip(outcome)
+    data["sound"] = sound(outcome, report)
+    # it is drawn, not listed among the facts
+    data["measures"].pop("turn_taking", None)
+    trace = _trace_of(outcome, traces)
+    if trace is None:
+        data["trace"] = None
+        return data
+    whole = f"{folder}/trace.otlp.jsonl" if folder else trace.source
+    data["trace"] = waterfall(trace, views and views(trace), whole=whole, budget=budget)
+    return data
+
+
+def _trace_of(outcome: Outcome, traces: Traces | None) -> Trace | None:
+    if traces is None:
+        return outcome.trace
+    if callable(traces):
+        return traces(outcome)
+    return traces.get(outcome.trace_id or outcome.conversation.id)
+
+
+def _tally(outcomes: Sequence[Outcome]) -> str:
+    counts = Counter(outcome.status for outcome in outcomes)
+    words = {"failed": "failed", "error": "error", "not_run": "not run", "passed": "passed"}
+    return (
+        ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
+        or "no outcomes"
+    )

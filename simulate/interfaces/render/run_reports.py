@@ -1,0 +1,107 @@
+"""All reports of a run, made from its folder once it has ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from simulate.errors import InputError
+from simulate.interfaces.render.html import write_html
+from simulate.interfaces.render.junit import write_junit
+from simulate.interfaces.render.terminal import fit, print_report
+from simulate.interfaces.render.whole_files import write_bytes
+from simulate.model.json_values import plain, to_json
+from simulate.model.outcome import Outcome, RunRecord
+from simulate.model.outcome_json import outcome_to_dict
+from simulate.model.safe_text import line
+from simulate.run_folder import RunFolder
+from simulate.trace.span import Trace
+
+REPORT = "report.html"
+
+
+def write_reports(
+    folder: RunFolder,
+    record: RunRecord,
+    *,
+    html: str | None = None,
+    junit: str | None = None,
+    json: str | None = None,
+    stream: IO[str] | None = None,
+) -> Path:
+    """The terminal's report on ``stream`` (default: stdout), and the files asked for.
+
+    ``html`` defaults to ``report.html`` in the run folder; its path is returned. ``json`` of ``-`` writes the
+    outcomes as JSON on ``stream`` instead of the report for people.
+    """
+    out = sys.stdout if stream is None else stream
+    outcomes = list(folder.outcomes())
+    report = write_html(html or folder.path / REPORT, record, outcomes, traces_of(folder.path))
+    if junit is not None:
+        write_junit(junit, outcomes, record)
+    if json is not None and json != "-":
+        write_bytes(json, json_report(record, outcomes))
+    if json == "-":
+        _write_json(json_report(record, outcomes), out)
+    else:
+        print_report(outcomes, reliability=record.reliability, stream=out)
+        out.write(fit(f"report: {line(report, None)}\n", out))
+    return report
+
+
+def _write_json(data: bytes, out: IO[str]) -> None:
+    """JSON is UTF-8 whatever the terminal's encoding; a stream without bytes gets it as text."""
+    out.flush()
+    binary = getattr(out, "buffer", None)
+    if binary is None:
+        out.write(data.decode())
+    else:
+        binary.write(data)
+        binary.flush()
+
+
+def json_report(record: RunRecord | None, outcomes: list[Outcome]) -> bytes:
+    """``{"run": …, "outcomes": […]}``, each as in ``run.json`` and ``outcome.json``."""
+    return to_json({"run": plain(record), "outcomes": [outcome_to_dict(each) for each in outcomes]}) + b"\n"
+
+
+def load_run(path: Path) -> tuple[RunRecord | None, list[Outcome]]:
+    """What finished in a run folder, also in one that was killed, moved or downloaded."""
+    folder = RunFolder(path)
+    record = folder.read_run() if (path / "run.json").is_file() else None
+    outcomes = list(folder.outcomes())
+    if record is None and not outcomes:
+        raise InputError(
+            "neither run.json nor a finished outcome", where=str(path), hint="is it a run's folder?"
+        )
+    return record, outcomes
+
+
+def traces_of(path: Path) -> Callable[[Outcome], Trace | None]:
+    """Loads the agent's trace of an outcome from the run folder when asked; None where it left none.
+
+    A trace that cannot be read hides neither the outcome nor the others: its place says why.
+    """
+    from simulate.trace.files.reader import read
+
+    def load(outcome: Outcome) -> Trace | None:
+        file = path / Path(outcome.folder or outcome.key).name / "trace.otlp.jsonl"
+        if not file.is_file() or not file.stat().st_size:
+            return None
+        wanted = outcome.trace_id or outcome.conversation.id
+        try:
+            found = read(file)
+        except InputError as error:
+            return Trace(wanted, source=str(file), notes=[f"the trace cannot be read: {error.message}"])
+        if len(found) < 2:
+            return found[0] if found else None
+        # an agent may have started traces of its own: all of them are this conversation's
+        first = next((trace for trace in found if trace.trace_id == wanted), found[0])
+        spans = [span for trace in found for span in trace.spans]
+        notes = [note for trace in found for note in trace.notes]
+        notes.append(f"the agent's spans came in {len(found)} traces")
+        return Trace(first.trace_id, spans, source=str(file), notes=notes)
+
+    return load

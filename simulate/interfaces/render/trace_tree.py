@@ -1,0 +1,282 @@
+"""The tree of a trace as lines of text: what was called, how long, for how many tokens and dollars.
+
+No control character of a trace reaches the terminal: a name that holds one shows ``·`` in its place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+
+from simulate.trace.content import said
+from simulate.trace.reading import TraceReading
+from simulate.trace.span import Kind, Span, View
+from simulate.trace.tree import Node, Tree
+
+Paint = Callable[[str, str], str]
+"""Text and style (``kind:LLM``, ``error``, ``dim``) → the text as the terminal shall show it."""
+
+GUIDES = 24
+"""Columns that indentation may take; deeper spans say their depth instead."""
+MANY = 13
+"""Columns of the kind."""
+PLUMBING = frozenset({"transport", "a2a"})
+"""Dialects whose steps carry calls and say nothing of the agent."""
+SHORT = 0.05
+"""Plumbing that takes a greater share of the trace than this is worth its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the lines need to know of a trace beside its tree."""
+
+    reading: TraceReading
+    width: int = 80
+    only: Container[int] | None = None
+    """Ids (``id(node)``) of the nodes to show; None for all."""
+    fold: bool = False
+    """Whether neighbouring steps of plumbing, short and without an error, share one line."""
+    content: bool = False
+    """Whether what was asked, answered, passed to a tool and given back stands below each call."""
+    paint: Paint = lambda text, style: text
+
+
+def lines(tree: Tree, facts: Facts) -> Iterator[str]:
+    """A headline, the notes, and a line for each span."""
+    yield clip(f"trace {safe(tree.trace_id)}", facts.width)
+    yield clip(_headline(tree, facts), facts.width)
+    for note in [*tree.notes, *_without_content(facts)]:
+        yield from (facts.paint(line, "dim") for line in _wrapped(f"! {safe(note)}", facts.width))
+    yield ""
+    cost = facts.reading.cost
+    prices = {id(span): price.dollars for span, _, price in [*cost.calls, *cost.speech]}
+    rows = [
+        (nodes, guides, _figures(nodes[0].span, facts.reading.view(nodes[0].span), prices))
+        for nodes, guides in _guided(tree, facts)
+    ]
+    widths = [max((cell_len(figures[at]) for _, _, figures in rows), default=0) for at in range(4)]
+    for nodes, guides, figures in rows:
+        if len(nodes) > 1:
+            yield _folded_line(nodes, guides, widths, facts)
+        else:
+            yield from _span_lines(nodes[0], guides, figures, widths, facts)
+
+
+def _headline(tree: Tree, facts: Facts) -> str:
+    nodes = list(tree)
+    kinds = Counter(facts.reading.view(node.span).kind for node in nodes)
+    parts = ["1 span" if len(nodes) == 1 else f"{len(nodes)} spans"]
+    if tree.duration is not None:
+        parts.append(duration(tree.duration))
+    # an error that its callers repeat is one error
+    errors = sum(
+        1
+        for node in nodes
+        if _failed(node, facts) and not any(_failed(each, facts) for each in node.children)
+    )
+    if errors:
+        parts.append("1 error" if errors == 1 else f"{errors} errors")
+    # a call that three instrumentations wrap is one call, and `cost_of` counts it once
+    kinds[Kind.LLM] = sum(1 for _, view, _ in facts.reading.cost.calls if view.kind is Kind.LLM)
+    shown = (Kind.LLM, Kind.TOOL, Kind.RETRIEVER, Kind.TURN, Kind.UNKNOWN)
+    parts.append(", ".join(f"{kinds[kind]} {kind}" for kind in shown if kinds[kind]))
+    if facts.reading.cost.tokens is not None:
+        parts.append(f"{facts.reading.cost.tokens:,} tokens")
+    if facts.reading.cost.dollars is not None:
+        parts.append(money(facts.reading.cost.dollars))
+    elif facts.reading.cost.calls:
+        parts.append("cost unknown")
+    return "  ".join(part for part in parts if part)
+
+
+def _failed(node: Node, facts: Facts) -> bool:
+    return node.span.status == "error" or facts.reading.view(node.span).error is not None
+
+
+def _without_content(facts: Facts) -> Iterator[str]:
+    if facts.reading.llm_calls and not facts.reading.evidence.content:
+        yield facts.reading.evidence.content.why_not
+
+
+def _guided(tree: Tree, facts: Facts) -> Iterator[tuple[list[Node], str]]:
+    """Nodes in order with the lines that lead to them; what is filtered away leaves no gap. Several nodes
+    together stand for one line."""
+    plumbing = _plumbing(tree, facts) if facts.fold else frozenset[int]()
+
+    def kept(nodes: list[Node]) -> list[list[Node]]:
+        rows: list[list[Node]] = []
+        for node in nodes:
+            if facts.only is not None and id(node) not in facts.only:
+                continue
+            if rows and id(node) in plumbing and id(rows[-1][0]) in plumbing:
+                rows[-1].append(node)
+            else:
+                rows.append([node])
+        return rows
+
+    waiting = [(root, "", "") for root in reversed(kept(tree.roots))]
+    while waiting:
+        nodes, before, branch = waiting.pop()
+        guides = before + branch
+        if len(guides) > GUIDES:
+            guides = f"…{nodes[0].depth} ".ljust(4)
+        yield nodes, guides
+        below = kept(nodes[0].children) if len(nodes) == 1 else []
+        inner = before + {"├ ": "│ ", "└ ": "  "}.get(branch, "")
+        # a chain of thousands needs no line of thousands of blanks
+        inner = inner[: GUIDES + 2]
+        waiting.extend(
+            (child, inner, "└ " if at == len(below) - 1 else "├ ")
+            for at, child in reversed(list(enumerate(below)))
+        )
+
+
+def _plumbing(tree: Tree, facts: Facts) -> frozenset[int]:
+    """Ids of the nodes that are nothing but short steps of transport, with all that is below them."""
+    found: set[int] = set()
+    for node in reversed(tree.nodes):
+        view = facts.reading.view(node.span)
+        if (
+            view.kind is Kind.CHAIN
+            and view.dialect in PLUMBING
+            and node.placement is None
+            and node.span.duration is not None
+            and node.span.duration <= SHORT * (tree.duration or 0.0)
+            and not view.scores
+            and not _failed(node, facts)
+            and all(id(child) in found for child in node.children)
+        ):
+            found.add(id(node))
+    return frozenset(found)
+
+
+def _folded_line(nodes: list[Node], guides: str, widths: list[int], facts: Facts) -> str:
+    """``… 5 steps: POST ×3, GET ×2``, with the time of the longest."""
+    names = Counter(node.span.name.rpartition(".")[2] for node in nodes)
+    told = ", ".join(name if times == 1 else f"{name} ×{times}" for name, times in names.most_common())
+    longest = max((node.span.duration or 0.0 for node in nodes), default=0.0)
+    figure = f"≤ {duration(longest)}"
+    rest = sum(width + 2 for width in widths[1:] if width)
+    room = max(16, facts.width - MANY - max(widths[0], cell_len(figure)) - rest - 1)
+    what = set_cell_size(
+        clip(f"{guides}… {sum(_size(node) for node in nodes)} steps: {safe(told)}", room), room
+    )
+    return facts.paint(f"{'':<{MANY}}{what} {figure.rjust(widths[0])}".rstrip(), "dim")
+
+
+def _size(node: Node) -> int:
+    return sum(1 for _ in node.walk())
+
+
+def _figures(span: Span, view: View, prices: Mapping[int, float | None]) -> list[str]:
+    """Duration, time to the first token, tokens, cost; empty where the span does not say."""
+    first = view.time_to_first_token
+    tokens = ""
+    if view.input_tokens is not None or view.output_tokens is not None:
+        tokens = f"{count(view.input_tokens)}→{count(view.output_tokens)}"
+    dollars = prices.get(id(span), view.cost)
+    return [
+        "…" if span.duration is None else duration(span.duration),
+        "" if first is None else f"first {duration(first)}",
+        tokens,
+        "" if dollars is None else money(dollars),
+    ]
+
+
+def _span_lines(
+    node: Node, guides: str, figures: list[str], widths: list[int], facts: Facts
+) -> Iterator[str]:
+    span, view = node.span, facts.reading.view(node.span)
+    right = "  ".join(
+        " " * (width - cell_len(figure)) + figure
+        for figure, width in zip(figures, widths, strict=True)
+        if width
+    )
+    room = max(16, facts.width - MANY - cell_len(right) - 1)
+    what = safe(_label(span, view)) + (f" ({node.placement})" if node.placement else "")
+    failed = span.status == "error" or view.error is not None
+    kind = facts.paint(f"{view.kind:<{MANY}}", f"kind:{view.kind}")
+    name = set_cell_size(clip(guides + what, room), room)
+    yield (kind + (facts.paint(name, "error") if failed else name) + " " + right).rstrip()
+    margin = " " * MANY + set_cell_size(guides, cell_len(guides)).replace("├", "│").replace("└", " ")
+    if failed:
+        text = f"{margin}  ✗ {safe(view.error or span.status_message or 'error')}"
+        yield facts.paint(clip(text, facts.width), "error")
+    if facts.content:
+        for text in said(view):
+            yield facts.paint(clip(f"{margin}  {safe(text)}", facts.width), "dim")
+    for score in view.scores:
+        value = "" if score.value is None else f" {score.value:g}"
+        missed = None not in (score.value, score.threshold) and (score.value or 0) < (score.threshold or 0)
+        mark, label = "✗" if missed else "•", f" {safe(score.label)}" if score.label else ""
+        text = f"{margin}  {mark} {safe(score.name)}{value}{label}"
+        yield facts.paint(clip(text, facts.width), "error" if missed else "dim")
+
+
+def _label(span: Span, view: View) -> str:
+    """The span's name, with the tool's or model's beside it where the name lacks it."""
+    extra = view.tool_name if view.kind is Kind.TOOL else None
+    if view.kind in (Kind.LLM, Kind.EMBEDDING):
+        extra = view.response_model or view.request_model
+    name = span.name
+    if view.dialect in PLUMBING and " " not in name and name.count(".") > 2:
+        name = "…" + ".".join(name.split(".")[-2:])  # the last two say what the modules before them repeat
+    return name if not extra or extra in name else f"{name} {extra}"
+
+
+# -- small things ----------------------------------------------------------------------------------------
+
+
+def safe(text: str) -> str:
+    """No control characters, no line breaks, nothing that turns the direction of writing."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
+
+
+def clip(text: str, width: int) -> str:
+    """At most so many columns, wide characters counted as two."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(0, width - 1)).rstrip() + "…"
+
+
+def duration(seconds: float) -> str:
+    """``412µs``, ``87ms``, ``1.23s``, ``2m05s``."""
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f}µs"
+    if seconds < 0.9995:
+        return f"{seconds * 1e3:.0f}ms"
+    if seconds < 99.995:
+        return f"{seconds:.2f}s"
+    return f"{round(seconds) // 60}m{round(seconds) % 60:02}s"
+
+
+def count(tokens: int | None) -> str:
+    """``812``, ``4.1k``; ``?`` where it is not known."""
+    if tokens is None:
+        return "?"
+    return (
+        f"{tokens}" if tokens < 1000 else f"{tokens / 1000:.1f}k" if tokens < 99_950 else f"{tokens // 1000}k"
+    )
+
+
+def money(dollars: float) -> str:
+    """``$0.0004``: as many digits as it takes to see something."""
+    if dollars == 0:
+        return "$0"
+    return (
+        f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.4f}" if dollars >= 0.0001 else f"${dollars:.1e}"
+    )
+
+
+def _wrapped(text: str, width: int) -> Iterator[str]:
+    while cell_len(text) > width:
+        cut = text.rfind(" ", 1, width)
+        cut = cut if cut > width // 2 else width
+        yield text[:cut]
+        text = "  " + text[cut:].lstrip()
+    yield text

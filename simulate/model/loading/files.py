@@ -1,0 +1,24 @@
+"""Every scenario of files and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from simulate.model.loading.reader import ScenarioReader
+from simulate.model.persona import Persona
+from simulate.model.scenario import Scenario
+from simulate.model.trial import TrialSpec
+
+
+def load_scenarios(paths: Sequence[Path | str], *, agents: Collection[str] | None = None) -> list[TrialSpec]:
+    """The first trial of every scenario of files and folders, one for each case.
+
+    With ``agents``, a scenario's ``agent:`` must be one of these names, or an address. Raises FileProblems
+    with everything that is wrong in any file, or InputError where a path leads nowhere."""
+    return scenario_reader(agents=agents).load(paths)
+
+
+def scenario_reader(*, agents: Collection[str] | None = None) -> ScenarioReader:
+    """For data that is no file of its own: a reader that keeps what is wrong until ``done()``."""
+    return ScenarioReader(Scenario, Persona, agents=agents)

@@ -1,0 +1,195 @@
+"""``[tool.simulate]`` of a pyproject.toml: where scenarios lie, and by which names agents and models go."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from simulate.errors import FileProblems, InputError, Problem
+from simulate.model.base import Strict
+from simulate.model.loading.problems import describe
+from simulate.model.units import Data, Flag, Number, Whole
+
+_FROM_ENV = re.compile(r"(?:([A-Za-z][\w-]*) )?env:([A-Za-z_][A-Za-z0-9_]*)")
+_SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
+
+
+def resolve_secret(value: str) -> str:
+    """``env:NAME`` and ``Bearer env:NAME`` with the variable's value; other text as it is.
+
+    Called when the value is used and not before, so that a file with names of variables that are unset here
+    can still be read. Raises InputError where the variable is unset or empty."""
+    match = _FROM_ENV.fullmatch(value)
+    if match is None:
+        return value
+    found = os.environ.get(match[2], "")
+    if not found:
+        raise InputError(f"the environment variable {match[2]} is not set", hint=f"export {match[2]}=…")
+    return f"{match[1]} {found}" if match[1] else found
+
+
+def _only_from_env(value: str) -> str:
+    if not _FROM_ENV.fullmatch(value):
+        raise ValueError("a secret is never written here; write env:NAME and set the variable NAME")
+    return value
+
+
+def _without_password(value: str) -> str:
+    try:
+        password = urlsplit(value.replace("{port}", "0")).password
+    except ValueError as error:
+        raise ValueError(f"not a URL: {error}") from None
+    if password is not None:
+        raise ValueError("a URL with a password in it; write env:NAME and set the variable NAME")
+    return value
+
+
+def _safe_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if _SECRET_HEADER.search(name):
+            try:
+                _only_from_env(value)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+    return headers
+
+
+Secret = Annotated[str, AfterValidator(_only_from_env)]
+Url = Annotated[str, AfterValidator(_without_password)]
+Headers = Annotated[dict[str, str], AfterValidator(_safe_headers)]
+
+
+class AgentConfig(Strict):
+    """An agent under test by name: its address, and what its adapter needs."""
+
+    address: Url
+    """``{port}`` in it becomes the free port that ``command`` is given."""
+    command: str | None = None
+    """Starts the agent for the run, in a process of its own."""
+    model: str | None = None
+    """Sent as ``model`` to an OpenAI-compatible endpoint."""
+    headers: Headers = Field(default_factory=dict[str, str])
+    """Sent with every request."""
+    url: Url | None = None
+    """Of the LiveKit server."""
+    api_key: Secret | None = None
+    api_secret: Secret | None = None
+    stream: Flag | None = None
+    """Whether an OpenAI-compatible endpoint is asked to stream."""
+    options: dict[str, Data] = Field(default_factory=dict[str, Any])
+    """Further fields of every request; for a LiveKit agent, of the metadata of each call's job."""
+    time: Literal["real", "virtual"] = "real"
+    """``virtual`` for an agent of this process whose models are in it, too: waiting takes no time, and a slow
+    machine makes no slow agent."""
+
+
+class ModelConfig(Strict):
+    """A model behind an OpenAI-compatible endpoint, for the caller or the judge."""
+
+    model: str
+    base_url: Url | None = None
+    """Left out: what the OpenAI SDK takes."""
+    api_key: Secret | None = None
+    headers: Headers = Field(default_factory=dict[str, str])
+    temperature: Number | None = Field(default=None, ge=0, le=2)
+    max_tokens: Whole | None = Field(default=None, ge=1)
+    timeout: Number | None = Field(default=None, gt=0)
+    """Seconds for one answer."""
+    options: dict[str, Data] = Field(default_factory=dict[str, Any])
+    """Further fields of every request."""
+
+
+class Models(Strict):
+    """The simulator's own models."""
+
+    caller: ModelConfig | None = None
+    judge: ModelConfig | None = None
+
+
+class Speech(Strict):
+    """The caller's ears and mouth."""
+
+    stt: str | None = None
+    tts: str | None = None
+
+
+def _address_alone(value: Any) -> Any:
+    return {"address": value} if isinstance(value, str) else value
+
+
+class _Table(Strict):
+    scenarios: list[str] = Field(default_factory=lambda: ["scenarios"])
+    agents: dict[str, Annotated[AgentConfig, BeforeValidator(_address_alone)]] = Field(
+        default_factory=dict[str, AgentConfig]
+    )
+    models: Models = Field(default_factory=Models)
+    speech: Speech = Field(default_factory=Speech)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a project says of itself; all of it may be left out."""
+
+    root: Path
+    """The folder of its pyproject.toml, or the one where the search began."""
+    scenarios: list[Path] = field(default_factory=list[Path])
+    """Folders and files, below ``root``."""
+    agents: dict[str, AgentConfig] = field(default_factory=dict[str, AgentConfig])
+    models: Models = field(default_factory=Models)
+    speech: Speech = field(default_factory=Speech)
+
+    @classmethod
+    def find(cls, start: Path | str = ".") -> Project:
+        """The project that a folder, or a file in it, belongs to: the nearest pyproject.toml upwards.
+
+        Raises FileProblems where its ``[tool.simulate]`` is wrong."""
+        here = Path(os.path.abspath(start))
+        folders = [here, *here.parents] if here.is_dir() else list(here.parents)
+        file = next((path for folder in folders if (path := folder / "pyproject.toml").is_file()), None)
+        if file is None:
+            return cls(root=folders[0], scenarios=[folders[0] / "scenarios"])
+        table = _read(file)
+        scenarios = [file.parent / path for path in table.scenarios]
+        return cls(file.parent, scenarios, dict(table.agents), table.models, table.speech)
+
+    def agent(self, name_or_address: str) -> AgentConfig:
+        """An agent by its name here, or by its address; raises InputError for a name that is not here."""
+        if name_or_address in self.agents:
+            return self.agents[name_or_address]
+        if ":" not in name_or_address:
+            from simulate.model.nearest import did_you_mean
+
+            raise InputError(
+                f'no agent "{name_or_address}"{did_you_mean(name_or_address, self.agents)}',
+                hint="name it in pyproject.toml under [tool.simulate.agents], or give its address",
+            )
+        return AgentConfig(address=name_or_address)
+
+
+def _read(file: Path) -> _Table:
+    try:
+        document: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(file)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FileProblems([Problem(f"not TOML: {error}", str(file))]) from None
+    tool: Any = document.get("tool")
+    table: Any = cast("dict[str, Any]", tool).get("simulate", {}) if isinstance(tool, dict) else {}
+    try:
+        return _Table.model_validate(table)
+    except ValidationError as error:
+        raise FileProblems(list(_problems(error, file))) from None
+
+
+def _problems(error: ValidationError, file: Path) -> Iterator[Problem]:
+    """TOML's parser keeps no places: the path within the file has to do."""
+    for path, message in describe(error, _Table):
+        yield Problem(f"[tool.simulate] {path}: {message}".replace(" : ", ": "), str(file))

@@ -1,0 +1,53 @@
+"""Foreign text made safe to show: nothing that an agent says can steer a terminal or reorder a line.
+
+Control characters are shown, not dropped, so that a reader sees what the agent really sent: ESC becomes
+``\\x1b``, a right-to-left override ``\\u202e``.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from simulate.model.json_values import plain
+
+LIMIT = 2_000
+"""Characters of one field that a report on a terminal shows."""
+
+_HIDDEN = (
+    *(code for code in range(0x20) if code not in (0x09, 0x0A)),
+    *range(0x7F, 0xA0),  # DEL and the C1 controls: 0x9b starts an escape sequence on some terminals
+    *(0x061C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F)),  # invisible, and bidirectional overrides
+    *(0x2028, 0x2029, 0x2060, *range(0x2066, 0x206A), 0xFEFF),
+    *range(0xD800, 0xE000),  # half a surrogate pair cannot be encoded
+    *range(0xE0000, 0xE0080),  # "tag" characters: invisible text
+)
+
+
+def _escape(code: int) -> str:
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_SHOWN = {code: _escape(code) for code in _HIDDEN} | {0x09: "    "}
+
+
+def safe(text: object, limit: int | None = LIMIT) -> str:
+    """Text over several lines, safe to print; what is cut off is counted."""
+    whole = text if isinstance(text, str) else str(text)
+    cut = 0 if limit is None else max(0, len(whole) - limit)
+    shown = whole[:limit] if cut else whole
+    shown = shown.replace("\r\n", "\n").translate(_SHOWN)
+    return f"{shown} … ({cut:,} more characters)" if cut else shown
+
+
+def line(text: object, limit: int | None = 200) -> str:
+    """Like ``safe``, on one line."""
+    return safe(text, limit).replace("\n", "⏎ ")
+
+
+def compact(value: object, limit: int | None = 400) -> str:
+    """Any value as compact JSON on one line; text without quotes."""
+    if isinstance(value, str):
+        return line(value, limit)
+    return line(orjson.dumps(plain(value)).decode(), limit)

@@ -1,0 +1,318 @@
+"""http.client, and through it urllib3, requests, boto3 and urllib: a socket that plays or tees.
+
+These clients write a request to a socket and read the response from a file made of it. So the socket is the
+seam: in a replay it is never connected, and its file holds the recorded response, read by the clients' own
+parsers; while recording it hands everything on and notes what passes.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import io
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from simulate.errors import HarnessFault
+from simulate.replay.cassette.cassette import Reply
+from simulate.replay.intercept.router import address, players, route, watching
+from simulate.replay.session import Exchange, Recorder, current
+
+
+def patches() -> list[tuple[Any, str, Any]]:
+    """The methods to replace: every ``connect``, and the start of a request."""
+    classes: list[Any] = [http.client.HTTPConnection, http.client.HTTPSConnection]
+    try:
+        from urllib3 import connection
+    except ImportError:
+        pass
+    else:
+        classes += [connection.HTTPConnection, connection.HTTPSConnection]
+    found = [(kind, "connect", _connecting(kind.connect)) for kind in classes]
+    return [
+        *found,
+        (http.client.HTTPConnection, "putrequest", _beginning(http.client.HTTPConnection.putrequest)),
+    ]
+
+
+def _connecting(real: Any) -> Any:
+    @functools.wraps(real)
+    def connect(connection: Any) -> None:
+        if getattr(connection, "_simulate_connecting", False) or not watching():
+            real(connection)
+            return
+        session = current.get()
+        if (session is not None and session.replaying) or (session is None and players):
+            connection.sock = _PlayedSocket(connection)
+            if hasattr(connection, "is_verified"):
+                connection.is_verified = connection.proxy_is_verified = True
+            return
+        connection._simulate_connecting = True  # HTTPS connects through HTTP's own method
+        try:
+            real(connection)
+        finally:
+            connection._simulate_connecting = False
+        if isinstance(session, Recorder) and not isinstance(connection.sock, _TeedSocket):
+            connection.sock = _TeedSocket(connection.sock, connection)
+
+    return connect
+
+
+def _beginning(real: Any) -> Any:
+    @functools.wraps(real)
+    def putrequest(connection: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        sock = getattr(connection, "sock", None)
+        if sock is not None and watching():
+            session = current.get()
+            playing = session.replaying if session is not None else bool(players)
+            wanted = _PlayedSocket if playing else _TeedSocket if session is not None else object
+            if not isinstance(sock, wanted) or (not playing and isinstance(sock, _PlayedSocket)):
+                # a connection kept alive from before, or by another conversation, is none of ours
+                connection.sock = None
+                sock.close()
+        return real(connection, method, url, *args, **kwargs)
+
+    return putrequest
+
+
+def _url(connection: Any, target: str) -> str:
+    if target.startswith(("http://", "https://")):
+        return target  # through a proxy
+    host = getattr(connection, "_tunnel_host", None) or connection.host
+    port = getattr(connection, "_tunnel_port", None) or connection.port
+    secure = isinstance(connection, http.client.HTTPSConnection) or hasattr(connection, "cert_reqs")
+    default = 443 if secure else 80
+    host = f"[{host}]" if ":" in host else host
+    return f"{'https' if secure else 'http'}://{host}{'' if port == default else f':{port}'}{target}"
+
+
+def _request(connection: Any, sent: bytes) -> tuple[str, str, dict[str, str], bytes]:
+    """Method, URL, headers and body of what was written to the socket."""
+    head, _, body = sent.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _ = (first + "  ").split(" ", 2)
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.strip()] = value.strip()
+    lowered = {name.lower(): value for name, value in headers.items()}
+    if "chunked" in lowered.get("transfer-encoding", ""):
+        body = b"".join(_Dechunker().feed(body))
+    return method, _url(connection, target), headers, body
+
+
+class _Dechunker:
+    """HTTP/1.1's chunked framing, undone piece by piece (RFC 9112, section 7.1)."""
+
+    def __init__(self) -> None:
+        self.buffer = b""
+        self.left = -1
+        self.over = False
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        self.buffer += piece
+        while not self.over:
+            if self.left < 0:
+                line, found, rest = self.buffer.partition(b"\r\n")
+                if not found:
+                    return
+                self.left, self.buffer = int(line.split(b";")[0] or b"0", 16), rest
+                if self.left == 0:
+                    self.over = True
+                    return
+            data = self.buffer[: self.left]
+            self.left -= len(data)
+            self.buffer = self.buffer[len(data) :]
+            if data:
+                yield data
+            if self.left or len(self.buffer) < 2:
+                return
+            self.buffer, self.left = self.buffer[2:], -1
+
+
+class _PlayedSocket:
+    """Collects a request and answers it from the recording; there is no connection behind it."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.sent = bytearray()
+
+    def sendall(self, data: Any, *_: Any) -> None:
+        self.sent += bytes(data)
+
+    def makefile(self, *_: Any, **__: Any) -> Any:
+        method, url, headers, body = _request(self.connection, bytes(self.sent))
+        self.sent.clear()
+        exchange = route(method, url, headers, body)
+        if exchange is None:
+            raise HarnessFault(
+                f"{address(url)} may be reached during the replay, but not through http.client",
+                hint="use httpx or aiohttp for it, or call it outside of the conversation",
+            )
+        if exchange.reply is None:
+            raise HarnessFault(
+                "http.client cannot go live in the middle of a replay",
+                hint="use the policy `fail` or `nearest` for an agent on requests or urllib3",
+            )
+        if exchange.reply.ended.startswith("failed: "):
+            raise ConnectionError(exchange.reply.ended.removeprefix("failed: "))
+        return io.BufferedReader(_PlayedFile(exchange.reply, exchange.paced))
+
+    def settimeout(self, *_: Any) -> None: ...
+
+    def setsockopt(self, *_: Any) -> None: ...
+
+    def shutdown(self, *_: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+    def fileno(self) -> int:
+        return -1
+
+    def version(self) -> str:
+        return "TLSv1.3"
+
+
+class _PlayedFile(io.RawIOBase):
+    """The recorded response as it would stand on the wire."""
+
+    def __init__(self, reply: Reply, paced: bool) -> None:
+        self.pieces = _wire(reply, paced)
+        self.rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self.rest:
+            self.rest = next(self.pieces, b"")
+        count = min(len(buffer), len(self.rest))
+        buffer[:count] = self.rest[:count]
+        self.rest = self.rest[count:]
+        return count
+
+
+def _wire(reply: Reply, paced: bool) -> Iterator[bytes]:
+    framing = {"content-length", "transfer-encoding", "connection"}
+    lines = [f"HTTP/1.1 {reply.status} {reply.reason}"]
+    lines += [f"{name}: {value}" for name, value in reply.headers if name not in framing]
+    lines += ["transfer-encoding: chunked", "connection: close", "", ""]
+    before = 0.0
+    if reply.status in {204, 304} or 100 <= reply.status < 200:
+        yield "\r\n".join([*lines[:-4], "connection: close", "", ""]).encode("latin-1", "replace")
+        return
+    yield "\r\n".join(lines).encode("latin-1", "replace")
+    for offset, piece in reply.chunks:
+        if paced and offset > before:
+            time.sleep((offset - before) / 1000)
+            before = offset
+        if piece:
+            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    if not reply.ended.startswith("died"):
+        yield b"0\r\n\r\n"
+
+
+class _TeedSocket:
+    """A real connection that is recorded, request by request, for whichever conversation uses it."""
+
+    def __init__(self, real: Any, connection: Any) -> None:
+        self.real, self.connection = real, connection
+        self.sent = bytearray()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def sendall(self, data: Any, *args: Any) -> Any:
+        if isinstance(current.get(), Recorder):
+            self.sent += bytes(data)
+        return self.real.sendall(data, *args)
+
+    def makefile(self, *args: Any, **kwargs: Any) -> Any:
+        file = self.real.makefile(*args, **kwargs)
+        if not self.sent:
+            return file
+        method, url, headers, body = _request(self.connection, bytes(self.sent))
+        self.sent.clear()
+        exchange = route(method, url, headers, body)
+        return file if exchange is None else io.BufferedReader(_TeedFile(file, exchange, method), 1)
+
+
+class _TeedFile(io.RawIOBase):
+    """Hands on what comes, and notes the response in it."""
+
+    def __init__(self, file: Any, exchange: Exchange, method: str) -> None:
+        self.file, self.exchange, self.method = file, exchange, method
+        self.head = b""
+        self.left: int | None = None
+        self.chunks: _Dechunker | None = None
+        self.in_body = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            piece = self.file.read1(len(buffer))
+        except BaseException as error:
+            self.exchange.ended(f"died: {type(error).__name__}: {error}")
+            raise
+        buffer[: len(piece)] = piece
+        self._note(piece)
+        return len(piece)
+
+    def _note(self, piece: bytes) -> None:
+        if not self.in_body:
+            self.head += piece
+            head, found, rest = self.head.partition(b"\r\n\r\n")
+            if not found:
+                if not piece:
+                    self.exchange.ended("failed: RemoteDisconnected: the server closed without an answer")
+                return
+            if head.startswith((b"HTTP/1.1 100", b"HTTP/1.0 100")):
+                self.head = rest
+                return
+            piece, self.in_body = rest, True
+            self._open(head)
+            if not piece:
+                return
+        if self.chunks is not None:
+            for data in self.chunks.feed(piece):
+                self.exchange.chunk(data)
+            if self.chunks.over:
+                self.exchange.ended()
+            elif not piece:
+                self.exchange.ended("died: IncompleteRead: the connection broke")
+            return
+        self.exchange.chunk(piece)
+        if self.left is not None:
+            self.left -= len(piece)
+            if self.left <= 0:
+                self.exchange.ended()
+            elif not piece:
+                self.exchange.ended("died: IncompleteRead: the connection broke")
+        elif not piece:
+            self.exchange.ended()
+
+    def _open(self, head: bytes) -> None:
+        first, *lines = head.decode("latin-1").split("\r\n")
+        _, status, reason = (first + "  ").split(" ", 2)
+        headers = [
+            (name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)
+        ]
+        self.exchange.opened(int(status), reason.strip(), headers)
+        lowered = {name.lower(): value for name, value in headers}
+        if self.method == "HEAD" or int(status) in {204, 304}:
+            self.exchange.ended()
+        elif "chunked" in lowered.get("transfer-encoding", ""):
+            self.chunks = _Dechunker()
+        elif "content-length" in lowered:
+            self.left = int(lowered["content-length"])
+            if self.left == 0:
+                self.exchange.ended()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.exchange.ended("closed")
+            self.file.close()
+        super().close()

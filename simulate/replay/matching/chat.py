@@ -1,0 +1,209 @@
+"""The chat form: what a model request says, whatever its wire or its trace looked like.
+
+A production trace does not hold the bytes of a request, only its messages. So a recording made from a trace,
+and a live request that is to be matched against it, are both brought to the same flat list of atoms:
+``[role, "text", text]``, ``["assistant", "call", name, arguments]``, ``["tool", "result", value]``. Grouping,
+call ids, reasoning and empty parts mean nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import orjson
+
+from simulate.replay.matching.components import parts_of
+from simulate.replay.matching.key import Rules, digest, plain
+from simulate.trace.reading.messages import incoming
+from simulate.trace.span import Message, View
+
+ENDPOINT = "chat"
+_CHAT_PATHS = ("/chat/completions", "/responses", "/messages", "/converse", "/converse-stream")
+
+Atom = list[Any]
+
+
+def is_chat(endpoint: str) -> bool:
+    """Whether a request of this endpoint is a conversation with a model."""
+    path = endpoint.rsplit(" ", 1)[-1]
+    return path.endswith(_CHAT_PATHS) or path.endswith((":generateContent", ":streamGenerateContent"))
+
+
+def chat_key(form: dict[str, Any]) -> str:
+    """The key of a chat form: the messages alone. The other parts are compared where the trace knows them."""
+    return digest(ENDPOINT, (), "json", form["history"])
+
+
+def form_of_request(endpoint: str, body: Any, rules: Rules) -> dict[str, Any] | None:
+    """The chat form of an HTTP request's body; None where it is no conversation."""
+    parts = parts_of(endpoint, body)
+    if parts is None:
+        return None
+    system = atoms(incoming(_wrapped(parts.system, "system")) or [])
+    return rules.value(
+        {
+            "model": parts.model,
+            "system": [atom[-1] for atom in system if atom[1] == "text"],
+            "tools": tool_schemas(parts.tools),
+            "parameters": plain(parts.parameters),
+            "history": atoms(incoming(_wrapped(parts.history, "user")) or []),
+        }
+    )
+
+
+def form_of_view(view: View, rules: Rules) -> dict[str, Any]:
+    """The chat form of a trace's model span; parts that the trace does not say are None."""
+    messages = list(view.input or [])
+    system: list[str] = [view.instructions] if view.instructions else []
+    while messages and messages[0].role in {"system", "developer"}:
+        text = messages.pop(0).text
+        if text and text.strip() not in [one.strip() for one in system]:
+            system.append(text)
+    return rules.value(
+        {
+            "model": view.request_model,
+            "system": [text.strip() for text in system] or None,
+            "tools": tool_schemas(view.tool_definitions),
+            "parameters": plain(view.parameters) or None,
+            "history": atoms(messages),
+        }
+    )
+
+
+def _wrapped(messages: list[Any], role: str) -> list[Any]:
+    """Plain texts and parts without a role as messages, so that all read alike."""
+    wrapped: list[Any] = []
+    for message in messages:
+        if isinstance(message, (str, list)):
+            wrapped.append({"role": role, "content": message})
+        elif isinstance(message, dict) and "role" not in message and "parts" in message:
+            wrapped.append({**cast("dict[str, Any]", message), "role": role})
+        else:
+            wrapped.append(message)
+    return wrapped
+
+
+def atoms(messages: Iterable[Message]) -> list[Atom]:
+    """Messages as a flat list of what was said, called and returned."""
+    found: list[Atom] = []
+    for message in messages:
+        texts: list[str] = []
+        role = {"developer": "system", "model": "assistant", "human": "user"}.get(message.role, message.role)
+
+        def flush(role: str = role, texts: list[str] = texts) -> None:
+            text = "".join(texts).strip()
+            texts.clear()
+            if text:
+                # a tool's message with plain text is its result
+                found.append(["tool", "result", parsed(text)] if role == "tool" else [role, "text", text])
+
+        for part in message.parts:
+            kind = part.get("type")
+            if kind == "text":
+                texts.append(str(part.get("content", "")))
+            elif kind == "tool_call":
+                flush()
+                found.append(["assistant", "call", str(part.get("name")), parsed(part.get("arguments"))])
+            elif kind == "tool_call_response":
+                flush()
+                found.append(["tool", "result", parsed(part.get("response", part.get("result")))])
+            elif kind not in {"reasoning", "thinking"}:
+                flush()
+                found.append([role, str(kind), plain({k: v for k, v in part.items() if k != "type"})])
+        flush()
+    return found
+
+
+def parsed(value: Any) -> Any:
+    """JSON inside a text as the value it is; texts stripped: a result reads alike however it was written."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text[:1] in {"{", "["}:
+            try:
+                return orjson.loads(text)
+            except orjson.JSONDecodeError:
+                return text
+        return text
+    if isinstance(value, list):
+        parts = cast("list[Any]", value)
+        if parts and all(isinstance(part, dict) and "text" in part for part in parts):
+            return parsed("".join(str(part["text"]) for part in parts))
+    return plain(value)
+
+
+def tool_schemas(tools: Any) -> list[dict[str, Any]] | None:
+    """Tools as name, description and parameters, in the order given; None where nothing is known of them."""
+    if isinstance(tools, str):
+        tools = parsed(tools)
+    if isinstance(tools, dict):
+        tools = cast("dict[str, Any]", tools).get("tools")
+    if not isinstance(tools, list) or not tools:
+        return None
+    schemas: list[dict[str, Any]] = []
+    for tool in cast("list[Any]", tools):
+        tool = parsed(tool)
+        if not isinstance(tool, dict):
+            continue
+        member = cast("dict[str, Any]", tool)
+        for group in ("functionDeclarations", "function_declarations"):
+            if group in member:
+                schemas += tool_schemas(member[group]) or []
+                break
+        else:
+            inner = member.get("function") or member.get("toolSpec") or member
+            schemas.append(
+                {
+                    "name": inner.get("name") or inner.get("type"),
+                    "description": inner.get("description"),
+                    "parameters": inner.get("parameters")
+                    or inner.get("input_schema")
+                    or inner.get("inputSchema"),
+                }
+            )
+    return schemas or None
+
+
+def contradicts(recorded: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a request differs in a part that the trace is sure of."""
+    return any(
+        recorded.get(part) is not None and recorded[part] != now.get(part) for part in ("model", "system")
+    ) or (
+        _tools_differ(recorded.get("tools"), now.get("tools"))
+        or _parameters_differ(recorded.get("parameters"), now.get("parameters"))
+    )
+
+
+def told_by_both(recorded: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """A request, with the recording's own parts where the trace tells nothing of them or all that it tells
+    is the same: nobody knows whether they changed."""
+    told = {**now}
+    for part in ("model", "system", "tools", "parameters"):
+        if recorded.get(part) is None and part in recorded:
+            told[part] = None
+    if told.get("tools") is not None and not _tools_differ(recorded.get("tools"), now["tools"]):
+        told["tools"] = recorded["tools"]
+    if told.get("parameters") is not None:
+        known = cast("dict[str, Any]", recorded.get("parameters") or {})
+        told["parameters"] = {name: value for name, value in now["parameters"].items() if name in known}
+    return told
+
+
+def _tools_differ(recorded: Any, now: Any) -> bool:
+    if recorded is None:
+        return False
+    if all(
+        tool.get("parameters") is None for tool in cast("list[dict[str, Any]]", recorded)
+    ):  # the trace has their names only
+        return [tool["name"] for tool in recorded] != [
+            tool["name"] for tool in cast("list[dict[str, Any]]", now or [])
+        ]
+    return recorded != now
+
+
+_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+
+
+def _parameters_differ(recorded: Any, now: Any) -> bool:
+    then = cast("dict[str, Any]", recorded or {})
+    return any(name in (now or {}) and now[name] != value for name, value in then.items())

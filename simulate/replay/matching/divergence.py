@@ -1,0 +1,340 @@
+"""What a replayed run asked for that the recording does not hold: which part changed, and by how much."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import orjson
+
+from simulate.replay.cassette.cassette import Recording, Reply, ToolRecording
+from simulate.replay.matching.chat import ENDPOINT as CHAT
+from simulate.replay.matching.chat import told_by_both
+from simulate.replay.matching.components import Parts, fingerprint, parts_of, role_of
+from simulate.replay.matching.key import Canonical
+
+Verdict = Literal["identical", "reordered", "drifted", "never_recorded", "exhausted", "unplayed"]
+Policy = Literal["fail", "stop", "nearest", "live", "simulate"]
+POLICIES: tuple[Policy, ...] = ("fail", "stop", "nearest", "live", "simulate")
+
+_MOST_CHANGES = 12
+REFUSED_STATUS = 418
+"""What an agent's client gets for a request that was not recorded: no SDK retries it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One place of a request that differs; None where the place is not there."""
+
+    path: str
+    recorded: Any
+    now: Any
+
+    def __str__(self) -> str:
+        if self.recorded is None:
+            return f"{self.path}: new: {_brief(self.now)}"
+        if self.now is None:
+            return f"{self.path}: gone: {_brief(self.recorded)}"
+        one, other = _around(self.recorded, self.now)
+        return f"{self.path}: {one} → {other}"
+
+
+@dataclass(slots=True)
+class Divergence:
+    """One request or tool call that is not as recorded.
+
+    ``component`` is ``system prompt``, ``tools``, ``parameters``, ``history``, ``tool result``,
+    ``retrieval``, ``model``, ``tool arguments``, ``request``, ``extra call`` or ``missing call``.
+    """
+
+    verdict: Verdict
+    asked: str
+    """What was asked for: the endpoint, or ``tool NAME``."""
+    component: str
+    components: list[str] = field(default_factory=list[str])
+    turn: int | None = None
+    span_id: str | None = None
+    nearest: str | None = None
+    """Where the nearest recording stands."""
+    changes: list[Change] = field(default_factory=list[Change])
+    key: str = ""
+    tainted: bool = False
+    """It came after the first divergence, and may be nothing but its consequence."""
+    recording: Recording | ToolRecording | None = None
+    by: str | None = None
+    """``caller`` or ``judge`` where the simulator asked, and not the agent."""
+
+    def __str__(self) -> str:
+        place = f"turn {self.turn}" if self.turn is not None else "before the first turn"
+        span = f", span {self.span_id}" if self.span_id else ""
+        asked = "a call of the model" if self.asked == "chat" else self.asked
+        if self.by:
+            asked = f"a call of the {self.by}'s own model"
+        what = {
+            "drifted": f"{asked} is not as recorded: the {self.component} changed",
+            "never_recorded": f"{asked} was never recorded ({self.component})",
+            "exhausted": f"{asked} came more often than it was recorded",
+            "unplayed": f"{asked} was recorded and never asked for",
+            "reordered": f"{asked} came in another order than recorded",
+            "identical": f"{asked} is as recorded",
+        }[self.verdict]
+        lines = [f"{place}{span}: {what}"]
+        if self.nearest and self.changes:
+            lines.append(f"  against {self.nearest}:")
+        lines += [f"    {change}" for change in self.changes]
+        return "\n".join(lines)
+
+
+def explain_request(
+    request: Canonical,
+    candidates: Sequence[Recording],
+    played: set[int],
+    components: dict[str, str] | None = None,
+) -> Divergence:
+    """Find the recording that is nearest to a request that missed, and name what differs.
+
+    ``candidates`` are the recordings of the same endpoint; ``played`` holds the ids of those used up.
+    """
+    now = components or fingerprint(request.endpoint, request.body)
+    same = [one for one in candidates if one.key == request.key]
+    if same and all(id(one) in played for one in same) and components is None:
+        return Divergence(
+            "exhausted",
+            request.endpoint,
+            "extra call",
+            ["extra call"],
+            nearest=same[-1].place,
+            key=request.key,
+            recording=same[-1],
+        )
+    if not candidates:
+        return Divergence("never_recorded", request.endpoint, "extra call", ["extra call"], key=request.key)
+    history = set(now.get("history", "").split())
+    nearest = max(candidates, key=lambda one: (_likeness(now, history, one, played), -one.start))
+    body = told_by_both(nearest.body, request.body) if request.endpoint == CHAT else request.body
+    names = changed_components(request.endpoint, nearest.body, body)
+    changes = changes_between(nearest.body, body)
+    changes += changes_between(
+        [list(pair) for pair in nearest.query], [list(pair) for pair in request.query], "?"
+    )
+    return Divergence(
+        "drifted",
+        request.endpoint,
+        names[0] if names else "request",
+        names,
+        nearest=nearest.place,
+        changes=changes[:_MOST_CHANGES],
+        key=request.key,
+        recording=nearest,
+    )
+
+
+def explain_tool(
+    name: str, arguments: Any, key: str, candidates: Sequence[ToolRecording], played: set[int]
+) -> Divergence:
+    """Like `explain_request`, for a tool call; ``candidates`` are the recorded calls of that tool."""
+    asked = f"tool {name}"
+    same = [one for one in candidates if one.key == key]
+    if same:
+        return Divergence(
+            "exhausted",
+            asked,
+            "extra call",
+            ["extra call"],
+            nearest=same[-1].place,
+            key=key,
+            recording=same[-1],
+        )
+    if not candidates:
+        return Divergence("never_recorded", asked, "extra call", ["extra call"], key=key)
+    differences = [(changes_between(one.arguments, arguments), one) for one in candidates]
+    changes, nearest = min(
+        differences, key=lambda pair: (len(pair[0]) + (id(pair[1]) in played) * 0.5, pair[1].start)
+    )
+    return Divergence(
+        "drifted",
+        asked,
+        "tool arguments",
+        ["tool arguments"],
+        nearest=nearest.place,
+        changes=changes[:_MOST_CHANGES],
+        key=key,
+        recording=nearest,
+    )
+
+
+def _likeness(now: dict[str, str], history: set[str], one: Recording, played: set[int]) -> float:
+    """Which recording a request was most likely meant to be: shared messages weigh most, then the parts."""
+    then = one.components
+    score = 0.0 if id(one) in played else 0.6
+    known = then.get("history", "").split()
+    if history or known:
+        shared = sum(message in history for message in known)
+        score += 4.0 * shared / max(len(history), len(known))
+        if len(history) == len(known):
+            score += 1.0
+    for part, weight in (("system", 1.5), ("tools", 1.0), ("model", 0.7), ("parameters", 0.7), ("body", 1.0)):
+        if part in now and now[part] == then.get(part):
+            score += weight
+    return score
+
+
+def changed_components(endpoint: str, recorded: Any, now: Any) -> list[str]:
+    """The parts of a model request that differ, the most telling first."""
+    then_parts, now_parts = parts_of(endpoint, recorded), parts_of(endpoint, now)
+    if then_parts is None or now_parts is None:
+        return ["request"]
+    names: list[str] = []
+    if then_parts.model != now_parts.model:
+        names.append("model")
+    if then_parts.system != now_parts.system:
+        texts = _changed_texts(then_parts.system, now_parts.system)
+        names.append("retrieval" if _only_retrieved(texts) else "system prompt")
+    if then_parts.tools != now_parts.tools:
+        names.append("tools")
+    if then_parts.parameters != now_parts.parameters:
+        names.append("parameters")
+    if then_parts.history != now_parts.history:
+        names.append("retrieval" if endpoint.endswith("/embeddings") else _history(then_parts, now_parts))
+    return names
+
+
+def _history(then: Parts, now: Parts) -> str:
+    """What kind of message changed first."""
+    place = next(
+        (index for index, (a, b) in enumerate(zip(then.history, now.history, strict=False)) if a != b), None
+    )
+    if place is None or len(then.history) != len(now.history):
+        return "history"
+    one, other = then.history[place], now.history[place]
+    if role_of(one) == role_of(other) == "tool":
+        return "tool result"
+    return "retrieval" if _only_retrieved(_changed_texts(one, other)) else "history"
+
+
+def _changed_texts(one: Any, other: Any) -> list[tuple[str, str]]:
+    changes = changes_between(one, other)
+    pairs = [(change.recorded, change.now) for change in changes]
+    return [(a, b) for a, b in pairs if isinstance(a, str) and isinstance(b, str)] if pairs else []
+
+
+_SECTION = re.compile(
+    r"^\s*(?:<(/?)(?P<tag>[\w-]+)[^>]*>|#+\s*(?P<heading>.+?)|(?P<label>[A-Z][\w ]{2,40})):?\s*$",
+    re.MULTILINE,
+)
+_RETRIEVED = re.compile(
+    r"context|document|source|passage|retriev|knowledge|search result|snippet|excerpt", re.I
+)
+
+
+def _only_retrieved(texts: list[tuple[str, str]]) -> bool:
+    """Whether every changed text changed only inside a section that is labelled as retrieved."""
+    return bool(texts) and all(_without_retrieved(a) == _without_retrieved(b) for a, b in texts)
+
+
+def _without_retrieved(text: str) -> str:
+    """The text without the sections under ``Context:``, ``## Documents``, ``<sources>`` and the like."""
+    kept: list[str] = []
+    hidden: str | None = None
+    for line in text.splitlines():
+        match = _SECTION.match(line)
+        name = match and (match["tag"] or match["heading"] or match["label"])
+        if match and name:
+            if hidden and hidden.startswith("<"):
+                if match[1] and f"<{match['tag']}" == hidden:
+                    hidden = None
+            elif _RETRIEVED.search(name):
+                hidden = f"<{match['tag']}" if match["tag"] else name
+                kept.append(line)
+                continue
+            else:
+                hidden = None
+        inline = re.match(r"\s*(\w[\w ]{2,30}):\s+\S", line)
+        if hidden is None and inline and _RETRIEVED.search(inline[1]):
+            kept.append(inline[1])
+        elif hidden is None:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def changes_between(recorded: Any, now: Any, path: str = "$") -> list[Change]:
+    """Where two JSON values differ, as JSON paths; at most as many as a person would read."""
+    found: list[Change] = []
+    _compare(recorded, now, path, found)
+    return found
+
+
+def _compare(one: Any, other: Any, path: str, found: list[Change]) -> None:
+    if len(found) >= _MOST_CHANGES or one == other:
+        return
+    if isinstance(one, dict) and isinstance(other, dict):
+        old, new = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+        for name in [*old, *(name for name in new if name not in old)]:
+            if old.get(name) != new.get(name):
+                _compare(old.get(name), new.get(name), f"{path}.{name}", found)
+    elif isinstance(one, list) and isinstance(other, list):
+        _compare_lists(cast("list[Any]", one), cast("list[Any]", other), path, found)
+    else:
+        found.append(Change(path, one, other))
+
+
+def _compare_lists(old: list[Any], new: list[Any], path: str, found: list[Change]) -> None:
+    if len(old) == len(new):
+        for index, (a, b) in enumerate(zip(old, new, strict=True)):
+            _compare(a, b, f"{path}[{index}]", found)
+        return
+    head = 0
+    while head < min(len(old), len(new)) and old[head] == new[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    middle_old, middle_new = old[head : len(old) - tail], new[head : len(new) - tail]
+    for index in range(max(len(middle_old), len(middle_new))):
+        if len(found) >= _MOST_CHANGES:
+            return
+        a = middle_old[index] if index < len(middle_old) else None
+        b = middle_new[index] if index < len(middle_new) else None
+        if a is None or b is None:
+            found.append(Change(f"{path}[{head + index}]", a, b))
+        else:
+            _compare(a, b, f"{path}[{head + index}]", found)
+
+
+def _brief(value: Any, most: int = 120) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text.split())
+    return (
+        repr(text if len(text) <= most else text[: most - 1] + "…") if isinstance(value, str) else text[:most]
+    )
+
+
+def _around(one: Any, other: Any) -> tuple[str, str]:
+    """Two texts shortened to the place where they differ."""
+    if not (isinstance(one, str) and isinstance(other, str)) or max(len(one), len(other)) <= 100:
+        return _brief(one), _brief(other)
+    at = next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+    start = max(0, at - 30)
+    mark = "…" if start else ""
+    return _brief(mark + one[start : start + 90]), _brief(mark + other[start : start + 90])
+
+
+def refusal(text: str, divergence: Divergence | None = None) -> Reply:
+    """The response that a refused request gets: an error in OpenAI's shape that no SDK retries."""
+    error: dict[str, Any] = {
+        "message": f"not in the cassette: {text}",
+        "type": "simulate_divergence",
+        "code": divergence.verdict if divergence else "refused",
+        "param": divergence.component if divergence else None,
+    }
+    body = orjson.dumps({"type": "error", "error": error})
+    headers = [
+        ("content-type", "application/json"),
+        ("x-should-retry", "false"),
+        ("content-length", str(len(body))),
+    ]
+    return Reply(REFUSED_STATUS, "Not In The Cassette", headers, [(0.0, body)])

@@ -1,0 +1,172 @@
+"""Where the model of agents in other processes is, while their conversations are recorded or replayed.
+
+Such an agent is started with its ``OPENAI_BASE_URL`` (and ``ANTHROPIC_BASE_URL``) pointing here. A request is
+recorded on its way to the real endpoint, or answered from the cassette, by the same sessions as in this
+process. Whose request it is, an agent need not tell: of those agents one conversation is held at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, web
+
+from simulate.replay.intercept.guard import child_environment
+from simulate.replay.intercept.router import address
+from simulate.replay.matching.divergence import refusal
+from simulate.replay.player import Player
+from simulate.replay.serving.sockets import abort, asks_for_models, listening, models_of, send
+from simulate.replay.session import Exchange, Recorder, current
+
+_HOP_BY_HOP = frozenset(
+    {
+        "host",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "content-length",
+        "content-encoding",
+        "accept-encoding",
+        "upgrade",
+        "te",
+        "trailer",
+        "proxy-authorization",
+        "x-simulate-session",
+    }
+)
+_UPSTREAM = {
+    "OPENAI_BASE_URL": "https://api.openai.com/v1",
+    "ANTHROPIC_BASE_URL": "https://api.anthropic.com",
+}
+NEVER_ASKED = (
+    "the agent asked the model's endpoint for nothing: does it use OPENAI_BASE_URL (or ANTHROPIC_BASE_URL)?"
+)
+
+
+class ModelEndpoint:
+    """The endpoint. ``port`` 0 takes a free one; an agent that runs already is told a fixed one.
+
+    ``guard``: Python and Node processes that are started with ``environment`` reach nothing but us."""
+
+    def __init__(self, port: int = 0, *, guard: bool = False, allow: tuple[str, ...] = ()) -> None:
+        self.port = port
+        self.guard = guard
+        self.allow = allow
+        self.upstream = {name: os.environ.get(name) or usual for name, usual in _UPSTREAM.items()}
+        self._turn = asyncio.Lock()
+        self._session: Recorder | Player | None = None
+        self._asked = 0
+        self._folder: TemporaryDirectory[str] | None = None
+
+    @property
+    def base_url(self) -> str:
+        """What an agent's ``OPENAI_BASE_URL`` is to be."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def environment(self, own: Mapping[str, str]) -> dict[str, str]:
+        """What to start an agent's process with; ``own`` is what else it gets, such as our receiver."""
+        found = {"OPENAI_BASE_URL": self.base_url, "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{self.port}"}
+        if not self.guard:
+            return found
+        urls = [value for value in own.values() if value.startswith(("http://", "https://"))]
+        allowed = {f"127.0.0.1:{self.port}", *map(address, urls), *self.allow}
+        return found | child_environment(sorted(allowed), self._log)
+
+    @contextlib.asynccontextmanager
+    async def serve(self) -> AsyncGenerator[ModelEndpoint]:
+        """Listen on 127.0.0.1 while inside; InputError where the port is taken."""
+        with TemporaryDirectory() as folder:
+            self._log = Path(folder) / "refused"
+            async with ClientSession(auto_decompress=True, timeout=ClientTimeout(total=None)) as client:
+                self._client = client
+                async with listening(self._answer, self.port) as self.port:
+                    yield self
+
+    @contextlib.asynccontextmanager
+    async def conversation(self, session: Recorder | Player) -> AsyncGenerator[None]:
+        """What agents in other processes ask for while inside belongs to ``session``; others wait."""
+        async with self._turn:
+            self._session, self._asked = session, 0
+            seen = self._refused()
+            try:
+                yield
+            finally:
+                self._session = None
+                if isinstance(session, Player):
+                    for text in self._refused()[len(seen) :]:
+                        session.refuse(text)
+                    if not self._asked and session.cassette.http:
+                        session.notes.append(NEVER_ASKED)
+
+    def _refused(self) -> list[str]:
+        return self._log.read_text("utf-8").splitlines() if self._log.exists() else []
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        session = self._session
+        if session is None:
+            return await send(request, refusal(f"{request.method} {request.path}: no conversation is open"))
+        self._asked += 1
+        if isinstance(session, Player) and asks_for_models(request) and not session.lists_models:
+            return await send(request, models_of(session.cassette.http))
+        exchange = session.begin(request.method, str(request.url), request.headers, body)
+        if exchange.reply is not None:
+            return await send(request, exchange.reply, exchange.paced)
+        return await self._forward(request, body, exchange)
+
+    def _target(self, request: web.Request) -> str:
+        """The request's address at the real endpoint."""
+        path = str(request.rel_url)
+        if "anthropic-version" in request.headers:
+            return self.upstream["ANTHROPIC_BASE_URL"].rstrip("/") + path
+        return self.upstream["OPENAI_BASE_URL"].rstrip("/") + path.removeprefix("/v1")
+
+    async def _forward(self, request: web.Request, body: bytes, exchange: Exchange) -> web.StreamResponse:
+        """Let the request go on to the real endpoint, and note its answer piece by piece as it passes."""
+        target = self._target(request)
+        if exchange.recording is not None:
+            exchange.recording.uri = target
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        headers["Accept-Encoding"] = "identity"
+        # the call is noted here: it is let out unseen
+        token = current.set(Recorder(self._session.rules, [address(target)]) if self._session else None)
+        try:
+            async with self._client.request(
+                request.method, target, headers=headers, data=body or None, allow_redirects=False
+            ) as answer:
+                kept = [
+                    (name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP
+                ]
+                exchange.opened(answer.status, answer.reason or "", kept)
+                response = web.StreamResponse(status=answer.status, reason=answer.reason)
+                for name, value in kept:
+                    response.headers.add(name, value)
+                await response.prepare(request)
+                async for piece in answer.content.iter_any():
+                    exchange.chunk(piece)
+                    await response.write(piece)
+                exchange.ended()
+                await response.write_eof()
+                return response
+        except ConnectionResetError:
+            exchange.ended("closed")  # the agent went away
+            raise
+        except (ClientError, OSError) as error:
+            return await self._broke(request, target, exchange, error)
+        finally:
+            current.reset(token)
+
+    async def _broke(
+        self, request: web.Request, target: str, exchange: Exchange, error: Exception
+    ) -> web.StreamResponse:
+        """The real endpoint cannot be reached, or its answer died on the way: so it does for the agent."""
+        exchange.ended(f"{'died' if exchange.began else 'failed'}: {type(error).__name__}: {error}")
+        if exchange.began:
+            abort(request)
+        text = f"{target}: {error}; is OPENAI_BASE_URL the agent's own endpoint, here where we run?"
+        return web.json_response({"error": {"message": text, "type": "unreachable"}}, status=502)

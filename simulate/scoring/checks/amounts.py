@@ -1,0 +1,112 @@
+"""``replied_within``, ``cost_below``, ``tokens_below``: how long it took and what it cost."""
+
+from __future__ import annotations
+
+import math
+
+from simulate.model.expect import CostBelow, RepliedWithin, TokensBelow
+from simulate.model.outcome import Verdict
+from simulate.model.transcript import Conversation, Utterance
+from simulate.scoring.checks.check import Check, Evidence, judges
+
+
+def reply_latencies(conversation: Conversation) -> list[tuple[Utterance, float]]:
+    """For each turn of the caller, the agent's first utterance after it and the seconds until it began:
+    end of the caller's to the agent's first token or sound."""
+    latencies: list[tuple[Utterance, float]] = []
+    waiting: Utterance | None = None
+    for said in conversation.utterances:
+        if said.speaker == "caller":
+            waiting = said if said.kind != "backchannel" else waiting
+        elif waiting is not None:
+            began = said.start if said.first is None else said.first
+            latencies.append((said, max(0.0, began - waiting.end)))
+            waiting = None
+    return latencies
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """The nearest-rank percentile: a value that was measured, never one in between."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(percent / 100 * len(ranked)) - 1)]
+
+
+def show_seconds(value: float) -> str:
+    """``850 ms`` below ten seconds, else ``12.3 s``."""
+    return f"{value * 1000:.0f} ms" if value < 10 else f"{value:.1f} s"
+
+
+@judges(RepliedWithin)
+class RepliedWithinCheck(Check[RepliedWithin]):
+    """The agent began to answer in time."""
+
+    def describe(self) -> str:
+        word = self.expectation
+        share = "" if word.percentile == 100 else f" in {word.percentile} % of the turns"
+        where = "" if word.in_turn is None else f" in turn {word.in_turn}"
+        return f"the agent begins to answer within {show_seconds(word.replied_within)}{share}{where}"
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        word = self.expectation
+        measured = reply_latencies(evidence.conversation)
+        if word.in_turn is not None:
+            measured = [each for each in measured if each[0].turn == word.in_turn]
+        if not measured:
+            return self.verdict("not_run", "there is no reply to measure")
+        value = percentile([seconds for _, seconds in measured], word.percentile)
+        slowest, seconds = max(measured, key=lambda each: each[1])
+        fact = f"p{word.percentile} is {show_seconds(value)}" if word.percentile != 100 else "all did"
+        passed = value <= word.replied_within
+        if not passed or word.percentile == 100:
+            fact = f"the slowest took {show_seconds(seconds)}, in turn {slowest.turn}"
+            fact += "" if word.percentile == 100 else f"; p{word.percentile} is {show_seconds(value)}"
+        return self.verdict(
+            "passed" if passed else "failed",
+            fact,
+            turn=slowest.turn,
+            span_id=slowest.span_id,
+            expected=word.replied_within,
+            actual=value,
+        )
+
+
+@judges(CostBelow)
+class CostBelowCheck(Check[CostBelow]):
+    """The agent's model calls cost less than this."""
+
+    def describe(self) -> str:
+        return f"the agent's model calls cost less than ${self.expectation.cost_below:g}"
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        cost = evidence.reading.cost
+        if cost.dollars is None:
+            return self.verdict("not_run", f"the cost is unknown: {cost.reason}")
+        passed = cost.dollars < self.expectation.cost_below
+        most, span_id = max((paid.dollars or 0.0, span.span_id) for span, _, paid in cost.calls)
+        fact = f"${cost.dollars:.4g} in {len(cost.calls)} calls; the dearest took ${most:.4g}"
+        return self.verdict("passed" if passed else "failed", fact, span_id=span_id, actual=cost.dollars)
+
+
+@judges(TokensBelow)
+class TokensBelowCheck(Check[TokensBelow]):
+    """The agent's model calls used fewer tokens than this."""
+
+    def describe(self) -> str:
+        return f"the agent's model calls use fewer than {self.expectation.tokens_below} tokens"
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        calls = evidence.reading.llm_calls
+        if not calls:
+            return self.verdict("not_run", "the trace holds no model call")
+        silent = [
+            span.name for span, view in calls if view.input_tokens is None or view.output_tokens is None
+        ]
+        if silent:
+            return self.verdict(
+                "not_run", f"{len(silent)} of {len(calls)} model calls do not say their tokens"
+            )
+        used = [((view.input_tokens or 0) + (view.output_tokens or 0), span.span_id) for span, view in calls]
+        total, (most, span_id) = sum(tokens for tokens, _ in used), max(used)
+        passed = total < self.expectation.tokens_below
+        fact = f"{total} tokens in {len(calls)} calls; the largest took {most}"
+        return self.verdict("passed" if passed else "failed", fact, span_id=span_id, actual=total)

@@ -1,0 +1,88 @@
+"""OTLP over gRPC, for agents whose distribution knows nothing else; needs the extra ``grpc``.
+
+Everything that arrives goes the same way as what the HTTP receiver gets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from simulate.errors import EnvironmentFault, MissingExtra
+from simulate.trace.capture.receiver import PROTOBUF, Receiver, Refused, success
+
+_METHODS = {
+    f"/opentelemetry.proto.collector.{name}.v1.{service}Service/Export": signal
+    for name, service, signal in (
+        ("trace", "Trace", "traces"),
+        ("logs", "Logs", "logs"),
+        ("metrics", "Metrics", "metrics"),
+    )
+}
+
+
+class GrpcReceiver:
+    """Listens on 127.0.0.1 and hands what comes to ``receiver``."""
+
+    def __init__(self, receiver: Receiver, *, port: int = 0) -> None:
+        self._receiver = receiver
+        self._port = port
+        self._server: Any = None
+        self.endpoint = ""
+        """``http://127.0.0.1:PORT`` once started."""
+
+    async def start(self) -> None:
+        """Listen. Raises MissingExtra without grpcio, EnvironmentFault where the port is taken."""
+        try:
+            import grpc  # pyright: ignore[reportMissingTypeStubs, reportMissingImports]
+        except ImportError as error:
+            raise MissingExtra("grpcio, to receive OTLP over gRPC", "grpc") from error
+        module: Any = grpc
+        limit = self._receiver.limit_wire
+        self._server = module.server(
+            ThreadPoolExecutor(2, thread_name_prefix="simulate-grpc"),
+            handlers=[_handlers(module, self._receiver)],
+            # two runs on one port would share its requests at random
+            options=[("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)],
+        )
+        try:
+            port = self._server.add_insecure_port(f"127.0.0.1:{self._port}")
+        except RuntimeError as error:
+            raise EnvironmentFault(
+                f"the OTLP receiver cannot listen on 127.0.0.1:{self._port} for gRPC",
+                hint="choose another port, or 0 for any free one",
+            ) from error
+        self._server.start()
+        self.endpoint = f"http://127.0.0.1:{port}"
+
+    async def stop(self) -> None:
+        """Answer what is being read, then close."""
+        if self._server is not None:
+            await asyncio.to_thread(self._server.stop(1.0).wait)
+            self._server = None
+
+
+def _handlers(grpc: Any, receiver: Receiver) -> Any:
+    class Export(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> Any:
+            signal = _METHODS.get(handler_call_details.method)
+            if signal is None:
+                return None
+            return grpc.unary_unary_rpc_method_handler(_export(grpc, receiver, signal))
+
+    return Export()
+
+
+def _export(grpc: Any, receiver: Receiver, signal: str) -> Callable[[bytes, Any], bytes]:
+    def export(body: bytes, context: Any) -> bytes:
+        try:
+            problem = receiver.take(signal, body, PROTOBUF)
+        except Refused as refusal:
+            receiver.refuse(refusal)
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal.message)
+            raise  # abort() raises; this tells so to those who read types
+        return success(problem, PROTOBUF)
+
+    return export

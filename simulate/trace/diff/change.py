@@ -1,0 +1,191 @@
+"""One difference, in a person's words, and all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from simulate.errors import InputError
+
+if TYPE_CHECKING:
+    from simulate.trace.diff.align import Alignment
+    from simulate.trace.diff.forest import Forest
+    from simulate.trace.span import Trace
+
+
+class Category(StrEnum):
+    """By consequence, the gravest first."""
+
+    BEHAVIOUR = "behaviour"
+    CONTENT = "content"
+    COST = "cost"
+    LATENCY = "latency"
+    SHAPE = "shape"
+
+
+ORDER = tuple(Category)
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One value inside a change; ``path`` is a JSON path below the change's own. None means absent."""
+
+    path: str
+    expected: Any = None
+    actual: Any = None
+
+
+@dataclass(slots=True)
+class Change:
+    """Something that is not as it was.
+
+    ``path`` says what, the same for both directions of a comparison (``tools.issue_refund.count``):
+    ``ignore`` patterns and repeats refer to it. ``weight`` orders changes inside a category, the gravest
+    first. ``expected`` and ``actual`` are the two values. ``sure`` says what repeats have to say about it.
+    """
+
+    category: Category
+    path: str
+    sentence: str
+    weight: float = 50.0
+    expected: Any = None
+    actual: Any = None
+    expected_spans: list[str] = field(default_factory=list[str])
+    actual_spans: list[str] = field(default_factory=list[str])
+    turn: int | None = None
+    details: list[Detail] = field(default_factory=list[Detail])
+    sure: str | None = None
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Smaller is graver."""
+        return ORDER.index(self.category), self.weight
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "category": self.category.value,
+            "path": self.path,
+            "sentence": self.sentence,
+            "turn": self.turn,
+            "expected": self.expected,
+            "actual": self.actual,
+            "expected_spans": self.expected_spans,
+            "actual_spans": self.actual_spans,
+            "details": [{"path": d.path, "expected": d.expected, "actual": d.actual} for d in self.details],
+            "sure": self.sure,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far two numbers may be apart and still count as the same.
+
+    Relative shares of the larger one, except ``arguments``, which is absolute and 0 by default: a refund of
+    42.51 is not one of 42.50. Durations that are less than ``seconds`` apart never count.
+    """
+
+    tokens: float = 0.25
+    cost: float = 0.25
+    latency: float = 0.5
+    seconds: float = 0.25
+    arguments: float = 0.0
+    scores: float = 0.1
+
+    @classmethod
+    def of(cls, given: Tolerance | Mapping[str, float] | None) -> Tolerance:
+        """From a mapping as scenario files have it. InputError for a name that is not one of ours."""
+        if given is None:
+            return cls()
+        if isinstance(given, Tolerance):
+            return given
+        known = list(cls.__dataclass_fields__)
+        for name, value in given.items():
+            if name not in known:
+                raise InputError(f"there is no tolerance {name!r}", hint=f"known: {', '.join(known)}")
+            if not value >= 0:
+                raise InputError(f"the tolerance {name} is {value}; it must be 0 or more")
+        return cls(**given)
+
+
+@dataclass(slots=True)
+class Diff:
+    """What changed between two traces, the gravest first.
+
+    ``varies`` holds differences that repeats of the expected run show among themselves too; told, and
+    do not count. ``repeats`` is how many there were.
+    """
+
+    expected: Trace
+    actual: Trace
+    changes: list[Change]
+    varies: list[Change] = field(default_factory=list[Change])
+    repeats: int = 0
+    notes: list[str] = field(default_factory=list[str])
+    alignment: Alignment | None = None
+    forests: tuple[Forest, Forest] | None = None
+
+    @property
+    def same(self) -> bool:
+        """Nothing changed in behaviour or content. Cost, latency and shape are told, and do not decide."""
+        return not self.of(Category.BEHAVIOUR, Category.CONTENT)
+
+    def of(self, *categories: str) -> list[Change]:
+        """The changes of these categories."""
+        return [change for change in self.changes if change.category in categories]
+
+    def only(self, categories: Sequence[str]) -> Diff:
+        """The same comparison, looked at for these categories alone."""
+        return replace(
+            self, changes=self.of(*categories), varies=[c for c in self.varies if c.category in categories]
+        )
+
+    def summary(self, lines: int = 10) -> str:
+        """What changed, in at most so many lines."""
+        from simulate.trace.diff.render import summary
+
+        return summary(self, lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        pairs = [] if self.alignment is None or self.forests is None else self.alignment.pairs
+        return {
+            "schema": 1,
+            "same": self.same,
+            "expected": _named(self.expected),
+            "actual": _named(self.actual),
+            "repeats": self.repeats,
+            "matched_spans": len(pairs),
+            "changes": [change.to_dict() for change in self.changes],
+            "varies": [change.to_dict() for change in self.varies],
+            "notes": self.notes,
+        }
+
+
+def _named(trace: Trace) -> dict[str, Any]:
+    return {"trace_id": trace.trace_id, "source": trace.source, "spans": len(trace)}
+
+
+def ignored(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern names this path or something above it; ``*`` stands for anything."""
+    return any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}.*") for pattern in patterns)
+
+
+def without(changes: Sequence[Change], patterns: Sequence[str]) -> list[Change]:
+    """The changes that no pattern ignores, and of each the details that none ignores."""
+    if not patterns:
+        return list(changes)
+    kept: list[Change] = []
+    for change in changes:
+        if ignored(change.path, patterns) or ignored(change.category, patterns):
+            continue
+        if change.details:
+            left = [d for d in change.details if not ignored(f"{change.path}.{d.path}".rstrip("."), patterns)]
+            if not left:
+                continue
+            change = replace(change, details=left)
+        kept.append(change)
+    return kept

@@ -1,0 +1,132 @@
+"""Two traces in, what changed out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from simulate.errors import TraceFileError
+from simulate.trace.diff.align import align
+from simulate.trace.diff.behaviour import Story, tell
+from simulate.trace.diff.calibrate import calibrated
+from simulate.trace.diff.change import Change, Diff, Tolerance, without
+from simulate.trace.diff.explain import explain
+from simulate.trace.diff.scores import score_changes
+from simulate.trace.diff.shape import shape_changes
+from simulate.trace.diff.voice import voice_changes
+from simulate.trace.reading import TraceReading
+from simulate.trace.span import Trace
+
+Judge = Callable[[str, str], Awaitable[bool]]
+"""Whether two texts mean the same to the person who gets them."""
+
+
+def compare(
+    expected: Trace | TraceReading,
+    actual: Trace | TraceReading,
+    *,
+    repeats: Sequence[Trace] = (),
+    ignore: Sequence[str] = (),
+    tolerance: Tolerance | Mapping[str, float] | None = None,
+) -> Diff:
+    """What changed between two traces, the gravest first.
+
+    ``repeats`` are further runs of what made ``expected``: a difference that they show among themselves is
+    not counted. ``ignore`` names paths (``tools.send_mail.arguments.body``, ``answers.*``, ``latency``).
+    ``tolerance`` is that of `Tolerance`, by name. Swapping the traces gives the same changes the other way
+    round; a trace has no changes against itself.
+    """
+    limits = Tolerance.of(tolerance)
+    one, other = tell(expected), tell(actual)
+    diff = _between(one, other, limits)
+    if repeats:
+        samples = [_between(one, tell(trace), limits).changes for trace in repeats]
+        diff = calibrated(diff, samples)
+    diff.changes = without(diff.changes, ignore)
+    diff.varies = without(diff.varies, ignore)
+    return diff
+
+
+def _between(one: Story, other: Story, tolerance: Tolerance) -> Diff:
+    alignment = align(one.forest, other.forest)
+    changes = explain(one, other, alignment, tolerance)
+    changes += voice_changes(one, other, tolerance)
+    changes += score_changes(one, other, tolerance)
+    changes += shape_changes(one, other, alignment)
+    changes.sort(key=lambda change: (*change.rank, change.path))
+    return Diff(
+        one.trace,
+        other.trace,
+        changes,
+        notes=_notes(one, other),
+        alignment=alignment,
+        forests=(one.forest, other.forest),
+    )
+
+
+def _notes(one: Story, other: Story) -> list[str]:
+    notes: list[str] = []
+    for story, name in ((one, "expected"), (other, "actual")):
+        if not len(story.trace):
+            notes.append(f"the {name} trace is empty")
+        elif not story.models and not story.tools:
+            notes.append(f"the {name} trace has neither model calls nor tool calls")
+        elif not story.captured:
+            notes.append(f"the {name} trace does not carry what was said; answers were not compared")
+        if not story.evidence:
+            notes.append(f"the {name} trace would not show a tool call; tools were not compared")
+    return notes
+
+
+async def judged(diff: Diff, judge: Judge) -> Diff:
+    """The same diff without the answers that a judge holds to mean the same; it is asked once for each."""
+
+    async def stays(change: Change) -> bool:
+        texts = (change.expected, change.actual)
+        both = change.path.startswith("answers.") and all(isinstance(text, str) for text in texts)
+        return not both or not await judge(str(change.expected), str(change.actual))
+
+    answers = await asyncio.gather(*(stays(change) for change in diff.changes))
+    return replace(diff, changes=[change for change, kept in zip(diff.changes, answers, strict=True) if kept])
+
+
+def matches(
+    expected: str | Path,
+    trace: Trace | TraceReading,
+    ignore: Sequence[str] = (),
+    tolerance: Tolerance | Mapping[str, float] | None = None,
+) -> Diff:
+    """Whether a trace behaves as the one in a file: ``Diff.same`` answers; cost and latency are told.
+
+    Raises TraceFileError when the file cannot be read or does not hold exactly one trace.
+    """
+    return compare(recorded(expected), trace, ignore=ignore, tolerance=tolerance)
+
+
+def recorded(path: str | Path) -> Trace:
+    """The one trace of a file; it is read once while the file stays as it is, however many runs it judges.
+
+    Raises TraceFileError when the file cannot be read or does not hold exactly one trace.
+    """
+    try:
+        state = Path(path).stat()
+    except OSError as error:
+        raise TraceFileError(f"cannot be read: {error}", where=str(path)) from error
+    return _recorded(Path(path), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _recorded(path: Path, *_: int) -> Trace:
+    from simulate.trace.files import reader
+
+    found = reader.read(path)
+    if len(found) != 1:
+        raise TraceFileError(
+            f"holds {len(found)} traces, and a comparison needs one",
+            where=str(path),
+            hint="keep each expected trace in a file of its own",
+        )
+    return found[0]

@@ -1,0 +1,1 @@
+"""Trace files of every format: read (`reader`), written (`writing`)."""

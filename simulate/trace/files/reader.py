@@ -1,0 +1,216 @@
+"""Trace files, whatever wrote them: found by what they hold, never by their name.
+
+``read`` for a file that fits into memory, ``iter_traces`` for one that does not, ``iter_spans`` for spans in
+the order of the file.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a file of somebody else holds has no type until it is read; shapes are checked as they are met
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import pkgutil
+import tempfile
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from simulate.errors import TraceFileError
+from simulate.trace.files import documents
+from simulate.trace.files.base import Format, Notes, kind_of, printable
+from simulate.trace.files.documents import Source
+from simulate.trace.joining import join
+from simulate.trace.span import Span, Trace, group
+
+__all__ = ["Format", "Source", "formats", "iter_spans", "iter_traces", "read"]
+
+
+@lru_cache(maxsize=1)
+def formats() -> tuple[Format, ...]:
+    """Every file format, the more telling marks first: what modules of `simulate.trace.files` and
+    `simulate.trace.vendors` call ``FORMAT``."""
+    found: list[Format] = []
+    for name in ("simulate.trace.files", "simulate.trace.vendors"):
+        for module in pkgutil.iter_modules(importlib.import_module(name).__path__):
+            known = getattr(importlib.import_module(f"{name}.{module.name}"), "FORMAT", None)
+            if isinstance(known, Format):
+                found.append(known)
+    return tuple(sorted(found, key=lambda each: each.rank))
+
+
+def read(source: Source, *, trace_id: str | None = None, tolerant: bool = False) -> list[Trace]:
+    """Every trace of a file (path, ``-`` for stdin, or an open binary file), or the one of ``trace_id`` (its
+    first digits are enough). Raises TraceFileError with line or span; ``tolerant`` reads what is whole and
+    says in the notes what is not."""
+    notes = Notes(documents.name_of(source), tolerant)
+    traces = group(_spans(source, notes), notes.source)
+    if not traces:
+        raise _holds_nothing(notes)
+    for trace in traces:
+        trace.notes += notes.of(trace.trace_id)
+        join(trace)
+    if trace_id is None:
+        return traces
+    return [one(traces, trace_id, notes.source)]
+
+
+def one(traces: list[Trace], trace_id: str, source: str | None) -> Trace:
+    """The trace whose id starts so."""
+    found = [trace for trace in traces if trace.trace_id == trace_id]
+    found = found or [trace for trace in traces if trace.trace_id.startswith(trace_id.lower())]
+    if len(found) == 1:
+        return found[0]
+    ids = ", ".join(printable(trace.trace_id, 40) for trace in (found or traces)[:5])
+    problem = "matches several traces" if found else "is not among its traces"
+    raise TraceFileError(f"trace {printable(trace_id, 40)} {problem}: {ids}", where=source)
+
+
+def iter_spans(source: Source, *, tolerant: bool = False, notes: Notes | None = None) -> Iterator[Span]:
+    """Spans in the order of the file, holding one document of it (one line of JSON lines) at a time."""
+    notes = notes or Notes(documents.name_of(source), tolerant)
+    return _spans(source, notes)
+
+
+def iter_traces(source: Source, *more: Source, tolerant: bool = False) -> Iterator[Trace]:
+    """One trace at a time, in the order in which each first appears, for files larger than memory. Spans of
+    one trace that lie in several files, as services export them, are one trace.
+
+    Spans of a trace may lie anywhere, so everything is read before the first trace comes: spans go to a
+    temporary file as they are read, with an index of where each trace's are, and a trace is then gathered
+    from there. In memory are the index, one line of a file, and one trace. A file that is a single JSON
+    document cannot be read by parts; only JSON lines, length-prefixed protobuf and tables can.
+    """
+    with tempfile.SpooledTemporaryFile(documents.SPOOL) as spool:
+        index: dict[str, list[int]] = {}
+        files: list[tuple[Notes, int]] = []
+        for each in (source, *more):
+            notes = Notes(documents.name_of(each), tolerant)
+            files.append((notes, spool.tell()))
+            _spool(_spans(each, notes), spool, index)
+            if spool.tell() == files[-1][1]:
+                raise _holds_nothing(notes)
+        begins = [begin for _, begin in files]
+        for trace_id, places in index.items():
+            holding = sorted({bisect_right(begins, place) - 1 for place in places})
+            trace = Trace(trace_id, source=files[holding[0]][0].source)
+            for place in places:
+                spool.seek(place)
+                trace.spans += pickle.load(spool)  # our own temporary file, written a moment ago
+            for at in holding:
+                trace.notes += files[at][0].of(trace_id)
+            join(trace)
+            yield trace
+
+
+def _holds_nothing(notes: Notes) -> TraceFileError:
+    why = "; ".join(notes.of(""))
+    return TraceFileError("the file holds no spans" + (f": {why}" if why else ""), where=notes.source)
+
+
+RUN = 512
+"""Spans of one trace that are written together, where they come together."""
+
+
+def _spool(spans: Iterator[Span], spool: Any, index: dict[str, list[int]]) -> None:
+    """Append the spans to the spool, and their places to the index."""
+    waiting: dict[str, list[Span]] = {}
+    held = 0
+
+    def write(trace_id: str) -> None:
+        index[trace_id].append(spool.tell())
+        pickle.dump(waiting.pop(trace_id), spool, pickle.HIGHEST_PROTOCOL)
+
+    for span in spans:
+        index.setdefault(span.trace_id, [])
+        mine = waiting.setdefault(span.trace_id, [])
+        mine.append(span)
+        held += 1
+        if held >= RUN:
+            for trace_id in list(waiting):
+                write(trace_id)
+            held = 0
+    for trace_id in list(waiting):
+        write(trace_id)
+
+
+# -- finding the format ----------------------------------------------------------------------------------
+
+
+def _spans(source: Source, notes: Notes) -> Iterator[Span]:
+    name = notes.source or ""
+    with documents.opened(source) as raw:
+        try:
+            for inner, stream in documents.streams(raw, name):
+                notes.source, notes.line = inner, None
+                yield from _from_stream(stream, notes)
+        except documents.UNPACKING as error:
+            problem = f"the packed file is broken or breaks off: {printable(str(error), 80)}"
+            if not notes.tolerant:
+                raise notes.refuse(problem) from error
+            notes.say(problem)
+        except OSError as error:
+            raise notes.refuse(f"cannot be read: {error}") from error
+        finally:
+            notes.source = name
+
+
+def _from_stream(stream: Any, notes: Notes) -> Iterator[Span]:
+    head = stream.peek(4096)[:4096]
+    for format in formats():
+        for starts, spans in format.streams:
+            if starts(head):
+                yield from spans(stream, notes)
+                return
+    yield from _from_json(stream, notes)
+
+
+def _from_json(stream: Any, notes: Notes) -> Iterator[Span]:
+    format: Format | None = None
+    for document in documents.documents(stream, notes):
+        if format is None or not format.fits(document):
+            found = next((each for each in formats() if each.fits(document)), None)
+            if found is None:
+                if _is_empty(document):
+                    continue
+                if notes.tolerant and format is not None:
+                    notes.say(f"a line that is no {format.name} was left out", f"line {notes.line}")
+                    continue
+                raise _unknown(document, notes)
+            format = found
+        try:
+            yield from format.spans(document, notes)
+        except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
+            raise notes.refuse(f"looks like {format.name} but has not its shape: {_short(error)}") from error
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {printable(str(error), 120)}"
+
+
+def _is_empty(document: Any) -> bool:
+    """An answer that is right and holds nothing, such as ``{"data": []}``."""
+    if isinstance(document, list | dict) and not document:
+        return True
+    return isinstance(document, dict) and any(
+        document.get(key) == []
+        for key in ("data", "resourceSpans", "batches", "spans", "observations", "runs")
+    )
+
+
+_ERRORS = ("error", "errors", "message", "detail")
+
+
+def _unknown(document: Any, notes: Notes) -> TraceFileError:
+    keys = (
+        ", ".join(printable(str(key), 30) for key in list(document)[:8]) if isinstance(document, dict) else ""
+    )
+    if isinstance(document, dict):
+        told = next((document[key] for key in _ERRORS if document.get(key)), None)
+        if told is not None:
+            return notes.refuse(f"is an error answer of a server, not a trace: {printable(str(told), 100)}")
+    held = f"an object with {keys}" if keys else kind_of(document)
+    known = ", ".join(format.name for format in formats())
+    return notes.refuse(f"is JSON, but no trace that we know: {held}", hint=f"known are {known}")

@@ -1,0 +1,367 @@
+"""Chat messages of every shape in the one shape of the GenAI conventions.
+
+Shapes met: OpenAI chat and responses, Anthropic, Gemini, the Vercel AI SDK, LangChain (plain and serialised),
+pydantic-ai, LiveKit's chat context, OpenInference's and OpenLLMetry's flattened attributes, and plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from simulate.trace.reading.values import decoded, loose, text
+from simulate.trace.span import Message
+
+Part = dict[str, Any]
+
+_ROLES = {
+    "human": "user",
+    "ai": "assistant",
+    "model": "assistant",
+    "AIMessageChunk": "assistant",
+    "developer": "system",
+    "function": "tool",
+    "HumanMessage": "user",
+    "AIMessage": "assistant",
+    "SystemMessage": "system",
+    "ToolMessage": "tool",
+}
+_WRAPPERS = ("messages", "input_messages", "output_messages", "items", "contents", "choices", "generations")
+_WHO = {"tool_call_response": "tool", "tool_call": "assistant", "reasoning": "assistant"}
+_PLAIN = frozenset({"role", "parts", "finish_reason"})
+_BOOKKEEPING = frozenset({"agent_config_update", "agent_handoff", "cache_breakpoint"})
+
+
+def incoming(value: Any) -> list[Message] | None:
+    """What went into a model; a bare text is the user's."""
+    return messages(value, "user")
+
+
+def outgoing(value: Any) -> list[Message] | None:
+    """What came out of a model; a bare text is the assistant's."""
+    return messages(value, "assistant")
+
+
+def messages(value: Any, role: str) -> list[Message] | None:
+    """Messages of any known shape; ``role`` is taken where the source names none. None where there are
+    none."""
+    value = decoded(value)
+    if value is None or value == "" or value == {}:
+        return None
+    if isinstance(value, list):
+        return _from_list(cast("list[Any]", value), role)
+    if isinstance(value, dict):
+        return _from_dict(cast("dict[str, Any]", value), role)
+    return [Message(role, [_text(text(value) or "")])]
+
+
+def _from_list(values: list[Any], role: str) -> list[Message] | None:
+    values = [decoded(value) for value in values]
+    if len(values) == 1 and isinstance(values[0], list):
+        return _from_list(cast("list[Any]", values[0]), role)
+    if values and all(isinstance(value, dict) and _is_part(cast("Part", value)) for value in values):
+        return _parts_only(cast("list[Part]", values), role)
+    found = [message for value in values for message in messages(value, role) or ()]
+    return found or None
+
+
+def _is_part(value: Part) -> bool:
+    kind = value.get("type") or value.get("kind")
+    return "role" not in value and str(kind) in _PARTS
+
+
+def _parts_only(values: list[Part], role: str) -> list[Message]:
+    """Parts without a message round them, as the responses API has them: results are the tool's."""
+    found: list[Message] = []
+    for value in values:
+        part = _part(value)
+        who = _WHO.get(part["type"], role)
+        if found and found[-1].role == who:
+            found[-1].parts.append(part)
+        else:
+            found.append(Message(who, [part]))
+    return found
+
+
+def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
+    if isinstance(value.get("parts"), list) and value.keys() <= _PLAIN:
+        return [_plain(value, role)]
+    inner = value.get("message")
+    if isinstance(inner, dict) and "role" not in value:
+        reason = value.get("finish_reason")
+        found = messages(inner, role)
+        if found and reason is not None:
+            found[-1].finish_reason = str(reason)
+        return found
+    if "role" not in value:
+        for key in _WRAPPERS:
+            if key in value:
+                return _system_first(value, messages(value[key], role))
+        if isinstance(value.get("prompt"), (str, list)):
+            return _system_first(value, messages(value["prompt"], role))
+    if isinstance(value.get("kwargs"), dict) and value.get("lc"):
+        path = value.get("id")
+        name = str(cast("list[Any]", path)[-1]) if isinstance(path, list) and path else ""
+        return messages({"type": _ROLES.get(name, name), **value["kwargs"]}, role)
+    if str(value.get("type")) in _BOOKKEEPING:
+        return None
+    content = value.get("content")
+    if isinstance(content, dict) and "parts" in content and "role" not in value:
+        return messages(cast("dict[str, Any]", content), role)
+    if _is_part(value):
+        return _parts_only([value], role)
+    return [_message(value, role)] if _has_content(value) else [Message(role, [_generic(value)])]
+
+
+def _has_content(value: dict[str, Any]) -> bool:
+    keys = ("content", "contents", "parts", "tool_calls", "function_call", "role", "text", "toolCalls")
+    return any(key in value for key in keys)
+
+
+def _system_first(value: dict[str, Any], found: list[Message] | None) -> list[Message] | None:
+    config = value.get("config")
+    system = value.get("system") or (
+        cast("dict[str, Any]", config).get("system_instruction") if isinstance(config, dict) else None
+    )
+    if system:
+        return [*(messages(system, "system") or ()), *(found or ())]
+    return found
+
+
+def _plain(value: dict[str, Any], default: str) -> Message:
+    """A message just as the conventions have it, which is what most are; the same as `_message` makes of
+    it, sooner."""
+    parts: list[Part] = []
+    for item in cast("list[Any]", value["parts"]):
+        kind: Any = cast("Part", item).get("type") if isinstance(item, dict) else None
+        read = _PARTS.get(kind) if isinstance(kind, str) else None
+        if read is not None:
+            parts.append(read(cast("Part", item)))
+        elif not _bookkeeping(item):
+            parts.append(_part(item))
+    role = _role(value.get("role"), default)
+    if role == "user" and parts and all(part["type"] == "tool_call_response" for part in parts):
+        role = "tool"
+    reason = value.get("finish_reason")
+    return Message(role, parts, None if reason is None else str(reason))
+
+
+def _role(named: Any, default: str) -> str:
+    return _ROLES.get(str(named), str(named)) if named and named != "message" else default
+
+
+def _message(value: dict[str, Any], default: str) -> Message:
+    role = _role(value.get("role") or value.get("type"), default)
+    parts: list[Part] = []
+    call_id = value.get("tool_call_id") or value.get("toolCallId") or value.get("call_id")
+    content = next(
+        (value[key] for key in ("parts", "contents", "content") if value.get(key) is not None), None
+    )
+    content = value.get("text") if content is None else content
+    if role == "tool" and call_id is not None and not _holds_parts(content):
+        parts.append(_response(call_id, content, value.get("name")))
+    else:
+        parts.extend(_content(content))
+    parts.extend(_calls(value))
+    if role == "user" and parts and all(part["type"] == "tool_call_response" for part in parts):
+        role = "tool"
+    reason = value.get("finish_reason") or value.get("finishReason")
+    return Message(role, parts, None if reason is None else str(reason))
+
+
+def _holds_parts(content: Any) -> bool:
+    """Whether tool content already comes as tool results (Vercel, the conventions) and not as the bare
+    answer."""
+    if not isinstance(content, list):
+        return False
+    kinds = {"tool-result", "tool_result", "tool_call_response", "tool-return"}
+    return any(
+        isinstance(item, dict) and str(cast("Part", item).get("type")) in kinds
+        for item in cast("list[Any]", content)
+    )
+
+
+def _content(content: Any) -> list[Part]:
+    content = decoded(content) if isinstance(content, str) and content[:2] in ("[{", '{"') else content
+    if content is None or content == "":
+        return []
+    if isinstance(content, list):
+        return [_part(item) for item in cast("list[Any]", content) if not _bookkeeping(item)]
+    if isinstance(content, dict):
+        return [_part(content)]
+    return [_text(str(content))]
+
+
+def _bookkeeping(item: Any) -> bool:
+    return isinstance(item, dict) and str(cast("Part", item).get("type")) in _BOOKKEEPING
+
+
+def _calls(value: dict[str, Any]) -> list[Part]:
+    extra = value.get("additional_kwargs")
+    calls = value.get("tool_calls") or value.get("toolCalls")
+    if not calls and isinstance(extra, dict):
+        calls = cast("dict[str, Any]", extra).get("tool_calls")
+    calls = decoded(calls)
+    if isinstance(calls, dict):
+        calls = [cast("Part", calls)]
+    found = [
+        _call(cast("Part", call))
+        for call in cast("list[Any]", calls if isinstance(calls, list) else [])
+        if isinstance(call, dict)
+    ]
+    alone = value.get("function_call")
+    if isinstance(alone, dict) and not found:
+        found.append(_call(cast("Part", alone)))
+    elif value.get("function_call_name"):
+        found.append(
+            _call(
+                {"name": value["function_call_name"], "arguments": value.get("function_call_arguments_json")}
+            )
+        )
+    return found
+
+
+def _part(item: Any) -> Part:
+    item = decoded(item) if isinstance(item, str) and item[:2] == '{"' else item
+    if isinstance(item, str):
+        return _text(item)
+    if not isinstance(item, dict):
+        return _generic({"content": item})
+    held = cast("Part", item)
+    for wrapper in ("message_content", "tool_call"):
+        if isinstance(held.get(wrapper), dict) and "type" not in held:
+            return _part(held[wrapper])
+    kind = held.get("type") or held.get("kind") or held.get("part_kind")
+    read = _PARTS.get(str(kind))
+    if read is not None:
+        return read(held)
+    for key, reader in _BY_KEY.items():
+        if held.get(key) is not None:
+            return reader(held)
+    return _generic(held)
+
+
+def _text(content: str) -> Part:
+    return {"type": "text", "content": content}
+
+
+def _texts(held: Part) -> Part:
+    content = next((held[key] for key in ("content", "text", "value") if held.get(key) is not None), "")
+    return _text(text(content) or "")
+
+
+def _reasoning(held: Part) -> Part:
+    keys = ("content", "text", "thinking", "reasoning", "summary")
+    return {"type": "reasoning", "content": next((held[key] for key in keys if held.get(key)), "")}
+
+
+def arguments_of(value: Any) -> Any:
+    """Arguments of a tool call as an object where they are one; an absent value means no arguments.
+
+    Objects are also read out of JSON, of Python's own notation, and of a recorded call's ``args`` and
+    ``kwargs``.
+    """
+    value = loose(value)
+    if isinstance(value, dict):
+        held = cast("dict[str, Any]", value)
+        if held.keys() == {"args", "kwargs"} and not held["args"]:
+            return held["kwargs"]
+        return held
+    return {} if value is None or value == "" else value
+
+
+def not_a_schema(value: Any) -> Any:
+    """Arguments out of an attribute in which instrumentations also put the tool's parameter schema."""
+    value = arguments_of(value)
+    if isinstance(value, dict) and "properties" in value and cast("Part", value).get("type") == "object":
+        return None
+    return cast("Any", value)
+
+
+def _call(held: Part) -> Part:
+    held = cast("Part", held.get("tool_call", held))
+    function = held.get("function") or held.get("functionCall") or held.get("function_call") or held
+    inner = cast("Part", function) if isinstance(function, dict) else {"name": function}
+    keys = ("arguments", "args", "input", "tool_arguments")
+    arguments = next((inner[key] for key in keys if inner.get(key) is not None), None)
+    if arguments is None:
+        arguments = next((held[key] for key in keys if held.get(key) is not None), None)
+    call_id = held.get("call_id") or held.get("toolCallId") or held.get("tool_call_id") or held.get("id")
+    name = inner.get("name") or held.get("toolName") or held.get("tool_name")
+    return {
+        "type": "tool_call",
+        "id": call_id or inner.get("id"),
+        "name": None if name is None else str(name),
+        "arguments": arguments_of(arguments),
+    }
+
+
+def _response(call_id: Any, response: Any, name: Any = None) -> Part:
+    part = {"type": "tool_call_response", "id": call_id, "response": _unwrapped(response)}
+    if name:
+        part["name"] = str(name)
+    return part
+
+
+def _unwrapped(response: Any) -> Any:
+    """The answer itself, out of ``{type: text, value}`` and lists of one text."""
+    response = decoded(response)
+    if isinstance(response, dict):
+        held = cast("Part", response)
+        if held.get("type") in ("text", "json", "error-text", "error-json") and "value" in held:
+            return held["value"]
+        return held
+    if isinstance(response, list):
+        members = cast("list[Any]", response)
+        if (
+            len(members) == 1
+            and isinstance(members[0], dict)
+            and cast("Part", members[0]).get("type") == "text"
+        ):
+            return _part(members[0])["content"]
+        return members
+    return response
+
+
+def _answer(held: Part) -> Part:
+    inner = held.get("functionResponse") or held.get("function_response")
+    held = {**held, **cast("Part", inner)} if isinstance(inner, dict) else held
+    keys = ("response", "result", "output", "content")
+    response = next((held[key] for key in keys if held.get(key) is not None), None)
+    call_id = next(
+        (
+            held[key]
+            for key in ("call_id", "tool_use_id", "toolCallId", "tool_call_id", "id")
+            if held.get(key)
+        ),
+        None,
+    )
+    return _response(call_id, response, held.get("name") or held.get("toolName") or held.get("tool_name"))
+
+
+def _generic(held: Part) -> Part:
+    return {"type": "generic", **held}
+
+
+def _media(held: Part) -> Part:
+    return dict(held)
+
+
+_PARTS: dict[str, Callable[[Part], Part]] = {
+    **dict.fromkeys(("text", "input_text", "output_text", "user-prompt", "system-prompt", "refusal"), _texts),
+    **dict.fromkeys(("reasoning", "thinking", "reasoning_content"), _reasoning),
+    **dict.fromkeys(("tool_call", "tool-call", "tool_use", "function_call"), _call),
+    **dict.fromkeys(
+        ("tool_call_response", "tool-result", "tool_result", "tool-return", "function_call_output"), _answer
+    ),
+    **dict.fromkeys(
+        ("blob", "file", "uri", "image", "image_url", "input_audio", "audio", "input_image"), _media
+    ),
+}
+_BY_KEY: dict[str, Callable[[Part], Part]] = {
+    "function_call": _call,
+    "functionCall": _call,
+    "function_response": _answer,
+    "functionResponse": _answer,
+    "text": _texts,
+}

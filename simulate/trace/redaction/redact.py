@@ -1,0 +1,348 @@
+"""Redaction before storage: secrets and personal data become typed placeholders, everything else stays.
+
+``<email:3f2a>`` stands for one address: the same value has the same placeholder inside of a run, so that a
+redacted trace still shows who is who. Placeholders are keyed (BLAKE2 with a key that is random unless given),
+so that nobody can find the value by trying. Ids, numbers, prices and times stay; JSON inside of texts stays
+JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import orjson
+
+from simulate.errors import InputError
+from simulate.trace.redaction.rules import RULES, SENSITIVE_KEY, Rule, hides
+from simulate.trace.span import Attributes, Event, Link, Span, Trace
+
+DEPTH = 8
+"""How deep JSON inside of JSON texts is followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to redact: ``text[start:end]`` is of this ``kind`` (secret, email, phone, card, …)."""
+
+    kind: str
+    start: int
+    end: int
+
+
+Finder = Callable[[str], Iterable[Finding]]
+
+
+class Redactor:
+    """Replaces what `redact_rules` knows, the ``patterns`` (kind → regular expression) and whatever stands at
+    ``paths``.
+
+    A path names a place by its keys, ``*`` for any one key or index and ``**`` for any number of them, also
+    inside of JSON texts: ``attributes.user.id``, ``**.customer.name``, ``$.orders[*].address``. What stands
+    there becomes ``<redacted:…>`` even where it is a number. ``finders`` find more, such as `names.finder`;
+    ``kinds`` are those of `redact_rules` to look for, all unless given.
+    """
+
+    def __init__(
+        self,
+        key: bytes | str | None = None,
+        patterns: Mapping[str, str] | None = None,
+        paths: Iterable[str] = (),
+        finders: Iterable[Finder] = (),
+        kinds: Container[str] | None = None,
+    ) -> None:
+        given = secrets.token_bytes(32) if key is None else key.encode() if isinstance(key, str) else key
+        # BLAKE2 takes keys of up to 64 bytes
+        self._key = given if len(given) <= 64 else hashlib.blake2b(given).digest()
+        known = (rule for rule in RULES if kinds is None or rule.kind in kinds)
+        self._rules = (*(_custom(kind, text) for kind, text in (patterns or {}).items()), *known)
+        self._paths = [_path(path) for path in paths]
+        self._finders = tuple(finders)
+        self._given: dict[str, str] = {}
+        self.counts: dict[str, int] = {}
+        """How many replacements of each kind there were."""
+
+    # -- texts -------------------------------------------------------------------------------------------
+
+    def find(self, text: str) -> list[Finding]:
+        """What is to be redacted in a plain text; never overlapping, in order."""
+        found: list[Finding] = []
+        for rule in self._rules:
+            for needle in rule.needles:
+                if needle in text:
+                    break
+            else:
+                if rule.needles:  # what the rule looks for cannot be there
+                    continue
+            group = "value" if "value" in rule.pattern.groupindex else 0
+            for match in rule.pattern.finditer(text):
+                start, end = match.span(group)
+                if start < end and (rule.check is None or rule.check(text[start:end])):
+                    found.append(Finding(rule.kind, start, end))
+        for finder in self._finders:
+            found += finder(text)
+        if found and "<" in text:
+            found = _outside_of(found, [match.span() for match in _PLACEHOLDER.finditer(text)])
+        return _apart(found)
+
+    def clean(self, texts: Collection[str]) -> bool:
+        """Whether there is nothing to redact in any of these plain texts. They are looked at together, and
+        only those closely in which a rule could find something."""
+        together = "\n".join(texts)
+        if self._finders or not all(rule.needles for rule in self._rules):
+            return not self.find(together)
+        there = [needle for rule in self._rules for needle in rule.needles if needle in together]
+        return not self.find("\n".join(text for text in texts if any(needle in text for needle in there)))
+
+    def text(self, text: str) -> str:
+        """The text with everything found replaced; JSON inside of it is gone through and stays JSON."""
+        return self._text(text, "", 0)
+
+    def _text(self, text: str, place: str, depth: int) -> str:
+        if depth < DEPTH and text[:1] in ("{", "[", '"') and _is_json(text):
+            return self._json(text, place, depth)
+        found = self.find(text)
+        if not found:
+            return text
+        parts, last = list[str](), 0
+        for each in found:
+            parts += [text[last : each.start], self.placeholder(each.kind, text[each.start : each.end])]
+            last = each.end
+        return "".join([*parts, text[last:]])
+
+    def _json(self, text: str, place: str, depth: int) -> str:
+        """Literal by literal in the text itself, so that numbers, order and white space stay as they are."""
+        if self._paths:
+            value = json.loads(text)
+            changed = self._at_paths(value, place)
+            if changed is not value:
+                text = json.dumps(changed, ensure_ascii=False)
+        if self._is_clean(text):
+            return text
+        key = ""
+
+        def literal(match: re.Match[str]) -> str:
+            nonlocal key
+            raw = match[0]
+            inner: str = json.loads(match["text"])
+            done = inner
+            if match["colon"] is not None:
+                key, done = inner, self._text(inner, "", DEPTH)
+            elif hides(key, inner):
+                done = inner if _is_placeholder(inner) else self.placeholder("secret", inner)
+            else:
+                done = self._text(inner, "", depth + 1)
+            if done == inner:
+                return raw
+            return json.dumps(done, ensure_ascii=False) + (match["colon"] or "")
+
+        return _LITERAL.sub(literal, text)
+
+    def _is_clean(self, text: str) -> bool:
+        """Whether no literal of a JSON text holds anything: all are looked at together, which is fast, and
+        most texts are clean."""
+        words: list[str] = []
+        for match in _LITERAL.finditer(text):
+            raw = match["text"]
+            word: str = json.loads(raw) if "\\" in raw else raw[1:-1]
+            if word[:1] in ("{", "[") or (match["colon"] and SENSITIVE_KEY.search(word)):
+                return False
+            words.append(word)
+        return not self.find("\n".join(words))
+
+    def placeholder(self, kind: str, value: str) -> str:
+        """``<kind:3f2a>``; more digits where two values of a run would share them."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        same = _NORMAL[kind](value) if kind in _NORMAL else value
+        data = f"{kind}\0{same}".encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(data, key=self._key, digest_size=16).hexdigest()
+        for length in (4, 6, 8, 12, 32):
+            made = f"<{kind}:{digest[:length]}>"
+            if self._given.setdefault(made, digest) == digest:
+                return made
+        return f"<{kind}:{digest}>"
+
+    # -- values ------------------------------------------------------------------------------------------
+
+    def value(self, value: Any) -> Any:
+        """Any JSON-like value, with all of its texts and keys redacted; the given one is not changed."""
+        return self._value(self._at_paths(value, "") if self._paths else value, "")
+
+    def _value(self, value: Any, place: str) -> Any:
+        if isinstance(value, str):
+            return self._text(value, place, 0)
+        if isinstance(value, dict):
+            return self._object(cast("dict[Any, Any]", value), place)
+        if isinstance(value, list | tuple):
+            return [self._value(item, f"{place}.{at}") for at, item in enumerate(cast("list[Any]", value))]
+        if isinstance(value, bytes):
+            return self._bytes(value)
+        return value
+
+    def _object(self, value: dict[Any, Any], place: str) -> dict[Any, Any]:
+        made: dict[Any, Any] = {}
+        for key, item in value.items():
+            name = self._text(key, "", DEPTH) if isinstance(key, str) else key
+            while name in made:  # two keys that are redacted to the same
+                name = f"{name}'"
+            if isinstance(key, str) and SENSITIVE_KEY.search(key):
+                made[name] = self._hidden(key, item)
+            else:
+                made[name] = self._value(item, f"{place}.{key}")
+        return made
+
+    def _hidden(self, key: str, value: Any) -> Any:
+        """All texts under the key of a secret; numbers there are counts more often than secrets, and stay."""
+        if isinstance(value, str) and hides(key, value):
+            return value if _is_placeholder(value) else self.placeholder("secret", value)
+        if isinstance(value, list | tuple):
+            return [self._hidden(key, item) for item in cast("list[Any]", value)]
+        return self._value(value, "")
+
+    def _bytes(self, value: bytes) -> bytes:
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            return value
+        return self._text(text, "", 0).encode()
+
+    def _at_paths(self, value: Any, place: str) -> Any:
+        """The value with what stands at ``paths`` replaced; the very same object where nothing does."""
+        if place and any(path.fullmatch(place) for path in self._paths):
+            if value is None or (isinstance(value, str) and _is_placeholder(value)):
+                return value
+            return self.placeholder(
+                "redacted", value if isinstance(value, str) else json.dumps(value, default=str)
+            )
+        if isinstance(value, dict):
+            items = cast("dict[Any, Any]", value)
+            changed = {key: self._at_paths(item, f"{place}.{key}") for key, item in items.items()}
+            return changed if any(changed[key] is not items[key] for key in items) else items
+        if isinstance(value, list):
+            parts = cast("list[Any]", value)
+            made = [self._at_paths(item, f"{place}.{at}") for at, item in enumerate(parts)]
+            return made if any(new is not old for new, old in zip(made, parts, strict=True)) else parts
+        if isinstance(value, str) and value[:1] in ("{", "[") and _is_json(value):
+            inner = json.loads(value)
+            changed = self._at_paths(inner, place)
+            return value if changed is inner else json.dumps(changed, ensure_ascii=False)
+        return value
+
+    # -- spans -------------------------------------------------------------------------------------------
+
+    def span(self, span: Span) -> Span:
+        """A copy with everything redacted but ids, times and enums."""
+        return replace(
+            span,
+            name=self._text(span.name, "", DEPTH),
+            attributes=self._attributes(span.attributes, ".attributes"),
+            events=[
+                Event(
+                    self.text(event.name),
+                    event.time_ns,
+                    self._attributes(event.attributes, ".events.attributes"),
+                )
+                for event in span.events
+            ],
+            links=[
+                Link(link.trace_id, link.span_id, self._attributes(link.attributes, ".links.attributes"))
+                for link in span.links
+            ],
+            status_message=None if span.status_message is None else self.text(span.status_message),
+            resource=self._attributes(span.resource, ".resource"),
+            scope_attributes=self._attributes(span.scope_attributes, ".scope_attributes"),
+            trace_state=None if span.trace_state is None else self.text(span.trace_state),
+        )
+
+    def trace(self, trace: Trace) -> Trace:
+        """A copy of the trace with every span and note redacted."""
+        return replace(
+            trace,
+            spans=[self.span(span) for span in trace.spans],
+            notes=[self.text(note) for note in trace.notes],
+        )
+
+    def _attributes(self, attributes: Attributes, place: str) -> Attributes:
+        if not attributes:
+            return {}
+        kept = self._at_paths(attributes, place) if self._paths else attributes
+        return self._object(kept, place)
+
+
+# -- small things ----------------------------------------------------------------------------------------
+
+_LITERAL = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?', re.DOTALL)
+_PLACEHOLDER = re.compile(r"<[a-z_][a-z0-9_-]*:[0-9a-f]{4,32}>")
+_NORMAL: dict[str, Callable[[str], str]] = {
+    "email": lambda text: text.replace("%40", "@").casefold(),
+    "phone": lambda text: "".join(char for char in text if char.isdigit()),
+    "card": lambda text: "".join(char for char in text if char.isdigit()),
+    "iban": lambda text: "".join(text.split()).upper(),
+    "ip": str.casefold,
+}
+"""How writings of one value become the same."""
+
+
+def _is_placeholder(text: str) -> bool:
+    return _PLACEHOLDER.fullmatch(text) is not None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _outside_of(found: list[Finding], done: list[tuple[int, int]]) -> list[Finding]:
+    """What is not inside of a placeholder of an earlier pass."""
+    kept: list[Finding] = []
+    for each in found:
+        at = bisect_right(done, (each.start, 2**62)) - 1
+        if at < 0 or each.end > done[at][1]:
+            kept.append(each)
+    return kept
+
+
+def _apart(found: list[Finding]) -> list[Finding]:
+    """Overlapping findings joined, so that no piece of any is left; the first rule gives the kind."""
+    if len(found) < 2:
+        return found
+    order = {id(each): at for at, each in enumerate(found)}
+    joined: list[Finding] = []
+    for each in sorted(found, key=lambda one: (one.start, order[id(one)])):
+        last = joined[-1] if joined else None
+        if last is not None and each.start < last.end:
+            first = last if order.get(id(last), 0) <= order[id(each)] else each
+            joined[-1] = Finding(first.kind, last.start, max(last.end, each.end))
+        else:
+            joined.append(each)
+    return joined
+
+
+def _custom(kind: str, text: str) -> Rule:
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]*", kind):
+        raise InputError(f"{kind!r} is no name of a pattern", hint="lower-case letters, digits, - and _")
+    try:
+        return Rule(kind, re.compile(text))
+    except re.error as error:
+        raise InputError(f"pattern {kind}: {text!r} is no regular expression: {error}") from None
+
+
+def _path(path: str) -> re.Pattern[str]:
+    """A path as a pattern of places: ``.attributes.orders.0.address``."""
+    bare = re.sub(r"\[['\"]?([^\]'\"]+)['\"]?\]", r".\1", path.removeprefix("$")).lstrip(".")
+    if not bare:
+        raise InputError(f"{path!r} is no path", hint="such as attributes.user.id or **.customer.name")
+    steps = "".join(
+        r"(?:\.[^.]+)*" if step == "**" else r"\.[^.]+" if step == "*" else r"\." + re.escape(step)
+        for step in bare.split(".")
+    )
+    return re.compile(steps)

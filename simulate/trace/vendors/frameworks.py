@@ -1,0 +1,19 @@
+"""Frameworks whose spans carry the conventions' attributes and need only their names read."""
+
+from __future__ import annotations
+
+from simulate.trace.reading.dialect import Dialect
+from simulate.trace.span import Kind
+
+DIALECT = Dialect(
+    name="frameworks",
+    version="1",
+    rank=80,
+    scopes=("crewai", "langgraph", "langchain", "agno", "smolagents", "strands", "autogen", "haystack"),
+    names=(
+        (r".*\b(tool|function)( call| usage)?$", Kind.TOOL),
+        (r".*\b(crew|workflow|graph|LangGraph)\b", Kind.WORKFLOW),
+        (r".*\bagent\b", Kind.AGENT),
+        (r".", Kind.CHAIN),
+    ),
+)

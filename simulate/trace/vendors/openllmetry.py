@@ -1,0 +1,71 @@
+"""OpenLLMetry (Traceloop): ``traceloop.*``, ``gen_ai.prompt.N.*`` and the vector stores' spans."""
+
+from __future__ import annotations
+
+from simulate.trace.reading.dialect import Dialect
+from simulate.trace.span import Kind, Span, View
+
+_STORES = r"(chroma|pinecone|qdrant|weaviate|milvus|lancedb|marqo)\."
+
+
+def _refine(span: Span, found: View) -> None:
+    if found.kind is Kind.TOOL and found.tool_name is None:
+        found.tool_name = span.name.removesuffix(".tool")
+
+
+DIALECT = Dialect(
+    name="openllmetry",
+    version="0.62",
+    rank=35,
+    scopes=(
+        "opentelemetry.instrumentation.openai.v1",
+        "opentelemetry.instrumentation.openai.v0",
+        "traceloop.",
+    ),
+    marks=("traceloop.", "gen_ai.prompt.0", "gen_ai.completion.0", "llm.request.type"),
+    kinds={
+        "traceloop.span.kind": {
+            "workflow": Kind.WORKFLOW,
+            "task": Kind.CHAIN,
+            "agent": Kind.AGENT,
+            "tool": Kind.TOOL,
+            "unknown": None,
+        },
+        "llm.request.type": {
+            "chat": Kind.LLM,
+            "completion": Kind.LLM,
+            "embedding": Kind.EMBEDDING,
+            "rerank": Kind.RERANKER,
+            "unknown": None,
+        },
+    },
+    any_names=(
+        (
+            r"(openai|anthropic|cohere|groq|mistralai|bedrock|ollama|gemini|together)\.(chat|completion)$",
+            Kind.LLM,
+        ),
+        (r"openai\.response", Kind.LLM),
+        (r"\w+\.(embeddings|embed)$", Kind.EMBEDDING),
+        (_STORES + r".*(query|search|get|fetch|retrieve)", Kind.RETRIEVER),
+        (_STORES, Kind.CHAIN),
+    ),
+    fields={
+        "provider": ("gen_ai.system",),
+        "input_tokens": ("gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
+        "output_tokens": ("gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
+        "reasoning_tokens": ("gen_ai.usage.reasoning_tokens",),
+        "input_value": ("traceloop.entity.input",),
+        "output_value": ("traceloop.entity.output",),
+        "prompt_name": ("traceloop.prompt.key",),
+        "prompt_version": ("traceloop.prompt.version",),
+        "session_id": ("traceloop.association.properties.session_id",),
+        "user_id": ("traceloop.association.properties.user_id",),
+        "conversation_id": ("traceloop.association.properties.chat_id",),
+    },
+    indexed={
+        "input": ("gen_ai.prompt.",),
+        "output": ("gen_ai.completion.",),
+        "tool_definitions": ("llm.request.functions.",),
+    },
+    refine=_refine,
+)

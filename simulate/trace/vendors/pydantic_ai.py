@@ -1,0 +1,65 @@
+"""pydantic-ai and Logfire. An agent's run repeats the usage of all its model calls; only ``chat`` spans
+are calls."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from simulate.trace.reading.dialect import Dialect
+from simulate.trace.reading.values import decoded, items
+from simulate.trace.span import Kind, Span, View
+
+
+def _refine(span: Span, found: View) -> None:
+    asked = decoded(span.attributes.get("model_request_parameters"))
+    if isinstance(asked, dict):
+        held = cast("dict[str, Any]", asked)
+        if found.tool_definitions is None:
+            found.tool_definitions = items(held.get("function_tools") or None)
+        tools = [
+            cast("dict[str, Any]", one)
+            for one in items(held.get("output_tools")) or ()
+            if isinstance(one, dict)
+        ]
+        names = {str(tool.get("name")) for tool in tools}
+        _structured_answers(found, names)
+
+
+def _structured_answers(found: View, names: set[str]) -> None:
+    """A call of an output tool is the answer itself in a structure, not a tool's use."""
+    for message in found.output or ():
+        message.parts = [
+            {"type": "text", "content": json.dumps(part.get("arguments"), ensure_ascii=False)}
+            if part.get("type") == "tool_call" and part.get("name") in names
+            else part
+            for part in message.parts
+        ]
+
+
+DIALECT = Dialect(
+    name="pydantic_ai",
+    version="2",
+    rank=40,
+    scopes=("pydantic-ai", "pydantic_ai"),
+    marks=("pydantic_ai.", "model_request_parameters"),
+    names=(
+        (r"(agent|.+) run$", Kind.AGENT),
+        (r"running \d+ tools?$", Kind.CHAIN),
+        (r"running tools?\b", Kind.TOOL),
+        (r"running output function", Kind.CHAIN),
+        (r"chat\b", Kind.LLM),
+        (r".", Kind.CHAIN),
+    ),
+    fields={
+        "agent_name": ("agent_name",),
+        "input_tokens": ("gen_ai.aggregated_usage.input_tokens",),
+        "output_tokens": ("gen_ai.aggregated_usage.output_tokens",),
+        "cost": ("operation.cost",),
+        "input": ("pydantic_ai.all_messages", "all_messages_events", "events"),
+        "output_value": ("final_result",),
+        "tool_arguments": ("tool_arguments",),
+        "tool_result": ("tool_response",),
+    },
+    refine=_refine,
+)
