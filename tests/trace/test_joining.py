@@ -73,19 +73,19 @@ def test_spans_of_the_same_moment_that_say_different_things_stay_two() -> None:
 
 
 def test_the_two_sides_of_a_call_that_share_zipkins_id_are_client_and_server() -> None:
-    ours, theirs = {"serviceName": "front"}, {"serviceName": "pay"}
-    at = NOON // 1000
-    common = {"traceId": "ab", "id": "01", "parentId": "ab"}
+    front, pay = {"localEndpoint": {"serviceName": "front"}}, {"localEndpoint": {"serviceName": "pay"}}
+
+    def timed(start: int, took: int) -> dict[str, int]:
+        return {"timestamp": NOON // 1000 + start, "duration": took}
+
+    shared = {"traceId": "ab", "id": "01", "parentId": "ab"}
     spans = [
-        {"traceId": "ab", "id": "ab", "name": "get", "timestamp": at, "duration": 90_000, "localEndpoint": ours},
-        common | {"name": "serve", "kind": "SERVER", "shared": True, "timestamp": at + 15_000, "duration": 40_000,
-                  "localEndpoint": theirs},
-        common | {"name": "post", "kind": "CLIENT", "timestamp": at + 10_000, "duration": 60_000,
-                  "localEndpoint": ours},
-        {"traceId": "ab", "id": "02", "parentId": "01", "name": "select", "timestamp": at + 20_000,
-         "duration": 1_000, "localEndpoint": theirs},
-        {"traceId": "ab", "id": "03", "parentId": "01", "name": "untimed", "localEndpoint": theirs},
-    ]  # fmt: skip
+        front | timed(0, 90_000) | {"traceId": "ab", "id": "ab", "name": "get"},
+        pay | timed(15_000, 40_000) | shared | {"name": "serve", "kind": "SERVER", "shared": True},
+        front | timed(10_000, 60_000) | shared | {"name": "post", "kind": "CLIENT"},
+        pay | timed(20_000, 1_000) | {"traceId": "ab", "id": "02", "parentId": "01", "name": "select"},
+        pay | {"traceId": "ab", "id": "03", "parentId": "01", "name": "untimed"},
+    ]
     (trace,) = read(io.BytesIO(json.dumps(spans).encode()))
     tree = build(trace)
     assert [(node.depth, node.span.name) for node in tree] == [
