@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from simulate.trace.reading.messages import says_nothing
 from simulate.trace.reading.nesting import Above
-from simulate.trace.span import Kind, Message, Span, View
+from simulate.trace.span import Kind, Span, View
 
 ViewOf = Callable[[Span], View]
 ModelCall = tuple[Span, View]
@@ -108,7 +109,7 @@ _FIELDS = [field.name for field in fields(View) if field.name not in _OWN]
 
 
 def _told_together(group: list[Span], view: ViewOf) -> ModelCall:
-    """One call out of all that its spans say; tokens are taken from one of them, so that none counts twice."""
+    """One call out of all that its spans say; its tokens are those of one of them."""
     if len(group) == 1:
         return group[0], view(group[0])
     first = next((span for span in group if _tells_tokens(view(span))), group[0])
@@ -127,10 +128,3 @@ def _united(values: Sequence[Any]) -> Any:
     if isinstance(values[0], dict):
         return {key: value for each in reversed(values) for key, value in each.items()}
     return next((value for value in values if not says_nothing(value)), values[0])
-
-
-def says_nothing(value: object) -> bool:
-    """Whether a field of a view tells nothing: None, empty, or messages without a part."""
-    if isinstance(value, list) and value:
-        return all(isinstance(one, Message) and not one.parts for one in value)
-    return value is None or value in ("", [], {})

@@ -59,7 +59,7 @@ class ToolCall:
     turn: int | None = None
     agent: str | None = None
     passed_over: bool = False
-    """Whether the trace shows that nobody ran what was asked for, unless ``ran`` or ``answered`` says else."""
+    """Whether the trace shows that nobody ran what was asked for; means nothing where somebody did."""
 
     @property
     def happened(self) -> Fact[bool]:

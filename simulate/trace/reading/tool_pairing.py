@@ -19,8 +19,7 @@ from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_runs import Run, tool_runs
-from simulate.trace.span import Kind, Message, Span, View
-
+from simulate.trace.span import Kind, Message, Span
 
 NEAR = 8
 """Model calls, and messages, within which a call that only a later history tells is looked for."""
