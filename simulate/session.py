@@ -19,8 +19,8 @@ from simulate.model.transcript import Conversation, Utterance
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
 from simulate.scoring.judge import Judge
-from simulate.trace.capture.capture import root_span_id
 from simulate.trace.capture.simulator_tracing import OwnTrace, collecting
+from simulate.trace.root import root_span_id
 from simulate.trace.span import Link
 
 

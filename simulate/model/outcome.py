@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from simulate.errors import Side
+from simulate.model.explain import explain
 from simulate.model.transcript import Conversation, ToolUse
 
 if TYPE_CHECKING:
@@ -105,8 +106,6 @@ class Outcome:
 
     def explain(self) -> str:
         """Why it came to its status, as plain text that is safe to print."""
-        from simulate.model.explain import explain
-
         return explain(self)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simulate.model.scenario import Scenario
+if TYPE_CHECKING:
+    from simulate.model.scenario import Scenario
 
 
 @dataclass(frozen=True)

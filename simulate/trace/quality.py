@@ -14,10 +14,11 @@ from typing import Any
 
 from simulate.errors import InputError
 from simulate.trace.cost import inherited
-from simulate.trace.quality_facts import Facts, at, route_of, seconds_of, slowest_kind, sums, why_incomplete
+from simulate.trace.quality_facts import Facts, at, route_of, slowest_kind, sums, why_incomplete
 from simulate.trace.reading import TraceReading, tells_kind
 from simulate.trace.sampling import percentile
 from simulate.trace.span import Span, Trace, View
+from simulate.trace.tree import build
 
 THRESHOLDS: dict[str, float | None] = {
     "coverage": 0.99,
@@ -96,17 +97,16 @@ class Quality:
         self._first_tokens: dict[str, list[float]] = defaultdict(list)
         self._parents: dict[str, set[str]] = {}
         self._span_ids: dict[str, str] = {}
-        self._links: dict[str, set[str]] = {}
 
     def add(self, trace: Trace) -> None:
         """Take one trace into account."""
         reading = TraceReading(trace)
-        ids = reading.by_id.keys()
-        tops = [span for span in trace.spans if span.parent_id is None]
-        lost = [span for span in trace.spans if span.parent_id is not None and span.parent_id not in ids]
+        tree = build(trace)
+        tops = [node.span for node in tree.roots if node.placement is None]
+        lost = [node.span for node in tree.lost]
         remote = lost if not tops and len(lost) == 1 else []
         roots = tops or remote
-        orphans = [span for span in lost if span not in remote]
+        orphans = [] if remote else lost
         calls = reading.llm_calls
         for span, view in calls:
             self._complete(span, view)
@@ -126,7 +126,7 @@ class Quality:
                 orphans=len(orphans),
                 roots=len(tops),
                 complete=len(roots) == 1 and not orphans and ended and bool(calls),
-                seconds=seconds_of(trace),
+                seconds=trace.duration,
                 slowest=slowest_kind(reading),
                 dollars=cost.dollars,
                 output_tokens=max(
@@ -143,7 +143,7 @@ class Quality:
         )
         self._parents[trace.trace_id] = {str(span.parent_id) for span in lost}
         if lost:
-            self._span_ids.update(dict.fromkeys(ids, trace.trace_id))
+            self._span_ids.update((span.span_id, trace.trace_id) for span in trace.spans)
 
     def _complete(self, span: Span, view: View) -> None:
         absent = [

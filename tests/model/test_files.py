@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulate.errors import FileProblems, InputError
-from simulate.model.expect import WORDS
-from simulate.model.loading.files import Reader, load_scenarios
+from simulate.model.base import WORDS
+from simulate.model.loading.files import load_scenarios, scenario_reader
 from simulate.model.loading.project import Project
 from simulate.model.persona import Persona
 from simulate.model.scenario import Line, Scenario, ToolPin
@@ -400,7 +400,7 @@ _junk = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(Scenario.model_fields)), _junk, max_size=8))
 def test_any_mapping_is_read_or_refused_at_a_place(document: dict[str, Any]) -> None:
-    reader = Reader(agents=("support",))
+    reader = scenario_reader(agents=("support",))
     found = list(reader.scenarios_in(yaml.safe_dump(document).encode(), Path("f.yaml")))
     with contextlib.suppress(FileProblems):
         reader.done()

@@ -69,9 +69,8 @@ def _headline(tree: Tree, facts: Facts) -> str:
     nodes = list(tree)
     kinds = Counter(facts.reading.view(node.span).kind for node in nodes)
     parts = ["1 span" if len(nodes) == 1 else f"{len(nodes)} spans"]
-    ends = [node.end_ns for node in nodes if node.end_ns is not None]
-    if ends:
-        parts.append(duration((max(ends) - min(node.start_ns for node in nodes)) / 1e9))
+    if tree.duration is not None:
+        parts.append(duration(tree.duration))
     # an error that its callers repeat is one error
     errors = sum(
         1
@@ -137,18 +136,15 @@ def _guided(tree: Tree, facts: Facts) -> Iterator[tuple[list[Node], str]]:
 
 def _plumbing(tree: Tree, facts: Facts) -> frozenset[int]:
     """Ids of the nodes that are nothing but short steps of transport, with all that is below them."""
-    nodes = list(tree)
-    ends = [node.end_ns for node in nodes if node.end_ns is not None]
-    whole = max(ends, default=0) - min((node.start_ns for node in nodes), default=0)
     found: set[int] = set()
-    for node in reversed(nodes):
+    for node in reversed(tree.nodes):
         view = facts.reading.view(node.span)
         if (
             view.kind is Kind.CHAIN
             and view.dialect in PLUMBING
             and node.placement is None
-            and node.span.end_ns is not None
-            and node.span.end_ns - node.span.start_ns <= SHORT * whole
+            and node.span.duration is not None
+            and node.span.duration <= SHORT * (tree.duration or 0.0)
             and not view.scores
             and not _failed(node, facts)
             and all(id(child) in found for child in node.children)

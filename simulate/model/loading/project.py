@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from simulate.errors import FileProblems, InputError, Problem
+from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
-from simulate.model.persona import Strict
 from simulate.model.units import Data, Flag, Number, Whole
 
 _FROM_ENV = re.compile(r"(?:([A-Za-z][\w-]*) )?env:([A-Za-z_][A-Za-z0-9_]*)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from simulate.errors import HarnessFault, InputError
 from simulate.model.expect import MatchesTrace
-from simulate.model.loading.files import Surroundings
+from simulate.model.loading.places import Surroundings
 from simulate.model.outcome import Verdict
 from simulate.model.transcript import Utterance
 from simulate.scoring.checks.check import Check, Evidence, judges

@@ -378,9 +378,9 @@ def _refuse(text: str, name: str) -> None:
     """Whatever was wished has to be a scenario, before anything is written."""
     from pathlib import Path
 
-    from simulate.model.loading.files import Reader
+    from simulate.model.loading.files import scenario_reader
 
-    reader = Reader()
+    reader = scenario_reader()
     list(reader.scenarios_in(text.encode(), Path(f"{name}.yaml")))
     try:
         reader.done()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import BeforeValidator, Field, ValidationError
 
 from simulate.errors import EnvironmentFault, Fault, FileProblems, InputError, Problem
+from simulate.model.base import Strict
 from simulate.model.evaluator_names import known_evaluators
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import Document, read_documents
 from simulate.model.nearest import did_you_mean
-from simulate.model.persona import Strict
 from simulate.model.transcript import ToolUse, Utterance
 from simulate.model.units import AsWritten, Data
 from simulate.scoring.evaluators.evaluator import clip
