@@ -55,6 +55,14 @@ def messages(value: Any, role: str) -> list[Message] | None:
     return [Message(role, [_text(text(value) or "")])]
 
 
+def says_nothing(value: object) -> bool:
+    """Whether a field of a view tells nothing: None, empty, or messages without a part, as some write where
+    they put the answer into other attributes."""
+    if isinstance(value, list) and value:
+        return all(isinstance(one, Message) and not one.parts for one in cast("list[Any]", value))
+    return value is None or value in ("", [], {})
+
+
 def _from_list(values: list[Any], role: str) -> list[Message] | None:
     values = [decoded(value) for value in values]
     if len(values) == 1 and isinstance(values[0], list):
@@ -158,11 +166,15 @@ def _message(value: dict[str, Any], default: str) -> Message:
         (value[key] for key in ("parts", "contents", "content") if value.get(key) is not None), None
     )
     content = value.get("text") if content is None else content
-    if role == "tool" and call_id is not None and not _holds_parts(content):
+    if role == "tool" and not _holds_parts(content):
         parts.append(_response(call_id, content, value.get("name")))
     else:
         parts.extend(_content(content))
-    parts.extend(_calls(value))
+    calls = _calls(value)
+    if any(call["name"] for call in calls):
+        # told in the content once more, by some without its name
+        parts = [part for part in parts if part["type"] != "tool_call"]
+    parts.extend(calls)
     if role == "user" and parts and all(part["type"] == "tool_call_response" for part in parts):
         role = "tool"
     reason = value.get("finish_reason") or value.get("finishReason")
