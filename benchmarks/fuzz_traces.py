@@ -28,7 +28,7 @@ from simulate.trace.cost import cost_of
 from simulate.trace.diff import compare
 from simulate.trace.files.reader import read
 from simulate.trace.otlp import encode
-from simulate.trace.reading import views
+from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Link, Span
 from simulate.trace.tree import build
@@ -231,7 +231,7 @@ def attempt(data: bytes, rng: random.Random) -> str:
         assert sum(1 for _ in tree) == len(tree)
         for span in trace.spans[:5]:
             redactor.span(span)
-        views(trace)
+        _ = TraceReading(trace).tool_calls
         encode.to_json(trace.spans)
         cost_of(trace)
         assert compare(trace, trace).changes == []

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from simulate.errors import EnvironmentFault, InputError
+from simulate.model.json_values import to_json
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import (
     outcome_from_json,
     outcome_to_json,
     run_from_json,
     run_to_json,
-    to_json,
 )
 from simulate.trace.files.writing import write_otlp_jsonl, write_whole
 

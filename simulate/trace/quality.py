@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulate.errors import InputError
-from simulate.trace.cost import cost_of, inherited
+from simulate.trace.cost import inherited
 from simulate.trace.quality_facts import Facts, at, route_of, slowest_kind, sums, why_incomplete
-from simulate.trace.reading import llm_calls, tells_kind, unknown_spans, views
+from simulate.trace.reading import TraceReading, tells_kind
 from simulate.trace.sampling import percentile
 from simulate.trace.span import Span, Trace, View
 from simulate.trace.tree import build
@@ -100,19 +100,19 @@ class Quality:
 
     def add(self, trace: Trace) -> None:
         """Take one trace into account."""
-        seen = views(trace)
+        reading = TraceReading(trace)
         tree = build(trace)
         tops = [node.span for node in tree.roots if node.placement is None]
         lost = [node.span for node in tree.lost]
         remote = lost if not tops and len(lost) == 1 else []
         roots = tops or remote
         orphans = [] if remote else lost
-        calls = llm_calls(trace, seen)
+        calls = reading.llm_calls
         for span, view in calls:
             self._complete(span, view)
-        self._unknown.update(unknown_spans(trace, seen))
-        cost = cost_of(trace, seen)
-        route = route_of(roots, trace, seen)
+        self._unknown.update(reading.unknown_spans)
+        cost = reading.cost
+        route = route_of(roots, reading)
         for _, view in calls:
             if view.time_to_first_token is not None:
                 self._first_tokens[route].append(view.time_to_first_token)
@@ -127,17 +127,15 @@ class Quality:
                 roots=len(tops),
                 complete=len(roots) == 1 and not orphans and ended and bool(calls),
                 seconds=trace.duration,
-                slowest=slowest_kind(trace, seen),
+                slowest=slowest_kind(reading),
                 dollars=cost.dollars,
                 output_tokens=max(
                     (view.output_tokens for _, view in calls if view.output_tokens is not None), default=None
                 ),
                 llm=len(calls),
-                scores=[
-                    (one.name, one.value, one.threshold) for view in seen.values() for one in view.scores
-                ],
+                scores=[(one.name, one.value, one.threshold) for _, view in reading for one in view.scores],
                 keys={
-                    by: inherited(anchor, seen[anchor.span_id], by, trace, seen)
+                    by: inherited(anchor, reading.view(anchor), by, reading)
                     for by in ("user", "session", "prompt_version", "cohort")
                 },
                 services=sorted({span.service or "" for span in orphans}),

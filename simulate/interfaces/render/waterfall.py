@@ -16,7 +16,7 @@ from simulate.trace.span import Kind, Message, Span, Trace, View
 from simulate.trace.tree import Node, build
 
 ViewsOf = Callable[[Trace], Mapping[str, View]]
-"""How a trace's spans are read, by span id; `simulate.trace.reading.views` unless told otherwise."""
+"""How a trace's spans are read, by span id; as `simulate.trace.reading` does unless told otherwise."""
 
 MAX_SPANS = 20_000
 """Rows of one waterfall. A page that nobody can open helps nobody; the rest is counted and said."""
@@ -108,9 +108,9 @@ def _at(node: Node, zero: int) -> float:
 
 
 def _dialects(trace: Trace) -> Mapping[str, View]:
-    from simulate.trace.reading import views
+    from simulate.trace.reading import TraceReading
 
-    return views(trace)
+    return TraceReading(trace).views
 
 
 def _row(span: Span, view: View, zero: int, clip: Clip) -> dict[str, Any]:

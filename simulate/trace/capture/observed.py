@@ -29,7 +29,7 @@ def observed_trace(
 ) -> Trace:
     """Build the trace from what was said, and from tool calls that were seen at the tools themselves.
 
-    ``seen`` holds, by turn, what the door could see from outside (model, tokens), as span attributes. What
+    ``seen`` holds, by turn, what the adapter could see from outside (model, tokens), as span attributes. What
     the agent got is what it *heard*; what it gave is what it *said*. An empty turn of the agent has no
     output messages rather than an empty one."""
     take = determinism.current()

@@ -21,7 +21,7 @@ from simulate.trace.files import writing
 from simulate.trace.files.reader import iter_spans
 from simulate.trace.files.writing import otlp_lines
 from simulate.trace.otlp import encode
-from simulate.trace.reading import views
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Event, Kind
 from simulate.trace.vendors.jaeger import to_jaeger
 from simulate.trace.vendors.openinference import flattened
@@ -275,7 +275,7 @@ def test_parquet_of_a_dataframe() -> None:
     first, second = trace.spans
     assert (first.trace_id, first.span_id, first.start_ns % 10**9) == (TRACE, SPAN, 123456000)
     assert (first.status, first.events[0].attributes) == ("error", {"a": "b"})
-    seen = views(trace)
+    seen = TraceReading(trace).views
     assert (seen[SPAN].kind, seen[SPAN].request_model, seen[SPAN].input_tokens) == (
         Kind.LLM,
         "gpt-5-mini",
@@ -465,7 +465,7 @@ def test_the_agents_sdks_own_export_is_read() -> None:
         record(4, "span_1", {"type": "handoff", "from_agent": "desk", "to_agent": "billing"}),
     ]
     (trace,) = read(io.BytesIO(b"\n".join(json.dumps(each).encode() for each in documents)))
-    agent, model, called, handed = views(trace).values()
+    agent, model, called, handed = map(TraceReading(trace).view, trace.spans)
     assert (agent.kind, agent.agent_name) == ("AGENT", "desk")
     assert (model.kind, model.request_model, model.input_tokens, model.output_tokens) == (
         "LLM",
