@@ -154,7 +154,8 @@ def _asked(part: dict[str, Any], span: Span, calls: _Calls, origin: int) -> Tool
     call_id = None if part.get("id") is None else str(part["id"])
     name = ToolName(str(part["name"]))
     arguments = cast("dict[str, Any]", _arguments(part.get("arguments")))
-    asked = Asked(arguments, span.span_id, ((span.end_ns or span.start_ns) - origin) / 1e9)
+    moment = span.end_ns or span.start_ns
+    asked = Asked(arguments, span.span_id, (moment - origin) / 1e9 if moment else None)
     call = calls.of_id(call_id)
     if call is not None:
         calls.taken(call)
