@@ -15,7 +15,7 @@ from simulate.trace.cost import cost_of
 from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.joining import joined, merge
 from simulate.trace.otlp.encode import to_json
-from simulate.trace.reading import views
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span
 from simulate.trace.tree import build
 
@@ -57,8 +57,8 @@ def test_of_a_span_sent_at_its_start_and_its_end_the_completer_wins(end_first: b
 
 def test_two_spans_with_one_id_are_two_calls_each_with_its_own_figures() -> None:
     (trace,) = read(sent([call(1, (5, 6)), call(1, (50, 60), 3, 4)]))
-    seen = views(trace)
-    figures = [(seen[one.span_id].input_tokens, seen[one.span_id].output_tokens) for one in trace.spans]
+    seen = TraceReading(trace)
+    figures = [(seen.view(one).input_tokens, seen.view(one).output_tokens) for one in trace.spans]
     assert figures == [(5, 6), (50, 60)]
     assert cost_of(trace).tokens == 121
 
