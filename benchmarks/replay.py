@@ -30,10 +30,11 @@ import orjson
 
 from simulate.determinism.clock import run_virtual
 from simulate.replay import Cassette, Rules, replaying
-from simulate.replay.cassette.cassette import Reply, number, record_of
 from simulate.replay.cassette.folder import replace_folder
-from simulate.replay.matching.key import canonical, exact
-from simulate.replay.session import default_rules
+from simulate.replay.cassette.interactions import record_of
+from simulate.replay.matching.recordings import HttpResponse, number
+from simulate.replay.matching.request import HttpRequest
+from simulate.replay.matching.rules import default_rules
 
 URL = "http://model.example/v1/chat/completions"
 WORDS = [
@@ -90,10 +91,11 @@ def cassette_of(count: int, rules: Rules) -> Cassette:
     headers = {"content-type": "application/json"}
     for index in range(count):
         content = orjson.dumps(body_of(index))
-        recording = record_of(canonical("POST", URL, headers, content, rules), "POST", URL, headers)
-        recording.exact = exact("POST", URL, headers, content, rules)
+        recording = record_of(HttpRequest("POST", URL, headers, content), rules)
         recording.start = recording.end = float(index)
-        recording.reply = Reply(200, "OK", [("content-type", "application/json")], [(0.0, answer_of(index))])
+        recording.response = HttpResponse(
+            200, "OK", [("content-type", "application/json")], [(0.0, answer_of(index))]
+        )
         cassette.http.append(recording)
     number(cassette.http)
     return cassette
@@ -225,11 +227,11 @@ def conversation(turns: int, chunks: int, gap: float) -> tuple[float, float]:
     headers = {"content-type": "application/json"}
     for turn in range(turns):
         content = orjson.dumps({**body_of(turn), "stream": True})
-        recording = record_of(canonical("POST", URL, headers, content, rules), "POST", URL, headers)
+        recording = record_of(HttpRequest("POST", URL, headers, content), rules)
         pieces = [
             (300 + gap * n, b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n') for n in range(chunks)
         ]
-        recording.reply = Reply(200, "OK", [("content-type", "text/event-stream")], pieces)
+        recording.response = HttpResponse(200, "OK", [("content-type", "text/event-stream")], pieces)
         cassette.http.append(recording)
     number(cassette.http)
 
@@ -281,10 +283,8 @@ async def planted(count: int) -> tuple[int, int, int]:
             body["messages"][-1] = {"role": "tool", "tool_call_id": "c", "content": "result"}
         cassette = Cassette()
         for body in bodies:
-            recording = record_of(
-                canonical("POST", URL, headers, orjson.dumps(body), rules), "POST", URL, headers
-            )
-            recording.reply = Reply(200)
+            recording = record_of(HttpRequest("POST", URL, headers, orjson.dumps(body)), rules)
+            recording.response = HttpResponse(200)
             cassette.http.append(recording)
         number(cassette.http)
         async with replaying(cassette) as player:
@@ -304,7 +304,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from benchmarks.replay import cassette_of
-from simulate.replay.session import default_rules
+from simulate.replay.matching.rules import default_rules
 one, other = cassette_of(3, default_rules()), cassette_of(5, default_rules())
 print("ready", flush=True)
 while True:

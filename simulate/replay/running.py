@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
-from urllib.parse import urlsplit
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import Fault, InputError
@@ -15,9 +14,12 @@ from simulate.model.outcome import Outcome, Verdict
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.matching.divergence import Policy
-from simulate.replay.matching.key import plain
+from simulate.replay.matching.endpoints import address
+from simulate.replay.matching.json_values import plain
+from simulate.replay.record_session import RecordSession
+from simulate.replay.replay_session import ReplaySession
 from simulate.replay.report import ReplayReport
-from simulate.replay.session import Player, Recorder, cassette_for, replaying
+from simulate.replay.session import cassette_for, replaying
 from simulate.tools import Toolbox
 
 if TYPE_CHECKING:
@@ -113,25 +115,25 @@ class Recordings:
     ) -> AsyncGenerator[Toolbox]:
         options: dict[str, Any] = {"allow": (*self.allow, *_harness(plan)), "seed": plan.seed}
         options |= {"scenario": plan.scenario.name, "policy": self.policy, "pace": self.pace}
-        session: Recorder | Player | None = None
+        session: RecordSession | ReplaySession | None = None
         broke: Fault | None = None
         try:
             async with cassette_for(folder, self.mode, **options) as session:
                 session.turn_of = lambda: tools.turn
-                if isinstance(session, Player):
+                if isinstance(session, ReplaySession):
                     tools.recorded = session.handed
                 try:
                     async with asked_by(plan, session, self.models):
                         yield session.toolbox(tools)
                 finally:
-                    if isinstance(session, Recorder):
+                    if isinstance(session, RecordSession):
                         session.conversation = said_in(outcome.conversation, tools.uses)
         except Fault as fault:
             broke = fault
             raise
         finally:
             # an agent that a divergence broke is told of the divergence, too
-            if isinstance(session, Player):
+            if isinstance(session, ReplaySession):
                 self.reports[folder.name] = session.report()
                 outcome.verdicts.append(verdict_of(session.report(), broke))
 
@@ -148,7 +150,7 @@ async def replayed(
 ) -> AsyncGenerator[Toolbox]:
     """Answer one conversation from ``cassette``, and add the verdict of the replay to its outcome."""
     allow = (*options.pop("allow", ()), *_harness(plan))
-    player: Player | None = None
+    player: ReplaySession | None = None
     broke: Fault | None = None
     try:
         async with replaying(cassette, allow=allow, **options) as player:
@@ -168,7 +170,7 @@ async def replayed(
 
 @contextlib.asynccontextmanager
 async def asked_by(
-    plan: Running, session: Recorder | Player, models: ModelEndpoint | None
+    plan: Running, session: RecordSession | ReplaySession, models: ModelEndpoint | None
 ) -> AsyncGenerator[None]:
     """While inside, the model calls of an agent in another process belong to ``session``."""
     if not plan.engine.outside:
@@ -179,7 +181,7 @@ async def asked_by(
             "the agent runs in another process, so its model calls cannot be seen from here",
             hint="start `simulate playback` and give the agent its OPENAI_BASE_URL",
         )
-    if isinstance(session, Player):
+    if isinstance(session, ReplaySession):
         session.outside = True
     async with models.conversation(session):
         yield
@@ -230,10 +232,4 @@ def verdict_of(report: ReplayReport, broke: Fault | None = None) -> Verdict:
 def _harness(plan: Running) -> list[str]:
     """Addresses of our own traffic: the agent's door and the telemetry receiver."""
     urls = [str(plan.engine.address), *dict(getattr(plan.capture, "environment", None) or {}).values()]
-    found: list[str] = []
-    for url in urls:
-        parts = urlsplit(url) if url.startswith(("http://", "https://")) else None
-        if parts is not None and parts.hostname:
-            host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
-            found.append(f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}")
-    return found
+    return [address(url) for url in urls if url.startswith(("http://", "https://"))]

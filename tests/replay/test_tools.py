@@ -10,7 +10,7 @@ import pytest
 
 import simulate.tools
 from simulate.replay import Cassette, record, replaying
-from simulate.replay.intercept.tool_calls import NotRecorded
+from simulate.replay.intercept.traffic import NotRecorded
 
 ran: list[str] = []
 
@@ -97,6 +97,9 @@ class Pinned:
     seen: int = 0
 
     def offered(self, name: str) -> None: ...
+
+    def answers(self, name: str) -> bool:
+        return name in self.pins
 
     async def call(self, name: str, arguments: Any, live: Any, *, write: bool) -> Any:
         self.seen += 1

@@ -103,8 +103,9 @@ class MemoryWire:
         from simulate.integrations.pipecat.virtual_time import let_frames_ask
 
         let_frames_ask()
-        if session.current.get() is not None:
-            self._replayed(session.current.get())
+        playing = session.current()
+        if playing is not None:
+            self._replayed(playing)
         self._transport = transport = MemoryTransport(line)
         register: Any = getattr(transport, "add_event_handler")  # noqa: B009 - partially typed there
         register("on_client_connected", self._answered)
