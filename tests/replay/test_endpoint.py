@@ -17,6 +17,7 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.replay import Cassette, Rules
+from simulate.replay.matching.request import HttpRequest
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
 from simulate.replay.running import Recordings
@@ -170,7 +171,7 @@ async def test_an_endpoint_that_is_not_there_is_told(monkeypatch: Any) -> None:
 
 async def test_an_agent_that_asks_for_nothing_is_told(server: Any) -> None:
     recorder = RecordSession(Rules())
-    recorder.begin("POST", server.base + "/v1/chat/completions", {}, b"{}").ended()
+    recorder.begin(HttpRequest("POST", server.base + "/v1/chat/completions", {}, b"{}")).ended()
     player = ReplaySession(recorder.cassette(), Rules())
     async with ModelEndpoint().serve() as models, models.conversation(player):
         pass

@@ -158,7 +158,7 @@ async def test_the_recorded_caller_hands_over_where_the_path_is_left(
 
         class Curt(agent):  # type: ignore[misc,valid-type]
             async def reply(self, message: str) -> str:
-                return str(await super().response(message)).upper().replace("ANSWER", "NOTHING")
+                return str(await super().reply(message)).upper().replace("ANSWER", "NOTHING")
 
         left = await run_plan(
             Plan(bare, engine_for(Curt, "text"), capture, recordings=opening, said=cassette.conversation)

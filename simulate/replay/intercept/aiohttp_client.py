@@ -10,13 +10,13 @@ from http.cookies import SimpleCookie
 from types import SimpleNamespace
 from typing import Any
 
-from simulate.replay.intercept.router import Router
+from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.recordings import HttpResponse
 from simulate.replay.matching.request import HttpRequest
 
 
-def patches(router: Router) -> list[tuple[Any, str, Any]]:
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace."""
     try:
         import aiohttp

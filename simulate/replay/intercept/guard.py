@@ -22,7 +22,7 @@ from unittest import mock
 
 from simulate.determinism.shared_patch import SharedPatch
 from simulate.errors import InputError
-from simulate.replay.intercept.router import Router
+from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.senders import is_exporting
 from simulate.replay.intercept.traffic import Traffic
 from simulate.replay.matching.endpoints import LOOPBACK, host_port
@@ -60,7 +60,7 @@ def refuse_production() -> None:
 class Guard:
     """Refuses every connection of this process while a replay runs, except to what the replay allows."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: TrafficRouter) -> None:
         self.router = router
         self._logs: dict[Traffic, Path] = {}
         """Where the child processes of each replay note what was refused to them."""

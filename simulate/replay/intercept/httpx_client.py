@@ -9,12 +9,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from simulate.replay.intercept.router import Router
+from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.request import HttpRequest
 
 
-def patches(router: Router) -> list[tuple[Any, str, Any]]:
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace, for each of the two that is installed."""
     found: list[tuple[Any, str, Any]] = []
     for name in ("httpx", "httpx2"):
@@ -27,7 +27,7 @@ def patches(router: Router) -> list[tuple[Any, str, Any]]:
     return found
 
 
-def _sync(module: Any, router: Router) -> Any:
+def _sync(module: Any, router: TrafficRouter) -> Any:
     real = module.HTTPTransport.handle_request
     recorded, played = _recorded_stream(module), _played_stream(module)
 
@@ -52,7 +52,7 @@ def _sync(module: Any, router: Router) -> Any:
     return handle_request
 
 
-def _async(module: Any, router: Router) -> Any:
+def _async(module: Any, router: TrafficRouter) -> Any:
     real = module.AsyncHTTPTransport.handle_async_request
     recorded, played = _recorded_async_stream(module), _played_async_stream(module)
 

@@ -12,11 +12,11 @@ import importlib.util
 import sys
 from typing import Any, cast
 
-from simulate.replay.intercept.router import Router
+from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import ToolExchange
 
 
-def patches(router: Router) -> list[tuple[Any, str, Any]]:
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace, where the SDK is installed."""
     if importlib.util.find_spec("mcp") is None:
         return []
@@ -33,7 +33,7 @@ def patches(router: Router) -> list[tuple[Any, str, Any]]:
     ]
 
 
-def _requesting(real: Any, router: Router) -> Any:
+def _requesting(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     async def send_request(client: Any, request: Any, result_type: Any, *args: Any, **kwargs: Any) -> Any:
         traffic = router.current
@@ -56,7 +56,7 @@ def _requesting(real: Any, router: Router) -> Any:
     return send_request
 
 
-def _notifying(real: Any, router: Router) -> Any:
+def _notifying(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     async def send_notification(client: Any, *args: Any, **kwargs: Any) -> None:
         if not _replayed(router):  # in a replay there is nobody to notify
@@ -65,7 +65,7 @@ def _notifying(real: Any, router: Router) -> Any:
     return send_notification
 
 
-def _spawning(real: Any, router: Router) -> Any:
+def _spawning(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     async def create(command: str, args: list[str], *rest: Any, **kwargs: Any) -> Any:
         if _replayed(router):
@@ -86,7 +86,7 @@ def _call(request: Any) -> tuple[str, Any]:
     return f"mcp {data['method']}", params
 
 
-def _replayed(router: Router) -> bool:
+def _replayed(router: TrafficRouter) -> bool:
     return router.current is not None and router.current.replaying
 
 

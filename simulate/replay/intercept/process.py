@@ -1,6 +1,6 @@
 """This process, patched and guarded for as long as any of its conversations is recorded or replayed.
 
-The patches put `Router` between the clients and the network. vcrpy's own patches are not used: they buffer
+The patches put `TrafficRouter` between the clients and the network. vcrpy's own patches are not used: they buffer
 streams, give all chunks at once, and let other threads' requests through while they build a connection.
 """
 
@@ -13,7 +13,7 @@ from unittest import mock
 from simulate.determinism.shared_patch import SharedPatch
 from simulate.replay.intercept import aiohttp_client, httpx_client, mcp_client, socket_client, threads
 from simulate.replay.intercept.guard import Guard
-from simulate.replay.intercept.router import Router
+from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import Traffic
 
 
@@ -21,7 +21,7 @@ class _Process:
     """One for the whole process: clients and sockets can be patched once only."""
 
     def __init__(self) -> None:
-        self.router = Router()
+        self.router = TrafficRouter()
         self.guard = Guard(self.router)
         self.patches = SharedPatch(self._patch)
 

@@ -1,6 +1,6 @@
 """Which conversation a request belongs to, and what is to become of it.
 
-The patched clients ask the `Router` before anything goes out. A request made without a conversation's context
+The patched clients ask the `TrafficRouter` before anything goes out. A request made without a conversation's context
 while a replay runs is refused and named: it must not go live, and it must not take another's answer.
 """
 
@@ -23,7 +23,7 @@ _ABSENT = HttpResponse(404, "Not Found", [("content-length", "0")])
 _ACCEPTED = HttpResponse(200, "OK", [_JSON, ("content-length", "2")], [(0.0, b"{}")])
 
 
-class Router:
+class TrafficRouter:
     """The conversations of this process that are recorded or replayed at this moment."""
 
     def __init__(self) -> None:

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulate.errors import HarnessFault
-from simulate.replay.intercept.router import Router
+from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.endpoints import address
 from simulate.replay.matching.request import HttpRequest
 
 
-def patches(router: Router) -> list[tuple[Any, str, Any]]:
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace: every ``connect``, and the start of a request."""
     classes: list[Any] = [http.client.HTTPConnection, http.client.HTTPSConnection]
     try:
@@ -37,7 +37,7 @@ def patches(router: Router) -> list[tuple[Any, str, Any]]:
     ]
 
 
-def _connecting(real: Any, router: Router) -> Any:
+def _connecting(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     def connect(connection: Any) -> None:
         if getattr(connection, "_simulate_connecting", False) or not router.watching:
@@ -59,7 +59,7 @@ def _connecting(real: Any, router: Router) -> Any:
     return connect
 
 
-def _beginning(real: Any, router: Router) -> Any:
+def _beginning(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     def putrequest(connection: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         sock = getattr(connection, "sock", None)
@@ -132,7 +132,7 @@ class _Dechunker:
 class _PlayedSocket:
     """Collects a request and answers it from the recording; there is no connection behind it."""
 
-    def __init__(self, connection: Any, router: Router) -> None:
+    def __init__(self, connection: Any, router: TrafficRouter) -> None:
         self.connection, self.router = connection, router
         self.sent = bytearray()
 
@@ -215,7 +215,7 @@ def _wire(exchange: HttpExchange) -> Iterator[bytes]:
 class _RecordedSocket:
     """A real connection that is recorded, request by request, for whichever conversation uses it."""
 
-    def __init__(self, real: Any, connection: Any, router: Router) -> None:
+    def __init__(self, real: Any, connection: Any, router: TrafficRouter) -> None:
         self.real, self.connection, self.router = real, connection, router
         self.sent = bytearray()
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from simulate.replay.intercept.router import Router
+from simulate.replay.intercept.router import TrafficRouter
 
 
-def patches(router: Router) -> list[tuple[Any, str, Any]]:
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace."""
     start: Callable[..., None] = threading.Thread.start
     submit: Callable[..., Any] = ThreadPoolExecutor.submit
