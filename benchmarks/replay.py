@@ -198,7 +198,7 @@ async def miss(count: int) -> float:
         body["messages"][3]["content"] = "something else"
         async with replaying(cassette_of(count, default_rules())) as player:
             began = time.perf_counter()
-            player.begin("POST", URL, {"content-type": "application/json"}, orjson.dumps(body))
+            player.begin(HttpRequest("POST", URL, {"content-type": "application/json"}, orjson.dumps(body)))
             slowest = max(slowest, time.perf_counter() - began)
             assert player.divergences[0].component == "history"
     return slowest * 1000
@@ -289,12 +289,12 @@ async def planted(count: int) -> tuple[int, int, int]:
         number(cassette.http)
         async with replaying(cassette) as player:
             for body in bodies:
-                player.begin("POST", URL, headers, orjson.dumps(body))
+                player.begin(HttpRequest("POST", URL, headers, orjson.dumps(body)))
         alarms += not player.report().passed
         changed = copy.deepcopy(bodies[chance.randrange(10)])
         PLANTED[name](changed, chance)
         async with replaying(cassette) as player:
-            player.begin("POST", URL, headers, orjson.dumps(changed))
+            player.begin(HttpRequest("POST", URL, headers, orjson.dumps(changed)))
         first = player.report().first
         right += first is not None and first.component == name.split(" (")[0]
     return right, count, alarms

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import Fault, InputError
@@ -19,11 +19,9 @@ from simulate.replay.matching.json_values import plain
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
 from simulate.replay.report import ReplayReport
+from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.replay.session import cassette_for, replaying
 from simulate.tools import Toolbox
-
-if TYPE_CHECKING:
-    from simulate.replay.serving.endpoint import ModelEndpoint
 
 TAKES_THE_PATH = "the agent takes the recorded path, and nothing goes live"
 Mode = Literal["once", "none", "all", "new"]

@@ -1,7 +1,7 @@
 """This process, patched and guarded for as long as any of its conversations is recorded or replayed.
 
-The patches put `TrafficRouter` between the clients and the network. vcrpy's own patches are not used: they buffer
-streams, give all chunks at once, and let other threads' requests through while they build a connection.
+The patches put `TrafficRouter` between the clients and the network. vcrpy's own patches are not used: they
+buffer streams, give all chunks at once, and let other threads' requests out while they build a connection.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which conversation a request belongs to, and what is to become of it.
 
-The patched clients ask the `TrafficRouter` before anything goes out. A request made without a conversation's context
-while a replay runs is refused and named: it must not go live, and it must not take another's answer.
+The patched clients ask the `TrafficRouter` before anything goes out. A request made without a conversation's
+context while a replay runs is refused and named: it must not go live, nor take another's answer.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from simulate.tools import Toolbox
 
 
 class InterceptedTools:
-    """Tools whose calls go through a conversation's traffic. ``inner`` holds the scenario's pins, and hears of
-    each call, whoever answers it."""
+    """Tools whose calls are a conversation's traffic. ``inner`` holds the scenario's pins, and hears of each
+    call, whoever answers it."""
 
     def __init__(self, traffic: Traffic, inner: Toolbox | None = None) -> None:
         self.traffic = traffic
