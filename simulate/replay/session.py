@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from simulate import tools
 from simulate.determinism.ids import pinned_chance
 from simulate.errors import InputError
 from simulate.replay.cassette.cassette import Cassette
@@ -60,7 +61,11 @@ async def record(
         "versions": versions(),
     }
     try:
-        with intercepted(recorder), pinned_chance(recorder.manifest["chance"], with_ids=False):
+        with (
+            intercepted(recorder),
+            pinned_chance(recorder.manifest["chance"], with_ids=False),
+            tools.using(recorder.toolbox(tools.current())),
+        ):
             yield recorder
     except BaseException as error:
         recorder.ended = recorder.ended or f"{type(error).__name__}: {error}"
@@ -105,7 +110,11 @@ async def replaying(
     )
     chance = loaded.manifest.get("chance", loaded.scenario or "")
     try:
-        with intercepted(player), pinned_chance(chance, with_ids=False):
+        with (
+            intercepted(player),
+            pinned_chance(chance, with_ids=False),
+            tools.using(player.toolbox(tools.current())),
+        ):
             yield player
     finally:
         player.finish()

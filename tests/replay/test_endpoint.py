@@ -94,6 +94,25 @@ def test_an_example_is_recorded_and_diverges_where_its_agent_changes(tmp_path: P
     assert "the system prompt changed" in done.stdout and "You kindly take" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("tool", "answer"),
+    [("lookup", '{"error": "timeout"}'), ("cancel", '{"error": "not in the cassette: turn 1')],
+)
+def test_a_tool_that_failed_fails_again_for_an_agent_that_hands_its_tools_over(
+    tmp_path: Path, tool: str, answer: str
+) -> None:
+    """A production trace holds a failed call; the agent hears of the failure, also of one never recorded."""
+    given = Path(__file__).parent / "failed_tool"
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.simulate.agents.endpoint]\naddress = "http://127.0.0.1:{port}/v1"\n'
+        f"command = '{sys.executable} {given / 'endpoint.py'} {{port}} {tool}'\n"
+    )
+    done = command("simulate", "replay", str(given / "trace.json"), "--agent", "endpoint", cwd=tmp_path)
+    assert f"agent: The tool said: {answer}" in done.stdout, done.stdout + done.stderr
+    # the endpoint asks no model
+    assert done.returncode == 1 and "fault of simulate" not in done.stdout + done.stderr
+
+
 ASTRAY = """
 import sys, urllib.request
 try:
