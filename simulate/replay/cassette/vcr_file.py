@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from simulate.errors import InputError
+from simulate.errors import FileProblems, InputError
+from simulate.model.loading.yaml_reader import check_depth
 from simulate.replay.cassette.interactions import record_of, response_loader
 from simulate.replay.matching.recordings import HttpRecording, number
 from simulate.replay.matching.request import HttpRequest
@@ -22,8 +23,12 @@ def load_vcr_file(path: Path, rules: Rules) -> list[HttpRecording]:
 
     serializer = jsonserializer if path.suffix == ".json" else yamlserializer
     try:
+        if serializer is yamlserializer:
+            check_depth(path.read_bytes(), str(path))
         load: Any = getattr(FilesystemPersister, "load_cassette")  # noqa: B009 (it is untyped)
         read = load(path, serializer)
+    except FileProblems:
+        raise
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(
             f"this is neither a cassette folder nor a vcrpy file: {error}", where=str(path)

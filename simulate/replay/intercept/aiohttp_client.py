@@ -16,6 +16,7 @@ from simulate.replay.matching.recordings import HttpResponse
 from simulate.replay.matching.request import HttpRequest
 
 
+# private names of aiohttp are used: tests/test_private_names.py lists them, with the version tried
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace."""
     try:

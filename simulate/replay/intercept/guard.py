@@ -138,6 +138,7 @@ class Guard:
             self._inside.busy = False
         raise LiveCallRefused(f"refused during replay: {what}")
 
+    # private names of grpcio are used: tests/test_private_names.py lists them, with the version tried
     def _patch(self, undo: contextlib.ExitStack) -> None:
         """What audit hooks cannot see: gRPC's C core, and what child processes do."""
         popen: Any = subprocess.Popen

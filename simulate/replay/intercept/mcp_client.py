@@ -16,6 +16,7 @@ from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import ToolExchange
 
 
+# private names of mcp are used: tests/test_private_names.py lists them, with the version tried
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace, where the SDK is installed."""
     if importlib.util.find_spec("mcp") is None:
