@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -120,20 +119,8 @@ def _outcome_data(
         data["trace"] = None
         return data
     whole = f"{folder}/trace.otlp.jsonl" if folder else trace.source
-    data["trace"] = waterfall(
-        trace, views and views(trace), outside=_ours(outcome.conversation.id), whole=whole, budget=budget
-    )
+    data["trace"] = waterfall(trace, views and views(trace), whole=whole, budget=budget)
     return data
-
-
-def _ours(conversation_id: str) -> dict[str, str]:
-    """The span that the harness sent along as the parent of the agent's topmost ones."""
-    if re.fullmatch("[0-9a-f]{32}", conversation_id) is None:
-        return {}
-    # imported here, since it brings the whole OpenTelemetry SDK
-    from simulate.trace.capture.capture import root_span_id
-
-    return {root_span_id(conversation_id): "the conversation, a span of the harness"}
 
 
 def _trace_of(outcome: Outcome, traces: Traces | None) -> Trace | None:

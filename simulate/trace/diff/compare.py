@@ -17,6 +17,7 @@ from simulate.trace.diff.explain import explain
 from simulate.trace.diff.scores import score_changes
 from simulate.trace.diff.shape import shape_changes
 from simulate.trace.diff.voice import voice_changes
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Trace
 
 Judge = Callable[[str, str], Awaitable[bool]]
@@ -24,8 +25,8 @@ Judge = Callable[[str, str], Awaitable[bool]]
 
 
 def compare(
-    expected: Trace,
-    actual: Trace,
+    expected: Trace | TraceReading,
+    actual: Trace | TraceReading,
     *,
     repeats: Sequence[Trace] = (),
     ignore: Sequence[str] = (),
@@ -94,7 +95,7 @@ async def judged(diff: Diff, judge: Judge) -> Diff:
 
 def matches(
     expected: str | Path,
-    trace: Trace,
+    trace: Trace | TraceReading,
     ignore: Sequence[str] = (),
     tolerance: Tolerance | Mapping[str, float] | None = None,
 ) -> Diff:
