@@ -17,8 +17,9 @@ from opentelemetry import context as otel_context
 
 from simulate import determinism
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, within
-from simulate.conversation.agents.pinned_tools import PinnedTools, ToolFailed
+from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
+from simulate.tools import ToolFailed
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

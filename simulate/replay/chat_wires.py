@@ -14,16 +14,15 @@ from urllib.parse import urlsplit
 import orjson
 
 from simulate.errors import NotReplayable
-from simulate.replay.cassette.bodies import Chunk
-from simulate.replay.cassette.cassette import Recording, Reply
+from simulate.replay.matching.recordings import Chunk, HttpRecording, HttpResponse
 
 CREATED = 0
 """A trace does not tell when the provider says that it answered; every replay says the same."""
 
 
-def answer_in(url: str, body: bytes, recording: Recording) -> Reply:
+def answer_in(url: str, body: bytes, recording: HttpRecording) -> HttpResponse:
     """The recorded answer as the response to a request of ``url``'s kind."""
-    answer = cast("dict[str, Any]", orjson.loads(recording.reply.content))
+    answer = cast("dict[str, Any]", orjson.loads(recording.response.content))
     request = cast("dict[str, Any]", orjson.loads(body))
     path = urlsplit(url).path
     if answer.get("error"):
@@ -39,26 +38,26 @@ def answer_in(url: str, body: bytes, recording: Recording) -> Reply:
     )
 
 
-def _error(answer: dict[str, Any]) -> Reply:
+def _error(answer: dict[str, Any]) -> HttpResponse:
     body = {
         "type": "error",
         "error": {"message": answer["error"], "type": "recorded_error", "code": None, "param": None},
     }
     headers = [("content-type", "application/json"), ("x-should-retry", "false")]
-    return Reply(int(answer.get("status") or 500), "", headers, [(0.0, orjson.dumps(body))])
+    return HttpResponse(int(answer.get("status") or 500), "", headers, [(0.0, orjson.dumps(body))])
 
 
-def _json(value: Any) -> Reply:
-    return Reply(200, "OK", [("content-type", "application/json")], [(0.0, orjson.dumps(value))])
+def _json(value: Any) -> HttpResponse:
+    return HttpResponse(200, "OK", [("content-type", "application/json")], [(0.0, orjson.dumps(value))])
 
 
-def _events(events: Iterator[tuple[str | None, Any]]) -> Reply:
+def _events(events: Iterator[tuple[str | None, Any]]) -> HttpResponse:
     chunks: list[Chunk] = []
     for name, value in events:
         head = f"event: {name}\n".encode() if name else b""
         data = value if isinstance(value, bytes) else orjson.dumps(value)
         chunks.append((0.0, head + b"data: " + data + b"\n\n"))
-    return Reply(200, "OK", [("content-type", "text/event-stream")], chunks)
+    return HttpResponse(200, "OK", [("content-type", "text/event-stream")], chunks)
 
 
 def _pieces(text: str) -> list[str]:
@@ -84,7 +83,7 @@ def _calls(answer: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _chat(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> Reply:
+def _chat(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> HttpResponse:
     calls = _calls(answer)
     finish = answer.get("finish") or ("tool_calls" if calls else "stop")
     head = {
@@ -116,7 +115,7 @@ def _chat(answer: dict[str, Any], name: str, stream: bool, request: dict[str, An
     return _events(events())
 
 
-def _responses(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> Reply:
+def _responses(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> HttpResponse:
     items = _response_items(answer, name)
     response = {
         "id": f"resp_{name}",
@@ -188,7 +187,7 @@ def _response_item_events(index: int, item: dict[str, Any]) -> Iterator[tuple[st
     yield "response.output_item.done", {"output_index": index, "item": item}
 
 
-def _messages(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> Reply:
+def _messages(answer: dict[str, Any], name: str, stream: bool, request: dict[str, Any]) -> HttpResponse:
     blocks: list[dict[str, Any]] = [{"type": "text", "text": answer["text"]}] if answer["text"] else []
     blocks += [
         {"type": "tool_use", "id": call["id"], "name": call["name"], "input": orjson.loads(call["arguments"])}

@@ -1,36 +1,33 @@
-"""Answers a replayed conversation from its cassette, and keeps account of what was asked."""
+"""One conversation that is replayed: answered from its cassette, with an account of what was asked."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from simulate.determinism.ids import unpinned
-from simulate.replay.cassette.cassette import Cassette, Recording, Reply, ToolRecording
-from simulate.replay.matching import key as keys
-from simulate.replay.matching.chat import (
-    ENDPOINT,
-    chat_key,
-    contradicts,
-    form_of_request,
-    is_chat,
-    told_by_both,
-)
+from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.chat_wires import answer_in
+from simulate.replay.intercept.toolbox import InterceptedTools
+from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
+from simulate.replay.matching.chat import ENDPOINT as CHAT
+from simulate.replay.matching.chat import contradicts, told_by_both
 from simulate.replay.matching.date_drift import only_time_passed, real_ns
 from simulate.replay.matching.divergence import Divergence, Policy, explain_request, explain_tool, refusal
-from simulate.replay.matching.key import Canonical, Rules
+from simulate.replay.matching.json_values import plain
+from simulate.replay.matching.keys import call_key
+from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
+from simulate.replay.matching.request import CanonicalRequest, HttpRequest
+from simulate.replay.matching.rules import Rules
+from simulate.replay.record_session import RecordSession, current_span_id
 from simulate.replay.report import ReplayReport
+from simulate.tools import Toolbox, ToolFailed
 from simulate.trace.capture import simulator_tracing
 
-if TYPE_CHECKING:
-    from simulate.replay.session import Exchange, Recorder
-    from simulate.tools import Toolbox
 
-
-class Player:
+class ReplaySession:
     """The recordings of one conversation, indexed by key; each is given once."""
 
     replaying = True
@@ -45,7 +42,7 @@ class Player:
         allow: set[str] | None = None,
         live_budget: int = 100,
         live_writes: set[str] | None = None,
-        recorder: Recorder | None = None,
+        recorder: RecordSession | None = None,
     ) -> None:
         self.cassette = cassette
         self.rules = rules
@@ -60,27 +57,25 @@ class Player:
         """Which turn it is, where something else counts them."""
         self.outside = False
         """The agent runs in another process: tools that it runs itself are out of our sight."""
-        self.pinned: set[str] = set()
-        """Tools that the scenario answers; it need not ask the cassette for them."""
         self.live_calls = 0
         self.refused: list[str] = []
         self.notes: list[str] = []
         self.divergences: list[Divergence] = []
         self.side_cassette: str | None = None
-        self.child_log: Path | None = None
-        """Where child processes note what was refused to them."""
         self.tainted = 0
         self.later: dict[str, None] = {}
         """Dates and times of the recording, and those that stand in their places now."""
-        self._order: list[Recording | ToolRecording] = []
+        self._pins: Toolbox | None = None
+        """What answers tools without asking the cassette: the scenario's pins."""
+        self._order: list[HttpRecording | ToolRecording] = []
         self._played: set[int] = set()
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._index(cassette)
 
     def _index(self, cassette: Cassette) -> None:
-        self._http: dict[str, list[Recording]] = {}
-        self._endpoints: dict[str, list[Recording]] = {}
+        self._http: dict[str, list[HttpRecording]] = {}
+        self._endpoints: dict[str, list[HttpRecording]] = {}
         self._tools: dict[str, list[ToolRecording]] = {}
         self._names: dict[str, list[ToolRecording]] = {}
         self._exact = {one.exact: one.key for one in cassette.http if one.exact}
@@ -98,27 +93,32 @@ class Player:
 
     # HTTP
 
-    def begin(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Exchange:
-        """The reply of a request, or what the policy makes of one that was not recorded."""
-        from simulate.replay.session import Exchange
-
+    def begin(self, request: HttpRequest) -> HttpExchange | None:
+        """The response to a request, or what the policy makes of one that was not recorded."""
+        if self._lets_own_out() and not self.knows(request):
+            return None
         if self.stopped:
-            return Exchange(reply=refusal("the replay stopped at its first divergence", self.divergences[0]))
-        known_as = self._exact.get(keys.exact(method, url, headers, body, self.rules))
-        if known_as is not None:
-            recording = self._next(known_as)
-            if recording is not None:
-                return Exchange(reply=recording.reply, paced=self.paced)
-        request = keys.canonical(method, url, headers, body, self.rules)
-        if self.cassette.match == "chat" and is_chat(request.endpoint):
-            request, recording = self._find_chat(request)
-        else:
-            recording = self._next(request.key)
+            return HttpExchange(refusal("the replay stopped at its first divergence", self.divergences[0]))
+        known_as = self._exact.get(request.exact(self.rules))
+        recording = self._next(known_as) if known_as is not None else None
         if recording is not None:
-            return Exchange(reply=self._reply(recording, url, body), paced=self.paced)
-        return self._missed(request, method, url, headers, body)
+            return HttpExchange(recording.response, self.paced)
+        asked = self._as_matched(request)
+        recording = self._next_chat(asked) if asked.endpoint == CHAT else self._next(asked.key)
+        if recording is not None:
+            return HttpExchange(self._response(recording, request), self.paced)
+        return self._missed(asked, request)
 
-    def _next(self, key: str) -> Recording | None:
+    def knows(self, request: HttpRequest) -> bool:
+        """Whether the cassette holds such a request; nothing is played."""
+        return self._as_matched(request).key in self._http
+
+    def _as_matched(self, request: HttpRequest) -> CanonicalRequest:
+        """A request in the form that this cassette is matched by: a trace's by its messages alone."""
+        chat = request.as_chat(self.rules) if self.cassette.match == "chat" else None
+        return chat or request.canonical(self.rules)
+
+    def _next(self, key: str) -> HttpRecording | None:
         """The next recording with this key; None when there is none left. Its turn is taken now."""
         with self._lock:
             ordinal = self._counts[key]
@@ -129,79 +129,65 @@ class Player:
             self._play(known[ordinal])
             return known[ordinal]
 
-    def knows(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether the cassette holds such a request; nothing is played."""
-        request = keys.canonical(method, url, headers, body, self.rules)
-        if self.cassette.match == "chat" and is_chat(request.endpoint):
-            form = form_of_request(request.endpoint, request.body, self.rules)
-            return form is not None and chat_key(form) in self._http
-        return request.key in self._http
-
     @property
     def lists_models(self) -> bool:
         """Whether ``GET /v1/models`` was recorded; else a list of the recorded models has to do."""
         return any(endpoint.endswith("/models") for endpoint in self._endpoints)
 
-    def _find_chat(self, request: Canonical) -> tuple[Canonical, Recording | None]:
+    def _next_chat(self, asked: CanonicalRequest) -> HttpRecording | None:
         """By its messages; a recording whose other parts are known must agree in those too."""
-        form = form_of_request(request.endpoint, request.body, self.rules) or {"history": []}
-        key = chat_key(form)
-        request = Canonical(ENDPOINT, (), "json", form, key)
         with self._lock:
-            for recording in self._http.get(key, ()):
-                if id(recording) not in self._played and not contradicts(recording.body, form):
+            for recording in self._http.get(asked.key, ()):
+                if id(recording) not in self._played and not contradicts(recording.body, asked.body):
                     self._play(recording)
-                    return request, recording
-        return request, None
+                    return recording
+        return None
 
-    def _reply(self, recording: Recording, url: str, body: bytes) -> Reply:
-        if recording.endpoint != ENDPOINT:
-            return recording.reply
-        from simulate.replay.serving.answers import answer_in
+    def _response(self, recording: HttpRecording, request: HttpRequest) -> HttpResponse:
+        if recording.endpoint != CHAT:
+            return recording.response
+        return answer_in(request.url, request.body, recording)
 
-        return answer_in(url, body, recording)
-
-    def _play(self, recording: Recording | ToolRecording) -> None:
+    def _play(self, recording: HttpRecording | ToolRecording) -> None:
         self._played.add(id(recording))
         self._order.append(recording)
         if self.divergences:
             self.tainted += 1
 
-    def _missed(
-        self, request: Canonical, method: str, url: str, headers: Mapping[str, str], body: bytes
-    ) -> Exchange:
-        from simulate.replay.session import Exchange, span_id
-
-        candidates = self._endpoints.get(request.endpoint, [])
+    def _missed(self, asked: CanonicalRequest, request: HttpRequest) -> HttpExchange:
+        candidates = self._endpoints.get(asked.endpoint, [])
         with self._lock:
-            divergence = explain_request(request, candidates, self._played)
-            recording = divergence.recording
-            if isinstance(recording, Recording) and self._only_later(recording, recording.body, request.body):
-                self._counts[recording.key] += 1
-                self._play(recording)
-                return Exchange(reply=self._reply(recording, url, body), paced=self.paced)
-            divergence.span_id, divergence.by = span_id(), simulator_tracing.calling()
-            self._note(divergence)
-        if self.policy == "nearest" and isinstance(divergence.recording, Recording):
-            with self._lock:
-                self._played.add(id(divergence.recording))
+            divergence = explain_request(asked, candidates, self._played)
+            nearest = divergence.recording
+            if isinstance(nearest, HttpRecording) and self._only_later(nearest, nearest.body, asked.body):
+                self._counts[nearest.key] += 1
+                self._play(nearest)
+                return HttpExchange(self._response(nearest, request), self.paced)
+            divergence.span_id, divergence.by = current_span_id(), simulator_tracing.calling()
+            self.note(divergence)
+            if self.policy == "nearest" and isinstance(nearest, HttpRecording):
+                self._played.add(id(nearest))
                 self.tainted += 1
-            return Exchange(reply=self._reply(divergence.recording, url, body), paced=self.paced)
-        if self._may_go_live() and self.recorder is not None:
-            return self.recorder.begin(method, url, headers, body)
-        return Exchange(reply=refusal(str(divergence), divergence))
+                return HttpExchange(self._response(nearest, request), self.paced)
+        if self.recorder is not None and self._may_go_live():
+            return self.recorder.begin(request)
+        return HttpExchange(refusal(str(divergence), divergence))
 
-    def lets_own_out(self) -> bool:
+    def may_connect(self) -> bool:
+        """The policy lets this conversation go live, and counts."""
+        return bool(self.live_calls) or self._lets_own_out()
+
+    def _lets_own_out(self) -> bool:
         """A persona that takes over, and a judge who compares, ask models of their own: none of the agent's
         business, so neither counted nor kept."""
         return simulator_tracing.calling() is not None and self.policy == "simulate"
 
-    def _only_later(self, one: Recording | ToolRecording, then: Any, now: Any) -> bool:
+    def _only_later(self, one: HttpRecording | ToolRecording, then: Any, now: Any) -> bool:
         """Whether a recording stands for this request, too, which differs by the date and time it tells."""
         began: Any = self.cassette.manifest.get("started_ns")
         if id(one) in self._played or not isinstance(began, int):
             return False
-        if isinstance(one, Recording) and one.endpoint == ENDPOINT:
+        if isinstance(one, HttpRecording) and one.endpoint == CHAT:
             now = told_by_both(then, now)
         passed = only_time_passed(then, now, began + int(one.start * 1e6), real_ns())
         self.later.update(dict.fromkeys(map(str, passed or ())))
@@ -217,18 +203,36 @@ class Player:
             self.live_calls += 1
             return True
 
-    def _note(self, divergence: Divergence) -> None:
+    def note(self, divergence: Divergence) -> None:
+        """Something is not as recorded, here and now."""
         divergence.turn = self.turn_of()
         divergence.tainted = bool(self.divergences)
         self.divergences.append(divergence)
 
     # tools
 
-    def tool(self, name: str, arguments: Any) -> ToolRecording | Divergence:
-        """The recorded call of a tool, or how it diverges."""
+    def begin_tool(
+        self, name: str, arguments: Any, *, write: bool, source: Literal["tool", "mcp"] = "tool"
+    ) -> ToolExchange:
+        """The recorded call of a tool, how it diverges, or leave to run it where the policy gives it."""
+        found = self._tool(name, arguments)
+        if isinstance(found, ToolRecording):
+            return ToolExchange(found)
+        # an MCP server is not even started in a replay
+        if self.recorder is None or source == "mcp":
+            return ToolExchange(divergence=found)
+        if write and name not in self.live_writes:
+            self.notes.append(
+                f"the tool {name} writes, so it did not run; name it under live writes to let it"
+            )
+        elif self._may_go_live():
+            return self.recorder.begin_tool(name, arguments, write=write)
+        return ToolExchange(divergence=found)
+
+    def _tool(self, name: str, arguments: Any) -> ToolRecording | Divergence:
         if self.stopped:
             return self.divergences[0]
-        key = keys.call_key(name, arguments, self.rules)
+        key = call_key(name, arguments, self.rules)
         with self._lock:
             ordinal = self._counts[key]
             self._counts[key] += 1
@@ -236,52 +240,46 @@ class Player:
             if ordinal < len(known):
                 self._play(known[ordinal])
                 return known[ordinal]
-            candidates = self._names.get(name, [])
-            value = self.rules.value(keys.plain(arguments))
-            divergence = explain_tool(name, value, key, candidates, self._played)
-            tool = divergence.recording
-            if isinstance(tool, ToolRecording) and self._only_later(tool, tool.arguments, value):
-                self._counts[tool.key] += 1
-                self._play(tool)
-                return tool
-            self._note(divergence)
-            if self.policy == "nearest" and isinstance(divergence.recording, ToolRecording):
-                self._played.add(id(divergence.recording))
-                return divergence.recording
+            value = self.rules.value(plain(arguments))
+            divergence = explain_tool(name, value, key, self._names.get(name, []), self._played)
+            nearest = divergence.recording
+            if isinstance(nearest, ToolRecording) and self._only_later(nearest, nearest.arguments, value):
+                self._counts[nearest.key] += 1
+                self._play(nearest)
+                return nearest
+            self.note(divergence)
+            if self.policy == "nearest" and isinstance(nearest, ToolRecording):
+                self._played.add(id(nearest))
+                return nearest
         return divergence
 
-    def again(self, one: Recording | ToolRecording) -> Recording | ToolRecording | Divergence | None:
+    def again(self, one: HttpRecording | ToolRecording) -> HttpRecording | ToolRecording | Divergence | None:
         """What stands here for a request of another recording; None where it diverges."""
         if isinstance(one, ToolRecording):
-            return self.tool(one.name, one.arguments)
+            return self._tool(one.name, one.arguments)
         found = self._next(one.key)
         if found is None:
             with self._lock:
-                request = Canonical(one.endpoint, one.query, "json", one.body, one.key)
-                self._note(explain_request(request, self._endpoints.get(one.endpoint, []), self._played))
+                asked = CanonicalRequest(one.endpoint, one.query, "json", one.body, one.key)
+                self.note(explain_request(asked, self._endpoints.get(one.endpoint, []), self._played))
         return found
 
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
-        """What a tool gave that the agent handed to its caller."""
-        from simulate.replay.intercept.tool_calls import NotRecorded, given
-
-        found = self.tool(name, arguments)
-        if isinstance(found, Divergence):
-            raise NotRecorded(found)
-        return given(found)
-
-    def may_run_live(self, name: str, *, write: bool) -> bool:
-        """Whether the policy lets this tool run for real; one that writes must be named."""
-        if write and name not in self.live_writes:
-            return False
-        return self._may_go_live()
+        """What a tool gave that the agent handed to its caller; raises ToolFailed where it failed."""
+        found = self._tool(name, arguments)
+        recorded = isinstance(found, ToolRecording)
+        exchange = ToolExchange(found) if recorded else ToolExchange(divergence=found)
+        try:
+            return exchange.answer()
+        except ToolFailed:
+            raise
+        except Exception as error:  # its own class, which nobody here would know how to catch
+            raise ToolFailed(str(error)) from error
 
     def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
         """The toolbox that answers from the cassette; ``inner`` holds the scenario's pins."""
-        from simulate.replay.intercept.tool_calls import ReplayedTools
-
-        self.pinned = set(getattr(inner, "pins", ()))
-        return ReplayedTools(self, inner)
+        self._pins = inner
+        return InterceptedTools(self, inner)
 
     # account
 
@@ -311,7 +309,7 @@ class Player:
         unseen = [
             one
             for one in left
-            if isinstance(one, ToolRecording) and (self.outside or one.name in self.pinned)
+            if isinstance(one, ToolRecording) and (self.outside or self._is_pinned(one.name))
         ]
         left = [one for one in left if one not in unseen]
         notes = list(self.notes)
@@ -320,7 +318,7 @@ class Player:
             notes.append(f"the agent tells the time, which has passed: {told}; answered as recorded")
         if self.divergences and not self.outside:
             notes += unpinned()
-        if names := ", ".join(sorted({one.name for one in unseen if one.name not in self.pinned})):
+        if names := ", ".join(sorted({one.name for one in unseen if not self._is_pinned(one.name)})):
             notes.append(
                 f"{names}: run by the agent's own process, so not answered from the recording; what they gave"
                 " is compared in the next request"
@@ -335,9 +333,7 @@ class Player:
             divergences=divergences,
             played=len(self._order),
             recorded=len(self.cassette) - len(unseen),
-            unplayed=[
-                f"{one.place}: {one.endpoint if isinstance(one, Recording) else one.name}" for one in left
-            ],
+            unplayed=[f"{one.place}: {one.asked.removeprefix('tool ')}" for one in left],
             tainted=self.tainted,
             live_calls=self.live_calls,
             refused=list(self.refused),
@@ -346,12 +342,14 @@ class Player:
             side_cassette=self.side_cassette,
         )
 
-    def _missing(self, one: Recording | ToolRecording) -> Divergence:
+    def _is_pinned(self, tool: str) -> bool:
+        return self._pins is not None and self._pins.answers(tool)
+
+    def _missing(self, one: HttpRecording | ToolRecording) -> Divergence:
         """What was recorded and nobody asked for."""
-        asked = one.endpoint if isinstance(one, Recording) else f"tool {one.name}"
         return Divergence(
             "unplayed",
-            asked,
+            one.asked,
             "missing call",
             ["missing call"],
             turn=one.turn,
@@ -365,9 +363,9 @@ class Player:
         """A call that had ended before another one of its task or thread began, and now comes after it."""
         latest: dict[int, float] = {}
         for one in self._order:
-            if not isinstance(one, Recording) or one.lane < 0:
+            if not isinstance(one, HttpRecording) or one.task < 0:
                 continue
-            if one.end < latest.get(one.lane, float("-inf")):
+            if one.end < latest.get(one.task, float("-inf")):
                 return Divergence(
                     "reordered",
                     one.endpoint,
@@ -377,5 +375,5 @@ class Player:
                     nearest=one.place,
                     key=one.key,
                 )
-            latest[one.lane] = max(latest.get(one.lane, 0.0), one.start)
+            latest[one.task] = max(latest.get(one.task, 0.0), one.start)
         return None
