@@ -259,14 +259,23 @@ def _pair(requests: Sequence[_Request], runs: Sequence[Run]) -> None:
         asked.sort(key=lambda request: request.span.start_ns)
         for fits in (_same_id_and_arguments, _same_id, _same_arguments, _ids_allow):
             asked, ran = _matched(asked, ran, fits)
-        # the clocks of two services do not tell which came first
         for run in ran:
-            others = (one for one in asked[-RECENT:] if one.span.service != run.spans[0].service)
-            request = next(
-                (one for one in others if one.run is None and _fitting(one, run, _ids_allow)), None
-            )
-            if request is not None:
-                request.run = run
+            _match_by_broken_clocks(run, asked)
+
+
+def _match_by_broken_clocks(run: Run, requests: Sequence[_Request]) -> None:
+    """Match a run whose time says nothing about requests: it is another service's, or wrong by its caller."""
+    others = [
+        one
+        for one in requests[-RECENT:]
+        if one.run is None and (run.shift_ns or one.span.service != run.spans[0].service)
+    ]
+    for fits in (_same_id, _same_arguments, _ids_allow):
+        request = next((one for one in others if _fitting(one, run, fits)), None)
+        if request is not None:
+            request.run = run
+            run.shift_ns += max(0, (request.span.end_ns or request.span.start_ns) - run.start_ns)
+            return
 
 
 Fits = Callable[[_Request, Run], bool]
