@@ -116,6 +116,7 @@ def _told_together(group: list[Span], view: ViewOf) -> ModelCall:
     views = [view(first), *(view(span) for span in group if span is not first)]
     usage = next((each for each in views if _tells_tokens(each)), views[0])
     told = {name: _united([getattr(each, name) for each in views]) for name in _FIELDS}
+    told["error"] = max((each.error for each in views if each.error), key=len, default=None)
     return first, replace(views[0], **told, **{name: getattr(usage, name) for name in _USAGE})
 
 

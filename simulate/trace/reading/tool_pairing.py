@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from simulate.trace.reading.facts import Unknown
 from simulate.trace.reading.messages import Part, arguments_of
@@ -21,6 +21,7 @@ from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_runs import Run, tool_runs
 from simulate.trace.span import Kind, Message, Span
 
+W = TypeVar("W", "_Request", "_Asked")
 NEAR = 8
 """Model calls, and messages, within which a call that only a later history tells is looked for."""
 RECENT = 256
@@ -83,6 +84,7 @@ class _Requests:
     def __init__(self, models: Sequence[ModelCall]) -> None:
         self.all: list[_Request] = []
         self._by_name: defaultdict[str, list[_Request]] = defaultdict(list)
+        self._by_id: defaultdict[str, list[_Request]] = defaultdict(list)
         for place, (span, view) in enumerate(models):
             told = _History(view.input or ())
             self._resolve(told, models, place)
@@ -96,6 +98,8 @@ class _Requests:
         request = _Request(name, _id(part), _arguments(part.get("arguments")), span, place)
         self.all.append(request)
         self._by_name[name.bare].append(request)
+        if request.call_id is not None:
+            self._by_id[request.call_id].append(request)
         return request
 
     def _resolve(self, history: _History, models: Sequence[ModelCall], place: int) -> None:
@@ -111,6 +115,21 @@ class _Requests:
                 request.answer = (asked.result, models[place][0].span_id)
             elif history.went_on_after(asked):
                 request.passed_over = True
+        for part in history.answers:
+            request = self._waiting_for(part)
+            if request is not None:
+                request.answer = (_response(part), models[place][0].span_id)
+
+    def _waiting_for(self, part: Part) -> _Request | None:
+        """The request that an answer belongs to whose history does not repeat it: the provider keeps it. By
+        id the last one, else by name or order of those that were made last."""
+        call_id, name = _id(part), part.get("name")
+        if call_id is not None:
+            found = self._by_id.get(call_id, [])
+            return next((one for one in reversed(found) if one.answer is None), None)
+        last = self.all[-1].round if self.all else None
+        waiting = [one for one in self.all[-RECENT:] if one.round == last and one.answer is None]
+        return _first(waiting, name)
 
     def _of(self, asked: _Asked, unused: dict[str, int]) -> _Request | None:
         """The request that this part of a history repeats: the last one of its tool that is not taken by a
@@ -163,6 +182,8 @@ class _History:
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.asked: list[_Asked] = []
+        self.answers: list[Part] = []
+        """Those to requests that the messages do not repeat."""
         self._messages = messages
         armed: list[_Asked] = []
         for at, message in enumerate(messages):
@@ -173,10 +194,12 @@ class _History:
                     one = _Asked(part, name, _id(part), _arguments(part.get("arguments")), at, messages)
                     armed.append(one)
                     self.asked.append(one)
-                elif kind == "tool_call_response" and armed:
+                elif kind == "tool_call_response":
                     one = _answered_by(part, armed)
-                    if one is not None:
-                        one.answered, one.result = True, part.get("response", part.get("result"))
+                    if one is None:
+                        self.answers.append(part)
+                    else:
+                        one.answered, one.result = True, _response(part)
                         armed.remove(one)
 
     def went_on_after(self, asked: _Asked) -> bool:
@@ -194,7 +217,11 @@ def _answered_by(part: Part, armed: Sequence[_Asked]) -> _Asked | None:
     return _first(armed, name)
 
 
-def _first(waiting: Sequence[_Asked], name: Any) -> _Asked | None:
+def _response(part: Part) -> Any:
+    return part.get("response", part.get("result"))
+
+
+def _first(waiting: Sequence[W], name: Any) -> W | None:
     named = [one for one in waiting if name is not None and one.name.matches(str(name))]
     return next(iter(named or waiting), None)
 
@@ -232,14 +259,23 @@ def _pair(requests: Sequence[_Request], runs: Sequence[Run]) -> None:
         asked.sort(key=lambda request: request.span.start_ns)
         for fits in (_same_id_and_arguments, _same_id, _same_arguments, _ids_allow):
             asked, ran = _matched(asked, ran, fits)
-        # the clocks of two services do not tell which came first
         for run in ran:
-            others = (one for one in asked[-RECENT:] if one.span.service != run.spans[0].service)
-            request = next(
-                (one for one in others if one.run is None and _fitting(one, run, _ids_allow)), None
-            )
-            if request is not None:
-                request.run = run
+            _match_by_broken_clocks(run, asked)
+
+
+def _match_by_broken_clocks(run: Run, requests: Sequence[_Request]) -> None:
+    """Match a run whose time says nothing about requests: it is another service's, or wrong by its caller."""
+    others = [
+        one
+        for one in requests[-RECENT:]
+        if one.run is None and (run.shift_ns or one.span.service != run.spans[0].service)
+    ]
+    for fits in (_same_id, _same_arguments, _ids_allow):
+        request = next((one for one in others if _fitting(one, run, fits)), None)
+        if request is not None:
+            request.run = run
+            run.shift_ns += max(0, (request.span.end_ns or request.span.start_ns) - run.start_ns)
+            return
 
 
 Fits = Callable[[_Request, Run], bool]

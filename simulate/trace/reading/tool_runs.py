@@ -20,6 +20,8 @@ _PHASE = re.compile(
 )
 
 
+CLOCKS_DIFFER_NS = 1_000_000
+"""A call may seem to begin so much before its caller, by clocks that are as good as they get."""
 UNTOLD = Unknown("no span tells it")
 
 
@@ -38,15 +40,19 @@ class Run:
     strange_id: bool = False
     """Whether no model call asked by its id."""
 
+    shift_ns: int = 0
+    """What to add to its times, where the clock of its service is wrong: it began before what called it."""
+
     @property
     def start_ns(self) -> int:
         """When it began."""
-        return self.spans[0].start_ns
+        return self.spans[0].start_ns + self.shift_ns
 
     @property
     def end_ns(self) -> int | None:
         """When it ended; None while it lasts."""
-        return None if self.spans[0].end_ns is None else max(span.end_ns or 0 for span in self.spans)
+        first = self.spans[0].end_ns
+        return None if first is None else max(span.end_ns or 0 for span in self.spans) + self.shift_ns
 
 
 def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) -> list[Run]:
@@ -69,8 +75,11 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
         by_span[id(span)] = run
         _tell(run, span, one)
     for run in runs:
+        caller = by_id.get(run.spans[0].parent_id or "")
+        if caller is not None and run.start_ns + CLOCKS_DIFFER_NS < caller.start_ns:
+            run.shift_ns = caller.start_ns - run.start_ns
         _complete(run)
-    return runs
+    return sorted(runs, key=lambda run: run.start_ns)
 
 
 def _outer_run(span: Span, name: ToolName, above: Above, by_span: Mapping[int, Run]) -> Run | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from simulate.trace.joining import joined
 from simulate.trace.pricing import TraceCost, cost_of_calls
 from simulate.trace.reading.classify import read
 from simulate.trace.reading.dialect import dialects
@@ -56,10 +57,10 @@ class TraceReading:
         """Every span with its view, in the order in which they came."""
         return ((span, self.view(span)) for span in self.spans)
 
-    @property
+    @cached_property
     def spans(self) -> list[Span]:
-        """The spans, as they came."""
-        return self.trace.spans
+        """The spans, each once, in the order in which they came."""
+        return joined(self.trace.spans)[0]
 
     @cached_property
     def by_id(self) -> dict[str, Span]:
