@@ -17,9 +17,10 @@ from opentelemetry import context as otel_context
 
 from simulate import determinism
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, within
-from simulate.conversation.agents.pinned_tools import PinnedTools, ToolFailed
+from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
 from simulate.retry_after import retry_after
+from simulate.tools import ToolFailed
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -103,7 +103,7 @@ class MemoryWire:
         from simulate.integrations.pipecat.virtual_time import let_frames_ask
 
         let_frames_ask()
-        if (cassette := current.get()) is not None:
+        if (cassette := current()) is not None:
             self._replayed(cassette)
         self._transport = transport = MemoryTransport(line)
         register: Any = getattr(transport, "add_event_handler")  # noqa: B009 - partially typed there
