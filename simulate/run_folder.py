@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from simulate.errors import EnvironmentFault, InputError
-from simulate.model.json_values import to_json
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import (
     outcome_from_json,
@@ -180,7 +179,6 @@ class RunFolder:
 
 
 def _write_files(folder: Path, outcome: Outcome, own_spans: list[Any]) -> None:
-    (folder / "conversation.json").write_bytes(to_json(outcome.conversation) + b"\n")
     write_otlp_jsonl(folder / "trace.otlp.jsonl", outcome.trace or ())
     if own_spans:
         write_otlp_jsonl(folder / "caller.otlp.jsonl", own_spans)

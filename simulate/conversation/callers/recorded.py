@@ -69,7 +69,7 @@ class RecordedCaller:
         if self._next == len(self.lines):
             return HangUp("the recorded conversation ends here")
         self._next += 1
-        return Say(self.lines[self._next - 1], scripted=True)
+        return Say(self.lines[self._next - 1])
 
     def finish(self, conversation: Conversation) -> list[str]:
         """Where the path was left and who went on, and the lines that were never said."""
