@@ -59,7 +59,7 @@ async def client(config: ModelConfig) -> AsyncOpenAI:
 
     It is closed when the loop ends: its keeper is an asynchronous generator, and `asyncio.run` closes those.
     """
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI  # it takes a second to import
 
     held = _clients.setdefault(asyncio.get_running_loop(), {})
     key = (config.base_url or OPENAI, config.api_key or "", config.timeout)
@@ -107,7 +107,7 @@ def clean(text: str, config: ModelConfig) -> str:
 
 def translated(error: Exception, config: ModelConfig, role: str, sent: dict[str, Any]) -> Exception:
     """What to raise for an exception of the SDK: a Fault, `Again` or `Without`."""
-    import openai
+    import openai  # has long been imported by who raised the error
 
     where = f"the {role}'s model {config.model!r} at {place(config)}"
     if isinstance(error, openai.APIStatusError):

@@ -530,9 +530,9 @@ async def test_nothing_at_the_address(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("address", "match"),
     [
-        ("pipecat:", "names no bot"),
-        ("pipecat:fixtures.agents.phone_bot:nobody", "has no 'nobody'"),
-        ("pipecat:no.such.module:bot", "cannot be imported"),
+        ("pipecat:", "not of the form"),
+        ("pipecat:fixtures.agents.phone_bot:nobody", "has no `nobody`"),
+        ("pipecat:no.such.module:bot", "there is no module"),
         ("pipecat:no/such/file.py:bot", "there is no file"),
         ("pipecat:fixtures.agents.phone_bot:digits", "cannot be called as a bot"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+import wave
 from pathlib import Path
 from typing import Literal
 
@@ -171,8 +172,6 @@ def _header(rate: int, frames: int) -> bytes:
 
 def read_channels(path: Path | str) -> tuple[Samples, Samples, int]:
     """Caller's samples, agent's samples, samples a second of a recording of ours."""
-    import wave
-
     try:
         with wave.open(str(path), "rb") as file:
             if file.getnchannels() != 2 or file.getsampwidth() != 2:

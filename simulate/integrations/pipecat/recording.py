@@ -26,6 +26,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
+from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from simulate import determinism
@@ -142,8 +143,6 @@ class SpeechTape:
 
 
 def _language(code: str | None) -> Any:
-    from pipecat.transcriptions.language import Language
-
     return None if code is None else Language(code)
 
 
