@@ -127,7 +127,8 @@ class TraceReading:
     @cached_property
     def evidence(self) -> Visibility:
         """What could be seen in this trace, and why not."""
-        return visibility(self.llm_calls, tool_spans=any(view.kind is Kind.TOOL for _, view in self))
+        tools = sorted(span.start_ns for span, view in self if view.kind is Kind.TOOL)
+        return visibility(self.llm_calls, tools)
 
     @cached_property
     def cost(self) -> TraceCost:
