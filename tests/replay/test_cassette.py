@@ -39,7 +39,7 @@ async def test_bodies_are_exact_to_the_byte_and_readable(server: Any, tmp_path: 
     async with httpx.AsyncClient() as client:
         live = [(await client.get(server.base + path)).content for path in ("/large", "/binary", "/gzip")]
     cassette = Cassette.load(folder)
-    assert [one.reply.content for one in cassette.http[2:]] == live
+    assert [one.response.content for one in cassette.http[2:]] == live
     data = json.loads((folder / "http.json").read_text())
     assert data["version"] == 1
     chat, stream, large, binary, gzip = data["interactions"]
@@ -101,7 +101,7 @@ async def test_a_damaged_blob_is_found_when_it_is_played(server: Any, tmp_path: 
     next((folder / "blobs").iterdir()).write_bytes(b"other")
     cassette = Cassette.load(folder)
     with pytest.raises(InputError, match="damaged"):
-        cassette.http[2].reply.content  # noqa: B018
+        cassette.http[2].response.content  # noqa: B018
 
 
 async def test_an_edited_cassette_replays_when_it_may(server: Any, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_plain_vcrpy_cassette_replays_too(tmp_path: Path) -> None:
     )
     cassette = Cassette.load(tmp_path / "old.yaml")
     assert cassette.http[0].endpoint == "localhost POST /search"
-    assert cassette.http[0].reply.content == b'{"found": 2}'
+    assert cassette.http[0].response.content == b'{"found": 2}'
 
 
 @pytest.mark.parametrize("bomb", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000])

@@ -17,12 +17,10 @@ from typing import Any, cast
 import orjson
 
 from simulate.errors import InputError
+from simulate.replay.matching.recordings import Chunk
 
 LARGE = 65_536
 """Bytes from which a body lies beside, in a file of its own."""
-
-Chunk = tuple[float, bytes]
-"""Milliseconds since the response began, and what came then."""
 
 _STYLES: dict[str, Callable[[Any], bytes]] = {
     "compact": orjson.dumps,

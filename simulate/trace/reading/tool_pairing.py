@@ -50,7 +50,7 @@ def tool_calls(
 ) -> list[ToolCall]:
     """The agent's tool calls in the order in which they began, each once. Times are seconds since the first
     span began."""
-    origin = min((span.start_ns for span in spans), default=0)
+    origin = min((span.start_ns for span in spans if span.start_ns), default=0)
     runs = tool_runs(spans, by_id, view)
     requests = _Requests(models)
     _pair(requests.all, runs)

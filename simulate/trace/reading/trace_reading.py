@@ -85,7 +85,7 @@ class TraceReading:
     @cached_property
     def origin(self) -> int:
         """When the first span began, in nanoseconds since the Unix epoch; 0 in an empty trace."""
-        return min((span.start_ns for span in self.spans), default=0)
+        return min((span.start_ns for span in self.spans if span.start_ns), default=0)
 
     @cached_property
     def roots(self) -> list[Span]:
