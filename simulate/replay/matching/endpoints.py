@@ -101,11 +101,11 @@ def endpoint_of(method: str, url: str, body: bytes, aliases: Mapping[str, str]) 
 
 def base_of(endpoint: str, url: str) -> str | None:
     """Host and path of the base URL that a model's endpoint was asked by; None for any other."""
-    provider, *_, asked = endpoint.split(" ")
-    if provider not in _PROVIDERS:
+    words = endpoint.split(" ")
+    if words[0] not in _PROVIDERS:
         return None
     host, path, _ = split_url(url)
-    return ("localhost" if host in LOOPBACK else host) + path.rstrip("/").removesuffix(asked)
+    return ("localhost" if host in LOOPBACK else host) + path.rstrip("/").removesuffix(words[-1])
 
 
 @lru_cache(maxsize=4096)
