@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from simulate.determinism.ids import unpinned
 from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.cassette.python_values import without_types
 from simulate.replay.chat_wires import answer_in
 from simulate.replay.intercept.toolbox import InterceptedTools
-from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
+from simulate.replay.intercept.traffic import HttpExchange, NotRecorded, ToolExchange
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import contradicts, told_by_both
 from simulate.replay.matching.date_drift import only_time_passed, real_ns
@@ -279,16 +280,13 @@ class ReplaySession:
         return found
 
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
-        """What a tool gave that the agent handed to its caller; raises ToolFailed where it failed."""
+        """What a tool gave that the agent handed to its caller, as JSON; ToolFailed where it failed."""
         found = self._tool(name, arguments)
-        recorded = isinstance(found, ToolRecording)
-        exchange = ToolExchange(found) if recorded else ToolExchange(divergence=found)
-        try:
-            return exchange.answer()
-        except ToolFailed:
-            raise
-        except Exception as error:  # its own class, which nobody here would know how to catch
-            raise ToolFailed(str(error)) from error
+        if isinstance(found, Divergence):
+            raise NotRecorded(found)
+        if found.error is not None:  # whatever its class was: nobody here would know how to catch it
+            raise ToolFailed(str(found.error.get("message", "")))
+        return without_types(found.result)
 
     def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
         """The toolbox that answers from the cassette; ``inner`` holds the scenario's pins."""
