@@ -14,6 +14,8 @@ from simulate.replay.cassette.bodies import LARGE, blob_reader, pack, unpack
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import chat_key
 from simulate.replay.matching.components import fingerprint
+from simulate.replay.matching.endpoints import endpoint_of
+from simulate.replay.matching.json_values import canonical_json
 from simulate.replay.matching.keys import call_key, digest
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
 from simulate.replay.matching.request import HttpRequest
@@ -120,6 +122,8 @@ def recording_in(interaction: Any, index: int, folder: Path, rules: Rules, *, re
         place=f"http.json #{index + 1}",
         load=response_loader(interaction["response"], about, folder),
     )
+    if rekey and found.endpoint != CHAT:
+        found.endpoint, _ = endpoint_of(found.method, found.uri, canonical_json(body), rules.aliases)
     if rekey:
         kept = tuple((name, found.headers[name]) for name in rules.headers if name in found.headers)
         found.key = (
