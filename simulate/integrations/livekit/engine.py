@@ -120,7 +120,7 @@ class LiveKitEngine:
                 self._local = LiveKitServer(need_server(), log=self.logs / "livekit-server.log")
                 await self._local.start()
                 local = self._local
-                self._server = Server(local.url, local.key, local.secret, lambda: local.ended)
+                self._server = Server(local.url, local.key, local.secret, local.why_ended)
         if self._starts_worker and self._worker is None:
             from simulate.integrations.livekit.worker import LiveKitWorker
 
@@ -236,7 +236,7 @@ class RoomWire:
         """Asked on every frame: whether worker, server or the job's own process are gone."""
         worker = self._engine.worker
         if worker is not None and worker.ended is not None:
-            return worker.broken(f"the worker {worker.ended} in the middle of the call", self._place)
+            return worker.broken(f"{worker.ended} in the middle of the call", self._place)
         if (ended := self._server.ended()) is not None:
             return EnvironmentFault(ended, where=f"LiveKit at {self._server.url}")
         now = time.monotonic()
