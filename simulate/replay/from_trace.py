@@ -88,7 +88,7 @@ def cassette_of(
             hint="switch content capture on (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true), or"
             " replay the complete part with --partial",
         )
-    origin = min(span.start_ns for span in trace.spans)
+    origin = trace.start_ns
     recordings = [
         _recording(span, view, origin, rules, place=f"span {span.span_id}")
         for span, view in calls
@@ -116,7 +116,7 @@ def cassette_of(
 def _recording(span: Span, view: View, origin: int, rules: Rules, place: str) -> HttpRecording:
     form = form_of_view(view, rules)
     answer = rules.value(_answer(view))
-    start = (span.start_ns - origin) / 1e6
+    start = (span.start_ns - origin) / 1e6 if span.start_ns else 0.0
     end = start if span.end_ns is None else (span.end_ns - origin) / 1e6
     recording = HttpRecording(
         key=chat_key(form),

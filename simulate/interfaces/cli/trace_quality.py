@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import trace_sources
 
 if TYPE_CHECKING:
     from simulate.trace.quality import Signal
@@ -20,7 +21,7 @@ HELP = "coverage, completeness, causality, latency, cost, attachment and feedbac
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="trace files of any format; - for stdin")
+    trace_sources.configure(parser)
     parser.add_argument(
         "--requests", metavar="N|FILE", help="how many requests there were, or a file of their trace ids"
     )
@@ -39,13 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 1 where a measured signal misses its threshold."""
-    from simulate.trace.files.reader import iter_traces
     from simulate.trace.quality import Quality
 
     quality = Quality(_thresholds(args.threshold))
     requests = None if args.requests is None else _requests(args.requests)
     feedback = None if args.feedback is None else _json_lines(args.feedback)
-    for trace in iter_traces(*args.files):
+    for trace in trace_sources.traces(args):
         quality.add(trace)
     signals = quality.signals(requests, feedback)
     if args.json:
