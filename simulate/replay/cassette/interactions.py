@@ -99,9 +99,8 @@ def recording_in(interaction: Any, index: int, folder: Path, rules: Rules, *, re
     """The inverse of `interaction_of`; ``rekey`` computes key and components anew.
 
     Raises KeyError, TypeError, ValueError or AttributeError where the block is not one."""
-    read = blob_reader(folder)
     request, about = interaction["request"], interaction["simulate"]
-    form, body = _request_body(request.get("body"), read)
+    form, body = _request_body(request.get("body"), folder)
     query = tuple((str(name), str(value)) for name, value in about.get("query", ()))
     found = HttpRecording(
         key=about["key"],
@@ -133,11 +132,11 @@ def recording_in(interaction: Any, index: int, folder: Path, rules: Rules, *, re
     return found
 
 
-def _request_body(body: Any, read: Callable[[str], bytes]) -> tuple[str, Any]:
+def _request_body(body: Any, folder: Path) -> tuple[str, Any]:
     if not body:
         return "none", None
     if "blob" in body:
-        return body["form"], orjson.loads(read(body["blob"]))
+        return body["form"], orjson.loads(blob_reader(folder)(body["blob"]))
     form, value = next(iter(body.items()))
     if form == "form":
         value = [tuple(pair) for pair in value]

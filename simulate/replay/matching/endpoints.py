@@ -92,7 +92,7 @@ def endpoint_of(method: str, url: str, body: bytes, aliases: Mapping[str, str]) 
         found = _operation_of(method, url)
         if found is not None:
             operation, asked, prefix = found
-            if _HOSTS.search(host) or _is_configured(url) or _fits(operation, prefix, body):
+            if _fits(operation, prefix, body) or _HOSTS.search(host) or _is_configured(url):
                 query = tuple(pair for pair in pairs if pair[0] not in _CREDENTIALS)
                 return f"{operation.provider} {method} {asked}", query
         alias = "localhost" if host in LOOPBACK else host
