@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulate.conversation.engine import TrialSession
-from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import Samples
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, InputError, MissingExtra
 from simulate.integrations.livekit.server import LiveKitServer, need_server
@@ -94,10 +94,10 @@ class LiveKitEngine:
     def _hear_and_speak(self) -> Senses:
         if self._senses is None:
             from simulate.conversation.voice.call import Senses
-            from simulate.conversation.voice.speech import ear, mouth
+            from simulate.conversation.voice.speech_services import find_stt, find_tts
 
             stt, tts = self._names
-            self._senses = Senses(mouth(tts), ear(stt), root=self.root)
+            self._senses = Senses(find_tts(tts), find_stt(stt), root=self.root)
         return self._senses
 
     async def converse(self, session: TrialSession) -> None:
@@ -168,9 +168,9 @@ class RoomWire:
         self._looked = 0.0
         self._room: Room | None = None
         self._wire: LiveKitWire | None = None
-        self._line: Line | None = None
+        self._line: AudioBridge | None = None
 
-    async def open(self, line: Line) -> None:
+    async def open(self, line: AudioBridge) -> None:
         """Open the room, call the agent in, and wait until it hears us."""
         from simulate.integrations.livekit.room import Room
         from simulate.integrations.livekit.transport import LiveKitWire
