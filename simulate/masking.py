@@ -23,7 +23,7 @@ PARTS = ("conversation", "verdicts", "tool_uses", "notes", "reason")
 TEXTS: dict[type, tuple[str, ...]] = {
     Span: ("name", "attributes", "events", "links", "status_message", "scope_attributes", "trace_state"),
     Utterance: ("text", "heard"),
-    ToolUse: ("name", "arguments", "result", "error", "call_id"),
+    ToolUse: ("name", "arguments", "asked_arguments", "result", "error", "call_id"),
 }
 """Where the texts of others stand in what a conversation has most of; elsewhere in any field."""
 PLAIN = (int, float, type(None))

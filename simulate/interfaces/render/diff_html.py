@@ -9,9 +9,10 @@ from typing import Any
 from simulate.interfaces.render.page import page
 from simulate.interfaces.render.whole_files import write_pieces
 from simulate.trace.diff.align import Alignment
-from simulate.trace.diff.change import Change, Diff
+from simulate.trace.diff.change import Change
 from simulate.trace.diff.forest import Forest
 from simulate.trace.diff.render import headline
+from simulate.trace.diff.result import Diff
 
 LONG = 4_000
 """Characters of one value that the page carries; what is cut off is counted."""
@@ -38,7 +39,7 @@ def page_data(diff: Diff) -> dict[str, Any]:
         "expected": _side(diff.expected),
         "actual": _side(diff.actual),
         "repeats": diff.repeats,
-        "notes": diff.notes,
+        "notes": [*diff.not_compared, *diff.notes],
         "changes": [_change(change) for change in diff.changes],
         "varies": [_change(change) for change in diff.varies],
         "rows": [],

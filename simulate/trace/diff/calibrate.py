@@ -11,10 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from math import comb
+from typing import TYPE_CHECKING, Any
 
 from simulate.trace.diff import content as contents
-from simulate.trace.diff.change import Change, Diff
+from simulate.trace.diff.change import Change
+
+if TYPE_CHECKING:
+    from simulate.trace.diff.result import Diff
 
 CONFIDENCE = 0.95
 
@@ -42,8 +46,6 @@ def at_most(events: int, runs: int, confidence: float = CONFIDENCE) -> float:
 
 
 def _at_most(events: int, runs: int, rate: float) -> float:
-    from math import comb
-
     return sum(comb(runs, k) * rate**k * (1 - rate) ** (runs - k) for k in range(events + 1))
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from simulate.model.safe_text import line
-from simulate.trace.diff.change import ORDER, Category, Change, Diff
+from simulate.trace.diff.calibrate import rarely
+from simulate.trace.diff.change import ORDER, Category, Change
+
+if TYPE_CHECKING:
+    from simulate.trace.diff.result import Diff
 
 
 def headline(diff: Diff) -> str:
@@ -14,6 +19,10 @@ def headline(diff: Diff) -> str:
     if diff.changes:
         return line(diff.changes[0].sentence, 300)
     both = f"{len(diff.expected):,} and {len(diff.actual):,} spans"
+    if diff.not_compared:
+        return line(
+            f"not all could be compared, and no change in the rest ({both}): {diff.not_compared[0]}", 400
+        )
     return f"no change in behaviour, content, cost, latency or shape ({both})"
 
 
@@ -56,10 +65,9 @@ def _grouped(changes: list[Change]) -> list[Change]:
 
 
 def _tail(diff: Diff) -> list[str]:
-    tail = [line(note, 400) for note in diff.notes[:2]]
+    lacking = diff.not_compared if diff.changes else diff.not_compared[1:]
+    tail = [line(note, 400) for note in (*lacking, *diff.notes)][:3]
     if diff.repeats:
-        from simulate.trace.diff.calibrate import rarely
-
         runs = diff.repeats + 1
         shows = "repeat shows" if diff.repeats == 1 else "repeats show"
         count = f"{len(diff.varies)} difference{'' if len(diff.varies) == 1 else 's'}"
