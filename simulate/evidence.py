@@ -112,11 +112,17 @@ def _turn_without_spans(reading: TraceReading, conversation: Conversation) -> in
             span for span in reading.spans if span.parent_id == ours or span.parent_id not in reading.by_id
         ]
         return max(answers) if len(entries) < len(answers) else None
-    for turn, until in sorted(answers.items()):
-        since, before = (
-            conversation.started_ns + round(at * 1e9) for at in (begins[turn] - GRACE, until + GRACE)
-        )
-        if not any(first <= before and last >= since for first, last in spans):
+    windows = {
+        turn: tuple(conversation.started_ns + round(at * 1e9) for at in (begins[turn], answers[turn]))
+        for turn in sorted(answers)
+    }
+    strays = [
+        (first - _GRACE_NS, last + _GRACE_NS)
+        for first, last in spans
+        if not any(first <= until and last >= since for since, until in windows.values())
+    ]
+    for turn, (since, until) in windows.items():
+        if not any(first <= until and last >= since for first, last in (*spans, *strays)):
             return turn
     return None
 

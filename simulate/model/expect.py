@@ -60,9 +60,9 @@ class Called(Expectation):
     times: Count | None = None
     """How often: a number, or ``{at_least, at_most}``. Left out: at least once."""
     before: AsWritten | None = None
-    """Its first such call comes before this tool's first."""
+    """It ended before the first call of this tool began."""
     after: AsWritten | None = None
-    """Its first such call comes after this tool's first."""
+    """It began after a call of this tool had ended."""
     in_turn: Turn | None = None
 
 

@@ -46,6 +46,17 @@ async def test_matching_and_what_changed(tmp_path: Path) -> None:
     assert "--update" in (changed.verdicts[0].hint or "")
 
 
+async def test_a_trace_without_content_is_no_match(tmp_path: Path) -> None:
+    """Nobody knows whether the agent did the same."""
+    recorded = await outcome(tmp_path, Support)
+    assert recorded.trace is not None
+    for span in recorded.trace.spans:
+        span.attributes = {key: value for key, value in span.attributes.items() if "messages" not in key}
+    write_otlp_jsonl(tmp_path / "good.jsonl", recorded.trace)
+    found = await outcome(tmp_path, Support, "expect: [{matches_trace: good.jsonl}]")
+    assert found.status == "not_run" and "answers were not compared" in found.verdicts[0].fact
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [

@@ -13,7 +13,7 @@ from simulate.errors import Fault
 from simulate.model.expect import Expectation, Times
 from simulate.model.outcome import Status, Verdict
 from simulate.model.scenario import Scenario
-from simulate.model.transcript import Conversation
+from simulate.model.transcript import Conversation, ToolUse
 from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Trace
 
@@ -47,6 +47,11 @@ class Evidence:
     recording: str | None = None
     scores: list[Result] = field(default_factory=list["Result"])
     """What evaluators found; they land on the trace once every expectation is judged."""
+
+    @property
+    def tool_uses(self) -> list[ToolUse]:
+        """``tool_calls`` as plain data, as an outcome's file has them."""
+        return [call.plain() for call in self.tool_calls]
 
     @property
     def trace(self) -> Trace:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 
 _QUALIFIED = re.compile(r"(?P<server>.+)(?:__|[./:])(?P<bare>[^./:]+?)", re.DOTALL)
 _NO_SERVER = frozenset({"functions", "default_api", "mcp"})
@@ -42,6 +43,7 @@ class ToolName(str):
         return self.bare == other.bare and servers_agree
 
 
+@lru_cache(4096)
 def _parts(text: str) -> tuple[str | None, str]:
     found = _QUALIFIED.fullmatch(text)
     if found is None or found["bare"].startswith("__"):

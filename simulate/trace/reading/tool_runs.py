@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,6 +23,8 @@ _PHASE = re.compile(
 
 CLOCKS_DIFFER_NS = 1_000_000
 """A call may seem to begin so much before its caller, by clocks that are as good as they get."""
+NEAR = 8
+"""Runs of one tool among which one is looked for that a span may tell once more."""
 UNTOLD = Unknown("no span tells it")
 
 
@@ -65,13 +68,15 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
     above = Above(by_id, lambda span: view(span).kind in (Kind.TOOL, Kind.AGENT))
     by_span: dict[int, Run] = {}
     runs: list[Run] = []
+    of_name: defaultdict[str, list[Run]] = defaultdict(list)
     for span in sorted(tools, key=lambda span: span.start_ns):
         one = view(span)
         name = ToolName(one.tool_name or span.name)
-        run = _outer_run(span, name, above, by_span) or _twin(span, name, one, runs)
+        run = _outer_run(span, name, above, by_span) or _twin(span, one, of_name[name.bare][-NEAR:])
         if run is None:
             run = Run(name, [])
             runs.append(run)
+            of_name[name.bare].append(run)
         by_span[id(span)] = run
         _tell(run, span, one)
     for run in runs:
@@ -89,12 +94,12 @@ def _outer_run(span: Span, name: ToolName, above: Above, by_span: Mapping[int, R
     return run if run is not None and run.name.matches(name) else None
 
 
-def _twin(span: Span, name: ToolName, view: View, runs: Sequence[Run]) -> Run | None:
+def _twin(span: Span, view: View, runs: Sequence[Run]) -> Run | None:
     """A run that a span beside this one tells of already: one of another instrumentation, or of an earlier
     phase."""
-    for run in reversed(runs[-32:]):
+    for run in reversed(runs):
         last = run.spans[-1]
-        if not run.name.matches(name) or last.parent_id != span.parent_id:
+        if last.parent_id != span.parent_id or not run.name.matches(view.tool_name or span.name):
             continue
         if last.scope != span.scope:
             inside = (span.end_ns or 0) <= (run.spans[0].end_ns or 0)
