@@ -16,10 +16,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from simulate.errors import FileProblems, InputError, Problem
 from simulate.model.loading.problems import describe
 from simulate.model.persona import Strict
+from simulate.model.secret_names import is_secret_parameter
 from simulate.model.units import Data, Flag, Number, Whole
 
 _FROM_ENV = re.compile(r"(?:([A-Za-z][\w-]*) )?env:([A-Za-z_][A-Za-z0-9_]*)")
-_SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
 
 
 def resolve_secret(value: str) -> str:
@@ -54,7 +54,7 @@ def _without_password(value: str) -> str:
 
 def _safe_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
-        if _SECRET_HEADER.search(name):
+        if is_secret_parameter(name):
             try:
                 _only_from_env(value)
             except ValueError as error:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 from simulate.trace.redaction.redact import Redactor
-from simulate.trace.redaction.rules import RULES, SENSITIVE_KEY
+from simulate.trace.redaction.rules import RULES
 
 _KEY = "simulate cassette"
 """Fixed, so that a value gets the same placeholder when it is recorded and when it is replayed."""
@@ -45,12 +44,6 @@ class Redaction:
                         return False
                     break
         return True
-
-
-@lru_cache(maxsize=4096)
-def sensitive(name: str) -> bool:
-    """Whether what stands under this key is a secret, whatever it looks like."""
-    return SENSITIVE_KEY.search(name) is not None
 
 
 def scanner() -> Callable[[str], list[str]]:

@@ -21,7 +21,8 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from simulate.errors import InputError
-from simulate.replay.cassette.secrets import Redaction, sensitive
+from simulate.model.secret_names import is_secret_name
+from simulate.replay.cassette.secrets import Redaction
 
 VERSION = 1
 """Goes up when the same request would get another key; older cassettes are re-keyed when they are loaded."""
@@ -100,7 +101,7 @@ class Rules:
             return known is None or known == value
         if isinstance(value, dict):
             for name, inner in cast("dict[str, Any]", value).items():
-                if (isinstance(inner, str) and sensitive(name)) or not self._is_clean(inner, unseen):
+                if (isinstance(inner, str) and is_secret_name(name)) or not self._is_clean(inner, unseen):
                     return False
         elif isinstance(value, list):
             for inner in cast("list[Any]", value):
@@ -110,7 +111,7 @@ class Rules:
 
     def _replaced(self, value: Any, under: str = "") -> Any:
         if isinstance(value, str):
-            if under and isinstance(self.redact, Redaction) and sensitive(under) and value:
+            if under and isinstance(self.redact, Redaction) and is_secret_name(under) and value:
                 return self.redact.hidden(value)
             return self.text(value)
         if isinstance(value, dict):

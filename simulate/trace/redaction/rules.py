@@ -81,13 +81,6 @@ _WORDS = (
 _ASSIGNED = rf"(?i:(?:{_WORDS})\\?[\"']?\s*[:=]\s*\\?[\"']?{_SCHEME})(?P<value>[^\s\"'<>,;&\\{{}}\[\]]{{4,}})"
 _SPOKEN = r"(?i:(?:password|passphrase|passcode)\s+is\s+)(?P<value>(?=[^\s\"]*\d)[^\s\"'<>,;\\]{4,40}[^\s\"'<>,;\\.?!])"
 
-SENSITIVE_KEY = re.compile(
-    r"(?i)(?:^|[._\-/ ])(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|"
-    r"secret[_-]?key|client[_-]?secret|authorization|cookie|set-cookie|credentials?|cvv|cvc)$"
-    r"|(?:Password|Secret|ApiKey|AccessToken|RefreshToken|AuthToken|PrivateKey)$"
-)
-"""Names of attributes and JSON keys whose text is secret whatever it looks like."""
-
 
 # -- checks ----------------------------------------------------------------------------------------------
 
@@ -146,21 +139,6 @@ def _mixed(text: str) -> bool:
 def _credential(text: str) -> bool:
     """Not a word that follows "basic" or "token" in a sentence."""
     return any(char.isdigit() for char in text) or any(char.isupper() for char in text[1:])
-
-
-def hides(key: str, text: str) -> bool:
-    """Whether a text under this key is secret. A bare ``token`` may also be a word that a model wrote
-    (log probabilities), so that it must look like a credential."""
-    if SENSITIVE_KEY.search(key) is None:
-        return False
-    if _BARE_TOKEN.search(key) is not None:
-        return len(text) >= 12 and not any(char.isspace() for char in text)
-    return bool(text)
-
-
-_BARE_TOKEN = re.compile(
-    r"(?i)(?<!auth)(?<!access)(?<!refresh)(?<!bearer)(?<!auth[_-])(?<!access[_-])(?<!refresh[_-])token$"
-)
 
 
 def _secret(pattern: str, needles: tuple[str, ...]) -> Rule:
