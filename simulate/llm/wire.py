@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from simulate.errors import EnvironmentFault, Fault, SimulatorFault
 from simulate.llm.config import ModelConfig
+from simulate.trace.redaction.redact import Redactor
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -92,15 +93,18 @@ def place(config: ModelConfig) -> str:
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
-_SECRETS = re.compile(r"(sk|pk|rk|key)-[\w*.\-]{6,}|(?i:bearer)\s+\S+|//[^/@\s]+@")
+_HALF_HIDDEN_KEY = re.compile(r"(?:sk|pk|rk|key)-[\w*.\-]*\*[\w*.\-]*")
+"""A key as providers repeat it in a refusal."""
 
 
 def clean(text: str, config: ModelConfig) -> str:
     """A foreign message without the key, in one line of at most 400 characters."""
+    redactor = Redactor(kinds=("secret",))
     for secret in (config.api_key, *config.headers.values()):
         if secret:
-            text = text.replace(secret, "[key]")
-    text = " ".join(_SECRETS.sub("[key]", text).split())
+            text = text.replace(secret, redactor.placeholder("secret", secret))
+    text = _HALF_HIDDEN_KEY.sub(lambda key: redactor.placeholder("secret", key[0]), text)
+    text = " ".join(redactor.text(text).split())
     return text if len(text) <= 400 else f"{text[:397]}..."
 
 

@@ -8,6 +8,7 @@ import itertools
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from simulate.scoring.evaluators.result import Result
     from simulate.scoring.gate import Gate
     from simulate.scoring.judge import Judge
+    from simulate.trace.redaction.mask import SecretMask
     from simulate.trace.span import Trace
 
 HELP = "run evaluators on a trace, a run or a dataset"
@@ -84,6 +86,7 @@ class Job:
         from simulate.scoring.evaluators.export import target
         from simulate.scoring.evaluators.scoring import choose
         from simulate.trace.capture.simulator_tracing import OwnTrace
+        from simulate.trace.redaction.mask import SecretMask
 
         self.args = args
         self.gate = check_gate(args)
@@ -105,6 +108,7 @@ class Job:
         self.webhook: str | None = None if args.webhook is None else webhook(args.webhook)
         self.judge = _judge(Resources(Project.find(Path.cwd()), []).judge, args)
         self.own = OwnTrace(RunContext().trace_id(), attributes={"simulate.role": "judge"})
+        self.mask = SecretMask()
         self.results: list[tuple[str, Result]] = []
         self.traces: list[Trace] = []
 
@@ -178,6 +182,7 @@ class Job:
                     *(score(one.material, self.chosen, judge=self.judge, thresholds=least) for one in some)
                 )
             for case, found in zip(some, rows, strict=True):
+                found = [_without_secrets(result, self.mask) for result in found]
                 self.results += [(case.name, result) for result in found]
                 if self.args.out:
                     self.traces.append(case.material.trace)
@@ -206,7 +211,7 @@ class Job:
         if self.args.judge_trace:
             from simulate.trace.files.writing import write_otlp_jsonl
 
-            write_otlp_jsonl(self.args.judge_trace, self.own.spans)
+            write_otlp_jsonl(self.args.judge_trace, self.mask.spans(self.own.spans))
         if self.args.json:
             text = json.dumps(
                 [{"source": name, **one.to_dict()} for name, one in self.results], indent=2, default=str
@@ -239,6 +244,12 @@ def _judge(given: Judge | None, args: argparse.Namespace) -> Judge | None:
         raise InputError("--prompts names no folder", where=str(args.prompts))
     budget = None if args.judge_calls is None else Budget(calls=args.judge_calls)
     return Judge(given.model.config, cache=args.judge_cache, prompts=args.prompts, budget=budget)
+
+
+def _without_secrets(result: Result, mask: SecretMask) -> Result:
+    """What an evaluator quotes of a trace goes into terminals, files and services."""
+    told = {name: mask.value(getattr(result, name)) for name in ("explanation", "evidence", "parts")}
+    return replace(result, **told)
 
 
 def _by_name(results: Sequence[tuple[str, Result]]) -> dict[str, list[Result]]:

@@ -48,9 +48,11 @@ def execute(args: argparse.Namespace) -> int:
     """Exit code 0; a filter that finds nothing is 0 too, since looking is no judgement."""
     from simulate.trace.files.reader import read
     from simulate.trace.filter import parse
+    from simulate.trace.redaction.mask import SecretMask
 
     query = parse(args.filter) if args.filter is not None else None
-    traces = read(args.file, trace_id=args.trace, tolerant=args.tolerant)
+    mask = SecretMask()
+    traces = [mask.trace(each) for each in read(args.file, trace_id=args.trace, tolerant=args.tolerant)]
     if args.html:
         from simulate.interfaces.render.html import write_trace_html
 

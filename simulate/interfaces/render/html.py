@@ -14,6 +14,8 @@ from simulate.interfaces.render.shortening import Clip
 from simulate.interfaces.render.waterfall import ViewsOf, waterfall
 from simulate.interfaces.render.whole_files import write_pieces
 from simulate.model.outcome import Outcome, RunRecord
+from simulate.model.outcome_json import plain
+from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
 
 Traces = Mapping[str, Trace] | Callable[[Outcome], Trace | None]
@@ -55,6 +57,8 @@ def write_html(
 def write_trace_html(path: str | Path, traces: Sequence[Trace], *, views: ViewsOf | None = None) -> Path:
     """Write the page of one or more traces, without a run; it is whole or not there."""
     title = f"trace {traces[0].trace_id}" if len(traces) == 1 else f"{len(traces)} traces"
+    mask = SecretMask()
+    traces = [mask.trace(trace) for trace in traces]
     data = (
         (f"trace-{n}", waterfall(trace, views and views(trace), whole=trace.source))
         for n, trace in enumerate(traces)
@@ -111,7 +115,10 @@ def _outcome_data(
 ) -> dict[str, Any]:
     folder = outcome.folder
     clip = Clip(budget=1_000_000, whole="outcome.json" if folder is None else f"{folder}/outcome.json")
-    data: dict[str, Any] = clip(outcome)
+    mask = (
+        SecretMask()
+    )  # outcomes of this version hold no secrets any more; files may be older, or written by hand
+    data: dict[str, Any] = clip(mask.value(plain(outcome)))
     data["sound"] = sound(outcome, report)
     # it is drawn, not listed among the facts
     data["measures"].pop("turn_taking", None)
@@ -120,6 +127,7 @@ def _outcome_data(
         data["trace"] = None
         return data
     whole = f"{folder}/trace.otlp.jsonl" if folder else trace.source
+    trace = mask.trace(trace)
     data["trace"] = waterfall(
         trace, views and views(trace), outside=_ours(outcome.conversation.id), whole=whole, budget=budget
     )

@@ -7,7 +7,7 @@ What looks like a key, a password or a token, or stands under such a name, is re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -50,8 +50,8 @@ class SecretMask:
         return spans if clean else [self._redactor.span(span) for span in spans]
 
     def value(self, value: Any) -> Any:
-        """A JSON-like value without secrets. In dataclasses the fields are replaced in place; lists and
-        mappings are made anew."""
+        """A JSON-like value without secrets. In dataclasses that are not frozen, the fields are replaced in
+        place; everything else is made anew."""
         return value if self.is_clean(value) else self._replaced(value)
 
     def is_clean(self, value: Any) -> bool:
@@ -66,8 +66,11 @@ class SecretMask:
 
     def _replaced(self, value: Any) -> Any:
         if is_dataclass(value):
-            for name in _fields(type(value)):
-                setattr(value, name, self._replaced(getattr(value, name)))
+            changed = {name: self._replaced(getattr(value, name)) for name in _fields(type(value))}
+            if value.__dataclass_params__.frozen:  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+                return replace(cast("Any", value), **changed)
+            for name, part in changed.items():
+                setattr(value, name, part)
             return value
         if isinstance(value, list):
             return [self._replaced(each) for each in cast("list[Any]", value)]
