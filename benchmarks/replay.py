@@ -229,6 +229,8 @@ def conversation(turns: int, chunks: int, gap: float) -> tuple[float, float]:
         pieces = [
             (300 + gap * n, b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n') for n in range(chunks)
         ]
+        end = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        pieces.append((pieces[-1][0], end))
         recording.reply = Reply(200, "OK", [("content-type", "text/event-stream")], pieces)
         cassette.http.append(recording)
     number(cassette.http)

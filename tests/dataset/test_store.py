@@ -85,6 +85,13 @@ def test_every_file_of_a_case_counts(dataset: Dataset, kind: str) -> None:
     assert dataset.edited() == {"refund-late": "changed"}
 
 
+@pytest.mark.parametrize(("text", "told"), [("a: [", "not YAML"), ("a: " + "[" * 5_000, "levels deep")])
+def test_an_origin_that_cannot_be_read_is_refused(dataset: Dataset, text: str, told: str) -> None:
+    dataset.file("origins", "refund-late").write_text(text, "utf-8")
+    with pytest.raises(InputError, match=told):
+        dataset.case("refund-late")
+
+
 def test_verifying_is_a_version_too(dataset: Dataset) -> None:
     assert dataset.case("refund-lost").verified is None
     dataset.accept("Ann", ["lost"])

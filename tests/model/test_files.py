@@ -318,7 +318,7 @@ class TestCases:
             ("r.json", '[{"a": NaN}]', "NaN is no JSON"),
             ("r.json", '[{"a": 1, "a": 2}]', 'the key "a" stands twice'),
             ("r.json", "[1]", "case 1 is no object"),
-            ("r.json", "[" * 100_000, "not JSON"),
+            ("r.json", "[" * 100_000, "nested more than 100 levels"),
             ("r.json", '[{"a":' + "[" * 200 + "]" * 200 + "}]", "nested more than 100 levels"),
             ("r.jsonl", '{"a": 1}\n{"a": }', "r.jsonl:2:7: not JSON"),
             ("r.jsonl", '{"b": 1}', 'no column "a" in case 1'),

@@ -87,10 +87,23 @@ def test_what_is_no_outcome_is_refused_with_its_place(data: bytes, told: str) ->
 
 def test_the_schemas_that_ship_are_current(tmp_path: Path) -> None:
     shipped = Path(outcome_json.__file__).parent / "schemas"
-    for made in outcome_json.write_schemas(tmp_path):
-        assert made.read_bytes() == (shipped / made.name).read_bytes(), (
-            "outcome_json.write_schemas() mends it"
-        )
+    for path in outcome_json.write_schemas(tmp_path):
+        made, ours = path.read_bytes(), (shipped / path.name).read_bytes()
+        if b'"description"' not in made:  # pydantic before 2.13 leaves the docstrings of dataclasses out
+            made, ours = orjson.loads(made), _without_descriptions(orjson.loads(ours))
+        assert made == ours, "outcome_json.write_schemas() mends it"
+
+
+def _without_descriptions(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_without_descriptions(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _without_descriptions(value)
+        for key, value in schema.items()
+        if not (key == "description" and isinstance(value, str))
+    }
 
 
 def test_the_schema_describes_what_is_written() -> None:

@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+OPENAI = "6.30.1"
+"""The version of npm's ``openai`` that the tests of Node run with."""
+
 
 class Server:
     """Answers chat, embeddings, transcription and a few odd paths; ``hits`` says what came, path by path."""
@@ -95,9 +98,8 @@ class Server:
             )
         if path.endswith(":generateContent"):
             text = "answer to " + json.loads(body)["contents"][-1]["parts"][0]["text"]
-            return web.json_response(
-                {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]}
-            )
+            content = {"role": "model", "parts": [{"text": text}]}
+            return web.json_response({"candidates": [{"content": content, "finishReason": "STOP"}]})
         if path.endswith("/converse"):
             text = "answer to " + json.loads(body)["messages"][-1]["content"][0]["text"]
             return web.json_response(
@@ -143,6 +145,8 @@ class Server:
             if "die" in last and word == "to":
                 request.transport.abort()  # type: ignore[union-attr]
                 return response
+        last = chunk(None, body["model"], finish="stop")
+        await response.write(b"data: " + json.dumps(last).encode() + b"\n\n")
         await response.write(b"data: [DONE]\n\n")
         return response
 
@@ -159,13 +163,14 @@ def completion(text: str, model: str) -> dict[str, Any]:
     }
 
 
-def chunk(text: str, model: str) -> dict[str, Any]:
+def chunk(text: str | None, model: str, finish: str | None = None) -> dict[str, Any]:
+    delta = {} if text is None else {"content": text}
     return {
         "id": "c1",
         "object": "chat.completion.chunk",
         "created": 1,
         "model": model,
-        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
     }
 
 
@@ -183,12 +188,12 @@ def node_modules() -> Path:
     if shutil.which("node") is None:
         pytest.skip("no node here")
     named = os.environ.get("SIMULATE_NODE_MODULES")
-    folder = Path(named) if named else Path(tempfile.gettempdir(), "simulate-node", "node_modules")
+    folder = Path(named) if named else Path(tempfile.gettempdir(), f"simulate-node-{OPENAI}", "node_modules")
     if not (folder / "openai" / "package.json").is_file():
         if shutil.which("npm") is None:
             pytest.skip("no npm here to install the openai package with")
         fresh = Path(tempfile.mkdtemp(prefix="simulate-node-"))
-        line = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(fresh), "openai@6"]
+        line = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(fresh), f"openai@{OPENAI}"]
         done = subprocess.run(line, capture_output=True, text=True, timeout=100)
         if done.returncode != 0:
             shutil.rmtree(fresh)

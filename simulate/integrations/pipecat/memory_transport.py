@@ -137,6 +137,7 @@ class MemoryOutput(BaseOutputTransport):
         return True
 
 
+# private names of Pipecat are used: tests/test_private_names.py lists them, with the version tried
 class MemoryTransport(BaseTransport):
     """Both directions, and the events that bots wait for."""
 

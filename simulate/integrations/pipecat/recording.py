@@ -38,6 +38,7 @@ Kind = Literal["tts", "stt"]
 Asking = Callable[..., AsyncGenerator[Frame | None, None]]
 
 
+# private names of Pipecat are used: tests/test_private_names.py lists them, with the version tried
 @functools.cache
 def know_services() -> None:
     """Let services that start within a recorded or replayed call go through its cassette. All others start as

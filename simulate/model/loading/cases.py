@@ -224,5 +224,7 @@ def _loads(text: str, file: str, line: int) -> Any:
     except json.JSONDecodeError as error:
         at = line + error.lineno - 1
         raise FileProblems([Problem(f"not JSON: {error.msg}", file, at, error.colno)]) from None
-    except (RecursionError, ValueError) as error:
+    except RecursionError:
+        raise FileProblems([Problem(f"nested more than {MAX_DEPTH} levels deep", file, line)]) from None
+    except ValueError as error:
         raise FileProblems([Problem(f"not JSON that can be read: {error}", file, line)]) from None

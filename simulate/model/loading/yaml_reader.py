@@ -10,15 +10,17 @@ libyaml composes the nodes and these keep their places, so that a good file pays
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from simulate.errors import FileProblems, Problem
+from simulate.errors import FileProblems, InputError, Problem
 from simulate.model.units import Written
 
 MAX_BYTES = 1024 * 1024
@@ -117,6 +119,18 @@ def read_documents(data: bytes, file: str) -> list[Document]:
     if builder.problems:
         raise FileProblems(builder.problems)
     return documents
+
+
+def read_plain(path: Path) -> Any:
+    """A file that a program wrote, of one document, with the types that YAML 1.1 gives its scalars.
+
+    Raises OSError, and InputError where it is not UTF-8, not YAML or nested too deeply."""
+    data = path.read_bytes()
+    try:
+        _check_depth(data, str(path))
+        return yaml.load(data.decode("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"not YAML: {error}", where=str(path)) from None
 
 
 def scalar(text: str) -> Any:
@@ -247,13 +261,29 @@ def _check_bytes(data: bytes, file: str) -> None:
 
 
 def _check_depth(data: bytes, file: str) -> None:
-    """Refuse nesting bombs before the composer recurses into them.
+    """Refuse nesting bombs before the composer recurses into them, which can end the process.
 
     A file can be no deeper than it has opening brackets and columns, which is cheap to see. Only one that
-    could be too deep is parsed event by event, which needs no stack."""
+    could be too deep is parsed event by event, which needs no stack.
+
+    Raises FileProblems where ``data`` is nested more than `MAX_DEPTH` levels deep, and what PyYAML raises
+    of bytes that are not YAML for another reason."""
     longest = max(map(len, data.splitlines()), default=0)
     if data.count(b"[") + data.count(b"{") + 2 * longest <= _SAFE_DEPTH:
         return
+    try:
+        _check_events(data, file)
+    except yaml.MarkedYAMLError as error:
+        # The scanner reads ahead, so a limit of its own (PyYAML 6.0.4 has one) can come before the first
+        # event. The part that it accepted tells whether ours is passed as well, whatever its words are.
+        if error.problem_mark is not None:
+            accepted = data.decode("utf-8", "replace")[: error.problem_mark.index].encode()
+            with contextlib.suppress(yaml.YAMLError):
+                _check_events(accepted, file)
+        raise
+
+
+def _check_events(data: bytes, file: str) -> None:
     depth = 0
     for event in cast("Iterator[yaml.Event]", yaml.parse(data, Loader=_Composer)):  # pyright: ignore[reportUnknownMemberType]
         if isinstance(event, yaml.CollectionStartEvent):

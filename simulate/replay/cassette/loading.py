@@ -11,6 +11,7 @@ from typing import Any, cast
 import orjson
 
 from simulate.errors import InputError
+from simulate.model.loading.yaml_reader import read_plain
 from simulate.replay.cassette import cassette as cassettes
 from simulate.replay.cassette.bodies import blob_reader, unpack
 from simulate.replay.cassette.cassette import (
@@ -239,23 +240,13 @@ def _tools(folder: Path, content: bytes, rules: Rules, *, rekey: bool) -> list[T
 
 def load_vcr(path: Path, rules: Rules) -> Cassette:
     """A plain vcrpy cassette, YAML or JSON, in our shape; its streams have no timing."""
-    import yaml
-
     try:
-        text = path.read_text()
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        data = orjson.loads(text) if path.suffix == ".json" else yaml.load(text, loader)
+        data = orjson.loads(path.read_bytes()) if path.suffix == ".json" else read_plain(path)
         interactions = data["interactions"]
-    except (
-        OSError,
-        UnicodeDecodeError,
-        orjson.JSONDecodeError,
-        yaml.YAMLError,
-        KeyError,
-        TypeError,
-    ) as error:
+    except (OSError, InputError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        told = error.message if isinstance(error, InputError) else error
         raise InputError(
-            f"this is neither a cassette folder nor a vcrpy file: {error}", where=str(path)
+            f"this is neither a cassette folder nor a vcrpy file: {told}", where=str(path)
         ) from error
     cassette = Cassette(
         folder=path.parent, manifest={"schema": cassettes.SCHEMA, "complete": True, "from": "vcrpy"}

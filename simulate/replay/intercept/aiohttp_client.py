@@ -15,6 +15,7 @@ from simulate.replay.intercept.router import refuse, route, watching
 from simulate.replay.session import Exchange, current
 
 
+# private names of aiohttp are used: tests/test_private_names.py lists them, with the version tried
 def patches() -> list[tuple[Any, str, Any]]:
     """The methods to replace."""
     try:

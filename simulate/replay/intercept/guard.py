@@ -141,6 +141,7 @@ def _refuse(what: str) -> None:
     raise LiveCallRefused(f"refused during replay: {what}")
 
 
+# private names of grpcio are used: tests/test_private_names.py lists them, with the version tried
 def _refuse_native() -> contextlib.ExitStack:
     """What audit hooks cannot see: gRPC's C core, and what child processes do."""
     from unittest import mock

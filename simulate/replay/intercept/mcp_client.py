@@ -18,6 +18,7 @@ from simulate.replay.player import Player
 from simulate.replay.session import Recorder, current
 
 
+# private names of mcp are used: tests/test_private_names.py lists them, with the version tried
 def patches() -> list[tuple[Any, str, Any]]:
     """The methods to replace, where the SDK is installed."""
     if importlib.util.find_spec("mcp") is None:

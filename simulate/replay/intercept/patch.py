@@ -59,6 +59,7 @@ class _Router:
         self.custom_patches = tuple(patches)
 
 
+# undocumented names of vcrpy are used: tests/test_private_names.py lists them, with the version tried
 def _install() -> contextlib.ExitStack:
     from vcr.patch import CassettePatcherBuilder
 

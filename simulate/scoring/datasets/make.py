@@ -15,6 +15,7 @@ import yaml
 
 from simulate.errors import FileProblems, InputError, NotReplayable
 from simulate.model.file_names import slug
+from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.scenario_draft import scenario_from
@@ -174,7 +175,7 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
 
 def _read(case: Case) -> dict[str, Any]:
     """A case's scenario as it stands."""
-    found: Any = yaml.safe_load(case.scenario.read_text(encoding="utf-8"))
+    found: Any = read_plain(case.scenario)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 

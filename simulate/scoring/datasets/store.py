@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, cast
 import yaml
 
 from simulate.errors import EnvironmentFault, InputError
+from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
 from simulate.trace.files.writing import write_whole
 
@@ -130,10 +131,7 @@ class Dataset:
 
     def _case(self, name: str) -> Case:
         origin = self.file("origins", name)
-        try:
-            found: Any = yaml.safe_load(origin.read_text(encoding="utf-8")) if origin.is_file() else {}
-        except yaml.YAMLError as error:
-            raise InputError(f"not YAML: {error}", where=str(origin)) from None
+        found: Any = read_plain(origin) if origin.is_file() else {}
         if not isinstance(found, dict):
             raise InputError("an origin is a mapping", where=str(origin))
         known = cast("dict[str, Any]", found)

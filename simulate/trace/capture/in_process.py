@@ -36,6 +36,7 @@ from opentelemetry.util._decorator import (
 from simulate.trace.capture import simulator_tracing
 from simulate.trace.capture.routing import ConversationSpans, Router
 
+# private names of OpenTelemetry are used: tests/test_private_names.py lists them, with the version tried
 current: contextvars.ContextVar[ConversationSpans | None] = contextvars.ContextVar(
     "simulate_inbox", default=None
 )

@@ -16,6 +16,8 @@ DIALECT = Dialect(
         "go.opentelemetry.io/",
         "io.opentelemetry.",
         "next.js",
+        "fastapi",
+        "azure.core.tracing",
     ),
     names=((r".", Kind.CHAIN),),
     any_names=((r"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)( |$)", Kind.CHAIN),),
