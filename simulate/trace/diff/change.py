@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from simulate.errors import InputError
@@ -125,6 +124,8 @@ class Diff:
     varies: list[Change] = field(default_factory=list[Change])
     repeats: int = 0
     notes: list[str] = field(default_factory=list[str])
+    unmet: list[str] = field(default_factory=list[str])
+    """Paths to ignore at which nothing differs: perhaps misspelt."""
     alignment: Alignment | None = None
     forests: tuple[Forest, Forest] | None = None
 
@@ -162,30 +163,9 @@ class Diff:
             "changes": [change.to_dict() for change in self.changes],
             "varies": [change.to_dict() for change in self.varies],
             "notes": self.notes,
+            "ignored_nothing": self.unmet,
         }
 
 
 def _named(trace: Trace) -> dict[str, Any]:
     return {"trace_id": trace.trace_id, "source": trace.source, "spans": len(trace)}
-
-
-def ignored(path: str, patterns: Sequence[str]) -> bool:
-    """Whether a pattern names this path or something above it; ``*`` stands for anything."""
-    return any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}.*") for pattern in patterns)
-
-
-def without(changes: Sequence[Change], patterns: Sequence[str]) -> list[Change]:
-    """The changes that no pattern ignores, and of each the details that none ignores."""
-    if not patterns:
-        return list(changes)
-    kept: list[Change] = []
-    for change in changes:
-        if ignored(change.path, patterns) or ignored(change.category, patterns):
-            continue
-        if change.details:
-            left = [d for d in change.details if not ignored(f"{change.path}.{d.path}".rstrip("."), patterns)]
-            if not left:
-                continue
-            change = replace(change, details=left)
-        kept.append(change)
-    return kept

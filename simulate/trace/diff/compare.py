@@ -14,8 +14,9 @@ from simulate.model.secret_names import is_secret_name
 from simulate.trace.diff.align import align
 from simulate.trace.diff.behaviour import Story, tell
 from simulate.trace.diff.calibrate import calibrated
-from simulate.trace.diff.change import Change, Diff, Tolerance, without
+from simulate.trace.diff.change import Change, Diff, Tolerance
 from simulate.trace.diff.explain import explain
+from simulate.trace.diff.ignore import Ignore, ignoring
 from simulate.trace.diff.scores import score_changes
 from simulate.trace.diff.shape import shape_changes
 from simulate.trace.diff.voice import voice_changes
@@ -36,20 +37,29 @@ def compare(
 ) -> Diff:
     """What changed between two traces, the gravest first.
 
-    ``repeats`` are further runs of what made ``expected``: a difference that they show among themselves is
-    not counted. ``ignore`` names paths (``tools.send_mail.arguments.body``, ``answers.*``, ``latency``).
-    ``tolerance`` is that of `Tolerance`, by name. Swapping the traces gives the same changes the other way
-    round; a trace has no changes against itself.
+    Args:
+        expected: The trace as it should be.
+        actual: The trace as it is.
+        repeats: Further runs of what made ``expected``. A difference that they show among themselves is not
+            counted.
+        ignore: What may differ: JSON paths of changes (``$.tools.send_mail.arguments.body``,
+            ``$.answers[*]``), or categories (``latency``).
+        tolerance: That of `Tolerance`, by name.
+
+    Raises:
+        InputError: ``ignore`` holds something that is not a path, or ``tolerance`` an unknown name.
+
+    Swapping the traces gives the same changes the other way round; a trace has no changes against itself.
     """
     limits = Tolerance.of(tolerance)
+    ignores = [Ignore(path) for path in ignore]
     diff = _compared(expected, actual, repeats, limits)
     mask = SecretMask()
     if not all(_is_clean(change, mask) for change in (*diff.changes, *diff.varies)):
         # a change tells what was there: compared again, with placeholders that keep what differs apart
         expected, actual, *repeats = map(mask.trace, (expected, actual, *repeats))
         diff = _compared(expected, actual, repeats, limits)
-    diff.changes = without(diff.changes, ignore)
-    diff.varies = without(diff.varies, ignore)
+    ignoring(diff, ignores)
     return diff
 
 
