@@ -41,12 +41,10 @@ def right(found: dict[str, str], truth: dict[str, str | None], total: int) -> fl
 
 
 def ours(first: Trace, second: Trace) -> tuple[dict[str, str], float, float]:
-    from simulate.trace.reading import views
+    from simulate.trace.reading import TraceReading
 
     start = time.perf_counter()
-    seen = views(first), views(second)
-    a = plant(first.spans, [seen[0][span.span_id] for span in first])
-    b = plant(second.spans, [seen[1][span.span_id] for span in second])
+    a, b = (plant(trace.spans, [view for _, view in TraceReading(trace)]) for trace in (first, second))
     planted = time.perf_counter()
     result = align(a, b)
     done = time.perf_counter()
@@ -118,7 +116,7 @@ def end_to_end(size: int = 10_000) -> None:
     from simulate.trace.diff import compare
     from simulate.trace.files import reader
     from simulate.trace.files.writing import write_otlp_jsonl
-    from simulate.trace.reading import views
+    from simulate.trace.reading import TraceReading
 
     first, second, _, _ = diff_traces.pair(size, Edits())
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +130,7 @@ def end_to_end(size: int = 10_000) -> None:
             start = clock()
             one, other = (reader.read(path)[0] for path in paths)
             parsed = clock()
-            views(one), views(other)
+            _ = TraceReading(one).views, TraceReading(other).views
             viewed = clock()
             diff = compare(one, other)
             diff.summary()

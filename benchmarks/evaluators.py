@@ -137,7 +137,7 @@ def speed(count: int) -> None:
         scored = [result for one in _score(found, chosen) for result in one]
         unscored = sorted({one.evaluator for one in scored if one.status != "scored"})
         reading = best(lambda: read(path))
-        viewing = best(lambda: [EvaluationContext(trace).views for trace in found])
+        viewing = best(lambda: [EvaluationContext(trace).reading.views for trace in found])
         scoring = best(lambda: _score(found, chosen))
     spans = sum(len(trace) for trace in found)
     print(f"{spans} spans in {len(found)} traces, {len(chosen)} evaluators, no judge, {len(scored)} results")

@@ -146,14 +146,14 @@ def mutated(chance: random.Random, seeds: list[bytes]) -> bytes:
 def batch(seed: int, start: int, count: int) -> None:
     """Read ``count`` files; prints how many were good, refused, and the slowest in milliseconds."""
     from simulate.errors import FileProblems
-    from simulate.model.loading.files import Reader
+    from simulate.model.loading.files import scenario_reader
 
     seeds, good, slowest = corpus(), 0, 0.0
     for number in range(start, start + count):
         data = mutated(random.Random(f"{seed}/{number}"), seeds)
         faulthandler.dump_traceback_later(SLOW_SECONDS, exit=True)
         began = time.perf_counter()
-        reader = Reader()
+        reader = scenario_reader()
         try:
             list(reader.scenarios_in(data, ROOT / "scenarios" / "fuzz.yaml"))
             reader.done()

@@ -27,8 +27,8 @@ from simulate.errors import InputError
 from simulate.trace.cost import cost_of
 from simulate.trace.diff import compare
 from simulate.trace.files.reader import read
-from simulate.trace.otlp import otlp_json
-from simulate.trace.reading import views
+from simulate.trace.otlp import encode
+from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Link, Span
 from simulate.trace.tree import build
@@ -70,7 +70,7 @@ def seeds() -> dict[str, bytes]:
     ]  # fmt: skip
     ticks = [{"timestamp": "2025-01-01T00:00:00", "user_chunk": {"contains_speech": True}, "agent_chunk": {}}]
     table = {"context.span_id": {"0": "s"}, "context.trace_id": {"0": "t"}, "name": {"0": "n"}}
-    as_otlp = otlp_json.to_otlp_json(spans)
+    as_otlp = encode.to_json(spans)
     made: dict[str, Any] = {
         "otlp": as_otlp,
         "tempo": {"batches": as_otlp["resourceSpans"]},
@@ -92,9 +92,9 @@ def seeds() -> dict[str, bytes]:
         "ticks": {"ticks": ticks, "id": "x"},
     }
     files = {name: json.dumps(value).encode() for name, value in made.items()}
-    lines = [json.dumps(otlp_json.to_otlp_json([span])).encode() + b"\n" for span in spans]
+    lines = [json.dumps(encode.to_json([span])).encode() + b"\n" for span in spans]
     files["jsonl"] = b"".join(lines)
-    files["protobuf"] = otlp_json.to_request(spans).SerializeToString()
+    files["protobuf"] = encode.to_protobuf(spans).SerializeToString()
     files["prefixed"] = len(files["protobuf"]).to_bytes(4, "big") + files["protobuf"]
     files["csv"] = (
         b"context.span_id,context.trace_id,name,attributes.l,start_time\ns,t,n,\"[{'a': 1}]\",2025-01-01\n"
@@ -231,8 +231,8 @@ def attempt(data: bytes, rng: random.Random) -> str:
         assert sum(1 for _ in tree) == len(tree)
         for span in trace.spans[:5]:
             redactor.span(span)
-        views(trace)
-        otlp_json.to_otlp_json(trace.spans)
+        _ = TraceReading(trace).tool_calls
+        encode.to_json(trace.spans)
         cost_of(trace)
         assert compare(trace, trace).changes == []
         to_jaeger(trace.spans)

@@ -35,10 +35,12 @@ from simulate.conversation.voice.speech import ear, mouth
 from simulate.conversation.voice.vad import Detector
 from simulate.integrations.livekit.engine import LiveKitEngine
 from simulate.integrations.livekit.server import LiveKitServer, need_server
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Scenario
-from simulate.run import Plan, run_plan
-from simulate.trace.capture import Capture
+from simulate.model.trial import TrialSpec
+from simulate.resources import Resources
+from simulate.run import run_trial
 
 ROOT = Path(__file__).parents[1]
 APART = 0.25
@@ -59,18 +61,19 @@ def _scenario(lines: int) -> Scenario:
     )
 
 
-class Line:
+class Calls:
     """A server, agents that play recordings, and an engine to call them."""
 
-    def __init__(self, engine: LiveKitEngine, capture: Capture, folder: Path) -> None:
-        self.engine, self.capture, self.folder = engine, capture, folder
+    def __init__(self, resources: Resources, folder: Path) -> None:
+        self.resources, self.folder = resources, folder
         self._calls = 0
 
     async def call(self, scenario: Scenario) -> Outcome:
         """One call."""
         self._calls += 1
         folder = self.folder / str(self._calls)
-        return await run_plan(Plan(scenario, self.engine, self.capture, folder=folder))
+        self.resources.prepare(scenario)
+        return await run_trial(TrialSpec(scenario, folder=folder), self.resources)
 
     async def calls(self, number: int, scenario: Scenario) -> list[Outcome]:
         """So many at once, begun one after the other."""
@@ -83,7 +86,7 @@ class Line:
 
 
 @asynccontextmanager
-async def _line(ears: str) -> AsyncGenerator[Line]:
+async def _line(ears: str) -> AsyncGenerator[Calls]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server = LiveKitServer(need_server(), log=folder / "server.log")
@@ -101,8 +104,8 @@ async def _line(ears: str) -> AsyncGenerator[Line]:
         hears = ear(None) if ears == "real" else Unhearing()
         engine._senses = Senses(mouth(None), hears, *([] if ears == "real" else [Detector]))
         try:
-            async with Capture("") as capture:
-                yield Line(engine, capture, folder)
+            async with Resources(Project(ROOT), [], agent=engine) as resources:
+                yield Calls(resources, folder)
         finally:
             await engine.aclose()
             players.terminate()

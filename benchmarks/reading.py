@@ -19,9 +19,9 @@ from typing import Any
 
 import orjson
 
+from simulate.trace.files import writing
 from simulate.trace.files.reader import iter_spans, iter_traces
 from simulate.trace.files.writing import otlp_lines
-from simulate.trace.otlp import otlp_json
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Span
 
@@ -77,7 +77,7 @@ def speed(count: int) -> None:
     made = spans(count)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.jsonl"
-        otlp_json.write_otlp_jsonl(path, made)
+        writing.write_otlp_jsonl(path, made)
         lines = path.read_bytes().splitlines()
         size = path.stat().st_size / 1e6
         del made

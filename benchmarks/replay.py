@@ -335,7 +335,7 @@ import asyncio, sys
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from simulate.trace.otlp.sdk import from_sdk
+from simulate.trace.otlp.decode import from_sdk
 from simulate.replay import Cassette, replaying
 from simulate.replay.matching.canonical import canonical_trace
 from simulate.trace.span import Trace

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from simulate.interfaces.render.html import write_html
+from simulate.model.json_values import to_json
 from simulate.model.outcome import Outcome, Verdict
-from simulate.model.outcome_json import to_json
 from simulate.model.transcript import Conversation, Utterance
 from simulate.trace.span import Span, Trace
 

@@ -47,9 +47,9 @@ def _agent(sleep: float) -> Any:
 
 async def _ours(conversations: int, total: int, sleep: float, folder: Path) -> None:
     from simulate.interfaces.render.progress import NoProgress
-    from simulate.model.loading.files import LoadedScenario
     from simulate.model.loading.project import Project
     from simulate.model.scenario import Scenario
+    from simulate.model.trial import TrialSpec
     from simulate.resources import Resources
     from simulate.run_folder import RunFolder
     from simulate.suite import Suite
@@ -62,7 +62,7 @@ async def _ours(conversations: int, total: int, sleep: float, folder: Path) -> N
     )
     stage = Resources(Project(folder), [scenario], agent=_agent(sleep))
     suite = Suite(RunFolder.create(folder / "run"), stage, jobs=conversations)
-    loaded = LoadedScenario(scenario, "bench.yaml", 1, None, "bench", "0")
+    loaded = TrialSpec(scenario, "bench.yaml", 1, None, "bench", "0")
     record = await suite.run([loaded], NoProgress())
     assert record.counts == {"passed": total}, record.counts
 

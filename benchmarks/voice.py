@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmarks.voice_parts import ID_SENTENCES, SENTENCES, Echoing, Humming, Recorded, Unhearing, idle_bot
 from simulate.conversation.callers import make_caller
-from simulate.conversation.engine import Exchange
+from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice import effects
 from simulate.conversation.voice.audio_bridge import Line
 from simulate.conversation.voice.call import Senses, VoiceCall
@@ -43,8 +43,9 @@ from simulate.model.outcome import Outcome
 from simulate.model.persona import Persona, Voice
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation
+from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
-from simulate.run import Plan, run_plan
+from simulate.run import run_trial
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "scenarios" / "voice"
@@ -99,18 +100,20 @@ def accuracy() -> bool:
 # -- cost
 
 
-def _exchange(folder: str) -> Exchange:
+def _session(folder: str) -> TrialSession:
     script = [{"says": text} for text in SENTENCES[:6]]
     scenario = Scenario(name="cost", medium="voice", script=script)  # type: ignore[arg-type]
     caller = make_caller(scenario, Persona())
     from simulate.conversation.agents.pinned_tools import PinnedTools
 
-    return Exchange(scenario, caller, Conversation("ab" * 16, "voice"), PinnedTools({}), folder=folder)
+    spec = TrialSpec(scenario, folder=Path(folder))
+    engine: Any = None  # the wire is carried without one
+    return TrialSession(spec, engine, caller, Conversation("ab" * 16, "voice"), PinnedTools({}))
 
 
 async def _carry(wire: Any, senses: Senses) -> tuple[float, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
-        exchange = _exchange(folder)
+        exchange = _session(folder)
         await VoiceCall(exchange, wire, senses).carry()
         return exchange.conversation.duration, exchange.measures
 
@@ -149,7 +152,7 @@ def cost() -> bool:
 
 async def _call(scenario: Scenario, folder: Path | None = None) -> Outcome:
     async with Resources(Project.find(ROOT), [scenario]) as stage:
-        return await run_plan(Plan(scenario, stage.engine(scenario), stage.capture, folder=folder))
+        return await run_trial(TrialSpec(scenario, folder=folder), stage)
 
 
 def _example(name: str, agent: str | None = None) -> Scenario:
@@ -191,7 +194,7 @@ def virtual(*, beside_real: bool = True) -> bool:
 
         async def carry(wire: Any = wire) -> float:
             with tempfile.TemporaryDirectory() as folder:
-                exchange = _exchange(folder)
+                exchange = _session(folder)
                 await VoiceCall(exchange, wire(exchange), senses).carry()
                 return exchange.conversation.duration
 
@@ -276,7 +279,7 @@ def lasting(calls: int) -> bool:
         held: list[dict[str, float]] = []
         async with Resources(Project.find(ROOT), [scenario]) as stage:
             for _ in range(calls):
-                outcome = await run_plan(Plan(scenario, stage.engine(scenario), stage.capture))
+                outcome = await run_trial(TrialSpec(scenario), stage)
                 if not outcome.passed:
                     print(outcome.explain())
                 held.append(_held())

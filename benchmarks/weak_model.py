@@ -24,8 +24,9 @@ from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.persona import Persona
 from simulate.model.scenario import Limits, Scenario
+from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
-from simulate.run import Plan, run_plan
+from simulate.run import run_trial
 from simulate.scoring.judge import Judge
 
 TRUE = "That the order is refunded"
@@ -65,18 +66,10 @@ async def play(url: str, seed: int, statement: str) -> Outcome:
     config = ModelConfig("smollm2", base_url=url, max_tokens=48, timeout=300)
     planned = scenario(statement)
     stage = Resources(Project(Path.cwd()), [], agent=agent)
-    stage.caller_model = caller = Model(config, role="caller")
+    stage.caller_model, stage.judge = Model(config, role="caller"), Judge(config)
     stage.prepare(planned)
     async with stage:
-        plan = Plan(
-            planned,
-            stage.engine(planned),
-            stage.capture,
-            seed=seed,
-            caller_model=caller,
-            judge=Judge(config),
-        )
-        return await run_plan(plan)
+        return await run_trial(TrialSpec(planned, seed=seed), stage)
 
 
 def main() -> int:

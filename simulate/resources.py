@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -13,7 +13,7 @@ from simulate.conversation.agents.address import scheme_of
 from simulate.conversation.agents.process import AgentProcess, free_port
 from simulate.conversation.agents.python import load
 from simulate.conversation.callers import require_model
-from simulate.conversation.engine import Engine
+from simulate.conversation.engine import Engine, TrialSession
 from simulate.conversation.own_process import NoEngine, OwnProcess
 from simulate.determinism.clock import Apart, current_loop
 from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, NotInstalled
@@ -23,6 +23,7 @@ from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading import project
 from simulate.model.loading.project import AgentConfig, Project, resolve_secret
 from simulate.model.scenario import Scenario
+from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 Medium = Literal["text", "voice"]
 OTLP_HTTP, OTLP_GRPC = 4318, 4317
-Agent = str | Callable[..., Any]
+Agent = str | Callable[..., Any] | Engine
+Opening = Callable[[TrialSession], AbstractAsyncContextManager[Toolbox]]
+"""Records the agent's model and tool calls around a conversation, or answers them from a cassette."""
 T = TypeVar("T")
 
 
@@ -52,6 +55,8 @@ class Resources:
         self.project = project
         self.models = models
         """What agents in other processes have as their model, where they are recorded or replayed."""
+        self.recordings: Opening | None = None
+        """Records conversations, or answers them from cassettes."""
         self.agent = agent
         self.logs = logs or project.root / ".simulate" / "logs"
         self.caller_model = self._model("caller")
@@ -69,6 +74,12 @@ class Resources:
     def engine(self, scenario: Scenario) -> Engine:
         """The engine for a scenario; scenarios of one agent share it."""
         return self._engines[self._key(scenario)]
+
+    def toolbox(self, session: TrialSession) -> AbstractAsyncContextManager[Toolbox]:
+        """What the agent's tools answer from while the session's conversation lasts."""
+        if self.recordings is None:
+            return nullcontext(session.tools)
+        return self.recordings(session)
 
     def outside(self, scenario: Scenario) -> bool:
         """Whether a scenario's agent runs in another process."""
@@ -170,6 +181,9 @@ class Resources:
     def _reach(self, key: tuple[Any, Medium]) -> None:
         """Open the engine to an agent, or get ready to start its process."""
         named, medium = key
+        if not isinstance(named, str) and hasattr(named, "converse"):
+            self._engines[key] = named
+            return
         if not isinstance(named, str):
             self._engines[key] = engine_for(named, medium, root=self.project.root)
             return

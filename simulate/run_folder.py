@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from simulate.errors import EnvironmentFault, InputError
+from simulate.model.json_values import to_json
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import (
     outcome_from_json,
     outcome_to_json,
     run_from_json,
     run_to_json,
-    to_json,
 )
-from simulate.trace.files.writing import write_whole
-from simulate.trace.otlp.otlp_json import write_otlp_jsonl
+from simulate.trace.files.writing import write_otlp_jsonl, write_whole
 
 RUNS = Path(".simulate") / "runs"
 

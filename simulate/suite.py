@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import platform
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +16,11 @@ from typing import Any, Protocol
 
 from simulate.conversation.engine import Engine
 from simulate.errors import Fault, HarnessFault
-from simulate.model.loading.files import LoadedScenario
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.reliability import reliability
+from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
-from simulate.run import Plan, run_plan
+from simulate.run import run_trial
 from simulate.run_folder import RunFolder
 
 TEXT_JOBS = 64
@@ -36,27 +37,14 @@ class Progress(Protocol):
 
 
 class RemoteExecutor(Protocol):
-    """Has the conversations in other processes, where the stage of this one stays closed."""
+    """Has the conversations in other processes, where the resources of this one stay closed."""
 
     notes: list[str]
     """What a reader of the run should know."""
 
     async def __aenter__(self) -> Any: ...
     async def __aexit__(self, *_: object) -> None: ...
-    async def carry(self, suite: Suite, trials: Sequence[Trial], progress: Progress) -> None: ...
-
-
-@dataclass(slots=True)
-class Trial:
-    """One conversation to be had: a scenario (one case of it), and which trial."""
-
-    loaded: LoadedScenario
-    number: int
-
-    @property
-    def name(self) -> str:
-        """The folder's name; unique in a run."""
-        return f"{self.loaded.id}-{self.number}"
+    async def carry(self, suite: Suite, trials: Sequence[TrialSpec], progress: Progress) -> None: ...
 
 
 @dataclass
@@ -64,12 +52,11 @@ class Suite:
     """What a run needs besides its scenarios."""
 
     folder: RunFolder
-    stage: Resources
+    resources: Resources
     seed: int = 0
     trials: int | None = None
     """Overrides what the scenarios say."""
     jobs: int = TEXT_JOBS
-    recordings: Callable[[LoadedScenario], Any] | None = None
     command: Sequence[str] = ()
     elsewhere: RemoteExecutor | None = None
     finished: list[tuple[str, str | None, str, str | None]] = field(
@@ -80,15 +67,16 @@ class Suite:
     def __post_init__(self) -> None:
         self._keeper = _Keeper(self.folder, self.finished)
 
-    async def run(self, scenarios: Sequence[LoadedScenario], progress: Progress) -> RunRecord:
+    def trials_of(self, spec: TrialSpec) -> list[TrialSpec]:
+        """Every trial of one scenario and case."""
+        number = self.trials or spec.scenario.trials
+        return [spec.numbered(trial, seed=self.seed) for trial in range(1, number + 1)]
+
+    async def run(self, scenarios: Sequence[TrialSpec], progress: Progress) -> RunRecord:
         """Run every trial that has no outcome yet. Cancelled, it keeps what had finished."""
         done = self._already()
-        trials = [
-            Trial(loaded, number)
-            for loaded in scenarios
-            for number in range(1, (self.trials or loaded.scenario.trials) + 1)
-            if Trial(loaded, number).name not in done
-        ]
+        every = [trial for spec in scenarios for trial in self.trials_of(spec)]
+        trials = [trial for trial in every if trial.name not in done]
         record = await self.open()
         try:
             await self._all(trials, progress)
@@ -102,7 +90,7 @@ class Suite:
 
     async def open(self) -> RunRecord:
         """Write down what runs, and start what it needs."""
-        agent = self.stage.agent
+        agent = self.resources.agent
         record = RunRecord(
             id=self.folder.path.name,
             started=_now(),
@@ -115,7 +103,7 @@ class Suite:
         if before is not None:
             record.started, record.command, record.notes = before.started, before.command, before.notes
         self.folder.write_run(record)
-        await (self.elsewhere or self.stage).__aenter__()
+        await (self.elsewhere or self.resources).__aenter__()
         await self._keeper.__aenter__()
         return record
 
@@ -123,13 +111,13 @@ class Suite:
         """Stop what was started, and write down what came of it."""
         await self._keeper.__aexit__()
         try:
-            await (self.elsewhere or self.stage).__aexit__()
+            await (self.elsewhere or self.resources).__aexit__()
         finally:
-            record.notes += self.elsewhere.notes if self.elsewhere else self.stage.capture.notes()
+            record.notes += self.elsewhere.notes if self.elsewhere else self.resources.capture.notes()
             self._summarise(record)
             self.folder.write_run(record)
 
-    async def _all(self, trials: list[Trial], progress: Progress) -> None:
+    async def _all(self, trials: list[TrialSpec], progress: Progress) -> None:
         waiting = iter(trials)
 
         async def work() -> None:
@@ -150,30 +138,17 @@ class Suite:
             # the others were cancelled for it, or met the same full disk
             raise several.exceptions[0] from None
 
-    async def one(self, trial: Trial, engine: Engine | None = None) -> Outcome:
-        """One conversation, kept on the disk before it is returned."""
-        loaded = trial.loaded
-        plan = Plan(
-            loaded.scenario,
-            engine or self.stage.engine(loaded.scenario),
-            self.stage.capture,
-            seed=self.seed if loaded.scenario.seed is None else loaded.scenario.seed,
-            case=loaded.case,
-            trial=trial.number,
-            source=loaded.source,
-            root=Path(loaded.file).parent,
-            folder=self.folder.scratch(trial.name),
-            caller_model=self.stage.caller_model,
-            judge=self.stage.judge,
-            recordings=None if self.recordings is None else self.recordings(loaded),
-        )
-        outcome = await self.stage.in_its_time(loaded.scenario, lambda: run_plan(plan))
-        await self.keep(trial, outcome)
+    async def one(self, spec: TrialSpec, engine: Engine | None = None) -> Outcome:
+        """One conversation, kept on the disk before it is returned; ``engine`` overrides the agent's."""
+        spec = replace(spec, folder=self.folder.scratch(spec.name))
+        carry = functools.partial(run_trial, spec, self.resources, engine)
+        outcome = await self.resources.in_its_time(spec.scenario, carry)
+        await self.keep(spec, outcome)
         return outcome
 
-    async def keep(self, trial: Trial, outcome: Outcome, files: Mapping[str, bytes] | None = None) -> None:
+    async def keep(self, spec: TrialSpec, outcome: Outcome, files: Mapping[str, bytes] | None = None) -> None:
         """Return once the outcome is on the disk, with the ``files`` of its folder where they came ready."""
-        await self._keeper.keep(trial.name, outcome, files)
+        await self._keeper.keep(spec.name, outcome, files)
 
     def _already(self) -> set[str]:
         """The names of the trials that have an outcome."""

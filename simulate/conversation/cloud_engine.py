@@ -1,4 +1,4 @@
-"""CloudEngine: text, between a caller and an agent's door, embedded in this process."""
+"""CloudEngine: text, between a caller and an agent's adapter, in this process."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from simulate import determinism
-from simulate.conversation.agents.adapter import AgentAdapter, Call, Delta, HungUp, Said, Session
-from simulate.conversation.agents.address import scheme_of, text_door
+from simulate.conversation.agents.adapter import AgentAdapter, AgentMessage, AgentSession, Call, Delta, HungUp
+from simulate.conversation.agents.address import scheme_of, text_adapter
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
-from simulate.conversation.engine import Exchange
+from simulate.conversation.engine import TrialSession
 from simulate.errors import AgentFault
 from simulate.model.scenario import Limits
 from simulate.model.transcript import Conversation, EndedBy, Utterance
@@ -34,17 +34,17 @@ class CloudEngine:
         *,
         root: Path | None = None,
     ) -> None:
-        self.door: AgentAdapter = text_door(agent, options, root)
-        self.address = self.door.address
+        self.adapter: AgentAdapter = text_adapter(agent, options, root)
+        self.address = self.adapter.address
         self.outside = isinstance(agent, str) and scheme_of(agent) in ("http", "https")
 
-    async def converse(self, exchange: Exchange) -> None:
+    async def converse(self, session: TrialSession) -> None:
         """Let caller and agent talk until one ends it or a limit is reached."""
-        await _Talk(exchange).carry(self.door)
+        await _Talk(session).carry(self.adapter)
 
     async def aclose(self) -> None:
-        """Close the door's connections."""
-        close = getattr(self.door, "aclose", None)
+        """Close the adapter's connections."""
+        close = getattr(self.adapter, "aclose", None)
         if close is not None:
             await close()
 
@@ -52,24 +52,23 @@ class CloudEngine:
 class _Talk:
     """One conversation while it goes on."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-        self.conversation: Conversation = exchange.conversation
-        self.limits: Limits = exchange.scenario.limits
+    def __init__(self, session: TrialSession) -> None:
+        self.session = session
+        self.conversation: Conversation = session.conversation
+        self.limits: Limits = session.scenario.limits
         self.limit = asyncio.timeout(self.limits.time)
         self.clock = determinism.current().clock
         self.began = self.clock.monotonic()
         # the same moment on both clocks: spans carry the time of day
         self.conversation.started_ns = self.clock.time_ns()
         self.turn = 0
-        exchange.tools.began = self.began
+        session.tools.began = self.began
 
-    async def carry(self, door: AgentAdapter) -> None:
-        exchange = self.exchange
-        call = Call(self.conversation.id, exchange.tools, exchange.headers, self.limits.reply)
+    async def carry(self, adapter: AgentAdapter) -> None:
+        call = Call(self.conversation.id, self.session.tools, self.session.headers, self.limits.reply)
         try:
-            async with self.limit, door.dial(call) as session:
-                await self._talk(session)
+            async with self.limit, adapter.connect(call) as agent:
+                await self._talk(agent)
         except TimeoutError:
             if not self.limit.expired():
                 raise
@@ -80,9 +79,9 @@ class _Talk:
             self._end("fault", None)
             raise
 
-    async def _talk(self, session: Session) -> None:
-        if self.exchange.scenario.speaks_first == "agent":
-            spoke = await self._hear(session, None)
+    async def _talk(self, agent: AgentSession) -> None:
+        if self.session.scenario.speaks_first == "agent":
+            spoke = await self._hear(agent, None)
             if not spoke and self.conversation.ended_by is None:
                 raise AgentFault("the agent should speak first and said nothing", where="turn 0")
         listens = 0
@@ -91,22 +90,22 @@ class _Talk:
                 case HangUp(reason):
                     self._end("caller", reason)
                 case Listen():
-                    await self._hear(session, None)
+                    await self._hear(agent, None)
                     listens += 1
                     if listens >= LISTENS:
                         self._end("caller", f"the caller said nothing {listens} times in a row")
                 case Say() as line:
                     listens = 0
-                    await self._say(session, line)
+                    await self._say(agent, line)
             # instant agents and scripted callers never wait; let the other conversations go on
             await asyncio.sleep(0)
 
     async def _next(self) -> ActionRecord:
         """What the caller does. A model that plays the caller thinks on its own time, which is bounded by
         itself: the limit is the agent's."""
-        caller, limit = self.exchange.caller, self.limit
+        caller, limit = self.session.caller, self.limit
         until = limit.when()
-        if self.exchange.scenario.goal is None or until is None or limit.expired():
+        if self.session.scenario.goal is None or until is None or limit.expired():
             return await caller.act(self.conversation)
         loop = asyncio.get_running_loop()
         left = until - loop.time()
@@ -116,39 +115,39 @@ class _Talk:
         finally:
             limit.reschedule(loop.time() + left)
 
-    async def _say(self, session: Session, line: Say) -> None:
+    async def _say(self, agent: AgentSession, line: Say) -> None:
         turns = self.limits.turns
         if self.turn >= turns:
             self._end("limit", f"the limit of {turns} turn{'s' * (turns != 1)} was reached")
             return
         self.turn += 1
-        self.exchange.tools.turn = self.turn
+        self.session.tools.turn = self.turn
         now = self._now()
         kind = "dtmf" if line.dtmf else "backchannel" if line.backchannel else "speech"
-        self._add(Utterance("caller", line.text, self.turn, now, now, first=now, kind=kind))
-        heard = await self._hear(session, line.text)
+        self.conversation.add(Utterance("caller", line.text, self.turn, now, now, first=now, kind=kind))
+        heard = await self._hear(agent, line.text)
         if not heard and self.conversation.ended_by is None:
             raise AgentFault("the agent answered nothing", where=f"turn {self.turn}")
-        over = self.exchange.over_limit()
+        over = self.session.over_limit()
         if over is not None:
             self._end("limit", over)
 
-    async def _hear(self, session: Session, message: str | None) -> bool:
+    async def _hear(self, agent: AgentSession, message: str | None) -> bool:
         """Send, and take in all that the agent says to it; whether it said anything."""
         first, spoke = None, False
-        async for event in session.send(message):
+        async for event in agent.send(message):
             match event:
                 case Delta():
                     first = self._now() if first is None else first
-                case Said(text, attributes):
+                case AgentMessage(text, attributes):
                     text = self._legible(text)
                     if not text.strip():
                         raise AgentFault("the agent answered an empty text", where=f"turn {self.turn}")
                     if attributes:
-                        self.exchange.seen.setdefault(self.turn, {}).update(attributes)
+                        self.session.seen.setdefault(self.turn, {}).update(attributes)
                     end = self._now()
                     start = end if first is None else first
-                    self._add(Utterance("agent", text, self.turn, start, end, first=start))
+                    self.conversation.add(Utterance("agent", text, self.turn, start, end, first=start))
                     first, spoke = None, True
                 case HungUp(reason):
                     self._end("agent", reason)
@@ -171,10 +170,6 @@ class _Talk:
                 f"the agent's answer holds half a character, which no encoding can carry: {text[:200]!a}",
                 where=f"turn {self.turn}",
             ) from error
-
-    def _add(self, utterance: Utterance) -> None:
-        self.conversation.utterances.append(utterance)
-        self.exchange.heard(utterance)
 
     def _end(self, by: EndedBy, reason: str | None) -> None:
         if self.conversation.ended_by is None:

@@ -1,66 +1,107 @@
-"""What an engine is given, and what it promises."""
+"""One conversation while it lasts, and what an engine promises to do with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import traceback
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.callers.caller import Caller
+from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
+from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
-from simulate.model.transcript import Conversation, Utterance
+from simulate.model.transcript import Conversation, ToolUse
+from simulate.model.trial import TrialSpec
+from simulate.trace.capture import Captured
+from simulate.trace.reading import TraceReading
+from simulate.trace.span import Span
 
 
 @dataclass(slots=True)
-class Usage:
-    """What the agent's own model calls took so far; None where its trace does not say."""
+class TrialSession:
+    """What happens in one trial, from its beginning on.
 
-    tokens: int | None = None
-    cost: float | None = None
+    The engine writes into ``conversation`` as it goes, so that a fault leaves what was said until then."""
 
-
-@dataclass(slots=True)
-class Exchange:
-    """One conversation to be carried: who calls, whom, within which limits.
-
-    The engine writes into ``conversation`` as it goes, so that a fault leaves what was said until then.
-    """
-
-    scenario: Scenario
+    spec: TrialSpec
+    engine: Engine
     caller: Caller
     conversation: Conversation
     tools: PinnedTools
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """``traceparent`` and ``baggage`` for the agent."""
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What an agent's process is started with, so that its spans reach our receiver."""
-    usage: Callable[[], Usage] | None = None
-    """Asked after each turn, only where a limit needs it."""
+    captured: Captured | None = None
+    """The agent's spans as they come in; None where nobody captures them."""
+    own_spans: list[Span] = field(default_factory=list[Span])
+    """Of the caller's and the judge's model calls, which are never in the agent's trace."""
     seen: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
-    """By turn: what the door could see from outside, as span attributes."""
-    heard: Callable[[Utterance], None] = lambda utterance: None
-    """Told of every utterance as it ends."""
-    folder: str | None = None
-    """Where a recording goes."""
+    """By turn: what an adapter could see of the agent from outside, as span attributes."""
     recording: str | None = None
     """Path of the two-channel WAV, once the engine has written it."""
-    seed: int = 0
     measures: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What the engine measured besides; goes into the outcome."""
     notes: list[str] = field(default_factory=list[str])
+    verdicts: list[Verdict] = field(default_factory=list[Verdict])
+    """What was judged besides the scenario's expectations: a replay's course."""
+    fault: Fault | None = None
+    """What broke the conversation, or made it impossible to judge."""
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.spec.scenario
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """``traceparent`` and ``baggage`` for the agent."""
+        return {} if self.captured is None else self.captured.headers
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What an agent's process is started with, so that its spans reach our receiver."""
+        return {} if self.captured is None else self.captured.environment
+
+    def tool_uses(self) -> list[ToolUse]:
+        """The agent's tool calls up to now, for a caller whose next line waits for one."""
+        if self.tools.uses or self.captured is None:
+            return self.tools.uses
+        return [call.plain() for call in TraceReading(self.captured.so_far()).tool_calls]
 
     def over_limit(self) -> str | None:
         """Which limit on tokens or cost is reached; the trace is asked only where one is set."""
         limits = self.scenario.limits
-        if self.usage is None or (limits.tokens is None and limits.cost is None):
+        if self.captured is None or (limits.tokens is None and limits.cost is None):
             return None
-        used = self.usage()
+        used = TraceReading(self.captured.so_far()).cost
         if limits.tokens is not None and used.tokens is not None and used.tokens > limits.tokens:
             return f"{used.tokens} tokens are over the limit of {limits.tokens}"
-        if limits.cost is not None and used.cost is not None and used.cost > limits.cost:
-            return f"${used.cost:.4f} are over the limit of ${limits.cost:.4f}"
+        if limits.cost is not None and used.dollars is not None and used.dollars > limits.cost:
+            return f"${used.dollars:.4f} are over the limit of ${limits.cost:.4f}"
         return None
+
+    @contextlib.contextmanager
+    def keeps_faults(self) -> Generator[None]:
+        """What breaks inside becomes this session's ``fault``: one conversation must not end all others."""
+        try:
+            yield
+            self.fault = self.fault or self.tools.fault
+        except Exception as error:  # noqa: BLE001 - whatever it is, the outcome says so
+            self.fault = self.fault or _as_fault(error)
+            self.conversation.ended_by = self.conversation.ended_by or "fault"
+
+
+def _as_fault(error: Exception) -> Fault:
+    """What nobody foresaw is this package's fault."""
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, MissingExtra):
+        return NotInstalled(error.message, hint=error.hint)
+    if isinstance(error, SimulateError):
+        return EnvironmentFault(error.message, where=error.where, hint=error.hint, proof=error.proof)
+    return HarnessFault(
+        f"{type(error).__name__}: {error}",
+        hint="this is a fault of simulate; please report it with the lines below",
+        proof="".join(traceback.format_exception(error)).rstrip(),
+    )
 
 
 class Engine(Protocol):
@@ -72,10 +113,10 @@ class Engine(Protocol):
     outside: bool
     """The agent runs in another process, so its spans come over the network."""
 
-    async def converse(self, exchange: Exchange) -> None:
+    async def converse(self, session: TrialSession) -> None:
         """Let caller and agent talk until one ends it or a limit is reached.
 
-        Raises a Fault of the side that broke; what was said until then is in ``exchange.conversation``."""
+        Raises a Fault of the side that broke; what was said until then is in ``session.conversation``."""
         ...
 
     async def aclose(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulate.conversation.agents.process import AgentProcess
-from simulate.conversation.engine import Engine, Exchange
+from simulate.conversation.engine import Engine, TrialSession
 from simulate.errors import Fault
 
 
@@ -17,10 +17,10 @@ class OwnProcess:
         self.engine, self.process = engine, process
         self.name, self.address = engine.name, engine.address
 
-    async def converse(self, exchange: Exchange) -> None:
+    async def converse(self, session: TrialSession) -> None:
         since = self.process.printed_bytes()
         try:
-            await self.engine.converse(exchange)
+            await self.engine.converse(session)
         except Fault as fault:
             if fault.side not in ("agent", "environment"):
                 raise
@@ -38,7 +38,7 @@ class NoEngine:
     def __init__(self, address: str, fault: Fault) -> None:
         self.address, self.fault = address, fault
 
-    async def converse(self, exchange: Exchange) -> None:
+    async def converse(self, session: TrialSession) -> None:
         raise self.fault
 
     async def aclose(self) -> None: ...

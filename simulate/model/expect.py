@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from simulate.model.base import WORDS, Expectation, Strict
 from simulate.model.evaluator_names import known_evaluators
 from simulate.model.json_path import ignored_path
-from simulate.model.persona import Strict
 from simulate.model.reference import Reference
 from simulate.model.units import (
     Arguments,
@@ -22,23 +22,6 @@ from simulate.model.units import (
     Whole,
     mapping_or,
 )
-
-
-class Expectation(Strict):
-    """One thing expected. The first field of a subclass is the word that names it in a file."""
-
-    word: ClassVar[str] = ""
-    voice: ClassVar[bool] = False
-    """Only a conversation by voice can be held against it."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if cls.word:
-            WORDS[cls.word] = cls
-
-
-WORDS: dict[str, type[Expectation]] = {}
-"""Every word of ``expect:`` with its class."""
 
 Turn = Annotated[Whole, Field(ge=0)]
 """A turn of the caller, from 1; 0 is what the agent says before."""

@@ -7,10 +7,13 @@ that the styles name. Everything in them is safe to print.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from simulate.model.outcome import Outcome, Status, Verdict
 from simulate.model.safe_text import compact, line, safe
 from simulate.model.transcript import Conversation, ToolUse, Utterance
+
+if TYPE_CHECKING:
+    from simulate.model.outcome import Outcome, Status, Verdict
 
 Piece = tuple[str, str]
 """A style's name (``""``, ``dim``, ``strong``, ``passed``, ``failed``, ``error``, ``not_run``, ``caller``,

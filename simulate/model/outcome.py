@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from simulate.errors import Side
+from simulate.model.explain import explain
 from simulate.model.transcript import Conversation, ToolUse
+
+if TYPE_CHECKING:
+    from simulate.trace.span import Span, Trace
 
 Status = Literal["passed", "failed", "error", "not_run"]
 SCHEMA = 1
@@ -69,27 +73,27 @@ class Outcome:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
-        # not a field, and underscored: the spans are stored beside the outcome, never in its JSON
-        self._trace: Any = None
-        self._own_spans: list[Any] = []
+        # not fields, and underscored: the spans are stored beside the outcome, never in its JSON
+        self._trace: Trace | None = None
+        self._own_spans: list[Span] = []
 
     @property
-    def own_spans(self) -> list[Any]:
+    def trace(self) -> Trace | None:
+        """The agent's trace; None on an outcome that was read back from a file."""
+        return self._trace
+
+    @trace.setter
+    def trace(self, trace: Trace | None) -> None:
+        self._trace = trace
+
+    @property
+    def own_spans(self) -> list[Span]:
         """The spans of the caller's and the judge's own model calls, a trace of their own."""
         return self._own_spans
 
     @own_spans.setter
-    def own_spans(self, spans: list[Any]) -> None:
+    def own_spans(self, spans: list[Span]) -> None:
         self._own_spans = spans
-
-    @property
-    def trace(self) -> Any:
-        """The agent's `simulate.trace.Trace`; None on an outcome that was read back from a file."""
-        return self._trace
-
-    @trace.setter
-    def trace(self, trace: Any) -> None:
-        self._trace = trace
 
     @property
     def passed(self) -> bool:
@@ -102,8 +106,6 @@ class Outcome:
 
     def explain(self) -> str:
         """Why it came to its status, as plain text that is safe to print."""
-        from simulate.model.explain import explain
-
         return explain(self)
 
 

@@ -7,26 +7,21 @@ is not an outcome, or that a newer version wrote, is refused with its place.
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import functools
-import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import orjson
 
 from simulate.errors import InputError
+from simulate.model.json_values import plain, to_json
 from simulate.model.outcome import SCHEMA, Outcome, RunRecord
 
 T = TypeVar("T")
 
 SCHEMA_FILES: dict[str, type[Any]] = {"outcome.schema.json": Outcome, "run.schema.json": RunRecord}
 """The JSON schemas that ship beside this module, and what each describes."""
-
-MAX_DEPTH = 60
-"""Deeper values become text: a list that holds itself must not hang a report."""
 
 
 def outcome_to_json(outcome: Outcome) -> bytes:
@@ -59,41 +54,6 @@ def outcome_from_dict(data: Mapping[str, Any], *, where: str = "outcome") -> Out
     return _read(Outcome, data, where)
 
 
-def to_json(value: Any) -> bytes:
-    """Any dataclass of this package, or plain data, as JSON; NaN and infinity, which JSON lacks, as null."""
-    try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        return orjson.dumps(plain(value))
-
-
-def plain(value: Any, depth: int = 0) -> Any:
-    """The same in JSON's own types. Bytes become base64, sets lists, anything unknown its ``repr``."""
-    if isinstance(value, str):
-        return str(value) if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
-    if value is None or value is True or value is False:
-        return value
-    if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**64 else str(int(value))
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, bytes | bytearray):
-        return base64.b64encode(value).decode()
-    return _text(value) if depth >= MAX_DEPTH else _many(value, depth + 1)
-
-
-def _many(value: Any, depth: int) -> Any:
-    # plain types first: most of what is written are dicts and lists, and asking an abstract type is slow
-    if isinstance(value, dict | Mapping):
-        pairs = cast("Mapping[Any, Any]", value).items()
-        return {plain(_text(key)): plain(item, depth) for key, item in pairs}
-    if isinstance(value, list | tuple | Set):
-        return [plain(item, depth) for item in cast("list[Any]", value)]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name), depth) for field in dataclasses.fields(value)}
-    return plain(_text(value))
-
-
 def schema_of(file: str) -> bytes:
     """The JSON schema that should lie in ``file``, of ``SCHEMA_FILES``."""
     schema = {
@@ -110,15 +70,6 @@ def write_schemas(folder: Path | None = None) -> list[Path]:
     for file in SCHEMA_FILES:
         (folder / file).write_bytes(schema_of(file))
     return [folder / file for file in SCHEMA_FILES]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    try:
-        return repr(value)[:10_000]
-    except Exception as error:  # noqa: BLE001  the repr is a foreign program
-        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
 
 
 def _parse(data: bytes | str, where: str) -> Any:

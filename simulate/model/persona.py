@@ -5,24 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from simulate.model.base import Strict
+from simulate.model.loading.reader import PersonaReader
+from simulate.model.persona_details import check_locale
 from simulate.model.units import AsWritten, Data, Number
 
-
-class Strict(BaseModel):
-    """Unknown keys are refused; a loaded file never changes under a run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
 Amount = Literal["none", "low", "medium", "high"]
-
-
-def _known_locale(value: str) -> str:
-    from simulate.model.persona_details import check_locale
-
-    return check_locale(value)
 
 
 class Speaks(Strict):
@@ -69,7 +59,7 @@ class Persona(Strict):
     """The caller's name; drawn from the run's seed when left out."""
     description: AsWritten | None = None
     """Who this is, in a sentence or two."""
-    locale: Annotated[AsWritten, AfterValidator(_known_locale)] = "en_US"
+    locale: Annotated[AsWritten, AfterValidator(check_locale)] = "en_US"
     """One of Faker's locales; what is left open is drawn in it. Follows ``speaks.language`` when left out."""
     traits: list[AsWritten] = Field(default_factory=list[str])
     """How they are: impatient, polite, forgetful."""
@@ -85,6 +75,4 @@ class Persona(Strict):
     @classmethod
     def load(cls, path: Path | str) -> Persona:
         """The persona of a file; raises FileProblems with all that is wrong in it."""
-        from simulate.model.loading.files import load_persona
-
-        return load_persona(path)
+        return PersonaReader(cls).load_persona(path)

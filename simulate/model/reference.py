@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from simulate.model.persona import Strict
+from simulate.model.base import Strict
 from simulate.model.units import Arguments, AsWritten, Data
 
 Order = Literal["exact", "in_order", "any_order", "subset", "superset"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import orjson
 
+from simulate.model.json_values import plain
+
 LIMIT = 2_000
 """Characters of one field that a report on a terminal shows."""
 
@@ -46,8 +48,6 @@ def line(text: object, limit: int | None = 200) -> str:
 
 def compact(value: object, limit: int | None = 400) -> str:
     """Any value as compact JSON on one line; text without quotes."""
-    from simulate.model.outcome_json import plain
-
     if isinstance(value, str):
         return line(value, limit)
     return line(orjson.dumps(plain(value)).decode(), limit)

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from simulate.model.base import Strict
 from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
-from simulate.model.persona import Persona, Strict
+from simulate.model.loading.reader import ScenarioReader
+from simulate.model.persona import Persona
 from simulate.model.units import AsWritten, Data, Duration, Flag, Number, Regex, Whole, mapping_or, plain
 
 ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "hangs_up")
@@ -203,7 +205,7 @@ class Scenario(Strict):
         words = [{item.word: None} for item in self.expect]
         if self.cases is not None:
             raise ValueError("cases: belong to a file; from Python, make a Scenario of each row")
-        for _, message, _ in contradictions({**given, "expect": words}):
+        for _, message, _ in self.contradictions({**given, "expect": words}):
             raise ValueError(message)
         return self
 
@@ -211,21 +213,21 @@ class Scenario(Strict):
     def load(cls, path: Path | str) -> Scenario:
         """The one scenario of a file; raises InputError where there are several, FileProblems where it is
         wrong."""
-        from simulate.model.loading.files import load_scenario
+        return ScenarioReader(cls, Persona).load_scenario(path)
 
-        return load_scenario(path)
-
-
-def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[list[str | int], str, str | None]]:
-    """What no field can see alone: path, message and hint of each. Takes a file's raw data, so that they are
-    told beside everything else that is wrong in it."""
-    if not (data.get("goal") or data.get("script") or data.get("opens_with")):
-        hint = "add goal: (improvised), script: (lines), or opens_with:"
-        yield [], "the caller has nothing to say: no goal, script or opens_with", hint
-    expect: Any = data.get("expect")
-    if data.get("medium", "text") != "text" or not isinstance(expect, list):
-        return
-    for index, item in enumerate(cast("list[Any]", expect)):
-        for word in VOICE_WORDS.intersection(cast("dict[str, Any]", item) if isinstance(item, dict) else ()):
-            message = f'"{word}" is heard, not read: it needs medium: voice'
-            yield ["expect", index, word], message, None
+    @staticmethod
+    def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[list[str | int], str, str | None]]:
+        """What no field can see alone: path, message and hint of each. Takes a file's raw data, so that they
+        are told beside everything else that is wrong in it."""
+        if not (data.get("goal") or data.get("script") or data.get("opens_with")):
+            hint = "add goal: (improvised), script: (lines), or opens_with:"
+            yield [], "the caller has nothing to say: no goal, script or opens_with", hint
+        expect: Any = data.get("expect")
+        if data.get("medium", "text") != "text" or not isinstance(expect, list):
+            return
+        for index, item in enumerate(cast("list[Any]", expect)):
+            for word in VOICE_WORDS.intersection(
+                cast("dict[str, Any]", item) if isinstance(item, dict) else ()
+            ):
+                message = f'"{word}" is heard, not read: it needs medium: voice'
+                yield ["expect", index, word], message, None

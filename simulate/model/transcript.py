@@ -65,6 +65,10 @@ class Conversation:
     started_ns: int = 0
     duration: float = 0.0
 
+    def add(self, utterance: Utterance) -> None:
+        """Put in what was just said."""
+        self.utterances.append(utterance)
+
     def by(self, speaker: Speaker) -> list[Utterance]:
         """All that one side said, in order."""
         return [said for said in self.utterances if said.speaker == speaker]

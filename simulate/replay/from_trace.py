@@ -12,13 +12,12 @@ from typing import Any
 import orjson
 
 from simulate.errors import NotReplayable
-from simulate.model.transcript import ToolUse
 from simulate.replay.cassette.cassette import Cassette, Recording, Reply, ToolRecording, number
 from simulate.replay.matching import key as keys
-from simulate.replay.matching.chat import ENDPOINT, Atom, chat_key, form_of_view
+from simulate.replay.matching.chat import ENDPOINT, Atom, chat_key, form_of_view, parsed
 from simulate.replay.matching.components import fingerprint
 from simulate.replay.matching.key import Rules
-from simulate.trace.reading import llm_calls, tool_calls, views
+from simulate.trace.reading import ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
 
@@ -34,19 +33,19 @@ class Missing:
         return f"span {self.span_id or '?'} ({self.name}): {self.what}"
 
 
-def missing(trace: Trace) -> list[Missing]:
+def missing(source: Trace | TraceReading) -> list[Missing]:
     """What the trace lacks for a replay, span by span."""
-    seen = views(trace)
+    reading = TraceReading.of(source)
     found: list[Missing] = []
-    for span, view in llm_calls(trace, seen):
+    for span, view in reading.llm_calls:
         what = _lacks(view)
         if what is not None:
             found.append(Missing(span.span_id, span.name, what))
-    for use in tool_calls(trace, seen):
-        if not use.arguments_known and not use.arguments:
-            found.append(Missing(use.span_id, use.name, "no arguments of the tool call"))
-        elif use.result is None and use.error is None and not _in_messages(use, trace):
-            found.append(Missing(use.span_id, use.name, "no result of the tool call"))
+    for call in reading.tool_calls:
+        if isinstance(call.arguments, Unknown):
+            found.append(Missing(call.span_id, call.name, "no arguments of the tool call"))
+        elif isinstance(call.result, Unknown) and call.error is None and not _in_messages(call):
+            found.append(Missing(call.span_id, call.name, "no result of the tool call"))
     return found
 
 
@@ -58,18 +57,20 @@ def _lacks(view: View) -> str | None:
     return None
 
 
-def _in_messages(use: ToolUse, trace: Trace) -> bool:
-    return use.span_id is None or bool(use.call_id)
+def _in_messages(call: ToolCall) -> bool:
+    return call.span_id is None or bool(call.call_id)
 
 
-def cassette_of(trace: Trace, *, rules: Rules | None = None, partial: bool = False) -> Cassette:
+def cassette_of(
+    source: Trace | TraceReading, *, rules: Rules | None = None, partial: bool = False
+) -> Cassette:
     """The model answers and tool results of a trace as a cassette.
 
     NotReplayable lists what is missing; with ``partial`` the complete part is taken all the same."""
     rules = rules or Rules()
-    lacks = missing(trace)
-    seen = views(trace)
-    calls = llm_calls(trace, seen)
+    reading = TraceReading.of(source)
+    trace, calls = reading.trace, reading.llm_calls
+    lacks = missing(reading)
     if not calls:
         raise NotReplayable(
             "not replayable: the trace holds no model call",
@@ -90,8 +91,7 @@ def cassette_of(trace: Trace, *, rules: Rules | None = None, partial: bool = Fal
         for span, view in calls
         if _lacks(view) is None
     ]
-    tools = [_tool(use, rules) for use in tool_calls(trace, seen) if use.arguments_known or use.arguments]
-    tools = [tool for tool in tools if tool.result is not None or tool.error is not None]
+    tools = [tool for call in reading.tool_calls if (tool := _tool(call, rules)) is not None]
     number(recordings)
     number(tools)
     manifest = {
@@ -104,7 +104,7 @@ def cassette_of(trace: Trace, *, rules: Rules | None = None, partial: bool = Fal
     }
     cassette = Cassette(recordings, tools, manifest=manifest)
     cassette.conversation = said_in(recordings)
-    _as_delivered(cassette.conversation, trace, seen, calls[-1][0] if calls else None, rules)
+    _as_delivered(cassette.conversation, reading, calls[-1][0] if calls else None, rules)
     for one in recordings:
         one.turn = sum(1 for atom in one.body["history"] if atom[:2] == ["user", "text"])
     return cassette
@@ -178,23 +178,24 @@ def _status(error: str) -> int:
     return next((status for name, status in names.items() if name in error), 500)
 
 
-def _tool(use: ToolUse, rules: Rules) -> ToolRecording:
-    from simulate.replay.matching.chat import parsed
-
-    result = parsed(use.result) if use.result is not None else None
-    error = {"type": "ToolFailed", "message": rules.text(use.error)} if use.error is not None else None
-    arguments = rules.value(keys.plain(use.arguments))
+def _tool(call: ToolCall, rules: Rules) -> ToolRecording | None:
+    """The call to play back; None where nobody told its arguments or what it gave."""
+    if isinstance(call.arguments, Unknown) or (isinstance(call.result, Unknown) and call.error is None):
+        return None
+    result = None if isinstance(call.result, Unknown) else parsed(call.result)
+    error = {"type": "ToolFailed", "message": rules.text(call.error)} if call.error is not None else None
+    arguments = rules.value(keys.plain(call.arguments))
     return ToolRecording(
-        key=keys.call_key(use.name, use.arguments, rules),
-        name=use.name,
+        key=keys.call_key(call.name, call.arguments, rules),
+        name=str(call.name),
         arguments=arguments,
         result=rules.value(result),
         error=error,
         source="trace",
-        start=(use.start or 0.0) * 1000,
-        end=(use.end or use.start or 0.0) * 1000,
-        turn=use.turn,
-        place=f"span {use.span_id}",
+        start=(call.start or 0.0) * 1000,
+        end=(call.end or call.start or 0.0) * 1000,
+        turn=call.turn,
+        place=f"span {call.span_id}",
     )
 
 
@@ -224,18 +225,15 @@ def said_in(recordings: list[Recording]) -> list[dict[str, Any]]:
     return said
 
 
-def _as_delivered(
-    said: list[dict[str, Any]], trace: Trace, seen: dict[str, View], last: Span | None, rules: Rules
-) -> None:
+def _as_delivered(said: list[dict[str, Any]], reading: TraceReading, last: Span | None, rules: Rules) -> None:
     """The last answer as the caller got it: the agent's code may have changed what the model said, and then
     only the agent's own span tells. (Earlier answers stand in the history as they were delivered.)"""
-    by_id = {span.span_id: span for span in trace.spans}
     while last is not None:
-        view = seen[last.span_id]
+        view = reading.view(last)
         text = "".join(message.text for message in view.output or ()) if view.kind is Kind.AGENT else ""
         if text and said and said[-1]["speaker"] == "agent" and "text" in said[-1]:
             said[-1]["text"] = rules.text(text)
-        last = by_id.get(last.parent_id or "")
+        last = reading.by_id.get(last.parent_id or "")
 
 
 __all__ = ["Missing", "cassette_of", "missing", "said_in"]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.conversation.engine import TrialSession
 from simulate.errors import Fault, InputError
-from simulate.model.outcome import Outcome, Verdict
+from simulate.model.outcome import Verdict
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.matching.divergence import Policy
 from simulate.replay.matching.key import plain
@@ -27,34 +27,9 @@ TAKES_THE_PATH = "the agent takes the recorded path, and nothing goes live"
 Mode = Literal["once", "none", "all", "new"]
 
 
-class Loaded(Protocol):
-    """A scenario of a suite; ``id`` is safe as a file name."""
-
-    @property
-    def id(self) -> str: ...
-
-
-class Running(Protocol):
-    """What we need to know of a plan."""
-
-    @property
-    def trial(self) -> int: ...
-    @property
-    def scenario(self) -> Any: ...
-    @property
-    def engine(self) -> Any: ...
-    @property
-    def capture(self) -> Any: ...
-    @property
-    def seed(self) -> int: ...
-
-
-def cassette_name(loaded: Loaded, trial: int) -> str:
+def cassette_name(spec: TrialSpec, trial: int) -> str:
     """The folder of one trial's cassette."""
-    return loaded.id if trial == 1 else f"{loaded.id}-{trial}"
-
-
-Opening = Callable[[Any, Outcome, PinnedTools], AbstractAsyncContextManager[Toolbox]]
+    return spec.id if trial == 1 else f"{spec.id}-{trial}"
 
 
 class Recordings:
@@ -83,36 +58,27 @@ class Recordings:
         if mode == "none" and not self.root.is_dir():
             raise InputError("there are no cassettes here", where=str(root), hint="record them with --record")
 
-    def check(self, loaded: Loaded, trials: int) -> None:
+    def check(self, spec: TrialSpec, trials: int) -> None:
         """InputError where a replay would find no cassette for one of the trials, or an unreadable one."""
         if self.mode != "none":
             return
         for trial in range(1, trials + 1):
-            folder = self.root / cassette_name(loaded, trial)
+            folder = self.root / cassette_name(spec, trial)
             if not (folder / "manifest.json").is_file():
                 raise InputError(
-                    f"there is no cassette for {loaded.id}" + (f", trial {trial}" if trial > 1 else ""),
+                    f"there is no cassette for {spec.id}" + (f", trial {trial}" if trial > 1 else ""),
                     where=str(folder),
                     hint="record it with --record, or leave it out with -k",
                 )
             Cassette.load(folder)
 
-    def __call__(self, loaded: Loaded) -> Opening:
-        """What one conversation enters."""
-
-        def opening(
-            plan: Running, outcome: Outcome, tools: PinnedTools
-        ) -> AbstractAsyncContextManager[Toolbox]:
-            return self._opened(self.root / cassette_name(loaded, plan.trial), plan, outcome, tools)
-
-        return opening
-
     @contextlib.asynccontextmanager
-    async def _opened(
-        self, folder: Path, plan: Running, outcome: Outcome, tools: PinnedTools
-    ) -> AsyncGenerator[Toolbox]:
-        options: dict[str, Any] = {"allow": (*self.allow, *_harness(plan)), "seed": plan.seed}
-        options |= {"scenario": plan.scenario.name, "policy": self.policy, "pace": self.pace}
+    async def __call__(self, trial: TrialSession) -> AsyncGenerator[Toolbox]:
+        """Enter this for one conversation: the agent's tools answer from what it gives."""
+        folder = self.root / cassette_name(trial.spec, trial.spec.trial)
+        tools = trial.tools
+        options: dict[str, Any] = {"allow": (*self.allow, *_harness(trial)), "seed": trial.spec.seed}
+        options |= {"scenario": trial.scenario.name, "policy": self.policy, "pace": self.pace}
         session: Recorder | Player | None = None
         broke: Fault | None = None
         try:
@@ -121,11 +87,11 @@ class Recordings:
                 if isinstance(session, Player):
                     tools.recorded = session.handed
                 try:
-                    async with asked_by(plan, session, self.models):
+                    async with asked_by(trial, session, self.models):
                         yield session.toolbox(tools)
                 finally:
                     if isinstance(session, Recorder):
-                        session.conversation = said_in(outcome.conversation, tools.uses)
+                        session.conversation = said_in(trial.conversation, tools.uses)
         except Fault as fault:
             broke = fault
             raise
@@ -133,28 +99,27 @@ class Recordings:
             # an agent that a divergence broke is told of the divergence, too
             if isinstance(session, Player):
                 self.reports[folder.name] = session.report()
-                outcome.verdicts.append(verdict_of(session.report(), broke))
+                trial.verdicts.append(verdict_of(session.report(), broke))
 
 
 @contextlib.asynccontextmanager
 async def replayed(
     cassette: Cassette,
-    outcome: Outcome,
-    tools: PinnedTools,
-    plan: Running,
+    trial: TrialSession,
     reports: list[ReplayReport] | None = None,
     models: ModelEndpoint | None = None,
     **options: Any,
 ) -> AsyncGenerator[Toolbox]:
     """Answer one conversation from ``cassette``, and add the verdict of the replay to its outcome."""
-    allow = (*options.pop("allow", ()), *_harness(plan))
+    allow = (*options.pop("allow", ()), *_harness(trial))
+    tools = trial.tools
     player: Player | None = None
     broke: Fault | None = None
     try:
         async with replaying(cassette, allow=allow, **options) as player:
             player.turn_of = lambda: tools.turn
             tools.recorded = player.handed
-            async with asked_by(plan, player, models):
+            async with asked_by(trial, player, models):
                 yield player.toolbox(tools)
     except Fault as fault:
         broke = fault
@@ -163,15 +128,15 @@ async def replayed(
         if player is not None:
             if reports is not None:
                 reports.append(player.report())
-            outcome.verdicts.append(verdict_of(player.report(), broke))
+            trial.verdicts.append(verdict_of(player.report(), broke))
 
 
 @contextlib.asynccontextmanager
 async def asked_by(
-    plan: Running, session: Recorder | Player, models: ModelEndpoint | None
+    trial: TrialSession, session: Recorder | Player, models: ModelEndpoint | None
 ) -> AsyncGenerator[None]:
     """While inside, the model calls of an agent in another process belong to ``session``."""
-    if not plan.engine.outside:
+    if not trial.engine.outside:
         yield
         return
     if models is None:
@@ -227,9 +192,9 @@ def verdict_of(report: ReplayReport, broke: Fault | None = None) -> Verdict:
     )
 
 
-def _harness(plan: Running) -> list[str]:
-    """Addresses of our own traffic: the agent's door and the telemetry receiver."""
-    urls = [str(plan.engine.address), *dict(getattr(plan.capture, "environment", None) or {}).values()]
+def _harness(trial: TrialSession) -> list[str]:
+    """Addresses of our own traffic: the agent's address and the telemetry receiver."""
+    urls = [trial.engine.address, *trial.environment.values()]
     found: list[str] = []
     for url in urls:
         parts = urlsplit(url) if url.startswith(("http://", "https://")) else None

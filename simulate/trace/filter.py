@@ -30,7 +30,7 @@ from simulate.errors import InputError
 from simulate.model import matchers
 from simulate.model.nearest import nearest
 from simulate.model.units import seconds
-from simulate.trace.reading import views
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Kind, Span, Trace, View
 from simulate.trace.tree import Node, Tree, build
 
@@ -45,14 +45,14 @@ class Search:
     """One search through a tree; what several words of a filter ask for is computed once."""
 
     tree: Tree
+    reading: TraceReading | None = None
     above: dict[int, dict[int, bool]] = field(default_factory=dict[int, dict[int, bool]])
-    _views: dict[str, View] | None = None
 
     def view(self, span: Span) -> View:
         """The canonical view of a span, completed from its neighbours."""
-        if self._views is None:
-            self._views = views(Trace(self.tree.trace_id, [node.span for node in self.tree]))
-        return self._views[span.span_id]
+        if self.reading is None:
+            self.reading = TraceReading(Trace(self.tree.trace_id, [node.span for node in self.tree]))
+        return self.reading.view(span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,12 @@ class Filter:
     data: dict[str, Any]
     test: Test
 
-    def find(self, within: Trace | Tree | Iterable[Span]) -> list[Span]:
+    def find(self, within: Trace | Tree | TraceReading | Iterable[Span]) -> list[Span]:
         """The spans it holds for, in the order of the tree."""
-        tree = within if isinstance(within, Tree) else build(within)
-        search = Search(tree)
+        reading = within if isinstance(within, TraceReading) else None
+        whole = within.trace if isinstance(within, TraceReading) else within
+        tree = whole if isinstance(whole, Tree) else build(whole)
+        search = Search(tree, reading)
         return [node.span for node in tree if self.test(Seen(search, node))]
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulate.errors import InputError
-from simulate.trace.cost import cost_of, inherited
-from simulate.trace.quality_facts import Facts, at, route_of, seconds_of, slowest_kind, sums, why_incomplete
-from simulate.trace.reading import llm_calls, tells_kind, unknown_spans, views
+from simulate.trace.cost import inherited
+from simulate.trace.quality_facts import Facts, at, route_of, slowest_kind, sums, why_incomplete
+from simulate.trace.reading import TraceReading, tells_kind
 from simulate.trace.sampling import percentile
 from simulate.trace.span import Span, Trace, View
+from simulate.trace.tree import build
 
 THRESHOLDS: dict[str, float | None] = {
     "coverage": 0.99,
@@ -96,23 +97,22 @@ class Quality:
         self._first_tokens: dict[str, list[float]] = defaultdict(list)
         self._parents: dict[str, set[str]] = {}
         self._span_ids: dict[str, str] = {}
-        self._links: dict[str, set[str]] = {}
 
     def add(self, trace: Trace) -> None:
         """Take one trace into account."""
-        seen = views(trace)
-        ids = {span.span_id for span in trace.spans}
-        tops = [span for span in trace.spans if span.parent_id is None]
-        lost = [span for span in trace.spans if span.parent_id is not None and span.parent_id not in ids]
+        reading = TraceReading(trace)
+        tree = build(trace)
+        tops = [node.span for node in tree.roots if node.placement is None]
+        lost = [node.span for node in tree.lost]
         remote = lost if not tops and len(lost) == 1 else []
         roots = tops or remote
-        orphans = [span for span in lost if span not in remote]
-        calls = llm_calls(trace, seen)
+        orphans = [] if remote else lost
+        calls = reading.llm_calls
         for span, view in calls:
             self._complete(span, view)
-        self._unknown.update(unknown_spans(trace, seen))
-        cost = cost_of(trace, seen)
-        route = route_of(roots, trace, seen)
+        self._unknown.update(reading.unknown_spans)
+        cost = reading.cost
+        route = route_of(roots, reading)
         for _, view in calls:
             if view.time_to_first_token is not None:
                 self._first_tokens[route].append(view.time_to_first_token)
@@ -126,18 +126,16 @@ class Quality:
                 orphans=len(orphans),
                 roots=len(tops),
                 complete=len(roots) == 1 and not orphans and ended and bool(calls),
-                seconds=seconds_of(trace),
-                slowest=slowest_kind(trace, seen),
+                seconds=trace.duration,
+                slowest=slowest_kind(reading),
                 dollars=cost.dollars,
                 output_tokens=max(
                     (view.output_tokens for _, view in calls if view.output_tokens is not None), default=None
                 ),
                 llm=len(calls),
-                scores=[
-                    (one.name, one.value, one.threshold) for view in seen.values() for one in view.scores
-                ],
+                scores=[(one.name, one.value, one.threshold) for _, view in reading for one in view.scores],
                 keys={
-                    by: inherited(anchor, seen[anchor.span_id], by, trace, seen)
+                    by: inherited(anchor, reading.view(anchor), by, reading)
                     for by in ("user", "session", "prompt_version", "cohort")
                 },
                 services=sorted({span.service or "" for span in orphans}),
@@ -145,7 +143,7 @@ class Quality:
         )
         self._parents[trace.trace_id] = {str(span.parent_id) for span in lost}
         if lost:
-            self._span_ids.update(dict.fromkeys(ids, trace.trace_id))
+            self._span_ids.update((span.span_id, trace.trace_id) for span in trace.spans)
 
     def _complete(self, span: Span, view: View) -> None:
         absent = [

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from simulate.trace.reading import TraceReading
+from simulate.trace.root import is_ours
 from simulate.trace.sampling import percentile
-from simulate.trace.span import Kind, Span, Trace, View
+from simulate.trace.span import Kind, Span
 
 
 @dataclass(slots=True)
@@ -39,27 +41,22 @@ def why_incomplete(facts: Facts) -> str:
     return f"{facts.roots} roots" if facts.roots != 1 else "a span never ended"
 
 
-def route_of(roots: list[Span], trace: Trace, seen: dict[str, View]) -> str:
+def route_of(roots: list[Span], reading: TraceReading) -> str:
     """The route of the request, else the feature, else the root's name."""
-    span = roots[0] if roots else min(trace.spans, key=lambda one: one.start_ns)
-    route = span.attributes.get("http.route") or seen[span.span_id].tags.get("feature.id")
+    span = roots[0] if roots else reading.spans[0]
+    if is_ours(span):
+        span = next((one for one in reading.spans if one.parent_id == span.span_id), span)
+    route = span.attributes.get("http.route") or reading.view(span).tags.get("feature.id")
     return str(route) if route else span.name
 
 
-def seconds_of(trace: Trace) -> float | None:
-    """From the first start to the last end, in seconds; None while no span has ended."""
-    ends = [span.end_ns for span in trace.spans if span.end_ns is not None]
-    return (max(ends) - min(span.start_ns for span in trace.spans)) / 1e9 if ends else None
-
-
-def slowest_kind(trace: Trace, seen: dict[str, View]) -> str | None:
+def slowest_kind(reading: TraceReading) -> str | None:
     """The kind whose spans took longest together; those that only hold others do not count."""
     holding = {Kind.CHAIN, Kind.AGENT, Kind.WORKFLOW, Kind.CONVERSATION, Kind.TURN, Kind.UNKNOWN}
     took: Counter[str] = Counter()
-    for span in trace.spans:
-        kind = seen[span.span_id].kind
-        if kind not in holding and span.duration is not None:
-            took[kind] += int(span.duration * 1e9)
+    for span, view in reading:
+        if view.kind not in holding and span.duration is not None:
+            took[view.kind] += int(span.duration * 1e9)
     return took.most_common(1)[0][0] if took else None
 
 

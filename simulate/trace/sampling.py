@@ -14,7 +14,7 @@ from typing import Any
 
 from simulate.errors import InputError
 from simulate.trace.cost import cost_of
-from simulate.trace.reading import views
+from simulate.trace.reading.trace_reading import TraceReading
 from simulate.trace.span import Trace, View
 
 
@@ -60,15 +60,15 @@ class Rule:
             )
         return cls(attribute, share, value or None)
 
-    def fits(self, trace: Trace, seen: dict[str, View]) -> bool:
+    def fits(self, reading: TraceReading) -> bool:
         """Whether the rule speaks of this trace."""
         return any(
             self._same(found)
-            for span in trace.spans
+            for span, view in reading
             for found in (
                 span.attributes.get(self.attribute, span.resource.get(self.attribute)),
-                getattr(seen[span.span_id], self.attribute, None),
-                seen[span.span_id].tags.get(self.attribute),
+                getattr(view, self.attribute, None),
+                view.tags.get(self.attribute),
             )
         )
 
@@ -98,21 +98,20 @@ class Sampler:
                 f"a baseline is a share between 0 and 1, not {self.baseline:g}", hint="2 % is 0.02"
             )
 
-    def reason(self, trace: Trace, seen: dict[str, View] | None = None) -> str | None:
+    def reason(self, source: Trace | TraceReading) -> str | None:
         """Why the trace is kept; None where it is not."""
-        seen = views(trace) if seen is None else seen
-        if self.errors and any(view.error is not None for view in seen.values()):
+        reading = TraceReading.of(source)
+        trace_id = reading.trace.trace_id
+        if self.errors and any(view.error is not None for _, view in reading):
             return "error"
-        if self.breached and any(self._breach(view) for view in seen.values()):
+        if self.breached and any(self._breach(view) for _, view in reading):
             return "score below threshold"
-        if self.outlier is not None:
-            known = cost_of(trace, seen).known
-            if known > self.outlier:
-                return "cost outlier"
+        if self.outlier is not None and reading.cost.known > self.outlier:
+            return "cost outlier"
         for rule in self.rules:
-            if rule.fits(trace, seen):
-                return f"rule {rule.attribute}" if drawn(trace.trace_id, rule.rate, self.salt) else None
-        return "baseline" if drawn(trace.trace_id, self.baseline, self.salt) else None
+            if rule.fits(reading):
+                return f"rule {rule.attribute}" if drawn(trace_id, rule.rate, self.salt) else None
+        return "baseline" if drawn(trace_id, self.baseline, self.salt) else None
 
     def _breach(self, view: View) -> bool:
         if not view.scores:

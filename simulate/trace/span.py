@@ -63,8 +63,8 @@ class Span:
 
     Ids are lower-case hex where the source's are (32 and 16 digits in OpenTelemetry), and otherwise the
     source's own text (Langfuse and LangSmith use other ids). Times are nanoseconds since the Unix epoch;
-    ``end_ns`` is None for a span that never ended. Values of ``attributes`` are those of OTLP's AnyValue:
-    str, bool, int, float, bytes, list, dict, None.
+    ``start_ns`` is 0 where the source does not say, ``end_ns`` None for a span that never ended. Values of
+    ``attributes`` are those of OTLP's AnyValue: str, bool, int, float, bytes, list, dict, None.
     """
 
     trace_id: str
@@ -90,8 +90,8 @@ class Span:
 
     @property
     def duration(self) -> float | None:
-        """Seconds, or None while the span has no end."""
-        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+        """Seconds; None while the span has no end, or where its start is unknown."""
+        return (self.end_ns - self.start_ns) / 1e9 if self.end_ns is not None and self.start_ns else None
 
     @property
     def service(self) -> str | None:
@@ -116,6 +116,22 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self.spans)
+
+    @property
+    def start_ns(self) -> int:
+        """When the first span began; 0 where none says."""
+        return min((span.start_ns for span in self.spans if span.start_ns), default=0)
+
+    @property
+    def end_ns(self) -> int | None:
+        """When the last span ended; None where none says."""
+        return max((span.end_ns for span in self.spans if span.end_ns is not None), default=None)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the first start to the last end; None where either is unknown."""
+        start, end = self.start_ns, self.end_ns
+        return (end - start) / 1e9 if start and end is not None else None
 
     def get(self, span_id: str) -> Span | None:
         """The span of that id."""

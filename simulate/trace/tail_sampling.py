@@ -20,8 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import StatusCode
 
-from simulate.trace.cost import cost_of
-from simulate.trace.reading import views
+from simulate.trace.reading.trace_reading import TraceReading
 from simulate.trace.sampling import Sampler, percentile
 from simulate.trace.span import Event, Span, Trace
 
@@ -102,14 +101,13 @@ class TailSampler(SpanProcessor):
         return held.spans if keep else []
 
     def _judge(self, trace_id: int, spans: list[ReadableSpan]) -> bool:
-        trace = Trace(f"{trace_id:032x}", [_span(span) for span in spans])
-        seen = views(trace)
+        reading = TraceReading(Trace(f"{trace_id:032x}", [_span(span) for span in spans]))
         if not self._fixed:
             self._sampler.outlier = percentile(self._costs, 99) if len(self._costs) >= ENOUGH else None
-            cost = cost_of(trace, seen).known
+            cost = reading.cost.known
             if cost > 0:
                 self._costs.append(cost)
-        return self._sampler.reason(trace, seen) is not None
+        return self._sampler.reason(reading) is not None
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Hand on what was decided; traces still under way stay held, so that none is cut in two."""

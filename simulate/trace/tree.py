@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
+from simulate.trace.joining import count, joined, names
 from simulate.trace.span import Span, Trace
 
-Placement = Literal["link", "remote parent", "time", "orphan", "cycle", "duplicate id"]
+Placement = Literal["follows", "link", "remote parent", "time", "orphan", "cycle"]
 """Why a span stands where it stands, if not by its parent id:
 
+- ``follows``: it names no parent, but links to a span of the trace, beside which it stands (below it, where
+  that is a root): OpenTracing's ``FOLLOWS_FROM``;
 - ``link``: its parent is not in the file, and it links to this one;
 - ``remote parent``: its parent is not in the file, and this is the other service's call at that time;
 - ``time``: its parent is not in the file, and this is the smallest span around it;
 - ``orphan``: its parent is not in the file, and nothing tells where it belongs;
-- ``cycle``: it was its own ancestor; the circle was cut here;
-- ``duplicate id``: another span has the same id and says something else.
+- ``cycle``: it was its own ancestor; the circle was cut here.
 """
 
 
@@ -39,8 +42,8 @@ class Node:
 
     @property
     def start_ns(self) -> int:
-        """Corrected for clock skew; for display."""
-        return self.span.start_ns + self.shift_ns
+        """Corrected for clock skew, for display; 0 where the span does not say."""
+        return self.span.start_ns and self.span.start_ns + self.shift_ns
 
     @property
     def end_ns(self) -> int | None:
@@ -56,21 +59,41 @@ class Node:
             waiting.extend(reversed(node.children))
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Tree:
     """The roots in the order of their starts, and what a reader should know."""
 
     trace_id: str
     roots: list[Node]
     notes: list[str]
-    size: int
+    lost: list[Node]
+    """Nodes whose parent is named and not there, wherever they were placed."""
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """Every node, each before its children."""
+        return [node for root in self.roots for node in root.walk()]
+
+    @cached_property
+    def start_ns(self) -> int:
+        """When the first span began, clocks corrected; 0 where none says."""
+        return min((node.start_ns for node in self.nodes if node.start_ns), default=0)
+
+    @cached_property
+    def end_ns(self) -> int | None:
+        """When the last span ended, clocks corrected; None where none says."""
+        return max((node.end_ns for node in self.nodes if node.end_ns is not None), default=None)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the first start to the last end; None where either is unknown."""
+        return (self.end_ns - self.start_ns) / 1e9 if self.start_ns and self.end_ns is not None else None
 
     def __iter__(self) -> Iterator[Node]:
-        for root in self.roots:
-            yield from root.walk()
+        return iter(self.nodes)
 
     def __len__(self) -> int:
-        return self.size
+        return len(self.nodes)
 
     def get(self, span_id: str) -> Node | None:
         """The node of that span id."""
@@ -78,75 +101,36 @@ class Tree:
 
 
 def build(source: Trace | Iterable[Span]) -> Tree:
-    """The tree of these spans, which should be of one trace."""
-    notes = list(source.notes) if isinstance(source, Trace) else []
-    nodes, by_id = _nodes(source, notes)
+    """The tree of these spans, which should be of one trace; what came twice is joined first."""
+    spans, notes = joined(source.spans if isinstance(source, Trace) else list(source))
+    if isinstance(source, Trace):
+        notes = source.notes + notes
+    nodes = [Node(span) for span in spans]
+    by_id = {node.span.span_id: node for node in nodes}
     orphans = _connect(nodes, by_id)
+    _follow(nodes, by_id)
     _cut_cycles(nodes, notes)
+    lost = list(orphans)
     _place(nodes, orphans, by_id, notes)
     roots = _in_order([node for node in nodes if node.parent is None])
     for root in roots:
         _settle(root)
     _correct_clocks(roots, notes)
-    open_ended = [node.span.name for node in nodes if node.span.end_ns is None]
+    notes += _times_missing(spans)
+    trace_id = source.trace_id if isinstance(source, Trace) else (spans[0].trace_id if spans else "")
+    return Tree(trace_id, roots, notes, lost)
+
+
+def _times_missing(spans: list[Span]) -> Iterator[str]:
+    untimed = [span.name for span in spans if not span.start_ns]
+    if untimed:
+        yield f"{count(len(untimed), 'span')} without a start time: {names(untimed)}"
+    open_ended = [span.name for span in spans if span.end_ns is None and span.start_ns]
     if open_ended:
-        notes.append(f"{_count(len(open_ended), 'span')} never ended: {_names(open_ended)}")
-    backwards = [node.span.name for node in nodes if (node.span.duration or 0) < 0]
+        yield f"{count(len(open_ended), 'span')} never ended: {names(open_ended)}"
+    backwards = [span.name for span in spans if (span.duration or 0) < 0]
     if backwards:
-        notes.append(f"{_count(len(backwards), 'span')} ended before starting: {_names(backwards)}")
-    trace_id = source.trace_id if isinstance(source, Trace) else (nodes[0].span.trace_id if nodes else "")
-    return Tree(trace_id, roots, notes, len(nodes))
-
-
-# -- nodes and duplicates --------------------------------------------------------------------------------
-
-
-def _nodes(spans: Iterable[Span], notes: list[str]) -> tuple[list[Node], dict[str, Node]]:
-    nodes, by_id = list[Node](), dict[str, Node]()
-    same, different = list[str](), list[str]()
-    for span in spans:
-        first = by_id.get(span.span_id)
-        if first is None:
-            node = by_id[span.span_id] = Node(span)
-            nodes.append(node)
-            continue
-        merged = _merged(first.span, span)
-        if merged is not None:
-            first.span = merged
-            same.append(span.name)
-        else:
-            nodes.append(Node(span, placement="duplicate id"))
-            different.append(span.name)
-    if same:
-        notes.append(f"{_count(len(same), 'span')} came more than once and were joined: {_names(same)}")
-    if different:
-        notes.append(f"{_count(len(different), 'span')} with the id of another span: {_names(different)}")
-    return nodes, by_id
-
-
-def _merged(one: Span, other: Span) -> Span | None:
-    """One span of two that are equal, or of which one is an earlier state of the other; else None."""
-    if one == other:
-        return one
-    if (one.name, one.parent_id, one.start_ns, one.otel_kind) != (
-        other.name,
-        other.parent_id,
-        other.start_ns,
-        other.otel_kind,
-    ):
-        return None
-    if one.end_ns is not None and other.end_ns is not None and one.end_ns != other.end_ns:
-        return None
-    for key, value in one.attributes.items():
-        if key in other.attributes and other.attributes[key] != value:
-            return None
-    later, earlier = (one, other) if other.end_ns is None else (other, one)
-    return replace(
-        later,
-        attributes=earlier.attributes | later.attributes,
-        events=later.events if len(later.events) >= len(earlier.events) else earlier.events,
-        links=later.links if len(later.links) >= len(earlier.links) else earlier.links,
-    )
+        yield f"{count(len(backwards), 'span')} ended before starting: {names(backwards)}"
 
 
 # -- parents ---------------------------------------------------------------------------------------------
@@ -161,14 +145,22 @@ def _connect(nodes: list[Node], by_id: dict[str, Node]) -> list[Node]:
             continue
         parent = by_id.get(parent_id)
         if parent is None:
-            # a simulated conversation's own span stays with the harness and bears half of the trace's id
-            if parent_id != node.span.trace_id[:16]:
-                orphans.append(node)
-        elif parent is not node or node.placement is not None:
+            orphans.append(node)
+        elif parent is not node:
             node.parent = parent
         else:
             node.placement = "cycle"
     return orphans
+
+
+def _follow(nodes: list[Node], by_id: dict[str, Node]) -> None:
+    """Put each span that names no parent beside the one that it links to in this trace."""
+    for node in _in_order([node for node in nodes if node.span.links]):
+        if node.span.parent_id is None:
+            links = (link for link in node.span.links if link.trace_id == node.span.trace_id)
+            target = next((by_id[link.span_id] for link in links if link.span_id in by_id), None)
+            if target is not None and target is not node:
+                node.parent, node.placement = target.parent or target, "follows"
 
 
 def _cut_cycles(nodes: list[Node], notes: list[str]) -> None:
@@ -182,14 +174,14 @@ def _cut_cycles(nodes: list[Node], notes: list[str]) -> None:
             node = node.parent
         if node is not None and id(node) in on_path:
             circle = path[path.index(node) :]
-            first = min(circle, key=lambda each: each.span.start_ns)
+            first = min(circle, key=_by_start)
             first.parent, first.placement = None, "cycle"
         done |= on_path
     for node in nodes:
         if node.placement == "cycle":
             cut.append(node.span.name)
     if cut:
-        notes.append(f"{_count(len(cut), 'circle')} of parents cut at: {_names(cut)}")
+        notes.append(f"{count(len(cut), 'circle')} of parents cut at: {names(cut)}")
     for node in nodes:
         if node.parent is not None:
             node.parent.children.append(node)
@@ -225,11 +217,9 @@ def _place(nodes: list[Node], orphans: list[Node], by_id: dict[str, Node], notes
                 node.parent.children.append(node)
                 inside.update((id(each), each) for each in node.walk())
         counts.setdefault(str(node.placement), []).append(node.span.name)
-    for how, names in counts.items():
+    for how, found in counts.items():
         told = _TOLD.get(how, "left as roots")
-        notes.append(
-            f"{_count(len(names), 'span')} without their parent in the file, {told}: {_names(names)}"
-        )
+        notes.append(f"{count(len(found), 'span')} without their parent in the file, {told}: {names(found)}")
 
 
 _TOLD = {
@@ -258,12 +248,14 @@ class _Candidates:
     """Spans by start, to find the smallest one around another."""
 
     def __init__(self, nodes: Iterable[Node]) -> None:
-        ended = [node for node in nodes if node.span.end_ns is not None]
+        ended = [node for node in nodes if node.span.end_ns is not None and node.span.start_ns]
         self.nodes = sorted(ended, key=lambda node: (node.span.start_ns, -(node.span.end_ns or 0)))
         self.starts = [node.span.start_ns for node in self.nodes]
 
     def around(self, span: Span, *, caller: bool = False) -> Node | None:
         """The span around this one that started last; with ``caller``, a call of another service."""
+        if not span.start_ns:
+            return None
         end = span.end_ns if span.end_ns is not None else span.start_ns
         last = bisect_right(self.starts, span.start_ns)
         near = self.nodes[max(0, last - REACH) : last]
@@ -280,8 +272,13 @@ class _Candidates:
 # -- order and clocks ------------------------------------------------------------------------------------
 
 
+def _by_start(node: Node) -> float:
+    return node.span.start_ns or float("inf")
+
+
 def _in_order(nodes: list[Node]) -> list[Node]:
-    return sorted(nodes, key=lambda node: node.span.start_ns)
+    """By start; those whose start is unknown come last, in the order of the file."""
+    return sorted(nodes, key=_by_start)
 
 
 def _settle(root: Node) -> None:
@@ -311,7 +308,7 @@ def _correct_clocks(roots: list[Node], notes: list[str]) -> None:
                 pair = (str(node.span.service), str(parent.span.service))
                 if abs(node.shift_ns) > abs(told.get(pair, 0)):
                     told[pair] = node.shift_ns
-            node.children.sort(key=lambda child: child.span.start_ns)
+            node.children.sort(key=_by_start)
     for (service, caller), shift in told.items():
         side = "behind" if shift > 0 else "ahead of"
         notes.append(
@@ -322,6 +319,8 @@ def _correct_clocks(roots: list[Node], notes: list[str]) -> None:
 
 def _skew(node: Node, parent: Node) -> int:
     start, end = parent.start_ns, parent.end_ns
+    if not start or not node.span.start_ns:
+        return 0
     served = node.span.otel_kind == "server" and parent.span.otel_kind == "client"
     if node.span.end_ns is None or end is None:
         return max(0, start - node.span.start_ns)
@@ -330,15 +329,3 @@ def _skew(node: Node, parent: Node) -> int:
         return 0
     spare = (end - start) - (node.span.end_ns - node.span.start_ns)
     return start + max(0, spare // 2) - node.span.start_ns if spare >= 0 or node.span.start_ns < start else 0
-
-
-# -- words -----------------------------------------------------------------------------------------------
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _names(names: list[str]) -> str:
-    known = list(dict.fromkeys("".join(c if c.isprintable() else "·" for c in name[:60]) for name in names))
-    return ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 
 from fixtures.agents.model_server import ModelServer
-from simulate.conversation.agents.adapter import Call, Delta, Said
-from simulate.conversation.agents.address import text_door
-from simulate.conversation.agents.http import HttpDoor
+from simulate.conversation.agents.adapter import AgentMessage, Call, Delta
+from simulate.conversation.agents.address import text_adapter
+from simulate.conversation.agents.http import HttpAdapter
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.agents.process import free_port
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
@@ -41,26 +41,26 @@ async def endpoint() -> AsyncIterator[ModelServer]:
 
 
 async def talk(
-    door: HttpDoor, *messages: str, tools: Mapping[str, Any] | None = None, reply: float = 10.0
+    adapter: HttpAdapter, *messages: str, tools: Mapping[str, Any] | None = None, reply: float = 10.0
 ) -> list[Any]:
     scenario = Scenario(name="x", opens_with="x", tools=dict(tools or {}))
     headers = {"traceparent": TRACEPARENT, "baggage": "a=b"}
     call = Call("ab" * 16, PinnedTools(scenario.tools), headers, reply)
     events: list[Any] = []
     try:
-        async with door.dial(call) as session:
+        async with adapter.connect(call) as session:
             for message in messages:
                 events += [event async for event in session.send(message)]
     finally:
-        await door.aclose()
+        await adapter.aclose()
     return events
 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_conversation(stream: bool) -> None:
     async with endpoint() as server:
-        events = await talk(HttpDoor(server.url, stream=stream), "hello there", "again")
-        said = [event for event in events if isinstance(event, Said)]
+        events = await talk(HttpAdapter(server.url, stream=stream), "hello there", "again")
+        said = [event for event in events if isinstance(event, AgentMessage)]
         assert [each.text for each in said] == ["You said hello there", "You said again"]
         assert said[0].attributes["gen_ai.usage.output_tokens"] > 0
         assert any(isinstance(event, Delta) for event in events) is stream
@@ -77,15 +77,17 @@ async def test_a_conversation(stream: bool) -> None:
 async def test_tool_calls_are_answered_as_pinned(stream: bool) -> None:
     async with endpoint() as server:
         events = await talk(
-            HttpDoor(server.url, stream=stream), "my order", tools={"lookup_order": {"status": "lost"}}
+            HttpAdapter(server.url, stream=stream), "my order", tools={"lookup_order": {"status": "lost"}}
         )
-    assert [event.text for event in events if isinstance(event, Said)] == ['The answer is {"status": "lost"}']
+    assert [event.text for event in events if isinstance(event, AgentMessage)] == [
+        'The answer is {"status": "lost"}'
+    ]
 
 
 async def test_a_tool_that_is_not_pinned_is_the_scenarios_gap() -> None:
     async with endpoint() as server:
         with pytest.raises(HarnessFault, match=r"lookup_order.*does not pin"):
-            await talk(HttpDoor(server.url), "my order")
+            await talk(HttpAdapter(server.url), "my order")
 
 
 @pytest.mark.parametrize(
@@ -105,22 +107,22 @@ async def test_a_tool_that_is_not_pinned_is_the_scenarios_gap() -> None:
 async def test_each_failure_has_its_side(fault: str, kind: type[Fault], told: str) -> None:
     async with endpoint() as server:
         with pytest.raises(kind, match=told):
-            await talk(HttpDoor(server.url, model=f"agent+{fault}"), "hello")
+            await talk(HttpAdapter(server.url, model=f"agent+{fault}"), "hello")
         assert len(server.requests) == 1, "a request that may have reached the agent is not made twice"
 
 
 async def test_429_is_tried_again_after_the_time_it_names() -> None:
     async with endpoint() as server:
         server.fail("429", times=2)
-        events = await talk(HttpDoor(server.url), "hello")
-        assert isinstance(events[-1], Said)
+        events = await talk(HttpAdapter(server.url), "hello")
+        assert isinstance(events[-1], AgentMessage)
         assert len(server.requests) == 3
 
 
 async def test_429_without_end_is_the_environments() -> None:
     async with endpoint() as server:
         with pytest.raises(EnvironmentFault, match="429"):
-            await talk(HttpDoor(server.url, model="agent+429"), "hello")
+            await talk(HttpAdapter(server.url, model="agent+429"), "hello")
 
 
 async def test_time_that_went_by_while_being_turned_away_is_not_the_agents() -> None:
@@ -128,34 +130,34 @@ async def test_time_that_went_by_while_being_turned_away_is_not_the_agents() -> 
     async with endpoint() as server:
         server.retry_after = "20"
         with pytest.raises(EnvironmentFault, match="429"):
-            await talk(HttpDoor(server.url, model="agent+429"), "hello", reply=0.4)
+            await talk(HttpAdapter(server.url, model="agent+429"), "hello", reply=0.4)
         server.retry_after = "0"
         server.fail("429")
         server.fail("500")
         with pytest.raises(AgentFault, match="500"):
-            await talk(HttpDoor(server.url), "hello")
+            await talk(HttpAdapter(server.url), "hello")
         server.fail("429")
         server.fail("hang")
         with pytest.raises(EnvironmentFault, match="429"):
-            await talk(HttpDoor(server.url), "hello", reply=0.4)
+            await talk(HttpAdapter(server.url), "hello", reply=0.4)
         server.fail("hang")
         with pytest.raises(AgentFault):
-            await talk(HttpDoor(server.url), "hello", reply=0.4)
+            await talk(HttpAdapter(server.url), "hello", reply=0.4)
 
 
 async def test_nobody_listens() -> None:
     with pytest.raises(EnvironmentFault, match="nothing listens"):
-        await talk(HttpDoor(f"http://127.0.0.1:{free_port()}/v1"), "hello")
+        await talk(HttpAdapter(f"http://127.0.0.1:{free_port()}/v1"), "hello")
 
 
 async def test_an_endpoint_that_hangs_is_cut_off() -> None:
     async with endpoint() as server:
-        door = HttpDoor(server.url, model="agent+hang")
+        adapter = HttpAdapter(server.url, model="agent+hang")
         call = Call("ab" * 16, None, {}, 0.2)
-        async with door.dial(call) as session:
+        async with adapter.connect(call) as session:
             with pytest.raises(AgentFault, match=r"no whole answer|in time"):
                 _ = [event async for event in session.send("hello")]
-        await door.aclose()
+        await adapter.aclose()
 
 
 async def test_a_connection_closed_without_an_answer_is_the_agents() -> None:
@@ -167,7 +169,7 @@ async def test_a_connection_closed_without_an_answer_is_the_agents() -> None:
     port = server.sockets[0].getsockname()[1]
     try:
         with pytest.raises(AgentFault, match="closed the connection"):
-            await talk(HttpDoor(f"http://127.0.0.1:{port}/v1"), "hello")
+            await talk(HttpAdapter(f"http://127.0.0.1:{port}/v1"), "hello")
     finally:
         server.close()
         await server.wait_closed()
@@ -186,7 +188,7 @@ async def test_the_key_never_shows_in_an_error() -> None:
     port = runner.addresses[0][1]
     try:
         with pytest.raises(EnvironmentFault) as caught:
-            await talk(HttpDoor(f"http://127.0.0.1:{port}/v1", api_key="sk-verysecret123"), "hello")
+            await talk(HttpAdapter(f"http://127.0.0.1:{port}/v1", api_key="sk-verysecret123"), "hello")
         assert "verysecret" not in str(caught.value)
     finally:
         await runner.cleanup()
@@ -210,9 +212,9 @@ async def test_an_endpoint_that_cannot_stream_is_asked_for_whole_answers(refuses
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
-        door = text_door(f"http://127.0.0.1:{port}/v1", {"stream": None})
-        assert isinstance(door, HttpDoor)
-        assert [event.text for event in await talk(door, "one", "two")] == ["Hello.", "Hello."]
+        adapter = text_adapter(f"http://127.0.0.1:{port}/v1", {"stream": None})
+        assert isinstance(adapter, HttpAdapter)
+        assert [event.text for event in await talk(adapter, "one", "two")] == ["Hello.", "Hello."]
     finally:
         await runner.cleanup()
     assert asked == ([True, False, False] if refuses else [True, True])

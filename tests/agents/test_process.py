@@ -11,8 +11,9 @@ from simulate.conversation.agents.process import free_port
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Scenario
+from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
-from simulate.run import Plan, run_plan
+from simulate.run import run_trial
 
 AGENT = """
 import http.server, os, sys
@@ -41,7 +42,7 @@ async def conversations(folder: Path, does: str, times: int = 1) -> list[Outcome
     (folder / "agent.py").write_text(AGENT.replace("{does}", does))
     (folder / "pyproject.toml").write_text(PROJECT)
     async with Resources(Project.find(folder), [TALK]) as stage:
-        return [await run_plan(Plan(TALK, stage.engine(TALK), stage.capture)) for _ in range(times)]
+        return [await run_trial(TrialSpec(TALK), stage) for _ in range(times)]
 
 
 async def test_a_process_that_dies_in_a_conversation_is_the_agents_failure_in_the_next_ones_too(

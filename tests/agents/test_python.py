@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from simulate.conversation.agents.adapter import Call, Delta, HungUp, Said
-from simulate.conversation.agents.python import PythonDoor, load
+from simulate.conversation.agents.adapter import AgentMessage, Call, Delta, HungUp
+from simulate.conversation.agents.python import PythonAdapter, load
 from simulate.errors import AddressError, AgentFault
 
 CALL = Call("ab" * 16, reply_timeout=5.0)
@@ -20,7 +20,7 @@ CALL = Call("ab" * 16, reply_timeout=5.0)
 async def talk(agent: Any, *messages: str | None, call: Call = CALL) -> list[Any]:
     """All events of one conversation."""
     events: list[Any] = []
-    async with PythonDoor(agent).dial(call) as session:
+    async with PythonAdapter(agent).connect(call) as session:
         for message in messages:
             events += [event async for event in session.send(message)]
     return events
@@ -71,15 +71,15 @@ class Counter:
 @pytest.mark.parametrize(
     ("agent", "expected"),
     [
-        (upper, [Said("HI YOU")]),
-        (upper_sync, [Said("HI YOU")]),
-        (count, [Said("1 user hi you")]),
-        (as_message, [Said("uoy ih")]),
-        (streamed, [Delta("hi"), Delta("you"), Said("hiyou")]),
-        (streamed_sync, [Delta("hi"), Delta("you"), Said("hiyou")]),
-        (several, [Said("hi you"), Said("and more")]),
-        (Counter, [Said("1: hi you")]),
-        (lambda: Counter(), [Said("1: hi you")]),
+        (upper, [AgentMessage("HI YOU")]),
+        (upper_sync, [AgentMessage("HI YOU")]),
+        (count, [AgentMessage("1 user hi you")]),
+        (as_message, [AgentMessage("uoy ih")]),
+        (streamed, [Delta("hi"), Delta("you"), AgentMessage("hiyou")]),
+        (streamed_sync, [Delta("hi"), Delta("you"), AgentMessage("hiyou")]),
+        (several, [AgentMessage("hi you"), AgentMessage("and more")]),
+        (Counter, [AgentMessage("1: hi you")]),
+        (lambda: Counter(), [AgentMessage("1: hi you")]),
     ],
 )
 async def test_every_shape_answers(agent: Any, expected: list[Any]) -> None:
@@ -88,7 +88,7 @@ async def test_every_shape_answers(agent: Any, expected: list[Any]) -> None:
 
 async def test_history_grows_with_both_sides() -> None:
     events = await talk(count, "a", "b")
-    assert events == [Said("1 user a"), Said("3 user b")]
+    assert events == [AgentMessage("1 user a"), AgentMessage("3 user b")]
 
 
 async def test_an_agent_changing_its_history_does_not_change_ours() -> None:
@@ -97,17 +97,17 @@ async def test_an_agent_changing_its_history_does_not_change_ours() -> None:
         messages.clear()
         return seen
 
-    assert await talk(vandal, "a", "b") == [Said("1"), Said("3")]
+    assert await talk(vandal, "a", "b") == [AgentMessage("1"), AgentMessage("3")]
 
 
 async def test_each_conversation_has_its_instance() -> None:
-    door = PythonDoor(Counter)
+    adapter = PythonAdapter(Counter)
 
     async def one(name: str) -> list[str]:
-        async with door.dial(CALL) as session:
+        async with adapter.connect(CALL) as session:
             texts: list[str] = []
             for _ in range(3):
-                texts += [event.text async for event in session.send(name) if isinstance(event, Said)]
+                texts += [event.text async for event in session.send(name) if isinstance(event, AgentMessage)]
                 await asyncio.sleep(0)
             return texts
 
@@ -116,14 +116,14 @@ async def test_each_conversation_has_its_instance() -> None:
 
 
 async def test_start_greets_where_the_agent_speaks_first() -> None:
-    assert await talk(Counter, None, "x") == [Said("hello abab"), Said("1: x")]
+    assert await talk(Counter, None, "x") == [AgentMessage("hello abab"), AgentMessage("1: x")]
 
 
 async def test_hanging_up() -> None:
     async def done(message: str) -> dict[str, Any]:
         return {"content": "Bye.", "hang_up": True, "reason": "solved"}
 
-    assert await talk(done, "thanks") == [Said("Bye."), HungUp("solved")]
+    assert await talk(done, "thanks") == [AgentMessage("Bye."), HungUp("solved")]
 
 
 async def test_a_function_cannot_speak_first() -> None:
@@ -194,7 +194,7 @@ async def test_sync_agents_run_side_by_side() -> None:
 )
 def test_unfit_agents_are_refused_with_those_that_fit(agent: Any, told: str) -> None:
     with pytest.raises(AddressError, match=told) as caught:
-        PythonDoor(agent)
+        PythonAdapter(agent)
     assert (
         "messages: list[dict]" in str(caught.value)
         or "make" in str(caught.value)
@@ -231,5 +231,5 @@ async def test_a_closed_instance_that_hangs_is_the_agents_fault(monkeypatch: pyt
         def close(self) -> None:
             closed.append(time.monotonic())
 
-    assert await talk(Closing, "x") == [Said("ok")]
+    assert await talk(Closing, "x") == [AgentMessage("ok")]
     assert len(closed) == 1

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from simulate.errors import EnvironmentFault, MissingExtra
 from simulate.trace.capture import Capture
-from simulate.trace.otlp.sdk import from_sdk
+from simulate.trace.otlp.decode import from_sdk
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 

@@ -18,8 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 
 from simulate.trace.capture import Capture, simulator_tracing
-from simulate.trace.otlp.otlp_json import spans_from_request
-from simulate.trace.otlp.sdk import from_sdk
+from simulate.trace.otlp.decode import from_protobuf, from_sdk
 from simulate.trace.span import Link as OurLink
 
 NewId = Callable[[], str]
@@ -61,7 +60,7 @@ def test_conversion_gives_what_the_otlp_exporter_would_have_sent(provider: Trace
             raise KeyError("gone")
         tracer.start_span("third").end()
     spans = kept.get_finished_spans()
-    assert [from_sdk(span) for span in spans] == list(spans_from_request(encode_spans(spans)))
+    assert [from_sdk(span) for span in spans] == list(from_protobuf(encode_spans(spans)))
 
 
 async def test_providers_older_younger_and_never_global_all_count(new_id: NewId) -> None:
@@ -191,7 +190,7 @@ async def test_waits_for_open_spans_and_names_those_that_never_end(
         asyncio.get_running_loop().call_later(0.02, slow.end)
         trace = await captured.flush(settle=0.1)
         assert [span.name for span in trace] == ["slow"]
-        assert trace.notes == ["1 spans had not ended: stuck"]
+        assert trace.notes == ["1 span had not ended: stuck"]
         stuck.end()
     assert "1 spans came after the trace was read; they are not in it" in trace.notes
     tracer.start_span("far too late", captured.context).end()

@@ -39,7 +39,8 @@ from simulate.trace.capture import Capture, Captured
 from simulate.trace.capture.capture import SETTLE_SILENT
 from simulate.trace.capture.receiver import Receiver, Refused
 from simulate.trace.capture.routing import Router
-from simulate.trace.otlp.otlp_json import spans_from_request, to_otlp_json
+from simulate.trace.otlp.decode import from_protobuf
+from simulate.trace.otlp.encode import to_json
 
 NewId = Callable[[], str]
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -80,7 +81,7 @@ async def test_the_real_exporter_delivers(
         result = await asyncio.to_thread(exporter.export, spans)
         trace = await captured.flush(outside=True)
     assert result.name == "SUCCESS"
-    assert trace.spans == list(spans_from_request(encode_spans(spans)))
+    assert trace.spans == list(from_protobuf(encode_spans(spans)))
     assert trace.notes == [] and trace.source == "receiver"
     exporter.shutdown()
 
@@ -95,8 +96,8 @@ async def test_every_vendors_path_takes_protobuf_and_json(
 ) -> None:
     with receiving.open(new_id()) as captured:
         request = encode_spans(elsewhere(captured, ["agent"]))
-        ours = list(spans_from_request(request))
-        body = request.SerializeToString() if kind == PROTOBUF else json.dumps(to_otlp_json(ours)).encode()
+        ours = list(from_protobuf(request))
+        body = request.SerializeToString() if kind == PROTOBUF else json.dumps(to_json(ours)).encode()
         answer = await post(f"{captured.endpoint}{path}", gzip.compress(body), kind, Content_Encoding="gzip")
         trace = await captured.flush(outside=True)
     assert answer == (200, kind, b"{}" if kind == JSON else b"")
@@ -243,7 +244,7 @@ async def test_traces_of_the_agents_own_are_found(receiving: Capture, new_id: Ne
         assert (await other.flush(settle=0)).spans == []
     assert sorted(span.name for span in trace) == ["agent", "chat"]
     by = "by a span link" if how == "link" else "by a session attribute"
-    assert trace.notes == [f"1 traces that the agent started itself belong to it, found {by}"]
+    assert trace.notes == [f"1 trace that the agent started itself belongs to it, found {by}"]
     assert receiving.notes() == []
 
 
@@ -271,8 +272,8 @@ async def test_duplicates_retries_and_gaps_are_counted(receiving: Capture, new_i
         trace = await captured.flush(outside=True, settle=0.1)
     assert [span.name for span in trace] == ["chat", "agent"]
     assert trace.notes == [
-        f"1 spans are missing that others name as parent: {tool.span_id.hex()}",
-        "2 spans came twice; one of each is kept",
+        f"1 span is missing that others name as parent: {tool.span_id.hex()}",
+        "2 spans came more than once and were joined: chat, agent",
     ]
 
 
@@ -305,7 +306,7 @@ async def test_waits_for_the_parents_and_for_the_last_turn(receiving: Capture, n
         delivery = asyncio.create_task(deliver())
         trace = await captured.flush(outside=True, conversation=conversation)
         await delivery
-    assert [span.name for span in trace] == ["chat", "agent", "second turn"]
+    assert [span.name for span in trace] == ["conversation", "chat", "agent", "second turn"]
     assert trace.notes == []
 
 
@@ -383,8 +384,8 @@ async def test_a_process_started_with_our_environment_is_awaited(receiving: Capt
     assert trace.notes == []
 
 
-GOOD = to_otlp_json(
-    spans_from_request(
+GOOD = to_json(
+    from_protobuf(
         ExportTraceServiceRequest(
             resource_spans=[
                 ResourceSpans(

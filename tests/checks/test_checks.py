@@ -11,6 +11,7 @@ from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse, Utterance
 from simulate.scoring.checks import Evidence, check_all
+from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Span, Trace
 
 TALK = [
@@ -39,7 +40,8 @@ def evidence(expect: dict[str, Any], **changes: Any) -> Evidence:
         for who, text, turn, start in TALK
     ]
     scenario = Scenario(name="x", opens_with="x", expect=[expect])  # type: ignore[list-item]
-    return Evidence(scenario, conversation, Trace("ab" * 16), list(USES), **changes)
+    changes.setdefault("tool_calls", [ToolCall.of(use) for use in USES])
+    return Evidence(scenario, conversation, TraceReading(Trace("ab" * 16)), **changes)
 
 
 async def verdict(expect: dict[str, Any], **changes: Any) -> Verdict:
@@ -120,7 +122,7 @@ async def test_fails_and_says_what_happened(expect: dict[str, Any], fact: str) -
         ({"said": "That the refund is on its way"}, {}, "no model is configured"),
         ({"not_said": "Anything rude"}, {}, "no model is configured"),
         ({"not_called": "x"}, {"no_tools_because": "content capture is off"}, "content capture is off"),
-        ({"called": "x"}, {"no_tools_because": "blind", "tool_uses": []}, "blind"),
+        ({"called": "x"}, {"no_tools_because": "blind", "tool_calls": []}, "blind"),
         ({"cost_below": 1}, {}, "cost is unknown"),
         ({"tokens_below": 10}, {}, "no model call"),
         ({"span": {"kind": "LLM"}}, {}, "no trace"),
@@ -129,9 +131,7 @@ async def test_fails_and_says_what_happened(expect: dict[str, Any], fact: str) -
 async def test_what_cannot_be_known_is_not_run(
     expect: dict[str, Any], changes: dict[str, Any], reason: str
 ) -> None:
-    uses = changes.pop("tool_uses", None)
     found = evidence(expect, **changes)
-    found.tool_uses = USES if uses is None else uses
     (result,) = await check_all(found.scenario.expect, found)
     assert result.status == "not_run"
     assert reason in result.fact
@@ -150,7 +150,7 @@ def llm(tokens: int | None, model: str = "gpt-4.1-mini") -> Span:
 
 async def amounts(expect: dict[str, Any], *spans: Span) -> Verdict:
     found = evidence(expect)
-    found.trace = Trace("ab" * 16, list(spans))
+    found.reading = TraceReading(Trace("ab" * 16, list(spans)))
     (result,) = await check_all(found.scenario.expect, found)
     return result
 

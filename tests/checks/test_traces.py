@@ -15,7 +15,7 @@ from simulate.interfaces.cli.main import main
 from simulate.model.expect import Toleranced
 from simulate.model.outcome import Outcome
 from simulate.trace.diff import Tolerance
-from simulate.trace.otlp.otlp_json import write_otlp_jsonl
+from simulate.trace.files.writing import write_otlp_jsonl
 
 TEXT = """
 name: recorded

@@ -14,6 +14,7 @@ from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse, Utterance
 from simulate.scoring.checks import Evidence, check_all
+from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Span, Trace
 
 QUESTION, CUT_IN = CallerTurn(0.5, 2, turn=1), CallerTurn(5, 6.5, turn=2)
@@ -37,7 +38,13 @@ async def verdict(
         measures = {"turn_taking": panel.to_dict()}
     conversation = Conversation(ID, "voice", said or [], started_ns=10**9)
     scenario = Scenario(name="x", medium="voice", opens_with="x", expect=[expect])  # type: ignore[list-item]
-    evidence = Evidence(scenario, conversation, Trace(ID, spans or []), uses or [], measures=measures)
+    evidence = Evidence(
+        scenario,
+        conversation,
+        TraceReading(Trace(ID, spans or [])),
+        [ToolCall.of(use) for use in uses or ()],
+        measures=measures,
+    )
     (result,) = await check_all(scenario.expect, evidence)
     return result
 

@@ -22,7 +22,7 @@ from fixtures.agents.model_server import ModelServer
 from simulate.interfaces.cli.main import main
 from simulate.trace import read
 from simulate.trace.files.writing import write_otlp_jsonl
-from simulate.trace.reading import views
+from simulate.trace.reading import TraceReading
 
 RECORDED = "fixtures/traces/langgraph_agent.otlp.jsonl"
 TRACE = "trace.jsonl"
@@ -119,7 +119,7 @@ def test_json_and_a_scored_copy(reference: Path, tmp_path: Path, capsys: pytest.
     assert [one["evaluator"] for one in results] == names.split(",")
     assert all(one["passed"] and one["direction"] == "higher is better" and one["span_id"] for one in results)
     (trace,) = read(copy)
-    found = {score.name for one in views(trace).values() for score in one.scores}
+    found = {score.name for one in TraceReading(trace).views.values() for score in one.scores}
     assert found == set(names.split(","))
     assert Path(TRACE).read_bytes() == before
 

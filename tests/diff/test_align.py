@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 
-from simulate.trace import reading
 from simulate.trace.diff.align import align
 from simulate.trace.diff.forest import Forest, plant
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span, Trace
 
 
 def planted(trace: Trace) -> Forest:
-    seen = reading.views(trace)
-    return plant(trace.spans, [seen[span.span_id] for span in trace])
+    return plant(trace.spans, [view for _, view in TraceReading(trace)])
 
 
 def partners(one: Trace, other: Trace) -> dict[str, str]:

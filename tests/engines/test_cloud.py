@@ -14,10 +14,11 @@ from simulate import Scenario, run
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Say
 from simulate.conversation.cloud_engine import CloudEngine
-from simulate.conversation.engine import Exchange
+from simulate.conversation.engine import TrialSession
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Limits
 from simulate.model.transcript import Conversation
+from simulate.model.trial import TrialSpec
 
 TRACER = TracerProvider().get_tracer("tests")
 
@@ -221,9 +222,10 @@ async def test_a_caller_who_thinks_long_does_not_use_up_the_agents_time() -> Non
             return []
 
     spoken = Scenario(name="test", goal="Say hello twice.", limits=Limits(time=0.3))
-    exchange = Exchange(spoken, Thinks(), Conversation("c", "text"), PinnedTools({}))
-    await CloudEngine(polite).converse(exchange)
-    assert (exchange.conversation.ended_by, exchange.conversation.turns) == ("caller", 2)
+    engine = CloudEngine(polite)
+    session = TrialSession(TrialSpec(spoken), engine, Thinks(), Conversation("c", "text"), PinnedTools({}))
+    await engine.converse(session)
+    assert (session.conversation.ended_by, session.conversation.turns) == ("caller", 2)
 
 
 async def test_an_answer_that_never_comes_is_the_reason() -> None:

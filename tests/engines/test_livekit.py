@@ -18,6 +18,7 @@ pytest.importorskip("livekit.rtc", reason="needs the extra livekit")
 from livekit import api, rtc
 
 from fixtures.rooms import TWINS, believed, failures, twins
+from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.recording import read_channels
 from simulate.determinism.clock import run_virtual
 from simulate.errors import AddressError, EnvironmentFault, InputError
@@ -29,8 +30,9 @@ from simulate.integrations.registry import engine_for
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Scenario
+from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
-from simulate.run import Plan, run_plan
+from simulate.run import run_trial
 
 ROOT = Path(__file__).parents[2]
 # Pipecat, whose speech detection the caller uses, imports a module that Python 3.13 no longer has
@@ -52,7 +54,7 @@ def _no_server_named(monkeypatch: pytest.MonkeyPatch) -> None:
 async def call(scenario: Scenario, folder: Path) -> Outcome:
     """One call, with everything that the product does around it."""
     async with Resources(Project(ROOT), [scenario], logs=folder / "logs") as stage:
-        return await run_plan(Plan(scenario, stage.engine(scenario), stage.capture, folder=folder))
+        return await run_trial(TrialSpec(scenario, folder=folder), stage)
 
 
 def scenario(agent: str, script: list[dict[str, Any]], **more: Any) -> Scenario:
@@ -169,20 +171,29 @@ async def test_a_worker_that_breaks_is_told_apart(tmp_path: Path) -> None:
     async with Resources(Project(ROOT), [talk], logs=tmp_path / "logs") as stage:
         for mode in ("entry", "middle", "process", "hangs up", "silent"):
             (tmp_path / "mode").write_text(mode)
-            plan = Plan(talk, stage.engine(talk), stage.capture)
-
-            async def again(folder: Path, plan: Plan = plan) -> Outcome:
-                plan.folder = folder
-                return await run_plan(plan)
-
-            found[mode] = await believed(again, tmp_path / mode)
+            found[mode] = await believed(
+                lambda folder: run_trial(TrialSpec(talk, folder=folder), stage), tmp_path / mode
+            )
         engine = stage.engine(talk)
         assert isinstance(engine, LiveKitEngine) and engine._local is not None and engine.worker is not None
         server, worker = engine._local._process, engine.worker._process
         assert server is not None and worker is not None
-        plan.heard = lambda said: os.killpg(server.pid, signal.SIGKILL)
-        plan.folder = tmp_path / "server"
-        no_server = await run_plan(plan)
+
+        class EndsTheServer(LiveKitEngine):
+            """The same engine, whose server is killed once something was said."""
+
+            async def converse(self, session: TrialSession) -> None:
+                async def kill() -> None:
+                    while not session.conversation.utterances:
+                        await asyncio.sleep(0.02)
+                    os.killpg(server.pid, signal.SIGKILL)
+
+                killing = asyncio.create_task(kill())
+                await super().converse(session)
+                await killing
+
+        engine.__class__ = EndsTheServer
+        no_server = await run_trial(TrialSpec(talk, folder=tmp_path / "server"), stage)
     assert worker.returncode is not None, "nothing is left running"
     assert (no_server.status, no_server.side) == ("error", "environment"), no_server.explain()
     assert "livekit-server ended with code -9" in str(no_server.reason)

@@ -29,8 +29,9 @@ from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Scenario
+from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
-from simulate.run import Plan, run, run_plan
+from simulate.run import run, run_trial
 
 ROOT = Path(__file__).parents[2]
 # Pipecat imports a module that Python 3.13 no longer has, and subclasses what it has itself deprecated
@@ -44,8 +45,7 @@ async def call(scenario: Scenario, folder: Path | None = None, seed: int = 0) ->
     """One call, with everything that the product does around it."""
     logs = None if folder is None else folder / "logs"
     async with Resources(Project.find(ROOT), [scenario], logs=logs) as stage:
-        plan = Plan(scenario, stage.engine(scenario), stage.capture, folder=folder, seed=seed)
-        return await run_plan(plan)
+        return await run_trial(TrialSpec(scenario, folder=folder, seed=seed), stage)
 
 
 def virtually(scenario: Scenario, folder: Path | None = None) -> Outcome:

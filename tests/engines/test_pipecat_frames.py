@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ pytest.importorskip("hibari", reason="needs the extra voice")
 
 from simulate.determinism.clock import run_virtual
 from simulate.errors import InputError
-from simulate.model.loading.files import LoadedScenario, load_scenarios
+from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.running import Recordings
 from simulate.resources import Resources
-from simulate.run import Plan, run_plan
+from simulate.run import run_trial
 from simulate.trace.diff import compare
 
 ROOT = Path(__file__).parents[2]
@@ -34,16 +35,11 @@ def call(mode: Any, folder: Path) -> Outcome:
     scenario = loaded.scenario
 
     async def go() -> Outcome:
-        recordings = Recordings(folder, mode)(_named(loaded))
         async with Resources(Project.find(ROOT), [scenario]) as stage:
-            plan = Plan(scenario, stage.engine(scenario), stage.capture, recordings=recordings)
-            return await run_plan(plan)
+            stage.recordings = Recordings(folder, mode)
+            return await run_trial(replace(loaded, id="call"), stage)
 
     return run_virtual(go())
-
-
-def _named(loaded: LoadedScenario) -> LoadedScenario:
-    return LoadedScenario(loaded.scenario, loaded.file, loaded.line, loaded.case, "call", loaded.digest)
 
 
 def talk(outcome: Outcome) -> list[tuple[str, str, float]]:

@@ -12,7 +12,7 @@ from simulate.errors import InputError
 from simulate.scoring.evaluators import Result, evaluate_sync
 from simulate.scoring.evaluators.attach import attach, emit_logs, write_scored
 from simulate.trace import read
-from simulate.trace.reading import view, views
+from simulate.trace.reading import TraceReading, view
 from simulate.trace.sampling import Sampler
 
 FIXTURES = Path("fixtures/traces")
@@ -59,7 +59,7 @@ def test_scores_of_real_traces_land_on_their_spans(number: str, tmp_path: Path) 
     some = [one for one in results if one.status == "scored"]
     assert some
     write_scored(tmp_path / "copy.jsonl", traces, results)
-    again = {trace.trace_id: views(trace) for trace in read(tmp_path / "copy.jsonl")}
+    again = {trace.trace_id: TraceReading(trace).views for trace in read(tmp_path / "copy.jsonl")}
     found = [score.name for seen in again.values() for one in seen.values() for score in one.scores]
     assert set(found) >= {one.evaluator for one in some}
 

@@ -15,7 +15,7 @@ from simulate.errors import EnvironmentFault, InputError
 from simulate.scoring.evaluators import Result
 from simulate.scoring.evaluators.export import export, run_id, target
 from simulate.trace.files.base import Notes
-from simulate.trace.otlp.protobuf import spans_from_request
+from simulate.trace.otlp.decode import from_protobuf
 from simulate.trace.reading import view
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
@@ -177,7 +177,7 @@ def test_an_id_of_another_system_has_no_run() -> None:
 async def test_otlp_adds_a_child_that_reads_back_and_the_log_event(backend: Backend) -> None:
     assert await export([result()], target(f"otlp={backend.url}")) == 1
     spans = [body for path, body in backend.got if path == "/v1/traces"]
-    (span,) = spans_from_request(spans[0], Notes("t"))
+    (span,) = from_protobuf(spans[0], Notes("t"))
     assert (span.trace_id, span.parent_id) == (TRACE, SPAN)
     read = view(span)
     assert read.kind == "EVALUATOR"

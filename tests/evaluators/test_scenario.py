@@ -11,7 +11,7 @@ from simulate.errors import FileProblems
 from simulate.model.loading.files import load_scenarios
 from simulate.model.scenario import Scenario
 from simulate.scoring.checks.scores import reference_of
-from simulate.trace.reading import views
+from simulate.trace.reading import TraceReading
 
 SCENARIO = """
 name: Refund
@@ -56,7 +56,7 @@ async def test_scores_become_verdicts_and_land_on_the_trace(tmp_path: Path, monk
     assert verdicts["Groundedness"].fact == "no model is configured to judge"
     # what could not be judged is no pass
     assert outcome.status == "not_run"
-    attached = {score.name for one in views(outcome.trace).values() for score in one.scores}
+    attached = {score.name for one in TraceReading(outcome.trace).views.values() for score in one.scores}
     assert attached == set(verdicts) - {"Groundedness"}
     for one in verdicts.values():
         if one.status == "passed":

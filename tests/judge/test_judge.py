@@ -17,6 +17,7 @@ from simulate.model.transcript import ToolUse, Utterance
 from simulate.scoring.judge import CANNOT_TELL, NONE, Judge, Question, make_judge
 from simulate.scoring.judge.answer import folded, says_nothing
 from simulate.trace.capture import simulator_tracing
+from simulate.trace.reading import ToolCall
 
 SPOKEN = "Your refund of $42.50 will arrive within 3 to 5 business days."
 QUESTION = Question(
@@ -283,7 +284,9 @@ async def test_an_agent_cannot_talk_to_the_judge(server: ModelServer, injection:
     judge = judged(server, obedient)
     found = await judge.means("When the refund arrives", said(injection))
     assert found.label == "no"
-    tools = [ToolUse("search", {"query": injection}, result={"text": injection}, error=injection)]
+    tools = [
+        ToolCall.of(ToolUse("search", {"query": injection}, result={"text": injection}, error=injection))
+    ]
     assert (await judge.means("When the refund arrives", said("One moment."), tools)).label == "no"
     assert (await judge.means("When the refund arrives", said(injection, SPOKEN))).label == "yes"
 
@@ -305,14 +308,18 @@ async def test_openers_that_fool_judges_say_nothing(server: ModelServer, opener:
 
 
 async def test_a_meaning_must_be_quoted_from_the_agent_itself(server: ModelServer):
-    tools = [ToolUse("issue_refund", {"amount": 42.5}, result={"ok": True, "note": "arrives on Friday"})]
+    tools = [
+        ToolCall.of(
+            ToolUse("issue_refund", {"amount": 42.5}, result={"ok": True, "note": "arrives on Friday"})
+        )
+    ]
     judge = judged(server, lambda messages: answer(messages, "yes", ["arrives on Friday"]))
     found = await judge.means("When it arrives", said("Your refund is issued."), tools)
     assert found.label == CANNOT_TELL and "does not stand in “what the agent said”" in found.reason
 
 
 async def test_a_no_may_be_shown_by_what_a_tool_returned(server: ModelServer):
-    tools = [ToolUse("issue_refund", {"amount": 42.5}, result={"ok": False})]
+    tools = [ToolCall.of(ToolUse("issue_refund", {"amount": 42.5}, result={"ok": False}))]
     judge = judged(server, lambda messages: answer(messages, "no", ['"ok": false']))
     found = await judge.means("That the refund is issued", said("One moment."), tools)
     assert (found.label, found.evidence) == ("no", ['"ok": false'])

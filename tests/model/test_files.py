@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulate.errors import FileProblems, InputError
-from simulate.model.expect import WORDS
-from simulate.model.loading.files import LoadedScenario, Reader, load_scenarios
+from simulate.model.base import WORDS
+from simulate.model.loading.files import load_scenarios, scenario_reader
 from simulate.model.loading.project import Project
 from simulate.model.persona import Persona
 from simulate.model.scenario import Line, Scenario, ToolPin
+from simulate.model.trial import TrialSpec
 
 GOOD = "name: {name}\ngoal: g\n"
 
@@ -36,7 +37,7 @@ def write(file: str, text: str) -> str:
     return file
 
 
-def load(text: str, file: str = "s.yaml", **options: object) -> list[LoadedScenario]:
+def load(text: str, file: str = "s.yaml", **options: object) -> list[TrialSpec]:
     return load_scenarios([write(file, text)], **options)  # type: ignore[arg-type]
 
 
@@ -399,7 +400,7 @@ _junk = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(Scenario.model_fields)), _junk, max_size=8))
 def test_any_mapping_is_read_or_refused_at_a_place(document: dict[str, Any]) -> None:
-    reader = Reader(agents=("support",))
+    reader = scenario_reader(agents=("support",))
     found = list(reader.scenarios_in(yaml.safe_dump(document).encode(), Path("f.yaml")))
     with contextlib.suppress(FileProblems):
         reader.done()

@@ -11,7 +11,8 @@ import yaml
 import simulate
 from simulate.errors import FileProblems
 from simulate.interfaces.cli.schema import schema_text
-from simulate.model.expect import VOICE_WORDS, WORDS, Expectation
+from simulate.model.base import WORDS, Expectation
+from simulate.model.expect import VOICE_WORDS
 from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.schema import KINDS, Kind, file_name, json_schema
 from simulate.model.loading.yaml_reader import read_documents

@@ -9,9 +9,9 @@ import pytest
 
 from simulate.determinism.clock import Apart, current_loop
 from simulate.errors import InputError
-from simulate.model.loading.files import LoadedScenario
 from simulate.model.loading.project import Project
 from simulate.model.scenario import Scenario
+from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
 from simulate.run_folder import RunFolder
 from simulate.suite import Suite
@@ -95,7 +95,7 @@ async def test_an_agent_whose_conversations_keep_virtual_time(tmp_path: Path) ->
     folder = RunFolder.create(tmp_path / "run")
     try:
         suite = Suite(folder, Resources(project, [talk]), trials=3)
-        loaded = LoadedScenario(talk, str(tmp_path / "slow.yaml"), 1, None, "slow", "0" * 64)
+        loaded = TrialSpec(talk, str(tmp_path / "slow.yaml"), 1, None, "slow", "0" * 64)
         await suite.run([loaded], Nobody())
         outcomes = list(folder.outcomes())
     finally:

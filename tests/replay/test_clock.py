@@ -187,7 +187,7 @@ from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 import openai, os
 os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental"
 os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"
-from simulate.trace.otlp.sdk import from_sdk
+from simulate.trace.otlp.decode import from_sdk
 from simulate.replay import replaying
 from simulate.replay.matching.canonical import canonical_trace
 from simulate.trace.span import Trace

@@ -186,7 +186,7 @@ async def test_one_recording_answers_in_every_wire(wire: str) -> None:
 
 
 def test_the_proposed_scenario_is_one_that_loads(tmp_path: Path) -> None:
-    from simulate.model.loading.files import load_scenario
+    from simulate.model.scenario import Scenario
 
     text = scenario_from(cassette_of(traces("otel_openai_v2")[0]))
     data = yaml.safe_load(text)
@@ -194,7 +194,7 @@ def test_the_proposed_scenario_is_one_that_loads(tmp_path: Path) -> None:
     assert data["tools"]["get_order"]["returns"]["status"] == "shipped"
     assert {"called": "get_order", "with": {"order_id": "4711"}} in data["expect"]
     (tmp_path / "made.yaml").write_text(text)
-    scenario = load_scenario(tmp_path / "made.yaml")
+    scenario = Scenario.load(tmp_path / "made.yaml")
     assert scenario.tools["get_order"].returns["status"] == "shipped"
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import openai
@@ -16,13 +15,14 @@ import pytest
 from fixtures.agents.brains import call
 from fixtures.agents.model_server import ModelServer
 from simulate.errors import InputError
-from simulate.integrations.registry import engine_for
 from simulate.llm import Model, ModelConfig
+from simulate.model.loading.project import Project
 from simulate.model.scenario import Line, Scenario
+from simulate.model.trial import TrialSpec
 from simulate.replay.matching.date_drift import real_ns
 from simulate.replay.running import Recordings
-from simulate.run import Plan, run_plan
-from simulate.trace.capture import Capture
+from simulate.resources import Resources
+from simulate.run import run_trial
 
 AGENT = """
 import os, openai, simulate.tools
@@ -49,10 +49,13 @@ class Agent:
 SCENARIO = Scenario(name="lost order", script=[Line(says="where is it?"), Line(says="and now?")])
 
 
-async def ran(agent: Any, recordings: Recordings, capture: Capture) -> Any:
-    engine = engine_for(agent, "text")
-    opening = recordings(SimpleNamespace(id="lost-order"))
-    return await run_plan(Plan(SCENARIO, engine, capture, recordings=opening))
+async def ran(agent: Any, recordings: Recordings, spec: TrialSpec | None = None, model: Any = None) -> Any:
+    spec = spec or TrialSpec(SCENARIO, id="lost-order")
+    resources = Resources(Project(Path.cwd()), [], agent=agent)
+    resources.recordings, resources.caller_model = recordings, model
+    resources.prepare(spec.scenario)
+    async with resources:
+        return await run_trial(spec, resources)
 
 
 @pytest.fixture
@@ -65,52 +68,48 @@ def agent(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def test_a_run_records_and_replays(server: Any, tmp_path: Path, agent: Any, monkeypatch: Any) -> None:
-    async with Capture("r") as capture:
-        first = await ran(agent, Recordings(tmp_path / "cassettes", "all"), capture)
-        assert next(said.text for said in first.conversation.by("agent")).startswith("answer to where is it?")
-        heard, log = len(server.hits), (tmp_path / "ran").read_text()
-        replay = Recordings(tmp_path / "cassettes", "none")
-        again = await ran(agent, replay, capture)
-        assert again.passed, again.reason
-        assert [said.text for said in again.conversation.utterances] == [
-            said.text for said in first.conversation.utterances
-        ]
-        assert len(server.hits) == heard and (tmp_path / "ran").read_text() == log
-        (report,) = replay.reports.values()
-        assert report.verdict == "identical" and report.recorded == 4
+    first = await ran(agent, Recordings(tmp_path / "cassettes", "all"))
+    assert next(said.text for said in first.conversation.by("agent")).startswith("answer to where is it?")
+    heard, log = len(server.hits), (tmp_path / "ran").read_text()
+    replay = Recordings(tmp_path / "cassettes", "none")
+    again = await ran(agent, replay)
+    assert again.passed, again.reason
+    assert [said.text for said in again.conversation.utterances] == [
+        said.text for said in first.conversation.utterances
+    ]
+    assert len(server.hits) == heard and (tmp_path / "ran").read_text() == log
+    (report,) = replay.reports.values()
+    assert report.verdict == "identical" and report.recorded == 4
 
-        monkeypatch.setenv("PROMPT", "Be rude.")
-        changed = await ran(agent, replay, capture)
-        assert changed.status == "failed"
-        verdict = next(one for one in changed.verdicts if one.check == "replay")
-        assert verdict.turn == 1 and "the system prompt changed" in verdict.fact and verdict.side == "agent"
+    monkeypatch.setenv("PROMPT", "Be rude.")
+    changed = await ran(agent, replay)
+    assert changed.status == "failed"
+    verdict = next(one for one in changed.verdicts if one.check == "replay")
+    assert verdict.turn == 1 and "the system prompt changed" in verdict.fact and verdict.side == "agent"
     assert len(server.hits) == heard
 
 
 async def test_once_records_where_there_is_nothing(server: Any, tmp_path: Path, agent: Any) -> None:
-    async with Capture("r") as capture:
-        await ran(agent, Recordings(tmp_path / "c", "once"), capture)
-        heard = len(server.hits)
-        again = await ran(agent, Recordings(tmp_path / "c", "once"), capture)
+    await ran(agent, Recordings(tmp_path / "c", "once"))
+    heard = len(server.hits)
+    again = await ran(agent, Recordings(tmp_path / "c", "once"))
     assert again.passed and len(server.hits) == heard
     with pytest.raises(InputError, match="no cassettes"):
         Recordings(tmp_path / "nothing", "none")
 
 
 async def test_new_adds_what_is_missing(server: Any, tmp_path: Path, agent: Any, monkeypatch: Any) -> None:
-    async with Capture("r") as capture:
-        await ran(agent, Recordings(tmp_path / "c", "once"), capture)
-        monkeypatch.setenv("PROMPT", "Be rude.")
-        heard = len(server.hits)
-        await ran(agent, Recordings(tmp_path / "c", "new"), capture)
-        assert len(server.hits) == heard + 2
-        await ran(agent, Recordings(tmp_path / "c", "new"), capture)
-        assert len(server.hits) == heard + 2  # the second time nothing is missing
+    await ran(agent, Recordings(tmp_path / "c", "once"))
+    monkeypatch.setenv("PROMPT", "Be rude.")
+    heard = len(server.hits)
+    await ran(agent, Recordings(tmp_path / "c", "new"))
+    assert len(server.hits) == heard + 2
+    await ran(agent, Recordings(tmp_path / "c", "new"))
+    assert len(server.hits) == heard + 2  # the second time nothing is missing
 
 
 async def test_the_replay_command(server: Any, tmp_path: Path, agent: Any) -> None:
-    async with Capture("r") as capture:
-        await ran(agent, Recordings(tmp_path / "c", "all"), capture)
+    await ran(agent, Recordings(tmp_path / "c", "all"))
     (tmp_path / "shop.py").write_text(AGENT)
     heard = len(server.hits)
 
@@ -145,24 +144,21 @@ async def test_the_recorded_caller_hands_over_where_the_path_is_left(
     """Said again while the agent does what it did; the rest is the persona's, from a named turn on."""
     from simulate.replay import Cassette
 
-    async with Capture("r") as capture:
-        await ran(agent, Recordings(tmp_path / "c", "all"), capture)
-        cassette = Cassette.load(tmp_path / "c" / "lost-order")
-        assert [one["called"] for one in cassette.conversation if "called" in one] == ["lookup", "lookup"]
-        engine, replay = engine_for(agent, "text"), Recordings(tmp_path / "c", "none")
-        opening = replay(SimpleNamespace(id="lost-order"))
-        bare = Scenario(name="lost order", opens_with="never said")
-        same = await run_plan(Plan(bare, engine, capture, recordings=opening, said=cassette.conversation))
-        assert same.passed, same.reason
-        assert [said.text for said in same.conversation.by("caller")] == ["where is it?", "and now?"]
+    await ran(agent, Recordings(tmp_path / "c", "all"))
+    cassette = Cassette.load(tmp_path / "c" / "lost-order")
+    assert [one["called"] for one in cassette.conversation if "called" in one] == ["lookup", "lookup"]
+    replay = Recordings(tmp_path / "c", "none")
+    bare = Scenario(name="lost order", opens_with="never said")
+    spec = TrialSpec(bare, id="lost-order", recorded=cassette.conversation)
+    same = await ran(agent, replay, spec)
+    assert same.passed, same.reason
+    assert [said.text for said in same.conversation.by("caller")] == ["where is it?", "and now?"]
 
-        class Curt(agent):  # type: ignore[misc,valid-type]
-            async def reply(self, message: str) -> str:
-                return str(await super().reply(message)).upper().replace("ANSWER", "NOTHING")
+    class Curt(agent):  # type: ignore[misc,valid-type]
+        async def reply(self, message: str) -> str:
+            return str(await super().reply(message)).upper().replace("ANSWER", "NOTHING")
 
-        left = await run_plan(
-            Plan(bare, engine_for(Curt, "text"), capture, recordings=opening, said=cassette.conversation)
-        )
+    left = await ran(Curt, replay, spec)
     assert [said.text for said in left.conversation.by("caller")] == ["where is it?"]
     assert any("left the recorded path in turn 1" in note and "hung up" in note for note in left.notes)
 
@@ -182,12 +178,10 @@ async def test_a_caller_that_asks_its_own_model_something_new_is_not_the_agents_
         return str(answer.choices[0].message.content)
 
     async def tried(goal: str, recordings: Recordings) -> Any:
-        plan = Plan(Scenario(name="goal", goal=goal), engine_for(agent, "text"), capture)
-        plan.caller_model = Model(ModelConfig("caller", model.url, "k", retries=0), role="caller")
-        plan.recordings = recordings(SimpleNamespace(id="goal"))
-        return await run_plan(plan)
+        caller = Model(ModelConfig("caller", model.url, "k", retries=0), role="caller")
+        return await ran(agent, recordings, TrialSpec(Scenario(name="goal", goal=goal), id="goal"), caller)
 
-    async with ModelServer({"caller": improvised}).running() as model, Capture("r") as capture:
+    async with ModelServer({"caller": improvised}).running() as model:
         first = await tried("Find out where order 4417 is", Recordings(tmp_path / "c", "all"))
         assert first.passed, first.explain()
         asked = len(model.requests)
@@ -216,18 +210,16 @@ async def test_an_agent_that_tells_its_model_the_date_replays_on_another_day(
     with monkeypatch.context() as long_ago:
         long_ago.setattr("simulate.replay.session.real_ns", lambda: real_ns() - 40 * 86_400 * 10**9)
         long_ago.setenv("PROMPT", prompt(40))
-        async with Capture("r") as capture:
-            await ran(agent, Recordings(tmp_path / "c", "all"), capture)
+        await ran(agent, Recordings(tmp_path / "c", "all"))
     heard, replay = len(server.hits), Recordings(tmp_path / "c", "none")
-    async with Capture("r") as capture:
-        monkeypatch.setenv("PROMPT", prompt(0))
-        again = await ran(agent, replay, capture)
-        assert again.passed, again.explain()
-        (report,) = replay.reports.values()
-        assert report.verdict == "identical" and report.played == report.recorded == 4
-        assert any("the agent tells the time, which has passed: " in note for note in report.notes)
-        for other in (prompt(0, "Be rude."), prompt(0).replace("2031", "2032"), prompt(7)):
-            monkeypatch.setenv("PROMPT", other)
-            changed = await ran(agent, replay, capture)
-            assert changed.status == "failed" and "the system prompt changed" in changed.explain()
+    monkeypatch.setenv("PROMPT", prompt(0))
+    again = await ran(agent, replay)
+    assert again.passed, again.explain()
+    (report,) = replay.reports.values()
+    assert report.verdict == "identical" and report.played == report.recorded == 4
+    assert any("the agent tells the time, which has passed: " in note for note in report.notes)
+    for other in (prompt(0, "Be rude."), prompt(0).replace("2031", "2032"), prompt(7)):
+        monkeypatch.setenv("PROMPT", other)
+        changed = await ran(agent, replay)
+        assert changed.status == "failed" and "the system prompt changed" in changed.explain()
     assert len(server.hits) == heard

@@ -52,8 +52,8 @@ import yaml
 
 from fixtures.record.integration import integrations
 from simulate.trace.files.reader import read
-from simulate.trace.reading import content_captured, llm_calls, tool_calls, views
-from simulate.trace.span import Kind, Trace, View
+from simulate.trace.reading import TraceReading, Unknown
+from simulate.trace.span import Kind, View
 
 ROOT = Path(__file__).parents[2]
 TRUTHS = sorted((ROOT / "fixtures" / "truth").glob("*.yaml"))
@@ -99,11 +99,11 @@ class Reading:
 def reading(name: str) -> Reading:
     """Read the fixture's traces with the functions that everything else uses."""
     traces = read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
-    seen = [(trace, views(trace)) for trace in traces]
-    every = [view for _, found in seen for view in found.values()]
-    calls = [view for trace, found in seen for _, view in llm_calls(trace, found)]
-    tools = [use for trace, found in seen for use in tool_calls(trace, found)]
-    searches = [view for trace, found in seen for view in _outermost(trace, found, Kind.RETRIEVER)]
+    seen = [TraceReading(trace) for trace in traces]
+    every = [view for one in seen for _, view in one]
+    calls = [view for one in seen for _, view in one.llm_calls]
+    tools = [call for one in seen for call in one.tool_calls]
+    searches = [view for one in seen for view in _outermost(one, Kind.RETRIEVER)]
     facts: dict[str, Facts] = {
         "model_calls": [len(calls)],
         "provider": [_provider(view.provider) for view in calls],
@@ -114,8 +114,8 @@ def reading(name: str) -> Reading:
         "errors": [view.error for view in calls],
         "embeddings": [sum(view.kind is Kind.EMBEDDING for view in every)],
         "tools": [use.name for use in tools],
-        "arguments": [use.arguments if use.arguments_known else None for use in tools],
-        "results": [use.result for use in tools],
+        "arguments": [_known(use.arguments) for use in tools],
+        "results": [_known(use.result) for use in tools],
         "tool_errors": [use.error for use in tools],
         "retrievals": [len(searches)],
         "query": [view.query for view in searches],
@@ -123,9 +123,7 @@ def reading(name: str) -> Reading:
         "document_ids": [_each(view, "id") for view in searches],
         "scores": [_each(view, "score") for view in searches],
         "handoffs": sorted(
-            [one.handoff_from, one.handoff_to]
-            for trace, found in seen
-            for one in _outermost(trace, found, Kind.HANDOFF)
+            [one.handoff_from, one.handoff_to] for each in seen for one in _outermost(each, Kind.HANDOFF)
         ),
         "fallbacks": [
             [view.gateway.get("original_target"), view.gateway.get("fallback")]
@@ -135,29 +133,25 @@ def reading(name: str) -> Reading:
         "cache_hits": [sum(view.gateway.get("cache_hit") is True for view in every)],
         "guardrails": [verdict for view in every for verdict in _verdicts(view)],
         "final": [_final(calls)],
-        "content": [
-            all(content_captured(trace, found)[0] for trace, found in seen if llm_calls(trace, found))
-        ],
+        "content": [all(bool(one.evidence.content) for one in seen if one.llm_calls)],
     }
     return Reading(facts)
 
 
-def _outermost(trace: Trace, seen: dict[str, View], kind: Kind) -> list[View]:
-    spans = {span.span_id: span for span in trace.spans}
+def _known(fact: Any) -> Any:
+    return None if isinstance(fact, Unknown) else fact
 
+
+def _outermost(reading: TraceReading, kind: Kind) -> list[View]:
     def inside(span_id: str | None) -> bool:
-        while span_id in spans:
-            if seen[span_id].kind is kind:
+        while span_id in reading.by_id:
+            if reading.views[span_id].kind is kind:
                 return True
-            span_id = spans[span_id].parent_id
+            span_id = reading.by_id[span_id].parent_id
         return False
 
-    ordered = sorted(trace.spans, key=lambda span: span.start_ns)
-    return [
-        seen[span.span_id]
-        for span in ordered
-        if seen[span.span_id].kind is kind and not inside(span.parent_id)
-    ]
+    ordered = sorted(reading, key=lambda one: one[0].start_ns)
+    return [view for span, view in ordered if view.kind is kind and not inside(span.parent_id)]
 
 
 def _provider(name: str | None) -> str | None:

@@ -11,11 +11,12 @@ from simulate.trace.filter import parse, parse_short
 from simulate.trace.span import Span, Trace
 
 MS = 10**6
+NOON = 1_780_000_000_000_000_000
 
 
 def made(key: str, name: str, kind: str, parent: str | None, ms: int, **more: Any) -> Span:
     attributes = {"gen_ai.span.kind": kind} | more.pop("attributes", {})
-    return Span("t", key, name, parent, 0, ms * MS, attributes, **more)
+    return Span("t", key, name, parent, NOON, NOON + ms * MS, attributes, **more)
 
 
 TRACE = Trace(

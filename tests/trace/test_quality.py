@@ -10,7 +10,7 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import trace_quality
-from simulate.trace.otlp.otlp_json import write_otlp_jsonl
+from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.quality import Quality, is_bad
 from simulate.trace.span import Event, Span, Trace
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from simulate.errors import InputError
 from simulate.trace import read
-from simulate.trace.otlp.otlp_json import to_otlp_json
+from simulate.trace.otlp.encode import to_json
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Link, Span
 
@@ -129,7 +129,7 @@ def places(text: str) -> dict[str, Span]:
 
 def everything(span: Span) -> str:
     """All of a span as one text, JSON in JSON unpacked by taking the escapes away."""
-    text = orjson.dumps(to_otlp_json([span])).decode()
+    text = orjson.dumps(to_json([span])).decode()
     for value in span.attributes.values():
         if isinstance(value, bytes):
             text += base64.b64decode(base64.b64encode(value)).decode()

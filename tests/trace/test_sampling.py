@@ -16,7 +16,7 @@ from simulate.errors import InputError
 from simulate.interfaces.cli import trace_sample
 from simulate.interfaces.cli.main import main
 from simulate.trace.files.reader import read
-from simulate.trace.otlp.otlp_json import write_otlp_jsonl
+from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.sampling import Rule, Sampler, drawn, percentile, sample
 from simulate.trace.span import Event, Span, Trace
 from simulate.trace.tail_sampling import TailSampler

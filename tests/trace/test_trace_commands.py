@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from simulate.interfaces.cli.main import main
 from simulate.trace import Span, read
-from simulate.trace.otlp.otlp_json import write_otlp_jsonl
+from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.span import Event
 
 TRACE, NS = "0af7651916cd43dd8448eb211c80319c", 1_795_335_466_000_000_000

@@ -11,10 +11,12 @@ from simulate.trace.span import Link, Span
 from simulate.trace.tree import Tree, build
 
 S = 10**9
+NOON = 1_780_000_000 * S
 
 
 def span(key: str, parent: str | None = None, start: int = 0, end: int | None = 100, **more: object) -> Span:
-    return Span("t", key, f"name {key}", parent, start * S, None if end is None else end * S, **more)  # type: ignore[arg-type]
+    ends = None if end is None else NOON + end * S
+    return Span("t", key, f"name {key}", parent, NOON + start * S, ends, **more)  # type: ignore[arg-type]
 
 
 def placed(tree: Tree) -> dict[str, tuple[str | None, str | None]]:
@@ -78,16 +80,46 @@ def test_the_same_span_twice_is_one_and_a_later_state_completes_it() -> None:
     for order in ([early, late], [late, early], [late, late, early]):
         tree = build([span("r"), *order])
         found = tree.get("a")
-        assert found is not None and (found.span.end_ns, found.span.attributes) == (5 * S, {"x": 1, "y": 2})
+        assert found is not None and (found.span.end_ns, found.span.attributes) == (
+            NOON + 5 * S,
+            {"x": 1, "y": 2},
+        )
         assert len(tree) == 2
         assert any("joined" in note for note in tree.notes)
     assert early.attributes == {"x": 1}  # what came is never written over
 
 
-def test_two_spans_with_one_id_are_both_kept_and_marked() -> None:
-    tree = build([span("r"), span("a", "r", 1, 5), span("a", "r", 2, 6)])
-    assert [node.placement for node in tree] == [None, None, "duplicate id"]
-    assert "with the id of another span" in tree.notes[0]
+def test_two_spans_with_one_id_are_both_kept_each_under_its_own() -> None:
+    spans = [span("r"), span("a", "r", 1, 5), span("a", "r", 6, 9), span("in it", "a", 7, 8)]
+    tree = build(spans)
+    first, second = tree.roots[0].children
+    assert (first.span.span_id, first.children) == ("a", [])
+    assert second.span.span_id != "a" and [node.span.span_id for node in second.children] == ["in it"]
+    assert "1 span had the id of another span" in tree.notes[0]
+    assert spans[2].span_id == "a"  # what came is never written over
+
+
+def test_a_span_that_follows_another_stands_beside_it_or_below_a_root() -> None:
+    tree = build(
+        [
+            span("r", None, 0, 5),
+            span("a", "r", 1, 2),
+            span("after a", None, 3, 4, links=[Link("t", "a")]),
+            span("late", None, 9, 10, links=[Link("t", "r")]),
+            span("elsewhere", None, 2, 3, links=[Link("u", "a")]),
+        ]
+    )
+    assert placed(tree)["after a"] == ("r", "follows")
+    assert placed(tree)["late"] == ("r", "follows")
+    assert placed(tree)["elsewhere"] == (None, None)
+
+
+def test_a_span_without_a_start_moves_no_clock_and_comes_last() -> None:
+    untimed = Span("t", "u", "redirect", "r", resource={"service.name": "pay"})
+    tree = build([span("r"), untimed, span("a", "r", 5)])
+    assert [node.span.span_id for node in tree] == ["r", "a", "u"]
+    assert tree.notes == ["1 span without a start time: redirect"]
+    assert tree.duration == 100 and untimed.duration is None
 
 
 def test_the_clock_of_another_service_is_corrected_for_display_only() -> None:
@@ -96,11 +128,11 @@ def test_the_clock_of_another_service_is_corrected_for_display_only() -> None:
     inner = span("inner", "serve", 91, 92, resource={"service.name": "two"})
     tree = build([call, serve, inner])
     assert [(node.start_ns // S, (node.end_ns or 0) // S) for node in tree] == [
-        (100, 110),
-        (103, 107),
-        (104, 105),
+        (NOON // S + 100, NOON // S + 110),
+        (NOON // S + 103, NOON // S + 107),
+        (NOON // S + 104, NOON // S + 105),
     ]
-    assert serve.start_ns == 90 * S
+    assert serve.start_ns == NOON + 90 * S
     assert tree.notes == ["the clock of two is at least 13,000.0 ms behind that of one; shown corrected"]
 
 
@@ -138,11 +170,11 @@ def test_whatever_comes_every_span_is_in_the_tree_once(spans: list[Span]) -> Non
     tree = build(spans)
     nodes = list(tree)
     assert len(nodes) == len(tree) == len({id(node) for node in nodes})
-    assert {node.span.span_id for node in nodes} == {each.span_id for each in spans}
+    assert len({node.span.span_id for node in nodes}) == len(nodes)
+    assert {node.span.span_id for node in nodes} >= {each.span_id for each in spans}
     for node in nodes:
         assert all(child.parent is node and child.depth == node.depth + 1 for child in node.children)
-        if node.parent is not None and node.placement is None:
-            assert node.span.parent_id == node.parent.span.span_id
+        assert (node.placement is None) == (node.span.parent_id == (node.parent and node.parent.span.span_id))
 
 
 def test_a_span_that_ends_before_it_starts_is_told() -> None:

@@ -25,6 +25,7 @@ from simulate.model.outcome import Outcome  # noqa: E402
 from simulate.model.scenario import Scenario  # noqa: E402
 from simulate.model.transcript import Conversation  # noqa: E402
 from simulate.scoring.checks.check import Evidence  # noqa: E402
+from simulate.trace.reading import TraceReading  # noqa: E402
 from simulate.trace.span import Trace  # noqa: E402
 
 
@@ -243,7 +244,7 @@ def test_a_call_on_a_machine_without_time_is_held_against_nobody(
     talk = Scenario.model_validate({"name": "x", "script": [{"says": "Hi"}]})
     conversation = Conversation("ab" * 16, "voice")
     outcome = Outcome("x", "a", "not_run", conversation, measures={"processors_busy": busy})
-    evidence = Evidence(talk, conversation, Trace("ab" * 16, []))
+    evidence = Evidence(talk, conversation, TraceReading(Trace("ab" * 16, [])))
     conclude(outcome, evidence, AgentFault("it said nothing", proof=proof))
     assert (outcome.status, outcome.side) == status
 

@@ -1,1 +1,1 @@
-"""Doors to the agent under test, one module a way in, found by address."""
+"""Adapters to the agent under test, one module a way in, found by address."""

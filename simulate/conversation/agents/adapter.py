@@ -1,4 +1,4 @@
-"""What every door to an agent under test looks like to an engine that carries text."""
+"""What every adapter of an agent under test looks like to an engine that carries text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AgentMessage:
     """One message is complete. ``text`` is the whole of it; deltas before it were its pieces."""
 
     text: str
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What the door could see from outside, as span attributes (model, tokens); never guessed."""
+    """What the adapter could see from outside, as span attributes (model, tokens); never guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class HungUp:
     reason: str | None = None
 
 
-AgentEvent = Delta | Said | HungUp
+AgentEvent = Delta | AgentMessage | HungUp
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a door needs to know of the conversation that it carries."""
+    """What an adapter needs to know of the conversation that it carries."""
 
     conversation_id: str
     """32 hex digits; also the trace id."""
@@ -51,7 +51,7 @@ class Call:
     """Seconds that one reply may take."""
 
 
-class Session(Protocol):
+class AgentSession(Protocol):
     """One conversation with an agent."""
 
     def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
@@ -66,7 +66,7 @@ class AgentAdapter(Protocol):
 
     address: str
 
-    def dial(self, call: Call) -> AbstractAsyncContextManager[Session]:
+    def connect(self, call: Call) -> AbstractAsyncContextManager[AgentSession]:
         """Open one conversation; leaving the context closes it, whatever happened."""
         ...
 

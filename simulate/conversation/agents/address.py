@@ -1,4 +1,4 @@
-"""From an address to a door, and from a medium and an address to the engine that can carry it."""
+"""From an address to an adapter, and from a medium and an address to the engine that can carry it."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def scheme_of(address: str) -> str:
     return scheme
 
 
-def text_door(
+def text_adapter(
     agent: str | Callable[..., Any], options: Mapping[str, Any] | None = None, root: Path | None = None
 ) -> AgentAdapter:
-    """The door to an agent that speaks text: a callable, or an address.
+    """The adapter to an agent that speaks text: a callable, or an address.
 
     ``options`` are those of ``[tool.simulate.agents]``: ``model``, ``headers``, ``api_key``, ``stream``."""
-    from simulate.conversation.agents.python import PythonDoor, load
+    from simulate.conversation.agents.python import PythonAdapter, load
 
     if not isinstance(agent, str):
-        return PythonDoor(agent)
+        return PythonAdapter(agent)
     scheme = scheme_of(agent)
     if scheme == "python":
-        return PythonDoor(load(agent.partition(":")[2], agent, root), agent)
+        return PythonAdapter(load(agent.partition(":")[2], agent, root), agent)
     if scheme in ("http", "https"):
-        from simulate.conversation.agents.http import HttpDoor
+        from simulate.conversation.agents.http import HttpAdapter
 
-        return HttpDoor(agent, **(options or {}))
+        return HttpAdapter(agent, **(options or {}))
     raise AddressError(
         f"{agent} is an agent that speaks, and this scenario is text", hint="set `medium: voice`"
     )

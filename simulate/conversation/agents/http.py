@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from opentelemetry import context as otel_context
 
 from simulate import determinism
-from simulate.conversation.agents.adapter import AgentEvent, Call, Delta, Said, within
+from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, within
 from simulate.conversation.agents.pinned_tools import PinnedTools, ToolFailed
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
 
@@ -58,8 +58,8 @@ class _Reply:
         return {name: value for name, value in seen.items() if value is not None}
 
 
-class HttpDoor:
-    """Dials ``http(s)://host/v1``. One client, and so one pool of connections, for all conversations."""
+class HttpAdapter:
+    """Connects to ``http(s)://host/v1`` with one client, so one pool of connections for all conversations."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class HttpDoor:
         return self._clients[loop]
 
     @contextlib.asynccontextmanager
-    async def dial(self, call: Call) -> AsyncGenerator[HttpSession, None]:
+    async def connect(self, call: Call) -> AsyncGenerator[HttpSession, None]:
         """One conversation. Nothing is sent until the first message is."""
         yield HttpSession(self, call)
 
@@ -112,8 +112,8 @@ class HttpDoor:
 class HttpSession:
     """One conversation with an endpoint that keeps no state: the whole history is sent each time."""
 
-    def __init__(self, door: HttpDoor, call: Call) -> None:
-        self.door = door
+    def __init__(self, adapter: HttpAdapter, call: Call) -> None:
+        self.adapter = adapter
         self.call = call
         self.history: list[dict[str, Any]] = []
         self._refused: Exception | None = None
@@ -127,13 +127,13 @@ class HttpSession:
             return  # it answers requests; asked again with nothing new it would only repeat itself
         self._refused = None
         try:
-            async for event in within(self._events(), self.call.reply_timeout, self.door.address):
+            async for event in within(self._events(), self.call.reply_timeout, self.adapter.address):
                 yield event
         except AgentFault as late:
             if self._refused is None:
                 raise
             # the time went by while we waited to be let in: that is no slow answer
-            raise _fault(self._refused, self.door.address) from late
+            raise _fault(self._refused, self.adapter.address) from late
 
     async def _events(self) -> AsyncIterator[AgentEvent]:
         for _ in range(TOOL_ROUNDS):
@@ -142,25 +142,25 @@ class HttpSession:
                 yield Delta(piece)
             self.history.append(reply.message())
             if reply.text or reply.refusal:
-                yield Said(reply.text or reply.refusal, reply.attributes())
+                yield AgentMessage(reply.text or reply.refusal, reply.attributes())
             elif not reply.tool_calls:
                 raise AgentFault(
-                    f"{self.door.address}: the answer is empty (finish_reason {reply.finish_reason})"
+                    f"{self.adapter.address}: the answer is empty (finish_reason {reply.finish_reason})"
                 )
             if not reply.tool_calls:
                 return
             await self._answer_tools(reply)
-        raise AgentFault(f"{self.door.address}: still calls tools after {TOOL_ROUNDS} rounds in one turn")
+        raise AgentFault(f"{self.adapter.address}: still calls tools after {TOOL_ROUNDS} rounds in one turn")
 
     async def _once(self, reply: _Reply) -> AsyncIterator[str]:
         response = await self._request()
-        if not self.door.stream:
-            _take_whole(response, reply, self.door.address)
+        if not self.adapter.stream:
+            _take_whole(response, reply, self.adapter.address)
             return
         try:
             if response.response.headers.get("content-type", "").startswith("application/json"):
                 # asked to stream, it answered as a whole
-                _take_whole(await _read_whole(response.response), reply, self.door.address)
+                _take_whole(await _read_whole(response.response), reply, self.adapter.address)
                 return
             async for chunk in response:
                 for piece in _take_chunk(chunk, reply):
@@ -168,12 +168,12 @@ class HttpSession:
         except Fault:
             raise
         except Exception as error:
-            raise _fault(error, self.door.address, midway=True) from error
+            raise _fault(error, self.adapter.address, midway=True) from error
         finally:
             await response.close()
         if reply.finish_reason is None:
             raise AgentFault(
-                f"{self.door.address}: the stream ended without a finish_reason",
+                f"{self.adapter.address}: the stream ended without a finish_reason",
                 where=f"after {reply.text!r}",
             )
 
@@ -183,25 +183,27 @@ class HttpSession:
             try:
                 with _uninstrumented():
                     # plain dicts, as on the wire: the SDK's types would tell apart what we only pass on
-                    create = cast("Callable[..., Awaitable[Any]]", self.door.client().chat.completions.create)
+                    create = cast(
+                        "Callable[..., Awaitable[Any]]", self.adapter.client().chat.completions.create
+                    )
                     response = await create(
-                        model=self.door.model,
+                        model=self.adapter.model,
                         messages=self.history,
                         extra_headers=dict(self.call.headers),
-                        extra_body=self.door.body or None,
+                        extra_body=self.adapter.body or None,
                         timeout=self.call.reply_timeout,
-                        **(options if self.door.stream else {}),
+                        **(options if self.adapter.stream else {}),
                     )
                     self._refused = None
                     return response
             except Exception as error:
-                if self.door.stream and _refuses_to_stream(error) and attempt < TRIES:
-                    self.door.stream = False
+                if self.adapter.stream and _refuses_to_stream(error) and attempt < TRIES:
+                    self.adapter.stream = False
                     continue
                 wait = _retry_after(error, attempt)
                 if wait is None or attempt == TRIES:
                     self._refused = None
-                    raise _fault(error, self.door.address) from error
+                    raise _fault(error, self.adapter.address) from error
                 self._refused = error
                 await determinism.current().clock.sleep(wait)
         raise HarnessFault("unreachable")  # pragma: no cover

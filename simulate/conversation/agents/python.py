@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from simulate import determinism
-from simulate.conversation.agents.adapter import AgentEvent, Call, Delta, HungUp, Said, within
+from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
 from simulate.errors import AddressError, AgentFault, Fault, SimulateError
 from simulate.model.nearest import did_you_mean
 
@@ -46,8 +46,8 @@ _TEXT_NAMES = {"message", "text", "prompt", "input", "user_input", "query", "utt
 _LIST_NAMES = {"messages", "history", "conversation"}
 
 
-class PythonDoor:
-    """Dials a callable. ``address`` is for reports."""
+class PythonAdapter:
+    """Connects to a callable. ``address`` is for reports."""
 
     def __init__(self, agent: Any, address: str | None = None) -> None:
         self.agent = agent
@@ -55,7 +55,7 @@ class PythonDoor:
         self.shape = shape_of(agent, self.address)
 
     @contextlib.asynccontextmanager
-    async def dial(self, call: Call) -> AsyncGenerator[PythonSession, None]:
+    async def connect(self, call: Call) -> AsyncGenerator[PythonSession, None]:
         """One conversation; an object with ``close`` is closed at its end."""
         session = PythonSession(self, call)
         try:
@@ -67,8 +67,8 @@ class PythonDoor:
 class PythonSession:
     """One conversation with a callable."""
 
-    def __init__(self, door: PythonDoor, call: Call) -> None:
-        self.door = door
+    def __init__(self, adapter: PythonAdapter, call: Call) -> None:
+        self.adapter = adapter
         self.call = call
         self.history: list[dict[str, Any]] = []
         """For an agent that takes it; the others remember by themselves."""
@@ -79,11 +79,11 @@ class PythonSession:
         """Say something and hear the answer, cut off after the call's ``reply_timeout``."""
         said: list[str] = []
         async for event in within(self._events(message), self.call.reply_timeout, "the agent"):
-            if isinstance(event, Said):
+            if isinstance(event, AgentMessage):
                 said.append(event.text)
             yield event
         self.spoken = True
-        if self.door.shape == "messages":
+        if self.adapter.shape == "messages":
             self.history += [{"role": "assistant", "content": text} for text in said]
 
     async def _events(self, message: str | None) -> AsyncIterator[AgentEvent]:
@@ -105,11 +105,11 @@ class PythonSession:
             ) from error
 
     async def _ask(self, message: str | None) -> Any:
-        shape = self.door.shape
+        shape = self.adapter.shape
         if shape == "object":
             if self.instance is None:
-                self.instance = await _call(self.door.agent)
-                _check_instance(self.instance, self.door.address)
+                self.instance = await _call(self.adapter.agent)
+                _check_instance(self.instance, self.adapter.address)
                 start = getattr(self.instance, "start", None)
                 greeting = await _call(start, self.call.conversation_id) if start else None
                 if message is None:
@@ -123,12 +123,12 @@ class PythonSession:
                 hint="let the caller open, or use a class whose start() gives the greeting",
             )
         if shape == "message":
-            return await _call(self.door.agent, message)
+            return await _call(self.adapter.agent, message)
         if message is not None:
             self.history.append({"role": "user", "content": message})
         elif self.history:
             return []  # asked again with nothing new it would only repeat itself
-        return await _call(self.door.agent, [dict(entry) for entry in self.history])
+        return await _call(self.adapter.agent, [dict(entry) for entry in self.history])
 
     async def close(self) -> None:
         """Close the agent's own instance; an agent that hangs here is left behind, not waited for."""
@@ -332,7 +332,7 @@ async def in_thread(function: Callable[[], Any]) -> Any:
 
 async def _as_events(answer: Any) -> AsyncIterator[AgentEvent]:
     if isinstance(answer, str):
-        yield Said(answer)
+        yield AgentMessage(answer)
     elif isinstance(answer, dict):
         for event in _dict_events(cast("dict[str, Any]", answer)):
             yield event
@@ -347,7 +347,7 @@ async def _as_events(answer: Any) -> AsyncIterator[AgentEvent]:
                 raise _wrong_type(piece, "a stream of text")
             pieces.append(piece)
             yield Delta(piece)
-        yield Said("".join(pieces))
+        yield AgentMessage("".join(pieces))
     else:
         raise _wrong_type(answer, "an answer")
 
@@ -367,7 +367,7 @@ def _dict_events(message: dict[str, Any]) -> Iterator[AgentEvent]:
     content = message.get("content")
     hangs_up = bool(message.get("hang_up"))
     if isinstance(content, str):
-        yield Said(content)
+        yield AgentMessage(content)
     elif not hangs_up:
         raise _wrong_type(message, "a dict without text under `content`")
     if hangs_up:

@@ -12,6 +12,7 @@ from simulate.conversation.callers.styling import with_typos
 from simulate.model.persona import Speaks
 from simulate.model.scenario import Line, Scenario, When
 from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.trace.reading import ToolName
 
 Uses = Callable[[], Sequence[ToolUse]]
 
@@ -90,7 +91,7 @@ class Script:
             return False
         if when.said_matches is not None and not re.search(when.said_matches, heard):
             return False
-        return when.called is None or any(use.name == when.called for use in self._uses())
+        return when.called is None or any(ToolName(use.name).matches(when.called) for use in self._uses())
 
     def notes(self, conversation: Conversation) -> list[str]:
         """Which lines were never said, and why."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from simulate import determinism
 from simulate.conversation.callers.caller import HangUp, Listen, Say
 from simulate.conversation.callers.script import Script
-from simulate.conversation.engine import Exchange
+from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice import effects
 from simulate.conversation.voice.audio_bridge import Line, Wire
 from simulate.conversation.voice.normalise import says
@@ -82,23 +82,23 @@ class VoiceCall:
     """Carries one conversation; used once."""
 
     def __init__(
-        self, exchange: Exchange, wire: CallWire, senses: Senses, persona: Persona | None = None
+        self, session: TrialSession, wire: CallWire, senses: Senses, persona: Persona | None = None
     ) -> None:
-        self.exchange = exchange
-        self.conversation = exchange.conversation
-        self.limits = exchange.scenario.limits
+        self.session = session
+        self.conversation = session.conversation
+        self.limits = session.scenario.limits
         self.wire = wire
         self.senses = senses
-        scenario = exchange.scenario
+        scenario = session.scenario
         self.persona = persona or (scenario.persona if isinstance(scenario.persona, Persona) else Persona())
         self.voice = self.persona.voice
         self.patience = PATIENCE[self.voice.waits]
-        self.chance = random.Random(exchange.seed)
+        self.chance = random.Random(session.spec.seed)
         self.line = Line(
             wire,
             detector=senses.detect(),
-            spoils=effects.outgoing(self.voice, exchange.seed, senses.root),
-            dims=effects.incoming(self.voice, exchange.seed),
+            spoils=effects.outgoing(self.voice, session.spec.seed, senses.root),
+            dims=effects.incoming(self.voice, session.spec.seed),
         )
         self.listener = Listener(self.line, senses.ear)
         self.line.beat = self.listener.beat
@@ -122,7 +122,7 @@ class VoiceCall:
             async with limit:
                 await self.wire.open(self.line)
                 self.conversation.started_ns = clock.time_ns()
-                self.exchange.tools.began = clock.monotonic()
+                self.session.tools.began = clock.monotonic()
                 beating = asyncio.create_task(self.line.run())
                 await self._watched(self._talk(), beating)
         except TimeoutError:
@@ -140,10 +140,10 @@ class VoiceCall:
             self.line.write_out()
             if tape is not None:
                 tape.close()
-            self.exchange.measures |= self.line.pacing.measures()
+            self.session.measures |= self.line.pacing.measures()
             if current_loop() is None:
                 busy = processors.busy()
-                self.exchange.measures["processors_busy"] = None if busy is None else round(busy, 3)
+                self.session.measures["processors_busy"] = None if busy is None else round(busy, 3)
         if self.conversation.ended_by == "agent" and self.line.failure is not None:
             raise self.line.failure  # it did not hang up but broke, as is known only now
         self.line.pacing.judge()
@@ -164,14 +164,14 @@ class VoiceCall:
         file, which whoever has the outcome can copy until this process ends."""
         from simulate.conversation.voice.recording import Recorder
 
-        folder = self.exchange.folder
+        folder = self.session.spec.folder
         if folder is None:
             folder = tempfile.mkdtemp(prefix="simulate-call-")
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
         path = Path(folder) / "recording.wav"
         tape = Recorder(path, RATE)
         self.line.tape = tape
-        self.exchange.recording = str(path)
+        self.session.recording = str(path)
         return tape
 
     async def _watched(self, talk: Any, beating: asyncio.Task[None]) -> None:
@@ -199,13 +199,13 @@ class VoiceCall:
     # -- the conversation
 
     async def _talk(self) -> None:
-        if self.exchange.scenario.speaks_first == "agent":
+        if self.session.scenario.speaks_first == "agent":
             heard = await self._reply(self.limits.reply)
             if not heard and not self._gone():
                 raise AgentFault("the agent should speak first and said nothing", where="turn 0")
         listens = 0
         while not self._gone():
-            match await self.exchange.caller.act(self.conversation):
+            match await self.session.caller.act(self.conversation):
                 case HangUp(reason):
                     self._end("caller", reason)
                 case Listen(seconds) if seconds > 0:
@@ -233,7 +233,7 @@ class VoiceCall:
                 where=f"turn {self.turn}",
                 hint="raise `limits: {reply: …}` if it may take that long",
             )
-        over = self.exchange.over_limit()
+        over = self.session.over_limit()
         if over is not None:
             self._end("limit", over)
 
@@ -244,7 +244,7 @@ class VoiceCall:
             await self.line.until(lambda: False, line.after)
         if not line.backchannel:
             self.turn += 1
-            self.listener.turn = self.exchange.tools.turn = self.turn
+            self.listener.turn = self.session.tools.turn = self.turn
         start = self.line.now
         if sound is None and not await self.wire.press(line.text):
             from simulate.conversation.voice.dtmf import tones
@@ -257,12 +257,12 @@ class VoiceCall:
         kind = "dtmf" if line.dtmf else "backchannel" if line.backchannel else "speech"
         if kind == "speech":
             self.said_until = end
-        self._add(Utterance("caller", line.text, self.turn, start, end, first=start, kind=kind))
+        self.conversation.add(Utterance("caller", line.text, self.turn, start, end, first=start, kind=kind))
 
     async def _be_silent(self, seconds: float) -> None:
         start = self.line.now
         silence = Utterance("caller", "", self.turn, start, start + seconds, first=start, kind="silence")
-        self._add(silence)
+        self.conversation.add(silence)
         await self.line.until(lambda: False, seconds)
         silence.end = self.line.now
         if self.listener.current is not None:
@@ -337,8 +337,8 @@ class VoiceCall:
             hearing.utterance = Utterance(
                 "agent", text, hearing.turn, hearing.start, self.line.now, first=hearing.start
             )
-            self.conversation.utterances.append(hearing.utterance)
-        match await self.exchange.caller.act(self.conversation):
+            self.conversation.add(hearing.utterance)
+        match await self.session.caller.act(self.conversation):
             case HangUp(reason):
                 await self._take(interrupted=True)
                 self._end("caller", reason)
@@ -368,8 +368,7 @@ class VoiceCall:
         if utterance is None:
             return False
         if utterance not in self.conversation.utterances:
-            self.conversation.utterances.append(utterance)
-        self.exchange.heard(utterance)
+            self.conversation.add(utterance)
         return True
 
     # -- small things
@@ -380,7 +379,7 @@ class VoiceCall:
         return script is None or script.line is None or not script.due(self.conversation)
 
     def _script(self) -> Script | None:
-        script = getattr(self.exchange.caller, "script", None)
+        script = getattr(self.session.caller, "script", None)
         return script if isinstance(script, Script) else None
 
     async def _spoken(self, text: str) -> Pcm:
@@ -393,10 +392,6 @@ class VoiceCall:
                 raise self.line.failure
             self._end("agent", self.line.closed)
         return self.conversation.ended_by is not None or self.line.closed is not None
-
-    def _add(self, utterance: Utterance) -> None:
-        self.conversation.utterances.append(utterance)
-        self.exchange.heard(utterance)
 
     def _end(self, by: EndedBy, reason: str | None) -> None:
         if self.conversation.ended_by is None:

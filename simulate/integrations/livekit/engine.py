@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulate.conversation.engine import Exchange
+from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.audio_bridge import Line
 from simulate.conversation.voice.pcm import Samples
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, InputError, MissingExtra
@@ -100,16 +100,16 @@ class LiveKitEngine:
             self._senses = Senses(mouth(tts), ear(stt), root=self.root)
         return self._senses
 
-    async def converse(self, exchange: Exchange) -> None:
+    async def converse(self, session: TrialSession) -> None:
         """Call the worker into a room; returns when one side has hung up or a limit is reached."""
         from simulate.conversation.voice.call import VoiceCall
 
         async with self._starting:
-            server = await self._ready(exchange)
-        wire = RoomWire(self, server, exchange)
-        await VoiceCall(exchange, wire, self._hear_and_speak()).carry()
+            server = await self._ready(session)
+        wire = RoomWire(self, server, session)
+        await VoiceCall(session, wire, self._hear_and_speak()).carry()
 
-    async def _ready(self, exchange: Exchange) -> Server:
+    async def _ready(self, session: TrialSession) -> Server:
         """The server, with the worker registered at it where it is ours to start."""
         from simulate.integrations.livekit.room import Server
 
@@ -129,7 +129,7 @@ class LiveKitEngine:
             log = self.logs / f"{self._agent_name}.log"
             worker = LiveKitWorker(self._file, name, log=log, command=self._command, cwd=self.root)
             # of one conversation's environment, what is not that conversation's
-            shared = {k: v for k, v in exchange.environment.items() if k not in ("TRACEPARENT", "BAGGAGE")}
+            shared = {k: v for k, v in session.environment.items() if k not in ("TRACEPARENT", "BAGGAGE")}
             server = self._server
             keys = dict(zip(_NEEDED, (server.url, server.key, server.secret), strict=True))
             await worker.start(shared | keys)
@@ -160,10 +160,10 @@ class LiveKitEngine:
 class RoomWire:
     """One call through a room: `VoiceCall` opens it, sends and presses, and hangs up."""
 
-    def __init__(self, engine: LiveKitEngine, server: Server, exchange: Exchange) -> None:
+    def __init__(self, engine: LiveKitEngine, server: Server, session: TrialSession) -> None:
         self._engine = engine
         self._server = server
-        self._exchange = exchange
+        self._session = session
         self._place = engine.worker.place if engine.worker is not None else 0
         self._looked = 0.0
         self._room: Room | None = None
@@ -175,22 +175,22 @@ class RoomWire:
         from simulate.integrations.livekit.room import Room
         from simulate.integrations.livekit.transport import LiveKitWire
 
-        exchange = self._exchange
+        session = self._session
         self._line = line
         self._room = room = Room(
             self._server,
-            exchange.conversation.id,
+            session.conversation.id,
             self._engine.agent_name,
             metadata=json.dumps(
                 {
                     **self._engine.metadata,
-                    **exchange.headers,
-                    "simulate.conversation.id": exchange.conversation.id,
+                    **session.headers,
+                    "simulate.conversation.id": session.conversation.id,
                 }
             ),
-            attributes=dict(exchange.headers),
+            attributes=dict(session.headers),
             died=self._died,
-            notes=exchange.notes,
+            notes=session.notes,
         )
         await room.enter()
         self._wire = LiveKitWire(room)
@@ -243,7 +243,7 @@ class RoomWire:
         if worker is None or now < self._looked + LOOK_SECONDS:
             return None
         self._looked = now
-        if (how := worker.end_of(self._exchange.conversation.id, self._place)) is None:
+        if (how := worker.end_of(self._session.conversation.id, self._place)) is None:
             return None
         came = self._room is not None and self._room.agent is not None
         when = "in the middle of the call" if came else "before it came into the room"

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulate.conversation.engine import Exchange
+from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.audio_bridge import Line
 from simulate.conversation.voice.pcm import Samples
 from simulate.conversation.voice.speech import quiet
 from simulate.errors import AddressError, AgentFault, MissingExtra
-from simulate.replay import session
+from simulate.replay.session import current
 
 if TYPE_CHECKING:
     from simulate.conversation.voice.call import CallWire, Senses
@@ -68,18 +68,18 @@ class PipecatEngine:
             self._senses = Senses(mouth(tts), ear(stt), root=self._root)
         return self._senses
 
-    async def converse(self, exchange: Exchange) -> None:
+    async def converse(self, session: TrialSession) -> None:
         """Call the bot; returns when one side has hung up or a limit is reached."""
         from simulate.conversation.voice.call import VoiceCall
 
         wire: CallWire
         if self._bot is not None:
-            wire = MemoryWire(self._bot, self.address, exchange)
+            wire = MemoryWire(self._bot, self.address, session)
         else:
             from simulate.integrations.pipecat.websocket_transport import SocketWire
 
-            wire = SocketWire(self.address, exchange.headers)
-        await VoiceCall(exchange, wire, self._hear_and_speak()).carry()
+            wire = SocketWire(self.address, session.headers)
+        await VoiceCall(session, wire, self._hear_and_speak()).carry()
 
     async def aclose(self) -> None:
         """Nothing outlives a call."""
@@ -88,10 +88,10 @@ class PipecatEngine:
 class MemoryWire:
     """A call to a bot that runs in this process, as a task of its own."""
 
-    def __init__(self, bot: Bot, address: str, exchange: Exchange) -> None:
+    def __init__(self, bot: Bot, address: str, session: TrialSession) -> None:
         self._bot = bot
         self._address = address
-        self._exchange = exchange
+        self._session = session
         self._transport: MemoryTransport | None = None
         self._running: asyncio.Task[Any] | None = None
         self._ready = asyncio.Event()
@@ -103,8 +103,8 @@ class MemoryWire:
         from simulate.integrations.pipecat.virtual_time import let_frames_ask
 
         let_frames_ask()
-        if session.current.get() is not None:
-            self._replayed(session.current.get())
+        if (cassette := current.get()) is not None:
+            self._replayed(cassette)
         self._transport = transport = MemoryTransport(line)
         register: Any = getattr(transport, "add_event_handler")  # noqa: B009 - partially typed there
         register("on_client_connected", self._answered)
@@ -155,7 +155,7 @@ class MemoryWire:
             await self._transport.hung_up()
         await asyncio.wait({running}, timeout=LEAVE_SECONDS)
         if not running.done():
-            self._exchange.notes.append(
+            self._session.notes.append(
                 f"the bot went on for {LEAVE_SECONDS:g} s after the caller had hung up, and was ended "
                 "(its on_client_disconnected should cancel the pipeline)"
             )
@@ -173,7 +173,7 @@ class MemoryWire:
         """The bot, to its end; what it raises is the agent's fault."""
         try:
             with quiet():
-                await call_bot(self._bot, transport, self._exchange.conversation.id)
+                await call_bot(self._bot, transport, self._session.conversation.id)
         except Exception as error:  # noqa: BLE001 - somebody else's program may raise anything
             text = f"{type(error).__name__}: {error}"
             failure = AgentFault(f"the bot raised {text}", where=self._address)

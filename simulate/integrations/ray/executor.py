@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from simulate.conversation.agents.address import scheme_of
+from simulate.conversation.own_process import NoEngine
 from simulate.conversation.voice.seats import calls_at_once
 from simulate.errors import EnvironmentFault, InputError, MissingExtra
 from simulate.integrations.ray.worker import Began, Closed, Ended, Event, Order, Refused, Tape, carry
-from simulate.model.loading.files import LoadedScenario
 from simulate.model.outcome_json import outcome_from_json
-from simulate.resources import NoEngine, Resources
-from simulate.suite import Progress, Suite, Trial
+from simulate.model.trial import TrialSpec
+from simulate.resources import Resources
+from simulate.suite import Progress, Suite
 
 OWN = "local"
 """Ray's word for a Ray that is started for us, on this machine."""
@@ -45,14 +46,14 @@ class RayFanOut:
 
     def __init__(
         self,
-        stage: Resources,
+        resources: Resources,
         address: str = "",
         *,
         jobs: int,
         virtual: bool = False,
         tape: Tape | None = None,
     ) -> None:
-        self.stage = stage
+        self.resources = resources
         self.address = address or os.environ.get("RAY_ADDRESS") or OWN
         self.jobs = jobs
         self.virtual = virtual
@@ -78,7 +79,7 @@ class RayFanOut:
         """Whether the Ray is started for this run, on this machine."""
         return self.address == OWN
 
-    def check(self, scenarios: Sequence[LoadedScenario]) -> None:
+    def check(self, scenarios: Sequence[TrialSpec]) -> None:
         """Refuse, before anything runs, what would come out otherwise than without Ray."""
         if self.tape is not None and not self.own:
             raise InputError(
@@ -88,20 +89,20 @@ class RayFanOut:
         for each in scenarios:
             self._check_agent(each)
             if not self.own and not Path(each.file).resolve().is_relative_to(
-                self.stage.project.root.resolve()
+                self.resources.project.root.resolve()
             ):
                 raise InputError(
-                    f"outside of {self.stage.project.root}, the folder that workers get a copy of",
+                    f"outside of {self.resources.project.root}, the folder that workers get a copy of",
                     where=each.file,
                 )
 
-    def _check_agent(self, loaded: LoadedScenario) -> None:
+    def _check_agent(self, loaded: TrialSpec) -> None:
         """An agent outside is each worker's own: one that all shared would send its spans to one of them."""
         scenario = loaded.scenario
-        if not self.stage.outside(scenario):
+        if not self.resources.outside(scenario):
             return
-        named = str(self.stage.agent if self.stage.agent is not None else scenario.agent)
-        config = self.stage.project.agent(named)
+        named = str(self.resources.agent if self.resources.agent is not None else scenario.agent)
+        config = self.resources.project.agent(named)
         if scheme_of(config.address) == "livekit" and (config.command or config.address.endswith(".py")):
             return
         if not config.command or "{port}" not in config.address + config.command:
@@ -124,7 +125,7 @@ class RayFanOut:
         else:
             # a job that was submitted with a folder has that one already, and may be given ours in its place
             os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
-            working_dir = {"working_dir": str(self.stage.project.root), "excludes": EXCLUDED}
+            working_dir = {"working_dir": str(self.resources.project.root), "excludes": EXCLUDED}
             options |= {"runtime_env": working_dir}
         try:
             self._ray.init(**options)
@@ -145,7 +146,7 @@ class RayFanOut:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
-    async def carry(self, suite: Suite, trials: Sequence[Trial], progress: Progress) -> None:
+    async def carry(self, suite: Suite, trials: Sequence[TrialSpec], progress: Progress) -> None:
         """Have all these conversations, ``jobs`` tasks at once. Cancelled, it keeps what had finished."""
         chunks = self._chunks(trials)
         waiting = iter(chunks)
@@ -158,31 +159,31 @@ class RayFanOut:
             for _ in range(min(self.jobs, len(chunks))):
                 group.create_task(work())
 
-    def _chunks(self, trials: Sequence[Trial]) -> list[list[Trial]]:
+    def _chunks(self, trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
         cpus = self._ray.cluster_resources().get("CPU", 1.0)
-        least = min((self._cpus(trial.loaded) for trial in trials), default=1.0)
+        least = min((self._cpus(trial) for trial in trials), default=1.0)
         at_once = max(1, min(self.jobs, int(cpus / least)))
         size = min(MOST_TRIALS, math.ceil(len(trials) / at_once))
-        chunks: list[list[Trial]] = []
+        chunks: list[list[TrialSpec]] = []
         for trial in trials:
-            if not chunks or chunks[-1][0].loaded is not trial.loaded or len(chunks[-1]) == size:
+            if not chunks or chunks[-1][0].id != trial.id or len(chunks[-1]) == size:
                 chunks.append([])
             chunks[-1].append(trial)
         return chunks
 
-    def start(self, suite: Suite, trials: Sequence[Trial]) -> Any:
+    def start(self, suite: Suite, trials: Sequence[TrialSpec]) -> Any:
         """Hand the trials of one scenario to a worker; returns the stream of its events."""
-        loaded = trials[0].loaded
-        root = self.stage.project.root
+        loaded = trials[0]
+        root = self.resources.project.root
         here = Path.cwd()
-        agent = self.stage.agent
+        agent = self.resources.agent
         order = Order(
             file=loaded.file if self.own else os.path.relpath(Path(loaded.file).resolve(), here.resolve()),
             id=loaded.id,
             case=loaded.case,
             name=loaded.scenario.name,
             digest=loaded.digest,
-            trials=tuple(trial.number for trial in trials),
+            trials=tuple(trial.trial for trial in trials),
             cwd=str(here) if self.own else None,
             below="." if self.own else os.path.relpath(here, root),
             agent=None if agent is None else str(agent),
@@ -190,13 +191,13 @@ class RayFanOut:
             run_id=suite.folder.path.name,
             scratch=self._temporary,
             logs=str(suite.folder.path.absolute() / "logs" / trials[0].name) if self.own else None,
-            real_time=self.stage.real_time,
+            real_time=self.resources.real_time,
             virtual=self.virtual,
             tape=self.tape,
         )
         return self._task.options(num_cpus=self._cpus(loaded)).remote(order)
 
-    def _cpus(self, loaded: LoadedScenario) -> float:
+    def _cpus(self, loaded: TrialSpec) -> float:
         """What a conversation takes of a machine; a call as much as without Ray, if any machine has that."""
         if loaded.scenario.medium == "text":
             return TEXT_CPUS
@@ -245,7 +246,7 @@ class RayFanOut:
 class _Task:
     """Some trials of one scenario; where a worker dies, the rest of them in another one."""
 
-    def __init__(self, ray: RayFanOut, suite: Suite, progress: Progress, trials: Sequence[Trial]) -> None:
+    def __init__(self, ray: RayFanOut, suite: Suite, progress: Progress, trials: Sequence[TrialSpec]) -> None:
         self.ray = ray
         self.suite = suite
         self.progress = progress
@@ -274,7 +275,7 @@ class _Task:
                 case Ended():
                     trial = self.left[event.trial]
                     outcome = outcome_from_json(event.outcome, where=trial.name)
-                    outcome.source = trial.loaded.source
+                    outcome.source = trial.source
                     await self.suite.keep(trial, outcome, event.files)
                     del self.left[event.trial]
                     self.progress.finished(outcome)
@@ -287,8 +288,8 @@ class _Task:
         """The trial that was under way has no outcome but this; the others of the task go on in another."""
         lost = list(self.left.values())[: None if all_of_them else 1]
         for trial in lost:
-            scenario = trial.loaded.scenario
-            agent = self.suite.stage.agent if self.suite.stage.agent is not None else scenario.agent
+            scenario = trial.scenario
+            agent = self.suite.resources.agent if self.suite.resources.agent is not None else scenario.agent
             fault = EnvironmentFault(f"on Ray: {why}", hint=None if all_of_them else HINT)
             engine = NoEngine(str(agent), fault)
             outcome = await self.suite.one(trial, engine)

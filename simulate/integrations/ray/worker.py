@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from simulate.errors import InputError, MissingExtra, SimulateError
-from simulate.model.loading.files import LoadedScenario, load_scenarios
+from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
+from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
 from simulate.run_folder import RunFolder
-from simulate.suite import Suite, Trial
+from simulate.suite import Suite
 
 Tape = tuple[Literal["all", "none"], str]
 
@@ -95,7 +96,7 @@ def carry(order: Order) -> Iterator[Event]:
             return
         try:
             for number in order.trials:
-                trial = Trial(loaded, number)
+                trial = loaded.numbered(number, seed=order.seed)
                 yield Began(trial.name)
                 outcome = runner.run(suite.one(trial))
                 yield _ended(trial.name, Path(outcome.folder or ""))
@@ -104,7 +105,7 @@ def carry(order: Order) -> Iterator[Event]:
         yield Closed(tuple(record.notes))
 
 
-def _suite(order: Order, path: Path) -> tuple[Suite, LoadedScenario]:
+def _suite(order: Order, path: Path) -> tuple[Suite, TrialSpec]:
     project = Project.find(Path.cwd())
     found = [
         each
@@ -118,21 +119,20 @@ def _suite(order: Order, path: Path) -> tuple[Suite, LoadedScenario]:
     agent = order.agent if order.agent is not None else loaded.scenario.agent
     if order.virtual and agent is not None:
         project.agents[agent] = project.agent(agent).model_copy(update={"time": "virtual"})
-    stage = Resources(project, [], agent=order.agent, run_id=order.run_id, logs=logs)
-    stage.real_time = order.real_time
+    resources = Resources(project, [], agent=order.agent, run_id=order.run_id, logs=logs)
+    resources.real_time = order.real_time
     try:
-        stage.prepare(loaded.scenario)
+        resources.prepare(loaded.scenario)
     except MissingExtra as missing:
-        stage.set_aside(loaded.scenario, missing)
-    recordings = None
+        resources.set_aside(loaded.scenario, missing)
     if order.tape is not None:
         from simulate.replay.running import Recordings
         from simulate.replay.serving.endpoint import ModelEndpoint
 
-        recordings = Recordings(order.tape[1], order.tape[0])
-        if stage.outside(loaded.scenario):
-            stage.models = recordings.models = ModelEndpoint(0, guard=order.tape[0] == "none")
-    return Suite(RunFolder.create(path), stage, seed=order.seed, recordings=recordings), loaded
+        resources.recordings = recordings = Recordings(order.tape[1], order.tape[0])
+        if resources.outside(loaded.scenario):
+            resources.models = recordings.models = ModelEndpoint(0, guard=order.tape[0] == "none")
+    return Suite(RunFolder.create(path), resources, seed=order.seed), loaded
 
 
 def _ended(name: str, folder: Path) -> Ended:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from simulate.errors import Problem
-    from simulate.model.loading.files import LoadedScenario
+    from simulate.model.trial import TrialSpec
 
 HELP = "refuse bad files before anything runs; runs nothing"
 
@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _traces(loaded: list[LoadedScenario]) -> list[Problem]:
+def _traces(loaded: list[TrialSpec]) -> list[Problem]:
     """Recorded traces of ``matches_trace`` that cannot be read, each once."""
     from simulate.errors import InputError, Problem
     from simulate.model.expect import MatchesTrace

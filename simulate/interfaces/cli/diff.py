@@ -84,7 +84,7 @@ def execute(args: argparse.Namespace) -> int:
 def _write(diff: Diff, args: argparse.Namespace) -> None:
     if args.json:
         from simulate.interfaces.render.whole_files import write_bytes
-        from simulate.model.outcome_json import to_json
+        from simulate.model.json_values import to_json
 
         data = to_json(diff.to_dict()) + b"\n"
         if args.json == "-":

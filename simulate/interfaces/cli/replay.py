@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from simulate.errors import InputError
 
 if TYPE_CHECKING:
+    from simulate.conversation.engine import TrialSession
     from simulate.model.outcome import Outcome
     from simulate.model.scenario import Scenario
     from simulate.replay.cassette.cassette import Cassette
@@ -180,23 +181,21 @@ def scenario_of(cassette: Cassette, *, improvises: bool = False) -> Scenario:
 async def _one(
     args: argparse.Namespace, stage: Resources, scenario: Scenario, cassette: Cassette, rules: Any
 ) -> int:
-    from simulate.conversation.agents.pinned_tools import PinnedTools
+    from simulate.model.trial import TrialSpec
     from simulate.replay.running import replayed
-    from simulate.run import Plan, run_plan
+    from simulate.run import run_trial
 
     reports: list[ReplayReport] = []
 
-    def opening(plan: Any, outcome: Outcome, tools: PinnedTools) -> Any:
+    def opening(session: TrialSession) -> Any:
         given = {"policy": args.policy, "pace": args.pace, "rules": rules, "allow": tuple(args.allow)}
         given |= {"live_budget": args.budget, "live_writes": args.live_write}
         given["side"] = _new(args.side / Path(str(cassette.folder or scenario.name)).name)
-        return replayed(cassette, outcome, tools, plan, reports, stage.models, **given)
+        return replayed(cassette, session, reports, stage.models, **given)
 
-    engine = stage.engine(scenario)
-    plan = Plan(scenario, engine, stage.capture, recordings=opening)
-    if args.policy == "simulate":
-        plan.said, plan.caller_model, plan.judge = cassette.conversation, stage.caller_model, stage.judge
-    outcome = await run_plan(plan)
+    stage.recordings = opening
+    spec = TrialSpec(scenario, recorded=cassette.conversation if args.policy == "simulate" else ())
+    outcome = await run_trial(spec, stage)
     return _tell(args, outcome, cassette, reports)
 
 

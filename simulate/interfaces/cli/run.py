@@ -15,8 +15,8 @@ from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, h
 
 if TYPE_CHECKING:
     from simulate.integrations.ray import RayFanOut
-    from simulate.model.loading.files import LoadedScenario
     from simulate.model.outcome import RunRecord
+    from simulate.model.trial import TrialSpec
     from simulate.resources import Resources
     from simulate.run_folder import RunFolder
     from simulate.suite import Suite
@@ -122,6 +122,7 @@ def execute(args: argparse.Namespace) -> int:
     _prepare(stage, scenarios)
     recordings = _recordings(args, stage, scenarios)
     elsewhere = _elsewhere(args, stage, scenarios)
+    stage.recordings = None if elsewhere else recordings
     folder = RunFolder.create(path, resume=bool(args.resume))
     try:
         suite = Suite(
@@ -130,7 +131,6 @@ def execute(args: argparse.Namespace) -> int:
             seed=args.seed or 0,
             trials=args.trials,
             jobs=args.jobs or TEXT_JOBS,
-            recordings=None if elsewhere else recordings,
             elsewhere=elsewhere,
             command=["simulate", *sys.argv[1:]],
         )
@@ -185,10 +185,10 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
     args.ray = began.ray if args.ray is None else args.ray
 
 
-def _prepare(stage: Resources, scenarios: list[LoadedScenario]) -> None:
+def _prepare(stage: Resources, scenarios: list[TrialSpec]) -> None:
     """Refuse what can be known before anything runs: all of it at once, each with its file and line."""
     refused: dict[str, InputError] = {}
-    missing: list[tuple[LoadedScenario, MissingExtra]] = []
+    missing: list[tuple[TrialSpec, MissingExtra]] = []
     # standard output is for results; what an agent prints at its import is none
     with contextlib.redirect_stdout(sys.stderr):
         for each in scenarios:
@@ -208,7 +208,7 @@ def _prepare(stage: Resources, scenarios: list[LoadedScenario]) -> None:
         raise InputError("\n".join(str(error) for error in refused.values()))
 
 
-def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[LoadedScenario]) -> Any:
+def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[TrialSpec]) -> Any:
     """What records or replays, refused where an agent is out of its reach."""
     far = [each for each in scenarios if stage.outside(each.scenario)]
     if args.time == "virtual" and far:
@@ -236,9 +236,7 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Load
     return recordings
 
 
-def _elsewhere(
-    args: argparse.Namespace, stage: Resources, scenarios: list[LoadedScenario]
-) -> RayFanOut | None:
+def _elsewhere(args: argparse.Namespace, stage: Resources, scenarios: list[TrialSpec]) -> RayFanOut | None:
     if args.ray is None:
         return None
     ports = [name for name in ("model_port", "otlp_port") if getattr(args, name)]
@@ -256,11 +254,11 @@ def _elsewhere(
     return elsewhere
 
 
-def _names(scenarios: list[LoadedScenario]) -> str:
+def _names(scenarios: list[TrialSpec]) -> str:
     return ", ".join(dict.fromkeys(each.scenario.name for each in scenarios))
 
 
-def _selected(scenarios: list[LoadedScenario], text: str | None) -> list[LoadedScenario]:
+def _selected(scenarios: list[TrialSpec], text: str | None) -> list[TrialSpec]:
     if text is None:
         return scenarios
     wanted = text.casefold()
@@ -277,7 +275,7 @@ def _selected(scenarios: list[LoadedScenario], text: str | None) -> list[LoadedS
     return kept
 
 
-def _run(suite: Suite, scenarios: list[LoadedScenario], *, virtual: bool) -> None:
+def _run(suite: Suite, scenarios: list[TrialSpec], *, virtual: bool) -> None:
     from simulate.interfaces.render.progress import make_progress
 
     progress = make_progress(sum(suite.trials or each.scenario.trials for each in scenarios))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from simulate.errors import FileProblems, InputError, Problem
 from simulate.model.reference import Reference
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
+from simulate.trace.reading import ToolCall
 from simulate.trace.span import Trace
 
 
@@ -141,8 +142,8 @@ def _run(source: str, references: References) -> Iterator[Scored]:
             continue
         trace = load(outcome) or Trace(outcome.trace_id or outcome.conversation.id)
         reference = references.of(trace.trace_id)
-        uses: Any = outcome.tool_uses or None
-        yield Scored(outcome.key, EvaluationContext(trace, reference, outcome.conversation, uses))
+        calls = [ToolCall.of(use) for use in outcome.tool_uses] or None
+        yield Scored(outcome.key, EvaluationContext(trace, reference, outcome.conversation, calls))
 
 
 def _dataset(source: str, references: References) -> Iterator[Scored]:

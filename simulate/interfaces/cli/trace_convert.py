@@ -75,14 +75,14 @@ def _chunks(spans: Iterable[Span], to: str) -> Iterable[bytes]:
     import orjson
 
     from simulate.trace.files import writing
-    from simulate.trace.otlp import otlp_json
+    from simulate.trace.otlp import encode
 
     if to == "otlp-jsonl":
         yield from writing.otlp_lines(spans)
     elif to == "otlp-protobuf":
-        yield otlp_json.to_request(spans).SerializeToString()
+        yield encode.to_protobuf(spans).SerializeToString()
     else:
         from simulate.trace.vendors.jaeger import to_jaeger
 
-        made = to_jaeger(spans) if to == "jaeger" else otlp_json.to_otlp_json(spans)
+        made = to_jaeger(spans) if to == "jaeger" else encode.to_json(spans)
         yield orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n"

@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Write the kept traces and say on stderr why each group was kept."""
     from simulate.trace.files.reader import iter_traces
-    from simulate.trace.otlp.otlp_json import write_otlp_jsonl
+    from simulate.trace.files.writing import write_otlp_jsonl
     from simulate.trace.sampling import Rule, Sampler, sample
 
     if "-" in args.files:

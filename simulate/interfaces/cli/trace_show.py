@@ -71,20 +71,18 @@ def execute(args: argparse.Namespace) -> int:
 
 def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) -> None:
     from simulate.interfaces.render.trace_tree import Facts, lines
-    from simulate.trace.cost import cost_of
-    from simulate.trace.reading import views
+    from simulate.trace.reading import TraceReading
     from simulate.trace.span import Trace
     from simulate.trace.tree import build
 
     tree = build(trace)
-    whole = Trace(trace.trace_id, [node.span for node in tree])
-    seen = views(whole)
+    reading = TraceReading(Trace(trace.trace_id, [node.span for node in tree]))
     only = None if query is None else _with_ancestors(tree, query)
     terminal = sys.stdout.isatty()
     columns = args.width or (shutil.get_terminal_size((80, 24)).columns if terminal else 80)
     paint = _painted if terminal and "NO_COLOR" not in os.environ else _plain
     facts = Facts(
-        seen, cost_of(whole, seen), max(40, columns), only,
+        reading, max(40, columns), only,
         fold=query is None and not args.all, content=args.content, paint=paint,
     )  # fmt: skip
     for line in lines(tree, facts):
@@ -108,19 +106,19 @@ def _with_ancestors(tree: Tree, query: Filter) -> set[int]:
 def _print_json(trace: Trace, query: Filter | None) -> None:
     import orjson
 
-    from simulate.trace.reading import views
+    from simulate.trace.reading import TraceReading
     from simulate.trace.span import Trace
     from simulate.trace.tree import build
 
     tree = build(trace)
-    seen = views(Trace(trace.trace_id, [node.span for node in tree]))
+    reading = TraceReading(Trace(trace.trace_id, [node.span for node in tree]))
     wanted = None if query is None else {id(span) for span in query.find(tree)}
     for node in tree:
         if wanted is not None and id(node.span) not in wanted:
             continue
         view = {
             key: value
-            for key, value in asdict(seen[node.span.span_id]).items()
+            for key, value in asdict(reading.view(node.span)).items()
             if value not in (None, [], {})
         }
         record: dict[str, Any] = asdict(node.span)

@@ -16,9 +16,9 @@ from simulate.errors import SimulateError
 
 if TYPE_CHECKING:
     from simulate.interfaces.pytest.session import Session
-    from simulate.model.loading.files import LoadedScenario
     from simulate.model.outcome import Outcome
     from simulate.model.scenario import Scenario
+    from simulate.model.trial import TrialSpec
 
 SUFFIXES = (".yaml", ".yml")
 Node = TypeVar("Node", bound=pytest.Item | pytest.Collector)
@@ -104,7 +104,7 @@ class ScenarioFailed(Exception):
 class ScenarioItem(pytest.Item):
     """One scenario and case, with all its trials."""
 
-    def __init__(self, *, loaded: LoadedScenario, **kwargs: Any) -> None:
+    def __init__(self, *, loaded: TrialSpec, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # pyright: ignore[reportUnknownMemberType]
         self.loaded = loaded
         self.outcomes: list[Outcome] = []

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from simulate.errors import InputError
-from simulate.model.loading.files import LoadedScenario
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
+from simulate.model.trial import TrialSpec
 from simulate.replay.running import Mode, Recordings
 from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.resources import Resources
 from simulate.run_folder import RUNS, RunFolder, new_run_id
-from simulate.suite import Suite, Trial
+from simulate.suite import Suite
 
 
 class Session:
@@ -27,7 +27,7 @@ class Session:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.project = Project.find(config.rootpath)
-        self.collected: list[LoadedScenario] = []
+        self.collected: list[TrialSpec] = []
         self.worker: str | None = getattr(config, "workerinput", {}).get("workerid")
         self.run_id: str = getattr(config, "workerinput", {}).get("simulate_run") or new_run_id()
         self.leads = self.worker is None
@@ -41,15 +41,14 @@ class Session:
         """The folder of the whole run; each worker of pytest-xdist has one inside."""
         return self.project.root / RUNS / self.run_id
 
-    def run(self, loaded: LoadedScenario) -> list[Outcome]:
+    def run(self, loaded: TrialSpec) -> list[Outcome]:
         """All trials of one scenario and case, in the calling thread."""
         suite, runner = self._started()
         if loaded.id in self._refused:
             raise self._refused[loaded.id]
-        trials = [Trial(loaded, number) for number in range(1, loaded.scenario.trials + 1)]
 
         async def all_trials() -> list[Outcome]:
-            return list(await asyncio.gather(*(suite.one(trial) for trial in trials)))
+            return list(await asyncio.gather(*(suite.one(trial) for trial in suite.trials_of(loaded))))
 
         return runner.run(all_trials())
 
@@ -73,12 +72,12 @@ class Session:
                     recordings(loaded).check(loaded, loaded.scenario.trials)
             except InputError as error:
                 self._refused[loaded.id] = error
+        stage.recordings = None if recordings is None else lambda trial: recordings(trial.spec)(trial)
         command = ["pytest", *self.config.invocation_params.args]
         suite = Suite(
             RunFolder.create(path),
             stage,
             seed=int(self.config.getoption("--simulate-seed") or 0),
-            recordings=None if recordings is None else lambda loaded: recordings(loaded)(loaded),
             command=command,
         )
         runner = asyncio.Runner()
@@ -97,7 +96,7 @@ class Session:
             return None
         return record or replay, mode or ("all" if record else "none")
 
-    def _recordings(self, stage: Resources) -> Callable[[LoadedScenario], Recordings] | None:
+    def _recordings(self, stage: Resources) -> Callable[[TrialSpec], Recordings] | None:
         tape = self._tape()
         if tape is None:
             return None
@@ -111,7 +110,7 @@ class Session:
 
         return lambda loaded: at(Path(folder or Path(loaded.file).parent / "cassettes"))
 
-    def _reaches(self, loaded: LoadedScenario, stage: Resources) -> None:
+    def _reaches(self, loaded: TrialSpec, stage: Resources) -> None:
         scenario = loaded.scenario
         told = stage.started(scenario) or self.config.getoption("--simulate-model-port")
         if stage.outside(scenario) and not told:

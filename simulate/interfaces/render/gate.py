@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from simulate.model.outcome_json import to_json
+from simulate.model.json_values import to_json
 from simulate.model.safe_text import line
 from simulate.scoring.gate.decide import Decision, Finding, counted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -115,9 +114,7 @@ def _outcome_data(
 ) -> dict[str, Any]:
     folder = outcome.folder
     clip = Clip(budget=1_000_000, whole="outcome.json" if folder is None else f"{folder}/outcome.json")
-    mask = (
-        SecretMask()
-    )  # outcomes of this version hold no secrets any more; files may be older, or written by hand
+    mask = SecretMask()  # an outcome holds no secrets, but its file may be older, or edited
     data: dict[str, Any] = clip(mask.value(plain(outcome)))
     data["sound"] = sound(outcome, report)
     # it is drawn, not listed among the facts
@@ -126,22 +123,10 @@ def _outcome_data(
     if trace is None:
         data["trace"] = None
         return data
-    whole = f"{folder}/trace.otlp.jsonl" if folder else trace.source
     trace = mask.trace(trace)
-    data["trace"] = waterfall(
-        trace, views and views(trace), outside=_ours(outcome.conversation.id), whole=whole, budget=budget
-    )
+    whole = f"{folder}/trace.otlp.jsonl" if folder else trace.source
+    data["trace"] = waterfall(trace, views and views(trace), whole=whole, budget=budget)
     return data
-
-
-def _ours(conversation_id: str) -> dict[str, str]:
-    """The span that the harness sent along as the parent of the agent's topmost ones."""
-    if re.fullmatch("[0-9a-f]{32}", conversation_id) is None:
-        return {}
-    # imported here, since it brings the whole OpenTelemetry SDK
-    from simulate.trace.capture.capture import root_span_id
-
-    return {root_span_id(conversation_id): "the conversation, a span of the harness"}
 
 
 def _trace_of(outcome: Outcome, traces: Traces | None) -> Trace | None:

@@ -16,7 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from simulate.model.outcome_json import to_json
+from simulate.model.json_values import to_json
 from simulate.model.safe_text import line
 
 _POLICY = (

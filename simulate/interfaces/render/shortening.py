@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from simulate.model.outcome_json import plain
+from simulate.model.json_values import plain
 
 ITEMS = 500
 """Entries of one list or mapping that a page shows."""

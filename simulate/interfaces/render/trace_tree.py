@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 
 from simulate.trace.content import said
-from simulate.trace.cost import TraceCost
-from simulate.trace.reading import content_captured
-from simulate.trace.span import Kind, Span, Trace, View
+from simulate.trace.reading import TraceReading
+from simulate.trace.span import Kind, Span, View
 from simulate.trace.tree import Node, Tree
 
 Paint = Callable[[str, str], str]
@@ -34,8 +33,7 @@ SHORT = 0.05
 class Facts:
     """What the lines need to know of a trace beside its tree."""
 
-    views: Mapping[str, View]
-    cost: TraceCost
+    reading: TraceReading
     width: int = 80
     only: Container[int] | None = None
     """Ids (``id(node)``) of the nodes to show; None for all."""
@@ -50,12 +48,13 @@ def lines(tree: Tree, facts: Facts) -> Iterator[str]:
     """A headline, the notes, and a line for each span."""
     yield clip(f"trace {safe(tree.trace_id)}", facts.width)
     yield clip(_headline(tree, facts), facts.width)
-    for note in [*tree.notes, *_without_content(tree, facts)]:
+    for note in [*tree.notes, *_without_content(facts)]:
         yield from (facts.paint(line, "dim") for line in _wrapped(f"! {safe(note)}", facts.width))
     yield ""
-    prices = {id(span): price.dollars for span, _, price in [*facts.cost.calls, *facts.cost.speech]}
+    cost = facts.reading.cost
+    prices = {id(span): price.dollars for span, _, price in [*cost.calls, *cost.speech]}
     rows = [
-        (nodes, guides, _figures(nodes[0].span, facts.views[nodes[0].span.span_id], prices))
+        (nodes, guides, _figures(nodes[0].span, facts.reading.view(nodes[0].span), prices))
         for nodes, guides in _guided(tree, facts)
     ]
     widths = [max((cell_len(figures[at]) for _, _, figures in rows), default=0) for at in range(4)]
@@ -68,11 +67,10 @@ def lines(tree: Tree, facts: Facts) -> Iterator[str]:
 
 def _headline(tree: Tree, facts: Facts) -> str:
     nodes = list(tree)
-    kinds = Counter(facts.views[node.span.span_id].kind for node in nodes)
+    kinds = Counter(facts.reading.view(node.span).kind for node in nodes)
     parts = ["1 span" if len(nodes) == 1 else f"{len(nodes)} spans"]
-    ends = [node.end_ns for node in nodes if node.end_ns is not None]
-    if ends:
-        parts.append(duration((max(ends) - min(node.start_ns for node in nodes)) / 1e9))
+    if tree.duration is not None:
+        parts.append(duration(tree.duration))
     # an error that its callers repeat is one error
     errors = sum(
         1
@@ -82,27 +80,25 @@ def _headline(tree: Tree, facts: Facts) -> str:
     if errors:
         parts.append("1 error" if errors == 1 else f"{errors} errors")
     # a call that three instrumentations wrap is one call, and `cost_of` counts it once
-    kinds[Kind.LLM] = sum(1 for _, view, _ in facts.cost.calls if view.kind is Kind.LLM)
+    kinds[Kind.LLM] = sum(1 for _, view, _ in facts.reading.cost.calls if view.kind is Kind.LLM)
     shown = (Kind.LLM, Kind.TOOL, Kind.RETRIEVER, Kind.TURN, Kind.UNKNOWN)
     parts.append(", ".join(f"{kinds[kind]} {kind}" for kind in shown if kinds[kind]))
-    if facts.cost.tokens is not None:
-        parts.append(f"{facts.cost.tokens:,} tokens")
-    if facts.cost.dollars is not None:
-        parts.append(money(facts.cost.dollars))
-    elif facts.cost.calls:
+    if facts.reading.cost.tokens is not None:
+        parts.append(f"{facts.reading.cost.tokens:,} tokens")
+    if facts.reading.cost.dollars is not None:
+        parts.append(money(facts.reading.cost.dollars))
+    elif facts.reading.cost.calls:
         parts.append("cost unknown")
     return "  ".join(part for part in parts if part)
 
 
 def _failed(node: Node, facts: Facts) -> bool:
-    return node.span.status == "error" or facts.views[node.span.span_id].error is not None
+    return node.span.status == "error" or facts.reading.view(node.span).error is not None
 
 
-def _without_content(tree: Tree, facts: Facts) -> Iterator[str]:
-    trace = Trace(tree.trace_id, [node.span for node in tree])
-    captured, why = content_captured(trace, dict(facts.views))
-    if not captured and any(view.kind is Kind.LLM for view in facts.views.values()):
-        yield why
+def _without_content(facts: Facts) -> Iterator[str]:
+    if facts.reading.llm_calls and not facts.reading.evidence.content:
+        yield facts.reading.evidence.content.why_not
 
 
 def _guided(tree: Tree, facts: Facts) -> Iterator[tuple[list[Node], str]]:
@@ -140,18 +136,15 @@ def _guided(tree: Tree, facts: Facts) -> Iterator[tuple[list[Node], str]]:
 
 def _plumbing(tree: Tree, facts: Facts) -> frozenset[int]:
     """Ids of the nodes that are nothing but short steps of transport, with all that is below them."""
-    nodes = list(tree)
-    ends = [node.end_ns for node in nodes if node.end_ns is not None]
-    whole = max(ends, default=0) - min((node.start_ns for node in nodes), default=0)
     found: set[int] = set()
-    for node in reversed(nodes):
-        view = facts.views[node.span.span_id]
+    for node in reversed(tree.nodes):
+        view = facts.reading.view(node.span)
         if (
             view.kind is Kind.CHAIN
             and view.dialect in PLUMBING
             and node.placement is None
-            and node.span.end_ns is not None
-            and node.span.end_ns - node.span.start_ns <= SHORT * whole
+            and node.span.duration is not None
+            and node.span.duration <= SHORT * (tree.duration or 0.0)
             and not view.scores
             and not _failed(node, facts)
             and all(id(child) in found for child in node.children)
@@ -196,7 +189,7 @@ def _figures(span: Span, view: View, prices: Mapping[int, float | None]) -> list
 def _span_lines(
     node: Node, guides: str, figures: list[str], widths: list[int], facts: Facts
 ) -> Iterator[str]:
-    span, view = node.span, facts.views[node.span.span_id]
+    span, view = node.span, facts.reading.view(node.span)
     right = "  ".join(
         " " * (width - cell_len(figure)) + figure
         for figure, width in zip(figures, widths, strict=True)

@@ -7,16 +7,16 @@ report, ``simulate trace show --html`` and ``simulate diff --html`` all use both
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
 
 from simulate.interfaces.render.shortening import Clip
 from simulate.trace.span import Kind, Message, Span, Trace, View
-from simulate.trace.tree import build
+from simulate.trace.tree import Node, build
 
 ViewsOf = Callable[[Trace], Mapping[str, View]]
-"""How a trace's spans are read, by span id; `simulate.trace.reading.views` unless told otherwise."""
+"""How a trace's spans are read, by span id; as `simulate.trace.reading` does unless told otherwise."""
 
 MAX_SPANS = 20_000
 """Rows of one waterfall. A page that nobody can open helps nobody; the rest is counted and said."""
@@ -57,22 +57,18 @@ def waterfall(
     views: Mapping[str, View] | None = None,
     *,
     marks: Mapping[str, Mark] | None = None,
-    outside: Mapping[str, str] | None = None,
     whole: str | None = None,
     budget: int = 80_000,
 ) -> dict[str, Any]:
     """Rows in the order of the tree, each with its depth, times in milliseconds from the trace's start.
 
     ``views`` are the spans' canonical views by id, computed where not given. ``marks`` puts the findings of a
-    comparison at spans by id. ``outside`` says what the spans are, by id, that the trace hangs on and does
-    not hold: the harness's own, which an agent's trace never has. ``whole`` names the file with the uncut
-    trace, and ``budget`` is how many characters of one span's content the page may hold.
+    comparison at spans by id. ``whole`` names the file with the uncut trace, and ``budget`` is how many
+    characters of one span's content the page may hold.
     """
     views = _dialects(trace) if views is None else views
-    hung = {one.span_id: one.parent_id for one in trace.spans if one.parent_id in (outside or ())}
-    tree = build(_cut_loose(trace, hung))
-    starts = [node.start_ns for node in tree if node.start_ns > 0]
-    zero = min(starts, default=0)
+    tree = build(trace)
+    zero = tree.start_ns
     end = max((node.end_ns or node.start_ns for node in tree), default=zero)
     notes = list(tree.notes)
     if len(tree) > MAX_SPANS:
@@ -85,9 +81,9 @@ def waterfall(
         clip = Clip(each=min(20_000, budget), budget=budget, whole=whole)
         row = _row(span, seen, zero - node.shift_ns, clip)
         row["depth"] = node.depth
-        if outside and (parent := hung.get(span.span_id)):
-            row["under"] = {"id": parent, "what": outside[parent]}
-        elif node.placement is not None:
+        if not span.start_ns:
+            row["at"] = _at(node, zero)
+        if node.placement is not None:
             row["placement"] = node.placement
         mark = marks.get(span.span_id) if marks else None
         if mark is not None:
@@ -103,18 +99,18 @@ def waterfall(
     }
 
 
-def _cut_loose(trace: Trace, hung: Mapping[str, str | None]) -> Trace:
-    """The trace whose spans under something known outside are plain roots: their parent is not missing."""
-    if not hung:
-        return trace
-    spans = [replace(span, parent_id=None) if span.span_id in hung else span for span in trace.spans]
-    return replace(trace, spans=spans)
+def _at(node: Node, zero: int) -> float:
+    """Where a span without a start is drawn: where the nearest one above it begins that has one."""
+    above: Node | None = node
+    while above is not None and not above.start_ns:
+        above = above.parent
+    return (above.start_ns - zero) / 1e6 if above is not None else 0.0
 
 
 def _dialects(trace: Trace) -> Mapping[str, View]:
-    from simulate.trace.reading import views
+    from simulate.trace.reading import TraceReading
 
-    return views(trace)
+    return TraceReading(trace).views
 
 
 def _row(span: Span, view: View, zero: int, clip: Clip) -> dict[str, Any]:
@@ -123,7 +119,7 @@ def _row(span: Span, view: View, zero: int, clip: Clip) -> dict[str, Any]:
         "kind": view.kind.value,
         "name": Clip(each=300)(span.name),
         "at": (span.start_ns - zero) / 1e6,
-        "for": None if span.end_ns is None else (span.end_ns - span.start_ns) / 1e6,
+        "for": None if span.duration is None else span.duration * 1e3,
     }
     if span.status == "error" or view.error:
         row["failed"] = True

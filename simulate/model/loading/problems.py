@@ -10,7 +10,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from simulate.errors import Problem
-from simulate.model.expect import WORDS
+from simulate.model.base import WORDS
 from simulate.model.loading.yaml_reader import MOST_PROBLEMS, Document
 from simulate.model.nearest import did_you_mean
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from simulate.errors import FileProblems, InputError, Problem
+from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
-from simulate.model.persona import Strict
 from simulate.model.secret_names import is_secret_parameter
 from simulate.model.units import Data, Flag, Number, Whole
 
@@ -68,7 +68,7 @@ Headers = Annotated[dict[str, str], AfterValidator(_safe_headers)]
 
 
 class AgentConfig(Strict):
-    """An agent under test by name: its address, and what its door needs."""
+    """An agent under test by name: its address, and what its adapter needs."""
 
     address: Url
     """``{port}`` in it becomes the free port that ``command`` is given."""

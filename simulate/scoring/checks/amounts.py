@@ -78,9 +78,7 @@ class CostBelowCheck(Check[CostBelow]):
         return f"the agent's model calls cost less than ${self.expectation.cost_below:g}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        from simulate.trace.cost import cost_of
-
-        cost = cost_of(evidence.trace)
+        cost = evidence.reading.cost
         if cost.dollars is None:
             return self.verdict("not_run", f"the cost is unknown: {cost.reason}")
         passed = cost.dollars < self.expectation.cost_below
@@ -97,9 +95,7 @@ class TokensBelowCheck(Check[TokensBelow]):
         return f"the agent's model calls use fewer than {self.expectation.tokens_below} tokens"
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        from simulate.trace.reading import llm_calls
-
-        calls = llm_calls(evidence.trace)
+        calls = evidence.reading.llm_calls
         if not calls:
             return self.verdict("not_run", "the trace holds no model call")
         silent = [

@@ -13,7 +13,8 @@ from simulate.errors import Fault
 from simulate.model.expect import Expectation, Times
 from simulate.model.outcome import Status, Verdict
 from simulate.model.scenario import Scenario
-from simulate.model.transcript import Conversation, ToolUse
+from simulate.model.transcript import Conversation
+from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Trace
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class Evidence:
 
     scenario: Scenario
     conversation: Conversation
-    trace: Trace
-    tool_uses: list[ToolUse] = field(default_factory=list[ToolUse])
+    reading: TraceReading
+    tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    """Those of the trace, and those that only the tools themselves saw, in the order of their beginning."""
     no_tools_because: str | None = None
     """Why the trace says nothing about tools; None where it does, be it that none was called."""
     judge: Judge | None = None
@@ -41,6 +43,11 @@ class Evidence:
     recording: str | None = None
     scores: list[Result] = field(default_factory=list["Result"])
     """What evaluators found; they land on the trace once every expectation is judged."""
+
+    @property
+    def trace(self) -> Trace:
+        """The agent's spans."""
+        return self.reading.trace
 
 
 class Check(Generic[E]):
@@ -126,9 +133,9 @@ async def _one(expectation: Expectation, evidence: Evidence) -> list[Verdict]:
         ]
 
 
-def at_span(use: ToolUse) -> dict[str, Any]:
+def at_span(call: ToolCall) -> dict[str, Any]:
     """Where a tool call happened, for a verdict."""
-    return {"turn": use.turn, "span_id": use.span_id}
+    return {"turn": call.turn, "span_id": call.span_id}
 
 
 def allowed_times(times: int | Times | None) -> tuple[int, int | None]:

@@ -27,10 +27,10 @@ class ScoresCheck(Check[Scores]):
     async def verdicts(self, evidence: Evidence) -> list[Verdict]:
         wanted = self.expectation.scores
         material = EvaluationContext(
-            evidence.trace,
+            evidence.reading,
             reference_of(evidence.scenario, self.expectation.reference),
             evidence.conversation,
-            evidence.tool_uses,
+            evidence.tool_calls,
             evidence.no_tools_because,
         )
         least = {name.rpartition(":")[2]: value for name, value in wanted.items()}
@@ -43,13 +43,13 @@ class ScoresCheck(Check[Scores]):
         said = [
             one for one in evidence.conversation.utterances if one.span_id and one.span_id == result.span_id
         ]
-        uses = [one for one in evidence.tool_uses if one.span_id and one.span_id == result.span_id]
+        calls = [one for one in evidence.tool_calls if one.span_id and one.span_id == result.span_id]
         details: dict[str, Any] = {
             "score": result.value,
             "threshold": result.threshold,
             "evidence": list(result.evidence),
             "span_id": result.span_id,
-            "turn": next((one.turn for one in [*said, *uses]), None),
+            "turn": next((one.turn for one in [*said, *calls]), None),
             "hint": result.hint,
         }
         expected = f"{result.evaluator} is at least {result.threshold:g}"

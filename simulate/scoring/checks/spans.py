@@ -24,7 +24,7 @@ class SpanCheck(Check[SpanExists]):
     async def judge(self, evidence: Evidence) -> Verdict:
         if not evidence.trace.spans:
             return self.verdict("not_run", "there is no trace")
-        found = parse(self.expectation.span).find(evidence.trace)
+        found = parse(self.expectation.span).find(evidence.reading)
         least, most = allowed_times(self.expectation.times)
         passed = least <= len(found) <= (len(found) if most is None else most)
         names = ", ".join(dict.fromkeys(span.name for span in found[:20])) or "none"

@@ -114,7 +114,7 @@ async def _by_meaning(
     """Ask the judge; without one, or where it cannot tell, nothing is proved either way."""
     if evidence.judge is None:
         return check.verdict("not_run", NO_JUDGE, hint=NO_JUDGE_HINT)
-    judgement = await evidence.judge.means(means, said, evidence.tool_uses)
+    judgement = await evidence.judge.means(means, said, evidence.tool_calls)
     if judgement.label == "cannot tell":
         fact = f"the judge cannot tell: {judgement.reason}"
         return check.verdict("not_run", fact, evidence=judgement.evidence)

@@ -8,8 +8,8 @@ from typing import Any
 from simulate.model.expect import Called, NotCalled
 from simulate.model.matchers import mismatch
 from simulate.model.outcome import Verdict
-from simulate.model.transcript import ToolUse
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, at_span, judges, say_times
+from simulate.trace.reading import ToolCall, Unknown
 
 BLIND = (
     "let the agent's instrumentation write tool calls into its spans; for many that is "
@@ -17,30 +17,24 @@ BLIND = (
 )
 
 
-def shown(use: ToolUse) -> str:
-    """A call as a person would write it."""
-    arguments = ", ".join(
-        f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in use.arguments.items()
-    )
-    return f"{use.name}({arguments})"
-
-
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _all_shown(uses: list[ToolUse]) -> str:
-    return ", ".join(shown(use) for use in uses[:8]) + (f" and {len(uses) - 8} more" if len(uses) > 8 else "")
+def _all_shown(uses: list[ToolCall]) -> str:
+    return ", ".join(str(use) for use in uses[:8]) + (f" and {len(uses) - 8} more" if len(uses) > 8 else "")
 
 
-def _named(uses: list[ToolUse], name: str) -> list[ToolUse]:
-    return [use for use in uses if use.name == name]
+def _named(uses: list[ToolCall], name: str) -> list[ToolCall]:
+    return [use for use in uses if use.name.matches(name)]
 
 
-def _wrong(expected: dict[str, Any] | None, exactly: bool, use: ToolUse) -> str | None:
+def _wrong(expected: dict[str, Any] | None, exactly: bool, use: ToolCall) -> str | None:
     """Why the arguments of a call are not those expected; None if they are."""
     if expected is None:
         return None
+    if isinstance(use.arguments, Unknown):
+        return use.arguments.why
     # not {"exactly": expected}, which would take the matchers in it by their letter
     found = mismatch(expected, use.arguments)
     more = next((key for key in use.arguments if key not in expected), None) if exactly else None
@@ -65,10 +59,10 @@ class CalledCheck(Check[Called]):
         return text + (f" in turn {word.in_turn}" if word.in_turn is not None else "")
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        if evidence.no_tools_because and not evidence.tool_uses:
+        if evidence.no_tools_because and not evidence.tool_calls:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
         word = self.expectation
-        uses = _named(evidence.tool_uses, word.called)
+        uses = _named(evidence.tool_calls, word.called)
         fitting = [use for use in uses if _wrong(word.with_, word.exactly, use) is None]
         if word.in_turn is not None:
             fitting = [use for use in fitting if use.turn == word.in_turn]
@@ -79,7 +73,7 @@ class CalledCheck(Check[Called]):
             return self.verdict("passed", f"{word.called} was not called")
         return self._order(evidence, fitting)
 
-    def _not_so_often(self, evidence: Evidence, uses: list[ToolUse], fitting: list[ToolUse]) -> Verdict:
+    def _not_so_often(self, evidence: Evidence, uses: list[ToolCall], fitting: list[ToolCall]) -> Verdict:
         word = self.expectation
         if fitting:
             fact = f"it was called {len(fitting)} times: {_all_shown(fitting)}"
@@ -89,26 +83,26 @@ class CalledCheck(Check[Called]):
             why = _wrong(word.with_, word.exactly, nearest) or f"it was in turn {nearest.turn}"
             return self.verdict(
                 "failed",
-                f"{shown(nearest)} was called: {why}",
+                f"{nearest} was called: {why}",
                 expected=word.with_,
                 actual=nearest.arguments,
                 **at_span(nearest),
             )
         others = (
-            f"the agent called {_all_shown(evidence.tool_uses)}"
-            if evidence.tool_uses
+            f"the agent called {_all_shown(evidence.tool_calls)}"
+            if evidence.tool_calls
             else "it called no tool at all"
         )
         # it was due once the other had been called; else the last moment was the last turn
-        earlier = [use.turn for use in evidence.tool_uses if word.after and use.name == word.after]
+        earlier = [use.turn for use in evidence.tool_calls if word.after and use.name.matches(word.after)]
         due = earlier[0] if earlier else evidence.conversation.turns
         return self.verdict("failed", f"{word.called} was never called; {others}", turn=due)
 
-    def _order(self, evidence: Evidence, fitting: list[ToolUse]) -> Verdict:
-        word, order = self.expectation, evidence.tool_uses
+    def _order(self, evidence: Evidence, fitting: list[ToolCall]) -> Verdict:
+        word, order = self.expectation, evidence.tool_calls
         places = [order.index(use) for use in fitting]
         if word.after:
-            others = [index for index, use in enumerate(order) if use.name == word.after]
+            others = [index for index, use in enumerate(order) if use.name.matches(word.after)]
             places = [place for place in places if others and others[0] < place]
             if not places:
                 how = "was called before it" if others else "was never called"
@@ -118,11 +112,11 @@ class CalledCheck(Check[Called]):
                     **at_span(fitting[0]),
                 )
         if word.before:
-            others = [index for index, use in enumerate(order) if use.name == word.before]
+            others = [index for index, use in enumerate(order) if use.name.matches(word.before)]
             if others and not any(place < others[0] for place in places):
                 return self.verdict("failed", f"{word.before} was called first", **at_span(order[others[0]]))
         use = order[places[0]]
-        return self.verdict("passed", f"{shown(use)} in turn {use.turn}", **at_span(use))
+        return self.verdict("passed", f"{use} in turn {use.turn}", **at_span(use))
 
 
 @judges(NotCalled)
@@ -142,7 +136,7 @@ class NotCalledCheck(Check[NotCalled]):
         if evidence.no_tools_because:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
         word = self.expectation
-        for use in _named(evidence.tool_uses, word.not_called):
+        for use in _named(evidence.tool_calls, word.not_called):
             if _wrong(word.with_, False, use) is None:
-                return self.verdict("failed", f"{shown(use)} was called in turn {use.turn}", **at_span(use))
+                return self.verdict("failed", f"{use} was called in turn {use.turn}", **at_span(use))
         return self.verdict("passed", f"{word.not_called} was not called")

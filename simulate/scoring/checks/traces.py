@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from simulate.errors import HarnessFault, InputError
 from simulate.model.expect import MatchesTrace
-from simulate.model.loading.files import Surroundings
+from simulate.model.loading.places import Surroundings
 from simulate.model.outcome import Verdict
 from simulate.model.transcript import Utterance
 from simulate.scoring.checks.check import Check, Evidence, judges
@@ -34,7 +34,7 @@ class MatchesTraceCheck(Check[MatchesTrace]):
             raise HarnessFault(f"there is no trace {word.matches_trace}")
         try:
             limits = Tolerance.of({str(name): share for name, share in word.tolerance.items()})
-            diff = matches(path, evidence.trace, word.ignore, limits)
+            diff = matches(path, evidence.reading, word.ignore, limits)
         except InputError as error:
             raise HarnessFault(error.message, where=error.where, hint=error.hint) from error
         if not diff.same and evidence.judge is not None:

@@ -21,7 +21,6 @@ from simulate.model.expect import (
 from simulate.model.outcome import Verdict
 from simulate.scoring.checks.amounts import show_seconds
 from simulate.scoring.checks.check import Check, Evidence, judges
-from simulate.trace.reading import content_captured, views
 from simulate.trace.span import Kind, Span
 
 NO_PANEL = "the call was not recorded, so nothing can be measured from it"
@@ -196,18 +195,18 @@ class HeardCheck(Check[Heard]):
 def _transcripts(evidence: Evidence) -> Iterator[tuple[Span, str, int]]:
     """Span, text and turn of each thing that the agent's speech recognition understood, in order. A turn's
     span often repeats what its recognition's span says: then it counts once."""
-    seen = views(evidence.trace)
+    view = evidence.reading.view
     told = [
         span
         for span in sorted(evidence.trace.spans, key=lambda span: span.start_ns)
-        if seen[span.span_id].voice.get("transcript")
+        if view(span).voice.get("transcript")
     ]
-    told = [span for span in told if seen[span.span_id].kind == Kind.STT] or told
+    told = [span for span in told if view(span).kind == Kind.STT] or told
     origin = evidence.conversation.started_ns
     for span in told:
         end = ((span.end_ns or span.start_ns) - origin) / 1e9
         turns = [said.turn for said in evidence.conversation.by("caller") if said.start <= end]
-        yield span, str(seen[span.span_id].voice["transcript"]), max(turns, default=0)
+        yield span, str(view(span).voice["transcript"]), max(turns, default=0)
 
 
 @judges(Dtmf)
@@ -227,9 +226,9 @@ class DtmfCheck(Check[Dtmf]):
         for where, text, span_id in _places_of_keys(evidence):
             if keys in text.replace(" ", ""):
                 return self.verdict("passed", f"{where} holds them", span_id=span_id)
-        captured, why_not = content_captured(evidence.trace)
-        if not captured and not evidence.tool_uses:
-            return self.verdict("not_run", f"what the agent got cannot be known: {why_not}")
+        captured = evidence.reading.evidence.content
+        if not captured and not evidence.tool_calls:
+            return self.verdict("not_run", f"what the agent got cannot be known: {captured.why_not}")
         return self.verdict(
             "failed",
             f"the caller pressed {pressed}; nothing in the agent's trace holds {keys}",
@@ -239,16 +238,14 @@ class DtmfCheck(Check[Dtmf]):
 
 def _places_of_keys(evidence: Evidence) -> Iterator[tuple[str, str, str | None]]:
     """Where keys show: attributes and events that name them, what a model was told, what a tool was given."""
-    for use in evidence.tool_uses:
-        yield f"the call of {use.name}", json.dumps(use.arguments, default=str), use.span_id
-    seen = views(evidence.trace)
-    for span in evidence.trace.spans:
+    for call in evidence.tool_calls:
+        yield f"the call of {call.name}", json.dumps(call.arguments, default=str), call.span_id
+    for span, view in evidence.reading:
         named = [value for key, value in span.attributes.items() if "dtmf" in key.lower()]
         for event in span.events:
             if "dtmf" in event.name.lower():
                 named += event.attributes.values()
         yield f"the span {span.name}", " ".join(map(str, named)), span.span_id
-        view = seen[span.span_id]
         yield f"the span {span.name}", str(view.voice.get("transcript") or ""), span.span_id
         for message in view.input or ():
             if message.role == "user":

@@ -22,7 +22,7 @@ from simulate.replay.scenario_draft import scenario_from
 from simulate.scoring.datasets.store import Case, Dataset, dump
 from simulate.scoring.evaluators.scoring import evaluators
 from simulate.trace.files.writing import otlp_lines
-from simulate.trace.reading import llm_calls, views
+from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Span, Trace
 
@@ -117,7 +117,7 @@ def _drafts(
     lacking: list[NotReplayable] = []
     for trace in traces:
         where = f"trace {trace.trace_id}"
-        if not llm_calls(trace):
+        if not TraceReading(trace).llm_calls:
             silent.append(NotReplayable("the trace holds no model call", where=where))
             continue
         try:
@@ -249,7 +249,7 @@ def _scores(trace: Trace) -> dict[str, float]:
     found: dict[str, float] = {}
     others: set[str] = set()
     own = evaluators()
-    for score in (score for view in views(trace).values() for score in view.scores):
+    for score in (score for _, view in TraceReading(trace) for score in view.scores):
         if score.name not in own:
             others.add(score.name)
             continue
@@ -314,10 +314,10 @@ def _letters(count: int) -> str:
 
 
 def _origin(trace: Trace, wish: Wish, fingerprint: str) -> dict[str, Any]:
-    seen = views(trace)
+    reading = TraceReading(trace)
     begun = min((span.start_ns for span in trace.spans), default=0)
     services = sorted({span.service for span in trace.spans if span.service})
-    versions = sorted({str(view.prompt_version) for view in seen.values() if view.prompt_version})
+    versions = sorted({str(view.prompt_version) for _, view in reading if view.prompt_version})
     now = f"{datetime.now(UTC):%Y-%m-%d}"
     given = wish.expect or wish.tools or wish.answer or wish.keep_scores
     return {
@@ -332,7 +332,7 @@ def _origin(trace: Trace, wish: Wish, fingerprint: str) -> dict[str, Any]:
         "expectations": "given" if given else "guessed from what happened",
         "scores": [
             {"name": score.name, "value": score.value, "label": score.label, "threshold": score.threshold}
-            for view in seen.values()
+            for _, view in reading
             for score in view.scores
         ],
         "fingerprint": fingerprint,
@@ -365,7 +365,7 @@ def _notes(scenario: Mapping[str, Any], trace: Trace) -> list[str]:
 def _offered(trace: Trace) -> set[str]:
     """Names of the tools that the agent's model could call, as far as the trace tells."""
     found: set[str] = set()
-    for view in views(trace).values():
+    for _, view in TraceReading(trace):
         for each in view.tool_definitions or ():
             tool = cast("dict[str, Any]", each) if isinstance(each, dict) else {}
             inner = tool.get("function", tool)
@@ -378,9 +378,9 @@ def _refuse(text: str, name: str) -> None:
     """Whatever was wished has to be a scenario, before anything is written."""
     from pathlib import Path
 
-    from simulate.model.loading.files import Reader
+    from simulate.model.loading.files import scenario_reader
 
-    reader = Reader()
+    reader = scenario_reader()
     list(reader.scenarios_in(text.encode(), Path(f"{name}.yaml")))
     try:
         reader.done()

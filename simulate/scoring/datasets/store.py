@@ -72,12 +72,12 @@ class Case:
     def materials(self) -> Iterator[EvaluationContext]:
         """The trace that it was made from, for `evaluate`, with what it says is right."""
         from simulate.model.expect import Scores
-        from simulate.model.loading.files import load_scenario
+        from simulate.model.scenario import Scenario
         from simulate.scoring.checks.scores import reference_of
         from simulate.scoring.evaluators.evaluation_context import EvaluationContext
         from simulate.trace.files.reader import read
 
-        scenario = load_scenario(self.scenario)
+        scenario = Scenario.load(self.scenario)
         given = next((one.reference for one in scenario.expect if isinstance(one, Scores)), None)
         for trace in read(self.trace):
             yield EvaluationContext(trace, reference_of(scenario, given))

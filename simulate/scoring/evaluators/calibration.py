@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import BeforeValidator, Field, ValidationError
 
 from simulate.errors import EnvironmentFault, Fault, FileProblems, InputError, Problem
+from simulate.model.base import Strict
 from simulate.model.evaluator_names import known_evaluators
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import Document, read_documents
 from simulate.model.nearest import did_you_mean
-from simulate.model.persona import Strict
 from simulate.model.transcript import ToolUse, Utterance
 from simulate.model.units import AsWritten, Data
 from simulate.scoring.evaluators.evaluator import clip
@@ -25,6 +25,7 @@ from simulate.scoring.evaluators.prompts import Prompt, prompt
 from simulate.scoring.evaluators.scoring import evaluators
 from simulate.scoring.judge.agreement import Agreement
 from simulate.scoring.judge.question import CANNOT_TELL, Judgement
+from simulate.trace.reading import ToolCall
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
@@ -246,8 +247,8 @@ async def judge_all(
 async def _ask(one: Labelled, judge: Judge) -> Judgement:
     if one.said is not None:
         spoken = [Utterance("agent", text, turn, 0.0, 0.0) for turn, text in enumerate(one.agent, start=1)]
-        uses = [ToolUse(use.tool, dict(use.arguments), use.result) for use in one.tools]
-        return await judge.means(one.said, spoken, uses)
+        calls = [ToolCall.of(ToolUse(use.tool, dict(use.arguments), use.result)) for use in one.tools]
+        return await judge.means(one.said, spoken, calls)
     assert one.evaluator is not None
     return await judge.classify(as_question(question_of(one.evaluator, judge.prompts), one.material))
 

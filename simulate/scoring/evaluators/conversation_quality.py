@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulate.model.matchers import mismatch
-from simulate.model.transcript import ToolUse
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, share, worst
 from simulate.scoring.evaluators.judged import ask, ask_all, counted, decided, transcript
@@ -14,24 +13,15 @@ from simulate.scoring.evaluators.result import Part
 from simulate.scoring.evaluators.tool_use import need_arguments, pair, wrong
 from simulate.scoring.evaluators.transcript_of_trace import shown
 from simulate.scoring.judge.answer import says_nothing
-from simulate.trace.reading.calls import same_tool
+from simulate.trace.reading import ToolCall
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
 
 
-def deeds(uses: Sequence[ToolUse]) -> list[dict[str, Any]]:
+def deeds(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
     """Tool calls as plain data, for a judge: what was done, as opposed to what was said."""
-    return [
-        {
-            "turn": use.turn,
-            "tool": use.name,
-            "arguments": use.arguments,
-            "result": use.result,
-            "error": use.error,
-        }
-        for use in uses
-    ]
+    return [{"turn": call.turn, **call.told()} for call in calls]
 
 
 class TaskCompletion(Evaluator):
@@ -81,7 +71,7 @@ class TaskCompletion(Evaluator):
                 [],
                 parts,
             )
-        if not material.answers and not material.tool_uses:
+        if not material.answers and not material.tool_calls:
             raise NotRun(material.no_answers_because)
         blind = material.no_tools_because
         part = await ask(
@@ -91,7 +81,7 @@ class TaskCompletion(Evaluator):
             {
                 "the goal": material.goal,
                 "the conversation": transcript(material.said),
-                "what the agent did with its tools": deeds(material.tool_uses)
+                "what the agent did with its tools": deeds(material.tool_calls)
                 or (f"unknown: {blind}" if blind else "it called no tool"),
             },
             material.last_span,
@@ -104,7 +94,7 @@ class TaskCompletion(Evaluator):
 
 def _deeds_done(material: EvaluationContext) -> list[Part]:
     """One part for each thing that the reference wants done, or left undone."""
-    reference, uses = material.reference, material.tool_uses
+    reference, uses = material.reference, material.tool_calls
     if (reference.tools or reference.forbidden or reference.state) and material.no_tools_because:
         raise NotRun(material.no_tools_because)
     parts: list[Part] = []
@@ -118,14 +108,14 @@ def _deeds_done(material: EvaluationContext) -> list[Part]:
         why = wrong(one, use) or (f"it failed: {use.error}" if use.error else None)
         parts.append(Part(what, float(why is None), "wrong" if why else "done", why, span_id=use.span_id))
     for name in reference.forbidden:
-        use = next((use for use in uses if same_tool(name, use.name)), None)
+        use = next((use for use in uses if use.name.matches(name)), None)
         why = None if use is None else "it was called, and must not be"
         span_id = None if use is None else use.span_id
         parts.append(
             Part(f"no {name}", float(use is None), "done" if use else "left undone", why, span_id=span_id)
         )
     for name, wanted in reference.state.items():
-        use = next((use for use in reversed(uses) if same_tool(name, use.name)), None)
+        use = next((use for use in reversed(uses) if use.name.matches(name)), None)
         why = f"{name} was never called" if use is None else mismatch(wanted, use.result)
         span_id = material.last_span if use is None else use.span_id
         parts.append(
@@ -204,7 +194,7 @@ class CustomerAgentConversationQuality(Evaluator):
             raise NotRun("the agent's answers say nothing: there is no conversation to judge")
         given = {
             "the conversation": transcript(material.said),
-            "the agent's tool calls": deeds(material.tool_uses),
+            "the agent's tool calls": deeds(material.tool_calls),
         }
         part = decided(await ask(judge, "quality.v1", "the conversation", given, material.last_span))
         return Found(part.value or 0.0, part.reason or "", part.label, part.span_id, part.evidence, [part])

@@ -190,12 +190,12 @@ def _otlp(to: Target, results: Sequence[Result]) -> Iterable[Post]:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
     from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_INFO, SEVERITY_NUMBER_WARN
 
-    from simulate.trace.otlp.protobuf import to_request
+    from simulate.trace.otlp.encode import to_protobuf
 
     if not results:
         return
     now = determinism.current().clock.time_ns()
-    request = to_request([evaluator_span(one, now) for one in results])
+    request = to_protobuf([evaluator_span(one, now) for one in results])
     base = to.url.removesuffix("/v1/traces")
     headers = {"Content-Type": "application/x-protobuf"}
     yield Post(f"{base}/v1/traces", data=request.SerializeToString(), headers=headers, scores=len(results))

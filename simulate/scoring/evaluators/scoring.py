@@ -15,6 +15,7 @@ from simulate.model.reference import Reference
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import EVALUATORS, Evaluator
 from simulate.scoring.evaluators.result import Result
+from simulate.trace.reading import ToolCall
 from simulate.trace.span import Trace
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def materials(
         case Outcome():
             if not isinstance(source.trace, Trace):
                 raise InputError(f"the outcome {source.key} was read without its trace")
-            return [EvaluationContext(source.trace, reference, source.conversation, source.tool_uses or None)]
+            calls = [ToolCall.of(use) for use in source.tool_uses] or None
+            return [EvaluationContext(source.trace, reference, source.conversation, calls)]
         case str() | Path():
             from simulate.trace.files.reader import read
 

@@ -59,7 +59,7 @@ class ASRAccuracy(Evaluator):
 
     async def score(self, material: EvaluationContext, judge: object) -> Found:
         heard = _voiced(material, Kind.STT, "transcript")
-        silent = sum(1 for view in material.views.values() if view.kind is Kind.STT)
+        silent = sum(1 for _, view in material.reading if view.kind is Kind.STT)
         said = material.reference.transcript or _caller_lines(material)
         if said is None:
             raise NotRun("what the caller really said is not known: give reference: transcript")
@@ -84,7 +84,7 @@ def _voiced(material: EvaluationContext, kind: Kind, name: str) -> list[tuple[Sp
     found = [
         (span, str(view.voice[name]))
         for span in material.trace.spans
-        if (view := material.views[span.span_id]).kind is kind and view.voice.get(name)
+        if (view := material.reading.view(span)).kind is kind and view.voice.get(name)
     ]
     return sorted(found, key=lambda one: one[0].start_ns)
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simulate.model.matchers import mismatch
 from simulate.model.reference import ExpectedCall
-from simulate.model.transcript import ToolUse
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, share, worst
 from simulate.scoring.evaluators.judged import ask, ask_all, counted, transcript
 from simulate.scoring.evaluators.result import Part
 from simulate.scoring.evaluators.transcript_of_trace import said_before, shown
 from simulate.scoring.judge.question import CANNOT_TELL
-from simulate.trace.reading.calls import same_tool
+from simulate.trace.reading import ToolCall, Unknown
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
@@ -24,39 +23,39 @@ _JUDGED = frozenset({"correct", "incorrect", "made up", "nothing to judge", CANN
 """Labels that only a judge gives, be it by an answer that was kept."""
 
 
-def wrong(expected: ExpectedCall, use: ToolUse) -> str | None:
+def wrong(expected: ExpectedCall, use: ToolCall) -> str | None:
     """Why a call is not the one expected; None if it is."""
-    if not same_tool(expected.name, use.name):
+    if not use.name.matches(expected.name):
         return f"it is {use.name}, not {expected.name}"
     if expected.arguments is None:
         return None
-    if not use.arguments_known:
+    if isinstance(use.arguments, Unknown):
         return "its arguments are not in the trace"
     return mismatch(expected.arguments, use.arguments)
 
 
-def need_arguments(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> None:
+def need_arguments(expected: Sequence[ExpectedCall], uses: Sequence[ToolCall]) -> None:
     """Refuse to guess where arguments are expected and the trace holds none."""
     names = [one.name for one in expected if one.arguments is not None]
     dark = [
-        use.name for use in uses if not use.arguments_known and any(same_tool(n, use.name) for n in names)
+        use.name
+        for use in uses
+        if isinstance(use.arguments, Unknown) and any(use.name.matches(n) for n in names)
     ]
     if dark:
         raise NotRun(f"the trace does not tell the arguments of {', '.join(dict.fromkeys(dark))}")
 
 
-def pair(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> list[ToolUse | None]:
+def pair(expected: Sequence[ExpectedCall], uses: Sequence[ToolCall]) -> list[ToolCall | None]:
     """For each expected call the call of that tool that fits it, or else one that is left over, each used
     once."""
     free = list(uses)
-    chosen: list[ToolUse | None] = [None] * len(expected)
+    chosen: list[ToolCall | None] = [None] * len(expected)
     for exact in (True, False):
         for at, one in enumerate(expected):
             if chosen[at] is not None:
                 continue
-            fits = (
-                use for use in free if (wrong(one, use) is None if exact else same_tool(one.name, use.name))
-            )
+            fits = (use for use in free if (wrong(one, use) is None if exact else use.name.matches(one.name)))
             chosen[at] = next(fits, None)
             if chosen[at] is not None:
                 free = [use for use in free if use is not chosen[at]]
@@ -87,13 +86,13 @@ class ToolSelectionAccuracy(Evaluator):
     needs: ClassVar[tuple[Requirement, ...]] = (Requirement.EXPECTED_TOOLS, Requirement.TOOLS)
 
     async def score(self, material: EvaluationContext, judge: object) -> Found:
-        expected, uses = material.reference.tools or [], material.tool_uses
+        expected, uses = material.reference.tools or [], material.tool_calls
         if not expected and not uses:
             raise NotRun("no call is expected and none was made: there is nothing to score")
         free = list(uses)
         parts: list[Part] = []
         for one in expected:
-            use = next((use for use in free if same_tool(one.name, use.name)), None)
+            use = next((use for use in free if use.name.matches(one.name)), None)
             if use is None:
                 parts.append(Part(one.name, 0.0, "missing", "it was never called, or not often enough"))
             else:
@@ -151,29 +150,32 @@ class ArgumentCorrectness(Evaluator):
             return self._by_reference(material, expected)
         if judge is None:
             raise NotRun("the reference names no arguments, and no model is configured to judge")
-        uses = [use for use in material.tool_uses if use.arguments]
-        dark = [use.name for use in material.tool_uses if not use.arguments_known]
+        dark = [use.name for use in material.tool_calls if isinstance(use.arguments, Unknown)]
         if dark:
             raise NotRun(f"the trace does not tell the arguments of {', '.join(dict.fromkeys(dark))}")
+        uses = [use for use in material.tool_calls if use.arguments != {}]
         if not uses:
             raise NotRun("no call with arguments was made: there is nothing to score")
         asked = [self._ask(material, use, judge) for use in uses]
         return share(counted(await ask_all(asked), "argument to judge"), "calls", "have the right arguments")
 
-    async def _ask(self, material: EvaluationContext, use: ToolUse, judge: Judge) -> Part:
-        before = material.tool_uses[: material.tool_uses.index(use)]
+    async def _ask(self, material: EvaluationContext, use: ToolCall, judge: Judge) -> Part:
+        before = material.tool_calls[: material.tool_calls.index(use)]
         given = {
-            "the call": {"tool": use.name, "arguments": use.arguments},
+            "the call": {"tool": str(use.name), "arguments": use.arguments},
             "the conversation before": transcript(said_before(material.said, use, material.origin)),
-            "what tools returned before": [{"tool": one.name, "result": one.result} for one in before],
+            "what tools returned before": [
+                {key: value for key, value in one.told().items() if key in ("tool", "result")}
+                for one in before
+            ],
             "the agent's instructions": material.instructions,
         }
         return await ask(judge, "argument_correctness.v1", shown(use.name, use.arguments), given, use.span_id)
 
     def _by_reference(self, material: EvaluationContext, expected: Sequence[ExpectedCall]) -> Found:
-        need_arguments(expected, material.tool_uses)
+        need_arguments(expected, material.tool_calls)
         parts: list[Part] = []
-        for one, use in zip(expected, pair(expected, material.tool_uses), strict=True):
+        for one, use in zip(expected, pair(expected, material.tool_calls), strict=True):
             if use is None:
                 continue
             why = wrong(one, use)

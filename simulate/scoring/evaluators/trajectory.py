@@ -5,20 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from simulate.model.matchers import mismatch
 from simulate.model.reference import ExpectedCall, ExpectedHandoff, Order
-from simulate.model.transcript import ToolUse
-from simulate.scoring.evaluators.evaluation_context import EvaluationContext, Handoff
+from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, worst
 from simulate.scoring.evaluators.result import Part
 from simulate.scoring.evaluators.tool_use import need_arguments, pair, wrong
 from simulate.scoring.evaluators.transcript_of_trace import Said, plain, shown
+from simulate.trace.reading import Handoff, ToolCall, Unknown
 from simulate.trace.span import Kind
 
 
-def _exact(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> str | None:
+def _exact(expected: Sequence[ExpectedCall], uses: Sequence[ToolCall]) -> str | None:
     for at, one in enumerate(expected):
         if at >= len(uses):
             return f"step {at + 1}, {one.name}, never came"
@@ -30,7 +30,7 @@ def _exact(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> str | N
     return None
 
 
-def _in_order(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> str | None:
+def _in_order(expected: Sequence[ExpectedCall], uses: Sequence[ToolCall]) -> str | None:
     rest = iter(uses)
     for at, one in enumerate(expected):
         if not any(wrong(one, use) is None for use in rest):
@@ -39,14 +39,14 @@ def _in_order(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> str 
     return None
 
 
-def _any_order(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> str | None:
+def _any_order(expected: Sequence[ExpectedCall], uses: Sequence[ToolCall]) -> str | None:
     for one, use in zip(expected, pair(expected, uses), strict=True):
         if use is None or wrong(one, use) is not None:
             return f"{_wanted(one)} did not come"
     return None
 
 
-def _subset(expected: Sequence[ExpectedCall], uses: Sequence[ToolUse]) -> str | None:
+def _subset(expected: Sequence[ExpectedCall], uses: Sequence[ToolCall]) -> str | None:
     """Each call is one of those expected, and none comes more often than expected."""
     free = list(expected)
     for use in uses:
@@ -61,7 +61,7 @@ def _wanted(one: ExpectedCall) -> str:
     return one.name if one.arguments is None else shown(one.name, one.arguments)
 
 
-_ORDERS: dict[Order, tuple[str, Callable[[Sequence[ExpectedCall], Sequence[ToolUse]], str | None]]] = {
+_ORDERS: dict[Order, tuple[str, Callable[[Sequence[ExpectedCall], Sequence[ToolCall]], str | None]]] = {
     "exact": ("exactly these steps in this order", _exact),
     "in_order": ("these steps in this order, others between", _in_order),
     "any_order": ("these steps in any order, others between", _any_order),
@@ -90,7 +90,7 @@ class TrajectoryScore(Evaluator):
     needs: ClassVar[tuple[Requirement, ...]] = (Requirement.EXPECTED_TOOLS, Requirement.TOOLS)
 
     async def score(self, material: EvaluationContext, judge: object) -> Found:
-        expected, uses = material.reference.tools or [], material.tool_uses
+        expected, uses = material.reference.tools or [], material.tool_calls
         order = material.reference.order
         if not expected and not uses:
             raise NotRun("no step is expected and none was made: there is nothing to score")
@@ -125,7 +125,7 @@ class StepEfficiency(Evaluator):
     needs: ClassVar[tuple[Requirement, ...]] = (Requirement.TOOLS,)
 
     async def score(self, material: EvaluationContext, judge: object) -> Found:
-        uses = material.tool_uses
+        uses = material.tool_calls
         if not uses:
             raise NotRun("the agent called no tool: there are no steps to count")
         expected = material.reference.tools
@@ -152,22 +152,27 @@ class StepEfficiency(Evaluator):
         )
 
 
-def _key(use: ToolUse) -> str:
+def _key(use: ToolCall) -> str:
     """A call and what came of it: polling that brings something new is no repetition."""
-    return plain([use.name, use.arguments, use.result, use.error])
+    return plain([str(use.name), _opaque(use.arguments), _opaque(use.result), use.error])
+
+
+def _opaque(fact: Any) -> Any:
+    """A fact as a part of a key; what nobody told is equal to itself."""
+    return "(unknown)" if isinstance(fact, Unknown) else fact
 
 
 @dataclass(slots=True)
 class _Step:
     key: str
-    source: ToolUse | Handoff | Said
+    source: ToolCall | Handoff | Said
     failed: bool = False
 
     @property
     def what(self) -> str:
         """For people."""
         match self.source:
-            case ToolUse():
+            case ToolCall():
                 return shown(self.source.name, self.source.arguments)
             case Handoff():
                 return f"handoff to {self.source.to}"
@@ -221,7 +226,7 @@ class LoopDetection(Evaluator):
 
 def _steps(material: EvaluationContext) -> list[_Step]:
     timed: list[tuple[int, _Step]] = []
-    for use in material.tool_uses:
+    for use in material.tool_calls:
         at = material.origin + int((use.start or 0.0) * 1e9)
         timed.append((at, _Step(_key(use), use, use.error is not None)))
     timed += [
@@ -296,7 +301,7 @@ def _by_names(material: EvaluationContext) -> list[Handoff]:
     named = [
         (span, name)
         for span in sorted(material.trace.spans, key=lambda span: span.start_ns)
-        if (view := material.views[span.span_id]).kind is Kind.AGENT and (name := view.agent_name)
+        if (view := material.reading.view(span)).kind is Kind.AGENT and (name := view.agent_name)
     ]
     if not named:
         raise NotRun("the trace has no HANDOFF span, and no AGENT span that names its agent")

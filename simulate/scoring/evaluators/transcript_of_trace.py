@@ -6,22 +6,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from simulate.model.transcript import Conversation, Speaker, ToolUse
-from simulate.trace.span import Kind, Message, Span, Trace, View
-
-if TYPE_CHECKING:
-    from simulate.scoring.evaluators.evaluation_context import Retrieval
+from simulate.model.transcript import Conversation, Speaker
+from simulate.trace.reading import Retrieval, ToolCall, TraceReading, Unknown
+from simulate.trace.span import Kind, Message, Span, View
 
 _PLAIN = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
 
 def shown(name: str, arguments: object) -> str:
     """A call as a person would write it."""
-    return f"{name}({'…' if arguments is None else plain(arguments)})"
+    return f"{name}({'…' if isinstance(arguments, Unknown) else plain(arguments)})"
 
 
 def plain(value: object) -> str:
@@ -62,7 +60,7 @@ class Answer:
     """Its place in what was said."""
     said: Sequence[Said]
     searches: Sequence[Retrieval]
-    uses: Sequence[ToolUse]
+    calls: Sequence[ToolCall]
     origin: int
 
     @property
@@ -88,9 +86,9 @@ class Answer:
         return _once(found)
 
     @cached_property
-    def results(self) -> list[ToolUse]:
+    def results(self) -> list[ToolCall]:
         """The tool calls before it."""
-        return [use for use in self.uses if _before(use, self.said[self.at], self.origin)]
+        return [call for call in self.calls if _before(call, self.said[self.at], self.origin)]
 
     @property
     def context(self) -> list[dict[str, Any]]:
@@ -99,10 +97,9 @@ class Answer:
             {key: one[key] for key in ("id", "content") if one.get(key) is not None} for one in self.documents
         ]
         found += [
-            {"tool": use.name, "arguments": use.arguments, "result": use.result}
-            | ({} if use.error is None else {"error": use.error})
-            for use in self.results
-            if use.result is not None or use.error is not None
+            {key: value for key, value in call.told().items() if key != "error" or value is not None}
+            for call in self.results
+            if call.error is not None or not (isinstance(call.result, Unknown) or call.result is None)
         ]
         return found
 
@@ -116,17 +113,18 @@ def from_conversation(conversation: Conversation) -> list[Said]:
     ]
 
 
-def from_trace(trace: Trace, seen: dict[str, View], models: Sequence[tuple[Span, View]]) -> list[Said]:
+def from_reading(reading: TraceReading) -> list[Said]:
     """What the spans tell: the model calls of the agent itself, or failing these its outer spans."""
-    inner = _inside_tools(trace, seen)
-    calls = [(span, view) for span, view in models if span.span_id not in inner]
+    inner = _inside_tools(reading)
+    calls = [(span, view) for span, view in reading.llm_calls if span.span_id not in inner]
     said = _from_models(calls)
-    return said if any(one.speaker == "agent" for one in said) else _from_outer(trace, seen)
+    return said if any(one.speaker == "agent" for one in said) else _from_outer(reading)
 
 
-def _inside_tools(trace: Trace, seen: dict[str, View]) -> set[str]:
+def _inside_tools(reading: TraceReading) -> set[str]:
     """Ids of the spans below a tool: what a model says there, it says to the agent and not to the caller."""
-    parents = {span.span_id: span.parent_id for span in trace.spans}
+    seen = reading.views
+    parents = {span.span_id: span.parent_id for span in reading.spans}
     known: dict[str, bool] = {}
     for start in parents:
         path: list[str] = []
@@ -194,13 +192,13 @@ def _history(messages: Sequence[Message], last: int) -> list[Said]:
     return past
 
 
-def _from_outer(trace: Trace, seen: dict[str, View]) -> list[Said]:
+def _from_outer(reading: TraceReading) -> list[Said]:
     """What the outermost spans tell that hold what was asked and answered."""
-    spans = {span.span_id: span for span in trace.spans}
+    spans, seen = reading.by_id, reading.views
     telling = {
-        span.span_id: _exchange(seen[span.span_id])
-        for span in trace.spans
-        if seen[span.span_id].kind in _TELLING or span.parent_id not in spans
+        span.span_id: _exchange(view)
+        for span, view in reading
+        if view.kind in _TELLING or span.parent_id not in spans
     }
     agents = [span_id for span_id in telling if seen[span_id].kind in (Kind.AGENT, Kind.TURN)]
     chosen = [one for one in agents if telling[one][1]] or [one for one in telling if telling[one][1]]
@@ -239,32 +237,32 @@ def _exchange(view: View) -> tuple[str, str]:
 
 
 def answers(
-    said: Sequence[Said], retrievals: Sequence[Retrieval], uses: Sequence[ToolUse], origin: int
+    said: Sequence[Said], retrievals: Sequence[Retrieval], calls: Sequence[ToolCall], origin: int
 ) -> list[Answer]:
     """The agent's words in this trace, each with what came before it."""
     return [
-        Answer(one.text, one.turn, one.span_id, at, said, retrievals, uses, origin)
+        Answer(one.text, one.turn, one.span_id, at, said, retrievals, calls, origin)
         for at, one in enumerate(said)
         if one.speaker == "agent" and not one.told
     ]
 
 
-def said_before(said: Sequence[Said], use: ToolUse, origin: int) -> list[Said]:
+def said_before(said: Sequence[Said], call: ToolCall, origin: int) -> list[Said]:
     """What was said before a call was made: all until the agent's first words after it. When the caller said
     something is often told only by a later model call."""
     found: list[Said] = []
     for one in said:
-        if one.speaker == "agent" and not one.told and _before(use, one, origin):
+        if one.speaker == "agent" and not one.told and _before(call, one, origin):
             break
         found.append(one)
     return found
 
 
-def _before(use: ToolUse, said: Said, origin: int) -> bool:
-    if use.start is not None and said.at_ns is not None:
+def _before(call: ToolCall, said: Said, origin: int) -> bool:
+    if call.start is not None and said.at_ns is not None:
         # a call that the answer's own message asked for begins when that message ends
-        return origin + int(use.start * 1e9) < said.at_ns
-    return use.turn is None or use.turn <= said.turn
+        return origin + int(call.start * 1e9) < said.at_ns
+    return call.turn is None or call.turn <= said.turn
 
 
 def _once(documents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

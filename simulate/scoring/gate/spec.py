@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from simulate.errors import FileProblems, InputError, Problem
+from simulate.model.base import Strict
 from simulate.model.evaluator_names import known_evaluators
 from simulate.model.json_path import ignored_path
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import read_documents
-from simulate.model.persona import Strict
 from simulate.model.units import AsWritten, Duration, Number, Whole
 
 Share = Annotated[Number, Field(ge=0, le=1)]

@@ -17,10 +17,11 @@ from typing import Any
 from simulate.errors import InputError, SimulatorFault
 from simulate.llm import Budget, Model, ModelConfig, Reply, Unsupported, from_environment
 from simulate.llm.wire import place
-from simulate.model.transcript import ToolUse, Utterance
+from simulate.model.transcript import Utterance
 from simulate.scoring.judge.answer import Answer, Unusable, read, says_nothing, schema, unproven
 from simulate.scoring.judge.cache import Cache
 from simulate.scoring.judge.question import CANNOT_TELL, Judgement, Question
+from simulate.trace.reading import ToolCall
 
 MAX_TOKENS = 2000
 TOP_LOGPROBS = 20
@@ -89,16 +90,13 @@ class Judge:
         return judgement
 
     async def means(
-        self, statement: str, utterances: Sequence[Utterance], tool_uses: Sequence[ToolUse] = ()
+        self, statement: str, utterances: Sequence[Utterance], tool_calls: Sequence[ToolCall] = ()
     ) -> Judgement:
         """``yes``, ``no`` or ``cannot tell``: whether the agent said what a statement says, in any words."""
         said = [one for one in utterances if not says_nothing(one.received)]
         if not said:
             return Judgement("no", "the agent said nothing that has a meaning", method="rule")
-        returned = [
-            {"tool": use.name, "arguments": use.arguments, "result": use.result, "error": use.error}
-            for use in tool_uses
-        ]
+        returned = [call.told() for call in tool_calls]
         question = Question(
             question="Did the agent say this, in whatever words and in whichever of its lines?\n"
             f"{json.dumps(statement, ensure_ascii=False)}\n"

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
+from urllib.parse import quote
 
 from opentelemetry import baggage
 from opentelemetry import trace as otel_trace
@@ -21,11 +22,12 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from simulate.errors import EnvironmentFault, SimulateError
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.trace.capture import in_process
-from simulate.trace.capture.assembly import assemble, missing_parents
+from simulate.trace.capture.assembly import assemble, lost_parents
 from simulate.trace.capture.grpc_receiver import GrpcReceiver
 from simulate.trace.capture.receiver import Receiver
 from simulate.trace.capture.routing import ConversationSpans, Router
-from simulate.trace.span import Trace
+from simulate.trace.root import conversation_span, root_span_id
+from simulate.trace.span import Span, Trace
 
 SETTLE_INSIDE = 0.5
 """Seconds that spans of this process may stay open after the conversation."""
@@ -113,11 +115,16 @@ class Capture:
         return environment(self.endpoint) | more
 
     @contextlib.contextmanager
-    def open(self, conversation_id: str) -> Generator[Captured]:
+    def open(
+        self, conversation_id: str, *, attributes: Mapping[str, str] | None = None
+    ) -> Generator[Captured]:
         """Capture one conversation: all that starts inside belongs to it, in this task and those it starts.
 
-        ``conversation_id`` is 32 hex digits, not all zero, and open only once at a time; else ValueError."""
-        captured = Captured(self, conversation_id)
+        ``conversation_id`` is 32 hex digits, not all zero, and open only once at a time; else ValueError.
+        ``attributes`` say who calls and what is tried (``user.id``, ``session.id``, ``tenant.id``,
+        ``feature.id``, ``experiment.id``, ``cohort.name``, ``prompt.version`` …): they stand on the root and
+        on the agent's spans of this process, and reach every agent as W3C baggage."""
+        captured = Captured(self, conversation_id, attributes)
         self.router.register(captured.inbox)
         try:
             with in_process.inside(captured.inbox, captured.context):
@@ -154,12 +161,15 @@ class Capture:
 class Captured:
     """The capture of one conversation."""
 
-    def __init__(self, capture: Capture, conversation_id: str) -> None:
+    def __init__(
+        self, capture: Capture, conversation_id: str, attributes: Mapping[str, str] | None = None
+    ) -> None:
         _check(conversation_id)
         self.conversation_id = conversation_id
         self.root_span_id = root_span_id(conversation_id)
-        """The remote parent of the agent's topmost spans; as in production, it is no span of their trace."""
-        self.inbox = ConversationSpans(conversation_id, self.root_span_id)
+        """The remote parent of the agent's topmost spans; `flush` puts the span itself into the trace."""
+        self.attributes = dict(attributes or {})
+        self.inbox = ConversationSpans(conversation_id, self.root_span_id, self.attributes)
         self._capture = capture
         self._trace: Trace | None = None
         self._flushed = 0
@@ -181,7 +191,9 @@ class Captured:
     @cached_property
     def headers(self) -> dict[str, str]:
         """``traceparent`` and ``baggage`` (W3C) for every request to an agent outside."""
-        entries = ",".join(f"{name}={value}" for name, value in self._baggage().items())
+        entries = ",".join(
+            f"{quote(name)}={quote(value, safe='')}" for name, value in self._baggage().items()
+        )
         return {"traceparent": f"00-{self.conversation_id}-{self.root_span_id}-01", "baggage": entries}
 
     @property
@@ -197,12 +209,14 @@ class Captured:
 
     def _baggage(self) -> dict[str, str]:
         named = {"simulate.conversation.id": self.conversation_id}
-        return {**named, "simulate.run.id": self._capture.run_id} if self._capture.run_id else named
+        if self._capture.run_id:
+            named["simulate.run.id"] = self._capture.run_id
+        return named | self.attributes
 
     def so_far(self) -> Trace:
         """What came until now, without waiting."""
         spans, notes = assemble(self.inbox)
-        source = "receiver" if self.inbox.arrived else "process"
+        source = "receiver" if self.inbox.decoded() else "process"
         return Trace(self.conversation_id, spans, source=source, notes=notes)
 
     async def flush(
@@ -218,7 +232,8 @@ class Captured:
 
         ``outside``: the agent runs in another process, whose exporter takes its time. ``conversation`` tells
         when the agent was last spoken to: before a span of that turn has come, the trace is not whole. So do
-        the tool calls that it ``handed`` to its caller, whose results it was sent.
+        the tool calls that it ``handed`` to its caller, whose results it was sent. With it, a trace that has
+        spans starts with the conversation's own, their root.
         ``expected``: True – spans must come, or EnvironmentFault says what to set; None – they may, and an
         empty trace says in its notes why it is empty; False – the agent is known to have none: nobody waits.
         Instant for agents of this process that left no span open. May be called again for what came since."""
@@ -231,7 +246,27 @@ class Captured:
         self._trace = self.so_far()
         if not self._trace.spans:
             self._explain_nothing(self._trace, outside, expected)
+        elif conversation is not None:
+            self._trace.spans.insert(0, self._root(conversation, self._trace))
         return self._trace
+
+    def _root(self, conversation: Conversation, trace: Trace) -> Span:
+        """The conversation's own span, of which the agent's topmost spans are children."""
+        start = conversation.started_ns
+        end = start + round(conversation.duration * 1e9) if start else 0
+        about = (
+            {**self.attributes, "simulate.run.id": self._capture.run_id}
+            if self._capture.run_id
+            else {**self.attributes}
+        )
+        if conversation.ended_by is not None:
+            about["simulate.ended_by"] = conversation.ended_by
+        span = conversation_span(
+            self.conversation_id, trace.spans, start_ns=start, end_ns=end, attributes=about
+        )
+        if conversation.ended_by == "fault":
+            span.status, span.status_message = "error", conversation.end_reason
+        return span
 
     def _settle(self, outside: bool, expected: bool | None) -> float:
         if not outside:
@@ -252,7 +287,7 @@ class Captured:
         if not outside:
             return True
         came = self.inbox.received and self.inbox.youngest_ns() >= asked_ns - _SKEW_NS
-        return bool(came) and not missing_parents(self.inbox)
+        return bool(came) and not lost_parents(self.inbox)
 
     async def _wait(self, limit: float, outside: bool, asked_ns: int) -> None:
         loop = asyncio.get_running_loop()
@@ -336,12 +371,6 @@ def _check(conversation_id: str) -> None:
     valid = len(conversation_id) == 32 and not set(conversation_id) - set("0123456789abcdef")
     if not valid or not int(conversation_id, 16):
         raise ValueError(f"a conversation id is 32 lower-case hex digits, not all zero: {conversation_id!r}")
-
-
-def root_span_id(conversation_id: str) -> str:
-    """The same for the same conversation, so that a replay sends the same headers; never all zero."""
-    half = conversation_id[:16]
-    return half if int(half, 16) else conversation_id[16:]
 
 
 def _last_asked(conversation: Conversation, handed: Sequence[ToolUse] = ()) -> int:

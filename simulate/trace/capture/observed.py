@@ -14,6 +14,7 @@ import orjson
 
 from simulate import determinism
 from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.trace.root import root_span_id
 from simulate.trace.span import Attributes, Event, Span, Trace
 
 SCOPE = "simulate.observed"
@@ -28,7 +29,7 @@ def observed_trace(
 ) -> Trace:
     """Build the trace from what was said, and from tool calls that were seen at the tools themselves.
 
-    ``seen`` holds, by turn, what the door could see from outside (model, tokens), as span attributes. What
+    ``seen`` holds, by turn, what the adapter could see from outside (model, tokens), as span attributes. What
     the agent got is what it *heard*; what it gave is what it *said*. An empty turn of the agent has no
     output messages rather than an empty one."""
     take = determinism.current()
@@ -36,7 +37,7 @@ def observed_trace(
     broken = conversation.ended_by == "fault"
     root = Span(
         trace_id=conversation.id,
-        span_id=take.span_id(),
+        span_id=root_span_id(conversation.id),
         name="conversation",
         start_ns=conversation.started_ns,
         end_ns=_moment(conversation, max(ends)),

@@ -13,9 +13,9 @@ import asyncio
 import contextlib
 import threading
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -25,8 +25,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 
 from simulate.errors import EnvironmentFault, InputError
 from simulate.trace.capture.routing import SESSION_KEYS, ConversationSpans, Router
-from simulate.trace.otlp import otlp_json
-from simulate.trace.otlp.lazy_decode import Some, plain
+from simulate.trace.files.base import Notes
+from simulate.trace.files.documents import load
+from simulate.trace.otlp.decode import attributes, from_json, json_attributes
 from simulate.trace.span import Event, Span
 
 if TYPE_CHECKING:
@@ -220,21 +221,15 @@ class Receiver:
         return rejected
 
     def _take_json(self, signal: str, body: bytes) -> tuple[int, str] | None:
-        import orjson
-
-        document = orjson.loads(body)
+        notes = Notes("the request", tolerant=True)
+        document = load(body, notes)
         if signal == "logs":
             self._take_json_logs(document)
             return None
-        rejected = 0
-        for span in list(otlp_json.spans_from_json(document)):
+        for span in list(from_json(document, notes)):
             self._router.received += 1
-            key = _key(span.trace_id)
-            if not _valid(key, _key(span.span_id)):
-                rejected += 1
-                continue
-            self._take_span(key, span)
-        return self._reject(rejected)
+            self._take_span(_key(span.trace_id), span)
+        return self._reject(notes.left_out)
 
     def _take_span(self, key: bytes, span: Span) -> None:
         inbox = self._open_for(key)
@@ -254,11 +249,11 @@ class Receiver:
         for of_resource in request.resource_logs:
             for of_scope in of_resource.scope_logs:
                 for record in of_scope.log_records:
-                    attributes = plain(record.attributes)
-                    if EVALUATION in (record.event_name, attributes.get("event.name")):
+                    found = attributes(record.attributes)
+                    if EVALUATION in (record.event_name, found.get("event.name")):
                         moment = record.time_unix_nano or record.observed_time_unix_nano
                         self._keep_score(
-                            record.trace_id, record.span_id.hex(), Event(EVALUATION, moment, attributes)
+                            record.trace_id, record.span_id.hex(), Event(EVALUATION, moment, found)
                         )
         self.dropped["logs"] = self.dropped.get("logs", 0) + 1
 
@@ -266,10 +261,10 @@ class Receiver:
         for of_resource in document.get("resourceLogs") or ():
             for of_scope in of_resource.get("scopeLogs") or ():
                 for record in of_scope.get("logRecords") or ():
-                    attributes = otlp_json.attributes(record.get("attributes"))
-                    if EVALUATION in (record.get("eventName"), attributes.get("event.name")):
+                    found = json_attributes(record.get("attributes"))
+                    if EVALUATION in (record.get("eventName"), found.get("event.name")):
                         moment = int(record.get("timeUnixNano") or record.get("observedTimeUnixNano") or 0)
-                        event = Event(EVALUATION, moment, attributes)
+                        event = Event(EVALUATION, moment, found)
                         self._keep_score(_key(record.get("traceId")), str(record.get("spanId") or ""), event)
         self.dropped["logs"] = self.dropped.get("logs", 0) + 1
 
@@ -280,6 +275,32 @@ class Receiver:
             inbox.changed()
 
 
+class _Some(Sequence[ProtoSpan]):
+    """Some spans of a scope, by their places: a span of protobuf becomes an object when it is asked for, and
+    holding fifty thousand of those costs more than parsing them."""
+
+    __slots__ = ("_places", "_spans")
+
+    def __init__(self, spans: Sequence[ProtoSpan], places: list[int]) -> None:
+        self._spans = spans
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> ProtoSpan: ...
+    @overload
+    def __getitem__(self, place: slice) -> _Some: ...
+    def __getitem__(self, place: int | slice) -> ProtoSpan | _Some:
+        if isinstance(place, int):
+            return self._spans[self._places[place]]
+        return _Some(self._spans, self._places[place])
+
+    def __iter__(self) -> Iterator[ProtoSpan]:
+        return map(self._spans.__getitem__, self._places)
+
+
 def _parted(keys: list[bytes], spans: Sequence[ProtoSpan]) -> Iterable[tuple[bytes, Sequence[ProtoSpan]]]:
     """The spans of each trace; no span becomes an object of its own before somebody reads it."""
     by_trace: dict[bytes, list[int]] = {key: [] for key in keys}
@@ -287,7 +308,7 @@ def _parted(keys: list[bytes], spans: Sequence[ProtoSpan]) -> Iterable[tuple[byt
         return ((keys[0], spans),)
     for place, key in enumerate(keys):
         by_trace[key].append(place)
-    return [(key, Some(spans, places)) for key, places in by_trace.items()]
+    return [(key, _Some(spans, places)) for key, places in by_trace.items()]
 
 
 def _signal(path: str) -> str:

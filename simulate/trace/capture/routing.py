@@ -15,20 +15,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from simulate.trace.otlp.lazy_decode import Block, from_proto
-from simulate.trace.otlp.sdk import from_sdk
-from simulate.trace.span import Event, Span
+from simulate.trace.files.base import Notes
+from simulate.trace.otlp.decode import from_blocks, from_sdk
+from simulate.trace.span import Attributes, Event, Span
+
+if TYPE_CHECKING:
+    from simulate.trace.otlp.decode import Block
+
+    Item = Block | Span
 
 Key = int | bytes
 """A trace id, as the SDK (an integer) or as protobuf (16 bytes) has it."""
-Item = Block | Span
 Claim = Literal["context", "link", "session"]
 
 # Keys under which agents repeat a session that they were told of, by dialect or copied from baggage.
@@ -61,11 +65,17 @@ class ConversationSpans:
 
     conversation_id: str
     root_span_id: str
+    attributes: Attributes = field(default_factory=dict[str, Any])
+    """What the run is told of who calls (``user.id``, ``tenant.id`` …), put on spans of this process."""
     local: list[Span] = field(default_factory=list[Span])
     """Spans of this process, converted as they end: the SDK's own take four times the memory."""
     open: dict[int, str] = field(default_factory=dict[int, str])
     """Spans of this process that have started and not ended: id to name."""
-    arrived: list[Item] = field(default_factory=list[Item])
+    arrived: deque[Item] = field(default_factory=deque["Item"])
+    """What came over the wire and was not yet looked into."""
+    notes: Notes = field(default_factory=lambda: Notes(tolerant=True))
+    """What was wrong with spans that came over the wire."""
+    _decoded: list[Span] = field(default_factory=list[Span])
     scores: list[tuple[str, Event]] = field(default_factory=list[tuple[str, Event]])
     """Evaluation results that came as log events, with the id of their span."""
     claims: dict[Key, Claim] = field(default_factory=dict[Key, Claim])
@@ -91,6 +101,8 @@ class ConversationSpans:
                 span.trace_id = self.conversation_id
             if span.parent_id == self.root_span_id:
                 span.parent_id = self.root_span_id
+            if self.attributes:
+                span.attributes = self.attributes | span.attributes
             self.local.append(span)
         else:
             self.arrived.append(item)
@@ -98,28 +110,26 @@ class ConversationSpans:
     @property
     def received(self) -> int:
         """How many spans came so far."""
-        arrived = (1 if isinstance(item, Span) else len(item[2]) for item in tuple(self.arrived))
-        return len(self.local) + sum(arrived)
-
-    def blocks(self) -> list[Block]:
-        """What came as protobuf."""
-        return [item for item in tuple(self.arrived) if not isinstance(item, Span)]
+        arrived = (len(item[2]) if isinstance(item, tuple) else 1 for item in tuple(self.arrived))
+        return len(self.local) + len(self._decoded) + self.notes.left_out + sum(arrived)
 
     def decoded(self) -> list[Span]:
-        """What came as JSON; it is decoded as it comes."""
-        return [item for item in tuple(self.arrived) if isinstance(item, Span)]
+        """What came over the wire; each span is decoded once, when it is first asked for."""
+        while self.arrived:
+            item = self.arrived.popleft()
+            if isinstance(item, tuple):
+                self._decoded += from_blocks([item], self.notes)
+            else:
+                self._decoded.append(item)
+        return self._decoded
+
+    def spans(self) -> list[Span]:
+        """Everything that came; spans of this process first."""
+        return [*self.local, *self.decoded()]
 
     def youngest_ns(self) -> int:
         """When the last of them started; 0 where none came."""
-        local = (span.start_ns for span in tuple(self.local))
-        raw = (span.start_time_unix_nano for _, _, spans in self.blocks() for span in spans)
-        return max((*local, *raw, *(span.start_ns for span in self.decoded())), default=0)
-
-    def spans(self) -> Iterator[Span]:
-        """Everything, decoded; spans of this process first."""
-        yield from tuple(self.local)
-        yield from self.decoded()
-        yield from from_proto(self.blocks())
+        return max((span.start_ns for span in self.spans()), default=0)
 
 
 class Router:

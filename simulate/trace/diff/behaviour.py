@@ -6,10 +6,9 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulate.model.transcript import ToolUse
-from simulate.trace import reading
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.forest import Forest, plant
+from simulate.trace.reading import ToolCall, ToolName, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
 
@@ -29,6 +28,11 @@ class ActionRecord:
     batch: int = 0
     spans: list[str] = field(default_factory=list[str])
     attempts: int = 1
+    key: str = ""
+    """Equal for acts that are told under one name: for a tool, however each side writes its name."""
+
+    def __post_init__(self) -> None:
+        self.key = self.key or self.name
 
 
 @dataclass(slots=True)
@@ -85,28 +89,26 @@ class Story:
         return found
 
 
-def tell(trace: Trace) -> Story:
+def tell(source: Trace | TraceReading) -> Story:
     """Retell a trace."""
-    seen = reading.views(trace)
-    views = [seen[span.span_id] for span in trace.spans]
-    forest = plant(trace.spans, views)
+    reading = TraceReading.of(source)
+    spans, origin = reading.spans, reading.origin
+    forest = plant(spans, [view for _, view in reading])
     node_of = {span.span_id: node for node, span in enumerate(forest.spans)}
-    models = _models(reading.llm_calls(trace, seen), node_of)
+    models = _models(reading.llm_calls, node_of)
     _as_said(models, forest)
     moments = [call.span.start_ns for call in models]
-    origin = min((span.start_ns for span in trace.spans), default=0)
-    uses = reading.tool_calls(trace, seen)
-    tools = [_act(use, forest, node_of, models, moments, origin) for use in uses]
+    tools = [_act(call, node_of, models, moments, origin) for call in reading.tool_calls]
     if not models:
-        _batches_by_time(tools, uses)
+        _batches_by_time(tools, reading.tool_calls)
     return Story(
-        trace=trace,
+        trace=reading.trace,
         forest=forest,
         tools=_folded(tools),
         models=models,
         acts=_acts(forest, models, moments),
         captured=any(call.view.input is not None or call.view.output is not None for call in models),
-        evidence=reading.has_tool_evidence(trace, seen)[0],
+        evidence=bool(reading.evidence.tools),
         turns=max((call.turn for call in models), default=0),
         speech=_speech(forest, origin),
     )
@@ -145,41 +147,35 @@ def _as_said(models: list[ModelCall], forest: Forest) -> None:
 
 
 def _act(
-    use: ToolUse,
-    forest: Forest,
-    node_of: dict[str, int],
-    models: list[ModelCall],
-    moments: list[int],
-    origin: int,
+    call: ToolCall, node_of: dict[str, int], models: list[ModelCall], moments: list[int], origin: int
 ) -> ActionRecord:
-    moment = origin + round((use.start or 0.0) * 1e9)
+    moment = origin + round((call.start or 0.0) * 1e9)
     batch = bisect_right(moments, moment)
-    arguments = contents.plain(use.arguments)
-    node = node_of.get(use.span_id or "", -1)
-    if node >= 0 and arguments in ({}, {"input": None}):
-        view = forest.views[node]
-        if view.kind is Kind.TOOL and view.tool_arguments is None:
-            arguments = None  # the span does not say, which is not the same as none
     return ActionRecord(
-        name=use.name,
-        node=node,
-        arguments=arguments,
-        result=contents.plain(use.result),
-        error=use.error,
+        name=call.name,
+        node=node_of.get(call.span_id or "", -1),
+        arguments=_known(call.arguments),
+        result=_known(call.result),
+        error=call.error,
         turn=models[batch - 1].turn if batch else None,
         batch=batch,
-        spans=[use.span_id] if use.span_id else [],
+        spans=[call.span_id] if call.span_id else [],
     )
 
 
-def _batches_by_time(tools: list[ActionRecord], uses: list[ToolUse]) -> None:
+def _known(fact: Any) -> Any:
+    """A plain value; None where nobody told it."""
+    return None if isinstance(fact, Unknown) else contents.plain(fact)
+
+
+def _batches_by_time(tools: list[ActionRecord], calls: list[ToolCall]) -> None:
     """Without model calls, calls that overlap in time are taken as asked for together."""
     batch, until = 0, float("-inf")
-    for act, use in zip(tools, uses, strict=True):
-        start = use.start or 0.0
+    for act, call in zip(tools, calls, strict=True):
+        start = call.start or 0.0
         if start >= until:
             batch += 1
-        until = max(until, use.end if use.end is not None else start)
+        until = max(until, call.end if call.end is not None else start)
         act.batch = batch
 
 
@@ -191,7 +187,7 @@ def _folded(tools: list[ActionRecord]) -> list[ActionRecord]:
         if (
             before is not None
             and before.error is not None
-            and before.name == act.name
+            and ToolName(before.name).matches(act.name)
             and contents.same(before.arguments, act.arguments)
         ):
             act.attempts = before.attempts + 1

@@ -13,6 +13,7 @@ from simulate.trace.diff.behaviour import ActionRecord
 from simulate.trace.diff.change import Category, Change, Detail, Tolerance
 from simulate.trace.diff.sequence import Pair, common
 from simulate.trace.diff.wording import MOST_DETAILS, brief, details, some, times, told, turn_of
+from simulate.trace.reading.tool_name import keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def _paired(expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], pa
     pairs: dict[int, int] = {}
     for i, act in enumerate(expected):
         j = at.get(partner[act.node], -1) if act.node >= 0 else -1
-        if j >= 0 and same_name(actual[j].name, act.name):
+        if j >= 0 and actual[j].key == act.key:
             pairs[i] = j
     firm = 0
     for number, tell in enumerate((_with_arguments, _by_name)):
@@ -71,22 +72,12 @@ def _in_any_order(
             pairs[i] = waiting[tell(act)].pop()
 
 
-def short(name: str) -> str:
-    """A tool's own name: MCP clients put the server's before it (``mcp__shop__refund``)."""
-    return name.rsplit("__", 1)[-1] if name.startswith("mcp__") else name
-
-
-def same_name(one: str, other: str) -> bool:
-    """Whether two names mean the same tool."""
-    return one == other or short(one) == short(other)
-
-
 def _with_arguments(act: ActionRecord) -> tuple[str, bytes]:
-    return short(act.name), contents.dumped(act.arguments)
+    return act.key, contents.dumped(act.arguments)
 
 
 def _by_name(act: ActionRecord) -> str:
-    return short(act.name)
+    return act.key
 
 
 def tool_changes(
@@ -96,12 +87,15 @@ def tool_changes(
     tolerance: Tolerance,
 ) -> list[Change]:
     """Everything about tools that is not as it was."""
+    names = keys(act.name for acts in (expected, actual) for act in acts)
+    for act in (*expected, *actual):
+        act.key = names[act.name]
     pairs = pair(expected, actual, alignment)
     changes = counts(expected, actual, pairs.all, "tools", "called")
-    before, after = (Counter(short(act.name) for act in acts) for acts in (expected, actual))
+    before, after = (Counter(act.key for act in acts) for acts in (expected, actual))
     certain = [
         (i, j) for i, j in pairs.all
-        if (i, j) not in pairs.loose or before[short(expected[i].name)] == after[short(expected[i].name)] == 1
+        if (i, j) not in pairs.loose or before[expected[i].key] == after[expected[i].key] == 1
     ]  # fmt: skip
     changes.extend(_order(expected, actual, certain, alignment.turned))
     for i, j in pairs.all:
@@ -124,9 +118,9 @@ def counts(
     after: defaultdict[str, int] = defaultdict(int)
     for acts, matched, lost, count in ((expected, left, missing, before), (actual, right, extra, after)):
         for index, act in enumerate(acts):
-            count[short(act.name)] += 1
+            count[act.key] += 1
             if index not in matched:
-                lost[short(act.name)].append(act)
+                lost[act.key].append(act)
     return [
         _count(name, before[name], after[name], missing[name], extra[name], root, verb)
         for name in dict.fromkeys([*missing, *extra])
@@ -211,14 +205,14 @@ def _swapped(
     names = [one.name, other.name]
     if one.name == other.name:
         names = [f"{act.name} with {brief(act.arguments, 40)}" for act in (one, other)]
-    key = " and ".join(sorted((short(one.name), short(other.name))))
+    key = " and ".join(sorted((one.key, other.key)))
     return Change(
         Category.BEHAVIOUR,
         f"order.{key}",
         f"{names[0]} was called before {names[1]}",
         weight=2,
-        expected=f"{short(other.name)} first",
-        actual=f"{short(one.name)} first",
+        expected=f"{other.key} first",
+        actual=f"{one.key} first",
         expected_spans=[*expected[second].spans, *expected[first].spans],
         actual_spans=[*one.spans, *other.spans],
         turn=one.turn,
@@ -272,7 +266,7 @@ def _rising(values: list[int]) -> list[int]:
 
 def _call(one: ActionRecord, other: ActionRecord, tolerance: Tolerance) -> list[Change]:
     changes: list[Change] = []
-    name = short(one.name)
+    name = one.key
 
     def add(category: Category, what: str, sentence: str, weight: float, **more: object) -> None:
         change = Change(

@@ -20,6 +20,7 @@ from simulate.trace.diff.ignore import Ignore, ignoring
 from simulate.trace.diff.scores import score_changes
 from simulate.trace.diff.shape import shape_changes
 from simulate.trace.diff.voice import voice_changes
+from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
 
@@ -28,8 +29,8 @@ Judge = Callable[[str, str], Awaitable[bool]]
 
 
 def compare(
-    expected: Trace,
-    actual: Trace,
+    expected: Trace | TraceReading,
+    actual: Trace | TraceReading,
     *,
     repeats: Sequence[Trace] = (),
     ignore: Sequence[str] = (),
@@ -57,13 +58,19 @@ def compare(
     mask = SecretMask()
     if not all(_is_clean(change, mask) for change in (*diff.changes, *diff.varies)):
         # a change tells what was there: compared again, with placeholders that keep what differs apart
-        expected, actual, *repeats = map(mask.trace, (expected, actual, *repeats))
+        expected, actual = (mask.trace(TraceReading.of(each).trace) for each in (expected, actual))
+        repeats = [mask.trace(trace) for trace in repeats]
         diff = _compared(expected, actual, repeats, limits)
     ignoring(diff, ignores)
     return diff
 
 
-def _compared(expected: Trace, actual: Trace, repeats: Sequence[Trace], limits: Tolerance) -> Diff:
+def _compared(
+    expected: Trace | TraceReading,
+    actual: Trace | TraceReading,
+    repeats: Sequence[Trace],
+    limits: Tolerance,
+) -> Diff:
     one, other = tell(expected), tell(actual)
     diff = _between(one, other, limits)
     if repeats:
@@ -130,7 +137,7 @@ async def judged(diff: Diff, judge: Judge) -> Diff:
 
 def matches(
     expected: str | Path,
-    trace: Trace,
+    trace: Trace | TraceReading,
     ignore: Sequence[str] = (),
     tolerance: Tolerance | Mapping[str, float] | None = None,
 ) -> Diff:

@@ -1,8 +1,8 @@
 """A trace as flat lists in depth-first order: what the aligner walks on.
 
 Node ``i`` is the i-th span from the top; its descendants are the next ``size[i] - 1`` nodes, so nothing here
-recurses and a chain ten thousand deep costs no more than a flat list. Siblings stand by start time. Spans
-whose parent is not in the trace are roots, and a ring of parents is opened at its earliest span.
+recurses and a chain ten thousand deep costs no more than a flat list. The places are those of `tree`; the
+span that a run writes for its conversation is left out: the same agent's production traces have none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from hashlib import blake2b
 from typing import Any, cast
 
 from simulate.trace.diff import content as contents
+from simulate.trace.reading import view
+from simulate.trace.root import is_ours
 from simulate.trace.span import Kind, Span, View
+from simulate.trace.tree import build
 
 FEW_FACTS = 12
 
@@ -49,18 +52,22 @@ class Forest:
 
 def plant(spans: Sequence[Span], views: Sequence[View]) -> Forest:
     """The forest of a trace, whose views come in the order of its spans."""
-    order, parent = _depth_first(spans)
+    seen = {span.span_id: view for span, view in zip(spans, views, strict=True)}
+    nodes = [node for node in build(spans) if not is_ours(node.span)]
+    place = {id(node): at for at, node in enumerate(nodes)}
+    parent = [place.get(id(node.parent), -1) for node in nodes]
+    order = [node.span for node in nodes]
+    read = [seen.get(span.span_id) or view(span) for span in order]
     count = len(order)
     labels: list[str] = []
     own: list[int] = []
     facts: list[tuple[int, ...]] = []
     texts: list[str] = []
-    for index in order:
-        span, view = spans[index], views[index]
-        name = contents.label(span, view)
-        fields = contents.content(span, view)
+    for span, one in zip(order, read, strict=True):
+        name = contents.label(span, one)
+        fields = contents.content(span, one)
         labels.append(name)
-        own.append(_digest(name if view.kind is not Kind.AGENT else "AGENT", contents.dumped(fields)))
+        own.append(_digest(name if one.kind is not Kind.AGENT else "AGENT", contents.dumped(fields)))
         facts.append(_facts(name, fields))
         texts.append(_wording(fields))
     size = [1] * count
@@ -69,15 +76,15 @@ def plant(spans: Sequence[Span], views: Sequence[View]) -> Forest:
             size[parent[node]] += size[node]
     return Forest(
         label=labels,
-        kind=[views[index].kind.value for index in order],
+        kind=[one.kind.value for one in read],
         parent=parent,
         size=size,
         own=own,
         whole=_whole(own, parent, size),
         facts=facts,
         text=texts,
-        spans=[spans[index] for index in order],
-        views=[views[index] for index in order],
+        spans=order,
+        views=read,
     )
 
 
@@ -129,40 +136,3 @@ def _wording(fields: dict[str, Any]) -> str:
         if isinstance(value, str) and len(value) > len(best):
             best = value
     return best
-
-
-def _depth_first(spans: Sequence[Span]) -> tuple[list[int], list[int]]:
-    """The spans' indices from the top, and each one's parent as a position in that order."""
-    first: dict[str, int] = {}
-    for index, span in enumerate(spans):
-        first.setdefault(span.span_id, index)
-    below: dict[int, list[int]] = {}
-    for index, span in enumerate(spans):
-        above = first.get(span.parent_id, -1) if span.parent_id else -1
-        below.setdefault(-1 if above == index else above, []).append(index)
-    for siblings in below.values():
-        siblings.sort(key=lambda index: (spans[index].start_ns, index))
-    order: list[int] = []
-    parent: list[int] = []
-    seen = bytearray(len(spans))
-    _walk(below.get(-1, []), below, seen, order, parent)
-    if len(order) < len(spans):
-        for index in sorted(range(len(spans)), key=lambda index: spans[index].start_ns):
-            if not seen[index]:
-                _walk([index], below, seen, order, parent)
-    return order, parent
-
-
-def _walk(
-    roots: list[int], below: dict[int, list[int]], seen: bytearray, order: list[int], parent: list[int]
-) -> None:
-    waiting = [(index, -1) for index in reversed(roots)]
-    while waiting:
-        index, above = waiting.pop()
-        if seen[index]:
-            continue
-        seen[index] = 1
-        at = len(order)
-        order.append(index)
-        parent.append(above)
-        waiting.extend((child, at) for child in reversed(below.get(index, ())))

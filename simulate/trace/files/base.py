@@ -6,19 +6,22 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from simulate.errors import TraceFileError
-from simulate.trace.span import Attributes, Span, Trace
+from simulate.trace.span import Attributes, Span
 
 Record = dict[str, Any]
 OtelKind = Literal["internal", "server", "client", "producer", "consumer", "unspecified"]
 
 HUGE = 1_000_000
 """Characters from which on one attribute is worth a note."""
+
+NO_TRACE, NO_SPAN = "0" * 32, "0" * 16
+"""Ids that OpenTelemetry calls invalid: they stand for none."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,8 @@ class Notes:
     tolerant: bool = False
     line: int | None = None
     """The line that is being read, where the file has one document a line."""
+    left_out: int = 0
+    """Records that could not be read and were skipped."""
     _said: dict[tuple[str | None, str], list[Any]] = field(default_factory=dict[Any, Any])
 
     def say(self, sentence: str, span: str = "", trace_id: str | None = None) -> None:
@@ -71,6 +76,21 @@ def _sentence(sentence: str, count: int, span: str, line: int | None) -> str:
     return f"{sentence} ({place})" if place else sentence
 
 
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A file format; the reader finds each one that a module of `files` or of `vendors` calls ``FORMAT``."""
+
+    name: str
+    rank: int
+    """Who is asked first whether a document is theirs: the lower. Plain spans, last, take what is left."""
+    fits: Callable[[Any], bool]
+    """Whether a JSON document is of this format."""
+    spans: Callable[[Any, Notes], Iterator[Span]]
+    """The spans of a document that is."""
+    streams: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, Notes], Iterator[Span]]], ...] = ()
+    """For files that are not JSON: whether the first bytes of one are this format's, and its spans."""
+
+
 STRUCTURAL = (TypeError, AttributeError, KeyError, ValueError, IndexError, OverflowError, RecursionError)
 """What Python raises when JSON has another shape than the format says."""
 
@@ -78,26 +98,31 @@ STRUCTURAL = (TypeError, AttributeError, KeyError, ValueError, IndexError, Overf
 def each(
     records: Any, make: Callable[[Any], Span | None], notes: Notes, what: str = "span"
 ) -> Iterator[Span]:
-    """``make`` of each record. What has not the format's shape is an error that names it, or is skipped
-    and noted when the reading is tolerant."""
-    if not isinstance(records, list):
+    """``make`` of each record. What has not the format's shape, or an id of zeros, which would make one of
+    many spans, is an error that names it, or is skipped and noted when the reading is tolerant."""
+    if isinstance(records, str | dict) or not isinstance(records, Iterable):
         raise notes.refuse(f"expected a list of {what}s, found {kind_of(records)}")
-    for index, record in enumerate(cast("list[Any]", records)):
+    for index, record in enumerate(cast("Iterable[Any]", records)):
         try:
             span = make(record)
+            if span is None:
+                continue
+            if span.span_id == NO_SPAN or span.trace_id == NO_TRACE:
+                raise notes.refuse("an id is all zeros, which means none", f"span {printable(span.name, 40)}")
         except TraceFileError as error:
             if not notes.tolerant:
                 raise
+            notes.left_out += 1
             notes.say(f"a {what} was left out: {error.message}")
             continue
         except STRUCTURAL as error:
             problem = f"a {what} that has not the shape its format says: {explain(error)}"
             if not notes.tolerant:
                 raise notes.refuse(problem, label(record, index)) from error
+            notes.left_out += 1
             notes.say(f"left out {problem}", label(record, index))
             continue
-        if span is not None:
-            yield span
+        yield span
 
 
 def explain(error: BaseException) -> str:
@@ -123,8 +148,10 @@ def label(record: Any, index: int) -> str:
     if isinstance(record, dict):
         fields = cast(Record, record)
         name = fields.get("name") or fields.get("operationName")
-        if isinstance(name, str):
-            return f"span {index + 1} ({printable(name, 60)})"
+    else:
+        name = getattr(record, "name", None)
+    if isinstance(name, str):
+        return f"span {index + 1} ({printable(name, 60)})"
     return f"span {index + 1}"
 
 
@@ -298,19 +325,19 @@ def times(
 
 # -- enums -----------------------------------------------------------------------------------------------
 
-_KINDS: tuple[OtelKind, ...] = ("unspecified", "internal", "server", "client", "producer", "consumer")
-_STATUS: tuple[Literal["unset", "ok", "error"], ...] = ("unset", "ok", "error")
+KINDS: tuple[OtelKind, ...] = ("unspecified", "internal", "server", "client", "producer", "consumer")
+STATUSES: tuple[Literal["unset", "ok", "error"], ...] = ("unset", "ok", "error")
 
 
 def otel_kind(value: Any) -> OtelKind:
     """``3``, ``"SPAN_KIND_CLIENT"``, ``"SpanKind.CLIENT"`` or ``"client"``."""
     if type(value) is int:
-        return _KINDS[value] if 0 <= value < len(_KINDS) else "unspecified"
+        return KINDS[value] if 0 <= value < len(KINDS) else "unspecified"
     if isinstance(value, str):
         name = value.rsplit(".", 1)[-1].lower().removeprefix("span_kind_")
         if name.isdecimal() and name.isascii() and len(name) == 1:
             return otel_kind(int(name))
-        if name in _KINDS:
+        if name in KINDS:
             return name
     return "unspecified"
 
@@ -318,7 +345,7 @@ def otel_kind(value: Any) -> OtelKind:
 def status_code(value: Any) -> Literal["unset", "ok", "error"]:
     """``2``, ``"STATUS_CODE_ERROR"``, ``"ERROR"`` and the like."""
     if type(value) is int:
-        return _STATUS[value] if 0 <= value < len(_STATUS) else "unset"
+        return STATUSES[value] if 0 <= value < len(STATUSES) else "unset"
     if isinstance(value, str):
         name = value.rsplit(".", 1)[-1].lower().removeprefix("status_code_")
         if name in ("error", "2"):
@@ -342,23 +369,6 @@ def note_size(span: Span, notes: Notes) -> None:
                 f"span {printable(span.name, 40)}",
                 span.trace_id,
             )
-
-
-NO_TRACE, NO_SPAN = "0" * 32, "0" * 16
-"""Ids that OpenTelemetry calls invalid: they stand for none."""
-
-
-def attach(traces: list[Trace], notes: Notes) -> list[Trace]:
-    """Put the notes of the file onto its traces. An id of zeros would make one of many spans: an error."""
-    for trace in traces:
-        nameless = [span for span in trace.spans if span.span_id == NO_SPAN or span.trace_id == NO_TRACE]
-        if nameless:
-            problem = "an id is all zeros, which means none"
-            if not notes.tolerant:
-                raise notes.refuse(problem, f"span {printable(nameless[0].name, 40)}")
-            notes.say(problem, f"span {printable(nameless[0].name, 40)}", trace.trace_id)
-        trace.notes.extend(notes.of(trace.trace_id))
-    return traces
 
 
 def plain_attributes(value: Any, notes: Notes, span: str = "") -> Attributes:

@@ -17,10 +17,9 @@ from typing import Any
 import orjson
 
 from simulate.trace.files import base
-from simulate.trace.files.base import Notes, Record
+from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.span import Attributes, Event, Span
 
-NAME = "chat transcript"
 STEP = 1_000_000
 """Nanoseconds between two messages that have no times."""
 WHOLE_HISTORY = 200
@@ -234,3 +233,6 @@ def _duplex(record: Record, index: int, notes: Notes) -> Iterator[Span]:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+FORMAT = Format("chat transcript", 80, fits, spans)

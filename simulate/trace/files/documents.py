@@ -23,6 +23,7 @@ import orjson
 
 from simulate.errors import TraceFileError
 from simulate.trace.files.base import Notes, printable
+from simulate.trace.otlp.ids import clean
 
 Source = Path | str | BinaryIO
 
@@ -213,20 +214,21 @@ def salvaged(data: bytes) -> Any:
         return None
 
 
+_INTEGER_ID = re.compile(rb'"(?:trace_?id|span_?id)"\s*:\s*\d{20}', re.IGNORECASE)
+
+
 def load(data: bytes, notes: Notes) -> Any:
     """One JSON document. What orjson refuses and other writers write (NaN, halves of surrogate pairs, broken
-    UTF-8) is read by the standard library, and said."""
+    UTF-8) is read by the standard library, and said; so are ids that are integers of 128 bits, of which
+    orjson would make a rounded float. Raises ValueError for what is no JSON."""
+    # who writes one id as an integer writes them all so: looking at the first is enough
+    if _INTEGER_ID.search(data, 0, 4096):
+        return _load_slowly(data, notes)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        reason = str(error)
-        if (
-            b"NaN" in data
-            or b"Infinity" in data
-            or "surrogate" in reason
-            or "UTF-8" in reason
-            or "utf-8" in reason
-        ):
+        reason = str(error).lower()
+        if b"NaN" in data or b"Infinity" in data or "surrogate" in reason or "utf-8" in reason:
             return _load_slowly(data, notes)
         raise
 
@@ -242,9 +244,15 @@ def _load_slowly(data: bytes, notes: Notes) -> Any:
         notes.say("some bytes are no UTF-8; they became U+FFFD")
         text = data.decode("utf-8", "replace")
     try:
-        return json.loads(text, parse_constant=constant)
+        found = json.loads(text, parse_constant=constant)
+        if "\\ud" in text.lower():
+            plain = json.dumps(found, ensure_ascii=False)
+            if plain != (whole := clean(plain)):
+                notes.say("halves of surrogate pairs (of an emoji, say) became U+FFFD")
+                found = json.loads(whole)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    return found
 
 
 def _as_utf8(stream: io.BufferedReader) -> io.BufferedReader:

@@ -13,11 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulate.trace.files import base
-from simulate.trace.files.base import Notes, Record
-from simulate.trace.otlp import otlp_json
+from simulate.trace.files.base import Format, Notes, Record
+from simulate.trace.otlp import decode
 from simulate.trace.span import Attributes, Event, Link, Span
-
-NAME = "plain spans"
 
 _TRACE = ("trace_id", "traceId", "traceID", "TraceID")
 _SPAN = ("span_id", "spanId", "spanID", "SpanID")
@@ -69,10 +67,10 @@ def span(raw: Record, notes: Notes) -> Span:
     scope = _first(raw, _SCOPE)
     resource = raw.get("resource") or {}
     made = Span(
-        _id(_first(ids, _TRACE), notes, "a trace id", where),
-        _id(_first(ids, _SPAN), notes, "a span id", where),
+        _id(_first(ids, _TRACE), 32, notes, "a trace id", where),
+        _id(_first(ids, _SPAN), 16, notes, "a span id", where),
         name,
-        _parent(raw),
+        _parent(raw, notes, where),
         start,
         end,
         _attributes(raw.get("attributes"), notes, where),
@@ -93,20 +91,25 @@ def _first(record: Record, keys: tuple[str, ...]) -> Any:
     return next((record[key] for key in keys if record.get(key) is not None), None)
 
 
-def _id(value: Any, notes: Notes, what: str, where: str) -> str:
+def _id(value: Any, digits: int, notes: Notes, what: str, where: str) -> str:
+    """A text as it is; an integer, as Python's ``SpanContext`` has it, as the hex that exporters send."""
     if isinstance(value, str) and value:
         return value.removeprefix("0x") or value
-    raise notes.refuse(f"{what} must be a text, not {base.kind_of(value)}", where)
+    if type(value) is int and 0 <= value < 16**digits:
+        return f"{value:0{digits}x}"
+    raise notes.refuse(f"{what} must be a text or a whole number, not {base.kind_of(value)}", where)
 
 
-def _parent(raw: Record) -> str | None:
+def _parent(raw: Record, notes: Notes, where: str) -> str | None:
     value = _first(raw, _PARENT)
     if value is None:
         value = _first(raw, ("parentSpanContext", "parent_context"))
     if isinstance(value, dict):
         value = _first(value, _SPAN)
-    text = base.text_or_none(value)
-    return None if text is None or not text.strip("0") else text.removeprefix("0x")
+    if value is None or value == "":
+        return None
+    text = _id(value, 16, notes, "a parent span id", where)
+    return text if text.strip("0") else None
 
 
 def _status(raw: Record) -> tuple[Any, str | None]:
@@ -120,7 +123,7 @@ def _status(raw: Record) -> tuple[Any, str | None]:
 
 def _attributes(value: Any, notes: Notes, where: str) -> Attributes:
     if isinstance(value, list):
-        return otlp_json.attributes(value, notes)
+        return decode.json_attributes(value, notes)
     return dict(base.plain_attributes(value, notes, where))
 
 
@@ -137,7 +140,10 @@ def _link(raw: Record, notes: Notes, where: str) -> Link:
     context = _first(raw, _CONTEXT)
     ids: Record = context if isinstance(context, dict) else raw
     return Link(
-        _id(_first(ids, _TRACE), notes, "a link's trace id", where),
-        _id(_first(ids, _SPAN), notes, "a link's span id", where),
+        _id(_first(ids, _TRACE), 32, notes, "a link's trace id", where),
+        _id(_first(ids, _SPAN), 16, notes, "a link's span id", where),
         _attributes(raw.get("attributes"), notes, where),
     )
+
+
+FORMAT = Format("plain spans", 90, fits, spans)

@@ -9,43 +9,36 @@ the order of the file.
 
 from __future__ import annotations
 
+import importlib
 import pickle
+import pkgutil
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
 from simulate.errors import TraceFileError
-from simulate.trace.files import chat_transcripts, documents, plain
-from simulate.trace.files.base import Notes, attach, kind_of, printable
+from simulate.trace.files import documents
+from simulate.trace.files.base import Format, Notes, kind_of, printable
 from simulate.trace.files.documents import Source
-from simulate.trace.otlp import otlp_json
+from simulate.trace.joining import join
 from simulate.trace.span import Span, Trace, group
-from simulate.trace.vendors import jaeger, langfuse_file, langsmith_file, phoenix_file, tempo, zipkin
 
-__all__ = ["FORMATS", "Format", "Source", "iter_spans", "iter_traces", "read"]
-
-
-class Format(NamedTuple):
-    """A file format: its name, whether a JSON document is one, and the spans of one that is."""
-
-    name: str
-    fits: Callable[[Any], bool]
-    spans: Callable[[Any, Notes], Iterator[Span]]
+__all__ = ["Format", "Source", "formats", "iter_spans", "iter_traces", "read"]
 
 
-FORMATS = [
-    Format(otlp_json.NAME, otlp_json.fits, otlp_json.spans_from_json),
-    Format(tempo.NAME, tempo.fits, tempo.spans),
-    Format(jaeger.NAME, jaeger.fits, jaeger.spans),
-    Format(langfuse_file.NAME, langfuse_file.fits, langfuse_file.spans),
-    Format(langsmith_file.NAME, langsmith_file.fits, langsmith_file.spans),
-    Format(zipkin.NAME, zipkin.fits, zipkin.spans),
-    Format(phoenix_file.NAME, phoenix_file.fits, phoenix_file.spans),
-    Format(chat_transcripts.NAME, chat_transcripts.fits, chat_transcripts.spans),
-    Format(plain.NAME, plain.fits, plain.spans),
-]
-"""The more telling marks come first; plain spans take what is left."""
+@lru_cache(maxsize=1)
+def formats() -> tuple[Format, ...]:
+    """Every file format, the more telling marks first: what modules of `simulate.trace.files` and
+    `simulate.trace.vendors` call ``FORMAT``."""
+    found: list[Format] = []
+    for name in ("simulate.trace.files", "simulate.trace.vendors"):
+        for module in pkgutil.iter_modules(importlib.import_module(name).__path__):
+            known = getattr(importlib.import_module(f"{name}.{module.name}"), "FORMAT", None)
+            if isinstance(known, Format):
+                found.append(known)
+    return tuple(sorted(found, key=lambda each: each.rank))
 
 
 def read(source: Source, *, trace_id: str | None = None, tolerant: bool = False) -> list[Trace]:
@@ -53,9 +46,12 @@ def read(source: Source, *, trace_id: str | None = None, tolerant: bool = False)
     first digits are enough). Raises TraceFileError with line or span; ``tolerant`` reads what is whole and
     says in the notes what is not."""
     notes = Notes(documents.name_of(source), tolerant)
-    traces = attach(group(_spans(source, notes), notes.source), notes)
+    traces = group(_spans(source, notes), notes.source)
     if not traces:
-        raise TraceFileError("the file holds no spans", where=notes.source)
+        raise _holds_nothing(notes)
+    for trace in traces:
+        trace.notes += notes.of(trace.trace_id)
+        join(trace)
     if trace_id is None:
         return traces
     return [one(traces, trace_id, notes.source)]
@@ -95,7 +91,7 @@ def iter_traces(source: Source, *more: Source, tolerant: bool = False) -> Iterat
             files.append((notes, spool.tell()))
             _spool(_spans(each, notes), spool, index)
             if spool.tell() == files[-1][1]:
-                raise TraceFileError("the file holds no spans", where=notes.source)
+                raise _holds_nothing(notes)
         begins = [begin for _, begin in files]
         for trace_id, places in index.items():
             holding = sorted({bisect_right(begins, place) - 1 for place in places})
@@ -104,8 +100,14 @@ def iter_traces(source: Source, *more: Source, tolerant: bool = False) -> Iterat
                 spool.seek(place)
                 trace.spans += pickle.load(spool)  # our own temporary file, written a moment ago
             for at in holding:
-                attach([trace], files[at][0])
+                trace.notes += files[at][0].of(trace_id)
+            join(trace)
             yield trace
+
+
+def _holds_nothing(notes: Notes) -> TraceFileError:
+    why = "; ".join(notes.of(""))
+    return TraceFileError("the file holds no spans" + (f": {why}" if why else ""), where=notes.source)
 
 
 RUN = 512
@@ -157,32 +159,19 @@ def _spans(source: Source, notes: Notes) -> Iterator[Span]:
 
 def _from_stream(stream: Any, notes: Notes) -> Iterator[Span]:
     head = stream.peek(4096)[:4096]
-    if head[:4] == b"PAR1":
-        yield from phoenix_file.from_parquet(stream, notes)
-    elif phoenix_file.is_csv(head):
-        yield from phoenix_file.from_csv(stream, notes)
-    elif _is_protobuf(head):
-        from simulate.trace.otlp import protobuf
-
-        for message in protobuf.messages(stream, notes):
-            yield from protobuf.spans_from_request(message, notes)
-    else:
-        yield from _from_json(stream, notes)
-
-
-def _is_protobuf(head: bytes) -> bool:
-    if head.lstrip()[:1] in (b"{", b"[", b"<", b""):
-        return False
-    from simulate.trace.otlp import protobuf
-
-    return protobuf.starts_like(head)
+    for format in formats():
+        for starts, spans in format.streams:
+            if starts(head):
+                yield from spans(stream, notes)
+                return
+    yield from _from_json(stream, notes)
 
 
 def _from_json(stream: Any, notes: Notes) -> Iterator[Span]:
     format: Format | None = None
     for document in documents.documents(stream, notes):
         if format is None or not format.fits(document):
-            found = next((each for each in FORMATS if each.fits(document)), None)
+            found = next((each for each in formats() if each.fits(document)), None)
             if found is None:
                 if _is_empty(document):
                     continue
@@ -211,15 +200,17 @@ def _is_empty(document: Any) -> bool:
     )
 
 
+_ERRORS = ("error", "errors", "message", "detail")
+
+
 def _unknown(document: Any, notes: Notes) -> TraceFileError:
     keys = (
         ", ".join(printable(str(key), 30) for key in list(document)[:8]) if isinstance(document, dict) else ""
     )
-    if isinstance(document, dict) and ({"error", "errors", "message", "detail"} & document.keys()):
-        said = next(str(document[key]) for key in ("error", "errors", "message", "detail") if key in document)
-        return notes.refuse(f"is an error answer of a server, not a trace: {printable(said, 100)}")
+    if isinstance(document, dict):
+        told = next((document[key] for key in _ERRORS if document.get(key)), None)
+        if told is not None:
+            return notes.refuse(f"is an error answer of a server, not a trace: {printable(str(told), 100)}")
     held = f"an object with {keys}" if keys else kind_of(document)
-    known = ", ".join(format.name for format in FORMATS)
-    return notes.refuse(
-        f"is JSON, but no trace that we know: {held}", hint=f"known are {known}, OTLP protobuf"
-    )
+    known = ", ".join(format.name for format in formats())
+    return notes.refuse(f"is JSON, but no trace that we know: {held}", hint=f"known are {known}")

@@ -1,53 +1,44 @@
-"""Dialects: how each instrumentation says what the canonical span says.
+"""Reading a trace: how each instrumentation says what the canonical span says, and what the agent did.
 
-``view(span)`` reads one span by itself; ``views(trace)`` reads a whole trace and also uses neighbours,
-where a
-dialect tells something only there (Pipecat's tool calls, LiveKit's input deltas). Both compute from the raw
-attributes, which they never touch, and nothing is cached: call ``views`` once and hand the result on.
+``view(span)`` reads one span by itself; ``TraceReading(trace)`` reads a whole trace once, to be handed on.
+Both compute from the raw attributes, which they never touch.
 """
 
 from __future__ import annotations
 
-from simulate.trace.reading.calls import (
-    content_captured,
-    has_tool_evidence,
-    llm_calls,
-    tool_calls,
-    unknown_spans,
-)
 from simulate.trace.reading.classify import read, tells_kind
 from simulate.trace.reading.dialect import Dialect, dialects
-from simulate.trace.span import Span, Trace, View
+from simulate.trace.reading.facts import Fact, Unknown, Visible
+from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall
+from simulate.trace.reading.tool_name import ToolName
+from simulate.trace.reading.trace_reading import Handoff, Retrieval, TraceReading
+from simulate.trace.reading.visibility import Visibility
+from simulate.trace.span import Span, View
 
 __all__ = [
+    "Answered",
+    "Asked",
     "Dialect",
-    "content_captured",
+    "Fact",
+    "Handoff",
+    "Ran",
+    "Retrieval",
+    "ToolCall",
+    "ToolName",
+    "TraceReading",
+    "Unknown",
+    "Visibility",
+    "Visible",
     "dialects",
-    "has_tool_evidence",
-    "llm_calls",
     "tells_kind",
-    "tool_calls",
-    "unknown_spans",
     "version",
     "view",
-    "views",
 ]
 
 
 def view(span: Span) -> View:
     """The span in the canonical shape, as far as it says so itself."""
     return read(span)
-
-
-def views(trace: Trace) -> dict[str, View]:
-    """The canonical view of every span by span id, completed from the neighbours where a dialect needs
-    them."""
-    found = {span.span_id: read(span) for span in trace.spans}
-    speaking = {one.dialect for one in found.values()}
-    for dialect in dialects():
-        if dialect.context is not None and dialect.name in speaking:
-            dialect.context(trace, found)
-    return found
 
 
 def version(name: str) -> str | None:

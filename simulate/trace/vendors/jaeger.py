@@ -18,13 +18,11 @@ from typing import Any
 import orjson
 
 from simulate.trace.files import base
-from simulate.trace.files.base import NANO_CEILING, Notes, Record
-from simulate.trace.files.writing import clean, otlp_ids
-from simulate.trace.otlp.otlp_json import SOURCE_IDS, restore_ids
+from simulate.trace.files.base import NANO_CEILING, Format, Notes, Record
+from simulate.trace.otlp.ids import SOURCE_IDS, clean, otlp_ids, restore_ids
 from simulate.trace.span import Attributes, Event, Link, Span
 
 SOURCE_TIMES = "simulate.source.times"
-NAME = "Jaeger"
 
 
 def fits(document: Any) -> bool:
@@ -302,3 +300,6 @@ def _to_tag(value: Any) -> Any:
             return ""
         case _:
             return clean(json.dumps(value, default=str, ensure_ascii=False))
+
+
+FORMAT = Format("Jaeger", 20, fits, spans)

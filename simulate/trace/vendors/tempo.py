@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from simulate.trace.files.base import Notes
-from simulate.trace.otlp import otlp_json
+from simulate.trace.files.base import Format, Notes
+from simulate.trace.otlp import decode
 from simulate.trace.span import Span
-
-NAME = "Tempo"
 
 
 def fits(document: Any) -> bool:
@@ -29,8 +27,11 @@ def fits(document: Any) -> bool:
 
 def spans(document: Any, notes: Notes) -> Iterator[Span]:
     """The spans inside the wrapping."""
-    return otlp_json.spans_from_json(document if "batches" in document else _inner(document), notes)
+    return decode.from_json(document if "batches" in document else _inner(document), notes)
 
 
 def _inner(document: dict[str, Any]) -> Any:
     return document.get("trace") or document.get("result")
+
+
+FORMAT = Format("Tempo", 10, fits, spans)

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulate.trace.files import base
-from simulate.trace.files.base import Notes, Record
+from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.span import Attributes, Event, Span
-
-NAME = "Zipkin"
 
 _MARKS = (
     "localEndpoint",
@@ -82,3 +80,6 @@ def _id(value: Any, digits: int, notes: Notes, what: str, where: str) -> str:
     if isinstance(value, str) and 0 < len(value) < digits and base.HEX.fullmatch(value):
         value = value.zfill(digits)
     return base.hex_id(value, digits, notes, what, where)
+
+
+FORMAT = Format("Zipkin", 50, fits, spans)

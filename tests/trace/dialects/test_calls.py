@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulate.trace.cost import cost_of
-from simulate.trace.reading import dialects, has_tool_evidence, llm_calls, tool_calls, view, views
-from simulate.trace.reading.calls import same_tool
-from simulate.trace.span import Kind, Span, Trace
+from simulate.trace.reading import ToolCall, ToolName, TraceReading, dialects, view
+from simulate.trace.span import Kind, Span, Trace, View
 
 SECOND = 10**9
 
@@ -48,6 +47,18 @@ def trace(*spans: Span) -> Trace:
     return Trace("1" * 32, list(spans))
 
 
+def llm_calls(trace: Trace) -> list[tuple[Span, View]]:
+    return TraceReading(trace).llm_calls
+
+
+def tool_calls(trace: Trace) -> list[ToolCall]:
+    return TraceReading(trace).tool_calls
+
+
+def sees_tools(*spans: Span) -> bool:
+    return bool(TraceReading(trace(*spans)).evidence.tools)
+
+
 def test_of_nested_model_spans_the_innermost_counts() -> None:
     found = llm_calls(trace(chat("a"), span("b", "a"), chat("c", "b"), chat("d", "b")))
     assert [one.span_id for one, _ in found] == ["c", "d"]
@@ -74,7 +85,7 @@ def test_a_tool_span_and_the_message_that_asked_are_one_call() -> None:
             chat("c", start=2, gen_ai__input__messages=answers("c1", "done")),
         )
     )
-    assert (use.span_id, use.arguments, use.arguments_known, use.result) == ("b", {"order": 7}, True, "done")
+    assert (use.span_id, use.arguments, use.result) == ("b", {"order": 7}, "done")
 
 
 def test_without_a_tool_span_the_message_tells() -> None:
@@ -133,8 +144,8 @@ def test_a_tool_that_calls_another_is_two() -> None:
 
 
 def test_names_of_servers_before_a_tool_do_not_matter() -> None:
-    assert same_tool("mcp__shop__refund", "refund") and same_tool("shop.refund", "refund")
-    assert not same_tool("partial_refund", "refund") and not same_tool("refund", "")
+    assert ToolName("mcp__shop__refund").matches("refund") and ToolName("shop.refund").matches("refund")
+    assert not ToolName("partial_refund").matches("refund") and not ToolName("refund").matches("")
 
 
 def test_a_failed_tool_tells_its_error() -> None:
@@ -150,11 +161,11 @@ def test_a_failed_tool_tells_its_error() -> None:
 
 
 def test_evidence_needs_tool_spans_answers_or_telling_finish_reasons() -> None:
-    assert has_tool_evidence(trace(span("a")))[0] is False
-    assert has_tool_evidence(trace(chat("a")))[0] is False
-    assert has_tool_evidence(trace(chat("a", gen_ai__response__finish_reasons=["stop"]))) == (True, "")
-    assert has_tool_evidence(trace(chat("a", gen_ai__response__finish_reasons=["tool_calls"])))[0] is False
-    assert has_tool_evidence(trace(tool("a"))) == (True, "")
+    assert not sees_tools(span("a"))
+    assert not sees_tools(chat("a"))
+    assert sees_tools(chat("a", gen_ai__response__finish_reasons=["stop"]))
+    assert not sees_tools(chat("a", gen_ai__response__finish_reasons=["tool_calls"]))
+    assert sees_tools(tool("a"))
 
 
 def test_cycles_and_double_ids_do_not_hang() -> None:
@@ -225,10 +236,9 @@ def test_no_value_of_any_attribute_breaks_the_reading(
     found = view(one)
     assert isinstance(found.kind, Kind)
     whole = trace(one, Span("1" * 32, "b", name, "a", 2, 3, attributes, scope=scope))
-    seen = views(whole)
-    tool_calls(whole, seen)
-    has_tool_evidence(whole, seen)
-    cost_of(whole, seen)
+    reading = TraceReading(whole)
+    assert len(reading.views) == 2
+    str(reading.tool_calls), reading.evidence, reading.cost
 
 
 @pytest.mark.parametrize(

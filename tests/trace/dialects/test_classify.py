@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simulate.trace.reading import dialects, version, view, views
+from simulate.trace.reading import TraceReading, dialects, version, view
 from simulate.trace.reading.dialect import FIELDS
 from simulate.trace.span import Event, Kind, Span, Trace
 
@@ -206,7 +206,7 @@ def test_livekit_input_deltas_are_put_together() -> None:
             "lk.input.dropped_from_base": 1,
         },
     )
-    found = views(Trace("1" * 32, [third, second, first]))
+    found = TraceReading(Trace("1" * 32, [third, second, first])).views
     assert [message.text for message in found["b"].input or ()] == ["one", "two"]
     assert [message.text for message in found["c"].input or ()] == ["one", "three"]
     assert found["c"].instructions == "Be kind."

@@ -9,7 +9,7 @@ import pytest
 
 from simulate.trace.cost import cost_of
 from simulate.trace.files.reader import read
-from simulate.trace.reading import content_captured, has_tool_evidence, llm_calls, tool_calls, views
+from simulate.trace.reading import TraceReading, Unknown
 from simulate.trace.span import Kind
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +22,10 @@ shared = pytest.mark.skipif(not OTHERS, reason="../shared/traces is not here")
 @pytest.mark.parametrize("path", [*FIXTURES, *OTHERS], ids=lambda path: path.name[:40])
 def test_no_span_is_unknown(path: Path) -> None:
     unknown = Counter(
-        span.name for trace in read(path) for span in trace if views(trace)[span.span_id].kind is Kind.UNKNOWN
+        span.name
+        for trace in read(path)
+        for span in trace
+        if TraceReading(trace).view(span).kind is Kind.UNKNOWN
     )
     assert not unknown
 
@@ -30,7 +33,7 @@ def test_no_span_is_unknown(path: Path) -> None:
 @pytest.mark.parametrize("path", [*FIXTURES, *OTHERS], ids=lambda path: path.name[:40])
 def test_raw_attributes_stay_as_they_came(path: Path) -> None:
     for trace, untouched in zip(read(path), read(path), strict=True):
-        tool_calls(trace, views(trace))
+        str(TraceReading(trace).tool_calls)
         cost_of(trace)
         assert trace.spans == untouched.spans
 
@@ -55,9 +58,9 @@ COUNTS = {
 def test_calls_of_others_traces_are_counted_once(name: str) -> None:
     (trace,) = read(SHARED / name)
     models, tools = COUNTS[name]
-    assert len(llm_calls(trace)) == models
-    assert [use.name for use in tool_calls(trace)] == tools
-    assert has_tool_evidence(trace) == (True, "")
+    assert len(TraceReading(trace).llm_calls) == models
+    assert [use.name for use in TraceReading(trace).tool_calls] == tools
+    assert TraceReading(trace).evidence.tools
 
 
 @shared
@@ -69,17 +72,17 @@ def test_trials_of_tau_bench_call_the_tools_that_their_messages_ask_for() -> Non
         [call["function"]["name"] for message in trial["traj"] for call in message.get("tool_calls") or ()]
         for trial in json.loads(path.read_text())
     ]
-    assert [[use.name for use in tool_calls(trace)] for trace in read(path)] == asked
+    assert [[use.name for use in TraceReading(trace).tool_calls] for trace in read(path)] == asked
 
 
 @shared
 def test_livekit_tells_what_its_tool_got_and_gave() -> None:
     (trace,) = read(SHARED / "11_livekit_1.8.9_native_fakes.otlp.jsonl")
-    (use,) = tool_calls(trace)
+    (use,) = TraceReading(trace).tool_calls
     assert use.arguments == {"location": "Tokyo"}
     assert use.result == "The weather in Tokyo is sunny today."
     assert use.call_id == "call_1"
-    seen = views(trace)
+    seen = TraceReading(trace).views
     turns = [seen[span.span_id].voice for span in trace if span.name == "agent_turn"]
     assert [turn["interrupted"] for turn in turns] == [True, False]
     assert turns[0]["interruption_source"] == "audio_activity"
@@ -93,10 +96,10 @@ def test_livekit_tells_what_its_tool_got_and_gave() -> None:
 @shared
 def test_pipecat_tool_call_comes_from_the_next_input() -> None:
     (trace,) = read(SHARED / "12_pipecat_1.14.0_native_fakes.otlp.jsonl")
-    (use,) = tool_calls(trace)
+    (use,) = TraceReading(trace).tool_calls
     assert use.arguments == {"location": "Tokyo"}
     assert use.result == {"weather": "sunny", "location": "Tokyo"}
-    conversation = next(view for view in views(trace).values() if view.kind is Kind.CONVERSATION)
+    conversation = next(view for view in TraceReading(trace).views.values() if view.kind is Kind.CONVERSATION)
     assert (conversation.user_id, conversation.prompt_version) == ("u-1", "v2.3.1")
 
 
@@ -105,7 +108,7 @@ def test_vercel_counts_the_inner_call_only() -> None:
     kinds = Counter(
         view.kind
         for trace in read(SHARED / "07_vercel_ai_sdk_v6_spans.json")
-        for view in views(trace).values()
+        for view in TraceReading(trace).views.values()
     )
     assert kinds[Kind.LLM] == 4
     assert kinds[Kind.EMBEDDING] == 1
@@ -127,7 +130,7 @@ RECORDED = {
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_agents_made_these_calls(name: str) -> None:
     traces = read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
-    calls = [view for trace in traces for _, view in llm_calls(trace)]
+    calls = [view for trace in traces for _, view in TraceReading(trace).llm_calls]
     assert len(calls) == RECORDED[name]
     failed = [view for view in calls if view.error is not None]
     assert [view.request_model for view in failed] == ["no-such-model"]
@@ -135,7 +138,7 @@ def test_recorded_agents_made_these_calls(name: str) -> None:
     assert all(view.provider in ("openai", None) for view in calls)
     if name == "otel_openai_v2_no_content":
         return
-    uses = [use for trace in traces for use in tool_calls(trace) if use.name == "get_order"]
+    uses = [use for trace in traces for use in TraceReading(trace).tool_calls if use.name == "get_order"]
     assert [use.arguments for use in uses] == [{"order_id": "4711"}]
     assert [use.result for use in uses] == [{"order_id": "4711", "status": "shipped", "eta": "Tuesday"}]
     stated = [view for view in calls if view.error is None]
@@ -150,7 +153,7 @@ def test_retrieved_documents_are_read(name: str) -> None:
     found = [
         view
         for trace in read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
-        for view in views(trace).values()
+        for view in TraceReading(trace).views.values()
         if view.kind is Kind.RETRIEVER
     ]
     assert [view.query for view in found] == ["refund policy"]
@@ -165,7 +168,7 @@ def test_users_sessions_and_prompt_versions_are_read() -> None:
         views_of_all = [
             view
             for trace in read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
-            for view in views(trace).values()
+            for view in TraceReading(trace).views.values()
         ]
         assert {view.user_id for view in views_of_all} == {"user-1"}
         assert {view.session_id for view in views_of_all} == {"session-1"}
@@ -177,17 +180,17 @@ FOUND = {"order_id": "4711", "status": "shipped", "eta": "Tuesday"}
 
 def test_livekit_session_in_text() -> None:
     (trace,) = read(ROOT / "fixtures" / "traces" / "livekit_agents_session.otlp.jsonl")
-    calls = llm_calls(trace)
+    calls = TraceReading(trace).llm_calls
     assert [span.name for span, _ in calls] == ["llm_request"] * 6
     assert [view.request_model for _, view in calls] == ["gpt-4o-mini"] * 5 + ["no-such-model"]
     assert [view.error is None for _, view in calls] == [True] * 5 + [False]
     assert all(view.time_to_first_token for _, view in calls[:5])
-    order, policy = tool_calls(trace)
+    order, policy = TraceReading(trace).tool_calls
     assert (order.name, order.arguments, order.result, order.error) == (
         "get_order", {"order_id": "4711"}, FOUND, None,
     )  # fmt: skip
     assert (policy.name, policy.error) == ("search_policy", "the policies are being rewritten")
-    handoffs = [view for view in views(trace).values() if view.kind is Kind.HANDOFF]
+    handoffs = [view for view in TraceReading(trace).views.values() if view.kind is Kind.HANDOFF]
     assert [(one.handoff_from, one.handoff_to) for one in handoffs] == [
         ("shop", "billing"),
         ("billing", "broken"),
@@ -196,43 +199,45 @@ def test_livekit_session_in_text() -> None:
 
 def test_pipecat_pipeline_in_text() -> None:
     talk, broken = read(ROOT / "fixtures" / "traces" / "pipecat_bot.otlp.jsonl")
-    assert len(llm_calls(talk)) == 3
-    (use,) = tool_calls(talk)
+    assert len(TraceReading(talk).llm_calls) == 3
+    (use,) = TraceReading(talk).tool_calls
     assert (use.name, use.arguments, use.result) == ("get_order", {"order_id": "4711"}, FOUND)
-    ((_, failed),) = llm_calls(broken)
+    ((_, failed),) = TraceReading(broken).llm_calls
     assert failed.request_model == "no-such-model" and "NotFoundError" in (failed.error or "")
     assert cost_of(broken).dollars == 0.0  # a call that was refused is not paid
 
 
 def test_adk_tells_a_tool_a_stream_and_an_error() -> None:
     tool, stream, broken = read(ROOT / "fixtures" / "traces" / "google_adk.otlp.jsonl")
-    (use,) = tool_calls(tool)
+    (use,) = TraceReading(tool).tool_calls
     assert (use.arguments, use.result) == ({"order_id": "4711"}, FOUND)
     assert cost_of(tool).dollars is not None
-    ((_, streamed),) = llm_calls(stream)
+    ((_, streamed),) = TraceReading(stream).llm_calls
     # the span holds each piece of the stream, and then the whole
     assert [one.text for one in streamed.output or ()] == ["Refunds are possible within 30 days of delivery."]
-    ((_, failed),) = llm_calls(broken)
+    ((_, failed),) = TraceReading(broken).llm_calls
     assert "NotFoundError" in (failed.error or "")
 
 
 def test_crew_tells_a_tool_a_stream_and_an_error() -> None:
     tool, stream, broken = read(ROOT / "fixtures" / "traces" / "crewai_crew.otlp.jsonl")
-    assert [(use.name, use.arguments) for use in tool_calls(tool)] == [("get_order", {"order_id": "4711"})]
-    assert len(llm_calls(tool)) == 2
-    ((_, streamed),) = llm_calls(stream)
+    assert [(use.name, use.arguments) for use in TraceReading(tool).tool_calls] == [
+        ("get_order", {"order_id": "4711"})
+    ]
+    assert len(TraceReading(tool).llm_calls) == 2
+    ((_, streamed),) = TraceReading(stream).llm_calls
     assert "30 days" in (streamed.output or [])[0].text and streamed.output_tokens
-    ((_, failed),) = llm_calls(broken)
+    ((_, failed),) = TraceReading(broken).llm_calls
     assert failed.request_model == "no-such-model" and "NotFoundError" in (failed.error or "")
 
 
 def test_litellm_tells_cost_route_and_a_tool_call() -> None:
     traces = read(ROOT / "fixtures" / "traces" / "litellm_proxy.otlp.jsonl")
-    seen = [view for trace in traces for _, view in llm_calls(trace)]
+    seen = [view for trace in traces for _, view in TraceReading(trace).llm_calls]
     assert len(seen) == 5
     assert {view.gateway.get("original_target") for view in seen} == {None, "main", "spare"}
     assert all(view.cost for view in seen if view.error is None)
-    uses = [use for trace in traces for use in tool_calls(trace)]
+    uses = [use for trace in traces for use in TraceReading(trace).tool_calls]
     assert [(use.name, use.arguments) for use in uses] == [("get_order", {"order_id": "4711"})]
 
 
@@ -240,9 +245,9 @@ def test_mcp_tool_spans_tell_names_but_no_arguments() -> None:
     uses = [
         use
         for trace in read(ROOT / "fixtures" / "traces" / "mcp_sdk.otlp.jsonl")
-        for use in tool_calls(trace)
+        for use in TraceReading(trace).tool_calls
     ]
-    assert [(use.name, use.arguments_known, use.error is not None) for use in uses] == [
+    assert [(use.name, not isinstance(use.arguments, Unknown), use.error is not None) for use in uses] == [
         ("get_order", False, False),
         ("cancel_order", False, True),
     ]
@@ -253,18 +258,17 @@ def test_a2a_client_hands_over_once_a_message() -> None:
         span.name.rpartition(".")[2]
         for trace in read(ROOT / "fixtures" / "traces" / "a2a_sdk.otlp.jsonl")
         for span in trace
-        if views(trace)[span.span_id].kind is Kind.HANDOFF
+        if TraceReading(trace).views[span.span_id].kind is Kind.HANDOFF
     ]
     assert sorted(handoffs) == ["send_message", "send_message", "send_message_streaming"]
 
 
 def test_content_that_was_not_captured_is_said_and_not_guessed() -> None:
     (first, *_) = read(ROOT / "fixtures" / "traces" / "otel_openai_v2_no_content.otlp.jsonl")
-    captured, why = content_captured(first)
-    assert not captured and "content capture is off" in why
-    evident, why = has_tool_evidence(first)
-    assert not evident and "no TOOL spans" in why
-    assert tool_calls(first) == []
+    evidence = TraceReading(first).evidence
+    assert not evidence.content and "content capture is off" in evidence.content.why_not
+    assert not evidence.tools and "no TOOL spans" in evidence.tools.why_not
+    assert TraceReading(first).tool_calls == []
 
 
 def test_fixtures_hold_nothing_of_the_machine_that_recorded_them() -> None:

@@ -18,8 +18,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from simulate.errors import TraceFileError
 from simulate.trace import read
+from simulate.trace.files import writing
 from simulate.trace.files.base import Notes
-from simulate.trace.otlp import otlp_json
+from simulate.trace.otlp import decode, encode, ids
 from simulate.trace.span import Event, Link, Span
 
 TRACE, SPAN, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00f067aa0ba902b7"
@@ -38,7 +39,7 @@ def document(**changes: Any) -> dict[str, Any]:
 
 
 def one(raw: dict[str, Any], notes: Notes | None = None) -> Span:
-    (span,) = otlp_json.spans_from_json(raw, notes)
+    (span,) = decode.from_json(raw, notes)
     return span
 
 
@@ -56,7 +57,7 @@ any_value = st.recursive(
     max_leaves=5,
 )
 words = st.text(st.characters(codec="utf-8"), max_size=12)
-attributes = st.dictionaries(words.filter(lambda key: key != otlp_json.SOURCE_IDS), any_value, max_size=4)
+attributes = st.dictionaries(words.filter(lambda key: key != ids.SOURCE_IDS), any_value, max_size=4)
 moments = st.integers(START, START + 10**12)
 hex32 = st.binary(min_size=16, max_size=16).filter(any).map(bytes.hex)
 hex16 = st.binary(min_size=8, max_size=8).filter(any).map(bytes.hex)
@@ -89,16 +90,16 @@ by_place = lambda span: repr(span)  # noqa: E731 - one key for both sides of a c
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(spans, max_size=4))
 def test_json_round_trip_loses_nothing(given_spans: list[Span]) -> None:
-    text = orjson.dumps(otlp_json.to_otlp_json(given_spans))
-    back = list(otlp_json.spans_from_json(orjson.loads(text)))
+    text = orjson.dumps(encode.to_json(given_spans))
+    back = list(decode.from_json(orjson.loads(text)))
     assert sorted(back, key=by_place) == sorted(given_spans, key=by_place)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(spans, max_size=4))
 def test_protobuf_round_trip_loses_nothing(given_spans: list[Span]) -> None:
-    data = otlp_json.to_request(given_spans).SerializeToString()
-    back = list(otlp_json.spans_from_request(ExportTraceServiceRequest.FromString(data)))
+    data = encode.to_protobuf(given_spans).SerializeToString()
+    back = list(decode.from_protobuf(ExportTraceServiceRequest.FromString(data)))
     assert sorted(back, key=by_place) == sorted(given_spans, key=by_place)
 
 
@@ -106,7 +107,7 @@ def test_the_json_we_write_is_what_protobufs_own_parser_understands() -> None:
     span = Span(
         TRACE, SPAN, "chat", PARENT, START, START + 9, {"n": 1, "x": 0.5, "ok": True, "l": ["a", None]}
     )
-    text = orjson.dumps(otlp_json.to_otlp_json([span])).decode()
+    text = orjson.dumps(encode.to_json([span])).decode()
     request = json_format.Parse(text, ExportTraceServiceRequest())
     found = request.resource_spans[0].scope_spans[0].spans[0]
     assert found.start_time_unix_nano == START
@@ -171,7 +172,7 @@ def test_ids_that_a_generic_converter_took_for_base64_are_restored() -> None:
     corrupted = json_format.Parse(text, ExportTraceServiceRequest())
     assert len(corrupted.resource_spans[0].scope_spans[0].spans[0].span_id) == 12  # what json_format does
     notes = Notes()
-    (span,) = otlp_json.spans_from_request(corrupted, notes)
+    (span,) = decode.from_protobuf(corrupted, notes)
     assert (span.trace_id, span.span_id, span.parent_id) == (TRACE, SPAN, PARENT)
     assert notes.of(TRACE)
 
@@ -217,15 +218,15 @@ def test_a_span_of_another_shape_is_an_error_or_is_skipped_when_tolerant() -> No
         {"name": "b", "traceId": TRACE, "spanId": SPAN, "attributes": 3}
     ]
     with pytest.raises(TraceFileError, match=r"span 2 \(b\)"):
-        list(otlp_json.spans_from_json(raw))
+        list(decode.from_json(raw))
     notes = Notes(tolerant=True)
-    assert len(list(otlp_json.spans_from_json(raw, notes))) == 1
+    assert len(list(decode.from_json(raw, notes))) == 1
     assert "left out" in notes.of(TRACE)[0]
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:
     target = tmp_path / "t.jsonl"
-    otlp_json.write_otlp_jsonl(target, [Span(TRACE, SPAN, "first")])
+    writing.write_otlp_jsonl(target, [Span(TRACE, SPAN, "first")])
     before = target.read_bytes()
 
     def breaks() -> Any:
@@ -233,13 +234,13 @@ def test_files_are_whole_or_absent(tmp_path: Path) -> None:
         raise RuntimeError("the source broke")
 
     with pytest.raises(RuntimeError):
-        otlp_json.write_otlp_jsonl(target, breaks())
+        writing.write_otlp_jsonl(target, breaks())
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
 
 
 def test_half_of_an_emoji_does_not_stop_the_writer() -> None:
-    text = orjson.dumps(otlp_json.to_otlp_json([Span(TRACE, SPAN, "cut \ud83d", attributes={"a": "\ude00"})]))
+    text = orjson.dumps(encode.to_json([Span(TRACE, SPAN, "cut \ud83d", attributes={"a": "\ude00"})]))
     assert b"cut \xef\xbf\xbd" in text
 
 
@@ -251,8 +252,8 @@ def test_an_id_of_zeros_would_make_many_spans_one_and_is_refused(which: str) -> 
     span = Span(TRACE, SPAN, "chat", None, MOMENT, MOMENT + 1)
     setattr(span, which, "0" * len(getattr(span, which)))
     written = (
-        json.dumps(otlp_json.to_otlp_json([span])).encode(),
-        otlp_json.to_request([span]).SerializeToString(),
+        json.dumps(encode.to_json([span])).encode(),
+        encode.to_protobuf([span]).SerializeToString(),
     )
     for data in written:
         with pytest.raises(TraceFileError, match="all zeros") as refused:
@@ -261,7 +262,7 @@ def test_an_id_of_zeros_would_make_many_spans_one_and_is_refused(which: str) -> 
 
 
 def test_iso_texts_in_otlp_are_read_and_said() -> None:
-    raw = otlp_json.to_otlp_json([Span(TRACE, SPAN, "chat", None, MOMENT, MOMENT + 1)])
+    raw = encode.to_json([Span(TRACE, SPAN, "chat", None, MOMENT, MOMENT + 1)])
     (span,) = raw["resourceSpans"][0]["scopeSpans"][0]["spans"]
     span["startTimeUnixNano"], span["endTimeUnixNano"] = "2026-11-22T10:00:00Z", "2026-11-22T10:00:01.5Z"
     (trace,) = read(io.BytesIO(json.dumps(raw).encode()))
@@ -270,7 +271,7 @@ def test_iso_texts_in_otlp_are_read_and_said() -> None:
 
 
 def test_an_attribute_list_of_another_shape_is_told_in_words() -> None:
-    raw = otlp_json.to_otlp_json([Span(TRACE, SPAN, "chat", None, MOMENT, MOMENT + 1)])
+    raw = encode.to_json([Span(TRACE, SPAN, "chat", None, MOMENT, MOMENT + 1)])
     raw["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] = {"a": 1}
     with pytest.raises(TraceFileError, match="a text stands where something else is due"):
         read(io.BytesIO(json.dumps(raw).encode()))

@@ -17,13 +17,14 @@ import pytest
 
 from simulate.errors import MissingExtra, TraceFileError
 from simulate.trace import Span, iter_traces, read
+from simulate.trace.files import writing
 from simulate.trace.files.reader import iter_spans
 from simulate.trace.files.writing import otlp_lines
-from simulate.trace.otlp import otlp_json
-from simulate.trace.reading import views
+from simulate.trace.otlp import encode
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Event, Kind
 from simulate.trace.vendors.jaeger import to_jaeger
-from simulate.trace.vendors.phoenix_file import flattened
+from simulate.trace.vendors.openinference import flattened
 
 TRACE, SPAN, NS = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 1_700_000_000_000_000_000
 SHARED = Path(__file__).parents[4] / "shared" / "traces"
@@ -64,7 +65,7 @@ def test_real_files_are_read_whole_and_survive_conversion(
     assert [len(trace) for trace in traces][: len(sizes)] == sizes
     assert all(span.name and span.start_ns for trace in traces for span in trace)
     spans = [span for trace in traces for span in trace]
-    for write in (otlp_json.write_otlp_json, otlp_json.write_otlp_jsonl, otlp_json.write_otlp_protobuf):
+    for write in (writing.write_otlp_json, writing.write_otlp_jsonl, writing.write_otlp_protobuf):
         write(tmp_path / "again", spans)
         again = [span for trace in read(tmp_path / "again") for span in trace]
         assert sorted(map(repr, again)) == sorted(map(repr, spans))
@@ -96,9 +97,7 @@ def test_the_name_of_a_file_says_nothing(tmp_path: Path) -> None:
     path = tmp_path / "holiday.jpg"
     path.write_bytes(b"\xef\xbb\xbf\n" + b"".join(otlp_lines([Span(TRACE, SPAN, "chat", None, NS)])))
     assert read(path)[0].source == str(path)
-    path.write_bytes(
-        json.dumps(otlp_json.to_otlp_json([Span(TRACE, SPAN, "chat", None, NS)])).encode("utf-16")
-    )
+    path.write_bytes(json.dumps(encode.to_json([Span(TRACE, SPAN, "chat", None, NS)])).encode("utf-16"))
     assert read(path)[0].spans[0].name == "chat"
 
 
@@ -276,7 +275,7 @@ def test_parquet_of_a_dataframe() -> None:
     first, second = trace.spans
     assert (first.trace_id, first.span_id, first.start_ns % 10**9) == (TRACE, SPAN, 123456000)
     assert (first.status, first.events[0].attributes) == ("error", {"a": "b"})
-    seen = views(trace)
+    seen = TraceReading(trace).views
     assert (seen[SPAN].kind, seen[SPAN].request_model, seen[SPAN].input_tokens) == (
         Kind.LLM,
         "gpt-5-mini",
@@ -358,7 +357,7 @@ def test_a_line_that_breaks_off_is_an_error_with_its_number_or_a_note() -> None:
 
 def test_a_document_that_breaks_off_gives_its_whole_spans_when_tolerant() -> None:
     spans = [Span(TRACE, f"{at:016x}", "n", None, NS, NS + 1, {"a": "b"}) for at in (1, 2, 3)]
-    text = json.dumps(otlp_json.to_otlp_json(spans)).encode()
+    text = json.dumps(encode.to_json(spans)).encode()
     (trace,) = read(io.BytesIO(text[: text.rindex(b'"stringValue"')]), tolerant=True)
     assert trace.spans == spans[:2]  # the third is there by half, and half a span is none
     assert "breaks off" in trace.notes[0]
@@ -373,7 +372,7 @@ def test_nan_is_read_and_said() -> None:
 
 def test_ten_megabytes_in_one_attribute_are_read_and_said() -> None:
     (trace,) = read(
-        stream(otlp_json.to_otlp_json([Span(TRACE, SPAN, "n", None, NS, NS, {"body": "x" * 10_000_000})]))
+        stream(encode.to_json([Span(TRACE, SPAN, "n", None, NS, NS, {"body": "x" * 10_000_000})]))
     )
     assert len(trace.spans[0].attributes["body"]) == 10_000_000
     assert "attribute body holds 10.0 MB" in trace.notes[0]

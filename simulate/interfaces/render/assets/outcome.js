@@ -48,7 +48,7 @@
   /** What the reader came for: the span of the link, that of the first failed verdict, else the root. */
   function firstSpan(outcome, trace, wanted) {
     const pointed = outcome.verdicts.find((verdict) => verdict.status !== "passed" && verdict.span_id);
-    const find = (id) => id && trace.spans.find((span) => span.id === id || (span.under && span.under.id === id));
+    const find = (id) => id && trace.spans.find((span) => span.id === id);
     return find(wanted) || find(pointed && pointed.span_id) || trace.spans[0];
   }
 

@@ -3,7 +3,7 @@
 (() => {
   const { el, known, seconds, dollars, count } = Sim;
 
-  const PLACED = { link: "placed by a link", "remote parent": "placed under its remote caller", time: "placed by its time", orphan: "parent missing", cycle: "was its own ancestor", "duplicate id": "id used twice" };
+  const PLACED = { link: "placed by a link", "remote parent": "placed under its remote caller", time: "placed by its time", orphan: "parent missing", cycle: "was its own ancestor", follows: "follows another span" };
 
   /** The panel below a waterfall. */
   Sim.spanDetail = (span) => {
@@ -43,7 +43,6 @@
     const add = (name, value) => { if (known(value) && value !== "") list.append(el("div", null, el("dt", null, name), el("dd", null, value))); };
     add("took", span.for === null ? "never ended" : seconds(span.for / 1e3));
     add("began at", seconds(span.at / 1e3));
-    if (span.under) add("began in", span.under.what);
     if (known(span.time_to_first_token)) add("first token", seconds(span.time_to_first_token));
     add("model", span.response_model || span.request_model);
     add("provider", span.provider);

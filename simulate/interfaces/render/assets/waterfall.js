@@ -113,10 +113,8 @@
       element,
       spans,
       light(ids) { state.lit = new Set(ids); draw(); },
-      /** By id; the id of a span that the trace does not hold selects what hangs on it. */
       select(id, quiet) {
-        let n = spans.findIndex((span) => span.id === id);
-        if (n < 0) n = spans.findIndex((span) => span.under && span.under.id === id);
+        const n = spans.findIndex((span) => span.id === id);
         if (n < 0) return false;
         for (let up = n, depth = spans[n].depth; up >= 0; up--) if (spans[up].depth < depth) { depth = spans[up].depth; state.open[up] = true; }
         layout();

@@ -1,0 +1,157 @@
+"""From what happened and what was found to one outcome: its status, whose side it is on, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from simulate.conversation.engine import TrialSession
+from simulate.determinism.clock import current_loop
+from simulate.errors import Fault, NotInstalled, Side
+from simulate.masking import hide_secrets
+from simulate.model.outcome import Outcome, Status, Verdict
+from simulate.model.scenario import Scenario
+from simulate.model.transcript import Conversation
+from simulate.scoring.checks.check import Evidence, describe
+from simulate.session import persona_of
+
+IN_VIRTUAL_TIME = "kept in virtual time: waiting took none, and what the agent computes counts as no time"
+STARVED = 0.98
+"""Share of this machine's processor time in use from which a failed call is not held against the agent."""
+_WHO = {
+    "agent": "the agent keeps up the conversation",
+    "simulator": "the simulated caller plays its part",
+    "harness": "the harness does its part",
+    "environment": "the environment holds",
+}
+
+
+def conclude(session: TrialSession, evidence: Evidence | None, verdicts: Sequence[Verdict] | None) -> Outcome:
+    """The outcome of a session that is over.
+
+    ``evidence`` is None where not even that could be gathered, ``verdicts`` where nothing was checked."""
+    spec, conversation = session.spec, session.conversation
+    all_verdicts = _all_verdicts(session, verdicts)
+    status, side, reason = _decide(all_verdicts)
+    outcome = Outcome(
+        scenario=spec.scenario.name,
+        agent=session.engine.address,
+        status=status,
+        conversation=conversation,
+        case=spec.case,
+        trial=spec.trial,
+        side=side,
+        reason=reason,
+        verdicts=all_verdicts,
+        tool_uses=[] if evidence is None else [call.plain() for call in evidence.tool_calls],
+        measures=session.measures,
+        notes=[IN_VIRTUAL_TIME, *session.notes] if current_loop() is not None else session.notes,
+        persona=persona_of(spec).model_dump(mode="json", exclude_defaults=True),
+        seed=spec.seed,
+        tags=list(spec.scenario.tags),
+        source=spec.source,
+        started=datetime.fromtimestamp(conversation.started_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
+        recording=session.recording,
+        trace_id=conversation.id,
+    )
+    outcome.trace, outcome.own_spans = None if evidence is None else evidence.trace, session.own_spans
+    hide_secrets(outcome)
+    return outcome
+
+
+def _all_verdicts(session: TrialSession, checked: Sequence[Verdict] | None) -> list[Verdict]:
+    """What the harness found itself beside what was checked; what explains the rest comes first."""
+    conversation, scenario = session.conversation, session.scenario
+    verdicts = [*session.verdicts, *(checked or ())]
+    if session.fault is not None:
+        verdicts.append(_fault_verdict(session.fault, conversation))
+    if checked is None:
+        why = "the conversation broke off" if conversation.ended_by == "fault" else "it could not be checked"
+        verdicts += [Verdict(each.word, describe(each), "not_run", why) for each in scenario.expect]
+    elif conversation.ended_by == "limit" and not _limit_expected(scenario):
+        # an answer that never came explains what else is missing
+        place = 0 if _unanswered(conversation) else len(verdicts)
+        verdicts.insert(place, _limit_verdict(scenario, conversation))
+    starved = _starved(session.measures.get("processors_busy"), verdicts)
+    return verdicts if starved is None else [starved, *verdicts]
+
+
+def _decide(verdicts: Sequence[Verdict]) -> tuple[Status, Side | None, str | None]:
+    """Status, side and reason: the agent's failure, then somebody else's, then what could not run."""
+    if verdicts and verdicts[0].check == "machine":
+        return "error", verdicts[0].side, _reason(verdicts[0])
+    for status in ("failed", "error", "not_run"):
+        found = next((verdict for verdict in verdicts if verdict.status == status), None)
+        if found is not None:
+            return status, found.side, _reason(found)
+    return "passed", None, None
+
+
+def _reason(verdict: Verdict) -> str:
+    """A verdict in one line; that an agent answers or a limit holds goes without saying."""
+    plain = verdict.check in _WHO or verdict.check == "limit"
+    return verdict.fact if plain else f"{verdict.expectation}: {verdict.fact}"
+
+
+def _unanswered(conversation: Conversation) -> bool:
+    return bool(conversation.utterances) and conversation.utterances[-1].speaker == "caller"
+
+
+def _starved(busy: float | None, verdicts: Sequence[Verdict]) -> Verdict | None:
+    """A call fails by what takes too long as much as by what is wrong. Where the processors of this machine
+    had no time left while it lasted, that says nothing of an agent that shares them; what it raised does."""
+    failed = [verdict for verdict in verdicts if verdict.status == "failed"]
+    if busy is None or busy < STARVED or not failed:
+        return None
+    if any(verdict.check == "agent" and verdict.evidence for verdict in failed):
+        return None
+    return Verdict(
+        "machine",
+        "the environment holds",
+        "error",
+        f"the processors of this machine were {busy:.0%} busy during the call: no failure of it is believed",
+        side="environment",
+        hint="fewer calls at once (--jobs 1), or a machine with less to do; see `simulate doctor`",
+    )
+
+
+def _limit_verdict(scenario: Scenario, conversation: Conversation) -> Verdict:
+    """A script ends by itself, and budgets are the agent's to keep. But where a caller who improvises still
+    talks at the last turn, either may be to blame: the agent that gets nowhere, or the caller who had what
+    they wanted."""
+    reached = conversation.end_reason or "a limit was reached"
+    unclear = scenario.goal is not None and conversation.turns >= scenario.limits.turns
+    hint = "raise it under `limits:`, or expect it: `ended_by: limit`"
+    if unclear:
+        reached += ", and whether agent or caller should have come to an end cannot be told from that"
+        hint = "expect what shows that the goal is reached, such as `called:`; " + hint
+    return Verdict(
+        "limit",
+        "the conversation ends within its limits",
+        "not_run" if unclear else "failed",
+        reached,
+        side=None if unclear else "agent",
+        turn=conversation.turns,
+        hint=hint,
+    )
+
+
+def _limit_expected(scenario: Scenario) -> bool:
+    return any(getattr(each, "ended_by", None) == "limit" for each in scenario.expect)
+
+
+def _fault_verdict(fault: Fault, conversation: Conversation) -> Verdict:
+    status: Status = "failed" if fault.side == "agent" else "error"
+    if isinstance(fault, NotInstalled):
+        status = "not_run"
+    fact = f"{fault.where}: {fault.message}" if fault.where else fault.message
+    return Verdict(
+        fault.side,
+        _WHO[fault.side],
+        status,
+        fact,
+        side=fault.side,
+        turn=conversation.turns or None,
+        evidence=[] if fault.proof is None else [fault.proof],
+        hint=fault.hint,
+    )

@@ -1,0 +1,56 @@
+"""What is asked of one conversation with an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulate.model.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """One trial of one scenario, its persona resolved and its case filled in: what was asked for, never what
+    came of it. Loading a file gives the first trial of each scenario and case; ``numbered``, the others."""
+
+    scenario: Scenario
+    file: str = ""
+    """As it was named or found; empty for a scenario that was made in Python."""
+    line: int = 0
+    case: str | None = None
+    id: str = ""
+    """Of name and case; safe as a file name, and unique among those loaded together."""
+    digest: str = ""
+    """SHA-256 of what the scenario says, persona and case included; of no default and no folder, so that
+    neither a release that adds a key nor another machine changes it."""
+    trial: int = 1
+    """From 1."""
+    seed: int = 0
+    """Fixes the persona's open facts and the caller's chance."""
+    folder: Path | None = None
+    """Where a recording goes while the call lasts."""
+    recorded: Sequence[Mapping[str, Any]] = ()
+    """A recorded conversation: its caller is heard again, as long as the agent stays on that path."""
+
+    @property
+    def source(self) -> str | None:
+        """``file:line``; None for a scenario that was made in Python."""
+        return f"{self.file}:{self.line}" if self.line else self.file or None
+
+    @property
+    def root(self) -> Path | None:
+        """Paths in the scenario are relative to it."""
+        return Path(self.file).parent if self.file else None
+
+    @property
+    def name(self) -> str:
+        """The folder's name; unique in a run."""
+        return f"{self.id}-{self.trial}"
+
+    def numbered(self, trial: int, *, seed: int = 0) -> TrialSpec:
+        """The same scenario as this trial. ``seed`` is the run's; the scenario's own overrides it."""
+        seed = seed if self.scenario.seed is None else self.scenario.seed
+        return replace(self, trial=trial, seed=seed)

@@ -1,0 +1,183 @@
+"""The price of a model call in US dollars, from its tokens and the prices of that day.
+
+Prices come from the ``genai-prices`` package as installed; nothing is fetched. A cost that a span carries
+itself (``gen_ai.cost.total`` and its likes) goes before any computation. A price that nobody knows is None
+with the reason: a sum with an unknown part is unknown too, and what is known of it stands beside.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from simulate.trace.span import Kind, Span, View
+
+_PROVIDERS = {
+    "az.ai.openai": "azure",
+    "azure.ai.openai": "azure",
+    "azure.ai.inference": "azure",
+    "azure-openai": "azure",
+    "aws.bedrock": "aws",
+    "amazon-bedrock": "aws",
+    "bedrock": "aws",
+    "gcp.gemini": "google",
+    "gcp.gen_ai": "google",
+    "gcp.vertex_ai": "google",
+    "vertex_ai": "google",
+    "gemini": "google",
+    "mistral_ai": "mistral",
+    "mistralai": "mistral",
+    "x_ai": "x-ai",
+    "xai": "x-ai",
+    "together_ai": "together",
+}
+"""Names of the conventions and of instrumentations → ids of the price list, where they differ."""
+_USAGE = (
+    ("input_tokens", "input_tokens"),
+    ("output_tokens", "output_tokens"),
+    ("cached_tokens", "cache_read_tokens"),
+    ("cache_write_tokens", "cache_write_tokens"),
+    ("reasoning_tokens", "output_reasoning_tokens"),
+    ("input_audio_tokens", "input_audio_tokens"),
+    ("output_audio_tokens", "output_audio_tokens"),
+)
+_LANGUAGE = frozenset({Kind.EMBEDDING, Kind.RERANKER})
+_SPEECH = frozenset({Kind.STT, Kind.TTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one call cost; ``dollars`` is None when that cannot be known, and ``reason`` says why."""
+
+    dollars: float | None
+    source: str | None = None
+    """``span`` where the span said so itself, else the price list with its version."""
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class TraceCost:
+    """What a trace's model calls cost. Speech (STT and TTS) is summed apart: its prices are rarely known."""
+
+    calls: list[tuple[Span, View, Price]] = field(default_factory=list[tuple[Span, View, Price]])
+    speech: list[tuple[Span, View, Price]] = field(default_factory=list[tuple[Span, View, Price]])
+
+    @property
+    def known(self) -> float:
+        """The sum of the prices that are known."""
+        return sum(price.dollars for _, _, price in self.calls if price.dollars is not None)
+
+    @property
+    def unknown(self) -> list[str]:
+        """One sentence for each call whose price is not known."""
+        return [
+            f"{span.name} ({span.span_id}): {price.reason}"
+            for span, _, price in self.calls
+            if price.dollars is None
+        ]
+
+    @property
+    def dollars(self) -> float | None:
+        """The whole sum; None when a part of it is not known, or when the trace shows no model call."""
+        return None if not self.calls or self.unknown else self.known
+
+    @property
+    def reason(self) -> str | None:
+        """Why ``dollars`` is None."""
+        if not self.calls:
+            return "the trace shows no model call"
+        unknown = self.unknown
+        if not unknown:
+            return None
+        return f"{len(unknown)} of {len(self.calls)} calls have no known price, the first is {unknown[0]}"
+
+    @property
+    def tokens(self) -> int | None:
+        """Input and output tokens of all calls; None when a call that did not fail tells none."""
+        total = 0
+        for _, view, _ in self.calls:
+            if not tells_tokens(view):
+                return None
+            total += (view.input_tokens or 0) + (view.output_tokens or 0)
+        return total if self.calls else None
+
+
+def tells_tokens(view: View) -> bool:
+    """Whether a call says how many tokens it took; one that failed took none that anybody paid."""
+    told = view.input_tokens is not None and (view.kind is not Kind.LLM or view.output_tokens is not None)
+    return told or view.error is not None
+
+
+def price(span: Span, view: View) -> Price:
+    """The price of one model call."""
+    if view.cost is not None:
+        return Price(view.cost, "span")
+    model = view.response_model or view.request_model
+    if model is None:
+        return Price(None, reason="the span names no model")
+    usage = _usage(view)
+    if not usage:
+        if view.error is not None:
+            return Price(0.0, "failed call without usage")
+        return Price(None, reason="the span tells no tokens")
+    if view.kind is Kind.LLM and ("input_tokens" not in dict(usage) or "output_tokens" not in dict(usage)):
+        return Price(None, reason="the span tells only a part of the tokens")
+    day = span.start_ns // 86_400_000_000_000
+    found = _look_up(model, view.provider, usage, day)
+    if found.dollars is None and "/" in model:
+        found = _look_up(model.rpartition("/")[2], view.provider, usage, day)  # openai/gpt-4o-mini
+    if found.dollars is None and view.request_model not in (None, model):
+        found = _look_up(str(view.request_model), view.provider, usage, day)
+    return found
+
+
+def _usage(view: View) -> tuple[tuple[str, int], ...]:
+    """Tokens under the price list's names. By the conventions input tokens include cached ones; a source that
+    counts those apart gives itself away when they are more than the whole."""
+    told = {key: value for name, key in _USAGE if (value := getattr(view, name)) is not None}
+    cached = told.get("cache_read_tokens", 0) + told.get("cache_write_tokens", 0)
+    if cached > told.get("input_tokens", 0):
+        told["input_tokens"] = told.get("input_tokens", 0) + cached
+    return tuple(told.items())
+
+
+@lru_cache(maxsize=65_536)
+def _look_up(model: str, provider: str | None, usage: tuple[tuple[str, int], ...], day: int) -> Price:
+    import genai_prices
+
+    when = datetime.fromtimestamp(day * 86_400 + 43_200, UTC) if day else None
+    known_as = None if provider is None else _PROVIDERS.get(provider.lower(), provider.lower())
+    if known_as is None and model.startswith("text-embedding-"):
+        known_as = "openai"  # whose names alone do not lead the price list to it
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = genai_prices.calc_price(
+                genai_prices.Usage(**dict(usage)),
+                model_ref=model,
+                provider_id=known_as,
+                genai_request_timestamp=when,
+            )
+    except LookupError:
+        whose = f" of provider {provider!r}" if provider else ""
+        return Price(None, reason=f"the price list knows no model {model!r}{whose}")
+    except ValueError as error:
+        return Price(None, reason=f"the tokens do not add up: {error}")
+    return Price(float(found.total_price), f"genai-prices {genai_prices.__version__}")
+
+
+def cost_of_calls(models: Iterable[tuple[Span, View]], every: Iterable[tuple[Span, View]]) -> TraceCost:
+    """Price every model call once: ``models`` are the language models' calls, and of ``every`` span those of
+    embeddings, rerankers and speech; spans that only sum up others (agents, turns) are left out."""
+    calls = list(models)
+    cost = TraceCost()
+    for span, view in every:
+        if view.kind in _LANGUAGE:
+            calls.append((span, view))
+        elif view.kind in _SPEECH:
+            cost.speech.append((span, view, price(span, view)))
+    cost.calls = [(span, view, price(span, view)) for span, view in calls]
+    return cost

@@ -1,0 +1,35 @@
+"""Why a model stopped, in any provider's spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+Finish = Literal["stop", "length", "tool_calls", "content_filter", "error"]
+
+_WORDS: tuple[tuple[str, Finish], ...] = (
+    (r"malformed|invalid|error|fail|unexpected|missing_thought", "error"),
+    (r"tool|func|action|pause", "tool_calls"),
+    (r"length|max|limit|truncat|incomplete|exceeded", "length"),
+    (r"filter|safety|block|recitation|prohibited|spii|refus|guardrail|language|sensitive", "content_filter"),
+    (r"stop|end|complete|eos|finish|success|done", "stop"),
+)
+
+
+def finish_of(reason: str | None) -> Finish | None:
+    """The reason in OpenAI's words; None where it is none that we know.
+
+    ``TOOL_CALLS``, ``tool_use``, ``ToolUse``, ``FUNCTION_CALL`` and ``TOOL_EXECUTION`` are all
+    ``tool_calls``; ``MALFORMED_FUNCTION_CALL`` is an ``error``.
+    """
+    if reason is None:
+        return None
+    word = reason.rpartition(".")[2].lower()
+    return next((finish for pattern, finish in _WORDS if re.search(pattern, word)), None)
+
+
+def asked_for_no_tool(reasons: Iterable[str]) -> bool:
+    """Whether the finish reasons alone say that no tool was asked for; not where one of them is unknown."""
+    found = [finish_of(reason) for reason in reasons]
+    return bool(found) and all(finish in ("stop", "length", "content_filter") for finish in found)

@@ -1,0 +1,66 @@
+"""The name of a tool, as each side writes it, and when two names mean one tool."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+_QUALIFIED = re.compile(r"(?P<server>.+)(?:__|[./:])(?P<bare>[^./:]+?)", re.DOTALL)
+_NO_SERVER = frozenset({"functions", "default_api", "mcp"})
+"""What model APIs put before the names of all tools alike; it names no server."""
+
+
+class ToolName(str):
+    """A tool's name as it was written, which is the text itself, with its parts.
+
+    ``bare`` is the tool's own name, and ``server`` what stands before it: ``mcp__shop__refund``,
+    ``shop.refund``, ``shop/refund``, ``shop:refund`` and ``shop__refund`` are all the ``refund`` of ``shop``.
+    ``functions.refund``, as OpenAI's models write it, names no server.
+    """
+
+    __slots__ = ("bare", "server")
+
+    bare: str
+    server: str | None
+
+    def __new__(cls, text: str) -> ToolName:
+        if isinstance(text, ToolName):
+            return text
+        name = super().__new__(cls, text)
+        name.server, name.bare = _parts(text)
+        return name
+
+    def matches(self, other: str) -> bool:
+        """Whether both mean one tool: the same bare name, and the same server where both name one.
+
+        Upper and lower case differ. Equality (``==``) is that of the texts."""
+        if str.__eq__(self, other):
+            return True
+        other = ToolName(other)
+        servers_agree = self.server is None or other.server is None or self.server == other.server
+        return self.bare == other.bare and servers_agree
+
+
+def _parts(text: str) -> tuple[str | None, str]:
+    found = _QUALIFIED.fullmatch(text)
+    if found is None or found["bare"].startswith("__"):
+        return None, text
+    server = found["server"].removeprefix("mcp__")
+    return (None if server in _NO_SERVER else server), found["bare"]
+
+
+def keys(names: Iterable[str]) -> dict[str, str]:
+    """For each name a key that is equal for names of one tool, to group calls by.
+
+    That is the bare name, unless tools of that name belong to several servers: then it tells those apart.
+    """
+    servers: defaultdict[str, set[str]] = defaultdict(set)
+    every = [ToolName(name) for name in names]
+    for name in every:
+        if name.server is not None:
+            servers[name.bare].add(name.server)
+    return {
+        name: f"{name.server}.{name.bare}" if name.server and len(servers[name.bare]) > 1 else name.bare
+        for name in every
+    }

@@ -1,0 +1,139 @@
+"""What a trace says, computed once, whoever asks: views, calls, searches, hand-offs, cost, visibility."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from simulate.trace.pricing import TraceCost, cost_of_calls
+from simulate.trace.reading.classify import read
+from simulate.trace.reading.dialect import dialects
+from simulate.trace.reading.model_calls import model_calls
+from simulate.trace.reading.tool_call import ToolCall
+from simulate.trace.reading.tool_pairing import tool_calls
+from simulate.trace.reading.visibility import Visibility, visibility
+from simulate.trace.span import Kind, Span, Trace, View
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """One search: its query and what it brought, best first."""
+
+    span: Span
+    query: str | None
+    documents: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """One agent handed over to another."""
+
+    span: Span
+    to: str
+    from_: str | None
+    payload: Any
+
+
+class TraceReading:
+    """One trace, read. Each answer is computed when it is first asked for, and kept.
+
+    The trace must not change while its reading is in use; make a new one after it did. The raw spans are
+    never changed by reading them.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    @classmethod
+    def of(cls, source: Trace | TraceReading) -> TraceReading:
+        """The reading itself, or that of a trace."""
+        return source if isinstance(source, TraceReading) else cls(source)
+
+    def __iter__(self) -> Iterator[tuple[Span, View]]:
+        """Every span with its view, in the order in which they came."""
+        return ((span, self.view(span)) for span in self.spans)
+
+    @property
+    def spans(self) -> list[Span]:
+        """The spans, as they came."""
+        return self.trace.spans
+
+    @cached_property
+    def by_id(self) -> dict[str, Span]:
+        """The spans by their ids."""
+        return {span.span_id: span for span in self.spans}
+
+    @cached_property
+    def views(self) -> dict[str, View]:
+        """The canonical view of every span by span id, completed from the neighbours where a dialect needs
+        them (Pipecat's tool calls, LiveKit's input deltas)."""
+        found = {span.span_id: read(span) for span in self.spans}
+        speaking = {one.dialect for one in found.values()}
+        for dialect in dialects():
+            if dialect.context is not None and dialect.name in speaking:
+                dialect.context(self.trace, found)
+        return found
+
+    def view(self, span: Span) -> View:
+        """The canonical view of a span."""
+        return self.views.get(span.span_id) or read(span)
+
+    @cached_property
+    def origin(self) -> int:
+        """When the first span began, in nanoseconds since the Unix epoch; 0 in an empty trace."""
+        return min((span.start_ns for span in self.spans), default=0)
+
+    @cached_property
+    def roots(self) -> list[Span]:
+        """The spans whose parent is not in the trace, in the order in which they began."""
+        found = [span for span in self.spans if span.parent_id not in self.by_id]
+        return sorted(found, key=lambda span: span.start_ns)
+
+    @cached_property
+    def llm_calls(self) -> list[tuple[Span, View]]:
+        """The model calls, each once, in the order in which they began."""
+        return model_calls(self.spans, self.by_id, self.view)
+
+    @cached_property
+    def tool_calls(self) -> list[ToolCall]:
+        """The agent's tool calls, each once, in the order in which they began. Times are seconds since
+        ``origin``. Whoever takes an empty list for "no tool was called" asks ``evidence.tools`` first."""
+        return tool_calls(self.spans, self.by_id, self.view, self.llm_calls)
+
+    @cached_property
+    def retrievals(self) -> list[Retrieval]:
+        """The searches whose documents are recorded; a reranker's stand for those of the search before it."""
+        found: dict[Kind, list[Retrieval]] = {Kind.RETRIEVER: [], Kind.RERANKER: []}
+        for span, view in self:
+            if view.kind in found and view.documents is not None:
+                found[view.kind].append(Retrieval(span, view.query, view.documents))
+        chosen = found[Kind.RERANKER] or found[Kind.RETRIEVER]
+        return sorted(chosen, key=lambda one: one.span.start_ns)
+
+    @cached_property
+    def handoffs(self) -> list[Handoff]:
+        """From agent to agent, in order."""
+        found = [
+            Handoff(span, view.handoff_to, view.handoff_from, view.input_value)
+            for span, view in self
+            if view.kind is Kind.HANDOFF and view.handoff_to
+        ]
+        return sorted(found, key=lambda one: one.span.start_ns)
+
+    @cached_property
+    def evidence(self) -> Visibility:
+        """What could be seen in this trace, and why not."""
+        return visibility(self.llm_calls, tool_spans=any(view.kind is Kind.TOOL for _, view in self))
+
+    @cached_property
+    def cost(self) -> TraceCost:
+        """What the model calls cost."""
+        return cost_of_calls(self.llm_calls, self)
+
+    @cached_property
+    def unknown_spans(self) -> Counter[str]:
+        """How many spans of each name no dialect knows."""
+        return Counter(span.name for span, view in self if view.kind is Kind.UNKNOWN)
