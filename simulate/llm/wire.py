@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from simulate.errors import EnvironmentFault, Fault, SimulatorFault
 from simulate.llm.config import ModelConfig
+from simulate.model.text import shorten
 from simulate.trace.redaction.redact import Redactor
 
 if TYPE_CHECKING:
@@ -104,8 +105,7 @@ def clean(text: str, config: ModelConfig) -> str:
         if secret:
             text = text.replace(secret, redactor.placeholder("secret", secret))
     text = _HALF_HIDDEN_KEY.sub(lambda key: redactor.placeholder("secret", key[0]), text)
-    text = " ".join(redactor.text(text).split())
-    return text if len(text) <= 400 else f"{text[:397]}..."
+    return shorten(redactor.text(text), 400)
 
 
 def translated(error: Exception, config: ModelConfig, role: str, sent: dict[str, Any]) -> Exception:

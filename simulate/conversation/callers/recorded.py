@@ -9,6 +9,7 @@ from typing import Any
 
 from simulate.conversation.callers.caller import ActionRecord, Caller, HangUp, Listen, Say
 from simulate.conversation.callers.script import Uses, since_last_line
+from simulate.model.text import shorten
 from simulate.model.transcript import Conversation, ToolUse
 
 Same = Callable[[str, str], Awaitable[bool]]
@@ -104,7 +105,7 @@ class RecordedCaller:
             return None
         if self._same is not None and await self._same(then, now):
             return None
-        return f"it said “{_brief(now)}” where “{_brief(then)}” was recorded"
+        return f"it said “{shorten(now, 80)}” where “{shorten(then, 80)}” was recorded"
 
 
 def _other_calls(expected: list[tuple[str, Any]], calls: Sequence[ToolUse]) -> str | None:
@@ -113,15 +114,10 @@ def _other_calls(expected: list[tuple[str, Any]], calls: Sequence[ToolUse]) -> s
         return None
     for name, arguments in found:
         if (name, arguments) not in expected:
-            return f"it called {name}({_brief(str(arguments))}), which was not recorded"
+            return f"it called {name}({shorten(str(arguments), 80)}), which was not recorded"
     missing = next(name for name, arguments in expected if (name, arguments) not in found)
     return f"it did not call {missing}, as was recorded"
 
 
 def _normal(text: str) -> str:
     return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
-
-
-def _brief(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 80 else text[:79] + "…"

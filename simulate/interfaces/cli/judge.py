@@ -102,7 +102,7 @@ def _exit_code(questions: Sequence[Sequence[Judged]], least: float | None) -> in
 
 def told(judged: Sequence[Judged], model: str) -> Iterator[str]:
     """All of it for people, line by line."""
-    from simulate.model.safe_text import line
+    from simulate.model.text import line
     from simulate.scoring.evaluators.calibration import by_question
     from simulate.scoring.judge.agreement import SOURCE
 
@@ -184,7 +184,7 @@ def _confidence(judged: Sequence[Judged]) -> Iterator[str]:
 
 
 def _disagreements(judged: Sequence[Judged]) -> Iterator[str]:
-    from simulate.model.safe_text import line
+    from simulate.model.text import line
 
     for one in judged:
         if one.agrees is not False or one.judgement is None:

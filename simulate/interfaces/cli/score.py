@@ -288,7 +288,7 @@ class Watched:
 
 def _told(name: str, results: Sequence[Result], *, every: bool) -> str:
     """One trace's results for people; reasons that several evaluators share stand once."""
-    from simulate.model.safe_text import line
+    from simulate.model.text import line
 
     lines = [line(name)]
     for one in results:

@@ -63,7 +63,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _told(signal: Signal) -> str:
-    from simulate.interfaces.render.trace_tree import safe
+    from simulate.interfaces.render.trace_tree import shown
 
     verdict = {True: "ok  ", False: "LOW ", None: "    "}[signal.passed]
     if signal.passed is False and signal.name in {"latency", "ttft", "cost", "feedback"}:
@@ -73,7 +73,7 @@ def _told(signal: Signal) -> str:
     lines = [f"{verdict} {signal.name:<13}{figure}{limit}", f"     {signal.reason or signal.definition}"]
     lines += [f"       {one}" for one in _details(signal)]
     lines += [f"       - {one}" for one in signal.worst]
-    return "".join(f"{safe(line)}\n" for line in lines)
+    return "".join(f"{shown(line)}\n" for line in lines)
 
 
 MOST = 5

@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from simulate.model.json_values import to_json
-from simulate.model.safe_text import line
+from simulate.model.text import line
 from simulate.scoring.gate.decide import Decision, Finding, counted
 
 MARKS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 from simulate.interfaces.render.whole_files import write_bytes
 from simulate.model.explain import explain
 from simulate.model.outcome import Outcome, RunRecord
-from simulate.model.safe_text import line
+from simulate.model.text import line
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped."""

@@ -15,7 +15,7 @@ from simulate.interfaces.render.whole_files import write_bytes
 from simulate.model.json_values import plain, to_json
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import outcome_to_dict
-from simulate.model.safe_text import line
+from simulate.model.text import line
 from simulate.run_folder import RunFolder
 from simulate.trace.span import Trace
 

@@ -1,6 +1,6 @@
 """The tree of a trace as lines of text: what was called, how long, for how many tokens and dollars.
 
-No control character of a trace reaches the terminal: a name that holds one shows ``·`` in its place.
+No control character of a trace reaches the terminal: a name that holds one shows how it is written.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
+from simulate.model.text import line
 from simulate.trace.content import said
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Kind, Span, View
@@ -46,10 +47,10 @@ class Facts:
 
 def lines(tree: Tree, facts: Facts) -> Iterator[str]:
     """A headline, the notes, and a line for each span."""
-    yield clip(f"trace {safe(tree.trace_id)}", facts.width)
+    yield clip(f"trace {shown(tree.trace_id)}", facts.width)
     yield clip(_headline(tree, facts), facts.width)
     for note in [*tree.notes, *_without_content(facts)]:
-        yield from (facts.paint(line, "dim") for line in _wrapped(f"! {safe(note)}", facts.width))
+        yield from (facts.paint(line, "dim") for line in _wrapped(f"! {shown(note)}", facts.width))
     yield ""
     cost = facts.reading.cost
     prices = {id(span): price.dollars for span, _, price in [*cost.calls, *cost.speech]}
@@ -162,7 +163,7 @@ def _folded_line(nodes: list[Node], guides: str, widths: list[int], facts: Facts
     rest = sum(width + 2 for width in widths[1:] if width)
     room = max(16, facts.width - MANY - max(widths[0], cell_len(figure)) - rest - 1)
     what = set_cell_size(
-        clip(f"{guides}… {sum(_size(node) for node in nodes)} steps: {safe(told)}", room), room
+        clip(f"{guides}… {sum(_size(node) for node in nodes)} steps: {shown(told)}", room), room
     )
     return facts.paint(f"{'':<{MANY}}{what} {figure.rjust(widths[0])}".rstrip(), "dim")
 
@@ -196,23 +197,23 @@ def _span_lines(
         if width
     )
     room = max(16, facts.width - MANY - cell_len(right) - 1)
-    what = safe(_label(span, view)) + (f" ({node.placement})" if node.placement else "")
+    what = shown(_label(span, view)) + (f" ({node.placement})" if node.placement else "")
     failed = span.status == "error" or view.error is not None
     kind = facts.paint(f"{view.kind:<{MANY}}", f"kind:{view.kind}")
     name = set_cell_size(clip(guides + what, room), room)
     yield (kind + (facts.paint(name, "error") if failed else name) + " " + right).rstrip()
     margin = " " * MANY + set_cell_size(guides, cell_len(guides)).replace("├", "│").replace("└", " ")
     if failed:
-        text = f"{margin}  ✗ {safe(view.error or span.status_message or 'error')}"
+        text = f"{margin}  ✗ {shown(view.error or span.status_message or 'error')}"
         yield facts.paint(clip(text, facts.width), "error")
     if facts.content:
         for text in said(view):
-            yield facts.paint(clip(f"{margin}  {safe(text)}", facts.width), "dim")
+            yield facts.paint(clip(f"{margin}  {shown(text)}", facts.width), "dim")
     for score in view.scores:
         value = "" if score.value is None else f" {score.value:g}"
         missed = None not in (score.value, score.threshold) and (score.value or 0) < (score.threshold or 0)
-        mark, label = "✗" if missed else "•", f" {safe(score.label)}" if score.label else ""
-        text = f"{margin}  {mark} {safe(score.name)}{value}{label}"
+        mark, label = "✗" if missed else "•", f" {shown(score.label)}" if score.label else ""
+        text = f"{margin}  {mark} {shown(score.name)}{value}{label}"
         yield facts.paint(clip(text, facts.width), "error" if missed else "dim")
 
 
@@ -230,9 +231,9 @@ def _label(span: Span, view: View) -> str:
 # -- small things ----------------------------------------------------------------------------------------
 
 
-def safe(text: str) -> str:
-    """No control characters, no line breaks, nothing that turns the direction of writing."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
+def shown(text: str) -> str:
+    """Foreign text, safe on a terminal and on one line."""
+    return line(text, None)
 
 
 def clip(text: str, width: int) -> str:

@@ -17,9 +17,9 @@ from simulate.model.evaluator_names import known_evaluators
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import Document, read_documents
 from simulate.model.nearest import did_you_mean
+from simulate.model.text import shorten
 from simulate.model.transcript import ToolUse, Utterance
 from simulate.model.units import AsWritten, Data
-from simulate.scoring.evaluators.evaluator import clip
 from simulate.scoring.evaluators.judged import as_question
 from simulate.scoring.evaluators.prompts import Prompt, prompt
 from simulate.scoring.evaluators.scoring import evaluators
@@ -116,8 +116,8 @@ def load(path: Path, prompts: Path | None = None) -> list[Case]:
 
 def _name(one: Labelled) -> str:
     if one.said is not None:
-        return clip(one.name or f"{one.said}: “{' '.join(one.agent)}”", 90)
-    return clip(one.name or str(next(iter(one.material.values()), "")), 90)
+        return shorten(one.name or f"{one.said}: “{' '.join(one.agent)}”", 90)
+    return shorten(one.name or str(next(iter(one.material.values()), "")), 90)
 
 
 def _documents(path: Path) -> list[tuple[Document, Any, list[str | int]]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulate.model.text import shorten
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
-from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, clip, share
+from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, share
 from simulate.scoring.evaluators.judged import ask, ask_all, counted, sentences, transcript
 from simulate.scoring.evaluators.result import Part
 from simulate.scoring.evaluators.transcript_of_trace import Answer
@@ -163,7 +164,7 @@ class Groundedness(Evaluator):
             ask(
                 judge,
                 "groundedness.v1",
-                clip(answer.text),
+                shorten(answer.text),
                 {"the answer": answer.text, "the context": answer.context},
                 answer.span_id,
             )
@@ -209,11 +210,11 @@ class ContextRelevance(Evaluator):
                     raise NotRun("the retrieval spans do not hold the documents' content")
                 if says_nothing(content):
                     empty.append(
-                        Part(clip(content), 0.0, "none", "it says nothing", span_id=search.span.span_id)
+                        Part(shorten(content), 0.0, "none", "it says nothing", span_id=search.span.span_id)
                     )
                     continue
                 given = {"what was asked": query, "the document": content}
-                asked.append(ask(judge, "context_relevance.v1", clip(content), given, search.span.span_id))
+                asked.append(ask(judge, "context_relevance.v1", shorten(content), given, search.span.span_id))
         if not asked and not empty:
             raise NotRun("the searches found no document")
         parts = counted([*empty, *await ask_all(asked)], "document that could be rated")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from simulate.model.safe_text import line
+from simulate.model.text import line
 from simulate.trace.diff.change import ORDER, Category, Change, Diff
 
 
