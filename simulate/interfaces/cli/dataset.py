@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from simulate.errors import InputError
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
+from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 
 if TYPE_CHECKING:
     from simulate.scoring.datasets import Case, Dataset
@@ -226,8 +227,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, metavar="N", help="how many conversations at once")
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add("--resume", metavar="RUN", help="go on with a run: only cases that have no outcome yet")
-    add("--junit", metavar="FILE", help="write JUnit XML")
-    add("--json", metavar="FILE", help="write all outcomes as JSON; - for standard output")
+    add_junit_option(parser)
+    add_json_option(parser, "all outcomes")
     add(
         "--replay",
         action="store_true",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from simulate.errors import Fault, InputError
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.judge_options import add_judge_options
+from simulate.interfaces.cli.output_options import add_json_option
 
 if TYPE_CHECKING:
     from simulate.interfaces.cli.score_sources import References
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--threshold", action="append", default=[], metavar="NAME=VALUE", help="the least score that passes")
     add("--reference", metavar="FILE", type=Path, help="what is right: YAML or JSON, one document a trace")
     add("--out", metavar="FILE", help="write a copy of the traces with their scores (OTLP JSON lines)")
-    add("--json", metavar="FILE", help="write the results as JSON; - for standard output")
+    add_json_option(parser, "the results")
     add(
         "--export",
         action="append",
@@ -203,6 +203,7 @@ class Job:
             await alert(results, self.webhook, source)
 
     def _write(self) -> None:
+        from simulate.interfaces.render.output import write_json
         from simulate.scoring.evaluators.attach import write_scored
 
         results = [result for _, result in self.results]
@@ -212,16 +213,8 @@ class Job:
             from simulate.trace.files.writing import write_otlp_jsonl
 
             write_otlp_jsonl(self.args.judge_trace, self.mask.spans(self.own.spans))
-        if self.args.json:
-            text = json.dumps(
-                [{"source": name, **one.to_dict()} for name, one in self.results], indent=2, default=str
-            )
-            if self.args.json == "-":
-                sys.stdout.write(text + "\n")
-            else:
-                from simulate.trace.files.writing import write_whole
-
-                write_whole(self.args.json, [text.encode() + b"\n"])
+        results_of_traces = [{"source": name, **one.to_dict()} for name, one in self.results]
+        write_json(results_of_traces, self.args.json, indent=True)
 
     def _exit_code(self) -> int:
         results = [result for _, result in self.results]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from simulate.errors import InputError
+from simulate.interfaces.cli.output_options import add_json_option
 
 if TYPE_CHECKING:
     from simulate.trace.quality import Signal
@@ -34,11 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="judge a signal by another value; NAME=off",
     )
-    parser.add_argument("--json", metavar="FILE", help="write the signals as JSON; - for stdout")
+    add_json_option(parser, "the signals")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 1 where a measured signal misses its threshold."""
+    from simulate.interfaces.render.output import write_json
     from simulate.trace.files.reader import iter_traces
     from simulate.trace.quality import Quality
 
@@ -48,15 +50,7 @@ def execute(args: argparse.Namespace) -> int:
     for trace in iter_traces(*args.files):
         quality.add(trace)
     signals = quality.signals(requests, feedback)
-    if args.json:
-        written = (
-            json.dumps([{**asdict(one), "passed": one.passed} for one in signals], indent=2, default=str)
-            + "\n"
-        )
-        if args.json == "-":
-            sys.stdout.write(written)
-        else:
-            Path(args.json).write_text(written, encoding="utf-8")
+    write_json([{**asdict(one), "passed": one.passed} for one in signals], args.json, indent=True)
     if args.json != "-":
         sys.stdout.write("".join(_told(signal) for signal in signals))
     return 1 if any(signal.passed is False for signal in signals) else 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulate.interfaces.render.page import page
-from simulate.interfaces.render.whole_files import write_pieces
+from simulate.model.whole_file import write_pieces
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.change import Change, Diff
 from simulate.trace.diff.forest import Forest

@@ -11,9 +11,9 @@ from simulate.interfaces.render.page import page
 from simulate.interfaces.render.recording_panel import MEDIA, sound
 from simulate.interfaces.render.shortening import Clip
 from simulate.interfaces.render.waterfall import ViewsOf, waterfall
-from simulate.interfaces.render.whole_files import write_pieces
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import plain
+from simulate.model.whole_file import write_pieces
 from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
 
