@@ -30,13 +30,13 @@ from typing import Any
 from benchmarks.voice_parts import Unhearing
 from fixtures.rooms import TWINS, failures, twins
 from simulate.conversation.voice.call import Senses
-from simulate.conversation.voice.pacing import percentile
 from simulate.conversation.voice.speech import ear, mouth
 from simulate.conversation.voice.vad import Detector
 from simulate.integrations.livekit.engine import LiveKitEngine
 from simulate.integrations.livekit.server import LiveKitServer, need_server
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
+from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
@@ -126,7 +126,7 @@ def _row(number: int, outcomes: list[Outcome], processor: float) -> str:
     seconds = sum(one.conversation.duration or 0.0 for one in outcomes)
     ended = Counter(f"{one.status} ({one.side})" if one.side else one.status for one in outcomes)
     replies = [one.measures.get("reply_p50_seconds") for one in outcomes]
-    reply = percentile([value for value in replies if value is not None], 0.5)
+    reply = percentile([value for value in replies if value is not None], 50)
     cost = f"{processor / seconds:.3f}" if seconds else "-"
     p95 = f"{statistics.median(kept):.1f} / {max(kept):.1f}" if kept else "-"
     return (

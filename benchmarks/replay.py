@@ -30,10 +30,11 @@ import orjson
 
 from simulate.determinism.clock import run_virtual
 from simulate.replay import Cassette, Rules, replaying
-from simulate.replay.cassette.cassette import Reply, number, record_of
 from simulate.replay.cassette.folder import replace_folder
-from simulate.replay.matching.key import canonical, exact
-from simulate.replay.session import default_rules
+from simulate.replay.cassette.interactions import record_of
+from simulate.replay.matching.recordings import HttpResponse, number
+from simulate.replay.matching.request import HttpRequest
+from simulate.replay.matching.rules import default_rules
 
 URL = "http://model.example/v1/chat/completions"
 WORDS = [
@@ -90,10 +91,11 @@ def cassette_of(count: int, rules: Rules) -> Cassette:
     headers = {"content-type": "application/json"}
     for index in range(count):
         content = orjson.dumps(body_of(index))
-        recording = record_of(canonical("POST", URL, headers, content, rules), "POST", URL, headers)
-        recording.exact = exact("POST", URL, headers, content, rules)
+        recording = record_of(HttpRequest("POST", URL, headers, content), rules)
         recording.start = recording.end = float(index)
-        recording.reply = Reply(200, "OK", [("content-type", "application/json")], [(0.0, answer_of(index))])
+        recording.response = HttpResponse(
+            200, "OK", [("content-type", "application/json")], [(0.0, answer_of(index))]
+        )
         cassette.http.append(recording)
     number(cassette.http)
     return cassette
@@ -196,7 +198,7 @@ async def miss(count: int) -> float:
         body["messages"][3]["content"] = "something else"
         async with replaying(cassette_of(count, default_rules())) as player:
             began = time.perf_counter()
-            player.begin("POST", URL, {"content-type": "application/json"}, orjson.dumps(body))
+            player.begin(HttpRequest("POST", URL, {"content-type": "application/json"}, orjson.dumps(body)))
             slowest = max(slowest, time.perf_counter() - began)
             assert player.divergences[0].component == "history"
     return slowest * 1000
@@ -225,13 +227,13 @@ def conversation(turns: int, chunks: int, gap: float) -> tuple[float, float]:
     headers = {"content-type": "application/json"}
     for turn in range(turns):
         content = orjson.dumps({**body_of(turn), "stream": True})
-        recording = record_of(canonical("POST", URL, headers, content, rules), "POST", URL, headers)
+        recording = record_of(HttpRequest("POST", URL, headers, content), rules)
         pieces = [
             (300 + gap * n, b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n') for n in range(chunks)
         ]
         end = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
         pieces.append((pieces[-1][0], end))
-        recording.reply = Reply(200, "OK", [("content-type", "text/event-stream")], pieces)
+        recording.response = HttpResponse(200, "OK", [("content-type", "text/event-stream")], pieces)
         cassette.http.append(recording)
     number(cassette.http)
 
@@ -283,20 +285,18 @@ async def planted(count: int) -> tuple[int, int, int]:
             body["messages"][-1] = {"role": "tool", "tool_call_id": "c", "content": "result"}
         cassette = Cassette()
         for body in bodies:
-            recording = record_of(
-                canonical("POST", URL, headers, orjson.dumps(body), rules), "POST", URL, headers
-            )
-            recording.reply = Reply(200)
+            recording = record_of(HttpRequest("POST", URL, headers, orjson.dumps(body)), rules)
+            recording.response = HttpResponse(200)
             cassette.http.append(recording)
         number(cassette.http)
         async with replaying(cassette) as player:
             for body in bodies:
-                player.begin("POST", URL, headers, orjson.dumps(body))
+                player.begin(HttpRequest("POST", URL, headers, orjson.dumps(body)))
         alarms += not player.report().passed
         changed = copy.deepcopy(bodies[chance.randrange(10)])
         PLANTED[name](changed, chance)
         async with replaying(cassette) as player:
-            player.begin("POST", URL, headers, orjson.dumps(changed))
+            player.begin(HttpRequest("POST", URL, headers, orjson.dumps(changed)))
         first = player.report().first
         right += first is not None and first.component == name.split(" (")[0]
     return right, count, alarms
@@ -306,7 +306,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from benchmarks.replay import cassette_of
-from simulate.replay.session import default_rules
+from simulate.replay.matching.rules import default_rules
 one, other = cassette_of(3, default_rules()), cassette_of(5, default_rules())
 print("ready", flush=True)
 while True:

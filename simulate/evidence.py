@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
 from simulate.errors import NotReached
+from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
-from simulate.scoring.checks.amounts import percentile, reply_latencies
+from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
 from simulate.scoring.judge import Judge
 from simulate.tools import marked
@@ -21,7 +23,7 @@ from simulate.trace.span import Kind, Span, Trace
 from simulate.trace.truncated import truncated
 
 
-async def gather(session: TrialSession, judge: Judge | None = None) -> Evidence:
+async def gather(session: TrialSession, judge: Judge | None = None, project: Path | None = None) -> Evidence:
     """Wait for the agent's spans, then put together what a check may look at.
 
     The session gets its notes and measures; the conversation, where each utterance came from."""
@@ -49,6 +51,7 @@ async def gather(session: TrialSession, judge: Judge | None = None) -> Evidence:
         judge=judge,
         measures=dict(session.measures),
         folder=spec.root,
+        project=project,
         recording=session.recording,
     )
 
@@ -197,8 +200,8 @@ def _measures(conversation: Conversation, reading: TraceReading) -> dict[str, fl
     return {
         "turns": conversation.turns,
         "duration_seconds": conversation.duration,
-        "reply_p50_seconds": percentile(latencies, 50) if latencies else None,
-        "reply_p95_seconds": percentile(latencies, 95) if latencies else None,
+        "reply_p50_seconds": percentile(latencies, 50),
+        "reply_p95_seconds": percentile(latencies, 95),
         "spans": len(reading.spans),
         "model_calls": len(views),
         "input_tokens": _total([view.input_tokens for view in views]),

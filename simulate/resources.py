@@ -9,9 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from simulate.conversation.agents.address import scheme_of
 from simulate.conversation.agents.process import AgentProcess, free_port
-from simulate.conversation.agents.python import load
 from simulate.conversation.callers import require_model
 from simulate.conversation.engine import Engine, TrialSession
 from simulate.conversation.own_process import NoEngine, OwnProcess
@@ -19,6 +17,8 @@ from simulate.determinism.clock import Apart, current_loop
 from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, NotInstalled
 from simulate.integrations.registry import engine_for
 from simulate.llm import Model, ModelConfig, from_environment
+from simulate.load_object import load_object
+from simulate.model.agent_address import KINDS, Medium, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading import project
 from simulate.model.loading.project import AgentConfig, Project, resolve_secret
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from simulate.replay.serving.endpoint import ModelEndpoint
     from simulate.scoring.judge import Judge
 
-Medium = Literal["text", "voice"]
 OTLP_HTTP, OTLP_GRPC = 4318, 4317
 Agent = str | Callable[..., Any] | Engine
 Opening = Callable[[TrialSession], AbstractAsyncContextManager[Toolbox]]
@@ -152,7 +151,9 @@ class Resources:
         require_model(scenario, self.caller_model)
         for each in scenario.expect:
             if isinstance(each, PythonCheck):
-                load(each.python, f"{scenario.name!r} expects python: {each.python}", self.project.root)
+                load_object(
+                    each.python, f"{scenario.name!r} expects python: {each.python}", self.project.root
+                )
             elif isinstance(each, MatchesTrace) and Path(each.matches_trace).exists():
                 from simulate.trace.diff import recorded
 
@@ -189,7 +190,7 @@ class Resources:
             return
         config = self.project.agent(named)
         scheme = scheme_of(config.address)
-        if config.time == "virtual" and scheme not in ("python", "pipecat"):
+        if config.time == "virtual" and KINDS[scheme].outside:
             raise InputError(
                 f"the agent {named} runs in another process, where time cannot be virtual",
                 where="[tool.simulate.agents]",

@@ -18,11 +18,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class ToolFailed(Exception):
+    """What a tool raises that a scenario pins to fail, or that failed when it was recorded with an exception
+    whose class cannot be raised again. The agent has to cope with it."""
+
+
 class Toolbox(Protocol):
     """Answers tool calls for one conversation."""
 
     def offered(self, name: str) -> None:
         """The agent has a tool of this name."""
+        ...
+
+    def answers(self, name: str) -> bool:
+        """Whether it answers this tool by itself, so that the tool need not run."""
         ...
 
     async def call(

@@ -27,7 +27,6 @@ TRIED = {
     "opentelemetry-api": "1.45.2",
     "opentelemetry-sdk": "1.45.2",
     "pipecat-ai": "1.14.0",
-    "vcrpy": "9.4.2",
 }
 """The versions that the names below were tried with."""
 
@@ -38,7 +37,7 @@ USED = {
     ("aiohttp", "aiohttp.client_reqrep:ClientResponse"): (
         "_headers _raw_headers _cookies _closed _response_eof"
     ),
-    ("aiohttp", "aiohttp.streams:StreamReader"): "_buffer",
+    ("aiohttp", "aiohttp.streams:StreamReader"): "_buffer _protocol",
     ("grpcio", "grpc._channel:Channel"): "__init__",
     ("grpcio", "grpc.aio._channel:Channel"): "__init__",
     ("livekit", "livekit.rtc"): "_ffi_client",
@@ -56,7 +55,6 @@ USED = {
         "_register_event_handler _call_event_handler _input_name _output_name"
     ),
     ("pipecat-ai", "pipecat.utils.tracing.service_decorators"): "_tts_spans _tts_texts",
-    ("vcrpy", "vcr.patch:CassettePatcherBuilder"): "build",
 }
 """(package, module or class) → names; a public name in a private module counts as well."""
 

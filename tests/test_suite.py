@@ -364,7 +364,11 @@ def test_two_scenarios_of_one_name_both_resume(project: Path) -> None:
 
 
 def test_all_that_is_wrong_is_told_at_once(project: Path) -> None:
-    for name, agent in (("a", "python:nowhere:agent"), ("b", "python:nowhere:agent"), ("c", "ftp://x")):
+    for name, agent in (
+        ("a", "python:nowhere:agent"),
+        ("b", "python:nowhere:agent"),
+        ("c", "python:agents.py:nobody"),
+    ):
         write(project, name)
         path = project / "scenarios" / f"{name}.yaml"
         path.write_text(path.read_text().replace("python:agents.py:good", agent))
@@ -372,7 +376,7 @@ def test_all_that_is_wrong_is_told_at_once(project: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("there is no module nowhere\n") == 1
     assert "scenarios/c.yaml" in done.stderr
-    assert "ftp://x" in done.stderr
+    assert "has no `nobody`" in done.stderr
 
 
 def test_a_full_disk_keeps_what_had_finished(project: Path) -> None:

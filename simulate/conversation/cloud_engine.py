@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from simulate import determinism
 from simulate.conversation.agents.adapter import AgentAdapter, AgentMessage, AgentSession, Call, Delta, HungUp
-from simulate.conversation.agents.address import scheme_of, text_adapter
+from simulate.conversation.agents.python import PythonAdapter
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
 from simulate.conversation.engine import TrialSession
 from simulate.errors import AgentFault
+from simulate.load_object import load_object
+from simulate.model.agent_address import kind_of
 from simulate.model.scenario import Limits
 from simulate.model.transcript import Conversation, EndedBy, Utterance
 
@@ -23,20 +25,25 @@ LISTENS = 10
 class CloudEngine:
     """Carries text conversations; one engine serves any number of them at once.
 
-    ``agent`` is a callable or an address; ``options`` are those of ``[tool.simulate.agents]``."""
+    ``agent`` is a callable, ``python:module:callable`` or the address of an OpenAI-compatible endpoint;
+    ``options`` are those of an endpoint: ``model``, ``headers``, ``api_key``, ``stream``, ``body``. Raises
+    AddressError for an address that leads to no such agent."""
 
     name = "cloud"
 
-    def __init__(
-        self,
-        agent: str | Callable[..., Any],
-        options: Mapping[str, Any] | None = None,
-        *,
-        root: Path | None = None,
-    ) -> None:
-        self.adapter: AgentAdapter = text_adapter(agent, options, root)
+    def __init__(self, agent: str | Callable[..., Any], *, root: Path | None = None, **options: Any) -> None:
+        self.adapter: AgentAdapter
+        if not isinstance(agent, str):
+            self.adapter = PythonAdapter(agent)
+        elif kind_of(agent, "text").outside:
+            # the openai SDK takes a second to import
+            from simulate.conversation.agents.http import HttpAdapter
+
+            self.adapter = HttpAdapter(agent, **options)
+        else:
+            self.adapter = PythonAdapter(load_object(agent.partition(":")[2], agent, root), agent)
         self.address = self.adapter.address
-        self.outside = isinstance(agent, str) and scheme_of(agent) in ("http", "https")
+        self.outside = isinstance(agent, str) and kind_of(agent, "text").outside
 
     async def converse(self, session: TrialSession) -> None:
         """Let caller and agent talk until one ends it or a limit is reached."""

@@ -16,14 +16,15 @@ import os
 import selectors
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
+from simulate.determinism.shared_patch import LEFT_ALONE, SharedPatch, replace_everywhere
 from simulate.errors import HarnessFault
 
 T = TypeVar("T")
@@ -212,29 +213,9 @@ def current_loop() -> VirtualLoop | None:
     return loop if isinstance(loop, VirtualLoop) else _loop_of.get() if loop is None else None
 
 
-_coupled = 0
-_coupling = threading.Lock()
-_undo: list[tuple[Any, str, Any]] = []
-
-
-@contextlib.contextmanager
-def coupled() -> Generator[None]:
+def coupled() -> AbstractContextManager[None]:
     """Let the functions of ``time`` tell virtual time to code of a virtual loop, however it got them."""
-    global _coupled
-    with _coupling:
-        if _coupled == 0:
-            functions = {_real[name]: function for name, function in _functions().items()}
-            _undo.extend(replace_everywhere(functions))
-            _undo.extend(_replace_defaults({id(old): new for old, new in functions.items()}))
-        _coupled += 1
-    try:
-        yield
-    finally:
-        with _coupling:
-            _coupled -= 1
-            while _coupled == 0 and _undo:
-                holder, name, value = _undo.pop()
-                setattr(holder, name, value)
+    return _COUPLING.held()
 
 
 def _functions() -> dict[str, Any]:
@@ -269,52 +250,35 @@ def _functions() -> dict[str, Any]:
     }
 
 
-_LEFT_ALONE = (
-    "asyncio",
-    "selectors",
-    "threading",
-    "queue",
-    "concurrent.futures",
-    "simulate.determinism",
-    "simulate.replay",
-    "_pytest",
-    "pytest",
-)
+class _Coupling:
+    """Puts our functions in place of those of ``time``, in modules and in default values of functions."""
+
+    def __init__(self) -> None:
+        self._looked_into: set[str] = set()
+        self._with_defaults: list[FunctionType] = []
+        """Functions that take one of ``time``'s as a default, as ``def f(clock=time.time)`` does."""
+
+    def apply(self, undo: ExitStack) -> None:
+        functions = {_real[name]: function for name, function in _functions().items()}
+        replace_everywhere(undo, functions)
+        self._replace_defaults(undo, {id(old): new for old, new in functions.items()})
+
+    def _replace_defaults(self, undo: ExitStack, by_identity: dict[int, Any]) -> None:
+        """A default value is what stood there when the function was defined."""
+        for module_name, module in list(sys.modules.items()):
+            if module_name not in self._looked_into and getattr(module, "time", None) is not None:
+                self._looked_into.add(module_name)
+                if not module_name.startswith(LEFT_ALONE):
+                    self._with_defaults += (each for each in _defined_in(module) if _takes(each, by_identity))
+        for function in self._with_defaults:
+            values, named = _defaults(function)
+            undo.callback(setattr, function, "__defaults__", values or None)
+            undo.callback(setattr, function, "__kwdefaults__", named or None)
+            function.__defaults__ = tuple(by_identity.get(id(value), value) for value in values) or None
+            function.__kwdefaults__ = {key: by_identity.get(id(value), value) for key, value in named.items()}
 
 
-def replace_everywhere(functions: dict[Any, Any]) -> list[tuple[Any, str, Any]]:
-    """Put functions in place of others in every module that imported them; returns how to undo it."""
-    by_identity = {id(old): new for old, new in functions.items()}
-    done: list[tuple[Any, str, Any]] = []
-    for module_name, module in list(sys.modules.items()):
-        if module_name.startswith(_LEFT_ALONE):
-            continue
-        members: dict[str, Any] = getattr(module, "__dict__", {})
-        for name, old in [(name, old) for name, old in members.items() if id(old) in by_identity]:
-            done.append((module, name, old))
-            setattr(module, name, by_identity[id(old)])
-    return done
-
-
-_looked_into: set[str] = set()
-_with_defaults: list[FunctionType] = []
-"""Functions that take one of ``time``'s as a default, as ``def f(clock=time.time)`` does."""
-
-
-def _replace_defaults(by_identity: dict[int, Any]) -> list[tuple[Any, str, Any]]:
-    """The same in the default values of functions, which keep what stood there when they were defined."""
-    for module_name, module in list(sys.modules.items()):
-        if module_name not in _looked_into and getattr(module, "time", None) is not None:
-            _looked_into.add(module_name)
-            if not module_name.startswith(_LEFT_ALONE):
-                _with_defaults.extend(each for each in _defined_in(module) if _takes(each, by_identity))
-    done: list[tuple[Any, str, Any]] = []
-    for function in _with_defaults:
-        values, named = _defaults(function)
-        done += [(function, "__defaults__", values or None), (function, "__kwdefaults__", named or None)]
-        function.__defaults__ = tuple(by_identity.get(id(value), value) for value in values) or None
-        function.__kwdefaults__ = {key: by_identity.get(id(value), value) for key, value in named.items()}
-    return done
+_COUPLING = SharedPatch(_Coupling().apply)
 
 
 def _defaults(function: FunctionType) -> tuple[tuple[Any, ...], dict[str, Any]]:

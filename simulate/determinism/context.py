@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import hashlib
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -89,7 +90,5 @@ def pinned(pins: RunContext) -> Generator[RunContext]:
 
 def derive_seed(*parts: object) -> int:
     """A seed that is the same in every process for the same parts (``hash`` is not)."""
-    import hashlib
-
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import random
 import secrets
 import sys
@@ -11,10 +12,11 @@ from collections.abc import Generator
 from contextvars import ContextVar
 from typing import Any
 
+from opentelemetry.sdk.trace import Tracer, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 
-from simulate.determinism.clock import replace_everywhere
 from simulate.determinism.context import derive_seed
+from simulate.determinism.shared_patch import SharedPatch, replace_everywhere
 
 _chance: ContextVar[random.Random | None] = ContextVar("simulate_chance", default=None)
 _ids: ContextVar[random.Random | None] = ContextVar("simulate_ids", default=None)
@@ -35,8 +37,6 @@ _RANDOM = (
     "getrandbits",
     "randbytes",
 )
-_users = 0
-_undo: list[tuple[Any, str, Any]] = []
 
 
 class SeededIds(IdGenerator):
@@ -63,23 +63,14 @@ def pinned_chance(
     """Let ``random``, ``uuid.uuid4`` and OpenTelemetry's ids inside come from ``seed``, also in modules that
     imported the functions by name. ``with_secrets`` does the same to ``secrets``; never for what protects
     something real. ``with_ids=False`` leaves OpenTelemetry's ids alone, for conversations side by side."""
-    global _users
     chance = random.Random(derive_seed("chance", *seed))
-    token, ids = _chance.set(chance), _ids.set(chance if with_ids else None)
-    if _users == 0:
-        _undo.extend(replace_everywhere(_functions(with_secrets)))
-        _undo.extend(_seed_providers())
-    _users += 1
-    try:
-        yield chance
-    finally:
-        _users -= 1
-        _chance.reset(token)
-        _ids.reset(ids)
-        if _users == 0:
-            while _undo:
-                holder, name, value = _undo.pop()
-                setattr(holder, name, value)
+    with _PATCH.held(), _SECRETS_PATCH.held() if with_secrets else contextlib.nullcontext():
+        token, ids = _chance.set(chance), _ids.set(chance if with_ids else None)
+        try:
+            yield chance
+        finally:
+            _chance.reset(token)
+            _ids.reset(ids)
 
 
 def _bytes(chance: random.Random, count: int | None = None) -> bytes:
@@ -99,16 +90,22 @@ _SECRETS: dict[str, Any] = {
 }
 
 
-def _functions(with_secrets: bool) -> dict[Any, Any]:
-    functions: dict[Any, Any] = {}
+def _patch(undo: contextlib.ExitStack) -> None:
+    functions: dict[Any, Any] = {uuid.uuid4: _uuid4(uuid.uuid4)}
     for name in _RANDOM:
         real = getattr(random, name)
         functions[real] = _choosing(name, real)
-    functions[uuid.uuid4] = _uuid4(uuid.uuid4)
-    if with_secrets:
-        for name, made in _SECRETS.items():
-            functions[getattr(secrets, name)] = _secret(getattr(secrets, name), made)
-    return functions
+    replace_everywhere(undo, functions)
+    _seed_providers(undo)
+
+
+def _patch_secrets(undo: contextlib.ExitStack) -> None:
+    functions = {getattr(secrets, name): made for name, made in _SECRETS.items()}
+    replace_everywhere(undo, {real: _secret(real, made) for real, made in functions.items()})
+
+
+_PATCH = SharedPatch(_patch)
+_SECRETS_PATCH = SharedPatch(_patch_secrets)
 
 
 def _choosing(name: str, real: Any) -> Any:
@@ -136,21 +133,15 @@ def _secret(real: Any, made: Any) -> Any:
     return secret
 
 
-def _seed_providers() -> list[tuple[Any, str, Any]]:
+def _seed_providers(undo: contextlib.ExitStack) -> None:
     """Every tracer provider of the process takes its ids from `SeededIds`, also those that exist already."""
-    import gc
-
-    from opentelemetry.sdk.trace import Tracer, TracerProvider
-
-    done: list[tuple[Any, str, Any]] = []
     for one in gc.get_objects():
         if (
             type(one) in (Tracer, TracerProvider)
             and type(getattr(one, "id_generator", None)) is RandomIdGenerator
         ):
-            done.append((one, "id_generator", one.id_generator))
+            undo.callback(setattr, one, "id_generator", one.id_generator)
             one.id_generator = SeededIds()
-    return done
 
 
 _UNPINNED = {

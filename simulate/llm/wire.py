@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from simulate.errors import EnvironmentFault, Fault, SimulatorFault
 from simulate.llm.config import ModelConfig
 from simulate.model.text import shorten
+from simulate.retry_after import retry_after
 from simulate.trace.redaction.redact import Redactor
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _status(error: Any, config: ModelConfig, role: str, sent: dict[str, Any], wh
         hint="run fewer conversations at once (--jobs)" if status == 429 else LOOK,
     )
     if status in {408, 409, 429} or status >= 500:
-        return Again(fault, _retry_after(error.response.headers))
+        return Again(fault, retry_after(error.response.headers))
     return fault
 
 
@@ -178,24 +179,3 @@ def _bad_request(body: dict[str, Any], code: str, said: str, sent: dict[str, Any
                 return Without(parameter)
             return Unsupported(f"{where}: does not know {parameter}: {said}", parameter)
     return SimulatorFault(f"did not accept our request: {said}", where=where)
-
-
-def _retry_after(headers: Any) -> float | None:
-    """Seconds, from ``retry-after-ms`` or ``Retry-After`` (RFC 9110 10.2.3: seconds or a date)."""
-    from email.utils import parsedate_to_datetime
-
-    from simulate import determinism
-
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        return max(0.0, float(headers["retry-after"]))
-    except KeyError:
-        return None
-    except ValueError:
-        pass
-    try:
-        due = parsedate_to_datetime(headers["retry-after"]).timestamp()
-    except ValueError:
-        return None
-    return max(0.0, due - determinism.current().clock.time_ns() / 1e9)

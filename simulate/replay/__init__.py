@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulate.replay.cassette.cassette import Cassette
-from simulate.replay.matching.key import Rules
+from simulate.replay.matching.rules import Rules
+from simulate.replay.record_session import RecordSession
+from simulate.replay.replay_session import ReplaySession
 from simulate.replay.report import ReplayReport
-from simulate.replay.session import Player, Recorder, cassette_for, record, replaying
+from simulate.replay.session import cassette_for, record, replaying
 
 if TYPE_CHECKING:
     from simulate.replay.serving.server import playback
 
 __all__ = [
     "Cassette",
-    "Player",
-    "Recorder",
+    "RecordSession",
     "ReplayReport",
+    "ReplaySession",
     "Rules",
     "cassette_for",
     "playback",

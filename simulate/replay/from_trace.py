@@ -6,17 +6,20 @@ capture is opt-in in most instrumentations; what is missing is listed span by sp
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from simulate.errors import NotReplayable
-from simulate.replay.cassette.cassette import Cassette, Recording, Reply, ToolRecording, number
-from simulate.replay.matching import key as keys
+from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.matching.chat import ENDPOINT, Atom, chat_key, form_of_view, parsed
 from simulate.replay.matching.components import fingerprint
-from simulate.replay.matching.key import Rules
+from simulate.replay.matching.json_values import plain
+from simulate.replay.matching.keys import call_key
+from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording, number
+from simulate.replay.matching.rules import Rules
 from simulate.trace.reading import ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -85,7 +88,7 @@ def cassette_of(
             hint="switch content capture on (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true), or"
             " replay the complete part with --partial",
         )
-    origin = min(span.start_ns for span in trace.spans)
+    origin = trace.start_ns
     recordings = [
         _recording(span, view, origin, rules, place=f"span {span.span_id}")
         for span, view in calls
@@ -110,12 +113,12 @@ def cassette_of(
     return cassette
 
 
-def _recording(span: Span, view: View, origin: int, rules: Rules, place: str) -> Recording:
+def _recording(span: Span, view: View, origin: int, rules: Rules, place: str) -> HttpRecording:
     form = form_of_view(view, rules)
     answer = rules.value(_answer(view))
-    start = (span.start_ns - origin) / 1e6
+    start = (span.start_ns - origin) / 1e6 if span.start_ns else 0.0
     end = start if span.end_ns is None else (span.end_ns - origin) / 1e6
-    recording = Recording(
+    recording = HttpRecording(
         key=chat_key(form),
         endpoint=ENDPOINT,
         method="POST",
@@ -127,7 +130,9 @@ def _recording(span: Span, view: View, origin: int, rules: Rules, place: str) ->
         span_id=span.span_id,
         place=place,
     )
-    recording.reply = Reply(200, "", [("content-type", "application/json")], [(0.0, orjson.dumps(answer))])
+    recording.response = HttpResponse(
+        200, "", [("content-type", "application/json")], [(0.0, orjson.dumps(answer))]
+    )
     return recording
 
 
@@ -163,8 +168,6 @@ def _answer(view: View) -> dict[str, Any]:
 
 def _status(error: str) -> int:
     """The HTTP status that an error speaks of, by number or by the SDKs' names; 500 where it names none."""
-    import re
-
     match = re.search(r"\b([45]\d\d)\b", error)
     if match:
         return int(match[1])
@@ -184,9 +187,9 @@ def _tool(call: ToolCall, rules: Rules) -> ToolRecording | None:
         return None
     result = None if isinstance(call.result, Unknown) else parsed(call.result)
     error = {"type": "ToolFailed", "message": rules.text(call.error)} if call.error is not None else None
-    arguments = rules.value(keys.plain(call.arguments))
+    arguments = rules.value(plain(call.arguments))
     return ToolRecording(
-        key=keys.call_key(call.name, call.arguments, rules),
+        key=call_key(call.name, call.arguments, rules),
         name=str(call.name),
         arguments=arguments,
         result=rules.value(result),
@@ -199,19 +202,19 @@ def _tool(call: ToolCall, rules: Rules) -> ToolRecording | None:
     )
 
 
-def said_in(recordings: list[Recording]) -> list[dict[str, Any]]:
+def said_in(recordings: list[HttpRecording]) -> list[dict[str, Any]]:
     """The conversation that the model calls tell of: the longest history, and the last answer to it."""
     if not recordings:
         return []
 
-    def spoken(recording: Recording) -> int:
+    def spoken(recording: HttpRecording) -> int:
         return sum(1 for atom in recording.body["history"] if atom[:2] == ["user", "text"])
 
     longest = max(recordings, key=lambda one: (spoken(one), one.start))
     said: list[dict[str, Any]] = []
     turn = 0
     history: list[Atom] = list(longest.body["history"])
-    answer = orjson.loads(longest.reply.content)
+    answer = orjson.loads(longest.response.content)
     if answer.get("text"):
         history.append(["assistant", "text", answer["text"]])
     for role, kind, *rest in history:

@@ -8,8 +8,7 @@ from simulate.errors import InputError, NotReplayable
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import cassettes
 from simulate.replay.from_trace import cassette_of
-from simulate.replay.matching.key import Rules
-from simulate.replay.session import default_rules
+from simulate.replay.matching.rules import Rules, default_rules
 
 
 def load_source(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import Fault, InputError
@@ -15,13 +14,14 @@ from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.matching.divergence import Policy
-from simulate.replay.matching.key import plain
+from simulate.replay.matching.endpoints import address
+from simulate.replay.matching.json_values import plain
+from simulate.replay.record_session import RecordSession
+from simulate.replay.replay_session import ReplaySession
 from simulate.replay.report import ReplayReport
-from simulate.replay.session import Player, Recorder, cassette_for, replaying
+from simulate.replay.serving.endpoint import ModelEndpoint
+from simulate.replay.session import cassette_for, replaying
 from simulate.tools import Toolbox
-
-if TYPE_CHECKING:
-    from simulate.replay.serving.endpoint import ModelEndpoint
 
 TAKES_THE_PATH = "the agent takes the recorded path, and nothing goes live"
 Mode = Literal["once", "none", "all", "new"]
@@ -79,25 +79,25 @@ class Recordings:
         tools = trial.tools
         options: dict[str, Any] = {"allow": (*self.allow, *_harness(trial)), "seed": trial.spec.seed}
         options |= {"scenario": trial.scenario.name, "policy": self.policy, "pace": self.pace}
-        session: Recorder | Player | None = None
+        session: RecordSession | ReplaySession | None = None
         broke: Fault | None = None
         try:
             async with cassette_for(folder, self.mode, **options) as session:
                 session.turn_of = lambda: tools.turn
-                if isinstance(session, Player):
+                if isinstance(session, ReplaySession):
                     tools.recorded = session.handed
                 try:
                     async with asked_by(trial, session, self.models):
                         yield session.toolbox(tools)
                 finally:
-                    if isinstance(session, Recorder):
+                    if isinstance(session, RecordSession):
                         session.conversation = said_in(trial.conversation, tools.uses)
         except Fault as fault:
             broke = fault
             raise
         finally:
             # an agent that a divergence broke is told of the divergence, too
-            if isinstance(session, Player):
+            if isinstance(session, ReplaySession):
                 self.reports[folder.name] = session.report()
                 trial.verdicts.append(verdict_of(session.report(), broke))
 
@@ -113,7 +113,7 @@ async def replayed(
     """Answer one conversation from ``cassette``, and add the verdict of the replay to its outcome."""
     allow = (*options.pop("allow", ()), *_harness(trial))
     tools = trial.tools
-    player: Player | None = None
+    player: ReplaySession | None = None
     broke: Fault | None = None
     try:
         async with replaying(cassette, allow=allow, **options) as player:
@@ -133,7 +133,7 @@ async def replayed(
 
 @contextlib.asynccontextmanager
 async def asked_by(
-    trial: TrialSession, session: Recorder | Player, models: ModelEndpoint | None
+    trial: TrialSession, session: RecordSession | ReplaySession, models: ModelEndpoint | None
 ) -> AsyncGenerator[None]:
     """While inside, the model calls of an agent in another process belong to ``session``."""
     if not trial.engine.outside:
@@ -144,7 +144,7 @@ async def asked_by(
             "the agent runs in another process, so its model calls cannot be seen from here",
             hint="start `simulate playback` and give the agent its OPENAI_BASE_URL",
         )
-    if isinstance(session, Player):
+    if isinstance(session, ReplaySession):
         session.outside = True
     async with models.conversation(session):
         yield
@@ -195,10 +195,4 @@ def verdict_of(report: ReplayReport, broke: Fault | None = None) -> Verdict:
 def _harness(trial: TrialSession) -> list[str]:
     """Addresses of our own traffic: the agent's address and the telemetry receiver."""
     urls = [trial.engine.address, *trial.environment.values()]
-    found: list[str] = []
-    for url in urls:
-        parts = urlsplit(url) if url.startswith(("http://", "https://")) else None
-        if parts is not None and parts.hostname:
-            host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
-            found.append(f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}")
-    return found
+    return [address(url) for url in urls if url.startswith(("http://", "https://"))]

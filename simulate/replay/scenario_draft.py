@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from simulate.model.loading.cases import literal
-from simulate.replay.cassette.cassette import Cassette, ToolRecording
+from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.matching.recordings import ToolRecording
 
 _HEAD = """\
 # Proposed from a production trace{trace}.

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulate.errors import InputError
+from simulate.model.percentile import percentile
 from simulate.trace.cost import inherited
 from simulate.trace.quality_facts import Facts, at, route_of, slowest_kind, sums, why_incomplete
 from simulate.trace.reading import TraceReading, tells_kind
-from simulate.trace.sampling import percentile
 from simulate.trace.span import Span, Trace, View
 from simulate.trace.tree import build
 

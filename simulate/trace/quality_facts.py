@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from simulate.model.percentile import percentile
 from simulate.trace.reading import TraceReading
 from simulate.trace.root import is_ours
-from simulate.trace.sampling import percentile
 from simulate.trace.span import Kind, Span
 
 

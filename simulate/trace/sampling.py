@@ -7,23 +7,15 @@ tomorrow, keeps the same traces, and two services keep the same halves of one.
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from simulate.errors import InputError
+from simulate.model.percentile import percentile
 from simulate.trace.cost import cost_of
 from simulate.trace.reading.trace_reading import TraceReading
 from simulate.trace.span import Trace, View
-
-
-def percentile(values: Sequence[float], p: float) -> float | None:
-    """The least value that at least ``p`` percent do not exceed (nearest rank); None of none."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(p / 100 * len(ordered)) - 1)]
 
 
 def drawn(trace_id: str, rate: float, salt: str = "") -> bool:

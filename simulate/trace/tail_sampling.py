@@ -20,8 +20,9 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import StatusCode
 
+from simulate.model.percentile import percentile
 from simulate.trace.reading.trace_reading import TraceReading
-from simulate.trace.sampling import Sampler, percentile
+from simulate.trace.sampling import Sampler
 from simulate.trace.span import Event, Span, Trace
 
 ENOUGH = 100

@@ -12,7 +12,6 @@ from aiohttp import web
 
 from fixtures.agents.model_server import ModelServer
 from simulate.conversation.agents.adapter import AgentMessage, Call, Delta
-from simulate.conversation.agents.address import text_adapter
 from simulate.conversation.agents.http import HttpAdapter
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.agents.process import free_port
@@ -212,8 +211,7 @@ async def test_an_endpoint_that_cannot_stream_is_asked_for_whole_answers(refuses
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
-        adapter = text_adapter(f"http://127.0.0.1:{port}/v1", {"stream": None})
-        assert isinstance(adapter, HttpAdapter)
+        adapter = HttpAdapter(f"http://127.0.0.1:{port}/v1", stream=None)
         assert [event.text for event in await talk(adapter, "one", "two")] == ["Hello.", "Hello."]
     finally:
         await runner.cleanup()

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from simulate.conversation.agents.adapter import AgentMessage, Call, Delta, HungUp
-from simulate.conversation.agents.python import PythonAdapter, load
+from simulate.conversation.agents.python import PythonAdapter
 from simulate.errors import AddressError, AgentFault
+from simulate.load_object import load_object
 
 CALL = Call("ab" * 16, reply_timeout=5.0)
 
@@ -205,20 +206,20 @@ def test_unfit_agents_are_refused_with_those_that_fit(agent: Any, told: str) -> 
 def test_addresses(tmp_path: Any) -> None:
     (tmp_path / "mine.py").write_text("def agent(message: str) -> str:\n    return 'x'\n")
     (tmp_path / "broken.py").write_text("import no_such_module_anywhere\n")
-    assert load("mine.py:agent", "python:mine.py:agent", tmp_path)("y") == "x"
+    assert load_object("mine.py:agent", "python:mine.py:agent", tmp_path)("y") == "x"
     with pytest.raises(AddressError, match='has no `agnt`; did you mean "agent"'):
-        load("mine.py:agnt", "python:mine.py:agnt", tmp_path)
+        load_object("mine.py:agnt", "python:mine.py:agnt", tmp_path)
     with pytest.raises(AddressError, match=r"no file other\.py"):
-        load("other.py:agent", "python:other.py:agent", tmp_path)
+        load_object("other.py:agent", "python:other.py:agent", tmp_path)
     with pytest.raises(AddressError, match="No module named 'no_such_module_anywhere'") as caught:
-        load("broken.py:agent", "python:broken.py:agent", tmp_path)
+        load_object("broken.py:agent", "python:broken.py:agent", tmp_path)
     assert "broken.py" in str(caught.value)
     assert "simulate/agents" not in str(caught.value)
     with pytest.raises(AddressError, match="there is no module nowhere_at_all") as missing:
-        load("nowhere_at_all.agents:agent", "python:nowhere_at_all.agents:agent", tmp_path)
+        load_object("nowhere_at_all.agents:agent", "python:nowhere_at_all.agents:agent", tmp_path)
     assert str(tmp_path) in str(missing.value)
     with pytest.raises(AddressError, match="not of the form"):
-        load("nothing", "python:nothing", tmp_path)
+        load_object("nothing", "python:nothing", tmp_path)
 
 
 async def test_a_closed_instance_that_hangs_is_the_agents_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry import trace as otel_trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -17,8 +19,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 
+from simulate.model.transcript import Conversation
 from simulate.trace.capture import Capture, simulator_tracing
 from simulate.trace.otlp.decode import from_protobuf, from_sdk
+from simulate.trace.quality import Quality
 from simulate.trace.span import Link as OurLink
 
 NewId = Callable[[], str]
@@ -339,3 +343,29 @@ def test_without_a_global_provider_the_place_is_empty_again_afterwards() -> None
         asyncio.run(main())
         """
     )
+
+
+async def test_who_calls_stands_on_root_and_spans_and_reaches_every_agent_as_baggage(
+    capture: Capture, provider: TracerProvider, new_id: NewId
+) -> None:
+    about = {"user.id": "ünal, 7", "tenant.id": "acme"}
+    conversation = Conversation(new_id(), started_ns=1_780_000_000_000_000_000, ended_by="caller")
+    with capture.open(conversation.id, attributes=about) as captured:
+        assert baggage.get_baggage("user.id", captured.context) == "ünal, 7"
+        carried = otel_context.Context()
+        carried = W3CBaggagePropagator().extract(captured.headers, carried)
+        assert baggage.get_all(carried) == {
+            "simulate.conversation.id": conversation.id, "simulate.run.id": "run-1", **about,
+        }  # fmt: skip
+        tracer = provider.get_tracer("t")
+        for own in ({}, {"tenant.id": "its own"}):
+            tracer.start_span("turn", attributes=own).end()
+        trace = await captured.flush(conversation=conversation)
+    root, first, second = trace.spans
+    assert root.parent_id is None and {first.parent_id, second.parent_id} == {root.span_id}
+    assert root.attributes["user.id"] == first.attributes["user.id"] == "ünal, 7"
+    assert second.attributes["tenant.id"] == "its own"
+    assert root.attributes["simulate.ended_by"] == "caller" and root.start_ns == conversation.started_ns
+    quality = Quality()
+    quality.add(trace)
+    assert next(one.figure for one in quality.signals() if one.name == "causality") == 1

@@ -484,3 +484,27 @@ async def test_the_agents_own_exporters_can_be_flushed_off_the_loop(
     assert theirs.get_finished_spans() == ()
     assert await capture.flush_providers()
     assert len(theirs.get_finished_spans()) == 1
+
+
+async def test_a_root_whose_exporter_writes_zeros_as_its_parent_misses_none(
+    receiving: Capture, new_id: NewId
+) -> None:
+    with receiving.open(new_id()) as captured:
+        request = encode_spans(elsewhere(captured, ["agent"]))
+        request.resource_spans[0].scope_spans[0].spans[0].parent_span_id = bytes(8)
+        await post(f"{receiving.endpoint}/v1/traces", request.SerializeToString())
+        assert captured._whole(True, 0)  # or a flush would wait for the parent as long as it may
+        trace = await captured.flush(outside=True)
+    assert trace.spans[0].parent_id is None and trace.notes == []
+
+
+async def test_a_span_without_an_id_in_our_own_trace_is_left_out_and_told(
+    receiving: Capture, new_id: NewId
+) -> None:
+    with receiving.open(new_id()) as captured:
+        request = encode_spans(elsewhere(captured, ["agent", "chat"]))
+        request.resource_spans[0].scope_spans[0].spans[0].span_id = bytes(8)
+        await post(f"{receiving.endpoint}/v1/traces", request.SerializeToString())
+        trace = await captured.flush(outside=True)
+    assert [span.name for span in trace] == ["agent"]
+    assert trace.notes == ["a span was left out: an id is all zeros, which means none"]

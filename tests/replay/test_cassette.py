@@ -39,7 +39,7 @@ async def test_bodies_are_exact_to_the_byte_and_readable(server: Any, tmp_path: 
     async with httpx.AsyncClient() as client:
         live = [(await client.get(server.base + path)).content for path in ("/large", "/binary", "/gzip")]
     cassette = Cassette.load(folder)
-    assert [one.reply.content for one in cassette.http[2:]] == live
+    assert [one.response.content for one in cassette.http[2:]] == live
     data = json.loads((folder / "http.json").read_text())
     assert data["version"] == 1
     chat, stream, large, binary, gzip = data["interactions"]
@@ -101,7 +101,7 @@ async def test_a_damaged_blob_is_found_when_it_is_played(server: Any, tmp_path: 
     next((folder / "blobs").iterdir()).write_bytes(b"other")
     cassette = Cassette.load(folder)
     with pytest.raises(InputError, match="damaged"):
-        cassette.http[2].reply.content  # noqa: B018
+        cassette.http[2].response.content  # noqa: B018
 
 
 async def test_an_edited_cassette_replays_when_it_may(server: Any, tmp_path: Path) -> None:
@@ -172,7 +172,9 @@ def test_a_secret_spread_over_a_streams_pieces_goes_too() -> None:
         )
 
     chunks = [(float(i), event(text)) for i, text in enumerate(["mail ann", "@x.exa", "mple now"])]
-    clean = redacted(chunks, "text/event-stream", lambda text: text.replace("ann@x.example", "<email>"))
+    clean = redacted(
+        chunks, "text/event-stream", Rules(redact=lambda text: text.replace("ann@x.example", "<email>"))
+    )
     texts = [orjson.loads(content[6:])["choices"][0]["delta"]["content"] for _, content in clean]
     assert "".join(texts) == "mail <email> now" and len(clean) == 3
 
@@ -206,7 +208,7 @@ def test_a_plain_vcrpy_cassette_replays_too(tmp_path: Path) -> None:
     )
     cassette = Cassette.load(tmp_path / "old.yaml")
     assert cassette.http[0].endpoint == "localhost POST /search"
-    assert cassette.http[0].reply.content == b'{"found": 2}'
+    assert cassette.http[0].response.content == b'{"found": 2}'
 
 
 @pytest.mark.parametrize("bomb", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000])

@@ -153,7 +153,7 @@ async def test_a_stream_that_died_dies_again_in_the_same_place(
 
     recorded, replayed, _ = await both(server, tmp_path / "c", work)
     assert replayed == recorded and recorded[0].count(b"data:") == 2
-    assert Cassette.load(tmp_path / "c").http[0].reply.ended.startswith("died")
+    assert Cassette.load(tmp_path / "c").http[0].response.ended.startswith("died")
 
 
 async def test_errors_come_back_as_they_were(server: Any, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ async def test_recording_does_not_hold_a_stream_back(server: Any, tmp_path: Path
                 times.append(time.perf_counter())
     # the server spreads the pieces over 200 ms; held back, they would all come at once
     assert len(times) > 4 and times[-1] - times[0] > 0.1
-    offsets = [offset for offset, _ in Cassette.load(tmp_path / "c").http[0].reply.chunks]
+    offsets = [offset for offset, _ in Cassette.load(tmp_path / "c").http[0].response.chunks]
     assert offsets == sorted(offsets) and offsets[-1] - offsets[0] > 100
     async with replaying(tmp_path / "c", pace="recorded"), httpx.AsyncClient() as client:
         times.clear()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import socket
 import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
+import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 from simulate.replay import Cassette, record, replaying
 
@@ -113,14 +114,70 @@ async def test_twenty_conversations_of_sixteen_threads_beside_an_exporter(
         assert report.verdict == "identical" and report.live_calls == 0 and not report.refused
 
 
-async def test_telemetry_never_enters_a_cassette(server: Any, tmp_path: Path) -> None:
-    async with record(tmp_path / "c"), httpx.AsyncClient() as client:
-        await client.post(server.base + "/v1/traces", content=b"\x0a\x00")
-        await client.post(server.base + "/api/public/otel/v1/traces", content=b"\x0a\x00")
-        await client.post(server.base + "/echo", json={})
-    assert server.hits.count("/v1/traces") == 1
-    data = json.loads((tmp_path / "c" / "http.json").read_text())
-    assert [one["request"]["uri"].rsplit("/", 1)[1] for one in data["interactions"]] == ["echo"]
+def export_a_span(url: str) -> None:
+    """As an agent does that sends each span at once, from within its own code."""
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(url)))
+    provider.get_tracer("t").start_span("in the agent").end()
+    provider.shutdown()
+
+
+async def test_what_an_exporter_sends_is_telemetry_wherever_it_goes(server: Any, tmp_path: Path) -> None:
+    def agent() -> int:
+        export_a_span(server.base + "/v1/traces")
+        export_a_span(server.base + "/collect")
+        return httpx.post(server.base + "/echo", json={}).status_code
+
+    async with record(tmp_path / "c"):
+        agent()
+    assert server.hits == ["/v1/traces", "/collect", "/echo"]
+    assert [one.uri for one in Cassette.load(tmp_path / "c").http] == [server.base + "/echo"]
+    async with replaying(tmp_path / "c") as player:
+        assert agent() == 200
+    assert len(server.hits) == 3 and player.report().passed
+
+
+async def test_what_the_agent_posts_itself_is_no_telemetry_wherever_it_goes(
+    server: Any, tmp_path: Path
+) -> None:
+    async def agent() -> list[int]:
+        async with httpx.AsyncClient() as client:
+            paths = ("/v1/traces", "/batch", "/api/traces", "/runs/batch")
+            return [(await client.post(server.base + path, json={})).json()["count"] for path in paths]
+
+    async with record(tmp_path / "c"):
+        counts = await agent()
+    async with replaying(tmp_path / "c") as player:
+        assert await agent() == counts == [1, 2, 3, 4]
+    assert len(server.hits) == 4 and player.report().played == 4
+
+
+async def test_an_exporter_that_connects_as_the_replay_begins_blames_nobody(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client was let out, and asks for the socket when the guard is on."""
+    real, connecting, go_on = socket.create_connection, threading.Event(), threading.Event()
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        connecting.set()
+        assert go_on.wait(10)
+        return real(*args, **kwargs)
+
+    def looked_up(*args: Any, **kwargs: Any) -> Any:
+        connecting.set()
+        assert go_on.wait(10)
+        return resolve(*args, **kwargs)
+
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "create_connection", late)
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    exporting = threading.Thread(target=export_a_span, args=(server.base + "/v1/traces",))
+    exporting.start()
+    assert await asyncio.to_thread(connecting.wait, 10)
+    async with replaying(Cassette()) as player:
+        go_on.set()
+        await asyncio.to_thread(exporting.join)
+    assert player.report().passed, player.report().explain()
 
 
 async def test_a_request_of_nobody_is_refused_while_a_replay_runs(server: Any, tmp_path: Path) -> None:

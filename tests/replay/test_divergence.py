@@ -169,7 +169,7 @@ async def test_policies(server: Any, tmp_path: Path) -> None:
     assert statuses == [200, 200, 200] and report.live_calls == 1 and not report.passed
     assert len(server.hits) == heard + 1
     side = Cassette.load(tmp_path / "side")
-    assert len(side.http) == 1 and b"cancel it" in side.http[0].reply.content
+    assert len(side.http) == 1 and b"cancel it" in side.http[0].response.content
     statuses, report = await played(server, tmp_path / "c", changed, policy="live", live_budget=0)
     assert statuses == [200, 200, 418] and report.live_calls == 0 and "budget" in report.notes[0]
 

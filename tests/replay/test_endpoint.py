@@ -17,10 +17,11 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.replay import Cassette, Rules
-from simulate.replay.player import Player
+from simulate.replay.matching.request import HttpRequest
+from simulate.replay.record_session import RecordSession
+from simulate.replay.replay_session import ReplaySession
 from simulate.replay.running import Recordings
 from simulate.replay.serving.endpoint import ModelEndpoint
-from simulate.replay.session import Recorder
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "scenarios").glob("*.yaml"))
@@ -93,6 +94,25 @@ def test_an_example_is_recorded_and_diverges_where_its_agent_changes(tmp_path: P
     assert "the system prompt changed" in done.stdout and "You kindly take" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("tool", "answer"),
+    [("lookup", '{"error": "timeout"}'), ("cancel", '{"error": "not in the cassette: turn 1')],
+)
+def test_a_tool_that_failed_fails_again_for_an_agent_that_hands_its_tools_over(
+    tmp_path: Path, tool: str, answer: str
+) -> None:
+    """A production trace holds a failed call; the agent hears of the failure, also of one never recorded."""
+    given = Path(__file__).parent / "failed_tool"
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.simulate.agents.endpoint]\naddress = "http://127.0.0.1:{port}/v1"\n'
+        f"command = '{sys.executable} {given / 'endpoint.py'} {{port}} {tool}'\n"
+    )
+    done = command("simulate", "replay", str(given / "trace.json"), "--agent", "endpoint", cwd=tmp_path)
+    assert f"agent: The tool said: {answer}" in done.stdout, done.stdout + done.stderr
+    # the endpoint asks no model
+    assert done.returncode == 1 and "fault of simulate" not in done.stdout + done.stderr
+
+
 ASTRAY = """
 import sys, urllib.request
 try:
@@ -108,7 +128,7 @@ async def test_a_client_that_ignores_the_base_url_is_named(language: str, server
     if language == "node" and shutil.which("node") is None:
         pytest.skip("no node here")
     line = [sys.executable, "-c", ASTRAY] if language == "python" else ["node", "-e", NODE]
-    player = Player(Cassette(), Rules())
+    player = ReplaySession(Cassette(), Rules())
     async with ModelEndpoint(guard=True).serve() as models, models.conversation(player):
         env = {**os.environ, **models.environment({})}
 
@@ -128,7 +148,7 @@ async def test_a_client_that_ignores_the_base_url_is_named(language: str, server
 
 async def test_requests_go_on_to_the_real_endpoint_and_stream(server: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", server.base + "/")
-    recorder = Recorder(Rules())
+    recorder = RecordSession(Rules())
     body = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "stream": True}
     async with ModelEndpoint().serve() as models, aiohttp.ClientSession() as client:
         async with models.conversation(recorder):
@@ -138,13 +158,13 @@ async def test_requests_go_on_to_the_real_endpoint_and_stream(server: Any, monke
             async with client.get(models.base_url + "/429", headers={"Authorization": "Bearer secret"}) as no:
                 assert no.status == 429 and no.headers["Retry-After"] == "7"
         cassette = recorder.cassette()
-        assert b"".join(piece for _, piece in cassette.http[0].reply.chunks).decode() == text
-        assert len(cassette.http[0].reply.chunks) > 2 and cassette.http[0].uri.startswith(server.base)
+        assert b"".join(piece for _, piece in cassette.http[0].response.chunks).decode() == text
+        assert len(cassette.http[0].response.chunks) > 2 and cassette.http[0].uri.startswith(server.base)
         assert "secret" not in str(cassette.files())
         async with client.post(models.base_url + "/chat/completions", json=body) as late:
             assert late.status == 418 and "no conversation is open" in await late.text()
         heard = len(server.hits)
-        player = Player(cassette, Rules())
+        player = ReplaySession(cassette, Rules())
         async with models.conversation(player):
             async with client.post(models.base_url + "/chat/completions", json=body) as answer:
                 assert await answer.text() == text
@@ -157,7 +177,7 @@ async def test_requests_go_on_to_the_real_endpoint_and_stream(server: Any, monke
 
 async def test_an_endpoint_that_is_not_there_is_told(monkeypatch: Any) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-    recorder = Recorder(Rules())
+    recorder = RecordSession(Rules())
     async with (
         ModelEndpoint().serve() as models,
         aiohttp.ClientSession() as client,
@@ -165,13 +185,13 @@ async def test_an_endpoint_that_is_not_there_is_told(monkeypatch: Any) -> None:
         client.get(models.base_url + "/models") as answer,
     ):
         assert answer.status == 502 and "is OPENAI_BASE_URL" in await answer.text()
-    assert recorder.cassette().http[0].reply.ended.startswith("failed: ")
+    assert recorder.cassette().http[0].response.ended.startswith("failed: ")
 
 
 async def test_an_agent_that_asks_for_nothing_is_told(server: Any) -> None:
-    recorder = Recorder(Rules())
-    recorder.begin("POST", server.base + "/v1/chat/completions", {}, b"{}").ended()
-    player = Player(recorder.cassette(), Rules())
+    recorder = RecordSession(Rules())
+    recorder.begin(HttpRequest("POST", server.base + "/v1/chat/completions", {}, b"{}")).ended()
+    player = ReplaySession(recorder.cassette(), Rules())
     async with ModelEndpoint().serve() as models, models.conversation(player):
         pass
     assert "does it use OPENAI_BASE_URL" in player.report().explain()

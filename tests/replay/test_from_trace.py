@@ -73,7 +73,7 @@ async def test_each_dialect_replays_its_model_calls(name: str) -> None:
         openai.AsyncOpenAI(base_url="http://x.example/v1", api_key="k") as client,
     ):
         for recording in cassette.http:
-            expected = orjson.loads(recording.reply.content)
+            expected = orjson.loads(recording.response.content)
             if expected.get("error"):  # what failed in production fails again, the same way
                 with pytest.raises(openai.APIStatusError, match="does not exist") as failed:
                     await client.chat.completions.create(**as_openai(recording.body))
@@ -143,7 +143,7 @@ async def test_one_recording_answers_in_every_wire(wire: str) -> None:
     for one in cassette.http:
         one.body.update(tools=None, system=None, model=None, parameters=None)
     question = cassette.http[0].body["history"][0][2]
-    expected = orjson.loads(cassette.http[0].reply.content)["calls"][0]
+    expected = orjson.loads(cassette.http[0].response.content)["calls"][0]
     messages: Any = [{"role": "user", "content": question}]
     async with PlaybackServer([cassette]).serve() as server:
         client = openai.AsyncOpenAI(base_url=server.base_url, api_key="k")

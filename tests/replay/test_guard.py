@@ -96,6 +96,6 @@ async def test_production_is_refused(monkeypatch: pytest.MonkeyPatch, name: str)
 
 
 async def test_an_unknown_policy_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no policy"):
+    with pytest.raises(InputError, match="guess"):
         async with replaying(Cassette(), policy="guess"):  # type: ignore[arg-type]
             pass

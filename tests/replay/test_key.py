@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from simulate.errors import InputError
-from simulate.replay.matching.key import Rules, call_key, canonical, exact
+from simulate.replay.matching.keys import call_key
+from simulate.replay.matching.request import HttpRequest
+from simulate.replay.matching.rules import Rules
 
 JSON = {"Content-Type": "application/json"}
 
@@ -19,7 +21,7 @@ def key(
     **headers: str,
 ) -> str:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return canonical("POST", url, {**JSON, **headers}, content, rules or Rules()).key
+    return HttpRequest("POST", url, {**JSON, **headers}, content).canonical(rules or Rules()).key
 
 
 def test_host_prefix_and_order_mean_nothing_for_a_model_provider() -> None:
@@ -55,7 +57,7 @@ def test_multipart_boundaries_mean_nothing_and_parts_do() -> None:
             + f"\r\n--{boundary}--\r\n".encode()
         )
         headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-        return canonical("POST", "http://h/v1/audio/transcriptions", headers, body, Rules()).key
+        return HttpRequest("POST", "http://h/v1/audio/transcriptions", headers, body).canonical(Rules()).key
 
     assert form("aaa", "w", b"\x00\r\n\xff") == form("bbb", "w", b"\x00\r\n\xff")
     assert form("aaa", "w", b"\x00") != form("aaa", "w", b"\x01")
@@ -114,9 +116,12 @@ def test_redaction_comes_before_hashing_and_a_placeholder_stays_itself() -> None
 
 def test_a_key_is_the_same_in_every_process_and_hash_seed() -> None:
     code = (
-        "from simulate.replay.matching.key import *;"
+        "from simulate.replay.matching.keys import call_key;"
+        "from simulate.replay.matching.request import HttpRequest;"
+        "from simulate.replay.matching.rules import Rules;"
         "print(call_key('t', {'s': {'c','a','b'}, 'n': 10**30}, Rules()),"
-        "canonical('POST','http://h/x?b=1&a=2',{'content-type':'application/json'},b'{\"b\":1,\"a\":[1.5]}',Rules()).key)"
+        "HttpRequest('POST',"
+        "'http://h/x?b=1&a=2',{'content-type':'application/json'},b'{\"b\":1,\"a\":[1.5]}').canonical(Rules()).key)"
     )
     outputs = {
         subprocess.run(
@@ -133,10 +138,19 @@ def test_an_objects_address_is_no_part_of_a_tools_key() -> None:
 
 def test_the_hash_of_the_bytes_tells_apart_what_the_key_tells_apart() -> None:
     def of(target: str, body: bytes = b"{}", name: str = "X-Amz-Target") -> str:
-        return exact("POST", "https://db.example/", {name: target, **JSON}, body, Rules())
+        return HttpRequest("POST", "https://db.example/", {name: target, **JSON}, body).exact(Rules())
 
     assert of("Describe") != of("Delete") and of("Describe") == of("Describe", name="x-amz-target")
     assert of("Describe") != of("Describe", b"{ }")
-    assert exact("POST", "http://a/v1/responses", JSON, b"", Rules()) != exact(
-        "POST", "http://a/v1/messages", JSON, b"", Rules()
+    responses, messages = (
+        HttpRequest("POST", f"http://a/v1/{name}", JSON, b"") for name in ("responses", "messages")
     )
+    assert responses.exact(Rules()) != messages.exact(Rules())
+
+
+def test_the_canonical_form_is_computed_once_for_the_rules_of_a_session() -> None:
+    rules = Rules(redact=lambda text: text)
+    request = HttpRequest("post", "http://a/v1/chat/completions", JSON, b'{"model":"m","messages":[]}')
+    assert request.canonical(rules) is request.canonical(rules)
+    assert request.as_chat(rules) is request.as_chat(rules) is not None
+    assert request.canonical(Rules(ignore=("$.model",))).body == {"messages": []}

@@ -52,7 +52,7 @@ SCENARIO = Scenario(name="lost order", script=[Line(says="where is it?"), Line(s
 async def ran(agent: Any, recordings: Recordings, spec: TrialSpec | None = None, model: Any = None) -> Any:
     spec = spec or TrialSpec(SCENARIO, id="lost-order")
     resources = Resources(Project(Path.cwd()), [], agent=agent)
-    resources.recordings, resources.caller_model = recordings, model
+    resources.recordings, resources.caller_model, resources.judge = recordings, model, None
     resources.prepare(spec.scenario)
     async with resources:
         return await run_trial(spec, resources)

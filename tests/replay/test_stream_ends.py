@@ -15,8 +15,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from fixtures.agents.model_server import ModelServer
+from simulate.replay.chat_wires import answer_in
 from simulate.replay.from_trace import cassette_of
-from simulate.replay.serving.answers import answer_in
 from simulate.trace.files.reader import read
 
 TRACE = Path(__file__).parents[2] / "fixtures" / "traces" / "otel_openai_v2.otlp.jsonl"
@@ -78,7 +78,7 @@ async def test_the_server_of_these_tests_ends_its_stream(server: Any) -> None:
 @pytest.mark.parametrize("call", [0, 1], ids=["a tool call", "a text"])
 def test_an_answer_made_from_a_trace_ends_its_stream(wire: str, call: int) -> None:
     recording = cassette_of(read(TRACE)[0]).http[call]
-    assert bool(orjson.loads(recording.reply.content)["calls"]) == (call == 0)
+    assert bool(orjson.loads(recording.response.content)["calls"]) == (call == 0)
     reply = answer_in(f"http://x.example/v1/{wire}", b'{"model": "m", "stream": true}', recording)
     events = data_of(reply.content.decode())
     if wire == "chat/completions":

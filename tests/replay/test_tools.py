@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 import simulate.tools
+from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.model.scenario import ToolPin
 from simulate.replay import Cassette, record, replaying
-from simulate.replay.intercept.tool_calls import NotRecorded
+from simulate.replay.intercept.traffic import NotRecorded
+from simulate.tools import ToolFailed
 
 ran: list[str] = []
 
@@ -98,6 +101,9 @@ class Pinned:
 
     def offered(self, name: str) -> None: ...
 
+    def answers(self, name: str) -> bool:
+        return name in self.pins
+
     async def call(self, name: str, arguments: Any, live: Any, *, write: bool) -> Any:
         self.seen += 1
         return self.pins[name] if name in self.pins else await live()
@@ -119,3 +125,65 @@ async def test_what_the_scenario_pins_stays_pinned_and_every_call_is_seen(tmp_pa
             assert refund("1") == "done"
     assert player.report().verdict == "identical" and pinned.seen == 2
     assert [one.name for one in Cassette.load(tmp_path / "c").tools] == ["refund"]
+
+
+class OddError(Exception):
+    """Of a class that a replay cannot know."""
+
+
+@pytest.mark.parametrize(("raised", "again"), [(KeyError("k"), KeyError), (OddError("odd"), ToolFailed)])
+async def test_a_failed_tool_raises_again_what_can_be_caught(
+    tmp_path: Path, raised: Exception, again: type[Exception]
+) -> None:
+    @simulate.tools.tool
+    def fails() -> None:
+        raise raised
+
+    async with record(tmp_path / "c"):
+        with pytest.raises(type(raised)):
+            fails()
+    async with replaying(tmp_path / "c") as player:
+        with pytest.raises(again) as error:
+            fails()
+        assert str(error.value).strip("'\"") == str(raised).strip("'\"")
+    assert player.report().passed
+    async with replaying(tmp_path / "c") as player:
+        # whoever runs a tool for its agent knows one class only
+        with pytest.raises(ToolFailed):
+            player.handed("fails", {})
+
+
+async def test_tools_are_recorded_and_replayed_with_nothing_but_the_two_blocks(tmp_path: Path) -> None:
+    async with record(tmp_path / "c"):
+        assert refund("1") == "done"
+    ran.clear()
+    async with replaying(tmp_path / "c") as player:
+        assert refund("1") == "done"
+    assert ran == [] and player.report().played == 1 and player.report().passed
+    async with replaying(tmp_path / "c") as player:
+        with pytest.raises(NotRecorded):
+            refund("2")
+    assert ran == [] and not player.report().passed
+
+
+async def test_a_tool_that_is_only_delayed_is_recorded_and_does_not_run_again(
+    tmp_path: Path,
+) -> None:
+    pins = {"refund": ToolPin(delay=0.01)}
+    async with record(tmp_path / "c") as recorder:
+        with simulate.tools.using(recorder.toolbox(PinnedTools(pins))):
+            assert refund("1") == "done"
+    ran.clear()
+    tools = PinnedTools(pins)
+    async with replaying(tmp_path / "c") as player:
+        with simulate.tools.using(player.toolbox(tools)):
+            assert refund("1") == "done"
+    assert ran == [] and player.report().passed and [use.result for use in tools.uses] == ["done"]
+
+
+async def test_a_tool_that_may_go_live_is_kept_beside(tmp_path: Path) -> None:
+    async with record(tmp_path / "c"):
+        await lookup("1")
+    async with replaying(tmp_path / "c", policy="live", side=tmp_path / "side"):
+        await lookup("2")
+    assert [one.arguments for one in Cassette.load(tmp_path / "side").tools] == [{"order": "2"}]

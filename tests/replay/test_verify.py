@@ -38,7 +38,7 @@ async def test_what_the_agent_changed_is_named(server: Any, tmp_path: Path) -> N
 async def test_what_the_model_changed_is_told_and_held_against_nobody(server: Any, tmp_path: Path) -> None:
     old = await asked(tmp_path / "old", server, "Be kind.")
     new = await asked(tmp_path / "new", server, "Be kind.")
-    reply = new.http[0].reply
+    reply = new.http[0].response
     reply.chunks = [(0.0, reply.content.replace(b"answer to", b"reply to"))]
     report = verify(old, new)
     assert report.passed

@@ -189,7 +189,7 @@ def test_real_traces_have_a_page(browse: Browse, tmp_path: Path) -> None:
 
 def test_twenty_thousand_spans_show_only_those_in_sight(browse: Browse, tmp_path: Path) -> None:
     spans = [
-        Span("a" * 32, f"{n:016x}", f"s{n}", f"{n // 10:016x}" if n else None, n + 1, n + 9)
+        Span("a" * 32, f"{n:016x}", f"s{n}", f"{n // 10:016x}" if n else None, 1 + n, n + 9)
         for n in range(21_000)
     ]
 

@@ -102,7 +102,7 @@ def reading(name: str) -> Reading:
     seen = [TraceReading(trace) for trace in traces]
     every = [view for one in seen for _, view in one]
     calls = [view for one in seen for _, view in one.llm_calls]
-    tools = [call for one in seen for call in one.tool_calls]
+    tools = [call for one in seen for call in one.tool_calls if call.happened is not False]
     searches = [view for one in seen for view in _outermost(one, Kind.RETRIEVER)]
     facts: dict[str, Facts] = {
         "model_calls": [len(calls)],

@@ -17,7 +17,7 @@ from simulate.interfaces.cli import trace_sample
 from simulate.interfaces.cli.main import main
 from simulate.trace.files.reader import read
 from simulate.trace.files.writing import write_otlp_jsonl
-from simulate.trace.sampling import Rule, Sampler, drawn, percentile, sample
+from simulate.trace.sampling import Rule, Sampler, drawn, sample
 from simulate.trace.span import Event, Span, Trace
 from simulate.trace.tail_sampling import TailSampler
 
@@ -95,12 +95,6 @@ def test_a_threshold_can_be_given_for_results_that_carry_none() -> None:
     low = trace(1, score=0.75)
     assert Sampler(0.0).reason(low) is None
     assert Sampler(0.0, least={"G": 0.8}).reason(low) == "score below threshold"
-
-
-def test_percentile_is_nearest_rank() -> None:
-    assert percentile([], 99) is None
-    assert percentile([3, 1, 2], 50) == 2
-    assert percentile(list(range(1, 101)), 99) == 99
 
 
 def test_the_command_writes_whole_traces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,19 +14,20 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("soxr")
 
+from simulate.conclude import conclude  # noqa: E402
+from simulate.conversation.agents.pinned_tools import PinnedTools  # noqa: E402
+from simulate.conversation.callers import make_caller  # noqa: E402
+from simulate.conversation.engine import TrialSession  # noqa: E402
+from simulate.conversation.own_process import NoEngine  # noqa: E402
 from simulate.conversation.voice.audio_bridge import BACKLOG_SECONDS, Line  # noqa: E402
 from simulate.conversation.voice.pacing import Pacing, Processors  # noqa: E402
 from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, Pcm  # noqa: E402
 from simulate.conversation.voice.vad import Detector  # noqa: E402
 from simulate.determinism.clock import run_virtual  # noqa: E402
 from simulate.errors import AgentFault, EnvironmentFault, HarnessFault  # noqa: E402
-from simulate.evidence import conclude  # noqa: E402
-from simulate.model.outcome import Outcome  # noqa: E402
 from simulate.model.scenario import Scenario  # noqa: E402
 from simulate.model.transcript import Conversation  # noqa: E402
-from simulate.scoring.checks.check import Evidence  # noqa: E402
-from simulate.trace.reading import TraceReading  # noqa: E402
-from simulate.trace.span import Trace  # noqa: E402
+from simulate.model.trial import TrialSpec  # noqa: E402
 
 
 class Ends:
@@ -204,7 +205,7 @@ def test_a_machine_that_kept_time_is_believed() -> None:
     pacing.judge()
     measures = pacing.measures()
     assert (
-        measures["pacing_p50_ms"] == 2 and measures["pacing_max_ms"] == 90 and measures["stt_p95_ms"] == 500
+        measures["pacing_p50_ms"] == 2 and measures["pacing_max_ms"] == 90 and measures["stt_p95_ms"] == 490
     )
 
 
@@ -243,9 +244,11 @@ def test_a_call_on_a_machine_without_time_is_held_against_nobody(
 ) -> None:
     talk = Scenario.model_validate({"name": "x", "script": [{"says": "Hi"}]})
     conversation = Conversation("ab" * 16, "voice")
-    outcome = Outcome("x", "a", "not_run", conversation, measures={"processors_busy": busy})
-    evidence = Evidence(talk, conversation, TraceReading(Trace("ab" * 16, [])))
-    conclude(outcome, evidence, AgentFault("it said nothing", proof=proof))
+    fault = AgentFault("it said nothing", proof=proof)
+    engine, caller = NoEngine("a", fault), make_caller(talk)
+    session = TrialSession(TrialSpec(talk), engine, caller, conversation, PinnedTools({}), fault=fault)
+    session.measures["processors_busy"] = busy
+    outcome = conclude(session, None, None)
     assert (outcome.status, outcome.side) == status
 
 

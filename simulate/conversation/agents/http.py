@@ -17,8 +17,10 @@ from opentelemetry import context as otel_context
 
 from simulate import determinism
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, within
-from simulate.conversation.agents.pinned_tools import PinnedTools, ToolFailed
+from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
+from simulate.retry_after import retry_after
+from simulate.tools import ToolFailed
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 TRIES = 3
 """Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
 connection, and 429, with which a server says that it did nothing."""
+LONGEST_WAIT = 30.0
+"""Seconds that a ``Retry-After`` is obeyed for at most."""
 TOOL_ROUNDS = 16
 _UPSTREAM = {502, 503, 504}
 
@@ -200,7 +204,7 @@ class HttpSession:
                 if self.adapter.stream and _refuses_to_stream(error) and attempt < TRIES:
                     self.adapter.stream = False
                     continue
-                wait = _retry_after(error, attempt)
+                wait = _wait_before_retry(error, attempt)
                 if wait is None or attempt == TRIES:
                     self._refused = None
                     raise _fault(error, self.adapter.address) from error
@@ -292,13 +296,13 @@ def _refuses_to_stream(error: Exception) -> bool:
     return told and "stream" in str(error).lower()
 
 
-def _retry_after(error: Exception, attempt: int) -> float | None:
+def _wait_before_retry(error: Exception, attempt: int) -> float | None:
     """Seconds to wait before another try; None where the request may have reached the agent's code."""
     import openai
 
     if isinstance(error, openai.RateLimitError):
-        header = error.response.headers.get("retry-after", "")
-        return min(float(header), 30.0) if header.replace(".", "", 1).isdigit() else 0.5 * 2**attempt
+        asked = retry_after(error.response.headers)
+        return 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
     if isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError):
         return 0.2 * 2**attempt if _never_connected(error) else None
     return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any
 
 from simulate import determinism
@@ -11,10 +12,7 @@ from simulate.errors import HarnessFault
 from simulate.model.matchers import matches
 from simulate.model.scenario import ToolPin
 from simulate.model.transcript import ToolUse
-
-
-class ToolFailed(Exception):
-    """What a tool raises that the scenario pins to fail; the agent has to cope with it."""
+from simulate.tools import ToolFailed
 
 
 class PinnedTools:
@@ -38,39 +36,27 @@ class PinnedTools:
     def offered(self, name: str) -> None:
         self.seen.add(name)
 
+    def answers(self, name: str) -> bool:
+        return name in self.pins and not self.pins[name].live
+
     async def call(
         self, name: str, arguments: dict[str, Any], live: Callable[[], Awaitable[Any]], *, write: bool
     ) -> Any:
         """The pinned answer, after the pinned delay; else the agent's own tool."""
-        use = self._note(name, arguments)
-        try:
-            pin = self.pins.get(name)
-            answer = None if pin is None or pin.live else self._answer(name, pin, arguments)
-            if pin is not None and pin.delay:
-                await determinism.current().clock.sleep(pin.delay)
+        with self._noted(name, arguments) as use:
+            answer = self._pinned_answer(name, arguments)
+            if (delay := self._delay(name)) > 0:
+                await determinism.current().clock.sleep(delay)
             use.result = await live() if answer is None else answer()
             return use.result
-        except Exception as error:
-            use.error = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            use.end = self._now()
 
     def call_sync(self, name: str, arguments: dict[str, Any], live: Callable[[], Any], *, write: bool) -> Any:
         """Like ``call``, for a tool that is a plain function."""
-        use = self._note(name, arguments)
-        try:
-            pin = self.pins.get(name)
-            answer = None if pin is None or pin.live else self._answer(name, pin, arguments)
-            if pin is not None and pin.delay:
-                time.sleep(pin.delay)
+        with self._noted(name, arguments) as use:
+            answer = self._pinned_answer(name, arguments)
+            time.sleep(self._delay(name))
             use.result = live() if answer is None else answer()
             return use.result
-        except Exception as error:
-            use.error = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            use.end = self._now()
 
     async def answer(self, name: str, arguments: dict[str, Any], call_id: str | None = None) -> Any:
         """The answer to a tool call that the agent hands to its caller (OpenAI's ``tool_calls``)."""
@@ -87,11 +73,26 @@ class PinnedTools:
         self.uses[-1].call_id = call_id
         return result
 
-    def _note(self, name: str, arguments: dict[str, Any]) -> ToolUse:
+    @contextlib.contextmanager
+    def _noted(self, name: str, arguments: dict[str, Any]) -> Generator[ToolUse]:
         self.seen.add(name)
         use = ToolUse(name, arguments, turn=self.turn, start=self._now())
         self.uses.append(use)
-        return use
+        try:
+            yield use
+        except Exception as error:
+            use.error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            use.end = self._now()
+
+    def _delay(self, name: str) -> float:
+        pin = self.pins.get(name)
+        return pin.delay or 0.0 if pin is not None else 0.0
+
+    def _pinned_answer(self, name: str, arguments: dict[str, Any]) -> Callable[[], Any] | None:
+        """None where the tool is not pinned, or pinned to run for real."""
+        return self._answer(name, self.pins[name], arguments) if self.answers(name) else None
 
     def _unanswered(self, message: str, hint: str) -> HarnessFault:
         fault = HarnessFault(message, where=f"turn {self.turn}", hint=hint)

@@ -19,22 +19,15 @@ import asyncio
 import contextlib
 import contextvars
 import functools
-import importlib
-import importlib.util
 import inspect
-import os
-import sys
 import threading
-import traceback
 import typing
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal, cast
 
-from simulate import determinism
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
 from simulate.errors import AddressError, AgentFault, Fault, SimulateError
-from simulate.model.nearest import did_you_mean
+from simulate.load_object import own_traceback
 
 Shape = Literal["message", "messages", "object"]
 FITTING = """an agent is one of
@@ -201,87 +194,6 @@ def _shape_of_parameter(agent: Callable[..., Any], parameter: inspect.Parameter,
     raise AddressError(
         f"{address}: cannot tell whether `{parameter.name}` is one message or the list of all", hint=FITTING
     )
-
-
-def load(target: str, address: str, root: Path | None = None) -> Any:
-    """Import ``module:name`` or ``path/to/file.py:name``; the agent's own traceback is shown if it fails."""
-    module_name, separator, attribute = target.rpartition(":")
-    if not separator or not module_name or not attribute:
-        raise AddressError(f"{address}: not of the form python:module:callable")
-    places = [str(root or Path.cwd())]
-    for place in places:
-        if place not in sys.path:
-            sys.path.insert(0, place)
-    try:
-        module = _module(module_name, root or Path.cwd(), address)
-    except SimulateError:
-        raise
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise AddressError(
-            f"{address}: importing {module_name} raised {type(error).__name__}: {error}",
-            proof=own_traceback(error),
-        ) from error
-    found: Any = module
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            near = did_you_mean(attribute, _callables(module))
-            raise AddressError(f"{address}: {module_name} has no `{attribute}`{near}")
-        found = getattr(found, part)
-    return found
-
-
-def _callables(module: Any) -> list[str]:
-    """What a module defines itself and could be an agent."""
-    members = cast("dict[str, Any]", vars(module))
-    return [
-        name
-        for name, value in members.items()
-        if not name.startswith("_")
-        and callable(value)
-        and getattr(value, "__module__", None) == module.__name__
-    ]
-
-
-def _module(name: str, root: Path, address: str) -> Any:
-    if not name.endswith(".py"):
-        if importlib.util.find_spec(name.partition(".")[0]) is None:
-            raise AddressError(
-                f"{address}: there is no module {name}",
-                hint=f"modules are looked for in {root} and among what is installed",
-            )
-        return importlib.import_module(name)
-    path = (root / name).resolve()
-    if not path.is_file():
-        raise AddressError(f"{address}: there is no file {name}")
-    unique = f"simulate_agent_{path.stem}_{determinism.derive_seed(path):x}"
-    if unique in sys.modules:
-        return sys.modules[unique]
-    spec = importlib.util.spec_from_file_location(unique, path)
-    if spec is None or spec.loader is None:
-        raise AddressError(f"{address}: {name} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[unique] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[unique]
-        raise
-    return module
-
-
-def own_traceback(error: BaseException) -> str:
-    """The traceback as the agent's author knows it: without our frames."""
-    ours = str(Path(__file__).resolve().parents[2]) + os.sep
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [
-        frame
-        for frame in frames
-        if not frame.filename.startswith((ours, "<frozen importlib")) and "/importlib/" not in frame.filename
-    ]
-    lines = traceback.format_list(theirs) + traceback.format_exception_only(error)
-    return "".join(lines).rstrip()
 
 
 async def _call(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -36,6 +36,8 @@ from simulate.model.transcript import EndedBy, Utterance
 
 PATIENCE = {"none": 0.4, "low": 0.6, "medium": 0.9, "high": 1.6}
 """By the persona's ``voice.waits``: seconds of the agent's silence before the caller takes its turn."""
+PACES = {"slow": 0.85, "normal": 1.0, "fast": 1.2}
+"""By the persona's ``speaks.pace``: times the voice's own ``speed``."""
 CUTS_IN = {"none": 0.0, "low": 0.15, "medium": 0.35, "high": 0.7}
 """By the persona's ``voice.interrupts``: share of the agent's utterances that the caller cuts into."""
 MHM_AFTER = 1.0
@@ -92,6 +94,7 @@ class VoiceCall:
         scenario = session.scenario
         self.persona = persona or (scenario.persona if isinstance(scenario.persona, Persona) else Persona())
         self.voice = self.persona.voice
+        self.speed = self.voice.speed * PACES[self.persona.speaks.pace or "normal"]
         self.patience = PATIENCE[self.voice.waits]
         self.chance = random.Random(session.spec.seed)
         self.line = Line(
@@ -383,7 +386,7 @@ class VoiceCall:
         return script if isinstance(script, Script) else None
 
     async def _spoken(self, text: str) -> Pcm:
-        return await self.senses.mouth.say(text, self.voice.name, self.voice.speed)
+        return await self.senses.mouth.say(text, self.voice.name, self.speed)
 
     def _gone(self, *, final: bool = True) -> bool:
         """Whether it is over; an agent that has hung up is noticed here, and one that broke is a fault."""

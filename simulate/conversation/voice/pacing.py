@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulate.errors import EnvironmentFault, HarnessFault
+from simulate.model.percentile import percentile
 
 P99_LIMIT = 0.1
 """Seconds by which one frame in a hundred may come late before no latency of the call is believed (measured:
@@ -29,25 +30,25 @@ class Pacing:
     def measures(self) -> dict[str, Any]:
         """As they stand in the outcome, in milliseconds."""
         return {
-            "pacing_p50_ms": _ms(self.late, 0.5),
-            "pacing_p95_ms": _ms(self.late, 0.95),
-            "pacing_p99_ms": _ms(self.late, 0.99),
-            "pacing_max_ms": _ms(self.late, 1.0),
-            "stt_p95_ms": _ms(self.recognised, 0.95),
+            "pacing_p50_ms": _ms(self.late, 50),
+            "pacing_p95_ms": _ms(self.late, 95),
+            "pacing_p99_ms": _ms(self.late, 99),
+            "pacing_max_ms": _ms(self.late, 100),
+            "stt_p95_ms": _ms(self.recognised, 95),
             "gaps_in_agent_audio": self.lost,
         }
 
     def judge(self) -> None:
         """Raise where the call cannot be trusted, and say whose fault it is: EnvironmentFault for a machine
         that had no time for us, HarnessFault for recognition that fell behind."""
-        worst = percentile(self.late, 0.99)
+        worst = percentile(self.late, 99)
         if worst is not None and worst > P99_LIMIT:
             raise EnvironmentFault(
                 "this machine could not keep the call's time: one frame in a hundred was more than "
                 f"{worst * 1000:.0f} ms late (limit {P99_LIMIT * 1000:.0f} ms)",
                 hint="fewer calls at once (--jobs 1), or a machine with less to do; see `simulate doctor`",
             )
-        behind = percentile(self.recognised, 0.95)
+        behind = percentile(self.recognised, 95)
         if behind is not None and behind > QUEUE_LIMIT:
             raise HarnessFault(
                 f"the caller's speech recognition fell {behind:.1f} s behind (limit {QUEUE_LIMIT:g} s)",
@@ -84,14 +85,6 @@ class Processors:
         return (ticks[3] + ticks[4], sum(ticks)) if len(ticks) > 4 else None
 
 
-def percentile(values: list[float], share: float) -> float | None:
-    """Nearest rank; None without values."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
-
-
-def _ms(values: list[float], share: float) -> float | None:
-    found = percentile(values, share)
+def _ms(values: list[float], percent: float) -> float | None:
+    found = percentile(values, percent)
     return None if found is None else round(found * 1000, 1)

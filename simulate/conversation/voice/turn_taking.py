@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from math import ceil
 from typing import Any, Literal
 
 from simulate.conversation.voice.speech_segments import Stretch
+from simulate.model.percentile import percentile
 
 YIELD_WINDOW = 2.0
 """Seconds in which an agent that is interrupted should fall silent (τ-voice: no-yield window)."""
@@ -148,20 +148,22 @@ class Panel:
         # an agent that never stopped has no slowest stop: a figure would make it look better than it was
         endless = len(stops) < len(self.stop_times)
         return {
-            "reply_p50_seconds": percentile(replies, 50),
-            "reply_p95_seconds": percentile(replies, 95),
+            "reply_p50_seconds": _rounded(percentile(replies, 50)),
+            "reply_p95_seconds": _rounded(percentile(replies, 95)),
             "time_to_first_audio_seconds": _rounded(self.time_to_first_audio),
             "response_rate": _rounded(self.response_rate),
             "caller_interruptions": self.caller_interruptions,
-            "stop_p50_seconds": None if endless else percentile(stops, 50),
-            "stop_max_seconds": None if endless else percentile(stops, 100),
+            "stop_p50_seconds": None if endless else _rounded(percentile(stops, 50)),
+            "stop_max_seconds": None if endless else _rounded(percentile(stops, 100)),
             "yield_rate": _rounded(self.yield_rate),
             "agent_interruptions": self.agent_interruptions,
             "premature_ends": self.premature_ends,
             "backchannel_selectivity": _rounded(self.backchannel_selectivity),
             "overlap_seconds": _rounded(self.overlap),
             "silence_seconds": _rounded(self.silence),
-            "dead_air_max_seconds": percentile([event.seconds or 0.0 for event in self.dead_air], 100),
+            "dead_air_max_seconds": _rounded(
+                percentile([event.seconds or 0.0 for event in self.dead_air], 100)
+            ),
             "talk_ratio": _rounded(self.talk_ratio),
             "caller_words_per_minute": _rounded(caller_pace, 0),
             "agent_words_per_minute": _rounded(agent_pace, 0),
@@ -311,12 +313,6 @@ def _dead_air(
         if end >= over:
             over, last = end, who
     return events
-
-
-def percentile(values: Sequence[float], percent: float) -> float | None:
-    """The nearest-rank percentile, a value that was measured; None of nothing."""
-    ranked = sorted(values)
-    return round(ranked[max(0, ceil(percent / 100 * len(ranked)) - 1)], 3) if ranked else None
 
 
 def _share(part: float, whole: float) -> float | None:

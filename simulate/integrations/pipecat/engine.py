@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import importlib.util
 import inspect
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from simulate.conversation.voice.audio_bridge import Line
 from simulate.conversation.voice.pcm import Samples
 from simulate.conversation.voice.speech import quiet
 from simulate.errors import AddressError, AgentFault, MissingExtra
+from simulate.load_object import load_object
 from simulate.replay.session import current
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class MemoryWire:
         from simulate.integrations.pipecat.virtual_time import let_frames_ask
 
         let_frames_ask()
-        if (cassette := current.get()) is not None:
+        if (cassette := current()) is not None:
             self._replayed(cassette)
         self._transport = transport = MemoryTransport(line)
         register: Any = getattr(transport, "add_event_handler")  # noqa: B009 - partially typed there
@@ -196,17 +196,12 @@ async def call_bot(bot: Bot, transport: Any, call: str) -> None:
 
 def load_bot(address: str, root: Path | None) -> Bot:
     """The function behind ``pipecat:module:function`` or ``pipecat:path/to/file.py:function``."""
-    place, _, name = address.removeprefix("pipecat:").rpartition(":")
-    if not place or not name:
-        raise AddressError(
-            f"{address!r} names no bot", hint="pipecat:module:bot, or pipecat:path/to/file.py:bot"
-        )
-    found = getattr(_module(place, address, root), name, None)
-    if found is None:
-        raise AddressError(f"{place} has no {name!r}", where=address)
+    target = address.removeprefix("pipecat:")
+    found = load_object(target, address, root)
     if not inspect.iscoroutinefunction(found) or not 1 <= _positional(found) <= 2:
+        given = inspect.signature(found) if callable(found) else f" is a {type(found).__name__}"
         raise AddressError(
-            f"{name} cannot be called as a bot: {name}{inspect.signature(found)}",
+            f"{target} cannot be called as a bot: {target.rpartition(':')[2]}{given}",
             where=address,
             hint="a bot is `async def bot(transport)`, `async def bot(transport, runner_args)` or "
             "`async def bot(runner_args)`",
@@ -218,26 +213,3 @@ def _positional(bot: Bot) -> int:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     found = [each for each in inspect.signature(bot).parameters.values() if each.kind in kinds]
     return len([each for each in found if each.default is each.empty]) or len(found)
-
-
-def _module(place: str, address: str, root: Path | None) -> Any:
-    folder = str(root or Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        if place.endswith(".py"):
-            file = (root or Path.cwd()) / place
-            spec = importlib.util.spec_from_file_location(file.stem, file)
-            if spec is None or spec.loader is None or not file.is_file():
-                raise AddressError(f"there is no file {file}", where=address)
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[file.stem] = module
-            spec.loader.exec_module(module)
-            return module
-        return importlib.import_module(place)
-    except AddressError:
-        raise
-    except Exception as error:
-        raise AddressError(
-            f"{place} cannot be imported: {type(error).__name__}: {error}", where=address
-        ) from error

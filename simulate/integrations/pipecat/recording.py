@@ -31,8 +31,9 @@ from pipecat.utils.time import time_now_iso8601
 from simulate import determinism
 from simulate.replay.cassette.bodies import blob_reader
 from simulate.replay.matching.divergence import Divergence
-from simulate.replay.player import Player
-from simulate.replay.session import Recorder, current
+from simulate.replay.record_session import RecordSession
+from simulate.replay.replay_session import ReplaySession
+from simulate.replay.session import current
 
 Kind = Literal["tts", "stt"]
 Asking = Callable[..., AsyncGenerator[Frame | None, None]]
@@ -50,10 +51,10 @@ def know_services() -> None:
 def _starting(start: Any, kind: Kind) -> Any:
     @functools.wraps(start)
     async def starting(service: Any, frame: StartFrame) -> None:
-        session, name = current.get(), f"run_{kind}"
-        if isinstance(session, Recorder | Player) and name not in vars(service):
+        session, name = current(), f"run_{kind}"
+        if session is not None and name not in vars(service):
             run = getattr(service, name)
-            if isinstance(session, Recorder):
+            if isinstance(session, RecordSession):
                 setattr(service, name, _recording(session, run, kind))
             else:
                 taped = _playing(Tape.of(session), run, kind)
@@ -63,7 +64,7 @@ def _starting(start: Any, kind: Kind) -> Any:
     return starting
 
 
-def _recording(recorder: Recorder, run: Asking, kind: Kind) -> Asking:
+def _recording(recorder: RecordSession, run: Asking, kind: Kind) -> Asking:
     async def recorded(asked: Any, *more: Any) -> AsyncGenerator[Frame | None, None]:
         began = time.perf_counter()
         gave: list[dict[str, Any]] = []
@@ -79,7 +80,7 @@ def _recording(recorder: Recorder, run: Asking, kind: Kind) -> Asking:
     return recorded
 
 
-def _kept(frame: Frame | None, recorder: Recorder) -> dict[str, Any] | None:
+def _kept(frame: Frame | None, recorder: RecordSession) -> dict[str, Any] | None:
     """A frame as it stands in the cassette; None for one that is no speech."""
     match frame:
         case TTSAudioRawFrame():
@@ -100,12 +101,12 @@ def _kept(frame: Frame | None, recorder: Recorder) -> dict[str, Any] | None:
 class Tape:
     """The frames of one replayed call: sentences by their text, what was heard in its order."""
 
-    def __init__(self, player: Player) -> None:
+    def __init__(self, player: ReplaySession) -> None:
         self.player = player
         self.left = list(player.cassette.frames)
 
     @classmethod
-    def of(cls, player: Player) -> Tape:
+    def of(cls, player: ReplaySession) -> Tape:
         """The tape of this replay, the same for all services of the call."""
         found: Tape | None = getattr(player, "tape", None)
         if found is None:
@@ -122,16 +123,7 @@ class Tape:
                 self.left.remove(entry)
                 return list(entry["gave"])
         what = "speech recognition" if text is None else f"the sentence “{text}”"
-        self.player.divergences.append(
-            Divergence(
-                "never_recorded",
-                what,
-                "extra call",
-                ["extra call"],
-                turn=self.player.turn_of(),
-                tainted=bool(self.player.divergences),
-            )
-        )
+        self.player.note(Divergence("never_recorded", what, "extra call", ["extra call"]))
         return None
 
     def frame(self, kept: dict[str, Any], context: str | None) -> Frame:
@@ -193,13 +185,13 @@ def _write_text(service: Any, text: str, context: str | None) -> None:
 
 def finish() -> None:
     """The call is over: note what its recording could not hold, and what of it was not asked for again."""
-    session = current.get()
-    if isinstance(session, Player):
+    session = current()
+    if isinstance(session, ReplaySession):
         # a bot that spoke on in real time may have been asked for more than in virtual time: no divergence
         left = getattr(getattr(session, "tape", None), "left", [])
         if left:
             session.notes.append(f"{len(left)} recorded pieces of speech were not asked for again")
-    elif isinstance(session, Recorder):
+    elif isinstance(session, RecordSession):
         empty = sum(not entry["gave"] for entry in session.frames if entry["kind"] == "tts")
         if empty:
             session.manifest["notes"] = [

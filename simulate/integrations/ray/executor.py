@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from simulate.conversation.agents.address import scheme_of
 from simulate.conversation.own_process import NoEngine
 from simulate.conversation.voice.seats import calls_at_once
 from simulate.errors import EnvironmentFault, InputError, MissingExtra
 from simulate.integrations.ray.worker import Began, Closed, Ended, Event, Order, Refused, Tape, carry
+from simulate.model.agent_address import scheme_of
 from simulate.model.outcome_json import outcome_from_json
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources

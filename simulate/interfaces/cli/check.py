@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,9 +45,30 @@ def execute(args: argparse.Namespace) -> int:
     problems += _traces(loaded)
     if problems:
         raise FileProblems(problems)
+    for note in _without_effect(loaded):
+        print(note, file=sys.stderr)
     files = len({each.file for each in loaded})
     print(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
     return 0
+
+
+def _without_effect(loaded: list[TrialSpec]) -> list[str]:
+    """A line for each persona with fields that no scenario here reads."""
+    from simulate.conversation.callers.unread import unread_fields
+
+    by_persona: dict[int, list[TrialSpec]] = {}
+    for each in loaded:
+        by_persona.setdefault(id(each.scenario.persona), []).append(each)
+    notes: dict[str, None] = {}
+    for specs in by_persona.values():
+        unread = unread_fields(specs[0].scenario)
+        for each in specs[1:]:
+            unread &= unread_fields(each.scenario)
+        if unread:
+            names = ", ".join(sorted(unread))
+            why = "here the caller is scripted" if specs[0].scenario.goal is None else "on the phone"
+            notes[f"{specs[0].source}: note: nothing reads the persona's {names} ({why})"] = None
+    return list(notes)
 
 
 def _traces(loaded: list[TrialSpec]) -> list[Problem]:

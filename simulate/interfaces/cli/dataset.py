@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 
@@ -64,7 +65,7 @@ def _where(parser: argparse.ArgumentParser, *, option: bool = False) -> None:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("trace", metavar="TRACE", help="a file of production traces, of any format")
+    trace_sources.configure(parser)
     add("--trace", dest="trace_id", metavar="ID", help="the id (or its beginning) of one of them")
     add(
         "--to",
@@ -101,7 +102,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add(args: argparse.Namespace) -> int:
     from simulate.scoring.datasets import Dataset, Wish, add
-    from simulate.trace.files.reader import read
 
     wish = Wish(
         expect=[_mapping(text, "--expect") for text in args.expect],
@@ -109,15 +109,15 @@ def _add(args: argparse.Namespace) -> int:
         tools=None if args.tools is None else [one.strip() for one in args.tools.split(",") if one.strip()],
         pins=dict(_pin(text) for text in args.pin),
         keep_scores=args.keep_scores, name=args.name, why=args.why, by=args.by, agent=args.agent,
-        source=Path(args.trace).name, partial=args.partial,
+        source=Path(args.files[0]).name, partial=args.partial,
     )  # fmt: skip
     redactor = _redactor(args)
-    traces = read(args.trace)
+    traces = list(trace_sources.traces(args))
     if args.trace_id is not None:
         traces = [trace for trace in traces if trace.trace_id.startswith(args.trace_id)]
     if not traces:
         wanted = f" {args.trace_id}" if args.trace_id else ""
-        raise InputError(f"the file holds no trace{wanted}", where=args.trace)
+        raise InputError(f"the file holds no trace{wanted}", where=args.files[0])
     dataset = Dataset(args.to)
     added = add(dataset, traces, wish, redactor)
     for each in added:

@@ -50,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--judge", action="store_true",
         help="let the configured judge say whether answers worded otherwise mean the same",
     )  # fmt: skip
+    parser.add_argument("--tolerant", action="store_true", help="read what is whole of broken files")
     parser.add_argument(
         "--lines", type=int, default=10, metavar="N", help="at most so many lines (default 10)"
     )
@@ -67,9 +68,9 @@ def execute(args: argparse.Namespace) -> int:
     gc.disable()
     judge = _judge() if args.judge else None
     ids = [*args.trace, None, None][:2] if len(args.trace) != 1 else [args.trace[0]] * 2
-    expected = _one(args.expected, ids[0], lenient=len(args.trace) == 1)
-    actual = _one(args.actual, ids[1], lenient=len(args.trace) == 1)
-    repeats = _repeats(args.repeat, {expected.trace_id, actual.trace_id})
+    expected = _one(args.expected, ids[0], lenient=len(args.trace) == 1, tolerant=args.tolerant)
+    actual = _one(args.actual, ids[1], lenient=len(args.trace) == 1, tolerant=args.tolerant)
+    repeats = _repeats(args.repeat, {expected.trace_id, actual.trace_id}, args.tolerant)
     tolerance = _tolerance(args.tolerance)
     diff = compare(expected, actual, repeats=repeats, ignore=args.ignore, tolerance=tolerance)
     if judge is not None:
@@ -157,7 +158,7 @@ def _update(path: Path, actual: Trace, changed: bool) -> int:
     return 0
 
 
-def _repeats(paths: list[Path], compared: set[str]) -> list[Trace]:
+def _repeats(paths: list[Path], compared: set[str], tolerant: bool) -> list[Trace]:
     """The traces of files, and of the trials in a run's folder, where those that are compared may lie too:
     what a trace has in common with itself calibrates nothing."""
     from simulate.errors import InputError
@@ -165,7 +166,7 @@ def _repeats(paths: list[Path], compared: set[str]) -> list[Trace]:
     found: list[Trace] = []
     for path in paths:
         if not path.is_dir():
-            found += _all(path)
+            found += _all(path, tolerant)
             continue
         files = sorted(path.rglob(TRIAL))
         if len({_scenario(file) for file in files}) > 1:
@@ -174,7 +175,7 @@ def _repeats(paths: list[Path], compared: set[str]) -> list[Trace]:
                 where=str(path),
                 hint=f"name the folders of one: {path}/{_scenario(files[0])}-*",
             )
-        trials = [trace for file in files for trace in _all(file)]
+        trials = [trace for file in files for trace in _all(file, tolerant)]
         trials = [trace for trace in trials if trace.trace_id not in compared]
         if not trials:
             raise InputError(f"no other trial with a {TRIAL} lies there", where=str(path))
@@ -187,11 +188,11 @@ def _scenario(file: Path) -> str:
     return file.parent.name.rpartition("-")[0]
 
 
-def _one(path: Path, trace_id: str | None, *, lenient: bool) -> Trace:
+def _one(path: Path, trace_id: str | None, *, lenient: bool, tolerant: bool) -> Trace:
     """The trace to compare. One id for both files is enough when only one of them holds several."""
     from simulate.errors import InputError
 
-    traces = _all(path)
+    traces = _all(path, tolerant)
     if trace_id is not None:
         found = [trace for trace in traces if trace.trace_id.startswith(trace_id.lower())]
         found = found or [trace for trace in traces if trace.trace_id == trace_id]
@@ -212,10 +213,10 @@ def _ids(traces: list[Trace]) -> str:
     return f"it holds {shown}{' …' if len(traces) > 5 else ''}" if traces else "it holds none"
 
 
-def _all(path: Path) -> list[Trace]:
+def _all(path: Path, tolerant: bool) -> list[Trace]:
     from simulate.trace.files import reader
 
-    return list(reader.read(path))
+    return reader.read(path, tolerant=tolerant)
 
 
 def _tolerance(given: list[str]) -> dict[str, float]:

@@ -35,8 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until interrupted; exit code 1 when a request diverged or a recording was left."""
     from simulate.replay.loaders import load_source
+    from simulate.replay.matching.rules import default_rules
     from simulate.replay.serving.server import PlaybackServer
-    from simulate.replay.session import default_rules
 
     rules = default_rules(ignore=tuple(args.ignore))
     cassettes = load_source(

@@ -105,7 +105,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.agent is None:
         raise InputError("which agent is to run again?", hint="name it with --agent")
     from simulate.replay.loaders import load_source
-    from simulate.replay.session import default_rules
+    from simulate.replay.matching.rules import default_rules
 
     rules = default_rules(ignore=tuple(args.ignore))
     cassettes = load_source(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import trace_sources
 
 if TYPE_CHECKING:
     from simulate.trace.span import Span
@@ -19,11 +20,10 @@ FORMATS = ("otlp-json", "otlp-jsonl", "otlp-protobuf", "jaeger")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("file", metavar="FILE", help="a trace file of any format, gz or zip; - for stdin")
+    trace_sources.configure(parser)
     parser.add_argument("--to", choices=FORMATS, default="otlp-jsonl", help="default: otlp-jsonl")
     parser.add_argument("-o", "--out", metavar="OUT", help="default: stdout")
     parser.add_argument("--trace", metavar="ID", help="this trace only")
-    parser.add_argument("--tolerant", action="store_true", help="read what is whole of a broken file")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -33,13 +33,13 @@ def execute(args: argparse.Namespace) -> int:
     from simulate.trace.files.base import Notes
     from simulate.trace.files.reader import iter_spans, read
 
-    notes = Notes(documents.name_of(args.file), args.tolerant)
+    notes = Notes(documents.name_of(args.files[0]), args.tolerant)
     spans: Iterable[Span]
     if args.trace is not None:
-        (trace,) = read(args.file, trace_id=args.trace, tolerant=args.tolerant)
+        (trace,) = read(*args.files, trace_id=args.trace, tolerant=args.tolerant)
         spans = trace.spans
     else:
-        spans = iter_spans(args.file, notes=notes)
+        spans = iter_spans(*args.files, notes=notes)
     counted = _Counted(spans)
     chunks = _chunks(counted, args.to)
     if args.out:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import trace_sources
 
 if TYPE_CHECKING:
     from simulate.trace.cost import Row
@@ -22,7 +23,7 @@ BY = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="trace files of any format; - for stdin")
+    trace_sources.configure(parser)
     parser.add_argument("--by", choices=BY, default="model", help="one line for each (default: model)")
     parser.add_argument(
         "--threshold", action="append", default=[], metavar="NAME=VALUE",
@@ -34,10 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Exit code 0: a cost is a figure, not a verdict; `trace quality` has thresholds."""
     from simulate.trace.cost import rollup, succeeded
-    from simulate.trace.files.reader import iter_traces
 
     least = dict(_threshold(one) for one in args.threshold)
-    rows = rollup(iter_traces(*args.files), args.by, lambda trace: succeeded(trace, least=least))
+    rows = rollup(trace_sources.traces(args), args.by, lambda trace: succeeded(trace, least=least))
     if args.json:
         for row in rows:
             print(json.dumps(_record(row, args.by)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import trace_sources
 from simulate.interfaces.cli.output_options import add_json_option
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ HELP = "coverage, completeness, causality, latency, cost, attachment and feedbac
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="trace files of any format; - for stdin")
+    trace_sources.configure(parser)
     parser.add_argument(
         "--requests", metavar="N|FILE", help="how many requests there were, or a file of their trace ids"
     )
@@ -41,13 +42,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Exit code 1 where a measured signal misses its threshold."""
     from simulate.interfaces.render.output import write_json
-    from simulate.trace.files.reader import iter_traces
     from simulate.trace.quality import Quality
 
     quality = Quality(_thresholds(args.threshold))
     requests = None if args.requests is None else _requests(args.requests)
     feedback = None if args.feedback is None else _json_lines(args.feedback)
-    for trace in iter_traces(*args.files):
+    for trace in trace_sources.traces(args):
         quality.add(trace)
     signals = quality.signals(requests, feedback)
     write_json([{**asdict(one), "passed": one.passed} for one in signals], args.json, indent=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import trace_sources
 
 if TYPE_CHECKING:
     from simulate.trace.redaction.redact import Redactor
@@ -19,7 +20,7 @@ HELP = "replace secrets and personal data by stable placeholders"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("file", metavar="FILE", help="a trace file of any format, gz or zip; - for stdin")
+    trace_sources.configure(parser)
     parser.add_argument("-o", "--out", metavar="OUT", help="OTLP JSON lines; default: stdout")
     parser.add_argument(
         "--pattern", action="append", default=[], metavar="KIND=REGEX", help="redact this too"
@@ -44,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
     redactor = _redactor(args)
 
     def redacted() -> Iterator[Span]:
-        for span in iter_spans(args.file):
+        for span in iter_spans(*args.files, tolerant=args.tolerant):
             yield redactor.span(span)
 
     if args.out:

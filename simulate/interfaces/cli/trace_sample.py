@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import trace_sources
 
 if TYPE_CHECKING:
     from simulate.trace.span import Span, Trace
@@ -19,7 +20,7 @@ HELP = "keep errors, breached scores, cost outliers and a uniform baseline; whol
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="trace files of any format")
+    trace_sources.configure(parser)
     parser.add_argument(
         "-o", "--out", required=True, metavar="OUT", help="the kept traces, as OTLP JSON lines"
     )
@@ -55,14 +56,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write the kept traces and say on stderr why each group was kept."""
-    from simulate.trace.files.reader import iter_traces
+    from simulate.trace.files import documents
     from simulate.trace.files.writing import write_otlp_jsonl
     from simulate.trace.sampling import Rule, Sampler, sample
 
     if "-" in args.files:
         raise InputError("stdin cannot be sampled: the files are read twice", hint="write it to a file first")
-    for file in args.files:
-        if os.path.realpath(file) == os.path.realpath(args.out):
+    for file in documents.sources(*args.files):
+        if os.path.realpath(str(file)) == os.path.realpath(args.out):
             raise InputError("what is kept must not replace what it is chosen from", where=args.out)
     if not 0 < args.outliers <= 100:
         raise InputError(f"a percentile lies between 0 and 100, not {args.outliers}")
@@ -71,10 +72,9 @@ def execute(args: argparse.Namespace) -> int:
     read: set[str] = set()
 
     def traces() -> Iterator[Trace]:
-        for file in args.files:
-            for trace in iter_traces(file):
-                read.add(trace.trace_id)
-                yield trace
+        for trace in trace_sources.traces(args):
+            read.add(trace.trace_id)
+            yield trace
 
     def kept() -> Iterator[Span]:
         for trace, reason in sample(traces, sampler, args.outliers if args.outliers < 100 else None):

@@ -9,6 +9,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from simulate.interfaces.cli import trace_sources
+
 if TYPE_CHECKING:
     from simulate.trace.filter import Filter
     from simulate.trace.span import Trace
@@ -29,7 +31,7 @@ _COLOURS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("file", metavar="FILE", help="a trace file of any format, gz or zip; - for stdin")
+    trace_sources.configure(parser)
     parser.add_argument("--trace", metavar="ID", help="which trace, where the file holds several")
     parser.add_argument(
         "--filter",
@@ -41,18 +43,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the canonical spans, one JSON object a line")
     parser.add_argument("--html", metavar="FILE", help="write the waterfall as a page")
     parser.add_argument("--width", type=int, metavar="N", help="columns (default: the terminal's, or 80)")
-    parser.add_argument("--tolerant", action="store_true", help="read what is whole of a broken file")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 0; a filter that finds nothing is 0 too, since looking is no judgement."""
-    from simulate.trace.files.reader import read
+    from simulate.trace.files.documents import name_of
+    from simulate.trace.files.reader import one
     from simulate.trace.filter import parse
     from simulate.trace.redaction.mask import SecretMask
 
     query = parse(args.filter) if args.filter is not None else None
+    traces = list(trace_sources.traces(args))
+    if args.trace is not None:
+        traces = [one(traces, args.trace, name_of(args.files[0]))]
     mask = SecretMask()
-    traces = [mask.trace(each) for each in read(args.file, trace_id=args.trace, tolerant=args.tolerant)]
+    traces = [mask.trace(each) for each in traces]
     if args.html:
         from simulate.interfaces.render.html import write_trace_html
 

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-from simulate.errors import FileProblems, InputError, Problem
+from simulate.errors import AddressError, FileProblems, InputError, Problem
+from simulate.model.agent_address import scheme_of
 from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
+from simulate.model.nearest import did_you_mean
 from simulate.model.secret_names import is_secret_parameter
 from simulate.model.units import Data, Flag, Number, Whole
 
@@ -62,6 +64,14 @@ def _safe_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+def _some_agents(address: str) -> str:
+    try:
+        scheme_of(address)
+    except AddressError as error:
+        raise ValueError(error.message) from None
+    return address
+
+
 Secret = Annotated[str, AfterValidator(_only_from_env)]
 Url = Annotated[str, AfterValidator(_without_password)]
 Headers = Annotated[dict[str, str], AfterValidator(_safe_headers)]
@@ -70,7 +80,7 @@ Headers = Annotated[dict[str, str], AfterValidator(_safe_headers)]
 class AgentConfig(Strict):
     """An agent under test by name: its address, and what its adapter needs."""
 
-    address: Url
+    address: Annotated[Url, AfterValidator(_some_agents)]
     """``{port}`` in it becomes the free port that ``command`` is given."""
     command: str | None = None
     """Starts the agent for the run, in a process of its own."""
@@ -165,8 +175,6 @@ class Project:
         if name_or_address in self.agents:
             return self.agents[name_or_address]
         if ":" not in name_or_address:
-            from simulate.model.nearest import did_you_mean
-
             raise InputError(
                 f'no agent "{name_or_address}"{did_you_mean(name_or_address, self.agents)}',
                 hint="name it in pyproject.toml under [tool.simulate.agents], or give its address",

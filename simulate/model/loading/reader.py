@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from simulate.errors import FileProblems, InputError, Problem
+from simulate.errors import AddressError, FileProblems, InputError, Problem
+from simulate.model.agent_address import kind_of
 from simulate.model.file_names import unique_ids
 from simulate.model.loading import cases
 from simulate.model.loading.places import SUFFIXES, Surroundings, read_bytes, scenario_files
@@ -297,11 +298,17 @@ class ScenarioReader(PersonaReader):
 
     def _check_agent(self, raw: dict[str, Any], document: Document, problems: list[Problem]) -> None:
         name = as_written(raw.get("agent"))
-        if self._agents is None or not isinstance(name, str) or ":" in name or name in self._agents:
+        if not isinstance(name, str) or (self._agents is not None and name in self._agents):
             return
-        message = f'no agent "{name[:100]}"{did_you_mean(name, self._agents)}'
-        hint = "name it in pyproject.toml under [tool.simulate.agents], or write its address"
-        problems.append(document.problem(["agent"], message, hint=hint))
+        if ":" in name:
+            try:
+                kind_of(name, "voice" if raw.get("medium") == "voice" else "text")
+            except AddressError as error:
+                problems.append(document.problem(["agent"], error.message, hint=error.hint))
+        elif self._agents is not None:
+            message = f'no agent "{name[:100]}"{did_you_mean(name, self._agents)}'
+            hint = "name it in pyproject.toml under [tool.simulate.agents], or write its address"
+            problems.append(document.problem(["agent"], message, hint=hint))
 
     def _unknown_words(self, template: dict[str, Any], document: Document) -> list[Problem]:
         """What is wrong whatever the cases hold, where they cannot be filled in."""

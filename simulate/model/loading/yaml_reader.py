@@ -108,7 +108,7 @@ def read_documents(data: bytes, file: str) -> list[Document]:
     documents: list[Document] = []
     builder = _Builder(file)
     try:
-        _check_depth(data, file)
+        check_depth(data, file)
         for node in _nodes(data):
             value = builder.build(node, 0)
             if value is not None:
@@ -128,7 +128,7 @@ def read_plain(path: Path) -> Any:
     Raises OSError, and InputError where it is not UTF-8, not YAML or nested too deeply."""
     data = path.read_bytes()
     try:
-        _check_depth(data, str(path))
+        check_depth(data, str(path))
         return yaml.load(data.decode("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"not YAML: {error}", where=str(path)) from None
@@ -263,7 +263,7 @@ def _check_bytes(data: bytes, file: str) -> None:
     raise FileProblems([Problem(message, file, line, column, hint="save the file as UTF-8")])
 
 
-def _check_depth(data: bytes, file: str) -> None:
+def check_depth(data: bytes, file: str) -> None:
     """Refuse nesting bombs before the composer recurses into them, which can end the process.
 
     A file can be no deeper than it has opening brackets and columns, which is cheap to see. Only one that

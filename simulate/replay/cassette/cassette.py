@@ -14,109 +14,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import orjson
 
 from simulate.errors import InputError
-from simulate.replay.cassette.bodies import Chunk, blob_reader, is_stream, pack, unpack
 from simulate.replay.cassette.folder import recover, replace_folder
-from simulate.replay.matching import key as keys
-from simulate.replay.matching.components import fingerprint
-from simulate.replay.matching.key import Canonical, Rules
+from simulate.replay.cassette.interactions import interaction_of, set_key, tool_line
+from simulate.replay.cassette.loading import SCHEMA, load_folder
+from simulate.replay.cassette.vcr_file import load_vcr_file
+from simulate.replay.matching import keys
+from simulate.replay.matching.recordings import HttpRecording, ToolRecording
+from simulate.replay.matching.rules import Rules
 
-SCHEMA = 1
 _INDENT = orjson.OPT_INDENT_2
-
-
-@dataclass(slots=True)
-class Reply:
-    """What came back. ``ended`` is ``complete``, ``closed`` (by the agent), ``died: …`` or ``failed: …``
-    (no response at all; the text names the client's exception)."""
-
-    status: int
-    reason: str = ""
-    headers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    chunks: list[Chunk] = field(default_factory=list[Chunk])
-    ended: str = "complete"
-
-    @property
-    def content(self) -> bytes:
-        """The whole body."""
-        return b"".join(content for _, content in self.chunks)
-
-    def header(self, name: str) -> str:
-        """The first header of that name, or an empty text."""
-        return next((value for known, value in self.headers if known.lower() == name), "")
-
-
-@dataclass(slots=True, eq=False)
-class Recording:
-    """One request and its reply. ``start`` and ``end`` are ms since the conversation began."""
-
-    key: str
-    endpoint: str
-    method: str
-    uri: str
-    body: Any
-    """The canonical request body, a JSON value."""
-    form: str = "json"
-    ordinal: int = 0
-    """Which of the requests with the same key this is."""
-    start: float = 0.0
-    end: float = 0.0
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    query: tuple[tuple[str, str], ...] = ()
-    components: dict[str, str] = field(default_factory=dict[str, str])
-    turn: int | None = None
-    span_id: str | None = None
-    exact: str = ""
-    """`key.exact` of the request as it was made; empty where that is not known."""
-    lane: int = 0
-    """The task or thread that asked; only what one lane asked has an order."""
-    place: str = ""
-    """Where it stands, for messages: ``http.json #3``."""
-    _reply: Reply | None = None
-    _load: Callable[[], Reply] | None = None
-
-    @property
-    def reply(self) -> Reply:
-        """What came back; unpacked when it is first asked for."""
-        if self._reply is None:
-            self._reply = self._load() if self._load else Reply(0, ended="failed: nothing was recorded")
-        return self._reply
-
-    @reply.setter
-    def reply(self, reply: Reply) -> None:
-        self._reply = reply
-
-
-@dataclass(slots=True, eq=False)
-class ToolRecording:
-    """One tool call and what it gave: ``result``, or ``error`` as ``{"type", "message"}``."""
-
-    key: str
-    name: str
-    arguments: Any
-    result: Any = None
-    error: dict[str, Any] | None = None
-    write: bool = False
-    source: Literal["tool", "mcp", "trace"] = "tool"
-    ordinal: int = 0
-    start: float = 0.0
-    end: float = 0.0
-    turn: int | None = None
-    place: str = ""
 
 
 @dataclass(slots=True)
 class Cassette:
     """All that was recorded of one conversation."""
 
-    http: list[Recording] = field(default_factory=list[Recording])
+    http: list[HttpRecording] = field(default_factory=list[HttpRecording])
     tools: list[ToolRecording] = field(default_factory=list[ToolRecording])
     frames: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     blobs: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -124,6 +45,21 @@ class Cassette:
     """What was said: ``speaker``, ``text``, ``turn``; for the recorded caller."""
     manifest: dict[str, Any] = field(default_factory=dict[str, Any])
     folder: Path | None = None
+
+    def leave_out(self, rules: Rules) -> Rules:
+        """The rules, with what was ignored when this was recorded. What only the rules ignore is taken out of
+        the recordings, too, so that a request and its recording leave out the same."""
+        recorded: list[str] = self.manifest.get("ignore") or []
+        new = [path for path in rules.ignore if path not in recorded]
+        together = tuple(dict.fromkeys((*recorded, *rules.ignore)))
+        rules = rules if rules.ignore == together else replace(rules, ignore=together)
+        if new:
+            self.manifest = {**self.manifest, "ignore": [*recorded, *new]}
+            for recording in self.http:
+                if rules.leave_out(recording.body):
+                    set_key(recording, rules)
+        rules.met.update(recorded)  # what was recorded without it cannot show it
+        return rules
 
     @property
     def match(self) -> Literal["http", "chat"]:
@@ -154,16 +90,23 @@ class Cassette:
         rules: Rules | None = None,
     ) -> Cassette:
         """Read a cassette folder, or a plain vcrpy file. InputError says what is wrong with it."""
-        from simulate.replay.cassette.loading import load_folder, load_vcr
-
         target = Path(path)
         recover(target)
         if target.is_file():
-            cassette = load_vcr(target, rules or Rules())
+            http = load_vcr_file(target, rules or Rules())
+            cassette = cls(http, folder=target.parent, manifest={"schema": SCHEMA, "from": "vcrpy"})
         elif not (target / "manifest.json").is_file():
             raise InputError("there is no cassette here", where=str(target), hint="record one first")
         else:
-            cassette = load_folder(cls(folder=target), target, rules or Rules(), allow_edited=allow_edited)
+            read = load_folder(target, rules or Rules(), allow_edited=allow_edited)
+            cassette = cls(
+                read.http,
+                read.tools,
+                read.frames,
+                conversation=read.conversation,
+                manifest=read.manifest,
+                folder=target,
+            )
         if not cassette.complete and not allow_partial:
             ended = cassette.manifest.get("ended", "the run broke off")
             raise InputError(
@@ -198,13 +141,13 @@ class Cassette:
         """The cassette's files by name, as they would be written."""
         blobs = dict(self.blobs)
         files: dict[str, bytes] = {}
-        interactions = [_interaction(recording, blobs) for recording in self.http]
+        interactions = [interaction_of(recording, blobs) for recording in self.http]
         if interactions:
             files["http.json"] = (
                 orjson.dumps({"version": 1, "interactions": interactions}, option=_INDENT) + b"\n"
             )
         if self.tools:
-            files["tools.jsonl"] = b"".join(orjson.dumps(_tool_line(tool)) + b"\n" for tool in self.tools)
+            files["tools.jsonl"] = b"".join(orjson.dumps(tool_line(tool)) + b"\n" for tool in self.tools)
         if self.frames:
             files["frames.jsonl"] = b"".join(orjson.dumps(frame) + b"\n" for frame in self.frames)
         if self.conversation:
@@ -226,99 +169,6 @@ class Cassette:
         return files
 
 
-def number(recordings: list[Any]) -> None:
-    """Give those with the same key their ordinals, in the order in which they began."""
-    counts: dict[str, int] = {}
-    for recording in recordings:
-        recording.ordinal = counts.get(recording.key, 0)
-        counts[recording.key] = recording.ordinal + 1
-
-
-def record_of(request: Canonical, method: str, uri: str, headers: Mapping[str, str]) -> Recording:
-    """The recording of a request that begins now."""
-    kept = {
-        name.lower(): value
-        for name, value in headers.items()
-        if name.lower()
-        in {"content-type", "accept", "anthropic-version", *(name for name, _ in request.headers)}
-    }
-    return Recording(
-        key=request.key,
-        endpoint=request.endpoint,
-        method=method.upper(),
-        uri=uri,
-        body=request.body,
-        form=request.form,
-        headers=kept,
-        query=request.query,
-        components=fingerprint(request.endpoint, request.body),
-    )
-
-
-def _interaction(recording: Recording, blobs: dict[str, bytes]) -> dict[str, Any]:
-    reply = recording.reply
-    body, offsets = pack(reply.chunks, reply.header("content-type"), blobs)
-    headers: dict[str, list[str]] = {}
-    for name, value in reply.headers:
-        headers.setdefault(name, []).append(value)
-    request_body: dict[str, Any] = {recording.form: recording.body} if recording.form != "none" else {}
-    large = orjson.dumps(recording.body)
-    if len(large) > 4 * 65_536:
-        name = hashlib.sha256(large).hexdigest()
-        blobs[name] = large
-        request_body = {"blob": name, "form": recording.form}
-    about: dict[str, Any] = {
-        "key": recording.key,
-        "endpoint": recording.endpoint,
-        "start_ms": round(recording.start, 1),
-        "end_ms": round(recording.end, 1),
-        "ended": reply.ended,
-        "chunks_ms": offsets,
-        "components": recording.components,
-    }
-    if recording.query:
-        about["query"] = [list(pair) for pair in recording.query]
-    if recording.turn is not None:
-        about["turn"] = recording.turn
-    if recording.exact:
-        about["exact"] = recording.exact
-    if recording.lane:
-        about["lane"] = recording.lane
-    if recording.span_id is not None:
-        about["span_id"] = recording.span_id
-    return {
-        "request": {
-            "method": recording.method,
-            "uri": recording.uri,
-            "headers": {name: [value] for name, value in recording.headers.items()},
-            "body": request_body or None,
-        },
-        "response": {
-            "status": {"code": reply.status, "message": reply.reason},
-            "headers": headers,
-            "body": body,
-        },
-        "simulate": about,
-    }
-
-
-def _tool_line(tool: ToolRecording) -> dict[str, Any]:
-    line: dict[str, Any] = {
-        "key": tool.key,
-        "name": tool.name,
-        "arguments": tool.arguments,
-        "source": tool.source,
-        "start_ms": round(tool.start, 1),
-        "end_ms": round(tool.end, 1),
-    }
-    line |= {"error": tool.error} if tool.error is not None else {"result": tool.result}
-    if tool.write:
-        line["write"] = True
-    if tool.turn is not None:
-        line["turn"] = tool.turn
-    return line
-
-
 def _refuse_secrets(files: dict[str, bytes], scan: Callable[[str], list[str]], target: Path) -> None:
     found: list[str] = []
     for name, content in files.items():
@@ -337,42 +187,3 @@ def _refuse_secrets(files: dict[str, bytes], scan: Callable[[str], list[str]], t
             where=str(target),
             hint="let it be redacted, or keep it out of what the agent sends",
         )
-
-
-def reply_loader(response: dict[str, Any], about: dict[str, Any], folder: Path | None) -> Callable[[], Reply]:
-    """Unpack a response when it is first asked for; loading stays as fast as the JSON parser."""
-
-    def load() -> Reply:
-        status = cast("dict[str, Any]", response.get("status") or {})
-        given = cast("dict[str, Any]", response.get("headers") or {})
-        headers = [
-            (name, value)
-            for name, values in given.items()
-            for value in (cast("list[str]", values) if isinstance(values, list) else [str(values)])
-        ]
-        chunks = unpack(
-            cast("dict[str, Any]", response.get("body") or {}),
-            str(about.get("chunks_ms", "")),
-            blob_reader(folder),
-        )
-        return Reply(
-            int(status.get("code") or 0),
-            str(status.get("message") or ""),
-            headers,
-            chunks,
-            str(about.get("ended", "complete")),
-        )
-
-    return load
-
-
-__all__ = [
-    "Cassette",
-    "Recording",
-    "Reply",
-    "ToolRecording",
-    "is_stream",
-    "number",
-    "record_of",
-    "reply_loader",
-]

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from simulate.errors import InputError
-from simulate.replay.cassette.cassette import Cassette, Recording
-from simulate.replay.matching import key as keys
+from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.matching import keys
 from simulate.replay.matching.components import parts_of
-from simulate.replay.matching.key import short
+from simulate.replay.matching.json_values import short_hash
+from simulate.replay.matching.recordings import HttpRecording
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +93,12 @@ def _changed_parts(cassette: Cassette, system: str | None, model: str | None, to
         yield "the system prompt changed"
     if model is not None and any(one.components.get("model") not in {"", model} for one in calls):
         yield f"the model is {sorted({one.components['model'] for one in calls})}, not {model!r}"
-    if tools is not None and any(one.components.get("tools") not in {"", short(tools)} for one in calls):
+    if tools is not None and any(one.components.get("tools") not in {"", short_hash(tools)} for one in calls):
         yield "the tools changed"
 
 
-def _prompts(calls: list[Recording]) -> Iterator[str]:
+def _prompts(calls: list[HttpRecording]) -> Iterator[str]:
     for one in calls:
         parts = parts_of(one.endpoint, one.body)
         for part in parts.system if parts else []:
             yield part if isinstance(part, str) else str(part.get("content") or part.get("text") or part)
-
-
-def same_component(root: str | Path, component: str, value: str) -> list[Path]:
-    """The cassettes below ``root`` that were recorded with this part, such as one system prompt."""
-    return [
-        folder
-        for folder in cassettes(root)
-        if any(
-            one.components.get(component) == value for one in Cassette.load(folder, allow_partial=True).http
-        )
-    ]

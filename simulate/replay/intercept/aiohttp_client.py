@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
 from typing import Any
 
-from simulate.replay.cassette.cassette import Reply
-from simulate.replay.intercept.router import refuse, route, watching
-from simulate.replay.session import Exchange, current
+from simulate.replay.intercept.router import TrafficRouter
+from simulate.replay.intercept.traffic import HttpExchange
+from simulate.replay.matching.recordings import HttpResponse
+from simulate.replay.matching.request import HttpRequest
 
 
 # private names of aiohttp are used: tests/test_private_names.py lists them, with the version tried
-def patches() -> list[tuple[Any, str, Any]]:
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace."""
     try:
         import aiohttp
@@ -26,7 +27,7 @@ def patches() -> list[tuple[Any, str, Any]]:
 
     @functools.wraps(real)
     async def _request(session: Any, method: str, url: Any, **kwargs: Any) -> Any:
-        if not watching():
+        if not router.watching:
             return await real(session, method, url, **kwargs)
         target = str(session._build_url(url).update_query(kwargs.get("params") or ()))
         body, content_type, kwargs = await _body(session, kwargs)
@@ -35,10 +36,10 @@ def patches() -> list[tuple[Any, str, Any]]:
         }
         if content_type and "content-type" not in {name.lower() for name in headers}:
             headers["Content-Type"] = content_type
-        exchange = route(method, target, headers, body)
+        exchange = router.begin(HttpRequest(method, target, headers, body))
         if exchange is None:
             return await real(session, method, url, **kwargs)
-        if exchange.reply is not None:
+        if exchange.response is not None:
             response = await _played(method, target, headers, exchange)
             await _raise_for_status(session, response, kwargs.get("raise_for_status"))
             return response
@@ -48,9 +49,10 @@ def patches() -> list[tuple[Any, str, Any]]:
 
     @functools.wraps(real_ws)
     async def _ws_connect(session: Any, url: Any, **kwargs: Any) -> Any:
-        playing = current.get()
-        if watching() and (playing is None or playing.replaying):
-            refuse(f"WebSocket to {str(url).split('?')[0]} through aiohttp: a replay plays no WebSockets")
+        if router.playing:
+            router.refuse(
+                f"WebSocket to {str(url).split('?')[0]} through aiohttp: a replay plays no WebSockets"
+            )
             raise aiohttp.ClientConnectionError(f"refused during replay: WebSocket to {url}")
         return await real_ws(session, url, **kwargs)
 
@@ -61,7 +63,7 @@ def patches() -> list[tuple[Any, str, Any]]:
 
 
 async def _recorded(
-    real: Any, session: Any, method: str, url: Any, kwargs: dict[str, Any], exchange: Exchange
+    real: Any, session: Any, method: str, url: Any, kwargs: dict[str, Any], exchange: HttpExchange
 ) -> Any:
     try:
         response = await real(session, method, url, **kwargs)
@@ -76,13 +78,14 @@ async def _recorded(
     gone = {"content-encoding", "content-length"} if "Content-Encoding" in response.headers else set[str]()
     headers = [(str(name), value) for name, value in response.headers.items() if name.lower() not in gone]
     exchange.opened(response.status, response.reason or "", headers)
-    response.content = _Tee.over(response.content, exchange)
+    response.content = _recorded_stream(response.content, exchange)
     return response
 
 
 class _Idle:
-    """Stands for the connection of a stream that has none."""
+    """The connection of a stream that has none."""
 
+    feeding: asyncio.Task[None] | None = None
     _reading_paused = False
     connected = True
 
@@ -91,74 +94,72 @@ class _Idle:
     def resume_reading(self, resume_parser: bool = True) -> None: ...
 
 
-class _Tee:
-    """Feeds a stream of our own from the real one, piece by piece as it comes."""
-
-    @staticmethod
-    def over(real: Any, exchange: Exchange) -> Any:
-        from aiohttp import StreamReader
-
-        copy: Any = StreamReader(_Idle(), 2**22, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
-        if real.at_eof() and not real.total_bytes:
-            copy.feed_eof()
-            exchange.ended()
-            return copy
-        task = asyncio.ensure_future(_Tee._pump(real, copy, exchange))
-        exchange_tasks.add(task)
-        task.add_done_callback(exchange_tasks.discard)
-        return copy
-
-    @staticmethod
-    async def _pump(real: Any, copy: Any, exchange: Exchange) -> None:
-        from aiohttp import ClientConnectionError, ClientPayloadError
-
-        try:
-            while piece := await real.readany():
-                exchange.chunk(piece)
-                copy.feed_data(piece)
-        except (ClientPayloadError, ConnectionError, TimeoutError) as error:
-            exchange.ended(f"died: {type(error).__name__}: {error}")
-            copy.set_exception(error)
-        except (ClientConnectionError, RuntimeError) as error:  # aiohttp says "Connection closed." so
-            exchange.ended("closed")
-            copy.set_exception(error)
-        except BaseException:
-            exchange.ended("closed")
-            copy.feed_eof()
-            raise
-        else:
-            exchange.ended()
-            copy.feed_eof()
-
-
-exchange_tasks: set[asyncio.Task[None]] = set()
-
-
-async def _played(method: str, url: str, headers: Mapping[str, str], exchange: Exchange) -> Any:
-    reply = exchange.reply
-    assert reply is not None
-    if reply.ended.startswith("failed: "):
-        raise _failure(reply)
-    if exchange.paced and reply.chunks:
-        await asyncio.sleep(reply.chunks[0][0] / 1000)
-    response = _response(method, url, headers, reply)
-    stream = response.content
-    if exchange.paced or reply.ended.startswith("died"):
-        task = asyncio.ensure_future(_feed(stream, reply, exchange.paced))
-        exchange_tasks.add(task)
-        task.add_done_callback(exchange_tasks.discard)
+def _recorded_stream(real: Any, exchange: HttpExchange) -> Any:
+    """A stream of our own that is fed from the real one, piece by piece as it comes."""
+    copy = _stream()
+    if real.at_eof() and not real.total_bytes:
+        copy.feed_eof()
+        exchange.ended()
     else:
-        for _, piece in reply.chunks:
+        _keep(copy, _pump(real, copy, exchange))
+    return copy
+
+
+async def _pump(real: Any, copy: Any, exchange: HttpExchange) -> None:
+    from aiohttp import ClientConnectionError, ClientPayloadError
+
+    try:
+        while piece := await real.readany():
+            exchange.chunk(piece)
+            copy.feed_data(piece)
+    except (ClientPayloadError, ConnectionError, TimeoutError) as error:
+        exchange.died(error)
+        copy.set_exception(error)
+    except (ClientConnectionError, RuntimeError) as error:  # aiohttp says "Connection closed." so
+        exchange.ended("closed")
+        copy.set_exception(error)
+    except BaseException:
+        exchange.ended("closed")
+        copy.feed_eof()
+        raise
+    else:
+        exchange.ended()
+        copy.feed_eof()
+
+
+def _stream() -> Any:
+    from aiohttp import StreamReader
+
+    return StreamReader(_Idle(), 2**22, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
+
+
+def _keep(stream: Any, feeding: Coroutine[Any, Any, None]) -> None:
+    """Feed a stream of ours in a task that lives as long as it does: a loop holds its tasks weakly."""
+    stream._protocol.feeding = asyncio.ensure_future(feeding)
+
+
+async def _played(method: str, url: str, headers: Mapping[str, str], exchange: HttpExchange) -> Any:
+    recorded = exchange.response
+    assert recorded is not None
+    if recorded.failure is not None:
+        raise _exception(*recorded.failure)
+    if exchange.wait:
+        await asyncio.sleep(exchange.wait)
+    response = _response(method, url, headers, recorded)
+    stream = response.content
+    if exchange.paced or recorded.broke is not None:
+        _keep(stream, _feed(stream, exchange))
+    else:
+        for _, piece in recorded.chunks:
             stream.feed_data(piece)
         stream.feed_eof()
     return response
 
 
-def _failure(reply: Reply) -> Exception:
+def _exception(name: str, text: str) -> Exception:
     """The exception that was recorded, as aiohttp's own class."""
     import aiohttp
 
-    name, _, text = reply.ended.removeprefix("failed: ").partition(": ")
     kind = getattr(aiohttp, name, None)
     known = (aiohttp.ServerTimeoutError, aiohttp.ServerDisconnectedError)
     if isinstance(kind, type) and issubclass(kind, known):
@@ -166,9 +167,9 @@ def _failure(reply: Reply) -> Exception:
     return aiohttp.ClientConnectionError(text)
 
 
-def _response(method: str, url: str, headers: Mapping[str, str], reply: Reply) -> Any:
+def _response(method: str, url: str, headers: Mapping[str, str], recorded: HttpResponse) -> Any:
     """A response of aiohttp's with an empty stream and no connection."""
-    from aiohttp import ClientResponse, RequestInfo, StreamReader
+    from aiohttp import ClientResponse, RequestInfo
     from multidict import CIMultiDict, CIMultiDictProxy
     from yarl import URL
 
@@ -189,26 +190,26 @@ def _response(method: str, url: str, headers: Mapping[str, str], reply: Reply) -
         session=None,  # type: ignore[arg-type]
         **extra,
     )
-    response.status, response.reason = reply.status, reply.reason
-    response._headers = CIMultiDictProxy(CIMultiDict(reply.headers))
-    response._raw_headers = tuple((name.encode(), value.encode()) for name, value in reply.headers)
+    response.status, response.reason = recorded.status, recorded.reason
+    response._headers = CIMultiDictProxy(CIMultiDict(recorded.headers))
+    response._raw_headers = tuple((name.encode(), value.encode()) for name, value in recorded.headers)
     response._cookies = SimpleCookie()
     response._closed = False
-    response.content = StreamReader(_Idle(), 2**22, loop=loop)  # type: ignore[arg-type]
+    response.content = _stream()
     response.content.on_eof(response._response_eof)
     return response
 
 
-async def _feed(stream: Any, reply: Reply, paced: bool) -> None:
+async def _feed(stream: Any, exchange: HttpExchange) -> None:
     from aiohttp import ClientPayloadError
 
-    before = reply.chunks[0][0] if reply.chunks else 0.0
-    for offset, piece in reply.chunks:
-        if paced and offset > before:
-            await asyncio.sleep((offset - before) / 1000)
-            before = offset
+    assert exchange.response is not None
+    for wait, piece in exchange.pieces():
+        if wait:
+            await asyncio.sleep(wait)
         stream.feed_data(piece)
-    if not reply.ended.startswith("died"):
+    broke = exchange.response.broke
+    if broke is None:
         stream.feed_eof()
         return
     # an exception overtakes what is still unread, so the reader is given time to read it
@@ -216,7 +217,7 @@ async def _feed(stream: Any, reply: Reply, paced: bool) -> None:
         if not stream._buffer:
             break
         await asyncio.sleep(0)
-    stream.set_exception(ClientPayloadError(reply.ended.removeprefix("died: ")))
+    stream.set_exception(ClientPayloadError(": ".join(broke)))
 
 
 async def _raise_for_status(session: Any, response: Any, asked: Any) -> None:

@@ -18,12 +18,14 @@ from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
+from unittest import mock
 
+from simulate.determinism.shared_patch import SharedPatch
 from simulate.errors import InputError
-from simulate.replay.intercept import router
-from simulate.replay.matching.key import LOOPBACK
-from simulate.replay.player import Player
-from simulate.replay.session import current
+from simulate.replay.intercept.router import TrafficRouter
+from simulate.replay.intercept.senders import is_exporting
+from simulate.replay.intercept.traffic import Traffic
+from simulate.replay.matching.endpoints import LOOPBACK, host_port
 
 _ENVIRONMENT = (
     "ENV",
@@ -38,11 +40,6 @@ _ENVIRONMENT = (
     "SIMULATE_ENV",
 )
 _PRODUCTION = frozenset({"prod", "production", "live", "prd"})
-
-_lock = threading.Lock()
-_hooked = False
-_native: contextlib.ExitStack | None = None
-_inside = threading.local()
 
 
 class LiveCallRefused(ConnectionRefusedError):
@@ -60,112 +57,125 @@ def refuse_production() -> None:
             )
 
 
-@contextlib.contextmanager
-def guarded(player: Player) -> Generator[None]:
-    """Refuse every connection while inside, except to what a running replay allows."""
-    global _hooked, _native
-    with _lock:
-        if not _hooked:
-            sys.addaudithook(_hook)  # cannot be taken off again; it does nothing while no replay runs
-            _hooked = True
-        if not router.players:
-            _native = _refuse_native()
-        router.players.append(player)
-    try:
-        with TemporaryDirectory(prefix="simulate-") as folder:
-            player.child_log = Path(folder) / "refused"
+class Guard:
+    """Refuses every connection of this process while a replay runs, except to what the replay allows."""
+
+    def __init__(self, router: TrafficRouter) -> None:
+        self.router = router
+        self._logs: dict[Traffic, Path] = {}
+        """Where the child processes of each replay note what was refused to them."""
+        self._lock = threading.Lock()
+        self._hooked = False
+        self._native = SharedPatch(self._patch)
+        self._inside = threading.local()
+
+    @contextlib.contextmanager
+    def held(self, replay: Traffic) -> Generator[None]:
+        """Guard the process while ``replay`` runs inside."""
+        with TemporaryDirectory(prefix="simulate-") as folder, self._native.held():
+            log = Path(folder) / "refused"
+            self._begin(replay, log)
             try:
                 yield
             finally:
-                if player.child_log.exists():
-                    for text in player.child_log.read_text("utf-8").splitlines():
-                        player.refuse(text)
-                player.child_log = None
-    finally:
-        with _lock:
-            router.players.remove(player)
-            if not router.players and _native is not None:
-                _native.close()
-                _native = None
+                self._end(replay)
+                if log.exists():
+                    for text in log.read_text("utf-8").splitlines():
+                        replay.refuse(text)
 
+    def _begin(self, replay: Traffic, log: Path) -> None:
+        with self._lock:
+            if not self._hooked:
+                sys.addaudithook(
+                    self._hook
+                )  # cannot be taken off again; it does nothing while no replay runs
+                self._hooked = True
+            self._logs[replay] = log
+            self.router.replays = (*self.router.replays, replay)
 
-def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if not router.players:
-        return
-    if event == "socket.connect":
-        _connecting(args[1])
-    elif event in {"socket.getaddrinfo", "socket.gethostbyname"}:
-        host = args[0]
-        text = host.decode() if isinstance(host, bytes) else str(host or "localhost")
-        if text not in LOOPBACK and not _allowed_host(text):
-            _refuse(f"DNS look-up of {text}")
-    elif event in {"socket.sendto", "socket.sendmsg"} and args[-1] is not None:
-        _connecting(args[-1])
+    def _end(self, replay: Traffic) -> None:
+        with self._lock:
+            self.router.replays = tuple(one for one in self.router.replays if one is not replay)
+            del self._logs[replay]
 
+    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self.router.replays:
+            return
+        if event == "socket.connect":
+            self._connecting(args[1])
+        elif event in {"socket.getaddrinfo", "socket.gethostbyname"}:
+            host = args[0]
+            name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
+            if name not in LOOPBACK and not self._may_connect() and name not in self._hosts():
+                self._refuse(f"DNS look-up of {name}")
+        elif event in {"socket.sendto", "socket.sendmsg"} and args[-1] is not None:
+            self._connecting(args[-1])
 
-def _connecting(target: Any) -> None:
-    if not isinstance(target, tuple):
-        return  # a Unix socket: this machine's own
-    place = cast("tuple[Any, ...]", target)
-    session = current.get()
-    allowed = (
-        session.allow if session is not None else set[str]().union(*(one.allow for one in router.players))
-    )
-    if isinstance(session, Player) and (session.live_calls or session.lets_own_out()):
-        return  # the policy lets this conversation go live, and counts
-    if session is not None and not session.replaying:
-        return  # recorded beside a replay
-    host, port = str(place[0]), place[1]
-    if f"{'127.0.0.1' if host in LOOPBACK else host}:{port}" not in allowed:
-        _refuse(f"connection to {host}:{port}")
+    def _connecting(self, target: Any) -> None:
+        if not isinstance(target, tuple):
+            return  # a Unix socket: this machine's own
+        host, port, *_ = cast("tuple[Any, ...]", target)
+        if not self._may_connect() and host_port(str(host), port) not in self.router.allowed:
+            self._refuse(f"connection to {host}:{port}")
 
+    def _may_connect(self) -> bool:
+        traffic = self.router.current
+        return traffic is not None and traffic.may_connect()
 
-def _allowed_host(host: str) -> bool:
-    session = current.get()
-    if session is not None and (
-        not session.replaying
-        or (isinstance(session, Player) and (session.live_calls or session.lets_own_out()))
-    ):
-        return True
-    return any(address.rpartition(":")[0] == host for one in router.players for address in one.allow)
+    def _hosts(self) -> set[str]:
+        # every replay's: a host that another one allows may be looked up, and not connected to
+        return {place.rpartition(":")[0] for replay in self.router.replays for place in replay.allow}
 
+    def _refuse(self, what: str) -> None:
+        if getattr(self._inside, "busy", False):
+            return
+        self._inside.busy = True
+        try:
+            # what an exporter had begun to send before the replay is refused like all else; it blames nobody
+            if not is_exporting():
+                self.router.refuse(what)
+        finally:
+            self._inside.busy = False
+        raise LiveCallRefused(f"refused during replay: {what}")
 
-def _refuse(what: str) -> None:
-    if getattr(_inside, "busy", False):
-        return
-    _inside.busy = True
-    try:
-        router.refuse(what)
-    finally:
-        _inside.busy = False
-    raise LiveCallRefused(f"refused during replay: {what}")
+    # private names of grpcio are used: tests/test_private_names.py lists them, with the version tried
+    def _patch(self, undo: contextlib.ExitStack) -> None:
+        """What audit hooks cannot see: gRPC's C core, and what child processes do."""
+        popen: Any = subprocess.Popen
+        undo.enter_context(mock.patch.object(popen, "__init__", self._child(popen.__init__)))
+        if importlib.util.find_spec("grpc") is not None:
+            for name in ("grpc._channel", "grpc.aio._channel"):
+                kind: Any = importlib.import_module(name).Channel
+                undo.enter_context(mock.patch.object(kind, "__init__", self._channel(kind.__init__)))
 
+    def _channel(self, real: Any) -> Any:
+        @functools.wraps(real)
+        def __init__(channel: Any, target: Any, *args: Any, **kwargs: Any) -> None:
+            text = target.decode() if isinstance(target, bytes) else str(target)
+            place = text.removeprefix("ipv4:").replace("localhost", "127.0.0.1")
+            if self.router.replays and place not in self._all_allowed():
+                self.router.refuse(f"gRPC channel to {text}: a replay plays no gRPC")
+                raise LiveCallRefused(f"refused during replay: gRPC channel to {text}")
+            real(channel, target, *args, **kwargs)
 
-# private names of grpcio are used: tests/test_private_names.py lists them, with the version tried
-def _refuse_native() -> contextlib.ExitStack:
-    """What audit hooks cannot see: gRPC's C core, and what child processes do."""
-    from unittest import mock
+        return __init__
 
-    stack = contextlib.ExitStack()
-    stack.enter_context(mock.patch.object(subprocess.Popen, "__init__", _child(subprocess.Popen.__init__)))
-    if importlib.util.find_spec("grpc") is not None:
-        for name in ("grpc._channel", "grpc.aio._channel"):
-            kind: Any = importlib.import_module(name).Channel
-            stack.enter_context(mock.patch.object(kind, "__init__", _channel(kind.__init__)))
-    return stack
+    def _child(self, real: Any) -> Any:
+        """Children inherit the guard."""
 
+        @functools.wraps(real)
+        def __init__(process: Any, *args: Any, **kwargs: Any) -> None:
+            traffic = self.router.current
+            if self.router.replays and traffic is not None:
+                env = dict(os.environ if kwargs.get("env") is None else kwargs["env"])
+                log = self._logs.get(traffic)
+                kwargs["env"] = env | child_environment(self._all_allowed(), log, env)
+            real(process, *args, **kwargs)
 
-def _channel(real: Any) -> Any:
-    @functools.wraps(real)
-    def __init__(channel: Any, target: Any, *args: Any, **kwargs: Any) -> None:
-        text = target.decode() if isinstance(target, bytes) else str(target)
-        allowed = set[str]().union(*(one.allow for one in router.players))
-        if router.players and text.removeprefix("ipv4:").replace("localhost", "127.0.0.1") not in allowed:
-            router.refuse(f"gRPC channel to {text}: a replay plays no gRPC")
-            raise LiveCallRefused(f"refused during replay: gRPC channel to {text}")
-        real(channel, target, *args, **kwargs)
+        return __init__
 
-    return __init__
+    def _all_allowed(self) -> set[str]:
+        return set[str]().union(*(replay.allow for replay in self.router.replays))
 
 
 _CHILD = Path(__file__).parent / "child"
@@ -193,19 +203,3 @@ def child_environment(
         guard[name] = guard[name.lower()] = NOWHERE
     guard["NO_PROXY"] = guard["no_proxy"] = ",".join({address.rpartition(":")[0] for address in names})
     return guard
-
-
-def _child(real: Any) -> Any:
-    """Children inherit the guard."""
-
-    @functools.wraps(real)
-    def __init__(process: Any, *args: Any, **kwargs: Any) -> None:
-        session = current.get()
-        if router.players and session is not None:
-            allowed = set[str]().union(*(one.allow for one in router.players))
-            env = dict(os.environ if kwargs.get("env") is None else kwargs["env"])
-            log = session.child_log if isinstance(session, Player) else None
-            kwargs["env"] = env | child_environment(allowed, log, env)
-        real(process, *args, **kwargs)
-
-    return __init__

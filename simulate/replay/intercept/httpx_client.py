@@ -9,12 +9,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from simulate.replay.cassette.cassette import Reply
-from simulate.replay.intercept.router import route, watching
-from simulate.replay.session import Exchange
+from simulate.replay.intercept.router import TrafficRouter
+from simulate.replay.intercept.traffic import HttpExchange
+from simulate.replay.matching.request import HttpRequest
 
 
-def patches() -> list[tuple[Any, str, Any]]:
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace, for each of the two that is installed."""
     found: list[tuple[Any, str, Any]] = []
     for name in ("httpx", "httpx2"):
@@ -22,96 +22,107 @@ def patches() -> list[tuple[Any, str, Any]]:
             module = importlib.import_module(name)
         except ImportError:
             continue
-        found.append((module.HTTPTransport, "handle_request", _sync(module)))
-        found.append((module.AsyncHTTPTransport, "handle_async_request", _async(module)))
+        found.append((module.HTTPTransport, "handle_request", _sync(module, router)))
+        found.append((module.AsyncHTTPTransport, "handle_async_request", _async(module, router)))
     return found
 
 
-def _sync(module: Any) -> Any:
+def _sync(module: Any, router: TrafficRouter) -> Any:
     real = module.HTTPTransport.handle_request
-    tee, player = _sync_tee(module), _sync_player(module)
+    recorded, played = _recorded_stream(module), _played_stream(module)
 
     @functools.wraps(real)
     def handle_request(transport: Any, request: Any) -> Any:
-        if not watching():
+        if not router.watching:
             return real(transport, request)
-        body = request.read()
-        exchange = route(request.method, str(request.url), request.headers, body)
+        exchange = router.begin(_request(request, request.read()))
         if exchange is None:
             return real(transport, request)
-        if exchange.reply is not None:
-            return _response(module, exchange, player)
+        if exchange.response is not None:
+            if exchange.wait:
+                time.sleep(exchange.wait)
+            return _response(module, exchange, played)
         try:
             response = real(transport, request)
         except BaseException as error:
             exchange.failed(error)
             raise
-        return _teed(response, exchange, tee)
+        return _teed(response, exchange, recorded)
 
     return handle_request
 
 
-def _async(module: Any) -> Any:
+def _async(module: Any, router: TrafficRouter) -> Any:
     real = module.AsyncHTTPTransport.handle_async_request
-    tee, player = _async_tee(module), _async_player(module)
+    recorded, played = _recorded_async_stream(module), _played_async_stream(module)
 
     @functools.wraps(real)
     async def handle_async_request(transport: Any, request: Any) -> Any:
-        if not watching():
+        if not router.watching:
             return await real(transport, request)
-        body = await request.aread()
-        exchange = route(request.method, str(request.url), request.headers, body)
+        exchange = router.begin(_request(request, await request.aread()))
         if exchange is None:
             return await real(transport, request)
-        if exchange.reply is not None:
-            if exchange.paced and exchange.reply.chunks:
-                await asyncio.sleep(exchange.reply.chunks[0][0] / 1000)
-            return _response(module, exchange, player)
+        if exchange.response is not None:
+            if exchange.wait:
+                await asyncio.sleep(exchange.wait)
+            return _response(module, exchange, played)
         try:
             response = await real(transport, request)
         except BaseException as error:
             exchange.failed(error)
             raise
-        return _teed(response, exchange, tee)
+        return _teed(response, exchange, recorded)
 
     return handle_async_request
 
 
-def _teed(response: Any, exchange: Exchange, tee: Any) -> Any:
+def _request(request: Any, body: bytes) -> HttpRequest:
+    return HttpRequest(request.method, str(request.url), request.headers, body)
+
+
+def _teed(response: Any, exchange: HttpExchange, stream: Any) -> Any:
     extensions = getattr(response, "extensions", {})
     reason = extensions.get("reason_phrase", b"").decode("ascii", "replace")
     exchange.opened(response.status_code, reason, response.headers.multi_items())
-    response.stream = tee(response.stream, exchange)
+    response.stream = stream(response.stream, exchange)
     return response
 
 
-def _response(module: Any, exchange: Exchange, player: Any) -> Any:
-    reply = exchange.reply
-    assert reply is not None
-    if reply.ended.startswith("failed: "):
-        raise failure(module, reply.ended)
+def _response(module: Any, exchange: HttpExchange, stream: Any) -> Any:
+    recorded = exchange.response
+    assert recorded is not None
+    if recorded.failure is not None:
+        raise _exception(module, recorded.failure, module.ConnectError)
     extensions = {"http_version": b"HTTP/1.1"}
-    if reply.reason:
-        extensions["reason_phrase"] = reply.reason.encode("ascii", "replace")
+    if recorded.reason:
+        extensions["reason_phrase"] = recorded.reason.encode("ascii", "replace")
     return module.Response(
-        reply.status, headers=reply.headers, stream=player(reply, exchange.paced), extensions=extensions
+        recorded.status, headers=recorded.headers, stream=stream(exchange), extensions=extensions
     )
 
 
-def failure(module: Any, ended: str) -> Exception:
+def _exception(module: Any, recorded: tuple[str, str], otherwise: Any) -> Exception:
     """The exception that was recorded, as the client's own class."""
-    name, _, text = ended.removeprefix("failed: ").partition(": ")
-    kind = getattr(module, name, None)
+    name, text = recorded
+    kind: Any = getattr(module, name, None)
     known = isinstance(kind, type) and issubclass(kind, module.TransportError)
-    raised: Any = kind if known else module.ConnectError
-    return raised(text or ended)
+    raised: Any = kind if known else otherwise
+    return raised(text or "the connection broke")
 
 
-def _sync_tee(module: Any) -> Any:
-    class Tee(module.SyncByteStream):
+def _break_off(module: Any, exchange: HttpExchange) -> None:
+    """The recorded body broke off here, or ended."""
+    assert exchange.response is not None
+    if exchange.response.broke is not None:
+        raise _exception(module, exchange.response.broke, module.RemoteProtocolError)
+
+
+def _recorded_stream(module: Any) -> Any:
+    class RecordedStream(module.SyncByteStream):
         """Hands every piece on at once, and notes it."""
 
-        def __init__(self, inner: Any, exchange: Exchange) -> None:
+        def __init__(self, inner: Any, exchange: HttpExchange) -> None:
             self.inner, self.exchange = inner, exchange
 
         def __iter__(self) -> Iterator[bytes]:
@@ -122,7 +133,7 @@ def _sync_tee(module: Any) -> Any:
             except GeneratorExit:
                 raise
             except BaseException as error:
-                self.exchange.ended(f"died: {type(error).__name__}: {error}")
+                self.exchange.died(error)
                 raise
             self.exchange.ended()
 
@@ -130,14 +141,14 @@ def _sync_tee(module: Any) -> Any:
             self.inner.close()
             self.exchange.ended("closed")
 
-    return Tee
+    return RecordedStream
 
 
-def _async_tee(module: Any) -> Any:
-    class Tee(module.AsyncByteStream):
+def _recorded_async_stream(module: Any) -> Any:
+    class RecordedAsyncStream(module.AsyncByteStream):
         """Hands every piece on at once, and notes it."""
 
-        def __init__(self, inner: Any, exchange: Exchange) -> None:
+        def __init__(self, inner: Any, exchange: HttpExchange) -> None:
             self.inner, self.exchange = inner, exchange
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -148,7 +159,7 @@ def _async_tee(module: Any) -> Any:
             except GeneratorExit:
                 raise
             except BaseException as error:
-                self.exchange.ended(f"died: {type(error).__name__}: {error}")
+                self.exchange.died(error)
                 raise
             self.exchange.ended()
 
@@ -156,53 +167,38 @@ def _async_tee(module: Any) -> Any:
             await self.inner.aclose()
             self.exchange.ended("closed")
 
-    return Tee
+    return RecordedAsyncStream
 
 
-def _sync_player(module: Any) -> Any:
-    class Player(module.SyncByteStream):
+def _played_stream(module: Any) -> Any:
+    class PlayedStream(module.SyncByteStream):
         """Gives the recorded pieces, and breaks where the recording broke."""
 
-        def __init__(self, reply: Reply, paced: bool) -> None:
-            self.reply, self.paced = reply, paced
+        def __init__(self, exchange: HttpExchange) -> None:
+            self.exchange = exchange
 
         def __iter__(self) -> Iterator[bytes]:
-            before = 0.0
-            for offset, piece in self.reply.chunks:
-                if self.paced and offset > before:
-                    time.sleep((offset - before) / 1000)
-                    before = offset
+            for wait, piece in self.exchange.pieces():
+                if wait:
+                    time.sleep(wait)
                 yield piece
-            if self.reply.ended.startswith("died"):
-                raise died(module, self.reply.ended)
+            _break_off(module, self.exchange)
 
-    return Player
+    return PlayedStream
 
 
-def _async_player(module: Any) -> Any:
-    class Player(module.AsyncByteStream):
+def _played_async_stream(module: Any) -> Any:
+    class PlayedAsyncStream(module.AsyncByteStream):
         """Gives the recorded pieces, and breaks where the recording broke."""
 
-        def __init__(self, reply: Reply, paced: bool) -> None:
-            self.reply, self.paced = reply, paced
+        def __init__(self, exchange: HttpExchange) -> None:
+            self.exchange = exchange
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            before = self.reply.chunks[0][0] if self.reply.chunks else 0.0  # waited for with the head
-            for offset, piece in self.reply.chunks:
-                if self.paced and offset > before:
-                    await asyncio.sleep((offset - before) / 1000)
-                    before = offset
+            for wait, piece in self.exchange.pieces():
+                if wait:
+                    await asyncio.sleep(wait)
                 yield piece
-            if self.reply.ended.startswith("died"):
-                raise died(module, self.reply.ended)
+            _break_off(module, self.exchange)
 
-    return Player
-
-
-def died(module: Any, ended: str) -> Exception:
-    """What broke a stream, as the client's own class."""
-    name, _, text = ended.removeprefix("died: ").partition(": ")
-    kind = getattr(module, name, None)
-    known = isinstance(kind, type) and issubclass(kind, module.TransportError)
-    raised: Any = kind if known else module.RemoteProtocolError
-    return raised(text or "the connection broke")
+    return PlayedAsyncStream

@@ -12,65 +12,64 @@ import importlib.util
 import sys
 from typing import Any, cast
 
-from simulate.replay.cassette.cassette import ToolRecording
-from simulate.replay.intercept.tool_calls import NotRecorded
-from simulate.replay.player import Player
-from simulate.replay.session import Recorder, current
+from simulate.replay.intercept.router import TrafficRouter
+from simulate.replay.intercept.traffic import ToolExchange
 
 
 # private names of mcp are used: tests/test_private_names.py lists them, with the version tried
-def patches() -> list[tuple[Any, str, Any]]:
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace, where the SDK is installed."""
     if importlib.util.find_spec("mcp") is None:
         return []
     session_class: Any = importlib.import_module("mcp.client.session").ClientSession
     stdio: Any = importlib.import_module("mcp.client.stdio")
     return [
-        (session_class, "send_request", _requesting(session_class.send_request)),
-        (session_class, "send_notification", _notifying(session_class.send_notification)),
-        (stdio, "_create_platform_compatible_process", _spawning(stdio._create_platform_compatible_process)),
+        (session_class, "send_request", _requesting(session_class.send_request, router)),
+        (session_class, "send_notification", _notifying(session_class.send_notification, router)),
+        (
+            stdio,
+            "_create_platform_compatible_process",
+            _spawning(stdio._create_platform_compatible_process, router),
+        ),
     ]
 
 
-def _requesting(real: Any) -> Any:
+def _requesting(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     async def send_request(client: Any, request: Any, result_type: Any, *args: Any, **kwargs: Any) -> Any:
-        session = current.get()
-        if session is None:
+        traffic = router.current
+        if traffic is None:
             return await real(client, request, result_type, *args, **kwargs)
         name, arguments = _call(request)
-        if isinstance(session, Recorder):
-            recording = session.tool_began(name, arguments, False, "mcp")
-            try:
-                result = await real(client, request, result_type, *args, **kwargs)
-            except Exception as error:
-                session.tool_ended(recording, error=error)
-                recording.error = {**(recording.error or {}), **_protocol_error(error)}
-                raise
-            session.tool_ended(recording, result.model_dump(by_alias=True, mode="json", exclude_none=True))
-            return result
-        found = session.tool(name, arguments)
-        if isinstance(found, ToolRecording):
-            return _given(found, result_type)
-        session.refuse(f"MCP {name}, which was not recorded")
-        raise NotRecorded(found)
+        exchange = traffic.begin_tool(name, arguments, write=False, source="mcp")
+        if not exchange.live:
+            if exchange.recorded is None:
+                traffic.refuse(f"MCP {name}, which was not recorded")
+            return _answer(exchange, result_type)
+        try:
+            result = await real(client, request, result_type, *args, **kwargs)
+        except Exception as error:
+            exchange.ended(None, error)
+            raise
+        exchange.ended(result.model_dump(by_alias=True, mode="json", exclude_none=True), None)
+        return result
 
     return send_request
 
 
-def _notifying(real: Any) -> Any:
+def _notifying(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     async def send_notification(client: Any, *args: Any, **kwargs: Any) -> None:
-        if not isinstance(current.get(), Player):  # in a replay there is nobody to notify
+        if not _replayed(router):  # in a replay there is nobody to notify
             await real(client, *args, **kwargs)
 
     return send_notification
 
 
-def _spawning(real: Any) -> Any:
+def _spawning(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     async def create(command: str, args: list[str], *rest: Any, **kwargs: Any) -> Any:
-        if isinstance(current.get(), Player):
+        if _replayed(router):
             # the transport wants a process; this one waits until it is let go
             command, args = sys.executable, ["-S", "-c", "import sys; sys.stdin.read()"]
         return await real(command, args, *rest, **kwargs)
@@ -88,24 +87,18 @@ def _call(request: Any) -> tuple[str, Any]:
     return f"mcp {data['method']}", params
 
 
-def _protocol_error(error: BaseException) -> dict[str, Any]:
-    data: Any = getattr(error, "error", None)
-    return {"code": data.code, "message": data.message, "data": data.data} if hasattr(data, "code") else {}
+def _replayed(router: TrafficRouter) -> bool:
+    return router.current is not None and router.current.replaying
 
 
-def _given(recording: ToolRecording, result_type: Any) -> Any:
-    if recording.error is None:
+def _answer(exchange: ToolExchange, result_type: Any) -> Any:
+    error = exchange.recorded.error if exchange.recorded is not None else None
+    if error is None or error.get("code") is None:
+        result = exchange.answer()
         validate = getattr(result_type, "validate_python", None) or result_type.model_validate
-        return validate(recording.result)
-    code = recording.error.get("code")
-    if code is None:
-        from simulate.replay.intercept.tool_calls import given
-
-        return given(recording)
+        return validate(result)
+    given = {"code": error["code"], "message": error["message"], "data": error.get("data")}
     mcp: Any = importlib.import_module("mcp")
     if hasattr(mcp, "MCPError"):
-        raise mcp.MCPError(code=code, message=recording.error["message"], data=recording.error.get("data"))
-    types: Any = importlib.import_module("mcp.types")
-    raise mcp.McpError(
-        types.ErrorData(code=code, message=recording.error["message"], data=recording.error.get("data"))
-    )
+        raise mcp.MCPError(**given)
+    raise mcp.McpError(importlib.import_module("mcp.types").ErrorData(**given))

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulate.errors import HarnessFault
-from simulate.replay.cassette.cassette import Reply
-from simulate.replay.intercept.router import address, players, route, watching
-from simulate.replay.session import Exchange, Recorder, current
+from simulate.replay.intercept.router import TrafficRouter
+from simulate.replay.intercept.traffic import HttpExchange
+from simulate.replay.matching.endpoints import address
+from simulate.replay.matching.request import HttpRequest
 
 
-def patches() -> list[tuple[Any, str, Any]]:
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace: every ``connect``, and the start of a request."""
     classes: list[Any] = [http.client.HTTPConnection, http.client.HTTPSConnection]
     try:
@@ -29,22 +30,21 @@ def patches() -> list[tuple[Any, str, Any]]:
         pass
     else:
         classes += [connection.HTTPConnection, connection.HTTPSConnection]
-    found = [(kind, "connect", _connecting(kind.connect)) for kind in classes]
+    found = [(kind, "connect", _connecting(kind.connect, router)) for kind in classes]
     return [
         *found,
-        (http.client.HTTPConnection, "putrequest", _beginning(http.client.HTTPConnection.putrequest)),
+        (http.client.HTTPConnection, "putrequest", _beginning(http.client.HTTPConnection.putrequest, router)),
     ]
 
 
-def _connecting(real: Any) -> Any:
+def _connecting(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     def connect(connection: Any) -> None:
-        if getattr(connection, "_simulate_connecting", False) or not watching():
+        if getattr(connection, "_simulate_connecting", False) or not router.watching:
             real(connection)
             return
-        session = current.get()
-        if (session is not None and session.replaying) or (session is None and players):
-            connection.sock = _PlayedSocket(connection)
+        if router.playing:
+            connection.sock = _PlayedSocket(connection, router)
             if hasattr(connection, "is_verified"):
                 connection.is_verified = connection.proxy_is_verified = True
             return
@@ -53,21 +53,19 @@ def _connecting(real: Any) -> Any:
             real(connection)
         finally:
             connection._simulate_connecting = False
-        if isinstance(session, Recorder) and not isinstance(connection.sock, _TeedSocket):
-            connection.sock = _TeedSocket(connection.sock, connection)
+        if not isinstance(connection.sock, _RecordedSocket):
+            connection.sock = _RecordedSocket(connection.sock, connection, router)
 
     return connect
 
 
-def _beginning(real: Any) -> Any:
+def _beginning(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     def putrequest(connection: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         sock = getattr(connection, "sock", None)
-        if sock is not None and watching():
-            session = current.get()
-            playing = session.replaying if session is not None else bool(players)
-            wanted = _PlayedSocket if playing else _TeedSocket if session is not None else object
-            if not isinstance(sock, wanted) or (not playing and isinstance(sock, _PlayedSocket)):
+        if sock is not None and router.watching:
+            wanted = _PlayedSocket if router.playing else _RecordedSocket
+            if not isinstance(sock, wanted):
                 # a connection kept alive from before, or by another conversation, is none of ours
                 connection.sock = None
                 sock.close()
@@ -87,8 +85,8 @@ def _url(connection: Any, target: str) -> str:
     return f"{'https' if secure else 'http'}://{host}{'' if port == default else f':{port}'}{target}"
 
 
-def _request(connection: Any, sent: bytes) -> tuple[str, str, dict[str, str], bytes]:
-    """Method, URL, headers and body of what was written to the socket."""
+def _request(connection: Any, sent: bytes) -> HttpRequest:
+    """What was written to the socket."""
     head, _, body = sent.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, _ = (first + "  ").split(" ", 2)
@@ -99,7 +97,7 @@ def _request(connection: Any, sent: bytes) -> tuple[str, str, dict[str, str], by
     lowered = {name.lower(): value for name, value in headers.items()}
     if "chunked" in lowered.get("transfer-encoding", ""):
         body = b"".join(_Dechunker().feed(body))
-    return method, _url(connection, target), headers, body
+    return HttpRequest(method, _url(connection, target), headers, body)
 
 
 class _Dechunker:
@@ -134,30 +132,31 @@ class _Dechunker:
 class _PlayedSocket:
     """Collects a request and answers it from the recording; there is no connection behind it."""
 
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
+    def __init__(self, connection: Any, router: TrafficRouter) -> None:
+        self.connection, self.router = connection, router
         self.sent = bytearray()
 
     def sendall(self, data: Any, *_: Any) -> None:
         self.sent += bytes(data)
 
     def makefile(self, *_: Any, **__: Any) -> Any:
-        method, url, headers, body = _request(self.connection, bytes(self.sent))
+        request = _request(self.connection, bytes(self.sent))
         self.sent.clear()
-        exchange = route(method, url, headers, body)
+        exchange = self.router.begin(request)
         if exchange is None:
             raise HarnessFault(
-                f"{address(url)} may be reached during the replay, but not through http.client",
+                f"{address(request.url)} may be reached during the replay, but not through http.client",
                 hint="use httpx or aiohttp for it, or call it outside of the conversation",
             )
-        if exchange.reply is None:
+        if exchange.response is None:
             raise HarnessFault(
                 "http.client cannot go live in the middle of a replay",
                 hint="use the policy `fail` or `nearest` for an agent on requests or urllib3",
             )
-        if exchange.reply.ended.startswith("failed: "):
-            raise ConnectionError(exchange.reply.ended.removeprefix("failed: "))
-        return io.BufferedReader(_PlayedFile(exchange.reply, exchange.paced))
+        if exchange.response.failure is not None:
+            raise ConnectionError(": ".join(exchange.response.failure))
+        time.sleep(exchange.wait)
+        return io.BufferedReader(_PlayedFile(exchange))
 
     def settimeout(self, *_: Any) -> None: ...
 
@@ -177,8 +176,8 @@ class _PlayedSocket:
 class _PlayedFile(io.RawIOBase):
     """The recorded response as it would stand on the wire."""
 
-    def __init__(self, reply: Reply, paced: bool) -> None:
-        self.pieces = _wire(reply, paced)
+    def __init__(self, exchange: HttpExchange) -> None:
+        self.pieces = _wire(exchange)
         self.rest = b""
 
     def readable(self) -> bool:
@@ -193,38 +192,38 @@ class _PlayedFile(io.RawIOBase):
         return count
 
 
-def _wire(reply: Reply, paced: bool) -> Iterator[bytes]:
+def _wire(exchange: HttpExchange) -> Iterator[bytes]:
+    response = exchange.response
+    assert response is not None
     framing = {"content-length", "transfer-encoding", "connection"}
-    lines = [f"HTTP/1.1 {reply.status} {reply.reason}"]
-    lines += [f"{name}: {value}" for name, value in reply.headers if name not in framing]
+    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+    lines += [f"{name}: {value}" for name, value in response.headers if name not in framing]
     lines += ["transfer-encoding: chunked", "connection: close", "", ""]
-    before = 0.0
-    if reply.status in {204, 304} or 100 <= reply.status < 200:
+    if response.status in {204, 304} or 100 <= response.status < 200:
         yield "\r\n".join([*lines[:-4], "connection: close", "", ""]).encode("latin-1", "replace")
         return
     yield "\r\n".join(lines).encode("latin-1", "replace")
-    for offset, piece in reply.chunks:
-        if paced and offset > before:
-            time.sleep((offset - before) / 1000)
-            before = offset
+    for wait, piece in exchange.pieces():
+        if wait:
+            time.sleep(wait)
         if piece:
             yield b"%x\r\n%b\r\n" % (len(piece), piece)
-    if not reply.ended.startswith("died"):
+    if response.broke is None:
         yield b"0\r\n\r\n"
 
 
-class _TeedSocket:
+class _RecordedSocket:
     """A real connection that is recorded, request by request, for whichever conversation uses it."""
 
-    def __init__(self, real: Any, connection: Any) -> None:
-        self.real, self.connection = real, connection
+    def __init__(self, real: Any, connection: Any, router: TrafficRouter) -> None:
+        self.real, self.connection, self.router = real, connection, router
         self.sent = bytearray()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
 
     def sendall(self, data: Any, *args: Any) -> Any:
-        if isinstance(current.get(), Recorder):
+        if self.router.watching and not self.router.playing:
             self.sent += bytes(data)
         return self.real.sendall(data, *args)
 
@@ -232,16 +231,18 @@ class _TeedSocket:
         file = self.real.makefile(*args, **kwargs)
         if not self.sent:
             return file
-        method, url, headers, body = _request(self.connection, bytes(self.sent))
+        request = _request(self.connection, bytes(self.sent))
         self.sent.clear()
-        exchange = route(method, url, headers, body)
-        return file if exchange is None else io.BufferedReader(_TeedFile(file, exchange, method), 1)
+        exchange = self.router.begin(request)
+        return (
+            file if exchange is None else io.BufferedReader(_RecordedFile(file, exchange, request.method), 1)
+        )
 
 
-class _TeedFile(io.RawIOBase):
+class _RecordedFile(io.RawIOBase):
     """Hands on what comes, and notes the response in it."""
 
-    def __init__(self, file: Any, exchange: Exchange, method: str) -> None:
+    def __init__(self, file: Any, exchange: HttpExchange, method: str) -> None:
         self.file, self.exchange, self.method = file, exchange, method
         self.head = b""
         self.left: int | None = None
@@ -255,7 +256,7 @@ class _TeedFile(io.RawIOBase):
         try:
             piece = self.file.read1(len(buffer))
         except BaseException as error:
-            self.exchange.ended(f"died: {type(error).__name__}: {error}")
+            self.exchange.died(error)
             raise
         buffer[: len(piece)] = piece
         self._note(piece)

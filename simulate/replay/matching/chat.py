@@ -14,7 +14,9 @@ from typing import Any, cast
 import orjson
 
 from simulate.replay.matching.components import parts_of
-from simulate.replay.matching.key import Rules, digest, plain
+from simulate.replay.matching.json_values import plain
+from simulate.replay.matching.keys import digest
+from simulate.replay.matching.rules import Rules
 from simulate.trace.reading.messages import incoming
 from simulate.trace.span import Message, View
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from simulate.replay.matching.key import short
+from simulate.replay.matching.json_values import short_hash
 
 
 @dataclass(slots=True)
@@ -95,11 +95,11 @@ def fingerprint(endpoint: str, body: Any) -> dict[str, str]:
     """A short hash for each part; ``history`` is one hash a message, separated by spaces."""
     parts = parts_of(endpoint, body)
     if parts is None:
-        return {"body": short(body)}
+        return {"body": short_hash(body)}
     return {
         "model": parts.model or "",
-        "system": short(parts.system) if parts.system else "",
-        "tools": short(parts.tools) if parts.tools is not None else "",
-        "parameters": short(parts.parameters) if parts.parameters else "",
-        "history": " ".join(short(message) for message in parts.history),
+        "system": short_hash(parts.system) if parts.system else "",
+        "tools": short_hash(parts.tools) if parts.tools is not None else "",
+        "parameters": short_hash(parts.parameters) if parts.parameters else "",
+        "history": " ".join(short_hash(message) for message in parts.history),
     }

@@ -9,11 +9,11 @@ from typing import Any, Literal, cast
 
 import orjson
 
-from simulate.replay.cassette.cassette import Recording, Reply, ToolRecording
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import told_by_both
 from simulate.replay.matching.components import Parts, fingerprint, parts_of, role_of
-from simulate.replay.matching.key import Canonical
+from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
+from simulate.replay.matching.request import CanonicalRequest
 
 Verdict = Literal["identical", "reordered", "drifted", "never_recorded", "exhausted", "unplayed"]
 Policy = Literal["fail", "stop", "nearest", "live", "simulate"]
@@ -25,7 +25,7 @@ REFUSED_STATUS = 418
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class JsonChange:
     """One place of a request that differs; None where the place is not there."""
 
     path: str
@@ -58,11 +58,11 @@ class Divergence:
     span_id: str | None = None
     nearest: str | None = None
     """Where the nearest recording stands."""
-    changes: list[Change] = field(default_factory=list[Change])
+    changes: list[JsonChange] = field(default_factory=list[JsonChange])
     key: str = ""
     tainted: bool = False
     """It came after the first divergence, and may be nothing but its consequence."""
-    recording: Recording | ToolRecording | None = None
+    recording: HttpRecording | ToolRecording | None = None
     by: str | None = None
     """``caller`` or ``judge`` where the simulator asked, and not the agent."""
 
@@ -88,8 +88,8 @@ class Divergence:
 
 
 def explain_request(
-    request: Canonical,
-    candidates: Sequence[Recording],
+    request: CanonicalRequest,
+    candidates: Sequence[HttpRecording],
     played: set[int],
     components: dict[str, str] | None = None,
 ) -> Divergence:
@@ -165,7 +165,7 @@ def explain_tool(
     )
 
 
-def _likeness(now: dict[str, str], history: set[str], one: Recording, played: set[int]) -> float:
+def _likeness(now: dict[str, str], history: set[str], one: HttpRecording, played: set[int]) -> float:
     """Which recording a request was most likely meant to be: shared messages weigh most, then the parts."""
     then = one.components
     score = 0.0 if id(one) in played else 0.6
@@ -259,14 +259,14 @@ def _without_retrieved(text: str) -> str:
     return "\n".join(kept)
 
 
-def changes_between(recorded: Any, now: Any, path: str = "$") -> list[Change]:
+def changes_between(recorded: Any, now: Any, path: str = "$") -> list[JsonChange]:
     """Where two JSON values differ, as JSON paths; at most as many as a person would read."""
-    found: list[Change] = []
+    found: list[JsonChange] = []
     _compare(recorded, now, path, found)
     return found
 
 
-def _compare(one: Any, other: Any, path: str, found: list[Change]) -> None:
+def _compare(one: Any, other: Any, path: str, found: list[JsonChange]) -> None:
     if len(found) >= _MOST_CHANGES or one == other:
         return
     if isinstance(one, dict) and isinstance(other, dict):
@@ -277,10 +277,10 @@ def _compare(one: Any, other: Any, path: str, found: list[Change]) -> None:
     elif isinstance(one, list) and isinstance(other, list):
         _compare_lists(cast("list[Any]", one), cast("list[Any]", other), path, found)
     else:
-        found.append(Change(path, one, other))
+        found.append(JsonChange(path, one, other))
 
 
-def _compare_lists(old: list[Any], new: list[Any], path: str, found: list[Change]) -> None:
+def _compare_lists(old: list[Any], new: list[Any], path: str, found: list[JsonChange]) -> None:
     if len(old) == len(new):
         for index, (a, b) in enumerate(zip(old, new, strict=True)):
             _compare(a, b, f"{path}[{index}]", found)
@@ -298,7 +298,7 @@ def _compare_lists(old: list[Any], new: list[Any], path: str, found: list[Change
         a = middle_old[index] if index < len(middle_old) else None
         b = middle_new[index] if index < len(middle_new) else None
         if a is None or b is None:
-            found.append(Change(f"{path}[{head + index}]", a, b))
+            found.append(JsonChange(f"{path}[{head + index}]", a, b))
         else:
             _compare(a, b, f"{path}[{head + index}]", found)
 
@@ -323,7 +323,7 @@ def _around(one: Any, other: Any) -> tuple[str, str]:
     return _brief(mark + one[start : start + 90]), _brief(mark + other[start : start + 90])
 
 
-def refusal(text: str, divergence: Divergence | None = None) -> Reply:
+def refusal(text: str, divergence: Divergence | None = None) -> HttpResponse:
     """The response that a refused request gets: an error in OpenAI's shape that no SDK retries."""
     error: dict[str, Any] = {
         "message": f"not in the cassette: {text}",
@@ -337,4 +337,4 @@ def refusal(text: str, divergence: Divergence | None = None) -> Reply:
         ("x-should-retry", "false"),
         ("content-length", str(len(body))),
     ]
-    return Reply(REFUSED_STATUS, "Not In The Cassette", headers, [(0.0, body)])
+    return HttpResponse(REFUSED_STATUS, "Not In The Cassette", headers, [(0.0, body)])

@@ -17,11 +17,15 @@ from tempfile import TemporaryDirectory
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from simulate.replay.intercept.guard import child_environment
-from simulate.replay.intercept.router import address
+from simulate.replay.intercept.process import entered
+from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.divergence import refusal
-from simulate.replay.player import Player
+from simulate.replay.matching.endpoints import address
+from simulate.replay.matching.request import HttpRequest
+from simulate.replay.matching.rules import Rules
+from simulate.replay.record_session import RecordSession
+from simulate.replay.replay_session import ReplaySession
 from simulate.replay.serving.sockets import abort, asks_for_models, listening, models_of, send
-from simulate.replay.session import Exchange, Recorder, current
 
 _HOP_BY_HOP = frozenset(
     {
@@ -59,7 +63,7 @@ class ModelEndpoint:
         self.allow = allow
         self.upstream = {name: os.environ.get(name) or usual for name, usual in _UPSTREAM.items()}
         self._turn = asyncio.Lock()
-        self._session: Recorder | Player | None = None
+        self._session: RecordSession | ReplaySession | None = None
         self._asked = 0
         self._folder: TemporaryDirectory[str] | None = None
 
@@ -88,7 +92,7 @@ class ModelEndpoint:
                     yield self
 
     @contextlib.asynccontextmanager
-    async def conversation(self, session: Recorder | Player) -> AsyncGenerator[None]:
+    async def conversation(self, session: RecordSession | ReplaySession) -> AsyncGenerator[None]:
         """What agents in other processes ask for while inside belongs to ``session``; others wait."""
         async with self._turn:
             self._session, self._asked = session, 0
@@ -97,7 +101,7 @@ class ModelEndpoint:
                 yield
             finally:
                 self._session = None
-                if isinstance(session, Player):
+                if isinstance(session, ReplaySession):
                     for text in self._refused()[len(seen) :]:
                         session.refuse(text)
                     if not self._asked and session.cassette.http:
@@ -110,13 +114,15 @@ class ModelEndpoint:
         body = await request.read()
         session = self._session
         if session is None:
-            return await send(request, refusal(f"{request.method} {request.path}: no conversation is open"))
+            refused = refusal(f"{request.method} {request.path}: no conversation is open")
+            return await send(request, HttpExchange(refused))
         self._asked += 1
-        if isinstance(session, Player) and asks_for_models(request) and not session.lists_models:
-            return await send(request, models_of(session.cassette.http))
-        exchange = session.begin(request.method, str(request.url), request.headers, body)
-        if exchange.reply is not None:
-            return await send(request, exchange.reply, exchange.paced)
+        if isinstance(session, ReplaySession) and asks_for_models(request) and not session.lists_models:
+            return await send(request, HttpExchange(models_of(session.cassette.http)))
+        exchange = session.begin(HttpRequest(request.method, str(request.url), request.headers, body))
+        assert exchange is not None  # only what this process asks for itself is let out unseen
+        if exchange.response is not None:
+            return await send(request, exchange)
         return await self._forward(request, body, exchange)
 
     def _target(self, request: web.Request) -> str:
@@ -126,7 +132,7 @@ class ModelEndpoint:
             return self.upstream["ANTHROPIC_BASE_URL"].rstrip("/") + path
         return self.upstream["OPENAI_BASE_URL"].rstrip("/") + path.removeprefix("/v1")
 
-    async def _forward(self, request: web.Request, body: bytes, exchange: Exchange) -> web.StreamResponse:
+    async def _forward(self, request: web.Request, body: bytes, exchange: HttpExchange) -> web.StreamResponse:
         """Let the request go on to the real endpoint, and note its answer piece by piece as it passes."""
         target = self._target(request)
         if exchange.recording is not None:
@@ -134,39 +140,44 @@ class ModelEndpoint:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         headers["Accept-Encoding"] = "identity"
         # the call is noted here: it is let out unseen
-        token = current.set(Recorder(self._session.rules, [address(target)]) if self._session else None)
+        unseen = RecordSession(Rules(), [address(target)])
         try:
-            async with self._client.request(
-                request.method, target, headers=headers, data=body or None, allow_redirects=False
-            ) as answer:
-                kept = [
-                    (name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP
-                ]
-                exchange.opened(answer.status, answer.reason or "", kept)
-                response = web.StreamResponse(status=answer.status, reason=answer.reason)
-                for name, value in kept:
-                    response.headers.add(name, value)
-                await response.prepare(request)
-                async for piece in answer.content.iter_any():
-                    exchange.chunk(piece)
-                    await response.write(piece)
-                exchange.ended()
-                await response.write_eof()
-                return response
+            with entered(unseen):
+                return await self._passed_on(request, target, headers, body, exchange)
         except ConnectionResetError:
             exchange.ended("closed")  # the agent went away
             raise
         except (ClientError, OSError) as error:
             return await self._broke(request, target, exchange, error)
-        finally:
-            current.reset(token)
+
+    async def _passed_on(
+        self, request: web.Request, target: str, headers: dict[str, str], body: bytes, exchange: HttpExchange
+    ) -> web.StreamResponse:
+        async with self._client.request(
+            request.method, target, headers=headers, data=body or None, allow_redirects=False
+        ) as answer:
+            kept = [
+                (name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP
+            ]
+            exchange.opened(answer.status, answer.reason or "", kept)
+            response = web.StreamResponse(status=answer.status, reason=answer.reason)
+            for name, value in kept:
+                response.headers.add(name, value)
+            await response.prepare(request)
+            async for piece in answer.content.iter_any():
+                exchange.chunk(piece)
+                await response.write(piece)
+            exchange.ended()
+            await response.write_eof()
+            return response
 
     async def _broke(
-        self, request: web.Request, target: str, exchange: Exchange, error: Exception
+        self, request: web.Request, target: str, exchange: HttpExchange, error: Exception
     ) -> web.StreamResponse:
         """The real endpoint cannot be reached, or its answer died on the way: so it does for the agent."""
-        exchange.ended(f"{'died' if exchange.began else 'failed'}: {type(error).__name__}: {error}")
         if exchange.began:
+            exchange.died(error)
             abort(request)
+        exchange.failed(error)
         text = f"{target}: {error}; is OPENAI_BASE_URL the agent's own endpoint, here where we run?"
         return web.json_response({"error": {"message": text, "type": "unreachable"}}, status=502)

@@ -8,7 +8,7 @@ continues, and one that continues none begins a new one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,22 +18,22 @@ from aiohttp import web
 
 from simulate.errors import InputError
 from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.loaders import load_source
-from simulate.replay.matching import key as keys
-from simulate.replay.matching.chat import Atom, form_of_request, is_chat
+from simulate.replay.matching.chat import Atom
 from simulate.replay.matching.divergence import Policy
-from simulate.replay.matching.key import Rules
-from simulate.replay.player import Player
+from simulate.replay.matching.request import HttpRequest
+from simulate.replay.matching.rules import Rules, default_rules
+from simulate.replay.replay_session import ReplaySession
 from simulate.replay.report import ReplayReport
 from simulate.replay.serving.sockets import asks_for_models, listening, models_of, send
-from simulate.replay.session import default_rules
 
 
 @dataclass(slots=True)
-class Session:
+class PlaybackSession:
     """One agent's conversation with the server."""
 
-    player: Player
+    replay: ReplaySession
     name: str
     history: list[Atom] = field(default_factory=list[Atom])
 
@@ -55,9 +55,9 @@ class PlaybackServer:
         self.rules = rules or default_rules()
         self.policy: Policy = policy
         self.pace: Literal["instant", "recorded"] = pace
-        self.sessions: list[Session] = []
+        self.sessions: list[PlaybackSession] = []
         self.port = 0
-        self._named: dict[str, Session] = {}
+        self._named: dict[str, PlaybackSession] = {}
 
     @property
     def base_url(self) -> str:
@@ -78,38 +78,32 @@ class PlaybackServer:
     def reports(self) -> list[ReplayReport]:
         """One report a session, in the order in which they began."""
         for session in self.sessions:
-            session.player.finish()
-        return [session.player.report() for session in self.sessions]
+            session.replay.finish()
+        return [session.replay.report() for session in self.sessions]
 
     async def _report(self, _: web.Request) -> web.Response:
-        sessions = [{"session": s.name, **s.player.report().as_dict()} for s in self.sessions]
+        sessions = [{"session": s.name, **s.replay.report().as_dict()} for s in self.sessions]
         return web.json_response({"sessions": sessions}, dumps=lambda value: orjson.dumps(value).decode())
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        session = self._session(request.method, str(request.url), request.headers, body)
+        asked = HttpRequest(request.method, str(request.url), request.headers, await request.read())
+        session = self._session(asked)
         known = [recording for each in self.cassettes for recording in each.http]
         if asks_for_models(request) and not any(one.endpoint.endswith("/models") for one in known):
-            return await send(request, models_of(known))
-        exchange = session.player.begin(request.method, str(request.url), request.headers, body)
-        assert exchange.reply is not None  # only the policies live and simulate leave it open
-        return await send(request, exchange.reply, exchange.paced)
+            return await send(request, HttpExchange(models_of(known)))
+        exchange = session.replay.begin(asked)
+        assert exchange is not None  # fail, stop and nearest let nothing out
+        return await send(request, exchange)
 
-    def _session(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Session:
-        canonical = keys.canonical(method, url, headers, body, self.rules)
-        form = (
-            form_of_request(canonical.endpoint, canonical.body, self.rules)
-            if is_chat(canonical.endpoint)
-            else None
-        )
-        history: list[Atom] | None = form["history"] if form else None
-        named = headers.get("x-simulate-session") or _trace_id(headers)
+    def _session(self, request: HttpRequest) -> PlaybackSession:
+        chat = request.as_chat(self.rules)
+        history: list[Atom] | None = chat.body["history"] if chat else None
+        named = request.headers.get("x-simulate-session") or _trace_id(request)
         session = self._named.get(named) if named else None
-        if session is None and "x-simulate-session" not in headers:
+        if session is None and "x-simulate-session" not in request.headers:
             session = self._continued(history, known=named is not None)
         if session is None:
-            player = self._new_player(method, url, headers, body)
-            session = Session(player, named or f"session {len(self.sessions) + 1}")
+            session = PlaybackSession(self._new_replay(request), named or f"session {len(self.sessions) + 1}")
             self.sessions.append(session)
         if named:
             self._named[named] = session
@@ -117,12 +111,12 @@ class PlaybackServer:
             session.history = history
         return session
 
-    def _continued(self, history: list[Atom] | None, *, known: bool) -> Session | None:
+    def _continued(self, history: list[Atom] | None, *, known: bool) -> PlaybackSession | None:
         """The session whose messages this request continues; the longest such history wins."""
         if history is None:
             # nothing to tell them apart by: the only conversation there is, or none
             return self.sessions[-1] if self.sessions and not known else None
-        best: Session | None = None
+        best: PlaybackSession | None = None
         for session in self.sessions:
             length = len(session.history)
             longer = best is None or length > len(best.history)
@@ -130,15 +124,16 @@ class PlaybackServer:
                 best = session
         return best
 
-    def _new_player(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Player:
-        players = [
-            Player(cassette, self.rules, policy=self.policy, pace=self.pace) for cassette in self.cassettes
+    def _new_replay(self, request: HttpRequest) -> ReplaySession:
+        replays = [
+            ReplaySession(cassette, self.rules, policy=self.policy, pace=self.pace)
+            for cassette in self.cassettes
         ]
-        return next((one for one in players if one.knows(method, url, headers, body)), players[0])
+        return next((replay for replay in replays if replay.knows(request)), replays[0])
 
 
-def _trace_id(headers: Mapping[str, str]) -> str | None:
-    parts = headers.get("traceparent", "").split("-")
+def _trace_id(request: HttpRequest) -> str | None:
+    parts = request.headers.get("traceparent", "").split("-")
     return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
 
 

@@ -12,7 +12,8 @@ import orjson
 from aiohttp import web
 
 from simulate.errors import InputError
-from simulate.replay.cassette.cassette import Recording, Reply
+from simulate.replay.intercept.traffic import HttpExchange
+from simulate.replay.matching.recordings import HttpRecording, HttpResponse
 
 _DROPPED = frozenset({"content-length", "transfer-encoding", "connection", "content-encoding"})
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -43,25 +44,26 @@ async def listening(answer: Handler, port: int, **further: Handler) -> AsyncGene
         await runner.cleanup()
 
 
-async def send(request: web.Request, reply: Reply, paced: bool = False) -> web.StreamResponse:
+async def send(request: web.Request, exchange: HttpExchange) -> web.StreamResponse:
     """Answer as recorded: the pieces, their times where they count, and how it ended."""
-    if reply.ended.startswith("failed"):
+    recorded = exchange.response
+    assert recorded is not None
+    if recorded.failure is not None:
         abort(request)
         return web.Response(status=502)
-    response = web.StreamResponse(status=reply.status, reason=reply.reason or None)
-    for name, value in reply.headers:
+    response = web.StreamResponse(status=recorded.status, reason=recorded.reason or None)
+    for name, value in recorded.headers:
         if name.lower() not in _DROPPED:
             response.headers.add(name, value)
-    if len(reply.chunks) <= 1 and reply.ended == "complete":
-        response.content_length = len(reply.content)
-    before = 0.0
+    if len(recorded.chunks) <= 1 and recorded.ended == "complete":
+        response.content_length = len(recorded.content)
+    await asyncio.sleep(exchange.wait)
     await response.prepare(request)
-    for offset, piece in reply.chunks:
-        if paced and offset > before:
-            await asyncio.sleep((offset - before) / 1000)
-            before = offset
+    for wait, piece in exchange.pieces():
+        if wait:
+            await asyncio.sleep(wait)
         await response.write(piece)
-    if reply.ended.startswith("died"):
+    if recorded.broke is not None:
         await asyncio.sleep(0.01)  # let the last piece leave before the connection breaks
         abort(request)
         return response
@@ -76,12 +78,12 @@ def abort(request: web.Request) -> None:
         transport.abort()
 
 
-def models_of(recordings: Iterable[Recording]) -> Reply:
+def models_of(recordings: Iterable[HttpRecording]) -> HttpResponse:
     """The recorded models as ``GET /v1/models`` lists them."""
     names = sorted({one.components.get("model", "") for one in recordings} - {""})
     data = [{"id": name, "object": "model", "created": 0, "owned_by": "recorded"} for name in names]
     body = orjson.dumps({"object": "list", "data": data})
-    return Reply(200, "OK", [("content-type", "application/json")], [(0.0, body)])
+    return HttpResponse(200, "OK", [("content-type", "application/json")], [(0.0, body)])
 
 
 def asks_for_models(request: web.Request) -> bool:

@@ -40,6 +40,8 @@ class Evidence:
     measures: dict[str, Any] = field(default_factory=dict[str, Any])
     folder: Path | None = None
     """Paths in the scenario are relative to it."""
+    project: Path | None = None
+    """The project's folder, where modules of one's own are looked for; None is the working directory."""
     recording: str | None = None
     scores: list[Result] = field(default_factory=list["Result"])
     """What evaluators found; they land on the trace once every expectation is judged."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from simulate.conversation.agents.python import load, own_traceback
 from simulate.errors import HarnessFault
+from simulate.load_object import load_object, own_traceback
 from simulate.model.expect import PythonCheck, SpanExists
 from simulate.model.outcome import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, judges, say_times
@@ -46,7 +46,9 @@ class PythonFunctionCheck(Check[PythonCheck]):
         return f"{self.expectation.python} agrees"
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        function = load(self.expectation.python, f"python: {self.expectation.python}")
+        function = load_object(
+            self.expectation.python, f"python: {self.expectation.python}", evidence.project
+        )
         try:
             answer = function(evidence, **self.expectation.args)
             if inspect.isawaitable(answer):

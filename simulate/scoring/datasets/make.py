@@ -315,7 +315,7 @@ def _letters(count: int) -> str:
 
 def _origin(trace: Trace, wish: Wish, fingerprint: str) -> dict[str, Any]:
     reading = TraceReading(trace)
-    begun = min((span.start_ns for span in trace.spans), default=0)
+    begun = trace.start_ns
     services = sorted({span.service for span in trace.spans if span.service})
     versions = sorted({str(view.prompt_version) for _, view in reading if view.prompt_version})
     now = f"{datetime.now(UTC):%Y-%m-%d}"

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from simulate import determinism
 from simulate.errors import EnvironmentFault, InputError
 from simulate.model.nearest import did_you_mean
+from simulate.retry_after import retry_after
 from simulate.scoring.evaluators.attach import attributes_of
 from simulate.scoring.evaluators.result import Result
 from simulate.trace.span import Event, Span
@@ -130,19 +131,13 @@ async def send(session: aiohttp.ClientSession, post: Post) -> str | None:
                 problem = f"{answer.status} {text}"
                 if answer.status != 429 and answer.status < 500:
                     return problem
-                wait = _retry_after(answer.headers.get("Retry-After"), wait)
+                asked = retry_after(answer.headers)
+                wait = wait if asked is None else min(LONGEST_WAIT, asked)
         except (aiohttp.ClientError, TimeoutError) as error:
             problem = f"{type(error).__name__}: {error}"
         if attempt < TRIES - 1:
             await determinism.SystemClock().sleep(wait)
     return problem
-
-
-def _retry_after(given: str | None, otherwise: float) -> float:
-    try:
-        return min(LONGEST_WAIT, max(0.0, float(given or "")))
-    except ValueError:
-        return otherwise
 
 
 def score_id(result: Result) -> str:

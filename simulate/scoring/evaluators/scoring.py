@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
+from simulate.load_object import load_object
 from simulate.model.evaluator_names import unknown
 from simulate.model.outcome import Outcome
 from simulate.model.reference import Reference
@@ -56,9 +57,7 @@ def _make(name: Named, known: Mapping[str, type[Evaluator]]) -> Evaluator:
         raise InputError(problem)
     if ":" not in name:
         return known[name]()
-    from simulate.conversation.agents.python import load
-
-    made = load(name, f"evaluator {name}")
+    made = load_object(name, f"evaluator {name}")
     made = made() if isinstance(made, type) else made
     if not isinstance(made, Evaluator):
         raise InputError(

@@ -32,6 +32,30 @@ SPOOL = 16_000_000
 """Bytes that are kept in memory before a temporary file takes them."""
 
 
+TRIAL = "trace.otlp.jsonl"
+"""How a run calls the agent's trace in the folder of each conversation."""
+
+
+def sources(*given: Source) -> list[Source]:
+    """The files that these name, a folder replaced by what is in it: the agent's traces where it is the
+    folder of a run, else every file that is not hidden. Raises TraceFileError for a folder without any."""
+    found: list[Source] = []
+    for source in given:
+        if not isinstance(source, str | Path) or not Path(source).is_dir():
+            found.append(source)
+            continue
+        folder = Path(source)
+        inside = sorted(folder.rglob(TRIAL)) or sorted(
+            path
+            for path in folder.rglob("*")
+            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        )
+        if not inside:
+            raise TraceFileError("is a folder without files", where=str(source))
+        found += inside
+    return found
+
+
 def name_of(source: Source) -> str:
     """How errors and traces call the source."""
     if isinstance(source, str | Path):

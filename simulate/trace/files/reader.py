@@ -42,20 +42,22 @@ def formats() -> tuple[Format, ...]:
     return tuple(sorted(found, key=lambda each: each.rank))
 
 
-def read(source: Source, *, trace_id: str | None = None, tolerant: bool = False) -> list[Trace]:
-    """Every trace of a file (path, ``-`` for stdin, or an open binary file), or the one of ``trace_id`` (its
-    first digits are enough). Raises TraceFileError with line or span; ``tolerant`` reads what is whole and
-    says in the notes what is not."""
-    notes = Notes(documents.name_of(source), tolerant)
-    traces = group(_spans(source, notes), notes.source)
-    if not traces:
-        raise _holds_nothing(notes)
-    for trace in traces:
-        trace.notes += notes.of(trace.trace_id)
-        join(trace)
-    if trace_id is None:
-        return traces
-    return [one(traces, trace_id, notes.source)]
+def read(source: Source, *more: Source, trace_id: str | None = None, tolerant: bool = False) -> list[Trace]:
+    """Every trace of files (paths, ``-`` for stdin, open binary files, folders), or the one of ``trace_id``
+    (its first digits are enough). Raises TraceFileError with line or span; ``tolerant`` reads what is whole
+    and says in the notes what is not."""
+    files = documents.sources(source, *more)
+    if len(files) > 1:
+        traces = list(iter_traces(*files, tolerant=tolerant))
+    else:
+        notes = Notes(documents.name_of(files[0]), tolerant)
+        traces = group(_spans(files[0], notes), notes.source)
+        if not traces:
+            raise _holds_nothing(notes)
+        for trace in traces:
+            trace.notes += notes.of(trace.trace_id)
+            join(trace)
+    return traces if trace_id is None else [one(traces, trace_id, documents.name_of(source))]
 
 
 def one(traces: list[Trace], trace_id: str, source: str | None) -> Trace:
@@ -69,39 +71,60 @@ def one(traces: list[Trace], trace_id: str, source: str | None) -> Trace:
     raise TraceFileError(f"trace {line(trace_id, 40)} {problem}: {ids}", where=source)
 
 
-def iter_spans(source: Source, *, tolerant: bool = False, notes: Notes | None = None) -> Iterator[Span]:
-    """Spans in the order of the file, holding one document of it (one line of JSON lines) at a time."""
-    notes = notes or Notes(documents.name_of(source), tolerant)
-    return _spans(source, notes)
+def iter_spans(*files: Source, tolerant: bool = False, notes: Notes | None = None) -> Iterator[Span]:
+    """Spans in the order of the files, holding one document (one line of JSON lines) at a time, each as often
+    as it came. ``notes`` gather what a reader should know."""
+    notes = notes or Notes(tolerant=tolerant)
+    for file in documents.sources(*files):
+        notes.source = documents.name_of(file)
+        yield from _spans(file, notes)
 
 
-def iter_traces(source: Source, *more: Source, tolerant: bool = False) -> Iterator[Trace]:
-    """One trace at a time, in the order in which each first appears, for files larger than memory. Spans of
-    one trace that lie in several files, as services export them, are one trace.
+def iter_traces(
+    source: Source,
+    *more: Source,
+    tolerant: bool = False,
+    skipped: list[TraceFileError] | None = None,
+) -> Iterator[Trace]:
+    """One trace at a time, in the order in which each first appears. Spans of one trace that lie in several
+    files, as services export them, are one trace; a span that came twice is there once.
 
     Spans of a trace may lie anywhere, so everything is read before the first trace comes: spans go to a
     temporary file as they are read, with an index of where each trace's are, and a trace is then gathered
     from there. In memory are the index, one line of a file, and one trace. A file that is a single JSON
     document cannot be read by parts; only JSON lines, length-prefixed protobuf and tables can.
+
+    ``tolerant`` reads what is whole and says in the notes what is not; of several files, those that hold no
+    trace at all are left out, and their errors put into ``skipped``.
     """
+    files = documents.sources(source, *more)
     with tempfile.SpooledTemporaryFile(documents.SPOOL) as spool:
         index: dict[str, list[int]] = {}
-        files: list[tuple[Notes, int]] = []
-        for each in (source, *more):
-            notes = Notes(documents.name_of(each), tolerant)
-            files.append((notes, spool.tell()))
-            _spool(_spans(each, notes), spool, index)
-            if spool.tell() == files[-1][1]:
-                raise _holds_nothing(notes)
-        begins = [begin for _, begin in files]
+        read: list[tuple[Notes, int]] = []
+        for each in files:
+            notes, begin = Notes(documents.name_of(each), tolerant), spool.tell()
+            read.append((notes, begin))
+            try:
+                _spool(_spans(each, notes), spool, index)
+                if spool.tell() == begin:
+                    raise _holds_nothing(notes)
+            except TraceFileError as error:
+                if not tolerant or len(files) == 1:
+                    raise
+                notes.say(f"the file was read as far as it goes: {error.message}")
+                if spool.tell() == begin and skipped is not None:
+                    skipped.append(error)
+        if not index:
+            raise TraceFileError("none of the files holds spans", where=documents.name_of(source))
+        begins = [begin for _, begin in read]
         for trace_id, places in index.items():
             holding = sorted({bisect_right(begins, place) - 1 for place in places})
-            trace = Trace(trace_id, source=files[holding[0]][0].source)
+            trace = Trace(trace_id, source=read[holding[0]][0].source)
             for place in places:
                 spool.seek(place)
                 trace.spans += pickle.load(spool)  # our own temporary file, written a moment ago
             for at in holding:
-                trace.notes += files[at][0].of(trace_id)
+                trace.notes += read[at][0].of(trace_id)
             join(trace)
             yield trace
 

@@ -53,7 +53,7 @@ def _where(name: str) -> str:
 
 
 def _time(value: int, notes: Notes, name: str) -> int:
-    return value if NANO_FLOOR <= value <= NANO_CEILING or not value else _odd_time(value, notes, name)
+    return value if NANO_FLOOR <= value <= NANO_CEILING else _odd_time(value, notes, name)
 
 
 def _odd_time(value: Any, notes: Notes, name: str) -> int:
@@ -323,19 +323,16 @@ def _span(raw: trace_pb2.Span, origin: _Origin, notes: Notes) -> Span:
     """One span. Each access of a message's field makes an object, so nothing is asked for twice."""
     name, status = raw.name, raw.status
     trace_id, span_id, parent_id = raw.trace_id, raw.span_id, raw.parent_span_id
+    start, end = raw.start_time_unix_nano, raw.end_time_unix_nano
     pairs, events, links = raw.attributes, raw.events, raw.links
     code, kind = status.code, raw.kind
     span = Span(
         trace_id.hex() if len(trace_id) == 16 else _odd_id(trace_id, 32, notes, "a trace id", name),
         span_id.hex() if len(span_id) == 8 else _odd_id(span_id, 16, notes, "a span id", name),
         name,
-        None
-        if not parent_id or parent_id == _NO_PARENT
-        else parent_id.hex()
-        if len(parent_id) == 8
-        else _odd_id(parent_id, 16, notes, "a parent span id", name),
-        _time(raw.start_time_unix_nano, notes, name),
-        _time(raw.end_time_unix_nano, notes, name) or None,
+        _parent(parent_id, notes, name) if parent_id else None,
+        start if NANO_FLOOR <= start <= NANO_CEILING else _odd_time(start, notes, name),
+        end if NANO_FLOOR <= end <= NANO_CEILING else _odd_time(end, notes, name) or None,
         attributes(pairs, notes, name) if pairs else {},
         [_event(event, notes, name) for event in events] if events else [],
         [_link(link, notes, name) for link in links] if links else [],
@@ -353,6 +350,12 @@ def _span(raw: trace_pb2.Span, origin: _Origin, notes: Notes) -> Span:
     if SOURCE_IDS in span.attributes:
         restore_ids(span)
     return span
+
+
+def _parent(raw: bytes, notes: Notes, name: str) -> str | None:
+    if raw == _NO_PARENT:
+        return None
+    return raw.hex() if len(raw) == 8 else _odd_id(raw, 16, notes, "a parent span id", name)
 
 
 def _odd_id(raw: bytes, digits: int, notes: Notes, what: str, name: str) -> str:

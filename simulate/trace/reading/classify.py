@@ -17,7 +17,8 @@ from typing import Any, cast
 
 from simulate.trace.reading import messages, values
 from simulate.trace.reading.dialect import CARRIERS, GROUPS, READERS, Dialect, Source, dialects
-from simulate.trace.span import Kind, Message, Span, View
+from simulate.trace.reading.messages import says_nothing
+from simulate.trace.span import Kind, Span, View
 
 MOST_PLANS = 20_000
 """Attribute names remembered for each scope: flattened ones (``gen_ai.prompt.17.content``) have no end."""
@@ -218,7 +219,8 @@ def read(span: Span) -> View:
         found.error = span.status_message or _exception(span) or "error"
     if found.kind is Kind.LLM:
         found.input = found.input or messages.incoming(found.input_value)
-        found.output = found.output or messages.outgoing(found.output_value)
+        if says_nothing(found.output):
+            found.output = messages.outgoing(found.output_value)
         if found.tool_definitions is None and isinstance(given := found.input_value, dict):
             found.tool_definitions = values.items(cast("dict[str, Any]", given).get("tools"))
     for refine in _last_words(names, bool(span.events)):
@@ -293,7 +295,7 @@ def _fill_fields(attributes: Mapping[str, Any], found: View, layout: _Layout) ->
         if prefix.group:
             for key, member in members:
                 getattr(found, prefix.name).setdefault(member, values.given(attributes[key]))
-        elif ranks.get((prefix.name, None), 1_000_000) > prefix.rank * 100 or _hollow(
+        elif ranks.get((prefix.name, None), 1_000_000) > prefix.rank * 100 or says_nothing(
             getattr(found, prefix.name)
         ):
             pairs = [(member, attributes[key]) for key, member in members]
@@ -309,12 +311,6 @@ def _taken(read: values.Reader, value: Any) -> Any:
         return read(value)
     except RecursionError:
         return None
-
-
-def _hollow(content: Any) -> bool:
-    """Messages without a single part: some write those where they put the answer into other attributes."""
-    held = cast("list[Any]", content) if isinstance(content, list) else []
-    return bool(held) and all(isinstance(one, Message) and not one.parts for one in held)
 
 
 def _exception(span: Span) -> str | None:

@@ -6,7 +6,8 @@ pydantic-ai, LiveKit's chat context, OpenInference's and OpenLLMetry's flattened
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from simulate.trace.reading.values import decoded, loose, text
@@ -34,7 +35,36 @@ _BOOKKEEPING = frozenset({"agent_config_update", "agent_handoff", "cache_breakpo
 
 def incoming(value: Any) -> list[Message] | None:
     """What went into a model; a bare text is the user's."""
-    return messages(value, "user")
+    found = messages(value, "user")
+    _name_answers(found or ())
+    return found
+
+
+def _name_answers(found: Sequence[Message]) -> None:
+    """Some APIs send tools' answers as the user's, and some instrumentations lose what they are: objects that
+    follow right after calls are the answers to those calls, in their order."""
+    for before, message in itertools.pairwise(found):
+        calls = before.tool_calls
+        if not calls or message.role != "user" or len(message.parts) > len(calls):
+            continue
+        results = [_object_in(part) for part in message.parts]
+        if results and all(result is not None for result in results):
+            message.role = "tool"
+            message.parts = [
+                _response(call.get("id"), result, call.get("name"))
+                for call, result in zip(calls, results, strict=False)
+            ]
+
+
+def _object_in(part: Part) -> dict[str, Any] | None:
+    """What a part holds that is data and no words; Google's SDK puts a plain result under ``result``."""
+    if part.get("type") == "generic":
+        return {key: value for key, value in part.items() if key != "type"}
+    held = decoded(part.get("content")) if part.get("type") == "text" else None
+    if not isinstance(held, dict):
+        return None
+    value = cast("dict[str, Any]", held)
+    return value["result"] if value.keys() == {"result"} else value
 
 
 def outgoing(value: Any) -> list[Message] | None:
@@ -53,6 +83,14 @@ def messages(value: Any, role: str) -> list[Message] | None:
     if isinstance(value, dict):
         return _from_dict(cast("dict[str, Any]", value), role)
     return [Message(role, [_text(text(value) or "")])]
+
+
+def says_nothing(value: object) -> bool:
+    """Whether a field of a view tells nothing: None, empty, or messages without a part, as some write where
+    they put the answer into other attributes."""
+    if isinstance(value, list) and value:
+        return all(isinstance(one, Message) and not one.parts for one in cast("list[Any]", value))
+    return value is None or value in ("", [], {})
 
 
 def _from_list(values: list[Any], role: str) -> list[Message] | None:
@@ -158,11 +196,16 @@ def _message(value: dict[str, Any], default: str) -> Message:
         (value[key] for key in ("parts", "contents", "content") if value.get(key) is not None), None
     )
     content = value.get("text") if content is None else content
-    if role == "tool" and call_id is not None and not _holds_parts(content):
+    answers = call_id is not None or ("parts" not in value and content not in (None, []))
+    if role == "tool" and answers and not _holds_parts(content):
         parts.append(_response(call_id, content, value.get("name")))
     else:
         parts.extend(_content(content))
-    parts.extend(_calls(value))
+    calls = _calls(value)
+    if any(call["name"] for call in calls):
+        # told in the content once more, by some without its name
+        parts = [part for part in parts if part["type"] != "tool_call"]
+    parts.extend(calls)
     if role == "user" and parts and all(part["type"] == "tool_call_response" for part in parts):
         role = "tool"
     reason = value.get("finish_reason") or value.get("finishReason")

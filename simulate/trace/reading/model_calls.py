@@ -3,41 +3,129 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
+from simulate.trace.reading.messages import says_nothing
 from simulate.trace.reading.nesting import Above
 from simulate.trace.span import Kind, Span, View
 
 ViewOf = Callable[[Span], View]
+ModelCall = tuple[Span, View]
+"""The span that stands for a call, and what all the spans that tell of it say together."""
 BORDERS = frozenset({Kind.TOOL, Kind.AGENT, Kind.HANDOFF, Kind.WORKFLOW, Kind.TURN, Kind.CONVERSATION})
 """Kinds behind which another model call begins something of its own."""
 _ENDS = BORDERS | {Kind.LLM}
 
 
-def model_calls(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) -> list[tuple[Span, View]]:
-    """The model calls in the order in which they began, each once.
+def model_calls(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) -> list[ModelCall]:
+    """The model calls in the order in which they began.
 
-    Of LLM spans nested in one another without an agent or a tool between them, the innermost is the call;
-    where it tells no tokens and the outer one does, and is alone in it, the outer stands for both.
+    One call may be told by several spans: nested ones, without an agent or a tool between them, and side by
+    side by two instrumentations. The innermost stands for it, unless only another one tells its tokens; what
+    it does not say, the others do. A span around several calls is none itself.
     """
+    groups = _siblings(_nested(spans, by_id, view), view)
+    calls = [_told_together(group, view) for group in groups]
+    return sorted(calls, key=lambda call: call[0].start_ns)
+
+
+def _nested(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) -> list[list[Span]]:
+    """The spans of each call, the innermost first."""
     models = [span for span in spans if view(span).kind is Kind.LLM]
     above = Above(by_id, lambda span: view(span).kind in _ENDS)
-    inside: dict[str, list[Span]] = {}
+    wrapper: dict[int, Span | None] = {}
+    inside: dict[int, list[Span]] = {}
     for span in models:
-        wrapper = above.of(span)
-        if wrapper is not None and view(wrapper).kind is Kind.LLM:
-            inside.setdefault(wrapper.span_id, []).append(span)
-    stands_for: set[str] = set()
-    dropped: set[str] = set()
-    for span_id, inner in inside.items():
-        outer = by_id[span_id]
-        if len(inner) == 1 and _tells_more(view(outer), view(inner[0])) and span_id not in dropped:
-            stands_for.add(span_id)
-            dropped.add(inner[0].span_id)
+        outer = above.of(span)
+        wrapper[id(span)] = outer if outer is not None and view(outer).kind is Kind.LLM else None
+        if (outer := wrapper[id(span)]) is not None:
+            inside.setdefault(id(outer), []).append(span)
+    groups: list[list[Span]] = []
+    passed: set[int] = set()
+    # those that hold no other come first; what is left is inside itself, by broken parents
+    for span in sorted(models, key=lambda span: id(span) in inside):
+        if id(span) in inside and id(span) in passed:
+            continue
+        group: list[Span] = []
+        alone, here = True, span
+        while here is not None and id(here) not in passed:
+            passed.add(id(here))
+            if alone:
+                group.append(here)
+            here = wrapper[id(here)]
+            alone = alone and here is not None and len(inside[id(here)]) == 1
+        groups.append(group)
+    return groups
+
+
+def _siblings(groups: list[list[Span]], view: ViewOf) -> list[list[Span]]:
+    """Put together what two instrumentations tell of one call side by side."""
+    if len({span.scope for group in groups for span in group}) < 2:
+        return groups
+    found: list[list[Span]] = []
+    under_way: list[list[Span]] = []
+    for group in sorted(groups, key=lambda group: group[0].start_ns):
+        start = group[0].start_ns
+        under_way = [one for one in under_way if max(span.end_ns or 0 for span in one) > start]
+        twin = next((one for one in under_way if _one_call(one, group, view)), None)
+        if twin is None:
+            found.append(group)
+            under_way.append(group)
         else:
-            dropped.add(span_id)
-    kept = [span for span in models if span.span_id not in dropped or span.span_id in stands_for - dropped]
-    return [(span, view(span)) for span in sorted(kept, key=lambda span: span.start_ns)]
+            twin.extend(group)
+    return found
 
 
-def _tells_more(outer: View, inner: View) -> bool:
-    return inner.input_tokens is None and inner.output_tokens is None and outer.input_tokens is not None
+def _one_call(one: list[Span], other: list[Span], view: ViewOf) -> bool:
+    """Whether spans of two instrumentations that overlap in time tell of one call: by the id of the answer;
+    where they do not both tell it, by place, time, model and tokens."""
+    if {span.scope for span in one} & {span.scope for span in other}:
+        return False
+    ids = [{view(span).response_id for span in group} - {None} for group in (one, other)]
+    if all(ids):
+        return bool(ids[0] & ids[1])
+    first, second = one[-1], other[-1]
+    left, right = view(first), view(second)
+    if first.parent_id != second.parent_id or not (_around(first, second) or _around(second, first)):
+        return False
+    models = [{each.request_model, each.response_model} - {None} for each in (left, right)]
+    told = [(each.input_tokens, each.output_tokens) for each in (left, right)]
+    alike = told[0] == told[1] or (None, None) in told
+    return alike and (not all(models) or bool(models[0] & models[1]))
+
+
+def _around(outer: Span, inner: Span) -> bool:
+    ends = (outer.end_ns, inner.end_ns)
+    return outer.start_ns <= inner.start_ns and None not in ends and (ends[0] or 0) >= (ends[1] or 0)
+
+
+_USAGE = (
+    "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
+    "input_audio_tokens", "output_audio_tokens",
+)  # fmt: skip
+_OWN = frozenset({"kind", "dialect", "tool_name", "tool_call_id", "tool_arguments", "tool_result", *_USAGE})
+_FIELDS = [field.name for field in fields(View) if field.name not in _OWN]
+
+
+def _told_together(group: list[Span], view: ViewOf) -> ModelCall:
+    """One call out of all that its spans say; its tokens are those of one of them."""
+    if len(group) == 1:
+        return group[0], view(group[0])
+    first = next((span for span in group if _tells_tokens(view(span))), group[0])
+    views = [view(first), *(view(span) for span in group if span is not first)]
+    usage = next((each for each in views if _tells_tokens(each)), views[0])
+    told = {name: _united([getattr(each, name) for each in views]) for name in _FIELDS}
+    told["error"] = max((each.error for each in views if each.error), key=len, default=None)
+    return first, replace(views[0], **told, **{name: getattr(usage, name) for name in _USAGE})
+
+
+def _tells_tokens(view: View) -> bool:
+    return view.input_tokens is not None or view.output_tokens is not None
+
+
+def _united(values: Sequence[Any]) -> Any:
+    """The first that says something; groups of facts (``tags``, ``gateway``) together."""
+    if isinstance(values[0], dict):
+        return {key: value for each in reversed(values) for key, value in each.items()}
+    return next((value for value in values if not says_nothing(value)), values[0])

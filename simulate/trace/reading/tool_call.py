@@ -58,6 +58,18 @@ class ToolCall:
     answered: Answered | None = None
     turn: int | None = None
     agent: str | None = None
+    passed_over: bool = False
+    """Whether the trace shows that nobody ran what was asked for; means nothing where somebody did."""
+
+    @property
+    def happened(self) -> Fact[bool]:
+        """Whether it ran, or where nobody could have seen that, was answered; not what was only asked for."""
+        if self.ran is not None or self.answered is not None:
+            return True
+        if self.passed_over:
+            return False
+        where = "" if self.asked is None else f" in span {self.asked.span_id}"
+        return Unknown(f"{self.name} was asked for{where}, and nothing shows whether it ran")
 
     @property
     def arguments(self) -> Arguments:
@@ -74,7 +86,10 @@ class ToolCall:
         if self.ran is None or self.asked is None:
             return False
         ran, asked = self.ran.arguments, self.asked.arguments
-        return not isinstance(ran, Unknown) and not isinstance(asked, Unknown) and ran != asked
+        if isinstance(ran, Unknown) or isinstance(asked, Unknown):
+            return False
+        # a framework may add what the model left out, and may turn "7" into 7
+        return any(key not in ran or str(ran[key]) != str(value) for key, value in asked.items())
 
     @property
     def result(self) -> Fact[Any]:

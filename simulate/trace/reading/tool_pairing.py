@@ -1,183 +1,354 @@
-"""The tool calls of a trace: what was asked for, what ran and what was answered, put together."""
+"""The tool calls of a trace: what was asked for, what ran and what was answered, put together.
+
+Pairing is local. A call id is armed by a request and consumed by its answer, since ids repeat: some models
+give one to all calls, some the tool's name, some none. Two spans of a tool side by side are two calls,
+whatever their ids. Arguments help to choose among several, and never forbid.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from simulate.trace.reading.facts import Unknown
-from simulate.trace.reading.messages import arguments_of
-from simulate.trace.reading.model_calls import ViewOf
+from simulate.trace.reading.messages import Part, arguments_of
+from simulate.trace.reading.model_calls import ModelCall, ViewOf
 from simulate.trace.reading.nesting import Above
-from simulate.trace.reading.tool_call import Answered, Arguments, Asked, Ran, ToolCall
+from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall
 from simulate.trace.reading.tool_name import ToolName
-from simulate.trace.span import Kind, Message, Span, View
+from simulate.trace.reading.tool_runs import Run, tool_runs
+from simulate.trace.span import Kind, Message, Span
+
+W = TypeVar("W", "_Request", "_Asked")
+NEAR = 8
+"""Model calls, and messages, within which a call that only a later history tells is looked for."""
+RECENT = 256
+"""Requests still without a run that are looked at to find that of one run."""
 
 
-class _Calls:
-    """The calls found so far, to be found again by id and by name in traces of any length."""
+@dataclass(slots=True, eq=False)
+class _Request:
+    """One part of a model's answer that asks for a tool."""
 
-    def __init__(self) -> None:
-        self.all: list[ToolCall] = []
-        self._by_id: dict[str, list[ToolCall]] = defaultdict(list)
-        self._by_name: dict[str, list[ToolCall]] = defaultdict(list)
-
-    def add(self, call: ToolCall, *, free: bool) -> None:
-        """``free``: no message has been found yet that asked for it."""
-        self.all.append(call)
-        self.known_as(call, call.call_id)
-        if free:
-            self._by_name[call.name.bare].append(call)
-
-    def known_as(self, call: ToolCall, call_id: str | None) -> None:
-        """The call has this id."""
-        call.call_id = call.call_id or call_id
-        if call_id is not None and all(one is not call for one in self._by_id[call_id]):
-            self._by_id[call_id].append(call)
-
-    def of_id(self, call_id: str | None, name: ToolName | None = None) -> ToolCall | None:
-        """The call of this id; of this name too, where one is given."""
-        found = self._by_id.get(call_id or "", [])
-        return next((call for call in found if name is None or name.matches(call.name)), None)
-
-    def take(self, name: ToolName, asked: dict[str, Any], call_id: str | None) -> ToolCall | None:
-        """A free call of this tool: one with the same arguments, else one whose arguments nobody told."""
-        queue = self._by_name.get(name.bare, [])
-        free = [call for call in queue if call.call_id is None or call_id is None]
-        found = next((call for call in free if call.arguments == asked), None)
-        if found is None:
-            found = next((call for call in free if isinstance(call.arguments, Unknown) or not asked), None)
-        if found is not None:
-            self.taken(found)
-        return found
-
-    def taken(self, call: ToolCall) -> None:
-        """The message that asked for it is found."""
-        queue = self._by_name.get(call.name.bare, [])
-        place = next((index for index, one in enumerate(queue) if one is call), None)
-        if place is not None:
-            del queue[place]
+    name: ToolName
+    call_id: str | None
+    arguments: dict[str, Any]
+    span: Span
+    round: int
+    """The place of its model call among all."""
+    run: Run | None = None
+    answer: tuple[Any, str] | None = None
+    """The result, and the span of the model call that was told it."""
+    passed_over: bool = False
+    """Whether a later model call was told that it was asked for, and no answer."""
 
 
 def tool_calls(
-    spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, models: Sequence[tuple[Span, View]]
+    spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, models: Sequence[ModelCall]
 ) -> list[ToolCall]:
-    """The agent's tool calls in the order in which they began, each once."""
-    origin = min((span.start_ns for span in spans), default=0)
-    calls = _from_spans(spans, by_id, view, origin)
-    _add_from_messages(calls, models, origin)
-    return sorted(calls.all, key=lambda call: call.start if call.start is not None else 0.0)
+    """The agent's tool calls in the order in which they began, each once. Times are seconds since the first
+    span began."""
+    origin = min((span.start_ns for span in spans if span.start_ns), default=0)
+    runs = tool_runs(spans, by_id, view)
+    requests = _Requests(models)
+    _pair(requests.all, runs)
+    asked_for = {id(request.run) for request in requests.all}
+    seen_run = {run.name.bare for run in runs}
+    agents = Above(by_id, lambda span: view(span).kind is Kind.AGENT)
+    calls: list[ToolCall] = []
+    for request in requests.all:
+        call = _call(request, request.run, origin)
+        call.passed_over = request.passed_over or request.name.bare in seen_run
+        call.agent = _agent(agents.of(request.span), view)
+        calls.append(call)
+    for run in runs:
+        if id(run) not in asked_for:
+            call = _call(None, run, origin)
+            call.agent = _agent(agents.of(run.spans[0]), view)
+            calls.append(call)
+    return sorted(calls, key=lambda call: call.start if call.start is not None else 0.0)
 
 
-def _from_spans(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, origin: int) -> _Calls:
-    above = Above(by_id, lambda span: view(span).kind is Kind.TOOL)
-    calls = _Calls()
-    by_span: dict[str, ToolCall] = {}
-    for span in sorted(spans, key=lambda span: span.start_ns):
-        one = view(span)
-        if one.kind is not Kind.TOOL:
-            continue
-        name = ToolName(one.tool_name or span.name)
-        call = _same(name, one.tool_call_id, span, above, by_span, calls)
-        if call is None:
-            end = None if span.end_ns is None else (span.end_ns - origin) / 1e9
-            ran = Ran(_untold(span, "arguments"), [], (span.start_ns - origin) / 1e9, end)
-            answered = Answered(_untold(span, "result"), None, span.span_id)
-            call = ToolCall(name, one.tool_call_id, ran=ran, answered=answered)
-            calls.add(call, free=True)
-        by_span[span.span_id] = call
-        _tell(call, span, one)
-        calls.known_as(call, one.tool_call_id)
-    return calls
+def _agent(span: Span | None, view: ViewOf) -> str | None:
+    return None if span is None else view(span).agent_name
 
 
-def _tell(call: ToolCall, span: Span, view: View) -> None:
-    """What one more span says of a call that ran."""
-    ran, answered = cast("Ran", call.ran), cast("Answered", call.answered)
-    ran.span_ids.append(span.span_id)
-    if view.tool_arguments is not None and (isinstance(ran.arguments, Unknown) or not ran.arguments):
-        ran.arguments = _arguments(view.tool_arguments)
-    if view.tool_result is not None and isinstance(answered.result, Unknown):
-        answered.result = view.tool_result
-    answered.error = answered.error or view.error
+# -- requests and their answers --------------------------------------------------------------------------
 
 
-def _untold(span: Span, what: str) -> Unknown:
-    return Unknown(f"the span {span.span_id} ({span.name}) has no gen_ai.tool.call.{what}")
+class _Requests:
+    """All that the models asked for, each with the answer that a later call was told."""
+
+    def __init__(self, models: Sequence[ModelCall]) -> None:
+        self.all: list[_Request] = []
+        self._by_name: defaultdict[str, list[_Request]] = defaultdict(list)
+        self._by_id: defaultdict[str, list[_Request]] = defaultdict(list)
+        for place, (span, view) in enumerate(models):
+            told = _History(view.input or ())
+            self._resolve(told, models, place)
+            for part in _parts(view.output, "tool_call"):
+                self._add(part, span, place)
+
+    def _add(self, part: Part, span: Span, place: int) -> _Request | None:
+        if part.get("name") is None:
+            return None
+        name = ToolName(str(part["name"]))
+        request = _Request(name, _id(part), _arguments(part.get("arguments")), span, place)
+        self.all.append(request)
+        self._by_name[name.bare].append(request)
+        if request.call_id is not None:
+            self._by_id[request.call_id].append(request)
+        return request
+
+    def _resolve(self, history: _History, models: Sequence[ModelCall], place: int) -> None:
+        """Give the requests made so far the answers that this history tells, its last ones first."""
+        unused: dict[str, int] = {}
+        for asked in reversed(history.asked):
+            request = self._of(asked, unused)
+            if request is None:
+                request = self._asked_before(asked, models, place)
+            if request is None or request.answer is not None:
+                continue
+            if asked.answered:
+                request.answer = (asked.result, models[place][0].span_id)
+            elif history.went_on_after(asked):
+                request.passed_over = True
+        for part in history.answers:
+            request = self._waiting_for(part)
+            if request is not None:
+                request.answer = (_response(part), models[place][0].span_id)
+
+    def _waiting_for(self, part: Part) -> _Request | None:
+        """The request that an answer belongs to whose history does not repeat it: the provider keeps it. By
+        id the last one, else by name or order of those that were made last."""
+        call_id, name = _id(part), part.get("name")
+        if call_id is not None:
+            found = self._by_id.get(call_id, [])
+            return next((one for one in reversed(found) if one.answer is None), None)
+        last = self.all[-1].round if self.all else None
+        waiting = [one for one in self.all[-RECENT:] if one.round == last and one.answer is None]
+        return _first(waiting, name)
+
+    def _of(self, asked: _Asked, unused: dict[str, int]) -> _Request | None:
+        """The request that this part of a history repeats: the last one of its tool that is not taken by a
+        later part, of the same id where ids tell."""
+        made = self._by_name.get(asked.name.bare, [])
+        last = unused.get(asked.name.bare, len(made))
+        place = next((at for at in range(last - 1, -1, -1) if _fits(made[at], asked)), None)
+        if place is None:
+            return None
+        unused[asked.name.bare] = place
+        return made[place]
+
+    def _asked_before(self, asked: _Asked, models: Sequence[ModelCall], place: int) -> _Request | None:
+        """A request that only this later history tells, since the answer of the call before was not recorded.
+
+        What a model was told of a past before this trace is none."""
+        for earlier in range(place - 1, max(-1, place - 1 - NEAR), -1):
+            span, view = models[earlier]
+            if not view.input or not len(view.input) <= asked.at < len(view.input) + NEAR:
+                continue
+            told = any(message.tool_calls or message.text for message in view.output or ())
+            if not told and view.input[-1].parts == asked.messages[len(view.input) - 1].parts:
+                return self._add(asked.part, span, earlier)
+        return None
 
 
-def _same(
-    name: ToolName,
-    call_id: str | None,
-    span: Span,
-    above: Above,
-    by_span: dict[str, ToolCall],
-    calls: _Calls,
-) -> ToolCall | None:
-    """The call that this tool span tells of once more: an enclosing one of the same tool, or of the same
-    id."""
-    passed = {span.span_id}
-    parent = above.of(span)
-    while parent is not None and parent.span_id not in passed:
-        call = by_span.get(parent.span_id)
-        if call is not None:
-            return call if name.matches(call.name) else None
-        passed.add(parent.span_id)
-        parent = above.of(parent)
-    return calls.of_id(call_id, name)
+def _fits(request: _Request, asked: _Asked) -> bool:
+    """Whether they may be one: some APIs tell two ids of one call (``fc_…`` and ``call_…``)."""
+    if request.call_id is None or asked.call_id is None or request.call_id == asked.call_id:
+        return True
+    return request.call_id[:2] != asked.call_id[:2] and request.arguments == asked.arguments
 
 
-def _arguments(value: Any) -> Arguments:
-    value = arguments_of(value)
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value)
-    return {"input": value}
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A request that a history repeats, at message ``at`` of ``messages``."""
+
+    part: Part
+    name: ToolName
+    call_id: str | None
+    arguments: dict[str, Any]
+    at: int
+    messages: Sequence[Message]
+    answered: bool = False
+    result: Any = None
 
 
-def _add_from_messages(calls: _Calls, models: Sequence[tuple[Span, View]], origin: int) -> None:
-    results = _results(models)
-    for span, one in models:
-        for message in one.output or ():
-            for part in message.tool_calls:
-                if part.get("name") is not None:
-                    call = _asked(part, span, calls, origin)
-                    if isinstance(call.result, Unknown) and call.call_id in results:
-                        answered = call.answered or Answered(None)
-                        answered.result, answered.span_id = results[call.call_id]
-                        call.answered = answered
+class _History:
+    """The requests in the messages that a model was told, each with the answer that follows it."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.asked: list[_Asked] = []
+        self.answers: list[Part] = []
+        """Those to requests that the messages do not repeat."""
+        self._messages = messages
+        armed: list[_Asked] = []
+        for at, message in enumerate(messages):
+            for part in message.parts:
+                kind = part.get("type")
+                if kind == "tool_call" and part.get("name") is not None:
+                    name = ToolName(str(part["name"]))
+                    one = _Asked(part, name, _id(part), _arguments(part.get("arguments")), at, messages)
+                    armed.append(one)
+                    self.asked.append(one)
+                elif kind == "tool_call_response":
+                    one = _answered_by(part, armed)
+                    if one is None:
+                        self.answers.append(part)
+                    else:
+                        one.answered, one.result = True, _response(part)
+                        armed.remove(one)
+
+    def went_on_after(self, asked: _Asked) -> bool:
+        """Whether the model spoke again after it was not answered."""
+        return any(message.role == "assistant" for message in self._messages[asked.at + 1 :])
 
 
-def _asked(part: dict[str, Any], span: Span, calls: _Calls, origin: int) -> ToolCall:
-    """The call that this part of a model's answer asks for, new or already known from its span."""
-    call_id = None if part.get("id") is None else str(part["id"])
-    name = ToolName(str(part["name"]))
-    arguments = cast("dict[str, Any]", _arguments(part.get("arguments")))
-    asked = Asked(arguments, span.span_id, ((span.end_ns or span.start_ns) - origin) / 1e9)
-    call = calls.of_id(call_id)
-    if call is not None:
-        calls.taken(call)
-    else:
-        call = calls.take(name, arguments, call_id)
-    if call is None:
-        call = ToolCall(name, call_id)
-        calls.add(call, free=False)
-    call.asked = asked
-    ran = call.ran
-    if ran is not None and not isinstance(ran.arguments, Unknown) and ran.arguments.keys() == {"input"}:
-        ran.arguments = arguments
-    calls.known_as(call, call_id)
-    return call
+def _answered_by(part: Part, armed: Sequence[_Asked]) -> _Asked | None:
+    """The first request that waits for this answer: by id, by name, or where neither tells, by order."""
+    call_id, name = _id(part), part.get("name")
+    if call_id is not None:
+        same = [one for one in armed if one.call_id == call_id]
+        if same or any(one.call_id is not None for one in armed):
+            return _first(same, name)
+    return _first(armed, name)
 
 
-def _results(models: Sequence[tuple[Span, View]]) -> dict[str | None, tuple[Any, str]]:
-    found: dict[str | None, tuple[Any, str]] = {}
-    for span, one in models:
-        for part in _parts(one.input, "tool_call_response"):
-            if part.get("id") is not None:
-                found[str(part["id"])] = (part.get("response", part.get("result")), span.span_id)
-    return found
+def _response(part: Part) -> Any:
+    return part.get("response", part.get("result"))
 
 
-def _parts(messages: list[Message] | None, kind: str) -> list[dict[str, Any]]:
+def _first(waiting: Sequence[W], name: Any) -> W | None:
+    named = [one for one in waiting if name is not None and one.name.matches(str(name))]
+    return next(iter(named or waiting), None)
+
+
+def _id(part: Part) -> str | None:
+    """A call's id as a text; some give a list of one."""
+    value = part.get("id")
+    if isinstance(value, list):
+        value = next(iter(cast("list[Any]", value)), None)
+    return None if value is None or value == "" else str(value)
+
+
+def _parts(messages: Iterable[Message] | None, kind: str) -> list[Part]:
     return [part for message in messages or () for part in message.parts if part.get("type") == kind]
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    value = arguments_of(value)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"input": value}
+
+
+# -- requests and runs -----------------------------------------------------------------------------------
+
+
+def _pair(requests: Sequence[_Request], runs: Sequence[Run]) -> None:
+    """Find for each run the request that it came of, the surest first."""
+    asked_ids = {request.call_id for request in requests}
+    by_name: defaultdict[str, tuple[list[_Request], list[Run]]] = defaultdict(lambda: ([], []))
+    for request in requests:
+        by_name[request.name.bare][0].append(request)
+    for run in runs:
+        run.strange_id = run.call_id not in asked_ids
+        by_name[run.name.bare][1].append(run)
+    for asked, ran in by_name.values():
+        asked.sort(key=lambda request: request.span.start_ns)
+        for fits in (_same_id_and_arguments, _same_id, _same_arguments, _ids_allow):
+            asked, ran = _matched(asked, ran, fits)
+        for run in ran:
+            _match_by_broken_clocks(run, asked)
+
+
+def _match_by_broken_clocks(run: Run, requests: Sequence[_Request]) -> None:
+    """Match a run whose time says nothing about requests: it is another service's, or wrong by its caller."""
+    others = [
+        one
+        for one in requests[-RECENT:]
+        if one.run is None and (run.shift_ns or one.span.service != run.spans[0].service)
+    ]
+    for fits in (_same_id, _same_arguments, _ids_allow):
+        request = next((one for one in others if _fitting(one, run, fits)), None)
+        if request is not None:
+            request.run = run
+            run.shift_ns += max(0, (request.span.end_ns or request.span.start_ns) - run.start_ns)
+            return
+
+
+Fits = Callable[[_Request, Run], bool]
+
+
+def _matched(requests: list[_Request], runs: list[Run], fits: Fits) -> tuple[list[_Request], list[Run]]:
+    """Match each run with a request of the last model call before it, there the first in order; what is left
+    of both."""
+    armed: list[_Request] = []
+    left: list[Run] = []
+    at = 0
+    for run in runs:
+        while at < len(requests) and requests[at].span.start_ns <= run.start_ns:
+            armed.append(requests[at])
+            at += 1
+        chosen: _Request | None = None
+        for request in reversed(armed[-RECENT:]):
+            if chosen is not None and request.round != chosen.round:
+                break
+            chosen = request if _fitting(request, run, fits) else chosen
+        if chosen is None:
+            left.append(run)
+        else:
+            chosen.run = run
+            armed.remove(chosen)
+    return [request for request in requests if request.run is None], left
+
+
+def _fitting(request: _Request, run: Run, fits: Fits) -> bool:
+    return request.name.matches(run.name) and fits(request, run)
+
+
+def _same_id(request: _Request, run: Run) -> bool:
+    return request.call_id is not None and request.call_id == run.call_id
+
+
+def _same_id_and_arguments(request: _Request, run: Run) -> bool:
+    return _same_id(request, run) and request.arguments == run.arguments
+
+
+def _ids_allow(request: _Request, run: Run) -> bool:
+    """Ids decide where both tell one, and of one kind: a run whose id nobody asked by has another."""
+    return request.call_id is None or run.call_id is None or run.strange_id
+
+
+def _same_arguments(request: _Request, run: Run) -> bool:
+    return _ids_allow(request, run) and request.arguments == run.arguments
+
+
+# -- calls -----------------------------------------------------------------------------------------------
+
+
+def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
+    name = cast("Run", run).name if request is None else request.name
+    call = ToolCall(name, None if request is None else request.call_id)
+    if request is not None:
+        end = request.span.start_ns if request.span.end_ns is None else request.span.end_ns
+        call.asked = Asked(request.arguments, request.span.span_id, (end - origin) / 1e9)
+        if request.answer is not None:
+            call.answered = Answered(request.answer[0], None, request.answer[1])
+    if run is not None:
+        call.name = run.name
+        call.call_id = call.call_id or run.call_id
+        end_ns = run.end_ns
+        call.ran = Ran(
+            run.arguments,
+            [span.span_id for span in run.spans],
+            (run.start_ns - origin) / 1e9,
+            None if end_ns is None else (end_ns - origin) / 1e9,
+        )
+        if request is not None and run.wrapped and request.arguments.keys() != {"input"}:
+            call.ran.arguments = request.arguments
+        if call.answered is None or not isinstance(run.result, Unknown):
+            call.answered = Answered(run.result, None, run.spans[0].span_id)
+        call.answered.error = run.error
+    return call

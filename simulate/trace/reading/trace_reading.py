@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from simulate.trace.joining import joined
 from simulate.trace.pricing import TraceCost, cost_of_calls
 from simulate.trace.reading.classify import read
 from simulate.trace.reading.dialect import dialects
@@ -56,10 +57,10 @@ class TraceReading:
         """Every span with its view, in the order in which they came."""
         return ((span, self.view(span)) for span in self.spans)
 
-    @property
+    @cached_property
     def spans(self) -> list[Span]:
-        """The spans, as they came."""
-        return self.trace.spans
+        """The spans, each once, in the order in which they came."""
+        return joined(self.trace.spans)[0]
 
     @cached_property
     def by_id(self) -> dict[str, Span]:
@@ -84,7 +85,7 @@ class TraceReading:
     @cached_property
     def origin(self) -> int:
         """When the first span began, in nanoseconds since the Unix epoch; 0 in an empty trace."""
-        return min((span.start_ns for span in self.spans), default=0)
+        return min((span.start_ns for span in self.spans if span.start_ns), default=0)
 
     @cached_property
     def roots(self) -> list[Span]:

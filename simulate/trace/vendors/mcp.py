@@ -28,8 +28,9 @@ _METHODS: dict[str, Kind | None] = {
 
 def _refine(span: Span, found: View) -> None:
     if found.kind is Kind.TOOL and found.tool_name is None:
-        method, _, name = span.name.partition(" ")
-        found.tool_name = name.strip() or method
+        # "tools/call refund", and the SDK's own "MCP send tools/call refund"
+        before, _, name = span.name.partition("tools/call")
+        found.tool_name = name.strip() or before.strip() or span.name
 
 
 DIALECT = Dialect(

@@ -14,13 +14,14 @@ from simulate.trace.reading import ToolCall, ToolName, TraceReading, dialects, v
 from simulate.trace.span import Kind, Span, Trace, View
 
 SECOND = 10**9
+NOON = 1_780_000_000 * SECOND
 
 
 def span(
     span_id: str, parent: str | None = None, start: float = 0, name: str = "s", **attributes: Any
 ) -> Span:
     told = {key.replace("__", "."): value for key, value in attributes.items()}
-    begin = int(start * SECOND)
+    begin = NOON + int(start * SECOND)
     return Span("1" * 32, span_id, name, parent, begin, begin + SECOND, told)
 
 

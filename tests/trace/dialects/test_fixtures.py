@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,28 @@ OTHERS = sorted(path for path in SHARED.glob("*") if path.suffix in {".json", ".
 shared = pytest.mark.skipif(not OTHERS, reason="../shared/traces is not here")
 
 
-@pytest.mark.parametrize("path", [*FIXTURES, *OTHERS], ids=lambda path: path.name[:40])
+NOT_CLASSIFIED = {
+    "claude_agent_traceai": "claude_agent.span_kind is not read",
+    "langchain4j_quarkus": "spans of AI services and of HTTP under them",
+    "mastra_agent": "mastra.span.type is not read",
+    "openai_agents_logfire": "logfire.msg_template is not read",
+    "pydantic_ai_logfire_1": "logfire.msg_template is not read",
+    "semantic_kernel": "AutoFunctionInvocationLoop and the messages of the agents' runtime",
+    "spring_ai": "spring.ai.kind is not read; spans of HTTP",
+    "strands_traceai": "a span of each event of a stream, named after the event",
+    "vercel_ai_tools": "a span of each step",
+}
+"""Recordings with spans that our reader has no kind for, and which: a to-do list, held strictly."""
+
+
+def _to_do(path: Path) -> Any:
+    reason = NOT_CLASSIFIED.get(path.name.removesuffix(".otlp.jsonl"))
+    return pytest.param(path, marks=[pytest.mark.xfail(strict=True, reason=reason)] if reason else [])
+
+
+@pytest.mark.parametrize(
+    "path", [_to_do(path) for path in (*FIXTURES, *OTHERS)], ids=lambda path: path.name[:40]
+)
 def test_no_span_is_unknown(path: Path) -> None:
     unknown = Counter(
         span.name

@@ -14,7 +14,14 @@ import pytest
 from google.protobuf import json_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event as SdkEvent
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link as SdkLink
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from simulate.errors import TraceFileError
 from simulate.trace import read
@@ -87,20 +94,106 @@ spans = st.builds(
 by_place = lambda span: repr(span)  # noqa: E731 - one key for both sides of a comparison
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(spans, max_size=4))
-def test_json_round_trip_loses_nothing(given_spans: list[Span]) -> None:
-    text = orjson.dumps(encode.to_json(given_spans))
-    back = list(decode.from_json(orjson.loads(text)))
-    assert sorted(back, key=by_place) == sorted(given_spans, key=by_place)
+def by_json(given: list[Span]) -> list[Span]:
+    return list(decode.from_json(orjson.loads(orjson.dumps(encode.to_json(given)))))
+
+
+def by_protobuf(given: list[Span]) -> list[Span]:
+    data = encode.to_protobuf(given).SerializeToString()
+    return list(decode.from_protobuf(ExportTraceServiceRequest.FromString(data)))
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(spans, max_size=4))
-def test_protobuf_round_trip_loses_nothing(given_spans: list[Span]) -> None:
-    data = encode.to_protobuf(given_spans).SerializeToString()
-    back = list(decode.from_protobuf(ExportTraceServiceRequest.FromString(data)))
-    assert sorted(back, key=by_place) == sorted(given_spans, key=by_place)
+def test_what_is_written_is_read_as_the_same_span_by_every_way(given_spans: list[Span]) -> None:
+    expected = sorted(given_spans, key=by_place)
+    for ways in ([by_json], [by_protobuf], [by_json, by_protobuf], [by_protobuf, by_json]):
+        back = given_spans
+        for way in ways:
+            back = way(back)
+        assert sorted(back, key=by_place) == expected
+
+
+sdk_values = st.one_of(
+    words, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.binary(max_size=4),
+    st.lists(words, max_size=3), st.lists(st.integers(-5, 5), max_size=3),
+)  # fmt: skip
+sdk_attributes = st.dictionaries(words.filter(bool), sdk_values, max_size=4)
+contexts = st.builds(
+    SpanContext,
+    st.integers(1, 2**128 - 1),
+    st.integers(1, 2**64 - 1),
+    st.booleans(),
+    trace_flags=st.just(TraceFlags(1)),
+)
+sdk_spans = st.builds(
+    ReadableSpan,
+    name=words,
+    context=contexts,
+    parent=st.none() | contexts,
+    resource=st.builds(Resource, sdk_attributes),
+    attributes=sdk_attributes,
+    events=st.lists(st.builds(SdkEvent, words, sdk_attributes, moments), max_size=2),
+    links=st.lists(st.builds(SdkLink, contexts, sdk_attributes), max_size=2),
+    kind=st.sampled_from(SpanKind),
+    status=st.builds(Status, st.sampled_from([StatusCode.UNSET, StatusCode.OK]))
+    | st.builds(Status, st.just(StatusCode.ERROR), words),
+    start_time=moments,
+    end_time=moments,
+    instrumentation_scope=st.builds(InstrumentationScope, words, st.none() | words),
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(sdk_spans)
+def test_a_span_of_the_sdk_is_the_same_by_every_way_in(span: ReadableSpan) -> None:
+    here = decode.from_sdk(span)
+    (there,) = decode.from_protobuf(encode_spans([span]))
+    assert here == there
+    assert by_json([here]) == [here]
+
+
+def raw_span(**changes: Any) -> ExportTraceServiceRequest:
+    request = ExportTraceServiceRequest()
+    span = (
+        request.resource_spans.add()
+        .scope_spans.add()
+        .spans.add(
+            trace_id=bytes.fromhex(TRACE),
+            span_id=bytes.fromhex(SPAN),
+            name="chat",
+            start_time_unix_nano=START,
+        )
+    )
+    for name, value in changes.items():
+        setattr(span, name, value)
+    return request
+
+
+@pytest.mark.parametrize("parent", [b"", bytes(8)])
+def test_a_parent_of_zeros_is_none_by_every_way(parent: bytes) -> None:
+    (span,) = decode.from_protobuf(raw_span(parent_span_id=parent))
+    assert span.parent_id is None
+    assert one(document(parentSpanId=parent.hex())).parent_id is None
+
+
+def test_statuses_kinds_and_times_that_the_specification_does_not_know() -> None:
+    request = raw_span(kind=17, start_time_unix_nano=0)
+    (raw,) = request.resource_spans[0].scope_spans[0].spans
+    raw.status.code = 9  # type: ignore[assignment]
+    (by_wire,) = decode.from_protobuf(request)
+    by_text = one(document(kind=17, status={"code": 9}, startTimeUnixNano=0, endTimeUnixNano=None))
+    assert by_wire == by_text
+    assert (by_text.otel_kind, by_text.status, by_text.start_ns) == ("unspecified", "unset", 0)
+    with pytest.raises(TraceFileError, match="2262"):
+        list(decode.from_protobuf(raw_span(start_time_unix_nano=2**64 - 1)))
+
+
+def test_an_integer_beyond_64_bits_is_kept_as_text_by_every_way() -> None:
+    huge = 2**70
+    raw = document(attributes=[{"key": "n", "value": {"intValue": str(huge)}}])
+    assert one(raw).attributes == {"n": str(huge)}
+    assert by_protobuf([Span(TRACE, SPAN, "chat", attributes={"n": huge})])[0].attributes == {"n": str(huge)}
 
 
 def test_the_json_we_write_is_what_protobufs_own_parser_understands() -> None:
@@ -275,3 +368,25 @@ def test_an_attribute_list_of_another_shape_is_told_in_words() -> None:
     raw["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] = {"a": 1}
     with pytest.raises(TraceFileError, match="a text stands where something else is due"):
         read(io.BytesIO(json.dumps(raw).encode()))
+
+
+def lines(*documents: Any) -> io.BytesIO:
+    return io.BytesIO(b"\n".join(json.dumps(each).encode() for each in documents))
+
+
+def test_logs_and_metrics_of_a_collectors_file_are_told_and_its_traces_read() -> None:
+    (trace,) = read(
+        lines(document(), {"resourceLogs": [{}]}, {"resourceMetrics": [{}]}, {"resourceLogs": []})
+    )
+    assert len(trace) == 1
+    assert trace.notes[0].startswith("the file also holds logs, which are not read (2 times")
+    with pytest.raises(TraceFileError, match="no spans: the file also holds logs"):
+        read(lines({"resourceLogs": [{}]}))
+
+
+def test_half_of_an_emoji_is_read_with_the_replacement_marked() -> None:
+    (trace,) = read(
+        lines(document(name="cut \ud83d", attributes=[{"key": "a", "value": {"stringValue": "\ude00"}}]))
+    )
+    assert trace.spans[0].name == "cut \ufffd" and trace.spans[0].attributes == {"a": "\ufffd"}
+    assert "surrogate" in trace.notes[0]

@@ -445,3 +445,67 @@ def test_a_trace_that_lies_in_several_files_is_one(tmp_path: Path) -> None:
     with pytest.raises(TraceFileError, match="holds no spans") as refused:
         list(iter_traces(tmp_path / "a", tmp_path / "d"))
     assert str(tmp_path / "d") in str(refused.value)
+
+
+def test_the_agents_sdks_own_export_is_read() -> None:
+    def record(number: int, parent: str | None, data: dict[str, Any], error: Any = None) -> dict[str, Any]:
+        moment = f"2026-05-01T10:00:0{number}+00:00"
+        return {
+            "object": "trace.span", "id": f"span_{number}", "trace_id": "trace_1", "parent_id": parent,
+            "started_at": moment, "ended_at": moment, "span_data": data, "error": error,
+        }  # fmt: skip
+
+    usage = {"input_tokens": 20, "output_tokens": 6}
+    tool = {"type": "function", "name": "find_parcel", "input": '{"number":77}', "output": "in Basel"}
+    documents = [
+        {"object": "trace", "id": "trace_1", "workflow_name": "desk"},
+        record(1, None, {"type": "agent", "name": "desk", "tools": ["find_parcel"]}),
+        record(2, "span_1", {"type": "generation", "model": "gpt-4o", "usage": usage}),
+        record(3, "span_1", tool, {"message": "timed out", "data": None}),
+        record(4, "span_1", {"type": "handoff", "from_agent": "desk", "to_agent": "billing"}),
+    ]
+    (trace,) = read(io.BytesIO(b"\n".join(json.dumps(each).encode() for each in documents)))
+    agent, model, called, handed = map(TraceReading(trace).view, trace.spans)
+    assert (agent.kind, agent.agent_name) == ("AGENT", "desk")
+    assert (model.kind, model.request_model, model.input_tokens, model.output_tokens) == (
+        "LLM",
+        "gpt-4o",
+        20,
+        6,
+    )
+    assert (called.tool_name, called.tool_arguments, called.tool_result) == (
+        "find_parcel",
+        {"number": 77},
+        "in Basel",
+    )
+    assert (called.error, trace.spans[2].status) == ("timed out", "error")
+    assert (handed.kind, handed.handoff_from, handed.handoff_to) == ("HANDOFF", "desk", "billing")
+
+
+def test_an_empty_error_is_no_error_answer() -> None:
+    with pytest.raises(TraceFileError, match="no trace that we know"):
+        read(io.BytesIO(b'{"id": 1, "error": null}'))
+    with pytest.raises(TraceFileError, match="error answer of a server"):
+        read(io.BytesIO(b'{"error": "no such project"}'))
+
+
+def test_ids_that_are_integers_are_read_to_the_last_digit() -> None:
+    trace_id, span_id = 39712373237291850001929057769826244787, 5687879115964223106
+    plain = {"name": "chat", "context": {"trace_id": trace_id, "span_id": span_id}, "start_time": NS}
+    (trace,) = read(io.BytesIO(json.dumps({"spans": [plain]}).encode()))
+    assert (int(trace.trace_id, 16), int(trace.spans[0].span_id, 16)) == (trace_id, span_id)
+
+
+def test_a_folder_and_several_files_are_read_as_one(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        writing.write_otlp_jsonl(tmp_path / f"{name}.jsonl", [Span(name * 32, SPAN, name, None, NS, NS + 1)])
+    (tmp_path / "notes.txt").write_text("not a trace")
+    (tmp_path / ".hidden").write_text("not a trace")
+    with pytest.raises(TraceFileError, match=r"notes\.txt"):
+        read(tmp_path)
+    skipped: list[TraceFileError] = []
+    found = list(iter_traces(tmp_path, tolerant=True, skipped=skipped))
+    assert [trace.spans[0].name for trace in found] == ["a", "b"]
+    assert [error.where for error in skipped] == [str(tmp_path / "notes.txt")]
+    writing.write_otlp_jsonl(tmp_path / "one" / "trace.otlp.jsonl", [Span("c" * 32, SPAN, "c", None, NS)])
+    assert [trace.trace_id for trace in read(tmp_path)] == ["c" * 32]  # the folder of a run

@@ -1,0 +1,53 @@
+"""This process, patched and guarded for as long as any of its conversations is recorded or replayed.
+
+The patches put `TrafficRouter` between the clients and the network. vcrpy's own patches are not used: they
+buffer streams, give all chunks at once, and let other threads' requests out while they build a connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from unittest import mock
+
+from simulate.determinism.shared_patch import SharedPatch
+from simulate.replay.intercept import aiohttp_client, httpx_client, mcp_client, socket_client, threads
+from simulate.replay.intercept.guard import Guard
+from simulate.replay.intercept.router import TrafficRouter
+from simulate.replay.intercept.traffic import Traffic
+
+
+class _Process:
+    """One for the whole process: clients and sockets can be patched once only."""
+
+    def __init__(self) -> None:
+        self.router = TrafficRouter()
+        self.guard = Guard(self.router)
+        self.patches = SharedPatch(self._patch)
+
+    def _patch(self, undo: contextlib.ExitStack) -> None:
+        for client in (httpx_client, aiohttp_client, socket_client, mcp_client, threads):
+            for holder, name, replacement in client.patches(self.router):
+                undo.enter_context(mock.patch.object(holder, name, replacement))
+
+
+_PROCESS = _Process()
+
+
+@contextlib.contextmanager
+def intercepted(traffic: Traffic) -> Generator[None]:
+    """``traffic`` decides what becomes of all that the code inside asks of the network. Where it is a replay,
+    every other connection of this process is refused meanwhile."""
+    guarded = _PROCESS.guard.held(traffic) if traffic.replaying else contextlib.nullcontext()
+    with _PROCESS.patches.held(), guarded, _PROCESS.router.entered(traffic):
+        yield
+
+
+def entered(traffic: Traffic) -> contextlib.AbstractContextManager[None]:
+    """What is asked for inside is this conversation's; the process is patched already, or not at all."""
+    return _PROCESS.router.entered(traffic)
+
+
+def current() -> Traffic | None:
+    """The conversation that the running code belongs to, as far as it is recorded or replayed."""
+    return _PROCESS.router.current

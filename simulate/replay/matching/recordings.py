@@ -1,0 +1,126 @@
+"""What was recorded: requests with their responses, and tool calls with what they gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Chunk = tuple[float, bytes]
+"""Milliseconds since the response began, and what came then."""
+
+
+@dataclass(slots=True)
+class HttpResponse:
+    """What came back. ``ended`` is ``complete``, ``closed`` (by the agent), ``died: …`` or ``failed: …``
+    (no response at all); after both stands the client's exception as ``Class: message``."""
+
+    status: int
+    reason: str = ""
+    headers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    chunks: list[Chunk] = field(default_factory=list[Chunk])
+    ended: str = "complete"
+
+    @property
+    def content(self) -> bytes:
+        """The whole body."""
+        return b"".join(content for _, content in self.chunks)
+
+    def header(self, name: str) -> str:
+        """The first header of that name, or an empty text."""
+        return next((value for known, value in self.headers if known.lower() == name), "")
+
+    @property
+    def failure(self) -> tuple[str, str] | None:
+        """Class and message of the exception that came instead of a response; None where one came."""
+        return self._exception("failed: ")
+
+    @property
+    def broke(self) -> tuple[str, str] | None:
+        """Class and message of the exception that cut the body off; None where it came to its end."""
+        return self._exception("died: ")
+
+    def _exception(self, how: str) -> tuple[str, str] | None:
+        if not self.ended.startswith(how):
+            return None
+        name, _, text = self.ended.removeprefix(how).partition(": ")
+        return name, text
+
+
+@dataclass(slots=True, eq=False)
+class HttpRecording:
+    """One request and its response. ``start`` and ``end`` are ms since the conversation began."""
+
+    key: str
+    endpoint: str
+    method: str
+    uri: str
+    body: Any
+    """The canonical request body, a JSON value."""
+    form: str = "json"
+    ordinal: int = 0
+    """Which of the requests with the same key this is."""
+    start: float = 0.0
+    end: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    query: tuple[tuple[str, str], ...] = ()
+    components: dict[str, str] = field(default_factory=dict[str, str])
+    turn: int | None = None
+    span_id: str | None = None
+    exact: str = ""
+    """`HttpRequest.exact` of the request as it was made; empty where that is not known."""
+    task: int = 0
+    """The task or thread that asked, by number; only what one of them asked has an order."""
+    place: str = ""
+    """Where it stands, for messages: ``http.json #3``."""
+    _response: HttpResponse | None = None
+    load: Callable[[], HttpResponse] | None = None
+
+    @property
+    def response(self) -> HttpResponse:
+        """What came back; unpacked when it is first asked for."""
+        if self._response is None:
+            self._response = (
+                self.load() if self.load else HttpResponse(0, ended="failed: nothing was recorded")
+            )
+        return self._response
+
+    @response.setter
+    def response(self, response: HttpResponse) -> None:
+        self._response = response
+
+    @property
+    def asked(self) -> str:
+        """What was asked for, for a person."""
+        return self.endpoint
+
+
+@dataclass(slots=True, eq=False)
+class ToolRecording:
+    """One tool call and what it gave: ``result``, or ``error`` as ``{"type", "message"}``."""
+
+    key: str
+    name: str
+    arguments: Any
+    result: Any = None
+    error: dict[str, Any] | None = None
+    write: bool = False
+    source: Literal["tool", "mcp", "trace"] = "tool"
+    ordinal: int = 0
+    start: float = 0.0
+    end: float = 0.0
+    turn: int | None = None
+    place: str = ""
+
+    @property
+    def asked(self) -> str:
+        """What was asked for, for a person."""
+        return f"tool {self.name}"
+
+
+def number(recordings: Sequence[HttpRecording] | Sequence[ToolRecording]) -> None:
+    """Give those with the same key their ordinals, in the order in which they began."""
+    counts: dict[str, int] = {}
+    for recording in recordings:
+        recording.ordinal = counts.get(recording.key, 0)
+        counts[recording.key] = recording.ordinal + 1

@@ -1,0 +1,176 @@
+"""One conversation that is recorded: everything goes out, and is remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from opentelemetry import trace
+
+from simulate.replay.cassette.bodies import inflated, redacted
+from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.cassette.interactions import record_of
+from simulate.replay.intercept.toolbox import InterceptedTools
+from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
+from simulate.replay.matching.json_values import plain
+from simulate.replay.matching.keys import call_key
+from simulate.replay.matching.recordings import HttpResponse, ToolRecording, number
+from simulate.replay.matching.request import HttpRequest
+from simulate.replay.matching.rules import Rules
+from simulate.tools import Toolbox
+
+
+class RecordSession:
+    """What one conversation asks of models, services and tools, as it is recorded.
+
+    ``allow`` names ``host:port`` of servers whose traffic is none of the agent's.
+    """
+
+    replaying = False
+
+    def __init__(self, rules: Rules, allow: Iterable[str] = ()) -> None:
+        self.rules = rules
+        self.allow = set(allow)
+        self.turn: int | None = None
+        self.turn_of: Callable[[], int | None] = lambda: self.turn
+        """Which turn it is, where something else counts them."""
+        self.ended = ""
+        """Set to say that the recording is partial, and why."""
+        self.manifest: dict[str, Any] = {}
+        self.conversation: list[dict[str, Any]] = []
+        self.frames: list[dict[str, Any]] = []
+        self.blobs: dict[str, bytes] = {}
+        self._began = time.perf_counter()
+        self._exchanges: list[HttpExchange] = []
+        self._tools: list[ToolRecording] = []
+        self._lock = threading.Lock()
+        self._tasks: dict[tuple[int, Any], int] = {}
+
+    def begin(self, request: HttpRequest) -> HttpExchange:
+        """A request begins; its place in the order is taken now, not when its answer comes."""
+        recording = record_of(request, self.rules)
+        recording.start = self._now()
+        recording.turn = self.turn_of()
+        recording.span_id = current_span_id()
+        recording.task = self._task()
+        exchange = HttpExchange(recording=recording)
+        with self._lock:
+            self._exchanges.append(exchange)
+        return exchange
+
+    def begin_tool(
+        self, name: str, arguments: Any, *, write: bool, source: Literal["tool", "mcp"] = "tool"
+    ) -> ToolExchange:
+        """A tool call begins."""
+        recording = ToolRecording(
+            call_key(name, arguments, self.rules),
+            name,
+            self.rules.value(plain(arguments)),
+            write=write,
+            source=source,
+            start=self._now(),
+            turn=self.turn_of(),
+        )
+        with self._lock:
+            self._tools.append(recording)
+
+        def ended(result: Any, error: BaseException | None) -> None:
+            recording.end = self._now()
+            if error is not None:
+                recording.error = _error(error, self.rules)
+            else:
+                recording.result = self.rules.value(plain(result))
+
+        return ToolExchange(ended=ended)
+
+    def may_connect(self) -> bool:
+        """A conversation that is recorded beside a replay may reach everything."""
+        return True
+
+    def refuse(self, what: str) -> None:
+        """Nothing is refused while recording."""
+
+    def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
+        """The toolbox that records; ``inner`` answers (the scenario's pins)."""
+        return InterceptedTools(self, inner)
+
+    def cassette(self) -> Cassette:
+        """What was recorded so far, redacted."""
+        with self._lock:
+            exchanges, tools = list(self._exchanges), list(self._tools)
+        for exchange in exchanges:
+            exchange.close()
+        recordings = [exchange.recording for exchange in exchanges if exchange.recording is not None]
+        for recording in recordings:
+            recording.response = _stored(recording.response, self.rules)
+        manifest = {"match": "http", **self.manifest, "complete": not self.ended}
+        if self.ended:
+            manifest["ended"] = self.ended
+        said = [self.rules.value(one) for one in self.conversation]
+        number(recordings)
+        number(tools)
+        return Cassette(recordings, tools, self.frames, self.blobs, said, manifest)
+
+    def _task(self) -> int:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            task = None
+        if task is None and threading.current_thread() is not threading.main_thread():
+            return -1  # which worker of a pool gets what is chance: no order
+        with self._lock:
+            return self._tasks.setdefault((threading.get_ident(), task), len(self._tasks))
+
+    def _now(self) -> float:
+        return (time.perf_counter() - self._began) * 1000
+
+
+def current_span_id() -> str | None:
+    """The OpenTelemetry span that is current, for the report."""
+    context = trace.get_current_span().get_span_context()
+    return f"{context.span_id:016x}" if context.is_valid else None
+
+
+def _error(error: BaseException, rules: Rules) -> dict[str, Any]:
+    kept: dict[str, Any] = {"type": type(error).__name__, "message": rules.text(str(error))}
+    protocol: Any = getattr(error, "error", None)
+    if hasattr(protocol, "code"):  # an MCP server's
+        kept |= {"code": protocol.code, "message": protocol.message, "data": protocol.data}
+    return kept
+
+
+_NOT_KEPT = frozenset(
+    [
+        "set-cookie",
+        "date",
+        "server",
+        "cf-ray",
+        "cf-cache-status",
+        "alt-svc",
+        "strict-transport-security",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "openai-organization",
+        "openai-project",
+        "anthropic-organization-id",
+        "via",
+    ]
+)
+
+
+def _stored(response: HttpResponse, rules: Rules) -> HttpResponse:
+    """The response as it is kept: decoded, redacted, without what belongs to one connection."""
+    encoding = response.header("content-encoding")
+    plain = inflated(response.chunks, encoding) if encoding else None
+    chunks = response.chunks if plain is None else plain
+    dropped = _NOT_KEPT | ({"content-encoding", "content-length"} if plain is not None else set[str]())
+    if rules.redact is not None and chunks:
+        chunks = redacted(chunks, response.header("content-type"), rules)
+        dropped = dropped | {"content-length"}
+    kept = [(name, value) for name, value in response.headers if name not in dropped]
+    headers = [(name, rules.parameter(name, value)) for name, value in kept]
+    return HttpResponse(response.status, response.reason, headers, chunks, response.ended)

@@ -1,0 +1,382 @@
+"""One conversation that is replayed: answered from its cassette, with an account of what was asked."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Literal
+
+from simulate.determinism.ids import unpinned
+from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.chat_wires import answer_in
+from simulate.replay.intercept.toolbox import InterceptedTools
+from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
+from simulate.replay.matching.chat import ENDPOINT as CHAT
+from simulate.replay.matching.chat import contradicts, told_by_both
+from simulate.replay.matching.date_drift import only_time_passed, real_ns
+from simulate.replay.matching.divergence import Divergence, Policy, explain_request, explain_tool, refusal
+from simulate.replay.matching.json_values import plain
+from simulate.replay.matching.keys import call_key
+from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
+from simulate.replay.matching.request import CanonicalRequest, HttpRequest
+from simulate.replay.matching.rules import Rules
+from simulate.replay.record_session import RecordSession, current_span_id
+from simulate.replay.report import ReplayReport
+from simulate.tools import Toolbox, ToolFailed
+from simulate.trace.capture import simulator_tracing
+
+
+class ReplaySession:
+    """The recordings of one conversation, indexed by key; each is given once."""
+
+    replaying = True
+
+    def __init__(
+        self,
+        cassette: Cassette,
+        rules: Rules,
+        *,
+        policy: Policy = "fail",
+        pace: Literal["instant", "recorded"] = "instant",
+        allow: set[str] | None = None,
+        live_budget: int = 100,
+        live_writes: set[str] | None = None,
+        recorder: RecordSession | None = None,
+    ) -> None:
+        self.cassette = cassette
+        self.rules = cassette.leave_out(rules)
+        self.policy: Policy = policy
+        self.paced = pace == "recorded"
+        self.allow = allow or set()
+        self.live_budget = live_budget
+        self.live_writes = live_writes or set()
+        self.recorder = recorder
+        self.turn: int | None = None
+        self.turn_of: Callable[[], int | None] = lambda: self.turn
+        """Which turn it is, where something else counts them."""
+        self.outside = False
+        """The agent runs in another process: tools that it runs itself are out of our sight."""
+        self.live_calls = 0
+        self.refused: list[str] = []
+        self.notes: list[str] = []
+        self.divergences: list[Divergence] = []
+        self.side_cassette: str | None = None
+        self.tainted = 0
+        self.later: dict[str, None] = {}
+        """Dates and times of the recording, and those that stand in their places now."""
+        self._pins: Toolbox | None = None
+        """What answers tools without asking the cassette: the scenario's pins."""
+        self._order: list[HttpRecording | ToolRecording] = []
+        self._played: set[int] = set()
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._index(cassette)
+
+    def _index(self, cassette: Cassette) -> None:
+        self._http: dict[str, list[HttpRecording]] = {}
+        self._endpoints: dict[str, list[HttpRecording]] = {}
+        self._tools: dict[str, list[ToolRecording]] = {}
+        self._names: dict[str, list[ToolRecording]] = {}
+        self._exact = {one.exact: one.key for one in cassette.http if one.exact}
+        for recording in cassette.http:
+            self._http.setdefault(recording.key, []).append(recording)
+            self._endpoints.setdefault(recording.endpoint, []).append(recording)
+        for tool in cassette.tools:
+            self._tools.setdefault(tool.key, []).append(tool)
+            self._names.setdefault(tool.name, []).append(tool)
+
+    @property
+    def stopped(self) -> bool:
+        """The policy is ``stop`` and something diverged: the conversation should end here."""
+        return self.policy == "stop" and bool(self.divergences)
+
+    # HTTP
+
+    def begin(self, request: HttpRequest) -> HttpExchange | None:
+        """The response to a request, or what the policy makes of one that was not recorded."""
+        if self._lets_own_out() and not self.knows(request):
+            return None
+        if self.stopped:
+            return HttpExchange(refusal("the replay stopped at its first divergence", self.divergences[0]))
+        known_as = self._exact.get(request.exact(self.rules))
+        recording = self._next(known_as) if known_as is not None else None
+        if recording is not None:
+            return HttpExchange(recording.response, self.paced)
+        asked = self._as_matched(request)
+        recording = self._next_chat(asked) if asked.endpoint == CHAT else self._next(asked.key)
+        if recording is not None:
+            return HttpExchange(self._response(recording, request), self.paced)
+        return self._missed(asked, request)
+
+    def knows(self, request: HttpRequest) -> bool:
+        """Whether the cassette holds such a request; nothing is played."""
+        return self._as_matched(request).key in self._http
+
+    def _as_matched(self, request: HttpRequest) -> CanonicalRequest:
+        """A request in the form that this cassette is matched by: a trace's by its messages alone."""
+        chat = request.as_chat(self.rules) if self.cassette.match == "chat" else None
+        return chat or request.canonical(self.rules)
+
+    def _next(self, key: str) -> HttpRecording | None:
+        """The next recording with this key; None when there is none left. Its turn is taken now."""
+        with self._lock:
+            ordinal = self._counts[key]
+            known = self._http.get(key, ())
+            if ordinal >= len(known):
+                return None
+            self._counts[key] += 1
+            self._play(known[ordinal])
+            return known[ordinal]
+
+    @property
+    def lists_models(self) -> bool:
+        """Whether ``GET /v1/models`` was recorded; else a list of the recorded models has to do."""
+        return any(endpoint.endswith("/models") for endpoint in self._endpoints)
+
+    def _next_chat(self, asked: CanonicalRequest) -> HttpRecording | None:
+        """By its messages; a recording whose other parts are known must agree in those too."""
+        with self._lock:
+            for recording in self._http.get(asked.key, ()):
+                if id(recording) not in self._played and not contradicts(recording.body, asked.body):
+                    self._play(recording)
+                    return recording
+        return None
+
+    def _response(self, recording: HttpRecording, request: HttpRequest) -> HttpResponse:
+        if recording.endpoint != CHAT:
+            return recording.response
+        return answer_in(request.url, request.body, recording)
+
+    def _play(self, recording: HttpRecording | ToolRecording) -> None:
+        self._played.add(id(recording))
+        self._order.append(recording)
+        if self.divergences:
+            self.tainted += 1
+
+    def _missed(self, asked: CanonicalRequest, request: HttpRequest) -> HttpExchange:
+        candidates = self._endpoints.get(asked.endpoint, [])
+        with self._lock:
+            divergence = explain_request(asked, candidates, self._played)
+            nearest = divergence.recording
+            if isinstance(nearest, HttpRecording) and self._only_later(nearest, nearest.body, asked.body):
+                self._counts[nearest.key] += 1
+                self._play(nearest)
+                return HttpExchange(self._response(nearest, request), self.paced)
+            divergence.span_id, divergence.by = current_span_id(), simulator_tracing.calling()
+            self.note(divergence)
+            if self.policy == "nearest" and isinstance(nearest, HttpRecording):
+                self._played.add(id(nearest))
+                self.tainted += 1
+                return HttpExchange(self._response(nearest, request), self.paced)
+        if self.recorder is not None and self._may_go_live():
+            return self.recorder.begin(request)
+        return HttpExchange(refusal(str(divergence), divergence))
+
+    def may_connect(self) -> bool:
+        """The policy lets this conversation go live, and counts."""
+        return bool(self.live_calls) or self._lets_own_out()
+
+    def _lets_own_out(self) -> bool:
+        """A persona that takes over, and a judge who compares, ask models of their own: none of the agent's
+        business, so neither counted nor kept."""
+        return simulator_tracing.calling() is not None and self.policy == "simulate"
+
+    def _only_later(self, one: HttpRecording | ToolRecording, then: Any, now: Any) -> bool:
+        """Whether a recording stands for this request, too, which differs by the date and time it tells."""
+        began: Any = self.cassette.manifest.get("started_ns")
+        if id(one) in self._played or not isinstance(began, int):
+            return False
+        if isinstance(one, HttpRecording) and one.endpoint == CHAT:
+            now = told_by_both(then, now)
+        passed = only_time_passed(then, now, began + int(one.start * 1e6), real_ns())
+        self.later.update(dict.fromkeys(map(str, passed or ())))
+        return passed is not None
+
+    def _may_go_live(self) -> bool:
+        if self.policy not in {"live", "simulate"}:
+            return False
+        with self._lock:
+            if self.live_calls >= self.live_budget:
+                self.notes.append(f"the budget of {self.live_budget} live calls is used up")
+                return False
+            self.live_calls += 1
+            return True
+
+    def note(self, divergence: Divergence) -> None:
+        """Something is not as recorded, here and now."""
+        divergence.turn = self.turn_of()
+        divergence.tainted = bool(self.divergences)
+        self.divergences.append(divergence)
+
+    # tools
+
+    def begin_tool(
+        self, name: str, arguments: Any, *, write: bool, source: Literal["tool", "mcp"] = "tool"
+    ) -> ToolExchange:
+        """The recorded call of a tool, how it diverges, or leave to run it where the policy gives it."""
+        found = self._tool(name, arguments)
+        if isinstance(found, ToolRecording):
+            return ToolExchange(found)
+        # an MCP server is not even started in a replay
+        if self.recorder is None or source == "mcp":
+            return ToolExchange(divergence=found)
+        if write and name not in self.live_writes:
+            self.notes.append(
+                f"the tool {name} writes, so it did not run; name it under live writes to let it"
+            )
+        elif self._may_go_live():
+            return self.recorder.begin_tool(name, arguments, write=write)
+        return ToolExchange(divergence=found)
+
+    def _tool(self, name: str, arguments: Any) -> ToolRecording | Divergence:
+        if self.stopped:
+            return self.divergences[0]
+        key = call_key(name, arguments, self.rules)
+        with self._lock:
+            ordinal = self._counts[key]
+            self._counts[key] += 1
+            known = self._tools.get(key, ())
+            if ordinal < len(known):
+                self._play(known[ordinal])
+                return known[ordinal]
+            value = self.rules.value(plain(arguments))
+            divergence = explain_tool(name, value, key, self._names.get(name, []), self._played)
+            nearest = divergence.recording
+            if isinstance(nearest, ToolRecording) and self._only_later(nearest, nearest.arguments, value):
+                self._counts[nearest.key] += 1
+                self._play(nearest)
+                return nearest
+            self.note(divergence)
+            if self.policy == "nearest" and isinstance(nearest, ToolRecording):
+                self._played.add(id(nearest))
+                return nearest
+        return divergence
+
+    def again(self, one: HttpRecording | ToolRecording) -> HttpRecording | ToolRecording | Divergence | None:
+        """What stands here for a request of another recording; None where it diverges."""
+        if isinstance(one, ToolRecording):
+            return self._tool(one.name, one.arguments)
+        found = self._next(one.key)
+        if found is None:
+            with self._lock:
+                asked = CanonicalRequest(one.endpoint, one.query, "json", one.body, one.key)
+                self.note(explain_request(asked, self._endpoints.get(one.endpoint, []), self._played))
+        return found
+
+    def handed(self, name: str, arguments: dict[str, Any]) -> Any:
+        """What a tool gave that the agent handed to its caller; raises ToolFailed where it failed."""
+        found = self._tool(name, arguments)
+        recorded = isinstance(found, ToolRecording)
+        exchange = ToolExchange(found) if recorded else ToolExchange(divergence=found)
+        try:
+            return exchange.answer()
+        except ToolFailed:
+            raise
+        except Exception as error:  # its own class, which nobody here would know how to catch
+            raise ToolFailed(str(error)) from error
+
+    def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
+        """The toolbox that answers from the cassette; ``inner`` holds the scenario's pins."""
+        self._pins = inner
+        return InterceptedTools(self, inner)
+
+    # account
+
+    def refuse(self, what: str) -> None:
+        """Something tried to get past the replay."""
+        with self._lock:
+            if what not in self.refused:
+                self.refused.append(what)
+
+    def finish(self) -> None:
+        """The conversation is over; tells an extra call from one that drifted."""
+        for divergence in self.divergences:
+            if divergence.verdict == "drifted" and divergence.recording in self._order:
+                divergence.verdict = "never_recorded"
+                divergence.component = "extra call"
+                divergence.components = ["extra call"]
+
+    def report(self) -> ReplayReport:
+        """What it came to so far; complete once the conversation is over."""
+        divergences = list(self.divergences)
+        claimed = {id(one.recording) for one in divergences if one.verdict == "drifted"}
+        left = [
+            one
+            for one in (*self.cassette.http, *self.cassette.tools)
+            if id(one) not in self._played and id(one) not in claimed and not self.stopped
+        ]
+        unseen = [
+            one
+            for one in left
+            if isinstance(one, ToolRecording) and (self.outside or self._is_pinned(one.name))
+        ]
+        left = [one for one in left if one not in unseen]
+        notes = list(self.notes)
+        if self.later:
+            told = ", ".join(list(self.later)[:4]) + (" …" if len(self.later) > 4 else "")
+            notes.append(f"the agent tells the time, which has passed: {told}; answered as recorded")
+        if self.divergences and not self.outside:
+            notes += unpinned()
+        if names := ", ".join(sorted({one.name for one in unseen if not self._is_pinned(one.name)})):
+            notes.append(
+                f"{names}: run by the agent's own process, so not answered from the recording; what they gave"
+                " is compared in the next request"
+            )
+        divergences += [self._missing(one) for one in sorted(left, key=lambda each: each.start)]
+        reordered = self._reordered()
+        verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
+        first = divergences[0] if divergences else reordered
+        unmet = ", ".join(path for path in self.rules.ignore if path not in self.rules.met)
+        if unmet:
+            notes.append(f"nothing to ignore at {unmet}: no request has it")
+        return ReplayReport(
+            verdict=verdict,
+            first=first,
+            divergences=divergences,
+            played=len(self._order),
+            recorded=len(self.cassette) - len(unseen),
+            unplayed=[f"{one.place}: {one.asked.removeprefix('tool ')}" for one in left],
+            tainted=self.tainted,
+            live_calls=self.live_calls,
+            refused=list(self.refused),
+            policy=self.policy,
+            notes=notes,
+            side_cassette=self.side_cassette,
+        )
+
+    def _is_pinned(self, tool: str) -> bool:
+        return self._pins is not None and self._pins.answers(tool)
+
+    def _missing(self, one: HttpRecording | ToolRecording) -> Divergence:
+        """What was recorded and nobody asked for."""
+        return Divergence(
+            "unplayed",
+            one.asked,
+            "missing call",
+            ["missing call"],
+            turn=one.turn,
+            nearest=one.place,
+            key=one.key,
+            tainted=bool(self.divergences),
+            recording=one,
+        )
+
+    def _reordered(self) -> Divergence | None:
+        """A call that had ended before another one of its task or thread began, and now comes after it."""
+        latest: dict[int, float] = {}
+        for one in self._order:
+            if not isinstance(one, HttpRecording) or one.task < 0:
+                continue
+            if one.end < latest.get(one.task, float("-inf")):
+                return Divergence(
+                    "reordered",
+                    one.endpoint,
+                    "order",
+                    ["order"],
+                    turn=one.turn,
+                    nearest=one.place,
+                    key=one.key,
+                )
+            latest[one.task] = max(latest.get(one.task, 0.0), one.start)
+        return None

@@ -1,0 +1,145 @@
+"""The runs of tools that TOOL spans tell of, each once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from simulate.trace.reading.facts import Fact, Unknown
+from simulate.trace.reading.messages import arguments_of
+from simulate.trace.reading.model_calls import ViewOf
+from simulate.trace.reading.nesting import Above
+from simulate.trace.reading.tool_call import Arguments
+from simulate.trace.reading.tool_name import ToolName
+from simulate.trace.span import Kind, Span, View
+
+_PHASE = re.compile(
+    r"[\W_](start|started|begin|success|succeeded|finish|finished|end|ended|complete|completed)$"
+)
+
+
+CLOCKS_DIFFER_NS = 1_000_000
+"""A call may seem to begin so much before its caller, by clocks that are as good as they get."""
+UNTOLD = Unknown("no span tells it")
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One run of a tool, and the spans that tell of it, the outermost first."""
+
+    name: ToolName
+    spans: list[Span]
+    call_id: str | None = None
+    arguments: Arguments = UNTOLD
+    result: Fact[Any] = UNTOLD
+    error: str | None = None
+    wrapped: bool = False
+    """Whether ``arguments`` are what a framework made of them: one text instead of an object."""
+    strange_id: bool = False
+    """Whether no model call asked by its id."""
+
+    shift_ns: int = 0
+    """What to add to its times, where the clock of its service is wrong: it began before what called it."""
+
+    @property
+    def start_ns(self) -> int:
+        """When it began."""
+        return self.spans[0].start_ns + self.shift_ns
+
+    @property
+    def end_ns(self) -> int | None:
+        """When it ended; None while it lasts."""
+        first = self.spans[0].end_ns
+        return None if first is None else max(span.end_ns or 0 for span in self.spans) + self.shift_ns
+
+
+def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) -> list[Run]:
+    """The runs in the order in which they began.
+
+    Spans inside one another of one tool are one run (a client's and a server's of an MCP call), and so are
+    those that two instrumentations wrote side by side, and those that tell of its start, success and end.
+    """
+    tools = [span for span in spans if view(span).kind is Kind.TOOL]
+    above = Above(by_id, lambda span: view(span).kind in (Kind.TOOL, Kind.AGENT))
+    by_span: dict[int, Run] = {}
+    runs: list[Run] = []
+    for span in sorted(tools, key=lambda span: span.start_ns):
+        one = view(span)
+        name = ToolName(one.tool_name or span.name)
+        run = _outer_run(span, name, above, by_span) or _twin(span, name, one, runs)
+        if run is None:
+            run = Run(name, [])
+            runs.append(run)
+        by_span[id(span)] = run
+        _tell(run, span, one)
+    for run in runs:
+        caller = by_id.get(run.spans[0].parent_id or "")
+        if caller is not None and run.start_ns + CLOCKS_DIFFER_NS < caller.start_ns:
+            run.shift_ns = caller.start_ns - run.start_ns
+        _complete(run)
+    return sorted(runs, key=lambda run: run.start_ns)
+
+
+def _outer_run(span: Span, name: ToolName, above: Above, by_span: Mapping[int, Run]) -> Run | None:
+    """The run of the tool span around this one, where it is of the same tool."""
+    parent = above.of(span)
+    run = None if parent is None else by_span.get(id(parent))
+    return run if run is not None and run.name.matches(name) else None
+
+
+def _twin(span: Span, name: ToolName, view: View, runs: Sequence[Run]) -> Run | None:
+    """A run that a span beside this one tells of already: one of another instrumentation, or of an earlier
+    phase."""
+    for run in reversed(runs[-32:]):
+        last = run.spans[-1]
+        if not run.name.matches(name) or last.parent_id != span.parent_id:
+            continue
+        if last.scope != span.scope:
+            inside = (span.end_ns or 0) <= (run.spans[0].end_ns or 0)
+            if inside and _agree(run, view):
+                return run
+        elif _phase(last) and _phase(span) and _phase(last) != _phase(span) and run.call_id == _id(view):
+            return None if _phase(span) in ("start", "started", "begin") else run
+    return None
+
+
+def _agree(run: Run, view: View) -> bool:
+    arguments = view.tool_arguments
+    return (
+        arguments is None or isinstance(run.arguments, Unknown) or run.arguments == arguments_of(arguments)
+    ) and (run.call_id is None or _id(view) is None or run.call_id == _id(view))
+
+
+def _phase(span: Span) -> str | None:
+    found = _PHASE.search(span.name)
+    return None if found is None else found[1]
+
+
+def _id(view: View) -> str | None:
+    return view.tool_call_id or None
+
+
+def _tell(run: Run, span: Span, view: View) -> None:
+    """What one more span says of a run."""
+    run.spans.append(span)
+    run.call_id = run.call_id or _id(view)
+    if view.tool_arguments is not None and (isinstance(run.arguments, Unknown) or run.arguments == {}):
+        arguments = arguments_of(view.tool_arguments)
+        run.wrapped = not isinstance(arguments, dict) or arguments.keys() == {"input"}
+        run.arguments = (
+            cast("dict[str, Any]", arguments) if isinstance(arguments, dict) else {"input": arguments}
+        )
+    if view.tool_result is not None and isinstance(run.result, Unknown):
+        run.result = view.tool_result
+    run.error = run.error or view.error
+
+
+def _complete(run: Run) -> None:
+    """Say of what nobody told which span should have."""
+    where = f"the span {run.spans[0].span_id} ({run.spans[0].name})"
+    if isinstance(run.arguments, Unknown):
+        run.arguments = Unknown(f"{where} does not tell its arguments (gen_ai.tool.call.arguments)")
+    if isinstance(run.result, Unknown):
+        run.result = Unknown(f"{where} does not tell its result (gen_ai.tool.call.result)")

@@ -1,0 +1,76 @@
+"""What `simulate check` tells beside what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulate.interfaces.cli.main import main
+
+PERSONA = "name: Ann\nspeaks: {pace: slow, tone: curt, typos: low}\n"
+
+
+def check(folder: Path, monkeypatch: pytest.MonkeyPatch, **scenarios: str) -> int:
+    (folder / "personas").mkdir(exist_ok=True)
+    (folder / "personas" / "ann.yaml").write_text(PERSONA)
+    for name, text in scenarios.items():
+        (folder / f"{name}.yaml").write_text(f"name: {name}\npersona: ann\n{text}")
+    monkeypatch.chdir(folder)
+    return main(["check", *(f"{name}.yaml" for name in scenarios)])
+
+
+SCRIPTED = "script: [{says: hello}]\n"
+IMPROVISED = "goal: Get a refund.\n"
+
+
+def test_fields_of_a_persona_that_nothing_reads_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(tmp_path, monkeypatch, typed=SCRIPTED) == 0
+    note = capsys.readouterr().err
+    assert "typed.yaml:1" in note
+    assert "speaks.pace" in note
+    assert "speaks.tone" in note
+    assert "typos" not in note, "slips are made in scripted lines, too"
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "unread"),
+    [
+        ({"spoken": "medium: voice\n" + SCRIPTED}, ["speaks.tone", "speaks.typos"]),
+        ({"typed": IMPROVISED}, []),
+        ({"spoken": "medium: voice\n" + IMPROVISED}, ["speaks.typos"]),
+        ({"typed": SCRIPTED, "freely": IMPROVISED}, []),
+    ],
+)
+def test_a_field_that_one_scenario_reads_has_its_use(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    scenarios: dict[str, str],
+    unread: list[str],
+) -> None:
+    assert check(tmp_path, monkeypatch, **scenarios) == 0
+    note = capsys.readouterr().err
+    assert [name for name in ("speaks.pace", "speaks.tone", "speaks.typos") if name in note] == unread
+
+
+@pytest.mark.parametrize("address", ["ftp://x", "pipecat:bots:bot", "pyton:agents:agent"])
+def test_an_address_that_no_engine_serves_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    """Unknown, or of an agent that speaks where the scenario is text."""
+    assert check(tmp_path, monkeypatch, typed=f'agent: "{address}"\n' + SCRIPTED) == 2
+    told = capsys.readouterr().err
+    assert "typed.yaml:3" in told
+    assert address in told
+    assert "medium: voice" in told if address.startswith("pipecat") else "livekit:agent-name" in told
+
+
+def test_so_is_one_of_the_projects_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.simulate.agents]\nshop = "ftp://x"\n')
+    assert check(tmp_path, monkeypatch, typed=f"agent: shop\n{SCRIPTED}") == 2
+    assert "agents.shop" in capsys.readouterr().err
