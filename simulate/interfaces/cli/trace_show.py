@@ -75,7 +75,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) -> None:
-    from simulate.interfaces.render.trace_tree import Facts, lines
+    from simulate.interfaces.render.trace_tree import TreeOptions, lines
     from simulate.trace.reading import TraceReading
     from simulate.trace.span import Trace
     from simulate.trace.tree import build
@@ -86,7 +86,7 @@ def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) ->
     terminal = sys.stdout.isatty()
     columns = args.width or (shutil.get_terminal_size((80, 24)).columns if terminal else 80)
     paint = _painted if terminal and "NO_COLOR" not in os.environ else _plain
-    facts = Facts(
+    facts = TreeOptions(
         reading, max(40, columns), only,
         fold=query is None and not args.all, content=args.content, paint=paint,
     )  # fmt: skip

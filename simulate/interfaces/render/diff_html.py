@@ -11,9 +11,10 @@ from typing import Any
 from simulate.interfaces.render.page import page
 from simulate.model.whole_file import write_pieces
 from simulate.trace.diff.align import Alignment
-from simulate.trace.diff.change import Change, Diff
+from simulate.trace.diff.change import Change
 from simulate.trace.diff.forest import Forest
-from simulate.trace.diff.render import headline
+from simulate.trace.diff.result import Diff
+from simulate.trace.diff.summary import headline
 from simulate.trace.redaction.mask import SecretMask
 
 LONG = 4_000

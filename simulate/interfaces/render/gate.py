@@ -8,12 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from simulate.model.text import line
-from simulate.scoring.gate.decide import Decision, Finding, counted
+from simulate.scoring.gate.decide import Decision, RuleResult, counted
 
 MARKS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
 
 
-def advice(finding: Finding, confidence: float) -> str:
+def advice(finding: RuleResult, confidence: float) -> str:
     """Why it could not be decided, and how many trials or cases would."""
     if finding.verdict != "not enough evidence":
         return ""
@@ -68,7 +68,7 @@ def half_judged(decision: Decision) -> str:
     return f"only {judged} of {counted(current.total, 'conversations')} came to a verdict"
 
 
-def _row(finding: Finding, confidence: float) -> str:
+def _row(finding: RuleResult, confidence: float) -> str:
     told = advice(finding, confidence)
     if finding.verdict == "fail" and finding.corrected is not None:
         told = f"chance of this without a real change: {_p(finding.corrected)}"
@@ -81,7 +81,7 @@ def _row(finding: Finding, confidence: float) -> str:
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
-def _range(finding: Finding) -> str:
+def _range(finding: RuleResult) -> str:
     return "–" if finding.low is None else f"{_value(finding.low, finding)} … {_value(finding.high, finding)}"
 
 
@@ -89,7 +89,7 @@ def _p(value: float) -> str:
     return "below 1 in 10,000" if value < 1e-4 else f"{value:.2%}"
 
 
-def _value(value: float | None, finding: Finding) -> str:
+def _value(value: float | None, finding: RuleResult) -> str:
     if value is None:
         return "–"
     if math.isinf(value):

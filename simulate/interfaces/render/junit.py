@@ -21,7 +21,7 @@ from simulate.model.explain import explain
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.text import line
 from simulate.model.whole_file import write_whole
-from simulate.scoring.gate.decide import Decision, Finding
+from simulate.scoring.gate.decide import Decision, RuleResult
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped."""
@@ -73,7 +73,7 @@ def gate_junit(decision: Decision) -> bytes:
     return _document(_suite("simulate gate", cases))
 
 
-def _of_finding(finding: Finding, decision: Decision) -> TestCase:
+def _of_finding(finding: RuleResult, decision: Decision) -> TestCase:
     told = line(advice(finding, decision.gate.confidence) or finding.sentence, 500)
     if finding.verdict == "pass":
         return TestCase("gate", finding.rule, output=told)

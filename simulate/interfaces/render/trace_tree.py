@@ -31,7 +31,7 @@ SHORT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TreeOptions:
     """What the lines need to know of a trace beside its tree."""
 
     reading: TraceReading
@@ -45,7 +45,7 @@ class Facts:
     paint: Paint = lambda text, style: text
 
 
-def lines(tree: Tree, facts: Facts) -> Iterator[str]:
+def lines(tree: Tree, facts: TreeOptions) -> Iterator[str]:
     """A headline, the notes, and a line for each span."""
     yield clip(f"trace {shown(tree.trace_id)}", facts.width)
     yield clip(_headline(tree, facts), facts.width)
@@ -66,7 +66,7 @@ def lines(tree: Tree, facts: Facts) -> Iterator[str]:
             yield from _span_lines(nodes[0], guides, figures, widths, facts)
 
 
-def _headline(tree: Tree, facts: Facts) -> str:
+def _headline(tree: Tree, facts: TreeOptions) -> str:
     nodes = list(tree)
     kinds = Counter(facts.reading.view(node.span).kind for node in nodes)
     parts = ["1 span" if len(nodes) == 1 else f"{len(nodes)} spans"]
@@ -93,16 +93,16 @@ def _headline(tree: Tree, facts: Facts) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _failed(node: Node, facts: Facts) -> bool:
+def _failed(node: Node, facts: TreeOptions) -> bool:
     return node.span.status == "error" or facts.reading.view(node.span).error is not None
 
 
-def _without_content(facts: Facts) -> Iterator[str]:
+def _without_content(facts: TreeOptions) -> Iterator[str]:
     if facts.reading.llm_calls and not facts.reading.evidence.content:
         yield facts.reading.evidence.content.why_not
 
 
-def _guided(tree: Tree, facts: Facts) -> Iterator[tuple[list[Node], str]]:
+def _guided(tree: Tree, facts: TreeOptions) -> Iterator[tuple[list[Node], str]]:
     """Nodes in order with the lines that lead to them; what is filtered away leaves no gap. Several nodes
     together stand for one line."""
     plumbing = _plumbing(tree, facts) if facts.fold else frozenset[int]()
@@ -135,7 +135,7 @@ def _guided(tree: Tree, facts: Facts) -> Iterator[tuple[list[Node], str]]:
         )
 
 
-def _plumbing(tree: Tree, facts: Facts) -> frozenset[int]:
+def _plumbing(tree: Tree, facts: TreeOptions) -> frozenset[int]:
     """Ids of the nodes that are nothing but short steps of transport, with all that is below them."""
     found: set[int] = set()
     for node in reversed(tree.nodes):
@@ -154,7 +154,7 @@ def _plumbing(tree: Tree, facts: Facts) -> frozenset[int]:
     return frozenset(found)
 
 
-def _folded_line(nodes: list[Node], guides: str, widths: list[int], facts: Facts) -> str:
+def _folded_line(nodes: list[Node], guides: str, widths: list[int], facts: TreeOptions) -> str:
     """``… 5 steps: POST ×3, GET ×2``, with the time of the longest."""
     names = Counter(node.span.name.rpartition(".")[2] for node in nodes)
     told = ", ".join(name if times == 1 else f"{name} ×{times}" for name, times in names.most_common())
@@ -188,7 +188,7 @@ def _figures(span: Span, view: View, prices: Mapping[int, float | None]) -> list
 
 
 def _span_lines(
-    node: Node, guides: str, figures: list[str], widths: list[int], facts: Facts
+    node: Node, guides: str, figures: list[str], widths: list[int], facts: TreeOptions
 ) -> Iterator[str]:
     span, view = node.span, facts.reading.view(node.span)
     right = "  ".join(

@@ -55,7 +55,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DatasetCase:
     """One regression case."""
 
     id: str
@@ -106,7 +106,7 @@ class Dataset:
         """Every case's id, in order."""
         return sorted(path.name.removesuffix(".yaml") for path in (self.path / "cases").glob("*.yaml"))
 
-    def case(self, name: str) -> Case:
+    def case(self, name: str) -> DatasetCase:
         """A case by its id or a part of it that no other id has."""
         known = self.ids()
         fitting = [name] if name in known else [each for each in known if name in each]
@@ -118,7 +118,7 @@ class Dataset:
             raise InputError(told, where=str(self.path), hint="simulate dataset list names them")
         return self._case(fitting[0])
 
-    def cases(self) -> list[Case]:
+    def cases(self) -> list[DatasetCase]:
         """All cases."""
         return [self._case(each) for each in self.ids()]
 
@@ -129,13 +129,13 @@ class Dataset:
         for case in self.cases():
             yield from case.materials()
 
-    def _case(self, name: str) -> Case:
+    def _case(self, name: str) -> DatasetCase:
         origin = self.file("origins", name)
         found: Any = read_plain(origin) if origin.is_file() else {}
         if not isinstance(found, dict):
             raise InputError("an origin is a mapping", where=str(origin))
         known = cast("dict[str, Any]", found)
-        return Case(name, self.file("cases", name), self.file("traces", name), known)
+        return DatasetCase(name, self.file("cases", name), self.file("traces", name), known)
 
     def file(self, kind: str, name: str) -> Path:
         """Where a part of a case lies."""

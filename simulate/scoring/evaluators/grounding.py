@@ -10,14 +10,14 @@ from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, share
 from simulate.scoring.evaluators.judged import ask, ask_all, counted, sentences, transcript
 from simulate.scoring.evaluators.result import Part
-from simulate.scoring.evaluators.transcript_of_trace import Answer
+from simulate.scoring.evaluators.transcript_of_trace import AgentAnswer
 from simulate.scoring.judge.answer import says_nothing
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
 
 
-def _spoken(material: EvaluationContext) -> list[Answer]:
+def _spoken(material: EvaluationContext) -> list[AgentAnswer]:
     """Answers that say something. Raises NotRun where there is none."""
     found = [one for one in material.answers if not says_nothing(one.text)]
     if not found:
@@ -35,7 +35,7 @@ class _ByClaim(Evaluator):
     def prompt(self) -> str | None:
         return self.question
 
-    def material_of(self, answer: Answer, material: EvaluationContext) -> dict[str, Any] | None:
+    def material_of(self, answer: AgentAnswer, material: EvaluationContext) -> dict[str, Any] | None:
         """What a claim of this answer is held against; None where there is nothing."""
         raise NotImplementedError
 
@@ -78,7 +78,7 @@ class HallucinationScore(_ByClaim):
     question: ClassVar[str] = "hallucination.v1"
     good: ClassVar[str] = "are backed by what the agent was given"
 
-    def material_of(self, answer: Answer, material: EvaluationContext) -> dict[str, Any] | None:
+    def material_of(self, answer: AgentAnswer, material: EvaluationContext) -> dict[str, Any] | None:
         return {
             "documents and tool results": answer.context,
             "the conversation before": transcript(answer.before),
@@ -107,7 +107,7 @@ class Faithfulness(_ByClaim):
     question: ClassVar[str] = "faithfulness.v1"
     good: ClassVar[str] = "are supported by the context"
 
-    def material_of(self, answer: Answer, material: EvaluationContext) -> dict[str, Any] | None:
+    def material_of(self, answer: AgentAnswer, material: EvaluationContext) -> dict[str, Any] | None:
         return {"the context": answer.context} if answer.context else None
 
 
@@ -130,7 +130,7 @@ class AnswerRelevancy(_ByClaim):
     question: ClassVar[str] = "answer_relevancy.v1"
     good: ClassVar[str] = "speak to what was asked"
 
-    def material_of(self, answer: Answer, material: EvaluationContext) -> dict[str, Any] | None:
+    def material_of(self, answer: AgentAnswer, material: EvaluationContext) -> dict[str, Any] | None:
         if answer.asked is None:
             return None
         return {"what was asked": answer.asked, "the conversation before": transcript(answer.before[-10:])}

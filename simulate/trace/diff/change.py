@@ -1,18 +1,13 @@
-"""One difference, in a person's words, and all of them together."""
+"""One difference, in a person's words, and how large it has to be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simulate.errors import InputError
-
-if TYPE_CHECKING:
-    from simulate.trace.diff.align import Alignment
-    from simulate.trace.diff.forest import Forest
-    from simulate.trace.span import Trace
 
 
 class Category(StrEnum):
@@ -108,64 +103,3 @@ class Tolerance:
             if not value >= 0:
                 raise InputError(f"the tolerance {name} is {value}; it must be 0 or more")
         return cls(**given)
-
-
-@dataclass(slots=True)
-class Diff:
-    """What changed between two traces, the gravest first.
-
-    ``varies`` holds differences that repeats of the expected run show among themselves too; told, and
-    do not count. ``repeats`` is how many there were.
-    """
-
-    expected: Trace
-    actual: Trace
-    changes: list[Change]
-    varies: list[Change] = field(default_factory=list[Change])
-    repeats: int = 0
-    notes: list[str] = field(default_factory=list[str])
-    unmet: list[str] = field(default_factory=list[str])
-    """Paths to ignore at which nothing differs: perhaps misspelt."""
-    alignment: Alignment | None = None
-    forests: tuple[Forest, Forest] | None = None
-
-    @property
-    def same(self) -> bool:
-        """Nothing changed in behaviour or content. Cost, latency and shape are told, and do not decide."""
-        return not self.of(Category.BEHAVIOUR, Category.CONTENT)
-
-    def of(self, *categories: str) -> list[Change]:
-        """The changes of these categories."""
-        return [change for change in self.changes if change.category in categories]
-
-    def only(self, categories: Sequence[str]) -> Diff:
-        """The same comparison, looked at for these categories alone."""
-        return replace(
-            self, changes=self.of(*categories), varies=[c for c in self.varies if c.category in categories]
-        )
-
-    def summary(self, lines: int = 10) -> str:
-        """What changed, in at most so many lines."""
-        from simulate.trace.diff.render import summary
-
-        return summary(self, lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        pairs = [] if self.alignment is None or self.forests is None else self.alignment.pairs
-        return {
-            "schema": 1,
-            "same": self.same,
-            "expected": _named(self.expected),
-            "actual": _named(self.actual),
-            "repeats": self.repeats,
-            "matched_spans": len(pairs),
-            "changes": [change.to_dict() for change in self.changes],
-            "varies": [change.to_dict() for change in self.varies],
-            "notes": self.notes,
-            "ignored_nothing": self.unmet,
-        }
-
-
-def _named(trace: Trace) -> dict[str, Any]:
-    return {"trace_id": trace.trace_id, "source": trace.source, "spans": len(trace)}

@@ -14,9 +14,10 @@ from simulate.model.secret_names import is_secret_name
 from simulate.trace.diff.align import align
 from simulate.trace.diff.behaviour import Story, tell
 from simulate.trace.diff.calibrate import calibrated
-from simulate.trace.diff.change import Change, Diff, Tolerance
+from simulate.trace.diff.change import Change, Tolerance
 from simulate.trace.diff.explain import explain
 from simulate.trace.diff.ignore import Ignore, ignoring
+from simulate.trace.diff.result import Diff
 from simulate.trace.diff.scores import score_changes
 from simulate.trace.diff.shape import shape_changes
 from simulate.trace.diff.voice import voice_changes

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 
 from simulate.model.json_path import covers, parse_path, place_of
 from simulate.model.nearest import nearest
-from simulate.trace.diff.change import Change, Diff
+from simulate.trace.diff.change import Change
+from simulate.trace.diff.result import Diff
 
 
 class Ignore:

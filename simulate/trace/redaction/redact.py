@@ -21,7 +21,7 @@ import orjson
 
 from simulate.errors import InputError
 from simulate.model.secret_names import is_secret, is_secret_name, is_secret_throughout
-from simulate.trace.redaction.rules import RULES, Rule
+from simulate.trace.redaction.rules import RULES, RedactionRule
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
 
 DEPTH = 8
@@ -369,11 +369,11 @@ def _apart(found: list[Finding]) -> list[Finding]:
     return joined
 
 
-def _custom(kind: str, text: str) -> Rule:
+def _custom(kind: str, text: str) -> RedactionRule:
     if not re.fullmatch(r"[a-z_][a-z0-9_-]*", kind):
         raise InputError(f"{kind!r} is no name of a pattern", hint="lower-case letters, digits, - and _")
     try:
-        return Rule(kind, re.compile(text))
+        return RedactionRule(kind, re.compile(text))
     except re.error as error:
         raise InputError(f"pattern {kind}: {text!r} is no regular expression: {error}") from None
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from simulate.model.text import line
-from simulate.trace.diff.change import ORDER, Category, Change, Diff
+from simulate.trace.diff.change import ORDER, Category, Change
+from simulate.trace.diff.rates import rarely
+
+if TYPE_CHECKING:
+    from simulate.trace.diff.result import Diff
 
 
 def headline(diff: Diff) -> str:
@@ -58,8 +63,6 @@ def _grouped(changes: list[Change]) -> list[Change]:
 def _tail(diff: Diff) -> list[str]:
     tail = [line(note, 400) for note in diff.notes[:2]]
     if diff.repeats:
-        from simulate.trace.diff.calibrate import rarely
-
         runs = diff.repeats + 1
         shows = "repeat shows" if diff.repeats == 1 else "repeats show"
         count = f"{len(diff.varies)} difference{'' if len(diff.varies) == 1 else 's'}"
