@@ -18,6 +18,7 @@ from simulate.scoring.judge import Judge
 from simulate.tools import marked
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
+from simulate.trace.reading.tool_call import holds
 from simulate.trace.root import root_span_id
 from simulate.trace.span import Kind, Span, Trace
 from simulate.trace.truncated import truncated
@@ -37,10 +38,10 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
     trace, instrumented = await _trace(session)
     reading = TraceReading(trace)
     calls = _tool_calls(reading, conversation, tools)
-    visible = reading.evidence.tools if instrumented else _visible(tools, outside=session.engine.outside)
+    visible = _visible_in(reading, conversation) if instrumented else _visible_at(session)
     _attach_spans(conversation, reading)
     session.notes += session.caller.finish(conversation)
-    session.notes += _pin_findings(spec.scenario, tools, calls, reading)
+    session.notes += _pin_findings(spec.scenario, tools, calls, reading) + _call_findings(calls)
     session.measures = _measures(conversation, reading) | session.measures
     return Evidence(
         spec.scenario,
@@ -48,6 +49,7 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
         reading,
         calls,
         no_tools_because=visible.why_not or None,
+        observed=not instrumented,
         judge=judge,
         measures=dict(session.measures),
         folder=spec.root,
@@ -77,9 +79,10 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
     return observed, False
 
 
-def _visible(tools: PinnedTools, *, outside: bool) -> Visible:
+def _visible_at(session: TrialSession) -> Visible:
     """Without spans, the tools that answer through us are all that can be seen."""
-    if tools.uses or (tools.pins and not outside):
+    tools = session.tools
+    if tools.uses or (tools.pins and not session.engine.outside):
         return Visible()
     return Visible(
         "the agent left no spans, so what tools it called cannot be known; "
@@ -87,31 +90,69 @@ def _visible(tools: PinnedTools, *, outside: bool) -> Visible:
     )
 
 
+def _visible_in(reading: TraceReading, conversation: Conversation) -> Visible:
+    """Whether the spans would show a tool call. A turn that was answered and left none lost its own."""
+    if reading.evidence.tools and (turn := _turn_without_spans(reading, conversation)) is not None:
+        return Visible(f"the agent answered in turn {turn} and no span of that turn came: it was lost")
+    return reading.evidence.tools
+
+
+def _turn_without_spans(reading: TraceReading, conversation: Conversation) -> int | None:
+    """The first turn in whose time no span lies; by their number, where the agent's clock is another."""
+    begins = {said.turn: said.start for said in reversed(conversation.by("caller"))}
+    answers = {said.turn: said.end for said in conversation.by("agent") if said.turn in begins and said.text}
+    start, end = (
+        conversation.started_ns + round(at * 1e9)
+        for at in (-CLOCKS_DIFFER, max(answers.values(), default=0.0) + CLOCKS_DIFFER)
+    )
+    ours = root_span_id(conversation.id)
+    spans = [(span.start_ns, span.end_ns or end) for span in reading.spans if span.span_id != ours]
+    if any(first > end or last < start for first, last in spans):
+        entries = [
+            span for span in reading.spans if span.parent_id == ours or span.parent_id not in reading.by_id
+        ]
+        return max(answers) if len(entries) < len(answers) else None
+    for turn, until in sorted(answers.items()):
+        since, before = (
+            conversation.started_ns + round(at * 1e9) for at in (begins[turn] - GRACE, until + GRACE)
+        )
+        if not any(first <= before and last >= since for first, last in spans):
+            return turn
+    return None
+
+
 def _tool_calls(reading: TraceReading, conversation: Conversation, tools: PinnedTools) -> list[ToolCall]:
     """The calls in the trace, and those that only the tools themselves saw; with turns, and times since the
     conversation began."""
     origin = reading.origin or conversation.started_ns
     calls = [call.shifted((origin - conversation.started_ns) / 1e9) for call in reading.tool_calls]
-    free = list(calls)
-    for use in tools.uses:
-        told = next((call for call in free if _same(call, use)), None)
-        if told is None:
-            calls.append(ToolCall.of(use))
-            continue
-        free.remove(told)
-        _complete(told, use)
     for call in calls:
-        call.turn = _turn_at(conversation, call.start) if call.turn is None else call.turn
+        call.turn = _turn_at(conversation, call.start)
+    free, unseen = list(calls), list(tools.uses)
+    for same in (_same_arguments, _same_turn):
+        for use in list(unseen):
+            told = next((call for call in free if _may_be(call, use) and same(call, use)), None)
+            if told is not None:
+                free.remove(told)
+                unseen.remove(use)
+                _complete(told, use)
+    calls += [ToolCall.of(use) for use in unseen]
     return sorted(calls, key=lambda call: call.start if call.start is not None else float("inf"))
 
 
-def _same(call: ToolCall, use: ToolUse) -> bool:
-    """Whether the trace and the tool tell of one call; a trace may hold no arguments."""
-    if not call.name.matches(use.name):
-        return False
-    if call.call_id and use.call_id:
-        return call.call_id == use.call_id
-    return isinstance(call.arguments, Unknown) or not call.arguments or call.arguments == use.arguments
+def _may_be(call: ToolCall, use: ToolUse) -> bool:
+    """Whether the trace and the tool may tell of one call."""
+    ids = (call.call_id, use.call_id)
+    return call.name.matches(use.name) and (None in ids or ids[0] == ids[1])
+
+
+def _same_arguments(call: ToolCall, use: ToolUse) -> bool:
+    told = call.arguments
+    return isinstance(told, Unknown) or told == {} or holds(use.arguments, told)
+
+
+def _same_turn(call: ToolCall, use: ToolUse) -> bool:
+    return call.turn == use.turn
 
 
 def _complete(call: ToolCall, use: ToolUse) -> None:
@@ -120,12 +161,24 @@ def _complete(call: ToolCall, use: ToolUse) -> None:
     call.turn = use.turn
     if call.ran is None:
         call.ran = seen.ran
-    elif isinstance(call.ran.arguments, Unknown) or not call.ran.arguments:
-        call.ran.arguments = use.arguments
+    else:
+        told = call.ran.arguments
+        if isinstance(told, Unknown) or told == {} or not holds(use.arguments, told):
+            call.ran.arguments = use.arguments
     answered = call.answered = call.answered or Answered(use.result)
     if isinstance(answered.result, Unknown) or answered.result is None:
         answered.result = use.result
     answered.error = answered.error or use.error
+
+
+def _call_findings(calls: Sequence[ToolCall]) -> list[str]:
+    """What was asked for and never ran, and what ran with other arguments than were asked for."""
+    found = [f"{call} was asked for and never ran" for call in calls if call.happened is False]
+    return found + [
+        f"{call} ran with other arguments than the model asked for: {call.asked.arguments}"
+        for call in calls
+        if call.differs and call.asked is not None
+    ]
 
 
 def _turn_at(conversation: Conversation, moment: float | None) -> int | None:
@@ -153,8 +206,11 @@ def _attach_spans(conversation: Conversation, reading: TraceReading) -> None:
         since = said.end
 
 
-_GRACE_NS = 1_000_000
-"""A span may end in the same moment as the answer comes, by clocks that differ."""
+GRACE = 0.001
+"""Seconds by which a span may seem to end after the answer that it led to, by clocks that differ."""
+_GRACE_NS = round(GRACE * 1e9)
+CLOCKS_DIFFER = 1.0
+"""Seconds from which on a span lies outside of the conversation: its clock is not ours."""
 
 
 def _produced(speaking: Sequence[tuple[Span, Kind]], begins: int, ends: int) -> str | None:

@@ -45,6 +45,7 @@ class TrialSession:
     """What was judged besides the scenario's expectations: a replay's course."""
     fault: Fault | None = None
     """What broke the conversation, or made it impossible to judge."""
+    _reading: TraceReading | None = None
 
     @property
     def scenario(self) -> Scenario:
@@ -64,19 +65,27 @@ class TrialSession:
         """The agent's tool calls up to now, for a caller whose next line waits for one."""
         if self.tools.uses or self.captured is None:
             return self.tools.uses
-        return [call.plain() for call in TraceReading(self.captured.so_far()).tool_calls]
+        return [call.plain() for call in self._reading_so_far(self.captured).tool_calls]
 
     def over_limit(self) -> str | None:
         """Which limit on tokens or cost is reached; the trace is asked only where one is set."""
         limits = self.scenario.limits
         if self.captured is None or (limits.tokens is None and limits.cost is None):
             return None
-        used = TraceReading(self.captured.so_far()).cost
+        used = self._reading_so_far(self.captured).cost
         if limits.tokens is not None and used.tokens is not None and used.tokens > limits.tokens:
             return f"{used.tokens} tokens are over the limit of {limits.tokens}"
         if limits.cost is not None and used.dollars is not None and used.dollars > limits.cost:
             return f"${used.dollars:.4f} are over the limit of ${limits.cost:.4f}"
         return None
+
+    def _reading_so_far(self, captured: Captured) -> TraceReading:
+        """What the agent's spans say up to now; what was read once is not read again."""
+        trace = captured.so_far()
+        reading = self._reading
+        if reading is None or list(map(id, reading.trace)) != list(map(id, trace)):
+            reading = self._reading = TraceReading(trace, reading)
+        return reading
 
     @contextlib.contextmanager
     def keeps_faults(self) -> Generator[None]:

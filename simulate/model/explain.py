@@ -162,10 +162,12 @@ def _speaks_for_agent(entry: Utterance | ToolUse) -> bool:
 
 def _said(entry: Utterance | ToolUse) -> Line:
     if isinstance(entry, ToolUse):
-        answer = f"✗ {line(entry.error)}" if entry.error else compact(entry.result, 160)
+        given = compact(entry.arguments, 200) if entry.arguments_known else "…"
+        asked = entry.asked_arguments
+        other = "" if asked is None else f" (the model asked for {compact(asked, 200)})"
         return [
             ("tool", f"{'tool':<7}"),
-            ("", f" {line(entry.name, 60)}({compact(entry.arguments, 200)}) → {answer}"),
+            ("", f" {line(entry.name, 60)}({given}){other} → {_answer(entry)}"),
         ]
     text = {"silence": "(silent)", "dtmf": f"(keys) {line(entry.text)}"}.get(
         entry.kind, line(entry.text, 400)
@@ -176,6 +178,16 @@ def _said(entry: Utterance | ToolUse) -> Line:
     if entry.heard is not None and entry.heard != entry.text:
         pieces.append(("dim", f"  (heard: {line(entry.heard)})"))
     return pieces
+
+
+def _answer(use: ToolUse) -> str:
+    if use.ran is None:
+        return "(asked for; nothing shows whether it ran)"
+    if not use.ran:
+        return "(asked for and never run)"
+    if use.error:
+        return f"✗ {line(use.error)}"
+    return compact(use.result, 160) if use.result_known else "(not recorded)"
 
 
 def _turns_shown(conversation: Conversation, pointed: set[int]) -> set[int] | None:

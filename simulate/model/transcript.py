@@ -51,6 +51,12 @@ class ToolUse:
     call_id: str | None = None
     arguments_known: bool = True
     """False where the trace tells of the call but not of its arguments; ``arguments`` is empty then."""
+    result_known: bool = True
+    """False where the trace does not tell what the tool gave back; ``result`` is None then."""
+    ran: bool | None = True
+    """False where a model asked for it and nobody ran it; None where nothing shows whether it ran."""
+    asked_arguments: dict[str, Any] | None = None
+    """What the model asked for, where the tool ran with something else."""
 
 
 @dataclass(slots=True)

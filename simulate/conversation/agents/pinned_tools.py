@@ -13,6 +13,7 @@ from simulate.model.matchers import matches
 from simulate.model.scenario import ToolPin
 from simulate.model.transcript import ToolUse
 from simulate.tools import ToolFailed
+from simulate.trace.reading import ToolName
 
 
 class PinnedTools:
@@ -37,7 +38,8 @@ class PinnedTools:
         self.seen.add(name)
 
     def answers(self, name: str) -> bool:
-        return name in self.pins and not self.pins[name].live
+        pin = self._pin(name)
+        return pin is not None and not pin.live
 
     async def call(
         self, name: str, arguments: dict[str, Any], live: Callable[[], Awaitable[Any]], *, write: bool
@@ -87,12 +89,19 @@ class PinnedTools:
             use.end = self._now()
 
     def _delay(self, name: str) -> float:
-        pin = self.pins.get(name)
+        pin = self._pin(name)
         return pin.delay or 0.0 if pin is not None else 0.0
+
+    def _pin(self, name: str) -> ToolPin | None:
+        """What the scenario pins for a tool, whichever way the agent writes its name."""
+        if name in self.pins:
+            return self.pins[name]
+        return next((pin for other, pin in self.pins.items() if ToolName(other).matches(name)), None)
 
     def _pinned_answer(self, name: str, arguments: dict[str, Any]) -> Callable[[], Any] | None:
         """None where the tool is not pinned, or pinned to run for real."""
-        return self._answer(name, self.pins[name], arguments) if self.answers(name) else None
+        pin = self._pin(name)
+        return None if pin is None or pin.live else self._answer(name, pin, arguments)
 
     def _unanswered(self, message: str, hint: str) -> HarnessFault:
         fault = HarnessFault(message, where=f"turn {self.turn}", hint=hint)

@@ -11,6 +11,7 @@ from simulate.conversation.callers.caller import ActionRecord, Caller, HangUp, L
 from simulate.conversation.callers.script import Uses, since_last_line
 from simulate.model.text import shorten
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.trace.reading import ToolName
 
 Same = Callable[[str, str], Awaitable[bool]]
 """Whether two answers mean the same (recorded, now); a judge. SimulatorFault when it cannot tell."""
@@ -109,14 +110,14 @@ class RecordedCaller:
 
 
 def _other_calls(expected: list[tuple[str, Any]], calls: Sequence[ToolUse]) -> str | None:
-    found = [(use.name, use.arguments) for use in calls]
-    if sorted(map(repr, found)) == sorted(map(repr, expected)):
-        return None
-    for name, arguments in found:
-        if (name, arguments) not in expected:
-            return f"it called {name}({shorten(str(arguments), 80)}), which was not recorded"
-    missing = next(name for name, arguments in expected if (name, arguments) not in found)
-    return f"it did not call {missing}, as was recorded"
+    left = list(expected)
+    for use in calls:
+        fits = (one for one in left if ToolName(one[0]).matches(use.name) and one[1] == use.arguments)
+        recorded = next(fits, None)
+        if recorded is None:
+            return f"it called {use.name}({shorten(str(use.arguments), 80)}), which was not recorded"
+        left.remove(recorded)
+    return f"it did not call {left[0][0]}, as was recorded" if left else None
 
 
 def _normal(text: str) -> str:

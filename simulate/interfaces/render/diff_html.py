@@ -42,7 +42,7 @@ def page_data(diff: Diff) -> dict[str, Any]:
         "expected": _side(diff.expected),
         "actual": _side(diff.actual),
         "repeats": diff.repeats,
-        "notes": diff.notes,
+        "notes": [*diff.not_compared, *diff.notes],
         "changes": [_change(change) for change in diff.changes],
         "varies": [_change(change) for change in diff.varies],
         "rows": [],

@@ -36,6 +36,8 @@ class Evidence:
     """Those of the trace, and those that only the tools themselves saw, in the order of their beginning."""
     no_tools_because: str | None = None
     """Why the trace says nothing about tools; None where it does, be it that none was called."""
+    observed: bool = False
+    """Whether the agent left no spans, so that the trace is only what we saw of it from outside."""
     judge: Judge | None = None
     measures: dict[str, Any] = field(default_factory=dict[str, Any])
     folder: Path | None = None

@@ -24,6 +24,10 @@ class SpanCheck(Check[SpanExists]):
     async def judge(self, evidence: Evidence) -> Verdict:
         if not evidence.trace.spans:
             return self.verdict("not_run", "there is no trace")
+        if evidence.observed:
+            return self.verdict(
+                "not_run", "the agent left no spans; those of this trace are what was seen of it from outside"
+            )
         found = parse(self.expectation.span).find(evidence.reading)
         least, most = allowed_times(self.expectation.times)
         passed = least <= len(found) <= (len(found) if most is None else most)

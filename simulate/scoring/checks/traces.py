@@ -12,6 +12,7 @@ from simulate.model.loading.places import Surroundings
 from simulate.model.outcome import Verdict
 from simulate.model.transcript import Utterance
 from simulate.scoring.checks.check import Check, Evidence, judges
+from simulate.scoring.checks.tools import BLIND
 from simulate.trace.diff import Category, Change, Diff, Tolerance, judged, matches
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class MatchesTraceCheck(Check[MatchesTrace]):
         if not diff.same and evidence.judge is not None:
             diff = await judged(diff, same_meaning(evidence.judge))
         deciding = diff.of(Category.BEHAVIOUR, Category.CONTENT)
+        if not deciding and diff.not_compared:
+            return self.verdict("not_run", diff.not_compared[0], evidence=diff.not_compared[1:], hint=BLIND)
         if not deciding:
             others = f"; besides: {diff.changes[0].sentence}" if diff.changes else ""
             return self.verdict("passed", f"{len(diff.expected)} spans against {len(diff.actual)}{others}")

@@ -68,6 +68,8 @@ class Story:
     models: list[ModelCall]
     acts: dict[Kind, list[ActionRecord]]
     captured: bool
+    partly_dark: str
+    """Which model calls do not, where only some do."""
     evidence: bool
     """Whether a tool call would show in this trace."""
     turns: int
@@ -108,6 +110,7 @@ def tell(source: Trace | TraceReading) -> Story:
         models=models,
         acts=_acts(forest, models, moments),
         captured=any(call.view.input is not None or call.view.output is not None for call in models),
+        partly_dark=reading.evidence.content.why_not,
         evidence=bool(reading.evidence.tools),
         turns=max((call.turn for call in models), default=0),
         speech=_speech(forest, origin),

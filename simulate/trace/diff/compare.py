@@ -105,6 +105,7 @@ def _between(one: Story, other: Story, tolerance: Tolerance) -> Diff:
         other.trace,
         changes,
         notes=_notes(one, other),
+        not_compared=_not_compared(one, other),
         alignment=alignment,
         forests=(one.forest, other.forest),
     )
@@ -117,11 +118,24 @@ def _notes(one: Story, other: Story) -> list[str]:
             notes.append(f"the {name} trace is empty")
         elif not story.models and not story.tools:
             notes.append(f"the {name} trace has neither model calls nor tool calls")
-        elif not story.captured:
-            notes.append(f"the {name} trace does not carry what was said; answers were not compared")
-        if not story.evidence:
-            notes.append(f"the {name} trace would not show a tool call; tools were not compared")
     return notes
+
+
+def _not_compared(one: Story, other: Story) -> list[str]:
+    """What a trace does not tell: a change of it would not show."""
+    found: list[str] = []
+    for story, name in ((one, "expected"), (other, "actual")):
+        if story.models and not story.captured:
+            found.append(f"the {name} trace does not carry what was said; answers were not compared")
+        elif story.models and story.partly_dark:
+            found.append(f"in the {name} trace {story.partly_dark}; their answers were not compared")
+        if not story.evidence:
+            found.append(f"the {name} trace would not show a tool call; tools were not compared")
+        dark = [act for act in story.tools if act.arguments is None]
+        if dark:
+            names = ", ".join(dict.fromkeys(act.name for act in dark))
+            found.append(f"the {name} trace does not tell the arguments of {names}; they were not compared")
+    return found
 
 
 async def judged(diff: Diff, judge: Judge) -> Diff:

@@ -1,4 +1,4 @@
-"""All differences of two traces together."""
+"""What a comparison found."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ class Diff:
     notes: list[str] = field(default_factory=list[str])
     unmet: list[str] = field(default_factory=list[str])
     """Paths to ignore at which nothing differs: perhaps misspelt."""
+    not_compared: list[str] = field(default_factory=list[str])
+    """What one of the traces does not tell, so that a change of it would not show; one sentence each."""
     alignment: Alignment | None = None
     forests: tuple[Forest, Forest] | None = None
 
     @property
     def same(self) -> bool:
-        """Nothing changed in behaviour or content. Cost, latency and shape are told, and do not decide."""
+        """Nothing changed in behaviour or content, as far as could be compared; ``not_compared`` says what
+        could not. Cost, latency and shape are told, and do not decide."""
         return not self.of(Category.BEHAVIOUR, Category.CONTENT)
 
     def of(self, *categories: str) -> list[Change]:
@@ -65,6 +68,7 @@ class Diff:
             "varies": [change.to_dict() for change in self.varies],
             "notes": self.notes,
             "ignored_nothing": self.unmet,
+            "not_compared": self.not_compared,
         }
 
 

@@ -19,6 +19,10 @@ def headline(diff: Diff) -> str:
     if diff.changes:
         return line(diff.changes[0].sentence, 300)
     both = f"{len(diff.expected):,} and {len(diff.actual):,} spans"
+    if diff.not_compared:
+        return line(
+            f"not all could be compared, and no change in the rest ({both}): {diff.not_compared[0]}", 400
+        )
     return f"no change in behaviour, content, cost, latency or shape ({both})"
 
 
@@ -61,7 +65,8 @@ def _grouped(changes: list[Change]) -> list[Change]:
 
 
 def _tail(diff: Diff) -> list[str]:
-    tail = [line(note, 400) for note in diff.notes[:2]]
+    lacking = diff.not_compared if diff.changes else diff.not_compared[1:]
+    tail = [line(note, 400) for note in (*lacking, *diff.notes)][:3]
     if diff.repeats:
         runs = diff.repeats + 1
         shows = "repeat shows" if diff.repeats == 1 else "repeats show"

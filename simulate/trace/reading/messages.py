@@ -124,9 +124,10 @@ def _parts_only(values: list[Part], role: str) -> list[Message]:
 def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
     if isinstance(value.get("parts"), list) and value.keys() <= _PLAIN:
         return [_plain(value, role)]
-    inner = value.get("message")
-    if isinstance(inner, dict) and "role" not in value:
+    inner: Any = decoded(value.get("message"))
+    if isinstance(inner, (dict, list)) and "role" not in value:
         reason = value.get("finish_reason")
+        inner = cast("Any", {"role": role, "content": inner} if isinstance(inner, list) else inner)
         found = messages(inner, role)
         if found and reason is not None:
             found[-1].finish_reason = str(reason)
@@ -196,6 +197,8 @@ def _message(value: dict[str, Any], default: str) -> Message:
         (value[key] for key in ("parts", "contents", "content") if value.get(key) is not None), None
     )
     content = value.get("text") if content is None else content
+    if role == "tool" and isinstance(content, str) and content.startswith('[{"toolResult"'):
+        content = decoded(content)
     answers = call_id is not None or ("parts" not in value and content not in (None, []))
     if role == "tool" and answers and not _holds_parts(content):
         parts.append(_response(call_id, content, value.get("name")))
@@ -219,7 +222,7 @@ def _holds_parts(content: Any) -> bool:
         return False
     kinds = {"tool-result", "tool_result", "tool_call_response", "tool-return"}
     return any(
-        isinstance(item, dict) and str(cast("Part", item).get("type")) in kinds
+        isinstance(item, dict) and ("toolResult" in item or str(cast("Part", item).get("type")) in kinds)
         for item in cast("list[Any]", content)
     )
 
@@ -329,7 +332,8 @@ def _call(held: Part) -> Part:
     arguments = next((inner[key] for key in keys if inner.get(key) is not None), None)
     if arguments is None:
         arguments = next((held[key] for key in keys if held.get(key) is not None), None)
-    call_id = held.get("call_id") or held.get("toolCallId") or held.get("tool_call_id") or held.get("id")
+    ids = ("call_id", "toolCallId", "tool_call_id", "toolUseId", "id")
+    call_id = next((held[key] for key in ids if held.get(key)), None)
     name = inner.get("name") or held.get("toolName") or held.get("tool_name")
     return {
         "type": "tool_call",
@@ -356,13 +360,10 @@ def _unwrapped(response: Any) -> Any:
         return held
     if isinstance(response, list):
         members = cast("list[Any]", response)
-        if (
-            len(members) == 1
-            and isinstance(members[0], dict)
-            and cast("Part", members[0]).get("type") == "text"
-        ):
-            return _part(members[0])["content"]
-        return members
+        only = cast("Part", members[0]) if len(members) == 1 and isinstance(members[0], dict) else {}
+        if only.get("type") == "text" or only.keys() == {"text"}:
+            return _part(only)["content"]
+        return only["json"] if only.keys() == {"json"} else members
     return response
 
 
@@ -374,7 +375,7 @@ def _answer(held: Part) -> Part:
     call_id = next(
         (
             held[key]
-            for key in ("call_id", "tool_use_id", "toolCallId", "tool_call_id", "id")
+            for key in ("call_id", "tool_use_id", "toolUseId", "toolCallId", "tool_call_id", "id")
             if held.get(key)
         ),
         None,
@@ -406,5 +407,7 @@ _BY_KEY: dict[str, Callable[[Part], Part]] = {
     "functionCall": _call,
     "function_response": _answer,
     "functionResponse": _answer,
+    "toolUse": lambda held: _call(held["toolUse"]),
+    "toolResult": lambda held: _answer(held["toolResult"]),
     "text": _texts,
 }

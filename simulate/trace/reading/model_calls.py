@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from simulate.trace.reading.dialect import GROUPS
 from simulate.trace.reading.messages import says_nothing
 from simulate.trace.reading.nesting import Above
 from simulate.trace.span import Kind, Span, View
@@ -116,6 +117,8 @@ def _told_together(group: list[Span], view: ViewOf) -> ModelCall:
     views = [view(first), *(view(span) for span in group if span is not first)]
     usage = next((each for each in views if _tells_tokens(each)), views[0])
     told = {name: _united([getattr(each, name) for each in views]) for name in _FIELDS}
+    for name in GROUPS:
+        told[name] = {key: value for each in reversed(views) for key, value in getattr(each, name).items()}
     told["error"] = max((each.error for each in views if each.error), key=len, default=None)
     return first, replace(views[0], **told, **{name: getattr(usage, name) for name in _USAGE})
 
@@ -125,7 +128,5 @@ def _tells_tokens(view: View) -> bool:
 
 
 def _united(values: Sequence[Any]) -> Any:
-    """The first that says something; groups of facts (``tags``, ``gateway``) together."""
-    if isinstance(values[0], dict):
-        return {key: value for each in reversed(values) for key, value in each.items()}
+    """The first that says something; else the first."""
     return next((value for value in values if not says_nothing(value)), values[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,8 +89,7 @@ class ToolCall:
         ran, asked = self.ran.arguments, self.asked.arguments
         if isinstance(ran, Unknown) or isinstance(asked, Unknown):
             return False
-        # a framework may add what the model left out, and may turn "7" into 7
-        return any(key not in ran or str(ran[key]) != str(value) for key, value in asked.items())
+        return not holds(ran, asked)
 
     @property
     def result(self) -> Fact[Any]:
@@ -133,17 +133,21 @@ class ToolCall:
     def of(cls, use: ToolUse) -> ToolCall:
         """A call from plain data: one that was seen at the tool itself, or that a file holds."""
         arguments: Arguments = use.arguments if use.arguments_known else NOBODY_TOLD
-        return cls(
-            ToolName(use.name),
-            use.call_id,
-            ran=Ran(arguments, [] if use.span_id is None else [use.span_id], use.start, use.end),
-            answered=Answered(use.result, use.error),
-            turn=use.turn,
-        )
+        call = cls(ToolName(use.name), use.call_id, turn=use.turn)
+        if use.ran:
+            call.ran = Ran(arguments, [] if use.span_id is None else [use.span_id], use.start, use.end)
+            call.answered = Answered(use.result if use.result_known else NOBODY_TOLD, use.error)
+            if use.asked_arguments is not None:
+                call.asked = Asked(use.asked_arguments)
+        else:
+            call.asked = Asked(arguments, use.span_id, use.start)
+            call.passed_over = use.ran is False
+        return call
 
     def plain(self) -> ToolUse:
         """As plain data, for files and callers."""
-        arguments, result = self.arguments, self.result
+        arguments, result, happened = self.arguments, self.result, self.happened
+        asked = self.asked.arguments if self.asked is not None and self.differs else None
         return ToolUse(
             str(self.name),
             {} if isinstance(arguments, Unknown) else arguments,
@@ -155,6 +159,9 @@ class ToolCall:
             self.span_id,
             self.call_id,
             arguments_known=not isinstance(arguments, Unknown),
+            result_known=not isinstance(result, Unknown),
+            ran=None if isinstance(happened, Unknown) else happened,
+            asked_arguments=None if isinstance(asked, Unknown) else asked,
         )
 
     def told(self) -> dict[str, Any]:
@@ -175,6 +182,12 @@ class ToolCall:
             f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in arguments.items()
         )
         return f"{self.name}({', '.join(given)})"
+
+
+def holds(ran: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether a tool ran with what was asked for; a framework may add what the model left out, and may turn
+    "7" into 7."""
+    return all(key in ran and str(ran[key]) == str(value) for key, value in asked.items())
 
 
 def _moved(moment: float | None, seconds: float) -> float | None:

@@ -7,6 +7,7 @@ whatever their ids. Arguments help to choose among several, and never forbid.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_runs import Run, tool_runs
 from simulate.trace.span import Kind, Message, Span
 
+_HANDOFF = re.compile(r"transfer|hand_?(off|over)|delegate", re.IGNORECASE)
+"""Names of the tools by which frameworks let a model hand over to another agent."""
 W = TypeVar("W", "_Request", "_Asked")
 NEAR = 8
 """Model calls, and messages, within which a call that only a later history tells is looked for."""
@@ -58,7 +61,10 @@ def tool_calls(
     seen_run = {run.name.bare for run in runs}
     agents = Above(by_id, lambda span: view(span).kind is Kind.AGENT)
     calls: list[ToolCall] = []
+    hands_over = any(view(span).kind is Kind.HANDOFF for span in spans)
     for request in requests.all:
+        if hands_over and request.run is None and _HANDOFF.match(request.name.bare):
+            continue  # a HANDOFF span tells it
         call = _call(request, request.run, origin)
         call.passed_over = request.passed_over or request.name.bare in seen_run
         call.agent = _agent(agents.of(request.span), view)

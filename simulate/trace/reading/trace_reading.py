@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from simulate.trace.joining import joined
@@ -38,6 +38,12 @@ class Handoff:
     payload: Any
 
 
+@cache
+def _completed_dialects() -> frozenset[str]:
+    """Dialects whose views change with the spans around them."""
+    return frozenset(dialect.name for dialect in dialects() if dialect.context is not None)
+
+
 class TraceReading:
     """One trace, read. Each answer is computed when it is first asked for, and kept.
 
@@ -45,8 +51,18 @@ class TraceReading:
     never changed by reading them.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, earlier: TraceReading | None = None) -> None:
+        """``earlier`` is a reading of the same trace while it was shorter: spans that had ended then are not
+        read again."""
         self.trace = trace
+        self._known: dict[int, tuple[Span, View]] = {}
+        """By ``id`` of a span, which stays its own as long as the span is kept here."""
+        if earlier is not None:
+            self._known = {
+                id(span): (span, view)
+                for span, view in earlier
+                if span.end_ns is not None and view.dialect not in _completed_dialects()
+            }
 
     @classmethod
     def of(cls, source: Trace | TraceReading) -> TraceReading:
@@ -71,12 +87,16 @@ class TraceReading:
     def views(self) -> dict[str, View]:
         """The canonical view of every span by span id, completed from the neighbours where a dialect needs
         them (Pipecat's tool calls, LiveKit's input deltas)."""
-        found = {span.span_id: read(span) for span in self.spans}
+        found = {span.span_id: self._read(span) for span in self.spans}
         speaking = {one.dialect for one in found.values()}
         for dialect in dialects():
             if dialect.context is not None and dialect.name in speaking:
                 dialect.context(self.trace, found)
         return found
+
+    def _read(self, span: Span) -> View:
+        known = self._known.get(id(span))
+        return read(span) if known is None else known[1]
 
     def view(self, span: Span) -> View:
         """The canonical view of a span."""
@@ -127,7 +147,8 @@ class TraceReading:
     @cached_property
     def evidence(self) -> Visibility:
         """What could be seen in this trace, and why not."""
-        return visibility(self.llm_calls, tool_spans=any(view.kind is Kind.TOOL for _, view in self))
+        tools = sorted(span.start_ns for span, view in self if view.kind is Kind.TOOL)
+        return visibility(self.llm_calls, tools)
 
     @cached_property
     def cost(self) -> TraceCost:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulate.trace.reading.facts import Visible
-from simulate.trace.reading.finish import asked_for_no_tool
+from simulate.trace.reading.finish import asked_for_no_tool, finish_of
+from simulate.trace.reading.messages import says_nothing
 from simulate.trace.span import Span, View
 
 ModelCalls = Sequence[tuple[Span, View]]
@@ -22,9 +24,9 @@ class Visibility:
     """Whether the model calls carry what was said."""
 
 
-def visibility(models: ModelCalls, *, tool_spans: bool) -> Visibility:
-    """What could be seen, by the model calls, and by whether there are TOOL spans."""
-    return Visibility(_tools(models, tool_spans), _content(models))
+def visibility(models: ModelCalls, tools: Sequence[int]) -> Visibility:
+    """What could be seen, by the model calls, and by the moments (ns) in which TOOL spans began, in order."""
+    return Visibility(_tools(models, tools), _content(models))
 
 
 def _content(models: ModelCalls) -> Visible:
@@ -43,21 +45,29 @@ def _content(models: ModelCalls) -> Visible:
     )
 
 
-def _tools(models: ModelCalls, tool_spans: bool) -> Visible:
+def _tools(models: ModelCalls, tools: Sequence[int]) -> Visible:
     """Tool spans are evidence, and so are model calls whose answers are recorded, or which ended for a reason
-    other than a tool call."""
-    if tool_spans:
-        return Visible()
-    if not models:
+    other than a tool call. A call that ended for a tool that nothing shows is evidence of the contrary."""
+    if not models and not tools:
         return Visible("the trace has neither LLM nor TOOL spans")
     dark = [
-        span
-        for span, one in models
-        if one.output is None and one.error is None and not asked_for_no_tool(one.finish_reasons)
+        place
+        for place, (_, one) in enumerate(models)
+        if says_nothing(one.output) and one.error is None and not asked_for_no_tool(one.finish_reasons)
     ]
-    if not dark:
-        return Visible()
-    return Visible(
-        f"{len(dark)} of {len(models)} LLM spans carry no answer, and there are no TOOL spans: "
-        "content capture is off in the agent's instrumentation"
-    )
+    if not tools and dark:
+        return Visible(
+            f"{len(dark)} of {len(models)} LLM spans carry no answer, and there are no TOOL spans: "
+            "content capture is off in the agent's instrumentation"
+        )
+    for place in dark:
+        span, one = models[place]
+        reason = next((each for each in one.finish_reasons if finish_of(each) == "tool_calls"), None)
+        until = models[place + 1][0].start_ns if place + 1 < len(models) else None
+        first = bisect_left(tools, span.start_ns)
+        if reason is not None and (first == len(tools) or (until is not None and tools[first] >= until)):
+            return Visible(
+                f"the LLM span {span.span_id} ended for a tool call ({reason}), and neither it nor a TOOL "
+                "span tells which"
+            )
+    return Visible()

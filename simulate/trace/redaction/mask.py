@@ -21,7 +21,7 @@ _TEXTS: dict[type, tuple[str, ...]] = {
     Event: ("name", "attributes"),
     Link: ("attributes",),
     Utterance: ("text", "heard"),
-    ToolUse: ("name", "arguments", "result", "error", "call_id"),
+    ToolUse: ("name", "arguments", "asked_arguments", "result", "error", "call_id"),
 }
 """Where others' texts stand in what there is most of; elsewhere in any field."""
 _NO_TEXT = (int, float, type(None))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import incoming, messages, outgoing
-from simulate.trace.reading.values import nested
+from simulate.trace.reading.messages import arguments_of, incoming, messages, outgoing
+from simulate.trace.reading.values import loose, nested
 from simulate.trace.span import Kind, Message, Span, View
 
 OPERATIONS = {
@@ -92,6 +92,8 @@ _ROLES = {"gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen
 
 def _refine(span: Span, found: View) -> None:
     """Messages that older instrumentations put into span events, one an event."""
+    if span.events and found.kind is Kind.TOOL:
+        _tool_events(span, found)
     if not span.events or found.kind not in (Kind.LLM, Kind.AGENT):
         return
     said: list[Message] = []
@@ -111,6 +113,16 @@ def _refine(span: Span, found: View) -> None:
             said.extend(messages(nested(attributes.items()), _ROLES.get(event.name, "assistant")) or ())
     found.input = found.input or said or None
     found.output = found.output or answered or None
+
+
+def _tool_events(span: Span, found: View) -> None:
+    """Strands tells what a tool got and gave in events of its span."""
+    for event in span.events:
+        if event.name == "gen_ai.tool.message" and found.tool_arguments is None:
+            found.tool_arguments = arguments_of(event.attributes.get("content"))
+        elif event.name == "gen_ai.choice" and found.tool_result is None:
+            told = outgoing(nested(event.attributes.items())) or ()
+            found.tool_result = loose("".join(message.text for message in told))
 
 
 DIALECT = Dialect(

@@ -7,11 +7,13 @@ import json
 from typing import Any, cast
 
 from simulate.trace.reading.dialect import Dialect
+from simulate.trace.reading.messages import incoming, outgoing
 from simulate.trace.reading.values import decoded, items
 from simulate.trace.span import Kind, Span, View
 
 
 def _refine(span: Span, found: View) -> None:
+    _answers_among_events(span, found)
     asked = decoded(span.attributes.get("model_request_parameters"))
     if isinstance(asked, dict):
         held = cast("dict[str, Any]", asked)
@@ -24,6 +26,19 @@ def _refine(span: Span, found: View) -> None:
         ]
         names = {str(tool.get("name")) for tool in tools}
         _structured_answers(found, names)
+
+
+def _answers_among_events(span: Span, found: View) -> None:
+    """Version 0.2 lists what went in and what came out as events, the answer as ``gen_ai.choice``."""
+    events = [
+        cast("dict[str, Any]", event)
+        for event in items(span.attributes.get("events")) or ()
+        if isinstance(event, dict)
+    ]
+    choices = [event for event in events if event.get("event.name") == "gen_ai.choice"]
+    if found.kind is Kind.LLM and choices and found.output is None:
+        found.output = outgoing(choices)
+        found.input = incoming([event for event in events if event not in choices])
 
 
 def _structured_answers(found: View, names: set[str]) -> None:
