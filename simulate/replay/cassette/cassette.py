@@ -45,6 +45,8 @@ class Cassette:
     """What was said: ``speaker``, ``text``, ``turn``; for the recorded caller."""
     manifest: dict[str, Any] = field(default_factory=dict[str, Any])
     folder: Path | None = None
+    _left_out: set[str] = field(default_factory=set[str], repr=False, compare=False)
+    """Paths that were ignored only since it was loaded."""
 
     def leave_out(self, rules: Rules) -> Rules:
         """The rules, with what was ignored when this was recorded. What only the rules ignore is taken out of
@@ -55,10 +57,12 @@ class Cassette:
         rules = rules if rules.ignore == together else replace(rules, ignore=together)
         if new:
             self.manifest = {**self.manifest, "ignore": [*recorded, *new]}
+            self._left_out.update(new)
             for recording in self.http:
                 if rules.leave_out(recording.body):
                     set_key(recording, rules)
-        rules.met.update(recorded)  # what was recorded without it cannot show it
+        # what was recorded without it cannot show it
+        rules.met.update(path for path in recorded if path not in self._left_out)
         return rules
 
     @property
