@@ -22,6 +22,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
+from simulate.model.text import shorten
+
 WORDS = frozenset({"any", "matches", "about", "within", "one_of", "contains", "exactly"})
 
 
@@ -247,5 +249,4 @@ def _at(path: str, key: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 200 else text[:199] + "…"
+    return shorten(json.dumps(value, ensure_ascii=False, default=str), 200)

@@ -49,11 +49,9 @@ def execute(args: argparse.Namespace) -> int:
     for report in reports:
         print(report.explain(), file=sys.stderr)
     if args.report is not None:
-        import orjson
+        from simulate.interfaces.render.output import write_json
 
-        args.report.write_bytes(
-            orjson.dumps([report.as_dict() for report in reports], option=orjson.OPT_INDENT_2)
-        )
+        write_json([report.as_dict() for report in reports], str(args.report), indent=True)
     return 0 if all(report.passed for report in reports) else 1
 
 

@@ -19,7 +19,7 @@ from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.scenario_draft import scenario_from
-from simulate.scoring.datasets.store import Case, Dataset, dump
+from simulate.scoring.datasets.store import Dataset, DatasetCase, dump
 from simulate.scoring.evaluators.scoring import evaluators
 from simulate.trace.files.writing import otlp_lines
 from simulate.trace.reading import TraceReading
@@ -173,7 +173,7 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
     return draft
 
 
-def _read(case: Case) -> dict[str, Any]:
+def _read(case: DatasetCase) -> dict[str, Any]:
     """A case's scenario as it stands."""
     found: Any = read_plain(case.scenario)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -13,7 +13,7 @@ from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, worst
 from simulate.scoring.evaluators.result import Part
 from simulate.scoring.evaluators.tool_use import need_arguments, pair, wrong
-from simulate.scoring.evaluators.transcript_of_trace import Said, plain, shown
+from simulate.scoring.evaluators.transcript_of_trace import TraceUtterance, plain, shown
 from simulate.trace.reading import Handoff, ToolCall, Unknown
 from simulate.trace.span import Kind
 
@@ -165,7 +165,7 @@ def _opaque(fact: Any) -> Any:
 @dataclass(slots=True)
 class _Step:
     key: str
-    source: ToolCall | Handoff | Said
+    source: ToolCall | Handoff | TraceUtterance
     failed: bool = False
 
     @property

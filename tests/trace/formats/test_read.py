@@ -325,8 +325,8 @@ def test_one_trace_of_several_by_the_start_of_its_id() -> None:
     [
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (b"<!doctype html><html><head><title>Sign in</title>", r"HTML.*'Sign in'.*signed in"),
-        (b"2025-01-01 INFO agent started\n", "is text, not a trace; it starts with '2025-01-01 INFO"),
+        (b"<!doctype html><html><head><title>Sign in</title>", r"HTML.*“Sign in”.*signed in"),
+        (b"2025-01-01 INFO agent started\n", "is text, not a trace; it starts with “2025-01-01 INFO"),
         (b'{"message": "Unauthorized"}', "error answer of a server.*Unauthorized"),
         (b'{"a": 1}', "no trace that we know: an object with a"),
         (b"[1, 2]", "no trace that we know"),
@@ -336,7 +336,7 @@ def test_one_trace_of_several_by_the_start_of_its_id() -> None:
         (gzip.compress(b"x" * 5000, mtime=0)[:-20], "packed file"),
         (b"PK\x03\x04broken", "broken zip"),
         (b"\x7fELF\0\0\0\0", "binary file"),
-        (b"\x1b[31mlog\x1b[0m line", "starts with '·\\[31mlog"),
+        (b"\x1b[31mlog\x1b[0m line", r"starts with “\\x1b\[31mlog"),
     ],
 )
 def test_what_is_no_trace_is_told_what_it_is(data: bytes, message: str) -> None:
