@@ -209,6 +209,15 @@ class Scenario(Strict):
             raise ValueError(message)
         return self
 
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model has to play the caller: yes where there is a goal, unless the script leaves nothing
+        to improvise, since no line waits and the last one hangs up."""
+        complete = any(line.hangs_up for line in self.script[-1:]) and all(
+            line.when is None for line in self.script
+        )
+        return self.goal is not None and not complete
+
     @classmethod
     def load(cls, path: Path | str) -> Scenario:
         """The one scenario of a file; raises InputError where there are several, FileProblems where it is

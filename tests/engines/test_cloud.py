@@ -236,3 +236,10 @@ async def test_an_answer_that_never_comes_is_the_reason() -> None:
     outcome = await outcome_of(silent, limits={"time": "100ms"}, expect=[{"said": {"contains": "Friday"}}])
     assert (outcome.status, outcome.side) == ("failed", "agent")
     assert outcome.reason == "the limit of 0.1 s was reached before the agent had answered"
+
+
+async def test_an_engine_of_ones_own_is_an_agent_too() -> None:
+    engine = CloudEngine(polite)
+    outcome = await run(Scenario.model_validate({"name": "own", "script": [{"says": "hello"}]}), engine)
+    assert outcome.passed, outcome.explain()
+    assert outcome.agent == engine.address

@@ -15,23 +15,14 @@ from simulate.llm import Model, from_environment
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 
-__all__ = ["ActionRecord", "Caller", "HangUp", "Listen", "Say", "make_caller", "needs_model", "require_model"]
-
-
-def needs_model(scenario: Scenario) -> bool:
-    """Whether a model has to play the caller: yes where there is a goal, unless the script leaves nothing to
-    improvise, since no line waits and the last one hangs up."""
-    complete = any(line.hangs_up for line in scenario.script[-1:]) and all(
-        line.when is None for line in scenario.script
-    )
-    return scenario.goal is not None and not complete
+__all__ = ["ActionRecord", "Caller", "HangUp", "Listen", "Say", "make_caller", "require_model"]
 
 
 def require_model(scenario: Scenario, model: Model | None) -> Model | None:
     """The model that plays the caller, or None where none is needed; OPENAI_BASE_URL and OPENAI_API_KEY stand
     in for one that is not configured. Raises InputError where there is none at all: call it before anything
     runs."""
-    if model is not None or not needs_model(scenario):
+    if model is not None or not scenario.needs_model:
         return model
     config = from_environment()
     if config is None:
@@ -69,7 +60,7 @@ def make_caller(
     if recorded:
         heir = make_caller(scenario, persona, model=model, uses=uses, seed=seed) if scenario.goal else None
         return RecordedCaller(recorded, persona=heir, uses=uses, same=same)
-    if not needs_model(scenario):
+    if not scenario.needs_model:
         return ScriptedCaller(scenario, script)
     found = require_model(scenario, model)
     assert found is not None

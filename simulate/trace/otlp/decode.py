@@ -289,14 +289,14 @@ def _object(value: Any, what: str, notes: Notes) -> Record:
 # -- protobuf --------------------------------------------------------------------------------------------
 
 
-class ResourceCache(Protocol):
+class ExportRequest(Protocol):
     """What ``ExportTraceServiceRequest`` and ``TracesData`` have in common."""
 
     @property
     def resource_spans(self) -> Iterable[trace_pb2.ResourceSpans]: ...
 
 
-def from_protobuf(request: ResourceCache, notes: Notes | None = None) -> Iterator[Span]:
+def from_protobuf(request: ExportRequest, notes: Notes | None = None) -> Iterator[Span]:
     """The spans of an export request; raises as `from_json` does."""
     blocks = ((one, scope, scope.spans) for one in request.resource_spans for scope in one.scope_spans)
     return from_blocks(blocks, notes)
