@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json_option(parser, "the changes")
     parser.add_argument(
         "--ignore", action="append", default=[], metavar="PATH",
-        help="not to be compared: tools.send_mail.arguments.body, answers.*, latency, …",
+        help="a JSON path of changes to leave out ($.tools.send_mail.arguments.body), or a category",
     )  # fmt: skip
     parser.add_argument(
         "--tolerance", action="append", default=[], metavar="NAME=NUMBER",
