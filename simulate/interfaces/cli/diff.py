@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeat", nargs="+", type=Path, default=[], metavar="FILE", action="extend",
         help="further runs of what made EXPECTED, or the folder of a run with its trials: what varies among "
-        "them is no change",
+        "them is not a change",
     )  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="FILE", help="both trees side by side")
     add_json_option(parser, "the changes")
