@@ -210,7 +210,7 @@ def _pattern(given: Any, path: str) -> re.Pattern[str]:
     try:
         return _compiled(given)
     except re.error as error:
-        raise ValueError(f"{path}: {given!r} is no regular expression: {error}") from error
+        raise ValueError(f"{path}: {given!r} is not a regular expression: {error}") from error
 
 
 def _number(given: Any, path: str) -> float:

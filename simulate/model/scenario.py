@@ -151,7 +151,16 @@ def _named(value: str) -> str:
 
 
 class Scenario(Strict):
-    """One test: a persona, a goal or a script, pinned tools, expectations, limits."""
+    """One test: a persona, a goal or a script, pinned tools, expectations, limits.
+
+    The fields are the keys of a YAML file (docs/scenarios.md). `Scenario.load(path)` reads a file that holds
+    one; ``model_validate`` takes the same as a mapping. Both are strict: pydantic's ValidationError, or
+    FileProblems with lines, for an unknown key or a value of another type.
+
+    >>> given = {"name": "Refund", "goal": "Get my money back", "limits": {"time": "90s"}}
+    >>> Scenario.model_validate(given).limits.time
+    90.0
+    """
 
     name: Annotated[AsWritten, AfterValidator(_named)]
     """What a report calls it."""

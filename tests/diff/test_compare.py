@@ -145,7 +145,7 @@ def test_cost_and_latency_are_told_and_do_not_decide(scene: Any) -> None:
     diff = compare(trace(0, 1, 900), trace(1, 2, 5_000))
     assert diff.same
     assert "cost       1 more retrieval, 4,100 more input tokens" in diff.summary()
-    # what one side does not say is unknown, and unknown is no difference
+    # what one side does not say is unknown, and unknown is not a difference
     silent = trace(1, 1, 5_000)
     for span in silent:
         span.attributes.pop("gen_ai.usage.input_tokens", None)

@@ -135,7 +135,7 @@ async def test_empty_and_wrong_answers_are_the_agents(answer: Any) -> None:
 
     outcome = await outcome_of(agent, expect=[{"said": {"contains": "x"}}])
     assert (outcome.status, outcome.side) == ("failed", "agent")
-    assert outcome.verdicts[1].status == "not_run", "what could not be judged is no failure and no pass"
+    assert outcome.verdicts[1].status == "not_run", "what could not be judged is neither a failure nor a pass"
     assert said(outcome) == [("caller", "hello", 1)], "what was said until then is kept"
 
 

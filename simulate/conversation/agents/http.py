@@ -134,7 +134,7 @@ class HttpSession:
         except AgentFault as late:
             if self._refused is None:
                 raise
-            # the time went by while we waited to be let in: that is no slow answer
+            # the time went by while we waited to be let in: that is not a slow answer
             raise _fault(self._refused, self.adapter.address) from late
 
     async def _events(self) -> AsyncIterator[AgentEvent]:

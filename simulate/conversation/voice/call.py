@@ -289,7 +289,7 @@ class VoiceCall:
         return spoke
 
     def _talked_over(self) -> bool:
-        """The agent began in the middle of the caller's words and fell silent for them: that was no reply."""
+        """The agent began while the caller spoke, and fell silent again: that was not a reply."""
         hearing = self.listener.current
         return (
             hearing is not None

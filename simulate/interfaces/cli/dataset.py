@@ -145,7 +145,7 @@ def _redactor(args: argparse.Namespace) -> Redactor:
 def _mapping(text: str, option: str) -> dict[str, Any]:
     found = _yaml(text, option)
     if not isinstance(found, dict):
-        raise InputError(f"{option} {text!r} is no mapping", hint="write '{called: issue_refund}'")
+        raise InputError(f"{option} {text!r} is not a mapping", hint="write '{called: issue_refund}'")
     return cast("dict[str, Any]", found)
 
 

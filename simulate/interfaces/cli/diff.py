@@ -26,13 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeat", nargs="+", type=Path, default=[], metavar="FILE", action="extend",
         help="further runs of what made EXPECTED, or the folder of a run with its trials: what varies among "
-        "them is no change",
+        "them is not a change",
     )  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="FILE", help="both trees side by side")
     add_json_option(parser, "the changes")
     parser.add_argument(
         "--ignore", action="append", default=[], metavar="PATH",
-        help="not to be compared: tools.send_mail.arguments.body, answers.*, latency, …",
+        help="a JSON path of changes to leave out ($.tools.send_mail.arguments.body), or a category",
     )  # fmt: skip
     parser.add_argument(
         "--tolerance", action="append", default=[], metavar="NAME=NUMBER",

@@ -25,7 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--partial", action="store_true", help="play the part of a source that is complete")
     parser.add_argument("--allow-edited", action="store_true", help="play a cassette that was edited by hand")
     parser.add_argument(
-        "--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out"
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a part of requests to leave out, by its JSON path",
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="write what was asked for, as JSON, at the end"

@@ -157,7 +157,7 @@ class Job:
             await asyncio.sleep(interval)
 
     async def _watched(self, path: Path) -> None:
-        """A file that is no trace, or a service that is down, ends nothing."""
+        """A file that is not a trace, or a service that is down, ends nothing."""
         before = len(self.results)
         try:
             await self._score(str(path))

@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Exit code 0; a filter that finds nothing is 0 too, since looking is no judgement."""
+    """Exit code 0; a filter that finds nothing is 0 too, since looking is not a judgement."""
     from simulate.trace.files.documents import name_of
     from simulate.trace.files.reader import one
     from simulate.trace.filter import parse

@@ -129,7 +129,7 @@ def _shown(value: Any) -> str:
 
 
 def _is_label(step: str | int) -> bool:
-    """A tag of our unions, which is no key of the file."""
+    """A tag of our unions, which is not a key of the file."""
     return isinstance(step, str) and step.startswith("<") and step.endswith(">")
 
 

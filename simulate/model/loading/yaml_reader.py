@@ -250,7 +250,7 @@ def _child(node: Node, step: str | int) -> tuple[Node | None, Node] | None:
 def _check_bytes(data: bytes, file: str) -> None:
     if len(data) > MAX_BYTES:
         raise FileProblems([Problem("the file is larger than 1 MiB", file, hint="split it")])
-    at, message = data.find(b"\0"), "a NUL byte; this is no text file"
+    at, message = data.find(b"\0"), "a NUL byte; this is not a text file"
     if at < 0:
         try:
             data.decode("utf-8")

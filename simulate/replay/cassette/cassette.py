@@ -35,7 +35,8 @@ _INDENT = orjson.OPT_INDENT_2
 
 @dataclass(slots=True)
 class Cassette:
-    """All that was recorded of one conversation."""
+    """All that was recorded of one conversation. `Cassette.load(folder)` reads one, `save(folder)` writes it,
+    whole or not at all."""
 
     http: list[HttpRecording] = field(default_factory=list[HttpRecording])
     tools: list[ToolRecording] = field(default_factory=list[ToolRecording])

@@ -48,7 +48,7 @@ class Redaction:
 
 
 def scanner() -> Callable[[str], list[str]]:
-    """Names what looks like a secret in a text, without repeating it. Personal data alone is no reason."""
+    """Names what looks like a secret in a text, without repeating it. Personal data alone is not a reason."""
     redact = Redactor(key=_KEY)
 
     def scan(text: str) -> list[str]:

@@ -256,7 +256,7 @@ def _scores(trace: Trace) -> dict[str, float]:
         least = own[score.name].threshold if score.threshold is None else score.threshold
         found[score.name] = max(found.get(score.name, 0.0), min(1.0, max(0.0, least)))
     if not found:
-        told = f"; {', '.join(sorted(others))} is no evaluator of ours" if others else ""
+        told = f"; {', '.join(sorted(others))} is not an evaluator of ours" if others else ""
         raise InputError(
             f"--keep-scores: the trace carries no score to keep{told}",
             where=f"trace {trace.trace_id}",

@@ -242,7 +242,7 @@ class Dataset:
 
     def accept(self, by: str, verify: Iterable[str] = ()) -> Version:
         """Make the files as they are now a version, also where two versions are in conflict; ``by`` says
-        that the cases in ``verify`` are right. Raises FileProblems where a case is no scenario any more."""
+        that the cases in ``verify`` are right. Raises FileProblems where a case is no longer a scenario."""
         from simulate.model.loading.files import load_scenarios
 
         with self.alone():
@@ -258,7 +258,7 @@ class Dataset:
             try:
                 changed = sorted({*self.edited(), *verified})
                 return self.record(f"accepted {', '.join(changed) or 'nothing'} by {by}")
-            except InputError:  # a conflict; a line that is no version at all is refused once more
+            except InputError:  # a conflict; a line that is not a version at all is refused once more
                 return self.record(f"accepted a merge by {by}", mends=True)
 
     def _verify(self, name: str, by: str) -> None:

@@ -184,7 +184,9 @@ def _wrong(one: Labelled, prompts: Path | None) -> str | None:
         if not one.material or (asked.quote_from and not set(asked.quote_from) & set(one.material)):
             return f"`material` needs {' or '.join(asked.quote_from or ('what is to be judged',))}"
     if one.label not in labels | {CANNOT_TELL}:
-        return f'"{one.label}" is no label of {one.question}{did_you_mean(one.label, [*labels, CANNOT_TELL])}'
+        return (
+            f'"{one.label}" is not a label of {one.question}{did_you_mean(one.label, [*labels, CANNOT_TELL])}'
+        )
     return None
 
 

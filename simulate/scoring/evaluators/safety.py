@@ -142,7 +142,7 @@ class ProtectFlashInjection(Evaluator):
     Formula: texts without an attack / texts, for each thing that came from outside: an utterance of the
     caller, a document, a tool result. This is what agent-learning-kit means by "protect flash"; Future
     AGI's template of that name judges harmful content, which is `ProtectFlashHarm` here. Talk about attacks
-    is no attack.
+    is not an attack.
     Range: 0 to 1, 1 is good: no attack came in.
     Reads: the caller's words, documents, tool results.
     Needs: a judge; at least one such text, with content captured.

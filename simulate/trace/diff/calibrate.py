@@ -1,4 +1,4 @@
-"""What repeats of the expected run say: what varies by itself is no change, and how sure the rest is."""
+"""What repeats of the expected run say: what varies by itself is not a change, and how sure the rest is."""
 
 from __future__ import annotations
 

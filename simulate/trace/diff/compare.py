@@ -139,7 +139,12 @@ def _not_compared(one: Story, other: Story) -> list[str]:
 
 
 async def judged(diff: Diff, judge: Judge) -> Diff:
-    """The same diff without the answers that a judge holds to mean the same; it is asked once for each."""
+    """The diff without the answers that mean the same.
+
+    Args:
+        diff: What `compare` found.
+        judge: Called with the two texts of each changed answer; True where they mean the same.
+    """
 
     async def stays(change: Change) -> bool:
         texts = (change.expected, change.actual)
@@ -156,9 +161,17 @@ def matches(
     ignore: Sequence[str] = (),
     tolerance: Tolerance | Mapping[str, float] | None = None,
 ) -> Diff:
-    """Whether a trace behaves as the one in a file: ``Diff.same`` answers; cost and latency are told.
+    """Compare a trace with the one in a file; ``Diff.same`` says whether it behaves alike.
 
-    Raises TraceFileError when the file cannot be read or does not hold exactly one trace.
+    Args:
+        expected: A trace file that holds exactly one trace. It is read once while it stays as it is.
+        trace: The trace as it is.
+        ignore: As for `compare`.
+        tolerance: As for `compare`.
+
+    Raises:
+        TraceFileError: The file cannot be read, or does not hold exactly one trace.
+        InputError: As for `compare`.
     """
     return compare(recorded(expected), trace, ignore=ignore, tolerance=tolerance)
 

@@ -284,7 +284,7 @@ _FRACTION = re.compile(r"(.*\d\d:\d\d:\d\d)[.,](\d+)(.*)")
 
 def iso_nanoseconds(text: str) -> int | None:
     """An ISO 8601 text to the nanosecond (Python's own parser stops at microseconds); UTC where it names no
-    zone. None when it is no time."""
+    zone. None when it is not a time."""
     match = _FRACTION.fullmatch(text)
     fraction = int(match[2][:9].ljust(9, "0")) if match else 0
     try:

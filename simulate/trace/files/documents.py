@@ -1,5 +1,5 @@
 """From a path, a stream or stdin to JSON documents: gz and zip opened, JSON told from JSON lines, and what
-is no trace at all told by name."""
+is not a trace at all told by name."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # what a file of somebody else holds has no type until it is read; shapes are checked as they are met
@@ -308,9 +308,9 @@ def _no_json(head: bytes, notes: Notes) -> TraceFileError:
             hint="a download without a session gets the login page; export again, signed in or with a key",
         )
     if b"\0" in start[:512]:
-        return notes.refuse("is a binary file that is no trace we know")
+        return notes.refuse("is a binary file that is not a trace we know")
     first = start.split(b"\n", 1)[0].decode("utf-8", "replace")
     return notes.refuse(
         f"is text, not a trace; it starts with “{line(first, 60)}”",
-        hint="a log is no trace; export spans from the backend as OTLP JSON or in its own format",
+        hint="a log is not a trace; export spans from the backend as OTLP JSON or in its own format",
     )

@@ -43,9 +43,18 @@ def formats() -> tuple[Format, ...]:
 
 
 def read(source: Source, *more: Source, trace_id: str | None = None, tolerant: bool = False) -> list[Trace]:
-    """Every trace of files (paths, ``-`` for stdin, open binary files, folders), or the one of ``trace_id``
-    (its first digits are enough). Raises TraceFileError with line or span; ``tolerant`` reads what is whole
-    and says in the notes what is not."""
+    """Every trace of one or more files, in the order in which each first appears.
+
+    Args:
+        source: A path, a folder, ``-`` for stdin or an open binary file, of any format that
+            docs/trace-files.md lists; gz and zip, too.
+        more: Further ones. A trace whose spans lie in several files is one trace.
+        trace_id: Only this trace; its first digits are enough.
+        tolerant: Read what is whole of a broken file, and say in the notes what is not.
+
+    Raises:
+        TraceFileError: A file cannot be read, with line or span, or holds no such trace.
+    """
     files = documents.sources(source, *more)
     if len(files) > 1:
         traces = list(iter_traces(*files, tolerant=tolerant))

@@ -371,18 +371,18 @@ def _apart(found: list[Finding]) -> list[Finding]:
 
 def _custom(kind: str, text: str) -> RedactionRule:
     if not re.fullmatch(r"[a-z_][a-z0-9_-]*", kind):
-        raise InputError(f"{kind!r} is no name of a pattern", hint="lower-case letters, digits, - and _")
+        raise InputError(f"{kind!r} is not a name of a pattern", hint="lower-case letters, digits, - and _")
     try:
         return RedactionRule(kind, re.compile(text))
     except re.error as error:
-        raise InputError(f"pattern {kind}: {text!r} is no regular expression: {error}") from None
+        raise InputError(f"pattern {kind}: {text!r} is not a regular expression: {error}") from None
 
 
 def _path(path: str) -> re.Pattern[str]:
     """A path as a pattern of places: ``.attributes.orders.0.address``."""
     bare = re.sub(r"\[['\"]?([^\]'\"]+)['\"]?\]", r".\1", path.removeprefix("$")).lstrip(".")
     if not bare:
-        raise InputError(f"{path!r} is no path", hint="such as attributes.user.id or **.customer.name")
+        raise InputError(f"{path!r} is not a path", hint="such as attributes.user.id or **.customer.name")
     steps = "".join(
         r"(?:\.[^.]+)*" if step == "**" else r"\.[^.]+" if step == "*" else r"\." + re.escape(step)
         for step in bare.split(".")

@@ -1,4 +1,4 @@
-"""Every file that people hold is found by its content; what is no trace is told what it is."""
+"""Every file that people hold is found by its content; what is not a trace is told what it is."""
 
 # ruff: noqa: E501 - rows of data
 from __future__ import annotations
@@ -289,13 +289,13 @@ def test_parquet_of_a_dataframe() -> None:
 @pytest.mark.parametrize("cut", [slice(8), slice(600), slice(-20), slice(0, -8)])
 def test_half_of_a_parquet_file_is_refused(cut: slice) -> None:
     whole = parquet_of([{"context.span_id": SPAN, "context.trace_id": TRACE, "name": "chat"}])
-    with pytest.raises(TraceFileError, match="is no whole parquet file"):
+    with pytest.raises(TraceFileError, match="is not a whole parquet file"):
         read(io.BytesIO(b"PAR1" + whole[4:][cut]))
 
 
 def test_parquet_whose_texts_are_no_utf8_is_refused() -> None:
     whole = parquet_of([{"context.span_id": SPAN, "context.trace_id": TRACE, "name": "chat" * 9}])
-    with pytest.raises(TraceFileError, match="is no whole parquet file"):
+    with pytest.raises(TraceFileError, match="is not a whole parquet file"):
         read(io.BytesIO(whole.replace(b"chat", b"\xce\xff\xfe\xfd")))
 
 
@@ -317,7 +317,7 @@ def test_one_trace_of_several_by_the_start_of_its_id() -> None:
         read(io.BytesIO(data), trace_id="c")
 
 
-# -- what is no trace ------------------------------------------------------------------------------------
+# -- what is not a trace ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
