@@ -30,7 +30,7 @@ from typing import Any
 from benchmarks.voice_parts import Unhearing
 from fixtures.rooms import TWINS, failures, twins
 from simulate.conversation.voice.call import Senses
-from simulate.conversation.voice.speech import ear, mouth
+from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.conversation.voice.vad import Detector
 from simulate.integrations.livekit.engine import LiveKitEngine
 from simulate.integrations.livekit.server import LiveKitServer, need_server
@@ -101,8 +101,8 @@ async def _line(ears: str) -> AsyncGenerator[Calls]:
         engine = LiveKitEngine(
             "livekit:player", url=server.url, api_key=server.key, api_secret=server.secret, root=ROOT
         )
-        hears = ear(None) if ears == "real" else Unhearing()
-        engine._senses = Senses(mouth(None), hears, *([] if ears == "real" else [Detector]))
+        hears = find_stt(None) if ears == "real" else Unhearing()
+        engine._senses = Senses(find_tts(None), hears, *([] if ears == "real" else [Detector]))
         try:
             async with Resources(Project(ROOT), [], agent=engine) as resources:
                 yield Calls(resources, folder)

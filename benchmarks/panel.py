@@ -45,12 +45,12 @@ def synthetic(chance: np.random.Generator) -> np.ndarray:
 def real_voice() -> list[np.ndarray]:
     """Sentences of a real voice, cut where the sound first and last reaches a fiftieth of its peak (-34 dB):
     that is where they begin and end."""
-    from simulate.conversation.voice.speech import mouth
+    from simulate.conversation.voice.speech_services import find_tts
 
     async def say() -> list[np.ndarray]:
         found: list[np.ndarray] = []
         for sentence in SENTENCES:
-            samples = (await mouth().say(sentence)).at(RATE).samples.astype(np.float64) / 32768
+            samples = (await find_tts().say(sentence)).at(RATE).samples.astype(np.float64) / 32768
             loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max() / 50)
             found.append(samples[loud[0] : loud[-1] + 1])
         return found

@@ -29,11 +29,11 @@ from benchmarks.voice_parts import ID_SENTENCES, SENTENCES, Echoing, Humming, Re
 from simulate.conversation.callers import make_caller
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice import effects
-from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.call import Senses, VoiceCall
 from simulate.conversation.voice.normalise import says, word_errors
 from simulate.conversation.voice.pcm import Pcm
-from simulate.conversation.voice.speech import ear, mouth
+from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.conversation.voice.vad import Detector
 from simulate.determinism.clock import run_virtual
 from simulate.integrations.pipecat.engine import MemoryWire
@@ -69,16 +69,16 @@ TWINS = {
 
 async def _heard(text: str, voice: Voice, seed: int) -> str:
     """A line spoken, carried by a line that sends it back, and understood."""
-    sound = await mouth().say(text)
+    sound = await find_tts().say(text)
     wire = Echoing()
-    line = Line(wire, detector=Detector(), spoils=effects.outgoing(voice, seed))
+    line = AudioBridge(wire, detector=Detector(), spoils=effects.outgoing(voice, seed))
     wire.line = line
     beating = asyncio.create_task(line.run())
     line.play(sound)
     await line.until(lambda: not line.speaking)
     await line.until(lambda: False, 0.4)
     beating.cancel()
-    return await ear().transcribe(line.kept(0, line.now))
+    return await find_stt().transcribe(line.kept(0, line.now))
 
 
 def accuracy() -> bool:
@@ -119,7 +119,7 @@ async def _carry(wire: Any, senses: Senses) -> tuple[float, dict[str, Any]]:
 
 
 async def _agent_lines() -> list[Pcm]:
-    return [await mouth().say(f"Thank you. {text} One moment, please.") for text in SENTENCES[6:12]]
+    return [await find_tts().say(f"Thank you. {text} One moment, please.") for text in SENTENCES[6:12]]
 
 
 def cost() -> bool:
@@ -128,8 +128,8 @@ def cost() -> bool:
     async def measure(senses: Senses) -> tuple[float, dict[str, Any]]:
         lines = await _agent_lines()
         for text in SENTENCES[:6]:
-            await senses.mouth.say(text)
-        await senses.ear.transcribe(lines[0])
+            await senses.tts.say(text)
+        await senses.stt.transcribe(lines[0])
         began = time.process_time()
         seconds, measures = await _carry(Recorded(lines), senses)
         return (time.process_time() - began) / seconds, measures
@@ -138,7 +138,7 @@ def cost() -> bool:
     good = True
     scripted = Senses(Humming(), Unhearing(), lambda: Detector())
     for name, senses, wanted in [
-        ("real speech", Senses(mouth(), ear()), 0.20),
+        ("real speech", Senses(find_tts(), find_stt()), 0.20),
         ("scripted hearing", scripted, 0.06),
     ]:
         spent, measures = asyncio.run(measure(senses))

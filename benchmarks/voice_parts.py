@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import FRAME, RATE, Pcm, Samples, level_db
 
 SENTENCES = [
@@ -43,7 +43,7 @@ ID_SENTENCES = dict(enumerate(_IDS))
 class Echoing:
     """A wire that sends back what it gets."""
 
-    line: Line
+    line: AudioBridge
 
     async def send(self, frame: Samples) -> None:
         self.line.incoming(frame)
@@ -59,9 +59,9 @@ class Recorded:
         self._lines = list(lines)
         self._quiet = 0
         self._asked = False
-        self._line: Line | None = None
+        self._line: AudioBridge | None = None
 
-    async def open(self, line: Line) -> None:
+    async def open(self, line: AudioBridge) -> None:
         self._line = line
 
     async def send(self, frame: Samples) -> None:

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from simulate.conversation.agents.process import AgentProcess, free_port
+from simulate.child_process import free_port
+from simulate.conversation.agents.process import AgentProcess
 from simulate.conversation.callers import require_model
 from simulate.conversation.engine import Engine, TrialSession
 from simulate.conversation.own_process import NoEngine, OwnProcess
@@ -20,8 +21,7 @@ from simulate.llm import Model, ModelConfig, from_environment
 from simulate.load_object import load_object
 from simulate.model.agent_address import KINDS, Medium, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
-from simulate.model.loading import project
-from simulate.model.loading.project import AgentConfig, Project, resolve_secret
+from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
 from simulate.model.scenario import Scenario
 from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
@@ -246,7 +246,7 @@ class Resources:
         return Judge(model)
 
 
-def _resolved(config: project.ModelConfig) -> ModelConfig:
+def _resolved(config: ModelSettings) -> ModelConfig:
     key = None if config.api_key is None else resolve_secret(config.api_key)
     base_url = None if config.base_url is None else resolve_secret(config.base_url)
     return ModelConfig(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from simulate.conversation.agents.process import free_port
+from simulate.child_process import free_port
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
 

@@ -18,13 +18,13 @@ class OwnProcess:
         self.name, self.address = engine.name, engine.address
 
     async def converse(self, session: TrialSession) -> None:
-        since = self.process.printed_bytes()
+        since = self.process.place
         try:
             await self.engine.converse(session)
         except Fault as fault:
             if fault.side not in ("agent", "environment"):
                 raise
-            raise await self.process.told(fault, since) from fault
+            raise await self.process.explain(fault, since) from fault
 
     async def aclose(self) -> None:
         await self.engine.aclose()

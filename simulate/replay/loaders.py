@@ -9,6 +9,7 @@ from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import cassettes
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.matching.rules import Rules, default_rules
+from simulate.trace.files.reader import read
 
 
 def load_source(
@@ -36,8 +37,6 @@ def load_source(
 
 
 def _from_traces(path: Path, partial: bool, trace_id: str | None, rules: Rules) -> list[Cassette]:
-    from simulate.trace.files.reader import read
-
     traces = read(path)
     if trace_id is not None:
         traces = [trace for trace in traces if trace.trace_id.startswith(trace_id)]

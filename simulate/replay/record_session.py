@@ -13,6 +13,7 @@ from opentelemetry import trace
 from simulate.replay.cassette.bodies import inflated, redacted
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.interactions import record_of
+from simulate.replay.cassette.python_values import NotKept, to_json
 from simulate.replay.intercept.toolbox import InterceptedTools
 from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
 from simulate.replay.matching.json_values import plain
@@ -39,6 +40,8 @@ class RecordSession:
         """Which turn it is, where something else counts them."""
         self.ended = ""
         """Set to say that the recording is partial, and why."""
+        self.not_kept = ""
+        """The first result of a tool that a replay could not give again."""
         self.manifest: dict[str, Any] = {}
         self.conversation: list[dict[str, Any]] = []
         self.frames: list[dict[str, Any]] = []
@@ -81,7 +84,12 @@ class RecordSession:
             recording.end = self._now()
             if error is not None:
                 recording.error = _error(error, self.rules)
-            else:
+                return
+            try:
+                recording.result = self.rules.value(to_json(result))
+            except NotKept as kind:
+                self.not_kept = self.not_kept or f"the tool {name} gave a {kind}"
+                self.ended = self.ended or self.not_kept
                 recording.result = self.rules.value(plain(result))
 
         return ToolExchange(ended=ended)

@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 from simulate.determinism.ids import unpinned
 from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.cassette.python_values import without_types
 from simulate.replay.chat_wires import answer_in
 from simulate.replay.intercept.toolbox import InterceptedTools
-from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
+from simulate.replay.intercept.traffic import HttpExchange, NotRecorded, ToolExchange
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import contradicts, told_by_both
 from simulate.replay.matching.date_drift import only_time_passed, real_ns
 from simulate.replay.matching.divergence import Divergence, Policy, explain_request, explain_tool, refusal
+from simulate.replay.matching.endpoints import base_of
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
@@ -69,18 +71,25 @@ class ReplaySession:
         """What answers tools without asking the cassette: the scenario's pins."""
         self._order: list[HttpRecording | ToolRecording] = []
         self._played: set[int] = set()
-        self._counts: Counter[str] = Counter()
+        """Also those that stood for another request, as the nearest."""
+        self._given: set[int] = set()
+        self._counts: Counter[object] = Counter()
         self._lock = threading.Lock()
         self._index(cassette)
 
     def _index(self, cassette: Cassette) -> None:
-        self._http: dict[str, list[HttpRecording]] = {}
+        self._http: dict[tuple[str, str | None], list[HttpRecording]] = {}
+        """By key, and by key and base URL."""
+        self._bases: set[str | None] = set()
         self._endpoints: dict[str, list[HttpRecording]] = {}
         self._tools: dict[str, list[ToolRecording]] = {}
         self._names: dict[str, list[ToolRecording]] = {}
         self._exact = {one.exact: one.key for one in cassette.http if one.exact}
         for recording in cassette.http:
-            self._http.setdefault(recording.key, []).append(recording)
+            base = base_of(recording.endpoint, recording.uri)
+            for index in {(recording.key, None), (recording.key, base)}:
+                self._http.setdefault(index, []).append(recording)
+            self._bases.add(base)
             self._endpoints.setdefault(recording.endpoint, []).append(recording)
         for tool in cassette.tools:
             self._tools.setdefault(tool.key, []).append(tool)
@@ -100,34 +109,40 @@ class ReplaySession:
         if self.stopped:
             return HttpExchange(refusal("the replay stopped at its first divergence", self.divergences[0]))
         known_as = self._exact.get(request.exact(self.rules))
-        recording = self._next(known_as) if known_as is not None else None
+        base = request.base(self.rules)
+        recording = self._next(known_as, base) if known_as is not None else None
         if recording is not None:
             return HttpExchange(recording.response, self.paced)
         asked = self._as_matched(request)
-        recording = self._next_chat(asked) if asked.endpoint == CHAT else self._next(asked.key)
+        recording = self._next_chat(asked) if asked.endpoint == CHAT else self._next(asked.key, base)
         if recording is not None:
             return HttpExchange(self._response(recording, request), self.paced)
         return self._missed(asked, request)
 
     def knows(self, request: HttpRequest) -> bool:
         """Whether the cassette holds such a request; nothing is played."""
-        return self._as_matched(request).key in self._http
+        return (self._as_matched(request).key, None) in self._http
 
     def _as_matched(self, request: HttpRequest) -> CanonicalRequest:
         """A request in the form that this cassette is matched by: a trace's by its messages alone."""
         chat = request.as_chat(self.rules) if self.cassette.match == "chat" else None
         return chat or request.canonical(self.rules)
 
-    def _next(self, key: str) -> HttpRecording | None:
-        """The next recording with this key; None when there is none left. Its turn is taken now."""
+    def _next(self, key: str, base: str | None = None) -> HttpRecording | None:
+        """The next recording with this key; None when there is none left. Its turn is taken now.
+
+        A base URL that the cassette knows is answered from what it answered; another one is taken to be where
+        the same endpoint is now."""
         with self._lock:
-            ordinal = self._counts[key]
-            known = self._http.get(key, ())
-            if ordinal >= len(known):
-                return None
-            self._counts[key] += 1
-            self._play(known[ordinal])
-            return known[ordinal]
+            index = key, base if base in self._bases else None
+            known = self._http.get(index, ())
+            while self._counts[index] < len(known):
+                recording = known[self._counts[index]]
+                self._counts[index] += 1
+                if id(recording) not in self._given:
+                    self._play(recording)
+                    return recording
+            return None
 
     @property
     def lists_models(self) -> bool:
@@ -137,7 +152,7 @@ class ReplaySession:
     def _next_chat(self, asked: CanonicalRequest) -> HttpRecording | None:
         """By its messages; a recording whose other parts are known must agree in those too."""
         with self._lock:
-            for recording in self._http.get(asked.key, ()):
+            for recording in self._http.get((asked.key, None), ()):
                 if id(recording) not in self._played and not contradicts(recording.body, asked.body):
                     self._play(recording)
                     return recording
@@ -150,6 +165,7 @@ class ReplaySession:
 
     def _play(self, recording: HttpRecording | ToolRecording) -> None:
         self._played.add(id(recording))
+        self._given.add(id(recording))
         self._order.append(recording)
         if self.divergences:
             self.tainted += 1
@@ -160,7 +176,6 @@ class ReplaySession:
             divergence = explain_request(asked, candidates, self._played)
             nearest = divergence.recording
             if isinstance(nearest, HttpRecording) and self._only_later(nearest, nearest.body, asked.body):
-                self._counts[nearest.key] += 1
                 self._play(nearest)
                 return HttpExchange(self._response(nearest, request), self.paced)
             divergence.span_id, divergence.by = current_span_id(), simulator_tracing.calling()
@@ -265,16 +280,13 @@ class ReplaySession:
         return found
 
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
-        """What a tool gave that the agent handed to its caller; raises ToolFailed where it failed."""
+        """What a tool gave that the agent handed to its caller, as JSON; ToolFailed where it failed."""
         found = self._tool(name, arguments)
-        recorded = isinstance(found, ToolRecording)
-        exchange = ToolExchange(found) if recorded else ToolExchange(divergence=found)
-        try:
-            return exchange.answer()
-        except ToolFailed:
-            raise
-        except Exception as error:  # its own class, which nobody here would know how to catch
-            raise ToolFailed(str(error)) from error
+        if isinstance(found, Divergence):
+            raise NotRecorded(found)
+        if found.error is not None:  # whatever its class was: nobody here would know how to catch it
+            raise ToolFailed(str(found.error.get("message", "")))
+        return without_types(found.result)
 
     def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
         """The toolbox that answers from the cassette; ``inner`` holds the scenario's pins."""

@@ -9,6 +9,7 @@ import yaml
 
 from simulate.model.loading.cases import literal
 from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.cassette.python_values import without_types
 from simulate.replay.matching.recordings import ToolRecording
 
 _HEAD = """\
@@ -55,14 +56,14 @@ def pins_of(tools: list[ToolRecording]) -> dict[str, Any]:
         elif len({call.key for call in calls}) == len(calls):
             pins[name] = {"cases": [{"when": call.arguments, **_given(call)} for call in calls]}
         else:
-            pins[name] = {"sequence": [call.result for call in calls]}
+            pins[name] = {"sequence": [without_types(call.result) for call in calls]}
     return pins
 
 
 def _given(call: ToolRecording) -> dict[str, Any]:
     if call.error is not None:
         return {"error": str(call.error.get("message", "failed"))}
-    return {"returns": call.result}
+    return {"returns": without_types(call.result)}
 
 
 def _expectations(tools: list[ToolRecording], texts: list[str]) -> list[dict[str, Any]]:

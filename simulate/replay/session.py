@@ -48,6 +48,7 @@ async def record(
     ``allow`` names ``host:port`` of servers whose traffic is none of the agent's (its own address, a
     telemetry receiver). ``watch`` names files (prompts, the agent's code) whose change makes the cassette
     stale. Where the block raises, or ``recorder.ended`` is set, what there is goes to ``FOLDER.partial``.
+    So it does, and InputError is raised, where a tool gave what no replay could give again.
     """
     recorder = RecordSession(rules or default_rules(), allow)
     recorder.manifest = {
@@ -71,7 +72,13 @@ async def record(
         recorder.ended = recorder.ended or f"{type(error).__name__}: {error}"
         raise
     finally:
-        recorder.cassette().save(folder, scan=scan or scanner())
+        saved = recorder.cassette().save(folder, scan=scan or scanner())
+    if recorder.not_kept:
+        raise InputError(
+            f"{recorder.not_kept}, which a replay could not give again",
+            where=str(saved),
+            hint="let the tool give JSON values, dates, decimals, dataclasses or pydantic models of a module",
+        )
 
 
 @contextlib.asynccontextmanager

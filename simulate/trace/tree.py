@@ -174,8 +174,10 @@ def _cut_cycles(nodes: list[Node], notes: list[str]) -> None:
             node = node.parent
         if node is not None and id(node) in on_path:
             circle = path[path.index(node) :]
-            first = min(circle, key=_by_start)
-            first.parent, first.placement = None, "cycle"
+            # a link is the weakest of its ties: a span that names no parent is simply a root
+            loose = [one for one in circle if one.placement == "follows"]
+            first = min(loose or circle, key=_by_start)
+            first.parent, first.placement = None, None if loose else "cycle"
         done |= on_path
     for node in nodes:
         if node.placement == "cycle":

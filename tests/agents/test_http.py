@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 
 from fixtures.agents.model_server import ModelServer
+from simulate.child_process import free_port
 from simulate.conversation.agents.adapter import AgentMessage, Call, Delta
 from simulate.conversation.agents.http import HttpAdapter
 from simulate.conversation.agents.pinned_tools import PinnedTools
-from simulate.conversation.agents.process import free_port
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
 from simulate.model.scenario import Scenario
 from simulate.run import run

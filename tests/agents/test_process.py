@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from simulate.conversation.agents.process import free_port
+from simulate.child_process import free_port
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Scenario

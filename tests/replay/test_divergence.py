@@ -10,7 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from simulate.replay import Cassette, ReplayReport, record, replaying
+from simulate.replay import Cassette, ReplayReport, Rules, record, replaying
+from simulate.replay.matching.request import HttpRequest
+from simulate.replay.record_session import RecordSession
+from simulate.replay.replay_session import ReplaySession
 
 SYSTEM = """You help with orders.
 
@@ -196,3 +199,29 @@ async def test_an_sdk_does_not_retry_a_divergence(server: Any, tmp_path: Path) -
         with pytest.raises(openai.APIStatusError, match="not in the cassette"):
             await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "new"}])
     assert len([one for one in player.report().divergences if one.verdict != "unplayed"]) == 1
+
+
+async def test_two_base_urls_that_were_both_recorded_are_not_answered_for_each_other(tmp_path: Path) -> None:
+    """Hedged: the same request at two gateways, which now come in the other order."""
+    body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+    recorder = RecordSession(Rules())
+    for host in ("a", "b"):
+        asked = HttpRequest("POST", f"http://{host}.example/v1/chat/completions", {}, body)
+        exchange = recorder.begin(asked)
+        exchange.opened(200, "OK", [])
+        exchange.chunk(host.encode())
+        exchange.ended()
+    replay = ReplaySession(recorder.cassette(), Rules())
+
+    def answer(host: str) -> Any:
+        exchange = replay.begin(HttpRequest("POST", f"http://{host}.example/v1/chat/completions", {}, body))
+        assert exchange is not None and exchange.response is not None
+        return exchange.response.content if exchange.response.status == 200 else exchange.response.status
+
+    assert [answer("b"), answer("b"), answer("moved"), answer("a"), answer("moved")] == [
+        b"b",
+        418,
+        b"a",
+        418,
+        418,
+    ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,45 @@ def test_another_host_is_another_service_unless_told_so() -> None:
     rules = Rules(aliases={"a.example": "search", "b.example": "search"})
     assert key({}, "https://a.example/search", rules) == key({}, "https://b.example/search", rules)
     assert key({}, "http://127.0.0.1:1/x") == key({}, "http://localhost:2/x")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/forms/{}/responses", None),
+        ("GET", "/v1/threads/{}/messages", None),
+        ("GET", "/v1/models/{}/versions", None),
+        ("GET", "/projects/{}/models", None),
+        ("GET", "/gmail/v1/users/{}/messages", None),
+        ("POST", "/customers/{}/messages", {"text": "hi"}),
+        ("POST", "/v1/messages", {"to": "{}"}),
+        ("POST", "/tenants/{}/chat/completions", {"model": "m", "messages": []}),
+        ("POST", "/openai/deployments/{}/chat/completions", {"messages": []}),
+        ("POST", "/index/{}/embeddings", {"input": "x"}),
+        ("POST", "/v1/models/{}:predict", {"input": "x"}),
+    ],
+)
+def test_a_path_that_only_ends_like_a_models_is_keyed_in_full(
+    method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    def key_for(name: str, host: str) -> str:
+        content = b"" if body is None else json.dumps(body).replace("{}", name).encode()
+        return HttpRequest(method, f"http://{host}{path.format(name)}", JSON, content).canonical(Rules()).key
+
+    assert key_for("4711", "a.example") != key_for("9999", "a.example")
+
+
+def test_whose_host_is_a_providers_or_configured_may_be_asked_by_any_base_url(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = {"model": "m", "messages": []}
+    plain = key(body)
+    assert key(body, "https://api.groq.com/team/4711/openai/v1/chat/completions") == plain
+    gateway = "https://gateway.example/team/4711/chat/completions"
+    assert key(body, gateway) != plain
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/team/4711/")
+    assert key(body, gateway) == plain
+    assert key(body, gateway.replace("4711", "4712")) != plain
 
 
 def test_query_is_sorted_and_counts() -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
+from pydantic import BaseModel
 
 import simulate.tools
 from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.errors import InputError
 from simulate.model.scenario import ToolPin
-from simulate.replay import Cassette, record, replaying
+from simulate.replay import Cassette, Rules, record, replaying
+from simulate.replay.cassette.python_values import from_json, to_json, without_types
 from simulate.replay.intercept.traffic import NotRecorded
 from simulate.tools import ToolFailed
 
@@ -187,3 +194,81 @@ async def test_a_tool_that_may_go_live_is_kept_beside(tmp_path: Path) -> None:
     async with replaying(tmp_path / "c", policy="live", side=tmp_path / "side"):
         await lookup("2")
     assert [one.arguments for one in Cassette.load(tmp_path / "side").tools] == [{"order": "2"}]
+
+
+@dataclass(frozen=True)
+class Order:
+    number: str
+    total: Decimal
+    at: datetime
+
+
+class Status(Enum):
+    LOST = "lost"
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Parcel(BaseModel):
+    status: Status
+    weighs: float | None = None
+
+
+VALUES: list[Any] = [
+    {"status": "lost", "amount": 42.5, "by": None},
+    Order("4417", Decimal("42.50"), datetime(2026, 1, 2, 3, 4, 5, 6, UTC)),
+    ("lost", 1, ["a", (2,)]),
+    {1: "one", ("a", 2): {"x"}},
+    {"$python": "tuple", "value": [1]},
+    [date(2026, 1, 2), time(3, 4), timedelta(days=-1, seconds=2), UUID(int=7), b"\xff\x00"],
+    [10**30, float("inf"), "half \ud83d", True, 1, 1.0],
+    [Status.LOST, Point(1, 2), Parcel(status=Status.LOST), frozenset({1})],
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+async def test_a_tool_gives_again_what_it_gave_in_its_order_and_with_its_types(
+    tmp_path: Path, value: Any
+) -> None:
+    given = [value]
+
+    @simulate.tools.tool
+    def gives() -> Any:
+        return given.pop()
+
+    async with record(tmp_path / "c", rules=Rules()):
+        gives()
+    async with replaying(tmp_path / "c", rules=Rules()) as player:
+        again = gives()
+    assert again == value and repr(again) == repr(value) and player.report().passed
+
+
+async def test_a_result_that_no_replay_could_give_again_is_refused_while_recording(tmp_path: Path) -> None:
+    @simulate.tools.tool
+    def opens() -> Any:
+        return {"file": ran.__iter__()}
+
+    with pytest.raises(InputError, match="the tool opens gave a builtins:list_iterator"):
+        async with record(tmp_path / "c"):
+            opens()
+    assert (
+        not (tmp_path / "c").exists()
+        and not Cassette.load(tmp_path / "c.partial", allow_partial=True).complete
+    )
+
+
+def test_what_an_agent_hands_over_is_given_as_json() -> None:
+    assert without_types(to_json(VALUES[1])) == {
+        "number": "4417",
+        "total": "42.50",
+        "at": "2026-01-02T03:04:05.000006+00:00",
+    }
+    assert without_types(to_json(VALUES[3])) == {"1": "one", "['a', 2]": ["x"]}
+
+
+@pytest.mark.parametrize("name", ["os:system", "subprocess:Popen", "builtins:eval", "nowhere:Thing"])
+def test_a_cassette_names_no_class_but_those_of_values(name: str) -> None:
+    assert from_json({"$python": name, "value": {"args": "true"}}) == {"args": "true"}

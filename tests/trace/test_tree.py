@@ -175,6 +175,12 @@ def test_whatever_comes_every_span_is_in_the_tree_once(spans: list[Span]) -> Non
         assert (node.placement is None) == (node.span.parent_id == (node.parent and node.parent.span.span_id))
 
 
+def test_a_root_that_links_to_its_own_child_stays_a_root() -> None:
+    tree = build([span("child", "root"), span("root", None, links=[Link("t", "child")])])
+    assert [(node.span.span_id, node.placement) for node in tree] == [("root", None), ("child", None)]
+    assert tree.notes == []
+
+
 def test_a_span_that_ends_before_it_starts_is_told() -> None:
     tree = build([Span("t", "a", "chat", None, 2_000, 1_000)])
     assert tree.notes == ["1 span ended before starting: chat"]

@@ -19,7 +19,7 @@ from simulate.conversation.agents.pinned_tools import PinnedTools  # noqa: E402
 from simulate.conversation.callers import make_caller  # noqa: E402
 from simulate.conversation.engine import TrialSession  # noqa: E402
 from simulate.conversation.own_process import NoEngine  # noqa: E402
-from simulate.conversation.voice.audio_bridge import BACKLOG_SECONDS, Line  # noqa: E402
+from simulate.conversation.voice.audio_bridge import BACKLOG_SECONDS, AudioBridge  # noqa: E402
 from simulate.conversation.voice.pacing import Pacing, Processors  # noqa: E402
 from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, Pcm  # noqa: E402
 from simulate.conversation.voice.vad import Detector  # noqa: E402
@@ -44,9 +44,9 @@ class Ends:
 
 
 @contextlib.asynccontextmanager
-async def beating() -> AsyncIterator[tuple[Line, Ends]]:
+async def beating() -> AsyncIterator[tuple[AudioBridge, Ends]]:
     wire = Ends()
-    line = Line(wire, detector=Detector())
+    line = AudioBridge(wire, detector=Detector())
     task = asyncio.create_task(line.run())
     try:
         yield line, wire

@@ -11,7 +11,7 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from simulate.conversation.voice.measuring import panel_of  # noqa: E402
-from simulate.conversation.voice.recording import Recorder  # noqa: E402
+from simulate.conversation.voice.recording import CallRecorder  # noqa: E402
 from simulate.conversation.voice.speech_segments import Stretch, stretches  # noqa: E402
 from simulate.conversation.voice.turn_taking import CallerTurn, Panel, measure  # noqa: E402
 from simulate.model.transcript import Conversation, Utterance  # noqa: E402
@@ -88,7 +88,7 @@ class Call:
     def panel(self, tmp_path: Path, **more: bool) -> tuple[Panel, Conversation]:
         chance = np.random.default_rng(5)
         conversation = Conversation("0" * 32, "voice")
-        with Recorder(tmp_path / "recording.wav", RATE) as recorder:
+        with CallRecorder(tmp_path / "recording.wav", RATE) as recorder:
             for turn, (start, end, kind) in enumerate(self.caller, start=1):
                 said = "mhm" if kind == "backchannel" else "one two three four five"
                 # what the pipeline knows: its synthesiser padded the words with silence
@@ -209,7 +209,7 @@ def test_nothing_said_is_unknown_not_zero(tmp_path: Path) -> None:
 def test_noise_of_the_callers_line_is_not_the_callers_speech(tmp_path: Path) -> None:
     chance = np.random.default_rng(2)
     conversation = Conversation("0" * 32, "voice", [Utterance("caller", "hello there", 1, 0.9, 2.1)])
-    with Recorder(tmp_path / "recording.wav", RATE) as recorder:
+    with CallRecorder(tmp_path / "recording.wav", RATE) as recorder:
         sound = chance.normal(0, 0.01, RATE * 8)
         sound[RATE : 2 * RATE] += voice(1, chance, 0.4)
         sound[5 * RATE : 6 * RATE] += voice(1, chance, 0.1)  # somebody in the café

@@ -15,7 +15,7 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from simulate.conversation.voice.recording import Recorder, read_channels, read_marks  # noqa: E402
+from simulate.conversation.voice.recording import CallRecorder, read_channels, read_marks  # noqa: E402
 from simulate.errors import HarnessFault, InputError  # noqa: E402
 
 RATE = 16_000
@@ -28,7 +28,7 @@ def ramp(count: int, start: int = 1) -> np.ndarray:
 
 def test_sides_lie_on_one_clock_with_silence_between(tmp_path: Path) -> None:
     sound = ramp(FRAME)
-    with Recorder(tmp_path / "call.wav", RATE) as recorder:
+    with CallRecorder(tmp_path / "call.wav", RATE) as recorder:
         recorder.caller(sound.tobytes(), 0.5)
         recorder.agent(sound.tobytes(), 1.25)
         recorder.close(2.0)
@@ -43,7 +43,7 @@ def test_late_frames_are_put_where_their_run_began(tmp_path: Path) -> None:
     """The first frame was 180 ms late, the others less: the run belongs where the most punctual one says."""
     chance = random.Random(7)
     sound = ramp(FRAME * 50)
-    with Recorder(tmp_path / "call.wav", RATE) as recorder:
+    with CallRecorder(tmp_path / "call.wav", RATE) as recorder:
         for number in range(50):
             late = 0.18 if number == 0 else chance.choice([0, 0.01, 0.03])
             piece = sound[number * FRAME : (number + 1) * FRAME]
@@ -58,7 +58,7 @@ def test_late_frames_are_put_where_their_run_began(tmp_path: Path) -> None:
 def test_a_stall_of_this_process_leaves_no_hole(tmp_path: Path) -> None:
     """Frames of a continuous stream that were read 0.3 s late, all at once, were still sounding in time."""
     sound = ramp(FRAME * 100)
-    with Recorder(tmp_path / "call.wav", RATE) as recorder:
+    with CallRecorder(tmp_path / "call.wav", RATE) as recorder:
         for number in range(100):
             at = number * 0.02
             if 40 <= number < 55:
@@ -70,7 +70,7 @@ def test_a_stall_of_this_process_leaves_no_hole(tmp_path: Path) -> None:
 
 def test_real_silence_stays_silence(tmp_path: Path) -> None:
     sound = ramp(FRAME)
-    with Recorder(tmp_path / "call.wav", RATE) as recorder:
+    with CallRecorder(tmp_path / "call.wav", RATE) as recorder:
         recorder.agent(sound.tobytes(), 0.0)
         recorder.agent(sound.tobytes(), 1.0)
         recorder.agent(sound.tobytes(), 0.98)  # earlier than placed, but another run's place is not touched
@@ -84,8 +84,8 @@ def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
     code = (
         "import os, signal, sys\n"
-        "from simulate.conversation.voice.recording import Recorder\n"
-        "recorder = Recorder(sys.argv[1], 16000)\n"
+        "from simulate.conversation.voice.recording import CallRecorder\n"
+        "recorder = CallRecorder(sys.argv[1], 16000)\n"
         "for number in range(75):\n"
         "    recorder.caller(b'\\x01\\x02' * 320, number * 0.02)\n"
         "recorder.mark('turn', 0.5, text='half')\n"
@@ -101,7 +101,7 @@ def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
 
 def test_marks_come_in_the_order_of_time_and_a_torn_line_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
-    with Recorder(path, RATE) as recorder:
+    with CallRecorder(path, RATE) as recorder:
         recorder.mark("turn", 2.0, speaker="agent", text="zweitens – ü")
         recorder.mark("turn", 1.0, speaker="caller", text="first")
     with path.with_suffix(".jsonl").open("a") as file:
@@ -113,11 +113,11 @@ def test_marks_come_in_the_order_of_time_and_a_torn_line_is_dropped(tmp_path: Pa
 @pytest.mark.parametrize("rate", [0, 7_999, 96_000])
 def test_a_rate_out_of_range_is_refused(tmp_path: Path, rate: int) -> None:
     with pytest.raises(InputError, match="samples a second"):
-        Recorder(tmp_path / "call.wav", rate)
+        CallRecorder(tmp_path / "call.wav", rate)
 
 
 def test_what_is_no_sound_is_refused(tmp_path: Path) -> None:
-    with Recorder(tmp_path / "call.wav", RATE) as recorder, pytest.raises(HarnessFault, match="16-bit"):
+    with CallRecorder(tmp_path / "call.wav", RATE) as recorder, pytest.raises(HarnessFault, match="16-bit"):
         recorder.caller(b"\x01", 0.0)
     with pytest.raises(HarnessFault, match="closed"):
         recorder.caller(b"\x01\x00", 0.0)

@@ -14,7 +14,7 @@ from aiohttp import web
 np = pytest.importorskip("numpy")
 pytest.importorskip("soxr")
 
-from simulate.conversation.voice.openai_speech import RemoteEar, RemoteMouth  # noqa: E402
+from simulate.conversation.voice.openai_speech import OpenAISTT, OpenAITTS  # noqa: E402
 from simulate.conversation.voice.pcm import Pcm, read_wav  # noqa: E402
 from simulate.errors import EnvironmentFault, InputError, SimulatorFault  # noqa: E402
 
@@ -72,7 +72,7 @@ async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Endpoint]:
 
 
 async def test_a_line_is_spoken(endpoint: Endpoint) -> None:
-    mouth = RemoteMouth("tts-9")
+    mouth = OpenAITTS("tts-9")
     sound = await mouth.say("Hello.", "coral", 1.2)
     assert sound.rate == 24_000 and 0.9 < sound.seconds < 1.1
     (asked,) = endpoint.asked
@@ -84,7 +84,7 @@ async def test_a_line_is_spoken(endpoint: Endpoint) -> None:
 
 
 async def test_speech_is_understood(endpoint: Endpoint) -> None:
-    ear = RemoteEar()
+    ear = OpenAISTT()
     assert await ear.transcribe(SOUND) == "My order is 4417."
     assert endpoint.asked == [
         {"model": "gpt-4o-mini-transcribe", "seconds": pytest.approx(1), "rate": 16_000}
@@ -97,7 +97,7 @@ async def test_speech_is_understood(endpoint: Endpoint) -> None:
 async def test_a_refusal_is_the_simulators_fault(endpoint: Endpoint, status: int, asked: int) -> None:
     """What may pass is asked again; what cannot is not. The key is in no message."""
     endpoint.status = status
-    mouth, ear = RemoteMouth(), RemoteEar()
+    mouth, ear = OpenAITTS(), OpenAISTT()
     with pytest.raises(SimulatorFault, match=f"speech synthesis failed .*{status}") as told:
         await mouth.say("Hello.")
     assert len(endpoint.asked) == asked and "sk-secret" not in str(told.value)
@@ -110,7 +110,7 @@ async def test_a_refusal_is_the_simulators_fault(endpoint: Endpoint, status: int
 
 async def test_an_endpoint_that_passes_after_all(endpoint: Endpoint) -> None:
     endpoint.statuses = [500, 429]
-    mouth = RemoteMouth()
+    mouth = OpenAITTS()
     assert (await mouth.say("Hello.")).seconds > 0.9
     assert len(endpoint.asked) == 3
     await mouth.client.close()
@@ -123,7 +123,7 @@ async def test_an_endpoint_that_passes_after_all(endpoint: Endpoint) -> None:
 )
 async def test_an_answer_that_is_no_sound(endpoint: Endpoint, audio: bytes) -> None:
     endpoint.audio = audio
-    mouth = RemoteMouth()
+    mouth = OpenAITTS()
     with pytest.raises(SimulatorFault, match="the answer of openai/"):
         await mouth.say("Hello.")
     await mouth.client.close()
@@ -133,7 +133,7 @@ async def test_a_streamed_wav_whose_header_knows_no_length(endpoint: Endpoint) -
     whole = bytearray(SOUND.wav())
     whole[4:8] = whole[40:44] = b"\xff\xff\xff\xff"
     endpoint.audio = bytes(whole)
-    mouth = RemoteMouth()
+    mouth = OpenAITTS()
     assert (await mouth.say("Hello.")).seconds == pytest.approx(1, abs=0.05)
     await mouth.client.close()
 
@@ -142,7 +142,7 @@ async def test_nobody_there_is_the_environments_fault(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIMULATE_SPEECH_BASE_URL", "http://127.0.0.1:9/v1")
-    mouth = RemoteMouth()
+    mouth = OpenAITTS()
     with pytest.raises(EnvironmentFault, match=r"speech synthesis failed at openai/.*127\.0\.0\.1:9"):
         await mouth.say("Hello.")
     await mouth.client.close()
@@ -152,4 +152,4 @@ def test_neither_key_nor_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "SIMULATE_SPEECH_BASE_URL", "SIMULATE_SPEECH_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InputError, match="neither a key nor an endpoint"):
-        RemoteMouth()
+        OpenAITTS()

@@ -13,11 +13,11 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("hibari", reason="needs the extra voice")
 pytest.importorskip("moonshine_voice", reason="needs the extra voice")
 
-from simulate.conversation.voice import speech  # noqa: E402
+from simulate.conversation.voice import speech, speech_services  # noqa: E402
 from simulate.conversation.voice.embedded_speech import Hibari, Moonshine  # noqa: E402
 from simulate.conversation.voice.normalise import says, word_errors  # noqa: E402
 from simulate.conversation.voice.pcm import RATE, Pcm, level_db, read_wav, trimmed  # noqa: E402
-from simulate.conversation.voice.tts_cache import Kept, cache_folder  # noqa: E402
+from simulate.conversation.voice.tts_cache import CachedTTS, cache_folder  # noqa: E402
 from simulate.errors import AddressError, InputError, MissingExtra, SimulatorFault  # noqa: E402
 
 pytestmark = [
@@ -105,10 +105,10 @@ class Counting:
 
 async def test_a_line_is_spoken_once_also_by_the_next_process(tmp_path: Path) -> None:
     mouth = Counting()
-    kept = Kept(mouth, tmp_path)
+    kept = CachedTTS(mouth, tmp_path)
     first = await kept.say("Hello.")
     assert (await kept.say("Hello.")).samples is first.samples
-    other = Kept(Counting(), tmp_path)
+    other = CachedTTS(Counting(), tmp_path)
     found = await other.say("Hello.")
     assert (found.samples == first.samples).all() and found.rate == 24_000
     assert mouth.said == [("Hello.", None, 1.0)] and other.spoken == 0
@@ -116,17 +116,17 @@ async def test_a_line_is_spoken_once_also_by_the_next_process(tmp_path: Path) ->
 
 async def test_another_voice_speed_or_text_is_another_line(tmp_path: Path) -> None:
     mouth = Counting()
-    kept = Kept(mouth, tmp_path)
+    kept = CachedTTS(mouth, tmp_path)
     for text, voice, speed in [("a", None, 1.0), ("a", "b", 1.0), ("a", None, 1.2), ("b", None, 1.0)]:
         await kept.say(text, voice, speed)
     assert len(mouth.said) == kept.spoken == 4
 
 
 async def test_half_a_file_is_spoken_again(tmp_path: Path) -> None:
-    await Kept(Counting(), tmp_path).say("Hello.")
+    await CachedTTS(Counting(), tmp_path).say("Hello.")
     (file,) = tmp_path.rglob("*.wav")
     file.write_bytes(file.read_bytes()[:20])
-    again = Kept(Counting(), tmp_path)
+    again = CachedTTS(Counting(), tmp_path)
     assert len((await again.say("Hello.")).samples) == 2400 and again.spoken == 1
     assert len(read_wav(file).samples) == 2400, "and kept whole"
     assert not list(tmp_path.rglob("*.part"))
@@ -134,7 +134,7 @@ async def test_half_a_file_is_spoken_again(tmp_path: Path) -> None:
 
 async def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    kept = Kept(Counting(), tmp_path / "file" / "speech")
+    kept = CachedTTS(Counting(), tmp_path / "file" / "speech")
     assert len((await kept.say("Hello.")).samples) == 2400
 
 
@@ -153,9 +153,9 @@ def test_the_cache_can_be_put_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_pat
 @pytest.mark.parametrize("name", ["piper", "hibary"])
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(InputError, match=f"no speech synthesis is called '{name}'"):
-        speech.mouth(name)
+        speech_services.find_tts(name)
     with pytest.raises(InputError, match=f"no speech recognition is called '{name}'"):
-        speech.ear(name)
+        speech_services.find_stt(name)
 
 
 def test_a_missing_extra_is_named_with_its_command() -> None:
@@ -189,9 +189,9 @@ SERVICES = "fixtures.agents.speech_services"
 
 
 async def test_any_pipecat_service_speaks_and_hears(monkeypatch: pytest.MonkeyPatch) -> None:
-    from simulate.conversation.voice.pipecat_speech import ServiceEar, ServiceMouth
+    from simulate.integrations.pipecat.speech import PipecatSTT, PipecatTTS
 
-    mouth, ear = ServiceMouth(f"{SERVICES}:HibariTTS"), ServiceEar(f"{SERVICES}:Moonshine")
+    mouth, ear = PipecatTTS(f"{SERVICES}:HibariTTS"), PipecatSTT(f"{SERVICES}:Moonshine")
     sound = await mouth.say("My order number is seven two nine one.")
     assert 1.5 < sound.seconds < 5 and level_db(sound.samples) > -40
     assert says(await ear.transcribe(sound), "7291")
@@ -200,28 +200,28 @@ async def test_any_pipecat_service_speaks_and_hears(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("path", "match"),
     [
-        ("no.such.module:Service", "cannot be imported"),
-        (f"{SERVICES}:NoSuchService", "has no 'NoSuchService'"),
-        (f"{SERVICES}:", "has no ''"),
+        ("no.such.module:Service", "there is no module no"),
+        (f"{SERVICES}:NoSuchService", "has no `NoSuchService`"),
+        (f"{SERVICES}:", "not of the form"),
     ],
 )
 def test_paths_that_lead_nowhere(path: str, match: str) -> None:
-    for make in (speech.mouth, speech.ear):
+    for make in (speech_services.find_tts, speech_services.find_stt):
         with pytest.raises(AddressError, match=match):
             make(path)
 
 
 async def test_a_service_that_cannot_be_made_is_no_agents_fault() -> None:
-    from simulate.conversation.voice.pipecat_speech import ServiceMouth
+    from simulate.integrations.pipecat.speech import PipecatTTS
 
     with pytest.raises(SimulatorFault, match="could not be made: TypeError"):
-        await ServiceMouth("simulate.conversation.voice.pcm:read_wav").say("x")
+        await PipecatTTS("simulate.conversation.voice.pcm:read_wav").say("x")
 
 
 async def test_a_service_that_fails_is_no_agents_fault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from simulate.conversation.voice.pipecat_speech import ServiceEar, ServiceMouth
+    from simulate.integrations.pipecat.speech import PipecatSTT, PipecatTTS
 
     (tmp_path / "broken_services.py").write_text(
         "from pipecat.frames.frames import ErrorFrame\n"
@@ -235,7 +235,7 @@ async def test_a_service_that_fails_is_no_agents_fault(
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SimulatorFault, match=r"broken_services:TTS .*quota exceeded"):
-        await ServiceMouth("broken_services:TTS").say("Hello.")
+        await PipecatTTS("broken_services:TTS").say("Hello.")
     noise: Any = np.tile(np.array([3000, -3000], np.int16), 8000)
     with pytest.raises(SimulatorFault, match=r"broken_services:STT .*quota exceeded"):
-        await ServiceEar("broken_services:STT").transcribe(Pcm(noise))
+        await PipecatSTT("broken_services:STT").transcribe(Pcm(noise))

@@ -31,7 +31,7 @@ BACKLOG_SECONDS = 120
 
 
 class Wire(Protocol):
-    """What carries the sound of a call. It gives what it receives to ``Line.incoming`` or ``Line.accept``."""
+    """What carries the sound of a call. What it receives it gives to `AudioBridge.incoming` or `.accept`."""
 
     async def send(self, frame: Samples) -> None:
         """20 ms of the caller, at 16 kHz; called on the beat and never waits long."""
@@ -42,7 +42,7 @@ class Wire(Protocol):
         ...
 
 
-class Tape(Protocol):
+class SoundFile(Protocol):
     """Where both sides are recorded; `simulate.conversation.voice.recording.Recorder`."""
 
     def caller(self, pcm: bytes, at: float) -> None: ...
@@ -60,14 +60,14 @@ def _unchanged(frame: Samples) -> Samples:
     return frame
 
 
-class Line:
+class AudioBridge:
     """Both directions of one call. ``now`` is the time on it, in seconds since ``run`` began."""
 
     def __init__(
         self,
         wire: Wire,
         *,
-        tape: Tape | None = None,
+        tape: SoundFile | None = None,
         detector: Detector | None = None,
         spoils: Effect = _unchanged,
         dims: Effect = _unchanged,

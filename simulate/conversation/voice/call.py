@@ -18,7 +18,7 @@ from simulate.conversation.callers.caller import HangUp, Listen, Say
 from simulate.conversation.callers.script import Script
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice import effects
-from simulate.conversation.voice.audio_bridge import Line, Wire
+from simulate.conversation.voice.audio_bridge import AudioBridge, Wire
 from simulate.conversation.voice.normalise import says
 from simulate.conversation.voice.pacing import Processors
 from simulate.conversation.voice.pcm import RATE, Pcm
@@ -52,7 +52,7 @@ LISTEN_SECONDS = 10.0
 class CallWire(Wire, Protocol):
     """A wire that can be picked up and put down."""
 
-    async def open(self, line: Line) -> None:
+    async def open(self, line: AudioBridge) -> None:
         """Connect, and give the agent's sound to ``line`` from now on. Raises a Fault of whoever
         is not there."""
         ...
@@ -66,9 +66,9 @@ class CallWire(Wire, Protocol):
 class Senses:
     """How the caller speaks and hears."""
 
-    mouth: TTS
-    ear: STT
-    detect: Callable[[], Detector] = lambda: Detector(Silero())
+    tts: TTS
+    stt: STT
+    detector: Callable[[], Detector] = lambda: Detector(Silero())
     root: Path | None = None
     """Files of noise are relative to it."""
 
@@ -76,7 +76,7 @@ class Senses:
 def prepare(scenario: Scenario, senses: Senses) -> None:
     """Refuse, before anything runs, what the persona's voice asks for and there is not."""
     persona = scenario.persona if isinstance(scenario.persona, Persona) else Persona()
-    senses.mouth.check(persona.voice.name)
+    senses.tts.check(persona.voice.name)
     effects.check(persona.voice, senses.root)
 
 
@@ -97,13 +97,13 @@ class VoiceCall:
         self.speed = self.voice.speed * PACES[self.persona.speaks.pace or "normal"]
         self.patience = PATIENCE[self.voice.waits]
         self.chance = random.Random(session.spec.seed)
-        self.line = Line(
+        self.line = AudioBridge(
             wire,
-            detector=senses.detect(),
+            detector=senses.detector(),
             spoils=effects.outgoing(self.voice, session.spec.seed, senses.root),
             dims=effects.incoming(self.voice, session.spec.seed),
         )
-        self.listener = Listener(self.line, senses.ear)
+        self.listener = Listener(self.line, senses.stt)
         self.line.beat = self.listener.beat
         self.turn = 0
         self.said_until = 0.0
@@ -160,19 +160,19 @@ class VoiceCall:
             text = line.says or line.backchannel
             if text:
                 await self._spoken(text)
-        await self.senses.ear.transcribe(Pcm(self.line.kept(0, 0).samples))
+        await self.senses.stt.transcribe(Pcm(self.line.kept(0, 0).samples))
 
     def _record(self) -> Any:
         """What is judged by ear needs a recording; where no folder of results was asked for, a temporary
         file, which whoever has the outcome can copy until this process ends."""
-        from simulate.conversation.voice.recording import Recorder
+        from simulate.conversation.voice.recording import CallRecorder
 
         folder = self.session.spec.folder
         if folder is None:
             folder = tempfile.mkdtemp(prefix="simulate-call-")
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
         path = Path(folder) / "recording.wav"
-        tape = Recorder(path, RATE)
+        tape = CallRecorder(path, RATE)
         self.line.tape = tape
         self.session.recording = str(path)
         return tape
@@ -386,7 +386,7 @@ class VoiceCall:
         return script if isinstance(script, Script) else None
 
     async def _spoken(self, text: str) -> Pcm:
-        return await self.senses.mouth.say(text, self.voice.name, self.speed)
+        return await self.senses.tts.say(text, self.voice.name, self.speed)
 
     def _gone(self, *, final: bool = True) -> bool:
         """Whether it is over; an agent that has hung up is noticed here, and one that broke is a fault."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulate.conversation.voice.pcm import FRAME, RATE, Samples
-from simulate.conversation.voice.speech import ear, mouth
+from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.conversation.voice.vad import Detector, Silero
 
 SENTENCE = "Hello, my order number is seven two nine one, and it never came."
@@ -35,7 +35,7 @@ class Capacity:
 
 async def measure() -> Capacity:
     """Speak a sentence, hear it, and follow it frame by frame; takes some seconds for loading the models."""
-    voice, hears = mouth(None), ear(None)
+    voice, hears = find_tts(None), find_stt(None)
     sound = (await voice.say(SENTENCE)).at(RATE)
     await hears.transcribe(sound)
     began = time.process_time()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from openai import APIConnectionError, AsyncOpenAI, OpenAIError
 
 from simulate.conversation.voice.pcm import RATE, Pcm, read_wav, trimmed
 from simulate.errors import EnvironmentFault, Fault, InputError, SimulatorFault
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
-MOUTH_MODEL, EAR_MODEL, VOICE = "gpt-4o-mini-tts", "gpt-4o-mini-transcribe", "alloy"
+TTS_MODEL, STT_MODEL, VOICE = "gpt-4o-mini-tts", "gpt-4o-mini-transcribe", "alloy"
 TIMEOUT = 30.0
 
 
@@ -36,34 +35,28 @@ class _Endpoint:
     @cached_property
     def client(self) -> AsyncOpenAI:
         """The SDK's client, with its own retries."""
-        from openai import AsyncOpenAI
-
         return AsyncOpenAI(
             api_key=self._key or "none", base_url=self._base_url, timeout=TIMEOUT, max_retries=2
         )
 
     def fault(self, what: str, error: Exception) -> Fault:
         """Whose it is: nobody's program where the endpoint cannot be reached, else the caller's speech."""
-        from openai import APIConnectionError
-
         kind = EnvironmentFault if isinstance(error, APIConnectionError) else SimulatorFault
         reason = getattr(error, "message", None) or str(error)
         return kind(f"{what} failed at {self.name}: {reason}"[:400])
 
 
-class RemoteMouth(_Endpoint):
+class OpenAITTS(_Endpoint):
     """Text to speech."""
 
     def __init__(self, model: str | None = None) -> None:
-        super().__init__(model or MOUTH_MODEL)
+        super().__init__(model or TTS_MODEL)
 
     def check(self, voice: str | None) -> None:
         """The endpoint knows its voices; we do not."""
 
     async def say(self, text: str, voice: str | None = None, speed: float = 1.0) -> Pcm:
         """The text, spoken and trimmed."""
-        from openai import OpenAIError
-
         try:
             answer = await self.client.audio.speech.create(
                 model=self.model, voice=voice or VOICE, input=text, speed=speed, response_format="wav"
@@ -75,16 +68,14 @@ class RemoteMouth(_Endpoint):
             raise SimulatorFault(str(error)) from error
 
 
-class RemoteEar(_Endpoint):
+class OpenAISTT(_Endpoint):
     """Speech to text."""
 
     def __init__(self, model: str | None = None) -> None:
-        super().__init__(model or EAR_MODEL)
+        super().__init__(model or STT_MODEL)
 
     async def transcribe(self, pcm: Pcm) -> str:
         """What is said."""
-        from openai import OpenAIError
-
         if pcm.seconds < 0.1:
             return ""
         file = ("speech.wav", pcm.at(RATE).wav(), "audio/wav")

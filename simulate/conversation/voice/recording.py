@@ -26,7 +26,7 @@ _CHANNELS = {"caller": 0, "agent": 1}
 _BLOCK = 1 << 20
 
 
-class Recorder:
+class CallRecorder:
     """Writes a two-channel 16-bit WAV while the call goes on.
 
     Times are seconds since the recording began, one clock for both sides. What is not said is silence, so the
@@ -87,7 +87,7 @@ class Recorder:
             self._file.close()
             self._marks.close()
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> CallRecorder:
         return self
 
     def __exit__(self, *_: object) -> None:

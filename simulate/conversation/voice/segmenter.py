@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.speech import STT
 from simulate.model.transcript import Utterance
 
@@ -38,9 +38,9 @@ class Listener:
     """Follows the agent's side of a line. ``current`` is what the agent is saying, or has said and nobody has
     taken yet."""
 
-    def __init__(self, line: Line, ear: STT) -> None:
+    def __init__(self, line: AudioBridge, stt: STT) -> None:
         self.line = line
-        self.ear = ear
+        self.stt = stt
         self.current: Hearing | None = None
         self.turn = 0
         self._looking: asyncio.Task[None] | None = None
@@ -71,7 +71,7 @@ class Listener:
     async def _recognise(self, start: float, end: float) -> str:
         sound = self.line.kept(start - BEFORE, end + AFTER)
         asked = self.line.now
-        text = await self.ear.transcribe(sound)
+        text = await self.stt.transcribe(sound)
         self.line.pacing.recognised.append(self.line.now - asked)
         return text
 
@@ -91,12 +91,12 @@ class Listener:
 
     async def _look(self, hearing: Hearing) -> None:
         sound = self.line.kept(hearing.start - BEFORE, self.line.now)
-        hearing.partial = await self.ear.transcribe(sound)
+        hearing.partial = await self.stt.transcribe(sound)
 
     async def text_so_far(self, hearing: Hearing) -> str:
         """All that was said of it until now."""
         sound = self.line.kept(hearing.start - BEFORE, self.line.now)
-        hearing.partial = await self.ear.transcribe(sound)
+        hearing.partial = await self.stt.transcribe(sound)
         return hearing.partial
 
     def split(self, hearing: Hearing, at: float) -> Hearing | None:

@@ -1,16 +1,9 @@
-"""The caller's mouth and ear: who speaks for it, and who listens.
-
-What is installed with the extra ``voice`` works offline: Hibari speaks, Moonshine listens. Others are chosen
-by name in ``[tool.simulate.speech]``: ``openai`` (any OpenAI-compatible endpoint), or the import path of a
-Pipecat service, ``package.module:Service``. Further voices of Debian (``flite:rms``, ``espeak:en-gb``) are
-there where their programs are.
-"""
+"""What speaks for the caller and what listens: text to speech, speech to text, and how models are loaded."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import importlib
 import importlib.util
 import os
@@ -21,12 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from simulate.conversation.voice.pcm import Pcm
-from simulate.errors import InputError, MissingExtra
+from simulate.errors import MissingExtra
 
 T = TypeVar("T")
-
-DEFAULT_MOUTH = "hibari"
-DEFAULT_EAR = "moonshine"
 
 
 class TTS(Protocol):
@@ -53,62 +43,6 @@ class STT(Protocol):
     async def transcribe(self, pcm: Pcm) -> str:
         """What is said in it; an empty text where nothing is. Raises SimulatorFault where it fails."""
         ...
-
-
-@functools.cache
-def mouth(name: str | None = None) -> TTS:
-    """The mouth of this name, shared by all calls of the process, its lines kept on disk.
-
-    Raises InputError for a name that is none and MissingExtra where what it needs is not installed."""
-    from simulate.conversation.voice.tts_cache import Kept
-
-    chosen = name or DEFAULT_MOUTH
-    if chosen == "hibari":
-        from simulate.conversation.voice.embedded_speech import Hibari
-
-        return Kept(Hibari())
-    if chosen in ("flite", "espeak"):
-        from simulate.conversation.voice.program_voices import Program
-
-        return Kept(Program(chosen))
-    if chosen == "openai" or chosen.startswith("openai/"):
-        from simulate.conversation.voice.openai_speech import RemoteMouth
-
-        return Kept(RemoteMouth(chosen.partition("/")[2] or None))
-    if ":" in chosen:
-        from simulate.conversation.voice.pipecat_speech import ServiceMouth
-
-        return Kept(ServiceMouth(chosen))
-    raise InputError(
-        f"no speech synthesis is called {chosen!r}",
-        where="[tool.simulate.speech] tts",
-        hint="hibari, flite, espeak, openai or openai/<model>, or a Pipecat service: package.module:Service",
-    )
-
-
-@functools.cache
-def ear(name: str | None = None) -> STT:
-    """The ear of this name, shared by all calls of the process.
-
-    Raises InputError for a name that is none and MissingExtra where what it needs is not installed."""
-    chosen = name or DEFAULT_EAR
-    if chosen == "moonshine":
-        from simulate.conversation.voice.embedded_speech import Moonshine
-
-        return Moonshine()
-    if chosen == "openai" or chosen.startswith("openai/"):
-        from simulate.conversation.voice.openai_speech import RemoteEar
-
-        return RemoteEar(chosen.partition("/")[2] or None)
-    if ":" in chosen:
-        from simulate.conversation.voice.pipecat_speech import ServiceEar
-
-        return ServiceEar(chosen)
-    raise InputError(
-        f"no speech recognition is called {chosen!r}",
-        where="[tool.simulate.speech] stt",
-        hint="moonshine, openai or openai/<model>, or a Pipecat service: package.module:Service",
-    )
 
 
 def needed(module: str, what: str) -> Any:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from simulate.conversation.voice.pcm import Pcm, read_wav
+from simulate.conversation.voice.program_voices import PROGRAMS, Program
 from simulate.conversation.voice.speech import TTS
 from simulate.errors import InputError
 
@@ -30,34 +31,32 @@ def cache_folder() -> Path:
     return Path(base) / "simulate"
 
 
-class Kept:
-    """A mouth that says each line once; several callers who want the same one wait for it together."""
+class CachedTTS:
+    """Speech that says each line once; several callers who want the same one wait for it together."""
 
-    def __init__(self, mouth: TTS, folder: Path | None = None) -> None:
-        self.mouth = mouth
-        self.name = mouth.name
+    def __init__(self, tts: TTS, folder: Path | None = None) -> None:
+        self.tts = tts
+        self.name = tts.name
         self.folder = folder or cache_folder() / "speech"
         self.spoken = 0
         """Lines that were not there yet."""
         self._memory: dict[str, Pcm] = {}
 
     def check(self, voice: str | None) -> None:
-        """As the mouth itself."""
+        """As the service itself."""
         self._named(voice)[0].check(self._named(voice)[1])
 
     def _named(self, voice: str | None) -> tuple[TTS, str | None]:
         """``flite:rms`` names another program and its voice."""
-        from simulate.conversation.voice.program_voices import PROGRAMS, Program
-
         program, _, inner = (voice or "").partition(":")
-        if program in PROGRAMS and program != self.mouth.name:
+        if program in PROGRAMS and program != self.tts.name:
             return Program(program), inner or None
-        return self.mouth, (inner or None) if program == self.mouth.name and voice else voice
+        return self.tts, (inner or None) if program == self.tts.name and voice else voice
 
     async def say(self, text: str, voice: str | None = None, speed: float = 1.0) -> Pcm:
-        """From memory, from disk, or from the mouth."""
-        mouth, voice = self._named(voice)
-        key = "\x1f".join((VERSION, mouth.name, voice or "", f"{speed:g}", text))
+        """From memory, from disk, or from the service."""
+        tts, voice = self._named(voice)
+        key = "\x1f".join((VERSION, tts.name, voice or "", f"{speed:g}", text))
         name = hashlib.sha256(key.encode()).hexdigest()
         known = self._memory.get(name)
         if known is not None:
@@ -65,7 +64,7 @@ class Kept:
         file = self.folder / name[:2] / f"{name}.wav"
         found = await asyncio.to_thread(_read, file)
         if found is None:
-            found = await mouth.say(text, voice, speed)
+            found = await tts.say(text, voice, speed)
             self.spoken += 1
             await asyncio.to_thread(_write, file, found)
         self._memory[name] = found

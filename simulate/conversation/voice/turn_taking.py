@@ -41,7 +41,7 @@ class CallerTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TurnEvent:
     """One thing on the time axis. ``seconds`` is how long it lasted or took, None where it never came to an
     end; ``good`` says whether the agent did well, None where that is no question."""
 
@@ -57,7 +57,7 @@ class Panel:
     """The measures of one call; seconds, shares between 0 and 1, None where there was nothing to measure."""
 
     duration: float
-    events: list[Event] = field(default_factory=list[Event])
+    events: list[TurnEvent] = field(default_factory=list[TurnEvent])
     caller_speech: float = 0.0
     """Seconds of sound of the caller."""
     agent_speech: float = 0.0
@@ -122,7 +122,7 @@ class Panel:
         return _share(sum(event.good is True for event in events), len(events))
 
     @property
-    def dead_air(self) -> list[Event]:
+    def dead_air(self) -> list[TurnEvent]:
         """Each silence of both sides while the agent was due: from the end of a turn of the caller to the
         agent's reply, between two things the agent said in a row, and before a greeting it owes; not while
         the caller stays silent on purpose. The words are those of callback-voice and hotato; the bounds ours.
@@ -182,7 +182,7 @@ class Panel:
             "events": events,
         }
 
-    def _of(self, *kinds: str) -> list[Event]:
+    def _of(self, *kinds: str) -> list[TurnEvent]:
         return [event for event in self.events if event.kind in kinds]
 
 
@@ -239,34 +239,34 @@ def _ended(turns: Sequence[CallerTurn], after: float, until: float) -> bool:
     return any(after < turn.end <= until for turn in turns)
 
 
-def _replies(turns: Sequence[CallerTurn], spurts: Sequence[Stretch]) -> list[Event]:
-    events: list[Event] = []
+def _replies(turns: Sequence[CallerTurn], spurts: Sequence[Stretch]) -> list[TurnEvent]:
+    events: list[TurnEvent] = []
     for number, turn in enumerate(turns):
         if any(spurt.start < turn.end < spurt.end for spurt in spurts):
             continue
         reply = next((spurt for spurt in spurts if spurt.start >= turn.end), None)
         following = next((other for other in turns[number + 1 :] if other.start >= turn.end), None)
         if reply is not None and (following is None or reply.start <= following.start):
-            events.append(Event("reply", turn.end, reply.start - turn.end, turn.turn))
+            events.append(TurnEvent("reply", turn.end, reply.start - turn.end, turn.turn))
         elif following is not None:
-            events.append(Event("no_reply", turn.end, following.start - turn.end, turn.turn, good=False))
+            events.append(TurnEvent("no_reply", turn.end, following.start - turn.end, turn.turn, good=False))
     return events
 
 
-def _barge_ins(turns: Sequence[CallerTurn], spurts: Sequence[Stretch], duration: float) -> list[Event]:
-    events: list[Event] = []
+def _barge_ins(turns: Sequence[CallerTurn], spurts: Sequence[Stretch], duration: float) -> list[TurnEvent]:
+    events: list[TurnEvent] = []
     for turn in turns:
         spurt = next((one for one in spurts if one.start < turn.start < one.end - _MARGIN), None)
         if spurt is None or turn.kind != "speech":
             continue
         stopped = None if spurt.end >= duration - _MARGIN else spurt.end - turn.start
         good = stopped is not None and stopped <= YIELD_WINDOW
-        events.append(Event("barge_in", turn.start, stopped, turn.turn, good))
+        events.append(TurnEvent("barge_in", turn.start, stopped, turn.turn, good))
     return events
 
 
-def _cut_ins(turns: Sequence[CallerTurn], spurts: Sequence[Stretch]) -> list[Event]:
-    events: list[Event] = []
+def _cut_ins(turns: Sequence[CallerTurn], spurts: Sequence[Stretch]) -> list[TurnEvent]:
+    events: list[TurnEvent] = []
     for turn in turns:
         for spurt in spurts:
             if not turn.start + _MARGIN < spurt.start < turn.end - _MARGIN:
@@ -274,18 +274,18 @@ def _cut_ins(turns: Sequence[CallerTurn], spurts: Sequence[Stretch]) -> list[Eve
             pauses = zip(turn.pieces, turn.pieces[1:], strict=False)
             paused = any(one.end <= spurt.start <= other.start + _AFTER_PAUSE for one, other in pauses)
             kind = "premature" if paused else "agent_cut_in"
-            events.append(Event(kind, spurt.start, turn.end - spurt.start, turn.turn, good=False))
+            events.append(TurnEvent(kind, spurt.start, turn.end - spurt.start, turn.turn, good=False))
     return events
 
 
-def _backchannels(caller: Sequence[CallerTurn], spurts: Sequence[Stretch]) -> list[Event]:
-    events: list[Event] = []
+def _backchannels(caller: Sequence[CallerTurn], spurts: Sequence[Stretch]) -> list[TurnEvent]:
+    events: list[TurnEvent] = []
     for said in caller:
         spurt = next((one for one in spurts if one.start < said.start < one.end), None)
         if said.kind != "backchannel" or spurt is None:
             continue
         left = spurt.end - said.start
-        events.append(Event("backchannel", said.start, left, said.turn, left > BACKCHANNEL_WINDOW))
+        events.append(TurnEvent("backchannel", said.start, left, said.turn, left > BACKCHANNEL_WINDOW))
     return events
 
 
@@ -295,20 +295,20 @@ def _dead_air(
     silences: Sequence[Stretch],
     duration: float,
     agent_first: bool,
-) -> list[Event]:
+) -> list[TurnEvent]:
     """Walk along the time axis from one end of speech to the next start of it."""
     said = [(turn.start, turn.end, turn.turn, "caller") for turn in turns]
     said += [(spurt.start, spurt.end, None, "agent") for spurt in spurts]
     if agent_first:
         said.append((0.0, 0.0, 0, "caller"))  # picking up the phone is the caller's turn
     said.sort(key=lambda one: (one[0], one[1]))
-    events: list[Event] = []
+    events: list[TurnEvent] = []
     over, number, last = 0.0, None, ""
     for start, end, turn, who in [*said, (duration, duration, None, "end")]:
         due = (last == "caller" and who != "caller") or last == who == "agent"
         meant = any(one.start < start and one.end > over for one in silences)
         if due and start > over and not meant:
-            events.append(Event("dead_air", over, start - over, number))
+            events.append(TurnEvent("dead_air", over, start - over, number))
         number = turn if turn is not None else number
         if end >= over:
             over, last = end, who

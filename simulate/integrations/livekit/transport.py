@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from livekit import rtc
 
-from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import FRAME, RATE, SILENCE, Samples, level_db
 from simulate.errors import EnvironmentFault, Fault
 from simulate.integrations.livekit.events import stream_hears_its_own
@@ -26,14 +26,14 @@ _BETWEEN_KEYS = 0.2  # seconds; agents take keys that come faster for one
 
 
 class LiveKitWire:
-    """Carries the frames of one call; `Line` calls ``send`` and ``press``."""
+    """Carries the frames of one call; `AudioBridge` calls ``send`` and ``press``."""
 
     def __init__(self, room: Room) -> None:
         self.room = room
         self._source = rtc.AudioSource(RATE, 1, queue_size_ms=200)
         self._frames: asyncio.Queue[Samples] = asyncio.Queue(maxsize=50)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._line: Line | None = None
+        self._line: AudioBridge | None = None
         self._heard: asyncio.Task[Any] | None = None
 
     async def publish(self) -> None:
@@ -42,7 +42,7 @@ class LiveKitWire:
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
         await self.room.room.local_participant.publish_track(track, options)
 
-    def connect(self, line: Line) -> None:
+    def connect(self, line: AudioBridge) -> None:
         """From now on carry this line's frames."""
         self._line = line
         for _ in range(CUSHION):

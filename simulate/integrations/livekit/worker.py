@@ -7,17 +7,15 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from simulate.conversation.agents.process import AgentProcess
+from simulate.child_process import ChildProcess
+from simulate.conversation.agents.process import command_line
 from simulate.errors import AgentFault, InputError
 
-READY_SECONDS = 60.0
-"""A worker imports its models and starts idle processes before it registers: 5 to 17 s were measured."""
 OVER_SECONDS = 3.0
 """What a job gets to end in, once it has left the room by itself."""
 _REGISTERED = re.compile(r"registered worker")
@@ -37,13 +35,17 @@ def _record(line: str) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
-class LiveKitWorker(AgentProcess):
+class LiveKitWorker(ChildProcess):
     """Runs a worker until it is stopped; ready once it has registered with the server.
 
     Without a ``command`` of the user's it runs as LiveKit's own tools run one for a simulation: no limit by
     load, which one call on a small machine reaches, and no health server at a fixed port
     (`simulate.integrations.livekit.runner`). ``name`` replaces
     the name under which it registers, so that a room of ours reaches it and nobody else's."""
+
+    ready_seconds = 60.0  # it imports models and starts idle processes first: 5 to 17 s were measured
+    late = "the worker has not registered"
+    early = "before it registered"
 
     def __init__(
         self, file: Path | None, name: str, *, log: Path, command: str | None = None, cwd: Path | None = None
@@ -52,66 +54,25 @@ class LiveKitWorker(AgentProcess):
             raise InputError(
                 f"there is no agent at {file}", hint="livekit:path/to/agent.py, or livekit:agent-name"
             )
-        line = command or shlex.join(
-            [sys.executable, "-m", "simulate.integrations.livekit.runner", "start", str(file), "--simulation"]
-        )
-        super().__init__(line, f"livekit:{name}", log=log, cwd=cwd)
+        runner = [sys.executable, "-m", "simulate.integrations.livekit.runner"]
+        line = [*runner, "start", str(file), "--simulation"]
+        super().__init__(command_line(command, f"livekit:{name}") if command else line, log=log, cwd=cwd)
         self.name = name
-        self._from = 0
 
     async def start(self, environment: Mapping[str, str]) -> None:
         """Start it and wait until it has registered; AgentFault with what it printed if it does not."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self._from = self.log.stat().st_size if self.log.exists() else 0
         path = os.pathsep.join(filter(None, [str(self.cwd or Path.cwd()), os.environ.get("PYTHONPATH")]))
-        with self.log.open("ab") as output:
-            try:
-                self._process = await asyncio.create_subprocess_exec(
-                    *self.command,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    cwd=self.cwd,
-                    env={
-                        **os.environ,
-                        **environment,
-                        "PYTHONPATH": path,
-                        "PYTHONUNBUFFERED": "1",
-                        "LIVEKIT_AGENT_NAME_OVERRIDE": self.name,
-                    },
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise InputError(f"cannot start {shlex.join(self.command)}: {error.strerror}") from error
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                while not _REGISTERED.search(self.printed()):
-                    if self.ended:
-                        raise self.broken(f"the worker {self.ended} before it registered")
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            await self.stop()
-            raise self.broken(f"the worker has not registered after {READY_SECONDS:g} s") from None
-        except BaseException:
-            await self.stop()
-            raise
+        named = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "LIVEKIT_AGENT_NAME_OVERRIDE": self.name}
+        await super().start({**environment, **named})
+
+    async def ready(self) -> bool:
+        return _REGISTERED.search(self.printed()) is not None
 
     @property
     def ended(self) -> str | None:
         """How the process ended; None while it runs."""
-        code = None if self._process is None else self._process.returncode
-        return None if code is None else f"ended with code {code}"
-
-    def printed(self, since: int | None = None) -> str:
-        """What it printed since it started, or since a place in its log."""
-        with self.log.open("rb") as file:
-            file.seek(self._from if since is None else since)
-            return file.read().decode(errors="replace")
-
-    @property
-    def place(self) -> int:
-        """Where its log ends now."""
-        return self.log.stat().st_size
+        ended = super().ended
+        return None if ended is None else f"the worker {ended}"
 
     def complaint(self, since: int) -> str | None:
         """The last lines that tell of an exception since then; None where it printed none."""
@@ -152,6 +113,6 @@ class LiveKitWorker(AgentProcess):
 
     def broken(self, what: str, since: int | None = None) -> AgentFault:
         """A fault of the agent's, with what it printed."""
-        found = self.complaint(self._from if since is None else since)
-        tail = found or self.printed(since)[-1_500:].strip()
+        found = self.complaint(self._started_at if since is None else since)
+        tail = found or self.printed(since, 1_500).strip()
         return AgentFault(what, hint=f"what it printed is in {self.log}", proof=tail or None)

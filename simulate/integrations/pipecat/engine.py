@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulate.conversation.engine import TrialSession
-from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import Samples
 from simulate.conversation.voice.speech import quiet
 from simulate.errors import AddressError, AgentFault, MissingExtra
@@ -62,10 +62,10 @@ class PipecatEngine:
     def _hear_and_speak(self) -> Senses:
         if self._senses is None:
             from simulate.conversation.voice.call import Senses
-            from simulate.conversation.voice.speech import ear, mouth
+            from simulate.conversation.voice.speech_services import find_stt, find_tts
 
             stt, tts = self._names
-            self._senses = Senses(mouth(tts), ear(stt), root=self._root)
+            self._senses = Senses(find_tts(tts), find_stt(stt), root=self._root)
         return self._senses
 
     async def converse(self, session: TrialSession) -> None:
@@ -97,7 +97,7 @@ class MemoryWire:
         self._ready = asyncio.Event()
         self._over: Callable[[], None] = lambda: None
 
-    async def open(self, line: Line) -> None:
+    async def open(self, line: AudioBridge) -> None:
         """Start the bot and wait until it takes calls."""
         from simulate.integrations.pipecat.memory_transport import MemoryTransport
         from simulate.integrations.pipecat.virtual_time import let_frames_ask

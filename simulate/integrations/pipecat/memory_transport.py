@@ -28,7 +28,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
-from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import RATE, Samples
 from simulate.conversation.voice.resampling import Resampler
 
@@ -141,7 +141,7 @@ class MemoryOutput(BaseOutputTransport):
 class MemoryTransport(BaseTransport):
     """Both directions, and the events that bots wait for."""
 
-    def __init__(self, line: Line, params: TransportParams | None = None) -> None:
+    def __init__(self, line: AudioBridge, params: TransportParams | None = None) -> None:
         super().__init__()
         self.line = line
         self._params = _adopted(params)

@@ -57,7 +57,7 @@ def _starting(start: Any, kind: Kind) -> Any:
             if isinstance(session, RecordSession):
                 setattr(service, name, _recording(session, run, kind))
             else:
-                taped = _playing(Tape.of(session), run, kind)
+                taped = _playing(SpeechTape.of(session), run, kind)
                 setattr(service, name, types.MethodType(taped, service))
         await start(service, frame)
 
@@ -98,7 +98,7 @@ def _kept(frame: Frame | None, recorder: RecordSession) -> dict[str, Any] | None
             return None
 
 
-class Tape:
+class SpeechTape:
     """The frames of one replayed call: sentences by their text, what was heard in its order."""
 
     def __init__(self, player: ReplaySession) -> None:
@@ -106,9 +106,9 @@ class Tape:
         self.left = list(player.cassette.frames)
 
     @classmethod
-    def of(cls, player: ReplaySession) -> Tape:
+    def of(cls, player: ReplaySession) -> SpeechTape:
         """The tape of this replay, the same for all services of the call."""
-        found: Tape | None = getattr(player, "tape", None)
+        found: SpeechTape | None = getattr(player, "tape", None)
         if found is None:
             found = cls(player)
             player.tape = found  # type: ignore[attr-defined]
@@ -147,7 +147,7 @@ def _language(code: str | None) -> Any:
     return None if code is None else Language(code)
 
 
-def _playing(tape: Tape, run: Asking, kind: Kind) -> Any:
+def _playing(tape: SpeechTape, run: Asking, kind: Kind) -> Any:
     async def played(
         service: Any, asked: Any, context_id: str | None = None
     ) -> AsyncGenerator[Frame | None, None]:

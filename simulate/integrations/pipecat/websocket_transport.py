@@ -16,7 +16,7 @@ import aiohttp
 import numpy as np
 import pipecat.frames.protobufs.frames_pb2 as protocol
 
-from simulate.conversation.voice.audio_bridge import Line
+from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import RATE, Samples, check_rate
 from simulate.conversation.voice.resampling import Resampler
 from simulate.errors import AgentFault, InputError, NotReached
@@ -43,7 +43,7 @@ class SocketWire:
         self._listening: asyncio.Task[None] | None = None
         self._resamplers: dict[int, Resampler] = {}
 
-    async def open(self, line: Line) -> None:
+    async def open(self, line: AudioBridge) -> None:
         """Connect; a bot that is between two calls is waited for."""
         self._http = aiohttp.ClientSession(headers=self._headers, trust_env=False)
         end = asyncio.get_running_loop().time() + CONNECT_SECONDS
@@ -95,7 +95,7 @@ class SocketWire:
         if self._http is not None:
             await self._http.close()
 
-    async def _listen(self, line: Line, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _listen(self, line: AudioBridge, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
             if message.type is aiohttp.WSMsgType.BINARY:
                 try:
@@ -120,7 +120,7 @@ class SocketWire:
             reason = f"the bot's connection broke off (code {code})"
             line.close(reason, AgentFault(reason, where=self.address, hint="its own log tells why"))
 
-    def _take(self, line: Line, data: bytes) -> None:
+    def _take(self, line: AudioBridge, data: bytes) -> None:
         try:
             message = _Frame.FromString(data)
         except Exception as error:

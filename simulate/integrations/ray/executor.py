@@ -20,7 +20,7 @@ from typing import Any
 from simulate.conversation.own_process import NoEngine
 from simulate.conversation.voice.seats import calls_at_once
 from simulate.errors import EnvironmentFault, InputError, MissingExtra
-from simulate.integrations.ray.worker import Began, Closed, Ended, Event, Order, Refused, Tape, carry
+from simulate.integrations.ray.worker import Began, Closed, Ended, Event, Order, Rejected, Tape, carry
 from simulate.model.agent_address import scheme_of
 from simulate.model.outcome_json import outcome_from_json
 from simulate.model.trial import TrialSpec
@@ -281,7 +281,7 @@ class _Task:
                     self.progress.finished(outcome)
                 case Closed():
                     self.ray.notes += [note for note in event.notes if note not in self.ray.notes]
-                case Refused():
+                case Rejected():
                     await self._lose(f"the worker cannot run it: {event.why}", all_of_them=True)
 
     async def _lose(self, why: str, all_of_them: bool) -> None:

@@ -71,13 +71,13 @@ class Closed:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Rejected:
     """The worker cannot run the scenario: its file or its agent differs there, or a secret is missing."""
 
     why: str
 
 
-Event = Began | Ended | Closed | Refused
+Event = Began | Ended | Closed | Rejected
 
 
 def carry(order: Order) -> Iterator[Event]:
@@ -92,7 +92,7 @@ def carry(order: Order) -> Iterator[Event]:
             suite, loaded = _suite(order, Path(scratch) / "run")
             record = runner.run(suite.open())
         except SimulateError as error:
-            yield Refused(str(error))
+            yield Rejected(str(error))
             return
         try:
             for number in order.trials:

@@ -101,7 +101,7 @@ class AgentConfig(Strict):
     machine makes no slow agent."""
 
 
-class ModelConfig(Strict):
+class ModelSettings(Strict):
     """A model behind an OpenAI-compatible endpoint, for the caller or the judge."""
 
     model: str
@@ -120,12 +120,12 @@ class ModelConfig(Strict):
 class Models(Strict):
     """The simulator's own models."""
 
-    caller: ModelConfig | None = None
-    judge: ModelConfig | None = None
+    caller: ModelSettings | None = None
+    judge: ModelSettings | None = None
 
 
-class Speech(Strict):
-    """The caller's ears and mouth."""
+class SpeechSettings(Strict):
+    """What the caller listens and speaks with."""
 
     stt: str | None = None
     tts: str | None = None
@@ -141,7 +141,7 @@ class _Table(Strict):
         default_factory=dict[str, AgentConfig]
     )
     models: Models = Field(default_factory=Models)
-    speech: Speech = Field(default_factory=Speech)
+    speech: SpeechSettings = Field(default_factory=SpeechSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Project:
     """Folders and files, below ``root``."""
     agents: dict[str, AgentConfig] = field(default_factory=dict[str, AgentConfig])
     models: Models = field(default_factory=Models)
-    speech: Speech = field(default_factory=Speech)
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
 
     @classmethod
     def find(cls, start: Path | str = ".") -> Project:

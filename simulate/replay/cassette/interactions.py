@@ -14,6 +14,8 @@ from simulate.replay.cassette.bodies import LARGE, blob_reader, pack, unpack
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import chat_key
 from simulate.replay.matching.components import fingerprint
+from simulate.replay.matching.endpoints import endpoint_of
+from simulate.replay.matching.json_values import canonical_json
 from simulate.replay.matching.keys import call_key, digest
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
 from simulate.replay.matching.request import HttpRequest
@@ -97,9 +99,8 @@ def recording_in(interaction: Any, index: int, folder: Path, rules: Rules, *, re
     """The inverse of `interaction_of`; ``rekey`` computes key and components anew.
 
     Raises KeyError, TypeError, ValueError or AttributeError where the block is not one."""
-    read = blob_reader(folder)
     request, about = interaction["request"], interaction["simulate"]
-    form, body = _request_body(request.get("body"), read)
+    form, body = _request_body(request.get("body"), folder)
     query = tuple((str(name), str(value)) for name, value in about.get("query", ()))
     found = HttpRecording(
         key=about["key"],
@@ -120,6 +121,8 @@ def recording_in(interaction: Any, index: int, folder: Path, rules: Rules, *, re
         place=f"http.json #{index + 1}",
         load=response_loader(interaction["response"], about, folder),
     )
+    if rekey and found.endpoint != CHAT:
+        found.endpoint, _ = endpoint_of(found.method, found.uri, canonical_json(body), rules.aliases)
     if rekey:
         kept = tuple((name, found.headers[name]) for name in rules.headers if name in found.headers)
         found.key = (
@@ -129,11 +132,11 @@ def recording_in(interaction: Any, index: int, folder: Path, rules: Rules, *, re
     return found
 
 
-def _request_body(body: Any, read: Callable[[str], bytes]) -> tuple[str, Any]:
+def _request_body(body: Any, folder: Path) -> tuple[str, Any]:
     if not body:
         return "none", None
     if "blob" in body:
-        return body["form"], orjson.loads(read(body["blob"]))
+        return body["form"], orjson.loads(blob_reader(folder)(body["blob"]))
     form, value = next(iter(body.items()))
     if form == "form":
         value = [tuple(pair) for pair in value]

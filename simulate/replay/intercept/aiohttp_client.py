@@ -10,6 +10,19 @@ from http.cookies import SimpleCookie
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
+from aiohttp import (
+    ClientConnectionError,
+    ClientPayloadError,
+    ClientResponse,
+    FormData,
+    RequestInfo,
+    StreamReader,
+    payload,
+)
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.recordings import HttpResponse
@@ -19,10 +32,6 @@ from simulate.replay.matching.request import HttpRequest
 # private names of aiohttp are used: tests/test_private_names.py lists them, with the version tried
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace."""
-    try:
-        import aiohttp
-    except ImportError:
-        return []
     real: Any = getattr(aiohttp.ClientSession, "_request")  # noqa: B009 (private, and the only seam there is)
 
     @functools.wraps(real)
@@ -106,7 +115,6 @@ def _recorded_stream(real: Any, exchange: HttpExchange) -> Any:
 
 
 async def _pump(real: Any, copy: Any, exchange: HttpExchange) -> None:
-    from aiohttp import ClientConnectionError, ClientPayloadError
 
     try:
         while piece := await real.readany():
@@ -128,7 +136,6 @@ async def _pump(real: Any, copy: Any, exchange: HttpExchange) -> None:
 
 
 def _stream() -> Any:
-    from aiohttp import StreamReader
 
     return StreamReader(_Idle(), 2**22, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
 
@@ -158,7 +165,6 @@ async def _played(method: str, url: str, headers: Mapping[str, str], exchange: H
 
 def _exception(name: str, text: str) -> Exception:
     """The exception that was recorded, as aiohttp's own class."""
-    import aiohttp
 
     kind = getattr(aiohttp, name, None)
     known = (aiohttp.ServerTimeoutError, aiohttp.ServerDisconnectedError)
@@ -169,9 +175,6 @@ def _exception(name: str, text: str) -> Exception:
 
 def _response(method: str, url: str, headers: Mapping[str, str], recorded: HttpResponse) -> Any:
     """A response of aiohttp's with an empty stream and no connection."""
-    from aiohttp import ClientResponse, RequestInfo
-    from multidict import CIMultiDict, CIMultiDictProxy
-    from yarl import URL
 
     loop = asyncio.get_running_loop()
     sent = CIMultiDictProxy(CIMultiDict(headers))
@@ -201,7 +204,6 @@ def _response(method: str, url: str, headers: Mapping[str, str], recorded: HttpR
 
 
 async def _feed(stream: Any, exchange: HttpExchange) -> None:
-    from aiohttp import ClientPayloadError
 
     assert exchange.response is not None
     for wait, piece in exchange.pieces():
@@ -241,7 +243,6 @@ async def _body(session: Any, kwargs: dict[str, Any]) -> tuple[bytes, str | None
         return bytes(data), None, kwargs
     if isinstance(data, str):
         return data.encode(), "text/plain", kwargs
-    from aiohttp import FormData, payload
 
     if not isinstance(data, payload.Payload):
         fields: Any = data

@@ -6,6 +6,7 @@ agent's behaviour, and an exporter's thread belongs to no conversation.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -81,7 +82,18 @@ def carries_telemetry(request: HttpRequest) -> bool:
 
 def is_exporting() -> bool:
     """Whether an exporter of telemetry called this code."""
-    return any(_EXPORTING.match(_module(frame)) for frame in _frames())
+    # asked for each request, so a plain loop
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        if _exports(frame.f_globals.get("__name__")):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@functools.cache
+def _exports(module: object) -> bool:
+    return isinstance(module, str) and _EXPORTING.match(module) is not None
 
 
 def is_housekeeping(request: HttpRequest) -> bool:

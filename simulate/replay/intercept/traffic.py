@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from simulate.replay.cassette.python_values import from_json
 from simulate.replay.matching.divergence import Divergence
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
 from simulate.replay.matching.request import HttpRequest
@@ -140,7 +141,7 @@ class ToolExchange:
             raise NotRecorded(self.divergence)
         error = self.recorded.error
         if error is None:
-            return self.recorded.result
+            return from_json(self.recorded.result)
         kind = getattr(builtins, str(error.get("type")), None)
         message = str(error.get("message", ""))
         if isinstance(kind, type) and issubclass(kind, Exception):

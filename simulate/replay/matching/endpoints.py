@@ -1,27 +1,66 @@
-"""Whom a URL asks, and for what."""
+"""Whom a URL asks, and for what.
+
+A model's endpoint goes by many base URLs: the provider's, a gateway's, a stub's, the playback server's. So
+the base URL is left out of what a request is matched by, but only where the host is a known provider's, where
+the environment configures it as one, or where path, method and body are all those of a provider's API.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
+Query = tuple[tuple[str, str], ...]
 
-_PROVIDERS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    # alias, and the part of the path that says what is asked; what stands before it belongs to the base URL
-    (
-        "openai",
-        re.compile(
-            r"/(chat/completions|completions|responses|embeddings|models(/[^/:]+)?|moderations|"
-            r"audio/(transcriptions|translations|speech)|images/\w+)/?$"
-        ),
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One operation of a provider's API: ``path`` is its end, ``fields`` what its JSON body must name."""
+
+    provider: str
+    method: str
+    path: re.Pattern[str]
+    fields: tuple[bytes, ...] = ()
+
+
+def _operation(provider: str, method: str, path: str, fields: str = "") -> _Operation:
+    names = tuple(f'"{name}"'.encode() for name in fields.split())
+    return _Operation(provider, method, re.compile(f"{path}/?$"), names)
+
+
+_OPERATIONS = (
+    _operation("openai", "POST", r"(/deployments/[^/]+)/(chat/completions|completions|embeddings|responses)"),
+    _operation("openai", "POST", r"/chat/completions", "model messages"),
+    _operation("openai", "POST", r"/completions", "model prompt"),
+    _operation("openai", "POST", r"/responses", "model"),
+    _operation("openai", "POST", r"/(embeddings|moderations)", "input"),
+    _operation("openai", "POST", r"/audio/(transcriptions|translations|speech)"),
+    _operation("openai", "POST", r"/images/\w+"),
+    _operation("openai", "GET", r"/models(/[^/:]+)?"),
+    _operation("anthropic", "POST", r"/messages(/count_tokens)?", "model messages"),
+    _operation("google", "POST", r"/models/[^/]+:\w+"),
+    _operation(
+        "bedrock", "POST", r"/model/[^/]+/(converse|converse-stream|invoke|invoke-with-response-stream)"
     ),
-    ("anthropic", re.compile(r"/messages(/count_tokens)?/?$")),
-    ("google", re.compile(r"/models/[^/]+:\w+$")),
-    ("bedrock", re.compile(r"/model/[^/]+/(converse|converse-stream|invoke|invoke-with-response-stream)$")),
 )
+_PROVIDERS = frozenset(operation.provider for operation in _OPERATIONS)
+_HOSTS = re.compile(
+    r"(^|\.)(api\.openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com"
+    r"|api\.anthropic\.com|(generativelanguage|aiplatform)\.googleapis\.com|api\.(groq|deepseek|mistral|fireworks"
+    r"|perplexity|cerebras|cohere|together|x)\.(com|ai|xyz)|openrouter\.ai|router\.huggingface\.co)$"
+    r"|-aiplatform\.googleapis\.com$|^bedrock-runtime[.-].*\.amazonaws\.com$"
+)
+_PLAIN_PREFIX = re.compile(r"(/(v\d+\w*|openai|anthropic|api|inference|compatible-mode))*")
+"""What a base URL's path is made of where it names nobody's forms, channels or tenants."""
+
+_BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL", "AZURE_OPENAI_ENDPOINT")
+_CREDENTIALS = ("key", "api_key")
+"""Google's API key rides in the query."""
 
 
 def address(url: str) -> str:
@@ -36,24 +75,54 @@ def host_port(host: str, port: object) -> str:
 
 
 @lru_cache(maxsize=4096)
-def split_url(url: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def split_url(url: str) -> tuple[str, str, Query]:
     """Host, path and the sorted pairs of the query."""
     parts = urlsplit(url)
     pairs = tuple(sorted(parse_qsl(parts.query, keep_blank_values=True)))
     return (parts.hostname or ""), parts.path or "/", pairs
 
 
-def endpoint_of(method: str, url: str, aliases: Mapping[str, str]) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """``openai POST /chat/completions`` and the like, and the query as far as it counts."""
+def endpoint_of(method: str, url: str, body: bytes, aliases: Mapping[str, str]) -> tuple[str, Query]:
+    """``openai POST /chat/completions``, or host, method and path in full; and the query as far as it counts.
+
+    ``method`` is in upper case, ``body`` as sent or as JSON; ``aliases`` name hosts."""
     host, path, pairs = split_url(url)
     alias = aliases.get(host)
     if alias is None:
-        for known, pattern in _PROVIDERS:
-            match = pattern.search(path)
-            if match:
-                secret = ("key", "api_key")  # Google's API key rides in the query
-                return f"{known} {method} {match[0].rstrip('/')}", tuple(
-                    pair for pair in pairs if pair[0] not in secret
-                )
+        found = _operation_of(method, url)
+        if found is not None:
+            operation, asked, prefix = found
+            if _fits(operation, prefix, body) or _HOSTS.search(host) or _is_configured(url):
+                query = tuple(pair for pair in pairs if pair[0] not in _CREDENTIALS)
+                return f"{operation.provider} {method} {asked}", query
         alias = "localhost" if host in LOOPBACK else host
     return f"{alias} {method} {path}", pairs
+
+
+def base_of(endpoint: str, url: str) -> str | None:
+    """Host and path of the base URL that a model's endpoint was asked by; None for any other."""
+    words = endpoint.split(" ")
+    if words[0] not in _PROVIDERS:
+        return None
+    host, path, _ = split_url(url)
+    return ("localhost" if host in LOOPBACK else host) + path.rstrip("/").removesuffix(words[-1])
+
+
+@lru_cache(maxsize=4096)
+def _operation_of(method: str, url: str) -> tuple[_Operation, str, str] | None:
+    """The operation that the end of a path names, that end, and what stands before it."""
+    path = split_url(url)[1]
+    for operation in _OPERATIONS:
+        match = operation.path.search(path)
+        if match and operation.method == method:
+            return operation, match[0].rstrip("/"), path[: match.start()]
+    return None
+
+
+def _fits(operation: _Operation, prefix: str, body: bytes) -> bool:
+    return _PLAIN_PREFIX.fullmatch(prefix) is not None and all(name in body for name in operation.fields)
+
+
+def _is_configured(url: str) -> bool:
+    bases = (os.environ.get(name) for name in _BASE_URLS)
+    return any(base and url.startswith(base.rstrip("/") + "/") for base in bases)

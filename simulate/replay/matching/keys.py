@@ -8,7 +8,7 @@ from typing import Any
 from simulate.replay.matching.json_values import canonical_json, plain
 from simulate.replay.matching.rules import Rules
 
-VERSION = 1
+VERSION = 2
 """Goes up when the same request would get another key; older cassettes are re-keyed when they are loaded."""
 
 

@@ -1,7 +1,7 @@
 """A request in its canonical form, which decides alone whether two requests are the same.
 
 Recording, replay in the process and the playback server all hand on one `HttpRequest`, whose canonical form
-is computed once. The host is left out for model providers, so that an agent pointed at another base URL still
+is computed once. The base URL is left out for model providers, so that an agent pointed at another one still
 matches; whatever differs from run to run without meaning anything is left out too (see `Rules`), and nothing
 beyond that is guessed.
 """
@@ -21,7 +21,7 @@ import orjson
 
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import chat_key, form_of_request, is_chat
-from simulate.replay.matching.endpoints import endpoint_of, split_url
+from simulate.replay.matching.endpoints import Query, base_of, endpoint_of, split_url
 from simulate.replay.matching.json_path import remove_path
 from simulate.replay.matching.keys import digest
 from simulate.replay.matching.rules import Rules
@@ -46,7 +46,7 @@ class CanonicalRequest:
 class HttpRequest:
     """One HTTP request on its way: ``url`` in full, ``headers`` with lower-case names, ``body`` as sent."""
 
-    __slots__ = ("_canonical", "_chat", "_rules", "body", "headers", "method", "url")
+    __slots__ = ("_canonical", "_chat", "_endpoint", "_rules", "body", "headers", "method", "url")
 
     def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
         self.method = method.upper()
@@ -56,15 +56,32 @@ class HttpRequest:
         self._rules: Rules | None = None
         self._canonical: CanonicalRequest | None = None
         self._chat: CanonicalRequest | None = None
+        self._endpoint: tuple[str, Query] | None = None
+
+    def base(self, rules: Rules) -> str | None:
+        """The base URL that a model's endpoint is asked by; None for any other."""
+        return base_of(self.endpoint(rules)[0], self.url)
+
+    def endpoint(self, rules: Rules) -> tuple[str, Query]:
+        """What is asked of whom, and the query as far as it counts."""
+        if self._endpoint is None or self._rules is not rules:
+            self._forget(rules)
+            self._endpoint = endpoint_of(self.method, self.url, self.body, rules.aliases)
+        return self._endpoint
+
+    def _forget(self, rules: Rules) -> None:
+        if self._rules is not rules:
+            self._rules, self._endpoint, self._canonical, self._chat = rules, None, None, None
 
     def canonical(self, rules: Rules) -> CanonicalRequest:
         """The canonical form by these rules."""
         if self._canonical is None or self._rules is not rules:
-            self._rules, self._canonical, self._chat = rules, self._computed(rules), None
+            self._forget(rules)
+            self._canonical = self._computed(rules)
         return self._canonical
 
     def _computed(self, rules: Rules) -> CanonicalRequest:
-        endpoint, pairs = endpoint_of(self.method, self.url, rules.aliases)
+        endpoint, pairs = self.endpoint(rules)
         header = self.headers.get
         form, value = _body(header("content-type", ""), header("content-encoding", ""), self.body)
         if form == "json":
@@ -90,8 +107,7 @@ class HttpRequest:
         need not bring each to its canonical form; others may have the same key all the same."""
         _, path, pairs = split_url(self.url)
         kept = [self.headers.get(name) for name in (*rules.headers, "content-type", "content-encoding")]
-        endpoint, _ = endpoint_of(self.method, self.url, rules.aliases)
-        text = repr((endpoint, path, pairs, kept))
+        text = repr((self.endpoint(rules)[0], path, pairs, kept))
         return hashlib.sha256(text.encode() + self.body).hexdigest()[:32]
 
 

@@ -46,7 +46,7 @@ def _guard() -> None:
 
 def _next() -> None:
     """Python imports one sitecustomize only; the one that it would have found without us follows here."""
-    from importlib import machinery, util
+    from importlib import machinery, util  # start-up time of processes that need no more than this file
 
     ours = os.path.dirname(os.path.abspath(__file__))
     spec = machinery.PathFinder.find_spec(

@@ -1,4 +1,4 @@
-"""Any speech service of Pipecat as the caller's mouth or ear, by import path: ``package.module:Service``.
+"""Any speech service of Pipecat for the caller, by import path: ``package.module:Service``.
 
 The service is made without arguments, so its keys come from where it looks for them itself; for anything else
 name a function of one's own that returns it. Each line or stretch of speech runs through a small pipeline of
@@ -8,15 +8,30 @@ the service alone, as it would in a bot.
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from pipecat.frames.frames import (
+    EndFrame,
+    ErrorFrame,
+    Frame,
+    InputAudioRawFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    TTSSpeakFrame,
+    TTSStoppedFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.workers.runner import WorkerRunner
 
 from simulate.conversation.voice.pcm import FRAME, RATE, Pcm, Samples, trimmed
-from simulate.conversation.voice.speech import needed
 from simulate.errors import AddressError, SimulatorFault
+from simulate.load_object import load_object
 
 SECONDS = 30.0
 """How long one line may take."""
@@ -26,14 +41,9 @@ SETTLE = 1.0
 
 class _Service:
     def __init__(self, path: str, where: str) -> None:
-        needed("pipecat", "pipecat-ai")
-        module, _, attribute = path.partition(":")
-        try:
-            found: Any = getattr(importlib.import_module(module), attribute, None)
-        except ImportError as error:
-            raise AddressError(f"{path} cannot be imported: {error}", where=where) from error
+        found: Any = load_object(path, where)
         if not callable(found):
-            raise AddressError(f"{module} has no {attribute!r}", where=where)
+            raise AddressError(f"{path} is a {type(found).__name__}, which makes no service", where=where)
         self.name = path
         self._make: Callable[[], Any] = found
 
@@ -45,7 +55,7 @@ class _Service:
             raise SimulatorFault(f"{self.name} could not be made: {type(error).__name__}: {error}") from error
 
 
-class ServiceMouth(_Service):
+class PipecatTTS(_Service):
     """Text to speech."""
 
     def __init__(self, path: str) -> None:
@@ -56,8 +66,6 @@ class ServiceMouth(_Service):
 
     async def say(self, text: str, voice: str | None = None, speed: float = 1.0) -> Pcm:
         """The text, spoken and trimmed, in the service's own voice unless its settings know another."""
-        from pipecat.frames.frames import TTSAudioRawFrame, TTSSpeakFrame, TTSStoppedFrame
-
         service = self.service()
         if voice is not None and hasattr(service, "_settings"):
             service._settings.voice = voice  # pyright: ignore[reportPrivateUsage] - no public way at run time
@@ -69,7 +77,7 @@ class ServiceMouth(_Service):
         return trimmed(Pcm(sound, spoken[0].sample_rate))
 
 
-class ServiceEar(_Service):
+class PipecatSTT(_Service):
     """Speech to text."""
 
     def __init__(self, path: str) -> None:
@@ -77,13 +85,6 @@ class ServiceEar(_Service):
 
     async def transcribe(self, pcm: Pcm) -> str:
         """What is said: the final transcriptions, in their order."""
-        from pipecat.frames.frames import (
-            InputAudioRawFrame,
-            TranscriptionFrame,
-            VADUserStartedSpeakingFrame,
-            VADUserStoppedSpeakingFrame,
-        )
-
         if pcm.seconds < 0.1:
             return ""
         sound: Samples = pcm.at(RATE).samples
@@ -96,12 +97,6 @@ class ServiceEar(_Service):
 
 async def _through(service: Any, told: list[Any], last: tuple[type[Any], ...], name: str) -> list[Any]:
     """Send frames through the service; what comes out, until a moment after a frame of ``last``."""
-    from pipecat.frames.frames import EndFrame, ErrorFrame, Frame
-    from pipecat.pipeline.pipeline import Pipeline
-    from pipecat.pipeline.worker import PipelineParams, PipelineWorker
-    from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-    from pipecat.workers.runner import WorkerRunner
-
     came: list[Any] = []
     told_of = asyncio.Event()
 

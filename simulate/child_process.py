@@ -1,0 +1,162 @@
+"""A program of somebody else's that is started for a run: ready before it is used, gone with all that it
+started, and what it printed kept in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import shlex
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from simulate.errors import EnvironmentFault, Fault, InputError
+
+LOOK_SECONDS = 0.05
+"""How often a process is asked whether it is ready, or gone."""
+TRIES = 100
+
+
+def free_port(preferred: int = 0, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of 127.0.0.1 that nobody listens at now: the preferred one, if it is free.
+
+    Others are below those that systems hand out by themselves (Linux: from 32768), so that nobody is given it
+    before a process that we start with it listens there. Raises EnvironmentFault where none is free."""
+    chance = random.SystemRandom()
+    for port in (preferred, *(chance.randrange(20_000, 32_768) for _ in range(TRIES))):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port:
+                return port
+    raise EnvironmentFault("no port of 127.0.0.1 is free")
+
+
+class ChildProcess:
+    """Runs ``command`` in a process group of its own until it is stopped.
+
+    What it prints is added to the file ``log``. A subclass says when it is ``ready`` and whose fault it is
+    when it is ``broken``."""
+
+    ready_seconds: ClassVar[float] = 30.0
+    late: str = "is not ready"
+    """What is said of one that is not ready after ``ready_seconds``."""
+    early: str = "before it was ready"
+    """When one ended that never was ready."""
+    stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]] = (
+        (signal.SIGTERM, 5.0),
+        (getattr(signal, "SIGKILL", signal.SIGTERM), 5.0),
+    )
+    """What its group is sent in turn, each with the seconds that it has to end."""
+
+    def __init__(self, command: Sequence[str], *, log: Path, cwd: Path | None = None) -> None:
+        self.command = list(command)
+        self.log = log
+        self.cwd = cwd
+        self._process: asyncio.subprocess.Process | None = None
+        self._started_at = 0
+        """Bytes of the log that are of runs before."""
+
+    async def ready(self) -> bool:
+        """Whether it can be used now."""
+        raise NotImplementedError
+
+    def broken(self, what: str, since: int | None = None) -> Fault:
+        """The fault that it ``what``; ``since`` is a place in its log."""
+        raise NotImplementedError
+
+    async def start(self, environment: Mapping[str, str]) -> None:
+        """Start it with these variables besides our own, and wait until it is ready.
+
+        Raises ``broken`` where it does not get so far, and InputError where there is no such program."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._started_at = self.place
+        with self.log.open("ab") as output:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self.command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd=self.cwd,
+                    env={**os.environ, **environment},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise InputError(f"cannot start {shlex.join(self.command)}: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(self.ready_seconds):
+                while not await self.ready():
+                    if (ended := self.ended) is not None:
+                        raise self.broken(f"{ended} {self.early}")
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            await self.stop()
+            raise self.broken(f"{self.late} after {self.ready_seconds:g} s") from None
+        except BaseException:
+            await self.stop()
+            raise
+
+    @property
+    def ended(self) -> str | None:
+        """How it ended; None while it runs, and where it was never started or was stopped by us."""
+        code = None if self._process is None else self._process.returncode
+        return None if code is None else f"ended with code {code}"
+
+    async def stop(self) -> None:
+        """Ask it and all that it started to end, with time to flush their spans; then end them."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for number, seconds in self.stop_signals:
+            if not _signalled(process.pid, number):
+                break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await process.wait()
+                    while _signalled(process.pid):  # noqa: ASYNC110 - only asking tells
+                        await asyncio.sleep(LOOK_SECONDS)
+        await process.wait()
+
+    @property
+    def place(self) -> int:
+        """Where its log ends now, in bytes; what it prints later stands behind that."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def printed(self, since: int | None = None, most: int | None = None) -> str:
+        """What it printed since it started, or since a place in its log; the last ``most`` bytes of it."""
+        since = self._started_at if since is None else since
+        begins = since if most is None else max(since, self.place - most)
+        with self.log.open("rb") as file:
+            file.seek(begins)
+            text = file.read()
+        if begins > since:
+            text = text.partition(b"\n")[2] or text
+        return text.decode(errors="replace")
+
+
+def _signalled(group: int, number: int = 0) -> bool:
+    """Whether there is still a process of the group to take the signal; 0 only asks."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # macOS: of a group of which only a zombie is left
+        return False
+    return True
+
+
+async def listens(host: str | None, port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
