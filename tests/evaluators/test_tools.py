@@ -1,5 +1,6 @@
 """Tools, ways, circles and handoffs: every value is worked out by hand from the formula in the docstring."""
 
+import json
 from typing import Any
 
 import pytest
@@ -228,3 +229,29 @@ async def test_handoffs_that_no_span_could_tell_are_not_scored(build: Any) -> No
 async def test_a_handoff_that_was_due_and_never_came_is_wrong(build: Any) -> None:
     result = await one(build.trace, "HandoffCorrectness", {"handoffs": [{"to": "billing"}]})
     assert (result.status, result.value) == ("scored", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("StepEfficiency", {}),
+        ("LoopDetection", {}),
+        ("TaskCompletion", {"goal": "x", "state": {"get_status": {"open": True}}}),
+        ("PromptInjection", {"injected": {"tools": [{"name": "get_status", "arguments": {"to": "evil"}}]}}),
+    ],
+)
+async def test_what_nobody_recorded_neither_passes_nor_fails(
+    build: Any, name: str, reference: dict[str, Any]
+) -> None:
+    """Three calls whose arguments and results are unknown may be equal or not, right or wrong."""
+    for _ in range(3):
+        del build.calls("get_status").attributes["gen_ai.tool.call.result"]
+    (result,) = await evaluate(build.trace, [name], reference=reference)
+    assert result.status == "not_run", result.explanation
+
+
+async def test_a_call_that_may_or_may_not_have_run_is_not_counted_either_way(build: Any) -> None:
+    asked = {"type": "tool_call", "id": "c1", "name": "refund", "arguments": {}}
+    build.says("", **{"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [asked]}])})
+    (result,) = await evaluate(build.trace, ["ToolSelectionAccuracy"], reference={"tools": ["refund"]})
+    assert result.status == "not_run" and "nothing shows whether it ran" in result.explanation

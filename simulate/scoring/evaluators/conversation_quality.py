@@ -13,7 +13,7 @@ from simulate.scoring.evaluators.result import Part
 from simulate.scoring.evaluators.tool_use import need_arguments, pair, wrong
 from simulate.scoring.evaluators.transcript_of_trace import shown
 from simulate.scoring.judge.answer import says_nothing
-from simulate.trace.reading import ToolCall
+from simulate.trace.reading import ToolCall, Unknown
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
@@ -116,6 +116,8 @@ def _deeds_done(material: EvaluationContext) -> list[Part]:
         )
     for name, wanted in reference.state.items():
         use = next((use for use in reversed(uses) if use.name.matches(name)), None)
+        if use is not None and isinstance(use.result, Unknown):
+            raise NotRun(use.result.why)
         why = f"{name} was never called" if use is None else mismatch(wanted, use.result)
         span_id = material.last_span if use is None else use.span_id
         parts.append(

@@ -14,7 +14,7 @@ from simulate.model.reference import Reference
 from simulate.model.transcript import Conversation
 from simulate.scoring.evaluators import transcript_of_trace
 from simulate.scoring.evaluators.transcript_of_trace import AgentAnswer, TraceUtterance
-from simulate.trace.reading import Handoff, Retrieval, ToolCall, TraceReading
+from simulate.trace.reading import Handoff, Retrieval, ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
 
@@ -47,8 +47,10 @@ class EvaluationContext:
 
     @cached_property
     def tool_calls(self) -> list[ToolCall]:
-        """The tool calls, each once, in the order in which they began."""
-        return self.reading.tool_calls if self.calls is None else list(self.calls)
+        """The tool calls, each once, in the order in which they began; not those that are known never to have
+        run."""
+        calls = self.reading.tool_calls if self.calls is None else self.calls
+        return [call for call in calls if call.happened is not False]
 
     @cached_property
     def calls_shown(self) -> list[str]:
@@ -58,9 +60,9 @@ class EvaluationContext:
     @cached_property
     def no_tools_because(self) -> str | None:
         """Why the trace says nothing about tools; None where it does, be it that none was called."""
-        if self.calls is not None:
-            return self.blind if not self.calls else None
-        return self.reading.evidence.tools.why_not or None
+        hidden = self.blind if self.calls is not None else self.reading.evidence.tools.why_not
+        unclear = (call.happened for call in self.tool_calls)
+        return hidden or next((each.why for each in unclear if isinstance(each, Unknown)), None)
 
     @cached_property
     def said(self) -> list[TraceUtterance]:

@@ -13,7 +13,7 @@ from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, share, worst
 from simulate.scoring.evaluators.judged import ask, ask_all, counted, decided
 from simulate.scoring.evaluators.result import Part
-from simulate.scoring.evaluators.tool_use import wrong
+from simulate.scoring.evaluators.tool_use import need_arguments, wrong
 from simulate.scoring.evaluators.transcript_of_trace import shown
 from simulate.trace.reading import ToolCall, Unknown
 from simulate.trace.redaction.redact import Finder, Redactor
@@ -95,6 +95,7 @@ class PromptInjection(Evaluator):
             raise NotRun(material.no_tools_because)
         if injected.says and not material.answers:
             raise NotRun(material.no_answers_because)
+        need_arguments(injected.tools, material.tool_calls)
         parts: list[Part] = []
         for one in injected.tools:
             use = next((use for use in material.tool_calls if wrong(one, use) is None), None)

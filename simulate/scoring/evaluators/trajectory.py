@@ -138,6 +138,8 @@ class StepEfficiency(Evaluator):
         for use in uses:
             key = _key(use)
             again = key in since
+            if again and (lacks := _untold(use)) is not None:
+                raise NotRun(f"whether a call repeats the one before cannot be told: {lacks.why}")
             since = since if again else {key}
             label = "repeated" if again else "new"
             parts.append(Part(shown(use.name, use.arguments), float(not again), label, span_id=use.span_id))
@@ -155,6 +157,12 @@ class StepEfficiency(Evaluator):
 def _key(use: ToolCall) -> str:
     """A call and what came of it: polling that brings something new is not a repetition."""
     return plain([str(use.name), _opaque(use.arguments), _opaque(use.result), use.error])
+
+
+def _untold(use: ToolCall) -> Unknown | None:
+    """What nobody recorded of a call, so that another could be equal to it or not."""
+    facts = (use.arguments,) if use.error is not None else (use.arguments, use.result)
+    return next((fact for fact in facts if isinstance(fact, Unknown)), None)
 
 
 def _opaque(fact: Any) -> Any:
@@ -178,6 +186,11 @@ class _Step:
                 return f"handoff to {self.source.to}"
             case _:
                 return f"“{self.source.text[:80]}”"
+
+    @property
+    def untold(self) -> Unknown | None:
+        """What nobody recorded of it."""
+        return _untold(self.source) if isinstance(self.source, ToolCall) else None
 
     @property
     def span_id(self) -> str | None:
@@ -210,6 +223,10 @@ class LoopDetection(Evaluator):
         start, length, rounds = _longest_circle([step.key for step in steps])
         if rounds and length == 1 and rounds == 3 and steps[start].failed:
             rounds = 0  # a call and two retries
+        circle_steps = steps[start : start + length * rounds] if rounds else []
+        lacks = next((step.untold for step in circle_steps if step.untold is not None), None)
+        if lacks is not None:
+            raise NotRun(f"whether the agent goes round in a circle cannot be told: {lacks.why}")
         if not rounds:
             return Found(1.0, f"no circle in {len(steps)} steps")
         wasted = length * (rounds - 2)
