@@ -151,16 +151,7 @@ def _named(value: str) -> str:
 
 
 class Scenario(Strict):
-    """One test: a persona, a goal or a script, pinned tools, expectations, limits.
-
-    The fields are the keys of a YAML file (docs/scenarios.md). `Scenario.load(path)` reads a file that holds
-    one; ``model_validate`` takes the same as a mapping. Both are strict: pydantic's ValidationError, or
-    FileProblems with lines, for an unknown key or a value of another type.
-
-    >>> given = {"name": "Refund", "goal": "Get my money back", "limits": {"time": "90s"}}
-    >>> Scenario.model_validate(given).limits.time
-    90.0
-    """
+    """One test: a persona, a goal or a script, pinned tools, expectations, limits."""
 
     name: Annotated[AsWritten, AfterValidator(_named)]
     """What a report calls it."""
@@ -229,8 +220,16 @@ class Scenario(Strict):
 
     @classmethod
     def load(cls, path: Path | str) -> Scenario:
-        """The one scenario of a file; raises InputError where there are several, FileProblems where it is
-        wrong."""
+        """The one scenario of a YAML file. From Python, ``Scenario.model_validate`` takes the same mapping.
+
+        >>> given = {"name": "Refund", "goal": "Get my money back", "limits": {"time": "90s"}}
+        >>> Scenario.model_validate(given).limits.time
+        90.0
+
+        Raises:
+            FileProblems: The file is wrong; each problem has its line and column.
+            InputError: It holds several scenarios.
+        """
         return ScenarioReader(cls, Persona).load_scenario(path)
 
     @staticmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from simulate.interfaces.cli.main import main
-from simulate.scoring.datasets import Dataset
+from simulate.scoring.datasets import Dataset, Wish, add
 from simulate.trace import read
 from simulate.trace.files.writing import write_otlp_jsonl
 
@@ -266,14 +265,12 @@ def test_a_dataset_can_be_scored(golden: str, capsys: pytest.CaptureFixture[str]
     assert "was changed" in capsys.readouterr().err
 
 
-def test_the_python_of_the_page_runs(production: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = (ROOT / "docs" / "datasets.md").read_text("utf-8")
-    code = next(one for one in re.findall(r"```python\n(.*?)```", page, re.S) if "Wish" in one)
-    Path("production.otlp").write_bytes(production.read_bytes())
-    exec(code, {})
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("hi-my-order-4417") and "True" in first
-    assert "cases/hi-my-order-4417" in second
+def test_a_dataset_in_python(production: Path) -> None:
+    dataset = Dataset("datasets/golden")
+    (added,) = add(dataset, read(production), Wish(tools=["lookup_order", "issue_refund"], by="Dana"))
+    assert added.is_new and str(added.case).startswith("hi-my-order-4417")
+    dataset.check()
+    assert [case.scenario.parent.name for case in dataset.cases()] == ["cases"]
 
 
 @pytest.mark.parametrize(

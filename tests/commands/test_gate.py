@@ -11,7 +11,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from simulate.interfaces.cli.main import main
-from simulate.scoring.gate import load_gate
+from simulate.interfaces.render.gate import markdown
+from simulate.scoring.gate import decide, load_gate, measured_run
 
 ROOT = Path(__file__).parents[2]
 SCENARIO = """
@@ -192,12 +193,8 @@ def test_the_example_is_a_gate_and_so_is_what_it_leaves_out(
     assert text in (ROOT / "docs" / "gate.md").read_text("utf-8")
 
 
-def test_the_python_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "gate.md").read_text("utf-8"), re.S)
+def test_a_decision_in_python() -> None:
     gate("pass_rate: {may_drop: 5%}")
-    for name, run in (("this-run", "worse"), ("last-release", "before")):
-        shutil.rmtree(name, ignore_errors=True)
-        shutil.copytree(run, name)
-    exec(code, {})
-    told = capsys.readouterr().out
-    assert "## ❌ Gate: fail" in told and told.endswith(" 1\n")
+    decision = decide(load_gate("gate.yaml"), measured_run(Path("worse")), measured_run(Path("before")))
+    assert decision.exit_code == 1
+    assert "## ❌ Gate: fail" in markdown(decision)

@@ -249,7 +249,7 @@ def test_patterns_and_paths_of_ones_own() -> None:
     assert arguments["order"]["n"] == 3
     assert arguments["order"]["address"].startswith("<redacted:")
     assert redactor.value({"x": [1, 2]})["x"][0].startswith("<redacted:")
-    with pytest.raises(InputError, match="no regular expression"):
+    with pytest.raises(InputError, match="not a regular expression"):
         Redactor(patterns={"x": "("})
 
 
@@ -262,8 +262,8 @@ def test_patterns_and_paths_of_ones_own() -> None:
     )
 )
 def test_any_json_stays_json_of_the_same_shape(value: Any) -> None:
-    text = json.dumps(value)
-    done = json.loads(Redactor(b"k").text(text))
+    # inside of an array: a text that is nothing but digits may be a card's number
+    (done,) = json.loads(Redactor(b"k").text(json.dumps([value])))
     assert type(done) is type(value)
 
 

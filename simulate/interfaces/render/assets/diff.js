@@ -150,7 +150,7 @@
   }
 
   function side(name, trace) {
-    return el("p", null, el("b", null, `${name}  `), trace.source ? `${trace.source}  ` : "", el("code", null, trace.id), el("span", { class: "dim" }, `  ${trace.spans} spans`));
+    return el("p", null, el("b", null, `${name}  `), trace.source ? `${trace.source}  ` : "", el("code", null, trace.id), el("span", { class: "dim" }, `  ${trace.spans} ${trace.spans === 1 ? "span" : "spans"}`));
   }
 
   const forest = tree();
