@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from simulate.trace.diff import Category, Change, Diff, Tolerance, compare, matches
+from simulate.trace.diff import Category, Change, Diff, Tolerance, compare, judged, matches
 
-__all__ = ["Category", "Change", "Diff", "Tolerance", "compare", "matches"]
+__all__ = ["Category", "Change", "Diff", "Tolerance", "compare", "judged", "matches"]

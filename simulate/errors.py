@@ -104,7 +104,7 @@ class Fault(SimulateError):
 
 
 class AgentFault(Fault):
-    """The agent under test raised, hung, or answered something that is no answer."""
+    """The agent under test raised, hung, or answered something that is not an answer."""
 
     side: Side = "agent"
 

@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 from simulate.model.reference import Reference
-from simulate.scoring.evaluators import EvaluationContext, Evaluator, Result, evaluate, evaluate_sync
+from simulate.scoring.evaluators import (
+    EvaluationContext,
+    Evaluator,
+    Found,
+    NotRun,
+    Result,
+    evaluate,
+    evaluate_sync,
+)
 
-__all__ = ["EvaluationContext", "Evaluator", "Reference", "Result", "evaluate", "evaluate_sync"]
+__all__ = [
+    "EvaluationContext",
+    "Evaluator",
+    "Found",
+    "NotRun",
+    "Reference",
+    "Result",
+    "evaluate",
+    "evaluate_sync",
+]

@@ -23,12 +23,12 @@ from simulate.model.agent_address import KINDS, Medium, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
 from simulate.model.scenario import Scenario
+from simulate.scoring.judge import Judge
 from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
 
 if TYPE_CHECKING:
     from simulate.replay.serving.endpoint import ModelEndpoint
-    from simulate.scoring.judge import Judge
 
 OTLP_HTTP, OTLP_GRPC = 4318, 4317
 Agent = str | Callable[..., Any] | Engine
@@ -155,6 +155,7 @@ class Resources:
                     each.python, f"{scenario.name!r} expects python: {each.python}", self.project.root
                 )
             elif isinstance(each, MatchesTrace) and Path(each.matches_trace).exists():
+                # only few scenarios compare with a trace
                 from simulate.trace.diff import recorded
 
                 recorded(each.matches_trace)
@@ -241,8 +242,6 @@ class Resources:
         model = self._model("judge")
         if model is None:
             return None
-        from simulate.scoring.judge import Judge
-
         return Judge(model)
 
 

@@ -48,11 +48,21 @@ async def run(
     seed: int = 0,
     trial: int = 1,
 ) -> Outcome:
-    """Let a scenario's caller talk with an agent, and judge it.
+    """Let a scenario's caller talk with an agent, and judge what the agent did.
 
-    ``scenario`` may be a file that holds one; ``agent`` is a callable, an address, a name of pyproject.toml
-    or an engine, and overrides the scenario's own. Nothing is written to disk. Raises InputError for what can
-    be known before."""
+    Args:
+        scenario: The scenario, or a YAML file that holds exactly one.
+        agent: A callable, an address, a name of pyproject.toml or an engine, instead of the scenario's own.
+        seed: What personas and callers are drawn from; the same seed gives the same caller.
+        trial: The number of this trial, from 1.
+
+    Returns:
+        The outcome. Whatever breaks while the conversation runs is in it, with whose fault it is. Nothing is
+        written to disk.
+
+    Raises:
+        InputError: The scenario, the agent's address or the configuration is wrong; nothing has run.
+    """
     loaded = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
     file = "" if isinstance(scenario, Scenario) else str(scenario)
     project = Project.find(Path(file).parent if file else Path.cwd())
@@ -68,7 +78,19 @@ def run_sync(
     seed: int = 0,
     trial: int = 1,
 ) -> Outcome:
-    """The same, where no event loop runs."""
+    """`run` for code without an event loop.
+
+    >>> from simulate import Scenario, run_sync
+    >>> hours = Scenario.model_validate(
+    ...     {
+    ...         "name": "Opening hours",
+    ...         "script": [{"says": "When are you open?"}],
+    ...         "expect": [{"said": {"contains": "nine"}}],
+    ...     }
+    ... )
+    >>> run_sync(hours, lambda message: "We are open from nine to five.").status
+    'passed'
+    """
     return asyncio.run(run(scenario, agent, seed=seed, trial=trial))
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from simulate.errors import EnvironmentFault, InputError
-from simulate.model.json_values import to_json
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import (
     outcome_from_json,
@@ -25,7 +24,8 @@ from simulate.model.outcome_json import (
     run_from_json,
     run_to_json,
 )
-from simulate.trace.files.writing import write_otlp_jsonl, write_whole
+from simulate.model.whole_file import write_whole
+from simulate.trace.files.writing import write_otlp_jsonl
 
 RUNS = Path(".simulate") / "runs"
 
@@ -100,7 +100,7 @@ class RunFolder:
 
     def write_run(self, record: RunRecord) -> None:
         """``run.json``, replaced as a whole."""
-        self._replace(self.path / "run.json", run_to_json(record))
+        write_whole(self.path / "run.json", run_to_json(record), b"\n")
 
     def read_run(self) -> RunRecord:
         """What ran."""
@@ -172,15 +172,8 @@ class RunFolder:
         """Let another run have the folder."""
         self._lock.unlink(missing_ok=True)
 
-    def _replace(self, path: Path, data: bytes) -> None:
-        try:
-            write_whole(path, [data, b"\n"])
-        except OSError as error:
-            raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}") from error
-
 
 def _write_files(folder: Path, outcome: Outcome, own_spans: list[Any]) -> None:
-    (folder / "conversation.json").write_bytes(to_json(outcome.conversation) + b"\n")
     write_otlp_jsonl(folder / "trace.otlp.jsonl", outcome.trace or ())
     if own_spans:
         write_otlp_jsonl(folder / "caller.otlp.jsonl", own_spans)

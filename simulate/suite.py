@@ -236,7 +236,7 @@ def _now() -> str:
 
 
 def exit_code(statuses: Sequence[tuple[str, str | None]]) -> int:
-    """0 all passed, 1 the agent failed, 3 no verdict could be reached; 1 wins over 3. Nothing is no pass."""
+    """0 all passed, 1 the agent failed, 3 no verdict could be reached, or nothing ran; 1 wins over 3."""
     if any(status == "failed" for status, _ in statuses):
         return 1
     return 0 if statuses and all(status == "passed" for status, _ in statuses) else 3

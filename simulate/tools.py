@@ -72,7 +72,18 @@ def tool(
 ) -> Any:
     """Mark a function, sync or async, as one of the agent's tools.
 
-    ``write`` says that it changes something in the world: during a replay it never runs for real.
+    Outside a simulation the mark does nothing. Inside, what a scenario pins under ``tools:`` is answered from
+    there, without calling the function.
+
+    Args:
+        name: What the scenario calls it; the function's own name unless given.
+        write: It changes something in the world, so that a replay never runs it for real.
+
+    >>> @tool(write=True)
+    ... def issue_refund(order_id: str, amount: float) -> dict:
+    ...     return {"order": order_id, "refunded": amount}
+    >>> issue_refund("4417", 42.5)
+    {'order': '4417', 'refunded': 42.5}
     """
     if function is None:
         return functools.partial(_mark, name=name, write=write)

@@ -246,7 +246,7 @@ command = "python -m nothing --port 9"
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--ray", "scenarios"], "this is no address"),
+        (["--ray", "scenarios"], "this is not an address"),
         (["--ray", "127.0.0.1:1"], "nobody answers there"),
         (["--ray", "ray://127.0.0.1:10001"], "client outside of the cluster"),
         (["--ray", "--otlp-port", "4318"], "every worker has its own"),

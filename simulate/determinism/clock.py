@@ -78,7 +78,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         await super().shutdown_default_executor(*args, **kwargs)
 
     def waits_for_the_world(self, registered: Any) -> bool:
-        """Whether something real is in flight: a thread, or a socket that is no listening one."""
+        """Whether something real is in flight: a thread, or a socket that does not listen."""
         if self.working or self.closing:
             return True
         own = {self._ssock.fileno(), self._csock.fileno()}  # type: ignore[attr-defined]

@@ -184,7 +184,7 @@ def _cost(reply: Reply, config: ModelConfig) -> float | None:
         or "api.openai.com" not in wire.place(config)
     ):
         return None
-    from genai_prices import Usage, calc_price
+    from genai_prices import Usage, calc_price  # reads a large file when it is imported
 
     usage = Usage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class RequestedTool:
     """One call that the model asks for; ``arguments`` is the text as it came, which may be no JSON at all."""
 
     id: str
@@ -29,7 +29,7 @@ class Reply:
     """One whole answer. None is unknown: an endpoint that reports no usage did not use zero tokens."""
 
     text: str = ""
-    tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    tool_calls: list[RequestedTool] = field(default_factory=list[RequestedTool])
     finish_reason: str | None = None
     refusal: str | None = None
     tokens: list[Token] | None = None
@@ -103,5 +103,5 @@ class Gatherer:
         """The answer as a whole."""
         self.reply.text = "".join(self._text)
         self.reply.refusal = "".join(self._refusal) or None
-        self.reply.tool_calls = [ToolCall(**call) for _, call in sorted(self._calls.items())]
+        self.reply.tool_calls = [RequestedTool(**call) for _, call in sorted(self._calls.items())]
         return self.reply

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 from simulate.errors import EnvironmentFault, Fault, SimulatorFault
 from simulate.llm.config import ModelConfig
+from simulate.model.text import shorten
 from simulate.retry_after import retry_after
+from simulate.trace.redaction.redact import Redactor
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -59,7 +61,7 @@ async def client(config: ModelConfig) -> AsyncOpenAI:
 
     It is closed when the loop ends: its keeper is an asynchronous generator, and `asyncio.run` closes those.
     """
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI  # it takes a second to import
 
     held = _clients.setdefault(asyncio.get_running_loop(), {})
     key = (config.base_url or OPENAI, config.api_key or "", config.timeout)
@@ -93,21 +95,23 @@ def place(config: ModelConfig) -> str:
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
-_SECRETS = re.compile(r"(sk|pk|rk|key)-[\w*.\-]{6,}|(?i:bearer)\s+\S+|//[^/@\s]+@")
+_HALF_HIDDEN_KEY = re.compile(r"(?:sk|pk|rk|key)-[\w*.\-]*\*[\w*.\-]*")
+"""A key as providers repeat it in a refusal."""
 
 
 def clean(text: str, config: ModelConfig) -> str:
     """A foreign message without the key, in one line of at most 400 characters."""
+    redactor = Redactor(kinds=("secret",))
     for secret in (config.api_key, *config.headers.values()):
         if secret:
-            text = text.replace(secret, "[key]")
-    text = " ".join(_SECRETS.sub("[key]", text).split())
-    return text if len(text) <= 400 else f"{text[:397]}..."
+            text = text.replace(secret, redactor.placeholder("secret", secret))
+    text = _HALF_HIDDEN_KEY.sub(lambda key: redactor.placeholder("secret", key[0]), text)
+    return shorten(redactor.text(text), 400)
 
 
 def translated(error: Exception, config: ModelConfig, role: str, sent: dict[str, Any]) -> Exception:
     """What to raise for an exception of the SDK: a Fault, `Again` or `Without`."""
-    import openai
+    import openai  # has long been imported by who raised the error
 
     where = f"the {role}'s model {config.model!r} at {place(config)}"
     if isinstance(error, openai.APIStatusError):

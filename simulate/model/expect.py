@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from simulate.model.base import WORDS, Expectation, Strict
 from simulate.model.evaluator_names import known_evaluators
+from simulate.model.json_path import ignored_path
 from simulate.model.reference import Reference
 from simulate.model.units import (
     Arguments,
@@ -183,8 +184,8 @@ class MatchesTrace(Expectation):
     word = "matches_trace"
     matches_trace: AsWritten
     """The recorded trace's file."""
-    ignore: list[AsWritten] = Field(default_factory=list[str])
-    """Paths that may differ."""
+    ignore: list[Annotated[AsWritten, AfterValidator(ignored_path)]] = Field(default_factory=list[str])
+    """What may differ: JSON paths of changes (``$.tools.send_mail.arguments.body``), or categories."""
     tolerance: dict[Toleranced, Annotated[Number, Field(ge=0)]] = Field(
         default_factory=dict[Toleranced, float]
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from simulate.model.safe_text import compact, line, safe
+from simulate.model.text import compact, line, safe
 from simulate.model.transcript import Conversation, ToolUse, Utterance
 
 if TYPE_CHECKING:

@@ -22,6 +22,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
+from simulate.model.text import shorten
+
 WORDS = frozenset({"any", "matches", "about", "within", "one_of", "contains", "exactly"})
 
 
@@ -208,7 +210,7 @@ def _pattern(given: Any, path: str) -> re.Pattern[str]:
     try:
         return _compiled(given)
     except re.error as error:
-        raise ValueError(f"{path}: {given!r} is no regular expression: {error}") from error
+        raise ValueError(f"{path}: {given!r} is not a regular expression: {error}") from error
 
 
 def _number(given: Any, path: str) -> float:
@@ -247,5 +249,4 @@ def _at(path: str, key: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 200 else text[:199] + "…"
+    return shorten(json.dumps(value, ensure_ascii=False, default=str), 200)

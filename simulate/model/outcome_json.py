@@ -49,11 +49,6 @@ def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
     return cast("dict[str, Any]", plain(outcome))
 
 
-def outcome_from_dict(data: Mapping[str, Any], *, where: str = "outcome") -> Outcome:
-    """The outcome of plain JSON values; InputError says what is wrong with them."""
-    return _read(Outcome, data, where)
-
-
 def schema_of(file: str) -> bytes:
     """The JSON schema that should lie in ``file``, of ``SCHEMA_FILES``."""
     schema = {

@@ -151,7 +151,16 @@ def _named(value: str) -> str:
 
 
 class Scenario(Strict):
-    """One test: a persona, a goal or a script, pinned tools, expectations, limits."""
+    """One test: a persona, a goal or a script, pinned tools, expectations, limits.
+
+    The fields are the keys of a YAML file (docs/scenarios.md). `Scenario.load(path)` reads a file that holds
+    one; ``model_validate`` takes the same as a mapping. Both are strict: pydantic's ValidationError, or
+    FileProblems with lines, for an unknown key or a value of another type.
+
+    >>> given = {"name": "Refund", "goal": "Get my money back", "limits": {"time": "90s"}}
+    >>> Scenario.model_validate(given).limits.time
+    90.0
+    """
 
     name: Annotated[AsWritten, AfterValidator(_named)]
     """What a report calls it."""
@@ -208,6 +217,15 @@ class Scenario(Strict):
         for _, message, _ in self.contradictions({**given, "expect": words}):
             raise ValueError(message)
         return self
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model has to play the caller: yes where there is a goal, unless the script leaves nothing
+        to improvise, since no line waits and the last one hangs up."""
+        complete = any(line.hangs_up for line in self.script[-1:]) and all(
+            line.when is None for line in self.script
+        )
+        return self.goal is not None and not complete
 
     @classmethod
     def load(cls, path: Path | str) -> Scenario:

@@ -92,7 +92,7 @@ def number(value: Any) -> Any:
 
 
 def compiles(value: str) -> str:
-    """Refuse what is no regular expression before anything runs."""
+    """Refuse what is not a regular expression before anything runs."""
     try:
         re.compile(value)
     except (re.error, RecursionError, OverflowError) as error:

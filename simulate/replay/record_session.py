@@ -177,7 +177,8 @@ def _stored(response: HttpResponse, rules: Rules) -> HttpResponse:
     chunks = response.chunks if plain is None else plain
     dropped = _NOT_KEPT | ({"content-encoding", "content-length"} if plain is not None else set[str]())
     if rules.redact is not None and chunks:
-        chunks = redacted(chunks, response.header("content-type"), rules.text)
+        chunks = redacted(chunks, response.header("content-type"), rules)
         dropped = dropped | {"content-length"}
-    headers = [(name, rules.text(value)) for name, value in response.headers if name not in dropped]
+    kept = [(name, value) for name, value in response.headers if name not in dropped]
+    headers = [(name, rules.parameter(name, value)) for name, value in kept]
     return HttpResponse(response.status, response.reason, headers, chunks, response.ended)

@@ -47,7 +47,7 @@ class ReplaySession:
         recorder: RecordSession | None = None,
     ) -> None:
         self.cassette = cassette
-        self.rules = rules
+        self.rules = cassette.leave_out(rules)
         self.policy: Policy = policy
         self.paced = pace == "recorded"
         self.allow = allow or set()
@@ -339,6 +339,9 @@ class ReplaySession:
         reordered = self._reordered()
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered
+        unmet = ", ".join(path for path in self.rules.ignore if path not in self.rules.met)
+        if unmet:
+            notes.append(f"nothing to ignore at {unmet}: no request has it")
         return ReplayReport(
             verdict=verdict,
             first=first,

@@ -103,7 +103,7 @@ async def replaying(
         raise InputError(f"{policy!r} is not a policy", hint="choose one of: " + ", ".join(POLICIES))
     refuse_production()
     loaded = cassette if isinstance(cassette, Cassette) else Cassette.load(cassette)
-    rules = rules or default_rules(ignore=tuple(loaded.manifest.get("ignore") or ()))
+    rules = loaded.leave_out(rules or default_rules())
     recorder = RecordSession(rules, allow) if policy in {"live", "simulate"} else None
     player = ReplaySession(
         loaded,

@@ -18,7 +18,7 @@ from simulate.replay.report import ReplayReport
 
 def verify(recorded: Cassette, anew: Cassette, rules: Rules | None = None) -> ReplayReport:
     """As if the new recording's requests had been replayed from the old one. Where a request is the same and
-    its answer is not, the world changed and not the agent: that is told in the notes, and is no divergence.
+    its answer is not, the world changed and not the agent: a note says so, and it is not a divergence.
     """
     replay = ReplaySession(recorded, rules or default_rules())
     for one in sorted((*anew.http, *anew.tools), key=lambda each: each.start):

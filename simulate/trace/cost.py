@@ -20,7 +20,13 @@ UNSET = "(not set)"
 
 
 def cost_of(source: Trace | TraceReading) -> TraceCost:
-    """The price of every model call of a trace."""
+    """What the model calls of a trace cost.
+
+    Returns:
+        ``dollars`` is the sum in US dollars, or None where a price is unknown; ``reason`` then says why.
+        ``tokens``, ``calls`` and ``speech`` have the parts. Each call counts once, however many
+        instrumentations wrote it.
+    """
     return TraceReading.of(source).cost
 
 

@@ -111,7 +111,7 @@ def _all(data: Any, where: str) -> Test:
         if make is None:
             guess = nearest(str(word), WORDS)
             hint = f"did you mean {guess}?" if guess else f"known words: {', '.join(WORDS)}"
-            raise InputError(f"{word!r} is no word of a filter", where=where, hint=hint)
+            raise InputError(f"{word!r} is not a word of a filter", where=where, hint=hint)
         tests.append(make(value, f"{where}.{word}"))
     return tests[0] if len(tests) == 1 else lambda seen: all(test(seen) for test in tests)
 
@@ -124,7 +124,7 @@ def _kind(value: Any, where: str) -> Test:
         except ValueError:
             guess = nearest(str(name).upper(), [kind.value for kind in Kind])
             hint = f"did you mean {guess}?" if guess else f"kinds: {', '.join(Kind)}"
-            raise InputError(f"{name!r} is no kind of span", where=where, hint=hint) from None
+            raise InputError(f"{name!r} is not a kind of span", where=where, hint=hint) from None
     return lambda seen: seen.view.kind in wanted
 
 
@@ -181,7 +181,7 @@ def _duration(value: Any, where: str) -> Test:
         if word not in ("above", "below"):
             guess = nearest(str(word), ("above", "below"))
             hint = f"did you mean {guess}?" if guess else "known are above and below"
-            raise InputError(f"{word!r} is no bound of a duration", where=where, hint=hint)
+            raise InputError(f"{word!r} is not a bound of a duration", where=where, hint=hint)
         try:
             bounds[word] = float(seconds(amount))
         except (ValueError, TypeError) as error:
@@ -281,7 +281,7 @@ def parse_short(text: str) -> dict[str, Any]:
     try:
         terms = shlex.split(text)
     except ValueError as error:
-        raise InputError(f"{text!r} is no filter: {error}", where="--filter") from None
+        raise InputError(f"{text!r} is not a filter: {error}", where="--filter") from None
     if not terms:
         raise InputError("an empty filter would hold for every span", where="--filter")
     parts = [_term(term) for term in terms]
@@ -292,7 +292,7 @@ def _term(term: str) -> dict[str, Any]:
     found = _TERM.fullmatch(term)
     if found is None:
         hint = "write such as kind=TOOL name~refund duration>1s error"
-        raise InputError(f"{term!r} is no term of a filter", where="--filter", hint=hint)
+        raise InputError(f"{term!r} is not a term of a filter", where="--filter", hint=hint)
     word, op, value = found["word"], found["op"], found["value"]
     made = _positive(term, word, op, value)
     return {"not": made} if bool(found["not"]) != (op == "!=") else made

@@ -70,10 +70,15 @@ class Rule:
 
 @dataclass(slots=True)
 class Sampler:
-    """Decides trace by trace, and says why."""
+    """Decides which traces are kept, one by one, and why: errors, breached scores, cost outliers, what a rule
+    names, and a share of the rest. Shares are drawn by the trace id, so that every process decides alike.
+
+    >>> Sampler(baseline=0.0).errors
+    True
+    """
 
     baseline: float = 0.02
-    """Share of the healthy traces that is kept; the seed's advice is 0.01 to 0.05."""
+    """Share of the healthy traces that is kept, between 0 and 1; 0.01 to 0.05 is usual."""
     rules: list[Rule] = field(default_factory=list[Rule])
     errors: bool = True
     breached: bool = True

@@ -102,7 +102,7 @@ class Span:
 
 @dataclass(slots=True)
 class Trace:
-    """The spans of one trace id, in any order, as they came."""
+    """The spans of one trace id, in any order, as they came; `len` counts them, iterating gives them."""
 
     trace_id: str
     spans: list[Span] = field(default_factory=_list)
@@ -174,7 +174,7 @@ class Score:
 
     def passed(self, least: float | None = None) -> bool | None:
         """Whether the result is good: by ``least``, else by its own threshold, else by a label that is a
-        verdict in itself. None where nothing says so; a bare number is no verdict."""
+        verdict in itself. None where nothing says so; a bare number is not a verdict."""
         threshold = self.threshold if least is None else least
         if self.value is not None and threshold is not None:
             return self.value >= threshold

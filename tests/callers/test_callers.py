@@ -71,10 +71,10 @@ async def test_a_script_is_said_word_for_word_and_hangs_up():
     caller = make_caller(scenario(opens_with="Hi.", script=lines), DANA, seed=1)
     acts = await played(caller, ["a", "b", "c", "d", "e"])
     assert acts == [
-        Say("Hi.", scripted=True),
-        Say("It's 4417.", scripted=True),
-        Say("12#", dtmf=True, scripted=True),
-        Say("mhm", backchannel=True, scripted=True),
+        Say("Hi."),
+        Say("It's 4417."),
+        Say("12#", dtmf=True),
+        Say("mhm", backchannel=True),
         Listen(2.0),
         HangUp("all lines of the script are said"),
     ]
@@ -90,19 +90,19 @@ async def test_a_line_waits_for_what_the_agent_says_or_does():
     uses: list[ToolUse] = []
     caller = make_caller(scenario(opens_with="Hi.", script=lines), DANA, uses=lambda: uses, seed=1)
     talk = Talk()
-    assert await caller.act(talk.conversation) == Say("Hi.", scripted=True)
+    assert await caller.act(talk.conversation) == Say("Hi.")
     talk.caller("Hi.")
     talk.agent("Hello.")
     assert await caller.act(talk.conversation) == Listen()
     talk.agent("What is the order number?")
-    assert await caller.act(talk.conversation) == Say("4417", scripted=True)
+    assert await caller.act(talk.conversation) == Say("4417")
     talk.caller("4417")
     talk.agent("Shall I refund $42.50?")
-    assert await caller.act(talk.conversation) == Say("yes", scripted=True)
+    assert await caller.act(talk.conversation) == Say("yes")
     talk.caller("yes")
     uses.append(ToolUse("issue_refund", {}))
     talk.agent("Done.")
-    assert await caller.act(talk.conversation) == Say("thanks", scripted=True)
+    assert await caller.act(talk.conversation) == Say("thanks")
 
 
 async def test_a_line_that_never_comes_due_ends_the_call_and_is_told():
@@ -131,7 +131,7 @@ async def test_an_agent_that_hangs_up_early_leaves_notes():
 async def test_the_agent_may_speak_first():
     caller = make_caller(scenario(opens_with="Hi.", speaks_first="agent"), DANA, seed=1)
     assert await caller.act(Conversation("x")) == Listen()
-    assert await caller.act(Conversation("x")) == Say("Hi.", scripted=True)
+    assert await caller.act(Conversation("x")) == Say("Hi.")
 
 
 # --- improvised ---------------------------------------------------------------------------------------
@@ -246,9 +246,9 @@ async def test_script_lines_are_said_when_due_and_the_rest_improvised(server: Mo
     caller = improvised(server, answers, opens_with="Hi, no parcel.", script=lines)
     acts = await played(caller, ["Hello, which order?", "One moment.", "Lost. Refunded."])
     assert acts == [
-        Say("Hi, no parcel.", scripted=True),
+        Say("Hi, no parcel."),
         Say("I see. I want a refund for 4417."),
-        Say("Is it lost or not?", interrupts_after=2.0, scripted=True),
+        Say("Is it lost or not?"),
         HangUp("ok", satisfied=True),
     ]
 

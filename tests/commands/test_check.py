@@ -67,7 +67,7 @@ def test_schema_files(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     Path("file").touch()
     assert main(["schema", "--write", "file"]) == 2
-    assert "cannot be written" in capsys.readouterr().err
+    assert "cannot write" in capsys.readouterr().err
 
 
 class TestNew:

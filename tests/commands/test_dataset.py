@@ -281,7 +281,7 @@ def test_the_python_of_the_page_runs(production: Path, capsys: pytest.CaptureFix
     [
         (["add", "no-such-file.json"], "no-such-file.json"),
         (["add", "TRACE", "--trace", "ffff"], "holds no trace ffff"),
-        (["add", "TRACE", "--expect", "issue_refund"], "is no mapping"),
+        (["add", "TRACE", "--expect", "issue_refund"], "is not a mapping"),
         (["add", "TRACE", "--expect", "{called: issue_refund"], "--expect"),
         (["add", "TRACE", "--expect", "{caled: issue_refund}"], 'did you mean "called"'),
         (["add", "TRACE", "--pin", "issue_refund"], "has no ="),

@@ -214,13 +214,13 @@ def test_a_question_of_ones_own(server: Server, tmp_path: Path, capsys: pytest.C
     assert main(["judge", "calibrate", file, "--prompts", str(tmp_path)]) == 0
     assert "MINE?" in server.server.requests[0]["messages"][0]["content"]
     assert main(["judge", "calibrate", file]) == 2
-    assert '"good" is no label of Faithfulness' in capsys.readouterr().err
+    assert '"good" is not a label of Faithfulness' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("cases", "said"),
     [
-        ([case("maybe", "x")], '"maybe" is no label of said; there is cannot tell, no, yes'),
+        ([case("maybe", "x")], '"maybe" is not a label of said; there is cannot tell, no, yes'),
         ([case("yes", "x") | {"sad": 1}], 'did you mean "said"?'),
         ([{"said": "x", "label": "yes"}], "`said` needs what the `agent` said"),
         ([{"label": "yes"}], "either `said` with `agent`, or `evaluator`"),

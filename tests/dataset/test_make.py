@@ -297,12 +297,12 @@ def test_a_case_that_cannot_fail_is_told(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_dataset_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import simulate.scoring.datasets.store as store
+    import simulate.model.whole_file as whole_file
 
     dataset = Dataset(tmp_path / "golden")
     add(dataset, [conversation("Hi.", "Hello.")], Wish())
     before = {path: path.read_bytes() for path in (tmp_path / "golden").rglob("*") if path.is_file()}
-    write, room = store.write_whole, 4
+    write, room = whole_file._write, 4
 
     def full(path: Any, chunks: Any) -> None:
         nonlocal room
@@ -311,7 +311,7 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(tmp_path: Path, monkeypatch: p
             raise OSError(28, "No space left on device")
         write(path, chunks)
 
-    monkeypatch.setattr(store, "write_whole", full)
+    monkeypatch.setattr(whole_file, "_write", full)
     with pytest.raises(EnvironmentFault, match="No space left"):
         add(dataset, [conversation("Bye.", "Goodbye."), conversation("Thanks.", "Welcome.")], Wish())
     after = {path: path.read_bytes() for path in (tmp_path / "golden").rglob("*") if path.is_file()}

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulate.trace.diff import compare
-from simulate.trace.diff.calibrate import at_most, rarely
+from simulate.trace.diff.rates import at_most, rarely
 from simulate.trace.files import reader
 from simulate.trace.span import Trace
 

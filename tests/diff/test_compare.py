@@ -145,7 +145,7 @@ def test_cost_and_latency_are_told_and_do_not_decide(scene: Any) -> None:
     diff = compare(trace(0, 1, 900), trace(1, 2, 5_000))
     assert diff.same
     assert "cost       1 more retrieval, 4,100 more input tokens" in diff.summary()
-    # what one side does not say is unknown, and unknown is no difference
+    # what one side does not say is unknown, and unknown is not a difference
     silent = trace(1, 1, 5_000)
     for span in silent:
         span.attributes.pop("gen_ai.usage.input_tokens", None)
@@ -431,3 +431,38 @@ def test_who_spoke_when_is_compared_without_words(scene: Any) -> None:
     assert compare(trace(0, "user", "agent"), trace(1, "user", "agent", "agent")).same
     first = compare(trace(0, "agent", "user"), trace(1, "user", "agent")).changes[0]
     assert first.sentence == "the caller spoke where the agent was expected, from the start"
+
+
+@pytest.mark.parametrize(
+    ("path", "met"),
+    [
+        ("$.tools.issue_refund.arguments.order_id", True),
+        ("$.tools[*].arguments", True),
+        ("$..order_id", True),
+        ("$.tools.issue_*", True),
+        ("tools.issue_refund.arguments.order_id", True),
+        ("behaviour", True),
+        ("$.tools.issue_refnd.arguments.order_id", False),
+        ("$.order_id", False),
+    ],
+)
+def test_what_is_ignored_is_a_json_path_and_one_that_meets_nothing_is_told(
+    path: str, met: bool, scene: Any
+) -> None:
+    def trace(seed: int, order: str) -> Trace:
+        story = scene(seed).caller("refund please")
+        story.tool("issue_refund", order_id=order)
+        return story.trace
+
+    diff = compare(trace(0, "4417"), trace(1, "4418"), ignore=[path])
+    assert diff.same is met
+    assert diff.unmet == ([] if met else [path])
+    assert any(path in note for note in diff.notes) is not met
+    if "refnd" in path:
+        assert "tools.issue_refund.arguments.order_id" in diff.summary()
+
+
+@pytest.mark.parametrize("path", ["$", "$.tools[", "", "/tools/issue_refund"])
+def test_what_is_not_a_path_cannot_be_ignored(path: str, scene: Any) -> None:
+    with pytest.raises(InputError):
+        compare(scene(0).trace, scene(1).trace, ignore=[path])

@@ -135,7 +135,7 @@ async def test_empty_and_wrong_answers_are_the_agents(answer: Any) -> None:
 
     outcome = await outcome_of(agent, expect=[{"said": {"contains": "x"}}])
     assert (outcome.status, outcome.side) == ("failed", "agent")
-    assert outcome.verdicts[1].status == "not_run", "what could not be judged is no failure and no pass"
+    assert outcome.verdicts[1].status == "not_run", "what could not be judged is neither a failure nor a pass"
     assert said(outcome) == [("caller", "hello", 1)], "what was said until then is kept"
 
 
@@ -236,3 +236,10 @@ async def test_an_answer_that_never_comes_is_the_reason() -> None:
     outcome = await outcome_of(silent, limits={"time": "100ms"}, expect=[{"said": {"contains": "Friday"}}])
     assert (outcome.status, outcome.side) == ("failed", "agent")
     assert outcome.reason == "the limit of 0.1 s was reached before the agent had answered"
+
+
+async def test_an_engine_of_ones_own_is_an_agent_too() -> None:
+    engine = CloudEngine(polite)
+    outcome = await run(Scenario.model_validate({"name": "own", "script": [{"says": "hello"}]}), engine)
+    assert outcome.passed, outcome.explain()
+    assert outcome.agent == engine.address

@@ -420,7 +420,7 @@ def test_another_program_is_no_server(tmp_path: Path) -> None:
     program = tmp_path / "livekit-server"
     program.write_text("#!/bin/sh\necho hello\n")
     program.chmod(0o755)
-    with pytest.raises(EnvironmentFault, match="is no livekit-server: it says 'hello'"):
+    with pytest.raises(EnvironmentFault, match="is not a livekit-server: it says 'hello'"):
         version_of(program)
 
 

@@ -530,9 +530,9 @@ async def test_nothing_at_the_address(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("address", "match"),
     [
-        ("pipecat:", "names no bot"),
-        ("pipecat:fixtures.agents.phone_bot:nobody", "has no 'nobody'"),
-        ("pipecat:no.such.module:bot", "cannot be imported"),
+        ("pipecat:", "not of the form"),
+        ("pipecat:fixtures.agents.phone_bot:nobody", "has no `nobody`"),
+        ("pipecat:no.such.module:bot", "there is no module"),
         ("pipecat:no/such/file.py:bot", "there is no file"),
         ("pipecat:fixtures.agents.phone_bot:digits", "cannot be called as a bot"),
     ],
@@ -558,7 +558,7 @@ def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 async def test_a_voice_that_there_is_not(voice: dict[str, Any], match: str, tmp_path: Path) -> None:
-    (tmp_path / "text.wav").write_text("this is no audio")
+    (tmp_path / "text.wav").write_text("this is not an audio")
     engine = engine_for("pipecat:fixtures.agents.phone_bot:bot", "voice", root=ROOT)
     assert isinstance(engine, PipecatEngine)
     engine._root = tmp_path

@@ -54,7 +54,7 @@ async def test_scores_become_verdicts_and_land_on_the_trace(tmp_path: Path, monk
     assert [one.status for one in verdicts.values()] == ["passed"] * 5 + ["not_run"], outcome.explain()
     assert verdicts["TaskCompletion"].score == 1.0
     assert verdicts["Groundedness"].fact == "no model is configured to judge"
-    # what could not be judged is no pass
+    # what could not be judged is not a pass
     assert outcome.status == "not_run"
     attached = {score.name for one in TraceReading(outcome.trace).views.values() for score in one.scores}
     assert attached == set(verdicts) - {"Groundedness"}

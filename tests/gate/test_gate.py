@@ -10,7 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from simulate.errors import FileProblems, InputError
-from simulate.interfaces.render.gate import json_bytes, junit, markdown, to_dict
+from simulate.interfaces.render.gate import markdown, to_dict
+from simulate.interfaces.render.junit import gate_junit
+from simulate.model.json_values import to_json
 from simulate.model.outcome import Outcome
 from simulate.model.transcript import Conversation
 from simulate.scoring.gate import Gate, Measured, decide, load_gate, measured
@@ -78,8 +80,8 @@ def test_what_missing_evidence_counts_as_is_said_in_the_file() -> None:
     strict = decide(Gate.model_validate({"pass_rate": 0.9, "not_enough_evidence": "fail"}), now)
     assert (lenient.verdict, lenient.exit_code) == ("not enough evidence", 0)
     assert (strict.verdict, strict.exit_code) == ("not enough evidence", 1)
-    assert ET.fromstring(junit(lenient)).get("skipped") == "1"
-    assert ET.fromstring(junit(strict)).get("failures") == "1"
+    assert ET.fromstring(gate_junit(lenient)).get("skipped") == "1"
+    assert ET.fromstring(gate_junit(strict)).get("failures") == "1"
 
 
 def test_many_rules_share_one_level_of_false_alarm() -> None:
@@ -164,7 +166,7 @@ def test_a_simulators_fault_is_neither_a_pass_nor_a_failure() -> None:
     assert decision.verdict == "not enough evidence" and decision.exit_code == 3
     assert any("1 of 3 conversations came to no verdict" in note for note in decision.notes)
     assert "not enough evidence (only 2 of 3 conversations came to a verdict)" in markdown(decision)
-    suite = ET.fromstring(junit(decision))
+    suite = ET.fromstring(gate_junit(decision))
     assert (suite.get("tests"), suite.get("errors"), suite.get("failures")) == ("2", "1", "0")
     assert suite.get("skipped") == "1"
     assert suite.find("testcase[@name='judged']/error") is not None
@@ -210,10 +212,10 @@ def test_reports_are_whole_and_safe() -> None:
     decision = decide(Gate.model_validate({"pass_rate": 0.9}), now)
     text = markdown(decision)
     assert "❌ Gate: fail" in text and "<script>" not in text and "\\|" in text
-    data = json.loads(json_bytes(decision))
+    data = json.loads(to_json(to_dict(decision)))
     assert data["verdict"] == "fail" and data["findings"][0]["cases"] == ["a | b <script>"]
     assert to_dict(decision)["exit_code"] == 1
-    assert ET.fromstring(junit(decision)).find("testcase/failure") is not None
+    assert ET.fromstring(gate_junit(decision)).find("testcase/failure") is not None
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_every_file_is_read_before_anything_is_told(project: Path) -> None:
         ("name: x\ngoal: y\nscript: [{hangs_up: yes}]", "write true or false, without quotes"),
         (
             "name: x\ngoal: y\nexpect:\n- called: a\n  with:\n    b: [{matches: (}]",
-            "s.yaml:6:9: expect[1].with.b[1]: '(' is no regular expression",
+            "s.yaml:6:9: expect[1].with.b[1]: '(' is not a regular expression",
         ),
         ("name: x\ngoal: y\nlimits:", "limits: a mapping is wanted, not nothing"),
         ("name: x\ngoal: y\npersona: [a]", "persona"),
@@ -242,7 +242,7 @@ def test_a_persona_by_itself(project: Path) -> None:
         Persona.load(write("q.yaml", "nam: x"))
     with pytest.raises(FileProblems, match="holds one persona"):
         Persona.load(write("r.yaml", "name: x\n---\nname: y"))
-    with pytest.raises(FileProblems, match="is no file"):
+    with pytest.raises(FileProblems, match="is not a file"):
         Persona.load("nowhere.yaml")
 
 
@@ -318,7 +318,7 @@ class TestCases:
             ("r.json", "{}", "a list of objects"),
             ("r.json", '[{"a": NaN}]', "NaN is no JSON"),
             ("r.json", '[{"a": 1, "a": 2}]', 'the key "a" stands twice'),
-            ("r.json", "[1]", "case 1 is no object"),
+            ("r.json", "[1]", "case 1 is not an object"),
             ("r.json", "[" * 100_000, "nested more than 100 levels"),
             ("r.json", '[{"a":' + "[" * 200 + "]" * 200 + "}]", "nested more than 100 levels"),
             ("r.jsonl", '{"a": 1}\n{"a": }', "r.jsonl:2:7: not JSON"),

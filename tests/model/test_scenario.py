@@ -109,7 +109,7 @@ def test_a_delay_alone_leaves_the_tool_alive() -> None:
         ({"expect": [{"heard": "x"}]}, '"heard" is heard, not read'),
         ({"expect": [{"called": "x", "said": "y"}]}, "expect.0"),
         ({"expect": [{"called": "x", "times": {"at_least": 3, "at_most": 2}}]}, "at_most: 2 is below"),
-        ({"expect": [{"called": "x", "with": {"a": {"matches": "("}}}]}, "is no regular expression"),
+        ({"expect": [{"called": "x", "with": {"a": {"matches": "("}}}]}, "is not a regular expression"),
         ({"expect": [{"said": {"matches": "("}}]}, "not a regular expression"),
         ({"expect": [{"said": {}}]}, "holds nothing"),
         ({"expect": [{"replied_within": 5}]}, "a duration needs a unit"),

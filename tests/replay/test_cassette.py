@@ -172,7 +172,9 @@ def test_a_secret_spread_over_a_streams_pieces_goes_too() -> None:
         )
 
     chunks = [(float(i), event(text)) for i, text in enumerate(["mail ann", "@x.exa", "mple now"])]
-    clean = redacted(chunks, "text/event-stream", lambda text: text.replace("ann@x.example", "<email>"))
+    clean = redacted(
+        chunks, "text/event-stream", Rules(redact=lambda text: text.replace("ann@x.example", "<email>"))
+    )
     texts = [orjson.loads(content[6:])["choices"][0]["delta"]["content"] for _, content in clean]
     assert "".join(texts) == "mail <email> now" and len(clean) == 3
 

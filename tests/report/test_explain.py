@@ -10,7 +10,7 @@ import pytest
 
 from simulate.interfaces.render.terminal import print_report, story
 from simulate.model.outcome import Outcome, Reliability, Verdict
-from simulate.model.safe_text import compact, line, safe
+from simulate.model.text import compact, line, safe
 from simulate.model.transcript import Conversation, ToolUse, Utterance
 
 STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

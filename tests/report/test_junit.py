@@ -115,5 +115,5 @@ def test_the_file_is_whole_or_not_there(make: SimpleNamespace, tmp_path: Path) -
     assert ET.parse(target).getroot().tag == "testsuites"
     assert [entry.name for entry in target.parent.iterdir()] == ["junit.xml"]
     (tmp_path / "file").write_text("")
-    with pytest.raises(EnvironmentFault, match="cannot write the report"):
+    with pytest.raises(EnvironmentFault, match="cannot write the file"):
         write_junit(tmp_path / "file" / "junit.xml", [])

@@ -202,7 +202,7 @@ def test_the_command_tells_the_shape_and_obeys_no_control_character(
     write_otlp_jsonl(tmp_path / "t", [span for trace in traces for span in trace])
     assert run(str(tmp_path / "t"), "--threshold", "attachment=off", "--threshold", "completeness=off") == 0
     out = capsys.readouterr().out
-    assert "/refund·[2J: p50 " in out and "(10 traces, slowest kind LLM)" in out
+    assert "/refund\\x1b[2J: p50 " in out and "(10 traces, slowest kind LLM)" in out
     assert "cohort beta: unknown" in out and "of 1 more the price is not known" in out
     assert all(line.isprintable() for line in out.splitlines())
 

@@ -55,8 +55,8 @@ def test_show_fits_into_80_columns_and_says_what_matters(
     )
     assert "3 spans  2.00s  1 error  1 LLM, 1 TOOL  4,155 tokens  $0.0006" in head
     assert "chat gpt-4o-mini" in model and "899ms" in model and "4.1k→55" in model and "$0.0006" in model
-    assert "└ execute_tool ·[2Jrefund" in tool
-    assert "✗ no such·order" in out
+    assert "└ execute_tool \\x1b[2Jrefund" in tool
+    assert "✗ no such⏎ order" in out
     assert "polite 0.25" in out
 
 

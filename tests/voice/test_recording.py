@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -15,7 +14,7 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from simulate.conversation.voice.recording import CallRecorder, read_channels, read_marks  # noqa: E402
+from simulate.conversation.voice.recording import CallRecorder, read_channels  # noqa: E402
 from simulate.errors import HarnessFault, InputError  # noqa: E402
 
 RATE = 16_000
@@ -88,7 +87,6 @@ def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
         "recorder = CallRecorder(sys.argv[1], 16000)\n"
         "for number in range(75):\n"
         "    recorder.caller(b'\\x01\\x02' * 320, number * 0.02)\n"
-        "recorder.mark('turn', 0.5, text='half')\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(path)], check=False, cwd=os.getcwd())
@@ -96,18 +94,6 @@ def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
     with wave.open(str(path)) as file:
         assert file.getnframes() == 75 * 320
         assert file.readframes(75 * 320)[:2] == b"\x01\x02"
-    assert read_marks(path) == [{"at": 0.5, "kind": "turn", "text": "half"}]
-
-
-def test_marks_come_in_the_order_of_time_and_a_torn_line_is_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "call.wav"
-    with CallRecorder(path, RATE) as recorder:
-        recorder.mark("turn", 2.0, speaker="agent", text="zweitens – ü")
-        recorder.mark("turn", 1.0, speaker="caller", text="first")
-    with path.with_suffix(".jsonl").open("a") as file:
-        file.write(json.dumps({"at": 3})[:-1])
-    assert [mark["at"] for mark in read_marks(path)] == [1.0, 2.0]
-    assert read_marks(tmp_path / "other.wav") == []
 
 
 @pytest.mark.parametrize("rate", [0, 7_999, 96_000])

@@ -11,8 +11,11 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+import openai
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletion
 from opentelemetry import context as otel_context
 
 from simulate import determinism
@@ -21,9 +24,6 @@ from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
 from simulate.retry_after import retry_after
 from simulate.tools import ToolFailed
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 TRIES = 3
 """Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
@@ -85,8 +85,6 @@ class HttpAdapter:
 
     def client(self) -> AsyncOpenAI:
         """The client of the running loop; a connection pool cannot be shared by two loops."""
-        from openai import AsyncOpenAI
-
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             self._clients = {
@@ -136,7 +134,7 @@ class HttpSession:
         except AgentFault as late:
             if self._refused is None:
                 raise
-            # the time went by while we waited to be let in: that is no slow answer
+            # the time went by while we waited to be let in: that is not a slow answer
             raise _fault(self._refused, self.adapter.address) from late
 
     async def _events(self) -> AsyncIterator[AgentEvent]:
@@ -282,24 +280,18 @@ def _take_whole(response: Any, reply: _Reply, address: str) -> None:
 
 
 async def _read_whole(response: Any) -> Any:
-    from openai.types.chat import ChatCompletion
-
     body: Any = json.loads(await response.aread())
     # as leniently as the SDK reads it
     return ChatCompletion.construct(**cast("dict[str, Any]", body)) if isinstance(body, dict) else body
 
 
 def _refuses_to_stream(error: Exception) -> bool:
-    import openai
-
     told = isinstance(error, openai.APIStatusError) and error.status_code in (400, 422, 501)
     return told and "stream" in str(error).lower()
 
 
 def _wait_before_retry(error: Exception, attempt: int) -> float | None:
     """Seconds to wait before another try; None where the request may have reached the agent's code."""
-    import openai
-
     if isinstance(error, openai.RateLimitError):
         asked = retry_after(error.response.headers)
         return 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
@@ -319,8 +311,6 @@ def _never_connected(error: BaseException) -> bool:
 
 def _fault(error: Exception, address: str, *, midway: bool = False) -> Fault:
     """Whose fault a failed request is, and what to do about it."""
-    import openai
-
     if isinstance(error, Fault):
         return error
     if isinstance(error, openai.APITimeoutError):

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 from simulate import determinism
 from simulate.conversation.callers.caller import ActionRecord, Caller, HangUp, Listen, Say
+from simulate.conversation.callers.improvise import ImprovisedCaller
+from simulate.conversation.callers.recorded import RecordedCaller, Same
 from simulate.conversation.callers.script import Script, ScriptedCaller, Uses
 from simulate.errors import InputError
+from simulate.llm import Model, from_environment
+from simulate.model.persona import Persona
+from simulate.model.scenario import Scenario
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
-    from simulate.conversation.callers.recorded import Same
-    from simulate.llm import Model
-    from simulate.model.persona import Persona
-    from simulate.model.scenario import Scenario
-
-__all__ = ["ActionRecord", "Caller", "HangUp", "Listen", "Say", "make_caller", "needs_model", "require_model"]
-
-
-def needs_model(scenario: Scenario) -> bool:
-    """Whether a model has to play the caller: yes where there is a goal, unless the script leaves nothing to
-    improvise, since no line waits and the last one hangs up."""
-    complete = any(line.hangs_up for line in scenario.script[-1:]) and all(
-        line.when is None for line in scenario.script
-    )
-    return scenario.goal is not None and not complete
+__all__ = ["ActionRecord", "Caller", "HangUp", "Listen", "Say", "make_caller", "require_model"]
 
 
 def require_model(scenario: Scenario, model: Model | None) -> Model | None:
     """The model that plays the caller, or None where none is needed; OPENAI_BASE_URL and OPENAI_API_KEY stand
     in for one that is not configured. Raises InputError where there is none at all: call it before anything
     runs."""
-    if model is not None or not needs_model(scenario):
+    if model is not None or not scenario.needs_model:
         return model
-    from simulate.llm import Model, from_environment
-
     config = from_environment()
     if config is None:
         raise InputError(
@@ -67,21 +53,15 @@ def make_caller(
     no model ever sees them. ``seed`` defaults to the chance of the running conversation's pins. Raises
     InputError where a model is needed and none configured.
     """
-    from simulate.model.persona import Persona
-
     if seed is None:
         seed = determinism.current().random.getrandbits(31)
     persona = persona or Persona()
     script = Script(scenario, speaks=persona.speaks, uses=uses, seed=seed)
     if recorded:
-        from simulate.conversation.callers.recorded import RecordedCaller
-
         heir = make_caller(scenario, persona, model=model, uses=uses, seed=seed) if scenario.goal else None
         return RecordedCaller(recorded, persona=heir, uses=uses, same=same)
-    if not needs_model(scenario):
+    if not scenario.needs_model:
         return ScriptedCaller(scenario, script)
     found = require_model(scenario, model)
     assert found is not None
-    from simulate.conversation.callers.improvise import ImprovisedCaller
-
     return ImprovisedCaller(scenario, persona, found, script, seed=seed)

@@ -15,15 +15,10 @@ class Say:
     text: str
     after: float = 0.0
     """Seconds of hesitation before it."""
-    interrupts_after: float | None = None
-    """Cut in this many seconds after the agent began to speak."""
-    interrupts_when: str | None = None
-    """Cut in once this was heard."""
     backchannel: bool = False
     """Said while the agent talks, with no wish to take the turn."""
     dtmf: bool = False
     """The text is keys, not words."""
-    scripted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from simulate.conversation.callers.caller import ActionRecord, Caller, HangUp, Listen, Say
 from simulate.conversation.callers.script import Uses, since_last_line
+from simulate.model.text import shorten
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.trace.reading import ToolName
 
@@ -70,7 +71,7 @@ class RecordedCaller:
         if self._next == len(self.lines):
             return HangUp("the recorded conversation ends here")
         self._next += 1
-        return Say(self.lines[self._next - 1], scripted=True)
+        return Say(self.lines[self._next - 1])
 
     def finish(self, conversation: Conversation) -> list[str]:
         """Where the path was left and who went on, and the lines that were never said."""
@@ -105,7 +106,7 @@ class RecordedCaller:
             return None
         if self._same is not None and await self._same(then, now):
             return None
-        return f"it said “{_brief(now)}” where “{_brief(then)}” was recorded"
+        return f"it said “{shorten(now, 80)}” where “{shorten(then, 80)}” was recorded"
 
 
 def _other_calls(expected: list[tuple[str, Any]], calls: Sequence[ToolUse]) -> str | None:
@@ -114,15 +115,10 @@ def _other_calls(expected: list[tuple[str, Any]], calls: Sequence[ToolUse]) -> s
         fits = (one for one in left if ToolName(one[0]).matches(use.name) and one[1] == use.arguments)
         recorded = next(fits, None)
         if recorded is None:
-            return f"it called {use.name}({_brief(str(use.arguments))}), which was not recorded"
+            return f"it called {use.name}({shorten(str(use.arguments), 80)}), which was not recorded"
         left.remove(recorded)
     return f"it did not call {left[0][0]}, as was recorded" if left else None
 
 
 def _normal(text: str) -> str:
     return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
-
-
-def _brief(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 80 else text[:79] + "…"

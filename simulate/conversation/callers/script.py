@@ -76,11 +76,8 @@ class Script:
         return Say(
             text if line.says is None else self._typed(text),
             after=waits,
-            interrupts_after=line.interrupts_after,
-            interrupts_when=line.interrupts_when,
             backchannel=line.backchannel is not None,
             dtmf=line.dtmf is not None,
-            scripted=True,
         )
 
     def _holds(self, when: When, conversation: Conversation) -> bool:

@@ -19,9 +19,11 @@ from simulate.conversation.callers.script import Script
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice import effects
 from simulate.conversation.voice.audio_bridge import AudioBridge, Wire
+from simulate.conversation.voice.dtmf import tones
 from simulate.conversation.voice.normalise import says
 from simulate.conversation.voice.pacing import Processors
 from simulate.conversation.voice.pcm import RATE, Pcm
+from simulate.conversation.voice.recording import CallRecorder
 from simulate.conversation.voice.seats import a_seat
 from simulate.conversation.voice.segmenter import Hearing, Listener
 from simulate.conversation.voice.speech import STT, TTS
@@ -165,8 +167,6 @@ class VoiceCall:
     def _record(self) -> Any:
         """What is judged by ear needs a recording; where no folder of results was asked for, a temporary
         file, which whoever has the outcome can copy until this process ends."""
-        from simulate.conversation.voice.recording import CallRecorder
-
         folder = self.session.spec.folder
         if folder is None:
             folder = tempfile.mkdtemp(prefix="simulate-call-")
@@ -250,8 +250,6 @@ class VoiceCall:
             self.listener.turn = self.session.tools.turn = self.turn
         start = self.line.now
         if sound is None and not await self.wire.press(line.text):
-            from simulate.conversation.voice.dtmf import tones
-
             sound = tones(line.text)
         if sound is not None:
             self.line.play(sound)
@@ -291,7 +289,7 @@ class VoiceCall:
         return spoke
 
     def _talked_over(self) -> bool:
-        """The agent began in the middle of the caller's words and fell silent for them: that was no reply."""
+        """The agent began while the caller spoke, and fell silent again: that was not a reply."""
         hearing = self.listener.current
         return (
             hearing is not None

@@ -28,9 +28,9 @@ def panel_of(recording: Path | str, conversation: Conversation, *, agent_first: 
     """Measure a call, and move its utterances' ``start``, ``first`` and ``end`` to what the waveform shows.
 
     The recording's clock is the conversation's. An utterance without any sound of its own keeps its times.
-    Raises InputError where the file is no recording."""
+    Raises InputError where the file is not a recording."""
     left, right, rate = read_channels(recording)
-    # what the recording holds after the caller has hung up is no part of the call
+    # what the recording holds after the caller has hung up is not part of the call
     duration = min(len(left) / rate, conversation.duration or len(left) / rate)
     end = round(duration * rate)
     caller, agent = stretches(left[:end], rate), stretches(right[:end], rate)

@@ -41,7 +41,7 @@ class Pcm:
         """The same sound at another rate."""
         if rate == self.rate or not len(self.samples):
             return Pcm(self.samples, rate)
-        import soxr
+        import soxr  # calls alone need it, not those who read a recording
 
         resample: Any = soxr.resample  # pyright: ignore[reportUnknownMemberType]
         return Pcm(np.asarray(resample(self.samples, self.rate, rate), np.int16), rate)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import threading
+import wave
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,7 @@ class CallRecorder:
     Frames come late now and then, never early. A run of frames is therefore placed by its earliest arrival:
     where a later frame shows that the run began sooner, the run moves back (by up to 0.2 s in practice).
 
-    ``path`` gets the sound, and ``path`` with the suffix ``.jsonl`` the marks: one JSON object a line with
-    ``at`` and ``kind``. Threads may share a recorder."""
+    Threads may share a recorder."""
 
     def __init__(self, path: Path | str, rate: int = 24_000) -> None:
         if not RATES[0] <= rate <= RATES[1]:
@@ -51,7 +50,6 @@ class CallRecorder:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("w+b", buffering=0)
-            self._marks = self.path.with_suffix(".jsonl").open("w", encoding="utf-8")
         except OSError as error:
             raise EnvironmentFault(f"cannot write the recording: {error}", where=str(path)) from error
         self._file.write(_header(rate, 0))
@@ -63,14 +61,6 @@ class CallRecorder:
     def agent(self, pcm: bytes, at: float) -> None:
         """16-bit mono of the agent, as heard by the caller, whose first sample sounded at ``at``."""
         self._add("agent", pcm, at)
-
-    def mark(self, kind: str, at: float, **details: Any) -> None:
-        """Something that happened: ``turn``, ``interruption``, ``dtmf``, ``hang_up`` … with details."""
-        line = json.dumps({"at": round(at, 4), "kind": kind, **details}, ensure_ascii=False, default=str)
-        with self._lock:
-            self._check_open()
-            self._marks.write(line + "\n")
-            self._marks.flush()
 
     @property
     def seconds(self) -> float:
@@ -85,7 +75,6 @@ class CallRecorder:
             if at is not None:
                 self._reach(round(at * self.rate))
             self._file.close()
-            self._marks.close()
 
     def __enter__(self) -> CallRecorder:
         return self
@@ -181,22 +170,8 @@ def _header(rate: int, frames: int) -> bytes:
     )
 
 
-def read_marks(path: Path | str) -> list[dict[str, Any]]:
-    """The marks of a recording in the order of their times; [] without any. ``path`` is that of the WAV.
-
-    A last line that a crash left half written is dropped."""
-    file = Path(path).with_suffix(".jsonl")
-    if not file.is_file():
-        return []
-    lines = file.read_text("utf-8").split("\n")
-    marks = [cast("dict[str, Any]", json.loads(line)) for line in lines[:-1] if line]
-    return sorted(marks, key=lambda mark: mark["at"])
-
-
 def read_channels(path: Path | str) -> tuple[Samples, Samples, int]:
     """Caller's samples, agent's samples, samples a second of a recording of ours."""
-    import wave
-
     try:
         with wave.open(str(path), "rb") as file:
             if file.getnchannels() != 2 or file.getsampwidth() != 2:

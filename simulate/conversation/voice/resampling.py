@@ -65,7 +65,7 @@ class Resampler:
         elif target == 2 * source:
             self._filter = Double()
         elif source != target:
-            import soxr
+            import soxr  # two rates out of three do without
 
             self._stream = soxr.ResampleStream(source, target, 1, dtype="int16", quality="LQ")
 

@@ -60,7 +60,7 @@ def stretches(samples: Samples, rate: int) -> list[Stretch]:
 
     A stretch is sound that is somewhere surely louder than the channel's silence, from the moment it rises
     out of it until it falls back; the silence is the tenth percentile of the channel's own loudness, so that
-    a noisy line is no speech. `tests/voice/test_panel.py` holds the error against made audio with known
+    a noisy line is not speech. `tests/voice/test_panel.py` holds the error against made audio with known
     times; `benchmarks/panel.py` prints it."""
     loud = loudness(samples, rate)
     if not len(loud):

@@ -43,7 +43,7 @@ class CallerTurn:
 @dataclass(frozen=True, slots=True)
 class TurnEvent:
     """One thing on the time axis. ``seconds`` is how long it lasted or took, None where it never came to an
-    end; ``good`` says whether the agent did well, None where that is no question."""
+    end; ``good`` says whether the agent did well, None where that is not a question."""
 
     kind: Literal["reply", "no_reply", "barge_in", "agent_cut_in", "premature", "backchannel", "dead_air"]
     at: float

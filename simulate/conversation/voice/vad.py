@@ -6,11 +6,13 @@ What a report says about turn-taking is measured afterwards from the recording, 
 from __future__ import annotations
 
 from collections import deque
+from importlib.resources import files
 from typing import Any, Protocol
 
 import numpy as np
 
 from simulate.conversation.voice.pcm import FRAME_SECONDS, RATE, Samples, level_db
+from simulate.conversation.voice.speech import needed
 
 LOUD_DB = -48.0
 """Quieter sound is nobody's speech."""
@@ -36,10 +38,6 @@ class Silero:
     _shared: Any = None
 
     def __init__(self) -> None:
-        from importlib.resources import files
-
-        from simulate.conversation.voice.speech import needed
-
         silero = needed("pipecat.audio.vad.silero", "pipecat-ai (voice activity detection)")
         path = files("pipecat.audio.vad.data").joinpath("silero_vad.onnx")
         self._model = silero.SileroOnnxModel(str(path), force_onnx_cpu=True)

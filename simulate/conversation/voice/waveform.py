@@ -17,7 +17,7 @@ _FLOOR = 30 / 32768  # below it is silence
 
 def picture(path: Path | str) -> dict[str, Any] | None:
     """``seconds``, and for ``caller`` and ``agent`` the peaks as base64 of one byte each, evenly spread over
-    the time: 0 is silence, 255 full scale. None where the file is no recording of two channels.
+    the time: 0 is silence, 255 full scale. None where the file is not a recording of two channels.
 
     Needs nothing but the standard library, so that a report can be made where no voice is installed."""
     try:

@@ -28,6 +28,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _install(args: argparse.Namespace) -> int:
+    # numpy, which `simulate --help` does without
     from simulate.integrations.livekit.server import find_server, install, version_of
 
     found = find_server()

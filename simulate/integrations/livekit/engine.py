@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.audio_bridge import AudioBridge
+from simulate.conversation.voice.call import Senses, VoiceCall, prepare
 from simulate.conversation.voice.pcm import Samples
-from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, InputError, MissingExtra
+from simulate.conversation.voice.speech_services import find_stt, find_tts
+from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, InputError
+from simulate.integrations.livekit.room import Room, Server
 from simulate.integrations.livekit.server import LiveKitServer, need_server
-
-if TYPE_CHECKING:
-    from simulate.conversation.voice.call import Senses
-    from simulate.integrations.livekit.room import Room, Server
-    from simulate.integrations.livekit.transport import LiveKitWire
-    from simulate.integrations.livekit.worker import LiveKitWorker
-    from simulate.model.scenario import Scenario
+from simulate.integrations.livekit.transport import LiveKitWire
+from simulate.integrations.livekit.worker import LiveKitWorker
+from simulate.model.scenario import Scenario
 
 LOOK_SECONDS = 0.5
 """How often the worker's log is asked whether the process of a job still lives."""
@@ -57,9 +55,6 @@ class LiveKitEngine:
         logs: Path | None = None,
         root: Path | None = None,
     ) -> None:
-        for package, what in (("livekit.api", "livekit-api"), ("livekit.rtc", "livekit")):
-            if _absent(package):
-                raise MissingExtra(f"{what}, which opens rooms,", "livekit")
         self.address = agent
         self.root = root or Path.cwd()
         self.logs = logs or self.root / ".simulate" / "logs"
@@ -87,23 +82,16 @@ class LiveKitEngine:
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse, before anything runs, a voice, a noise or a speech service that there is not."""
-        from simulate.conversation.voice.call import prepare
-
         prepare(scenario, self._hear_and_speak())
 
     def _hear_and_speak(self) -> Senses:
         if self._senses is None:
-            from simulate.conversation.voice.call import Senses
-            from simulate.conversation.voice.speech_services import find_stt, find_tts
-
             stt, tts = self._names
             self._senses = Senses(find_tts(tts), find_stt(stt), root=self.root)
         return self._senses
 
     async def converse(self, session: TrialSession) -> None:
         """Call the worker into a room; returns when one side has hung up or a limit is reached."""
-        from simulate.conversation.voice.call import VoiceCall
-
         async with self._starting:
             server = await self._ready(session)
         wire = RoomWire(self, server, session)
@@ -111,8 +99,6 @@ class LiveKitEngine:
 
     async def _ready(self, session: TrialSession) -> Server:
         """The server, with the worker registered at it where it is ours to start."""
-        from simulate.integrations.livekit.room import Server
-
         if self._server is None:
             if self._given is not None:
                 self._server = Server(*self._given)
@@ -122,8 +108,6 @@ class LiveKitEngine:
                 local = self._local
                 self._server = Server(local.url, local.key, local.secret, local.why_ended)
         if self._starts_worker and self._worker is None:
-            from simulate.integrations.livekit.worker import LiveKitWorker
-
             # a name of this run's own: nobody else's room calls our worker, and ours calls nobody else's
             name = f"{self._agent_name}-{secrets.token_hex(4)}"
             log = self.logs / f"{self._agent_name}.log"
@@ -172,9 +156,6 @@ class RoomWire:
 
     async def open(self, line: AudioBridge) -> None:
         """Open the room, call the agent in, and wait until it hears us."""
-        from simulate.integrations.livekit.room import Room
-        from simulate.integrations.livekit.transport import LiveKitWire
-
         session = self._session
         self._line = line
         self._room = room = Room(
@@ -256,13 +237,6 @@ class RoomWire:
         return AgentFault(
             fault.message, where=fault.where, hint=f"what it printed is in {worker.log}", proof=complaint
         )
-
-
-def _absent(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is None
-    except ImportError:
-        return True
 
 
 def _target(address: str, root: Path) -> tuple[Path | None, str]:

@@ -61,7 +61,7 @@ def version_of(server: Path) -> str:
     found = re.search(r"livekit-server version (\S+)", done.stdout)
     if found is None:
         said = (done.stdout + done.stderr).strip()[:200]
-        raise EnvironmentFault(f"is no livekit-server: it says {said!r}", where=str(server))
+        raise EnvironmentFault(f"is not a livekit-server: it says {said!r}", where=str(server))
     return found[1]
 
 

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.audio_bridge import AudioBridge
+from simulate.conversation.voice.call import CallWire, Senses, VoiceCall, prepare
 from simulate.conversation.voice.pcm import Samples
 from simulate.conversation.voice.speech import quiet
+from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.errors import AddressError, AgentFault, MissingExtra
 from simulate.load_object import load_object
+from simulate.model.scenario import Scenario
 from simulate.replay.session import current
 
 if TYPE_CHECKING:
-    from simulate.conversation.voice.call import CallWire, Senses
     from simulate.integrations.pipecat.memory_transport import MemoryTransport
-    from simulate.model.scenario import Scenario
 
+# Pipecat itself is imported when a call begins: it takes seconds, and greets on stderr
 CONNECT_SECONDS = 30.0
 """How long a bot may take from its start to the first frame: models are loaded in it."""
 LEAVE_SECONDS = 3.0
@@ -55,23 +57,16 @@ class PipecatEngine:
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse, before anything runs, a voice, a noise or a speech service that there is not."""
-        from simulate.conversation.voice.call import prepare
-
         prepare(scenario, self._hear_and_speak())
 
     def _hear_and_speak(self) -> Senses:
         if self._senses is None:
-            from simulate.conversation.voice.call import Senses
-            from simulate.conversation.voice.speech_services import find_stt, find_tts
-
             stt, tts = self._names
             self._senses = Senses(find_tts(tts), find_stt(stt), root=self._root)
         return self._senses
 
     async def converse(self, session: TrialSession) -> None:
         """Call the bot; returns when one side has hung up or a limit is reached."""
-        from simulate.conversation.voice.call import VoiceCall
-
         wire: CallWire
         if self._bot is not None:
             wire = MemoryWire(self._bot, self.address, session)

@@ -26,6 +26,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
+from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from simulate import determinism
@@ -81,7 +82,7 @@ def _recording(recorder: RecordSession, run: Asking, kind: Kind) -> Asking:
 
 
 def _kept(frame: Frame | None, recorder: RecordSession) -> dict[str, Any] | None:
-    """A frame as it stands in the cassette; None for one that is no speech."""
+    """A frame as it stands in the cassette; None for one that is not speech."""
     match frame:
         case TTSAudioRawFrame():
             name = hashlib.sha256(frame.audio).hexdigest()
@@ -142,8 +143,6 @@ class SpeechTape:
 
 
 def _language(code: str | None) -> Any:
-    from pipecat.transcriptions.language import Language
-
     return None if code is None else Language(code)
 
 

@@ -223,7 +223,7 @@ class RayFanOut:
         return error
 
     def _check_address(self) -> None:
-        """Refuse what is no address, and an address where nobody listens."""
+        """Refuse what is not an address, and an address where nobody listens."""
         if self.address in (OWN, "auto"):
             return
         host, _, port = self.address.rpartition(":")
@@ -234,7 +234,7 @@ class RayFanOut:
             )
         if not host or not port.isdigit():
             raise InputError(
-                f"--ray {self.address}: this is no address of a Ray cluster",
+                f"--ray {self.address}: this is not an address of a Ray cluster",
                 hint="host:port, auto or local; write PATHs before --ray, or --ray=ADDRESS",
             )
         try:

@@ -126,6 +126,7 @@ def _suite(order: Order, path: Path) -> tuple[Suite, TrialSpec]:
     except MissingExtra as missing:
         resources.set_aside(loaded.scenario, missing)
     if order.tape is not None:
+        # most runs neither record nor replay
         from simulate.replay.running import Recordings
         from simulate.replay.serving.endpoint import ModelEndpoint
 

@@ -54,7 +54,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _without_effect(loaded: list[TrialSpec]) -> list[str]:
     """A line for each persona with fields that no scenario here reads."""
-    from simulate.conversation.callers.unread import unread_fields
+    from simulate.model.unread import unread_fields
 
     by_persona: dict[int, list[TrialSpec]] = {}
     for each in loaded:

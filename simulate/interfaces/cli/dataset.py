@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 from simulate.errors import InputError
 from simulate.interfaces.cli import trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
+from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 
 if TYPE_CHECKING:
-    from simulate.scoring.datasets import Case, Dataset
+    from simulate.scoring.datasets import Dataset, DatasetCase
     from simulate.trace.redaction.redact import Redactor
 
 HELP = "golden datasets: add cases from traces, list, show, run, versions"
@@ -144,7 +145,7 @@ def _redactor(args: argparse.Namespace) -> Redactor:
 def _mapping(text: str, option: str) -> dict[str, Any]:
     found = _yaml(text, option)
     if not isinstance(found, dict):
-        raise InputError(f"{option} {text!r} is no mapping", hint="write '{called: issue_refund}'")
+        raise InputError(f"{option} {text!r} is not a mapping", hint="write '{called: issue_refund}'")
     return cast("dict[str, Any]", found)
 
 
@@ -226,8 +227,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, metavar="N", help="how many conversations at once")
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add("--resume", metavar="RUN", help="go on with a run: only cases that have no outcome yet")
-    add("--junit", metavar="FILE", help="write JUnit XML")
-    add("--json", metavar="FILE", help="write all outcomes as JSON; - for standard output")
+    add_junit_option(parser)
+    add_json_option(parser, "all outcomes")
     add(
         "--replay",
         action="store_true",
@@ -271,7 +272,7 @@ def _run(args: argparse.Namespace) -> int:
         return run.execute(parser.parse_args(given))
 
 
-def _chosen(args: argparse.Namespace, dataset: Dataset) -> list[Case]:
+def _chosen(args: argparse.Namespace, dataset: Dataset) -> list[DatasetCase]:
     named = [dataset.case(name) for name in args.case]
     found = [case for case in named or dataset.cases() if case.verified or not args.verified]
     if found:
@@ -285,7 +286,7 @@ def _chosen(args: argparse.Namespace, dataset: Dataset) -> list[Case]:
     )
 
 
-def _cassettes(cases: list[Case], folder: Path, trials: int) -> None:
+def _cassettes(cases: list[DatasetCase], folder: Path, trials: int) -> None:
     """Each case's trace as the cassettes that its trials are answered from."""
     from simulate.model.loading.files import load_scenarios
     from simulate.replay.from_trace import cassette_of

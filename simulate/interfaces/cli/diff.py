@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulate.interfaces.cli.output_options import add_json_option
+
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
     from simulate.trace.diff import Diff
@@ -24,13 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeat", nargs="+", type=Path, default=[], metavar="FILE", action="extend",
         help="further runs of what made EXPECTED, or the folder of a run with its trials: what varies among "
-        "them is no change",
+        "them is not a change",
     )  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="FILE", help="both trees side by side")
-    parser.add_argument("--json", metavar="FILE", help="for machines; - is stdout")
+    add_json_option(parser, "the changes")
     parser.add_argument(
         "--ignore", action="append", default=[], metavar="PATH",
-        help="not to be compared: tools.send_mail.arguments.body, answers.*, latency, …",
+        help="a JSON path of changes to leave out ($.tools.send_mail.arguments.body), or a category",
     )  # fmt: skip
     parser.add_argument(
         "--tolerance", action="append", default=[], metavar="NAME=NUMBER",
@@ -84,14 +86,9 @@ def execute(args: argparse.Namespace) -> int:
 
 def _write(diff: Diff, args: argparse.Namespace) -> None:
     if args.json:
-        from simulate.interfaces.render.whole_files import write_bytes
-        from simulate.model.json_values import to_json
+        from simulate.interfaces.render.output import write_json
 
-        data = to_json(diff.to_dict()) + b"\n"
-        if args.json == "-":
-            sys.stdout.buffer.write(data)
-        else:
-            write_bytes(args.json, data)
+        write_json(diff.to_dict(), args.json)
     if args.json != "-":
         print(_fitted(diff.summary(args.lines)))
     if args.html:

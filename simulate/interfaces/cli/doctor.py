@@ -13,7 +13,7 @@ HELP = "say what is installed, what is missing, and what brings it"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One line of the answer. ``mark`` is ``ok``, ``missing`` (something optional) or ``wrong``."""
 
     mark: str
@@ -36,19 +36,20 @@ def execute(args: argparse.Namespace) -> int:
     return 2 if any(finding.mark == "wrong" for finding in findings) else 0
 
 
-def _basics() -> Iterator[Finding]:
-    yield Finding("ok", f"simulate-agents {version('simulate-agents')} on Python {platform.python_version()}")
+def _basics() -> Iterator[Diagnosis]:
+    python = platform.python_version()
+    yield Diagnosis("ok", f"simulate-agents {version('simulate-agents')} on Python {python}")
     for name in ("openai", "opentelemetry-sdk", "vcrpy", "pytest", "faker"):
-        yield Finding("ok", f"{name} {version(name)}")
+        yield Diagnosis("ok", f"{name} {version(name)}")
 
 
-def _namesake() -> Iterator[Finding]:
+def _namesake() -> Iterator[Diagnosis]:
     """PyPI's ``simulate`` is another, abandoned package with the same import name."""
     try:
         other = distribution("simulate")
     except PackageNotFoundError:
         return
-    yield Finding(
+    yield Diagnosis(
         "wrong",
         f"the package `simulate` {other.version} is installed beside simulate-agents and has the same import"
         " name",
@@ -56,8 +57,8 @@ def _namesake() -> Iterator[Finding]:
     )
 
 
-def _extra(extra: str, what: str, *packages: str) -> Callable[[], Iterator[Finding]]:
-    def look() -> Iterator[Finding]:
+def _extra(extra: str, what: str, *packages: str) -> Callable[[], Iterator[Diagnosis]]:
+    def look() -> Iterator[Diagnosis]:
         found: dict[str, str] = {}
         for package in packages:
             try:
@@ -67,9 +68,9 @@ def _extra(extra: str, what: str, *packages: str) -> Callable[[], Iterator[Findi
         absent = [package for package in packages if package not in found]
         listed = ", ".join(f"{name} {number}" for name, number in found.items())
         if not absent:
-            yield Finding("ok", f"{what}: {listed}")
+            yield Diagnosis("ok", f"{what}: {listed}")
         else:
-            yield Finding(
+            yield Diagnosis(
                 "missing",
                 f"{what}: {', '.join(absent)} not installed",
                 f"pip install 'simulate-agents[{extra}]'",
@@ -78,7 +79,7 @@ def _extra(extra: str, what: str, *packages: str) -> Callable[[], Iterator[Findi
     return look
 
 
-def _model() -> Iterator[Finding]:
+def _model() -> Iterator[Diagnosis]:
     from pathlib import Path
 
     from simulate.errors import SimulateError
@@ -88,25 +89,25 @@ def _model() -> Iterator[Finding]:
     try:
         project = Project.find(Path.cwd())
     except SimulateError as error:
-        yield Finding("wrong", f"pyproject.toml: {error}")
+        yield Diagnosis("wrong", f"pyproject.toml: {error}")
         return
     for role in ("caller", "judge"):
         config = getattr(project.models, role) or from_environment()
         if config is None:
-            yield Finding(
+            yield Diagnosis(
                 "missing",
                 f"no model for the {role} ({'goals' if role == 'caller' else 'meanings'} need one)",
                 f"[tool.simulate.models] {role} = …, or OPENAI_BASE_URL and OPENAI_API_KEY",
             )
         else:
-            yield Finding("ok", f"model of the {role}: {config.model}")
+            yield Diagnosis("ok", f"model of the {role}: {config.model}")
 
 
-def _programs() -> Iterator[Finding]:
+def _programs() -> Iterator[Diagnosis]:
     if shutil.which("livekit-server") or _built_livekit():
-        yield Finding("ok", "livekit-server for local rooms")
+        yield Diagnosis("ok", "livekit-server for local rooms")
     else:
-        yield Finding("missing", "livekit-server for local rooms", "simulate livekit install")
+        yield Diagnosis("missing", "livekit-server for local rooms", "simulate livekit install")
 
 
 def _built_livekit() -> bool:
@@ -117,7 +118,7 @@ def _built_livekit() -> bool:
     return find_server() is not None
 
 
-def _calls() -> Iterator[Finding]:
+def _calls() -> Iterator[Diagnosis]:
     """How many calls by voice this machine holds: measured, which takes some seconds."""
     import asyncio
 
@@ -130,7 +131,7 @@ def _calls() -> Iterator[Finding]:
         capacity = asyncio.run(measure())
     except (ImportError, MissingExtra):
         return
-    yield Finding(
+    yield Diagnosis(
         "ok",
         f"calls by voice at once: {calls_at_once()} (one for two processors, with the agent on this machine; "
         "SIMULATE_CALLS changes it)",
@@ -139,7 +140,7 @@ def _calls() -> Iterator[Finding]:
     )
 
 
-LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+LOOKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _basics,
     _namesake,
     _model,

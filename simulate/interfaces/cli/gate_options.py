@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulate.errors import InputError
+from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 
 if TYPE_CHECKING:
     from simulate.scoring.gate import Gate
@@ -22,8 +23,8 @@ def add_gate_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--baseline", metavar="RUN", help="the run to compare with")
     add("--gate-markdown", metavar="FILE", help="write the gate's summary, as for a pull request")
-    add("--gate-junit", metavar="FILE", help="write one JUnit test case a rule")
-    add("--gate-json", metavar="FILE", help="write the decision as JSON; - for standard output")
+    add_junit_option(parser, "the gate, a test case for each rule,", "--gate-junit")
+    add_json_option(parser, "the gate's decision", "--gate-json")
 
 
 def check_gate(args: argparse.Namespace) -> Gate | None:
@@ -61,8 +62,10 @@ def hold(
     """Hold a finished run against a gate, say what came of it, and return the exit code.
 
     ``results`` are evaluators' results by `Outcome.key`; without them, the run's own ``scores:`` count."""
-    from simulate.interfaces.render.gate import json_bytes, junit, markdown
-    from simulate.interfaces.render.whole_files import write_bytes
+    from simulate.interfaces.render.gate import markdown, to_dict
+    from simulate.interfaces.render.junit import gate_junit
+    from simulate.interfaces.render.output import write_json
+    from simulate.model.whole_file import write_whole
     from simulate.run_folder import find_run
     from simulate.scoring.gate import decide, measured_run
 
@@ -70,14 +73,11 @@ def hold(
     decision = decide(gate, measured_run(run, results), baseline)
     text = markdown(decision)
     if args.gate_markdown:
-        write_bytes(args.gate_markdown, text.encode())
+        write_whole(args.gate_markdown, text.encode())
     if args.gate_junit:
-        write_bytes(args.gate_junit, junit(decision))
-    if args.gate_json == "-":
-        sys.stdout.write(json_bytes(decision).decode())
-    else:
+        write_whole(args.gate_junit, gate_junit(decision))
+    write_json(to_dict(decision), args.gate_json)
+    if args.gate_json != "-":
         # standard output may be for machines
         print(text, end="", file=sys.stderr if getattr(args, "json", None) == "-" else sys.stdout)
-        if args.gate_json:
-            write_bytes(args.gate_json, json_bytes(decision))
     return decision.exit_code

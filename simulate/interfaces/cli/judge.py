@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
 from simulate.interfaces.cli.judge_options import add_judge_options
+from simulate.interfaces.cli.output_options import add_json_option
 
 if TYPE_CHECKING:
     from simulate.scoring.evaluators.calibration import Judged
@@ -32,12 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = calibrate.add_argument
     add("file", metavar="LABELLED", type=Path, help="labelled cases: YAML or JSON lines (docs/judge.md)")
     add("--least", metavar="KAPPA", type=float, help="exit code 1 where a question's kappa is below")
-    add("--json", metavar="FILE", help="write everything as JSON; - for standard output")
+    add_json_option(calibrate, "everything")
     add_judge_options(calibrate)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 1: agreement is below ``--least``; 3: a case could not be judged."""
+    from simulate.interfaces.render.output import write_json
     from simulate.scoring.evaluators.calibration import as_data, by_question, judge_all, load
 
     if args.least is not None and not -1 <= args.least <= 1:
@@ -58,15 +59,9 @@ def execute(args: argparse.Namespace) -> int:
         print(f"{mark} {count}/{len(cases)} {one.case.name}", file=sys.stderr)
 
     judged = asyncio.run(judge_all(cases, judge, done))
-    if args.json == "-":
-        print(json.dumps(as_data(judged, judge.model.config.model), indent=2, ensure_ascii=False))
-    else:
+    write_json(as_data(judged, judge.model.config.model), args.json, indent=True)
+    if args.json != "-":
         sys.stdout.writelines(f"{line}\n" for line in told(judged, judge.model.config.model))
-        if args.json:
-            from simulate.trace.files.writing import write_whole
-
-            text = json.dumps(as_data(judged, judge.model.config.model), indent=2, ensure_ascii=False)
-            write_whole(args.json, [text.encode() + b"\n"])
     return _exit_code(list(by_question(judged).values()), args.least)
 
 
@@ -102,7 +97,7 @@ def _exit_code(questions: Sequence[Sequence[Judged]], least: float | None) -> in
 
 def told(judged: Sequence[Judged], model: str) -> Iterator[str]:
     """All of it for people, line by line."""
-    from simulate.model.safe_text import line
+    from simulate.model.text import line
     from simulate.scoring.evaluators.calibration import by_question
     from simulate.scoring.judge.agreement import SOURCE
 
@@ -184,7 +179,7 @@ def _confidence(judged: Sequence[Judged]) -> Iterator[str]:
 
 
 def _disagreements(judged: Sequence[Judged]) -> Iterator[str]:
-    from simulate.model.safe_text import line
+    from simulate.model.text import line
 
     for one in judged:
         if one.agrees is not False or one.judgement is None:

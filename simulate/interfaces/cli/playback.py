@@ -25,7 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--partial", action="store_true", help="play the part of a source that is complete")
     parser.add_argument("--allow-edited", action="store_true", help="play a cassette that was edited by hand")
     parser.add_argument(
-        "--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out"
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a part of requests to leave out, by its JSON path",
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="write what was asked for, as JSON, at the end"
@@ -49,11 +53,9 @@ def execute(args: argparse.Namespace) -> int:
     for report in reports:
         print(report.explain(), file=sys.stderr)
     if args.report is not None:
-        import orjson
+        from simulate.interfaces.render.output import write_json
 
-        args.report.write_bytes(
-            orjson.dumps([report.as_dict() for report in reports], option=orjson.OPT_INDENT_2)
-        )
+        write_json([report.as_dict() for report in reports], str(args.report), indent=True)
     return 0 if all(report.passed for report in reports) else 1
 
 

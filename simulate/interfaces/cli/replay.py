@@ -38,7 +38,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _live_options(parser)
     parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
     parser.add_argument(
-        "--ignore", action="append", default=[], metavar="PATH", help="a JSON path to leave out"
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a part of requests to leave out, by its JSON path",
     )
     parser.add_argument("--partial", action="store_true", help="replay the part of a source that is complete")
     parser.add_argument(

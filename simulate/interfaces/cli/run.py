@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulate.errors import InputError, MissingExtra, SimulateError
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
+from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 
 if TYPE_CHECKING:
     from simulate.integrations.ray import RayFanOut
@@ -92,8 +93,8 @@ def _results(parser: argparse.ArgumentParser) -> None:
     )
     add("--otlp-port", type=int, metavar="PORT", help="port of the OTLP receiver (default: a free one)")
     add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
-    add("--junit", metavar="FILE", help="write JUnit XML")
-    add("--json", metavar="FILE", help="write all outcomes as JSON; - for standard output")
+    add_junit_option(parser)
+    add_json_option(parser, "all outcomes")
 
 
 def execute(args: argparse.Namespace) -> int:

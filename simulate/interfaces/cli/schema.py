@@ -35,13 +35,13 @@ def execute(args: argparse.Namespace) -> int:
 
 def write_text(path: Path, text: str) -> None:
     """Whole or not at all; raises InputError where the folder cannot be written."""
-    from simulate.errors import InputError
-    from simulate.trace.files.writing import write_whole
+    from simulate.errors import EnvironmentFault, InputError
+    from simulate.model.whole_file import write_whole
 
     try:
-        write_whole(path, [text.encode()])
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        write_whole(path, text.encode())
+    except EnvironmentFault as error:
+        raise InputError(error.message, where=error.where) from error
 
 
 def schema_text(kind: Kind) -> str:

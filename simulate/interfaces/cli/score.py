@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulate.errors import Fault, InputError
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.judge_options import add_judge_options
+from simulate.interfaces.cli.output_options import add_json_option
 
 if TYPE_CHECKING:
     from simulate.interfaces.cli.score_sources import References
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from simulate.scoring.evaluators.result import Result
     from simulate.scoring.gate import Gate
     from simulate.scoring.judge import Judge
+    from simulate.trace.redaction.mask import SecretMask
     from simulate.trace.span import Trace
 
 HELP = "run evaluators on a trace, a run or a dataset"
@@ -40,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--threshold", action="append", default=[], metavar="NAME=VALUE", help="the least score that passes")
     add("--reference", metavar="FILE", type=Path, help="what is right: YAML or JSON, one document a trace")
     add("--out", metavar="FILE", help="write a copy of the traces with their scores (OTLP JSON lines)")
-    add("--json", metavar="FILE", help="write the results as JSON; - for standard output")
+    add_json_option(parser, "the results")
     add(
         "--export",
         action="append",
@@ -84,6 +86,7 @@ class Job:
         from simulate.scoring.evaluators.export import target
         from simulate.scoring.evaluators.scoring import choose
         from simulate.trace.capture.simulator_tracing import OwnTrace
+        from simulate.trace.redaction.mask import SecretMask
 
         self.args = args
         self.gate = check_gate(args)
@@ -105,6 +108,7 @@ class Job:
         self.webhook: str | None = None if args.webhook is None else webhook(args.webhook)
         self.judge = _judge(Resources(Project.find(Path.cwd()), []).judge, args)
         self.own = OwnTrace(RunContext().trace_id(), attributes={"simulate.role": "judge"})
+        self.mask = SecretMask()
         self.results: list[tuple[str, Result]] = []
         self.traces: list[Trace] = []
 
@@ -153,7 +157,7 @@ class Job:
             await asyncio.sleep(interval)
 
     async def _watched(self, path: Path) -> None:
-        """A file that is no trace, or a service that is down, ends nothing."""
+        """A file that is not a trace, or a service that is down, ends nothing."""
         before = len(self.results)
         try:
             await self._score(str(path))
@@ -178,6 +182,7 @@ class Job:
                     *(score(one.material, self.chosen, judge=self.judge, thresholds=least) for one in some)
                 )
             for case, found in zip(some, rows, strict=True):
+                found = [_without_secrets(result, self.mask) for result in found]
                 self.results += [(case.name, result) for result in found]
                 if self.args.out:
                     self.traces.append(case.material.trace)
@@ -198,6 +203,7 @@ class Job:
             await alert(results, self.webhook, source)
 
     def _write(self) -> None:
+        from simulate.interfaces.render.output import write_json
         from simulate.scoring.evaluators.attach import write_scored
 
         results = [result for _, result in self.results]
@@ -206,17 +212,9 @@ class Job:
         if self.args.judge_trace:
             from simulate.trace.files.writing import write_otlp_jsonl
 
-            write_otlp_jsonl(self.args.judge_trace, self.own.spans)
-        if self.args.json:
-            text = json.dumps(
-                [{"source": name, **one.to_dict()} for name, one in self.results], indent=2, default=str
-            )
-            if self.args.json == "-":
-                sys.stdout.write(text + "\n")
-            else:
-                from simulate.trace.files.writing import write_whole
-
-                write_whole(self.args.json, [text.encode() + b"\n"])
+            write_otlp_jsonl(self.args.judge_trace, self.mask.spans(self.own.spans))
+        results_of_traces = [{"source": name, **one.to_dict()} for name, one in self.results]
+        write_json(results_of_traces, self.args.json, indent=True)
 
     def _exit_code(self) -> int:
         results = [result for _, result in self.results]
@@ -239,6 +237,12 @@ def _judge(given: Judge | None, args: argparse.Namespace) -> Judge | None:
         raise InputError("--prompts names no folder", where=str(args.prompts))
     budget = None if args.judge_calls is None else Budget(calls=args.judge_calls)
     return Judge(given.model.config, cache=args.judge_cache, prompts=args.prompts, budget=budget)
+
+
+def _without_secrets(result: Result, mask: SecretMask) -> Result:
+    """What an evaluator quotes of a trace goes into terminals, files and services."""
+    told = {name: mask.value(getattr(result, name)) for name in ("explanation", "evidence", "parts")}
+    return replace(result, **told)
 
 
 def _by_name(results: Sequence[tuple[str, Result]]) -> dict[str, list[Result]]:
@@ -277,7 +281,7 @@ class Watched:
 
 def _told(name: str, results: Sequence[Result], *, every: bool) -> str:
     """One trace's results for people; reasons that several evaluators share stand once."""
-    from simulate.model.safe_text import line
+    from simulate.model.text import line
 
     lines = [line(name)]
     for one in results:

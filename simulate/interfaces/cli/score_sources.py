@@ -82,7 +82,7 @@ class References:
 
 
 @dataclass(slots=True)
-class Scored:
+class ScoringCase:
     """One thing to score, with a name for people."""
 
     name: str
@@ -93,10 +93,10 @@ class Reader(NamedTuple):
     """A kind of source: whether a name is one, and what it holds."""
 
     fits: Callable[[str], bool]
-    read: Callable[[str, References], Iterator[Scored]]
+    read: Callable[[str, References], Iterator[ScoringCase]]
 
 
-def cases(source: str, references: References) -> Iterator[Scored]:
+def cases(source: str, references: References) -> Iterator[ScoringCase]:
     """What a source holds, one after the other. Raises InputError where it is nothing that can be read."""
     reader = next(one for one in READERS if one.fits(source))
     yield from reader.read(source, references)
@@ -129,7 +129,7 @@ def run_path(source: str) -> Path:
     return find_run(None if source == "latest" else source)
 
 
-def _run(source: str, references: References) -> Iterator[Scored]:
+def _run(source: str, references: References) -> Iterator[ScoringCase]:
     """The outcomes of a run that the agent can be held to: one that a simulator or an environment broke says
     nothing of the agent."""
     from simulate.interfaces.render.run_reports import load_run, traces_of
@@ -143,10 +143,10 @@ def _run(source: str, references: References) -> Iterator[Scored]:
         trace = load(outcome) or Trace(outcome.trace_id or outcome.conversation.id)
         reference = references.of(trace.trace_id)
         calls = [ToolCall.of(use) for use in outcome.tool_uses] or None
-        yield Scored(outcome.key, EvaluationContext(trace, reference, outcome.conversation, calls))
+        yield ScoringCase(outcome.key, EvaluationContext(trace, reference, outcome.conversation, calls))
 
 
-def _dataset(source: str, references: References) -> Iterator[Scored]:
+def _dataset(source: str, references: References) -> Iterator[ScoringCase]:
     """The traces that the cases were made from, each with what its case says is right."""
     from simulate.scoring.datasets import Dataset
 
@@ -156,14 +156,14 @@ def _dataset(source: str, references: References) -> Iterator[Scored]:
         for material in case.materials():
             if not references.empty:
                 material.reference = references.of(material.trace.trace_id)
-            yield Scored(case.id, material)
+            yield ScoringCase(case.id, material)
 
 
-def _file(source: str, references: References) -> Iterator[Scored]:
+def _file(source: str, references: References) -> Iterator[ScoringCase]:
     from simulate.trace.files.reader import iter_traces
 
     for trace in iter_traces(source):
-        yield Scored(f"trace {trace.trace_id}", EvaluationContext(trace, references.of(trace.trace_id)))
+        yield ScoringCase(f"trace {trace.trace_id}", EvaluationContext(trace, references.of(trace.trace_id)))
 
 
 def _anything(source: str) -> bool:

@@ -28,10 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write the spans as they came; JSON lines of any size are converted without holding the file."""
+    from simulate.model.whole_file import write_pieces
     from simulate.trace.files import documents
     from simulate.trace.files.base import Notes
     from simulate.trace.files.reader import iter_spans, read
-    from simulate.trace.files.writing import write_whole
 
     notes = Notes(documents.name_of(args.files[0]), args.tolerant)
     spans: Iterable[Span]
@@ -43,7 +43,7 @@ def execute(args: argparse.Namespace) -> int:
     counted = _Counted(spans)
     chunks = _chunks(counted, args.to)
     if args.out:
-        write_whole(args.out, chunks)
+        write_pieces(args.out, chunks)
     elif args.to == "otlp-protobuf" and sys.stdout.isatty():
         raise InputError("protobuf is not for a terminal", hint="name a file with -o")
     else:

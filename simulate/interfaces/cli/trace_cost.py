@@ -74,13 +74,13 @@ def _table(rows: list[Row], by: str) -> Iterator[str]:
     """At most 80 columns, where the figures leave room for that."""
     from rich.cells import cell_len
 
-    from simulate.interfaces.render.trace_tree import clip, safe
+    from simulate.interfaces.render.trace_tree import clip, shown
 
     if not rows:
         yield "no model call in these traces\n"
         return
     head = [by.replace("_", " "), "ok of", "calls", "tokens in→out", "cost", "a success"]
-    table = [head, *([safe(row.key), *_cells(row), _dollars(row.dollars_per_success)] for row in rows)]
+    table = [head, *([shown(row.key), *_cells(row), _dollars(row.dollars_per_success)] for row in rows)]
     if len(rows) > 1:
         # a trace may stand in several lines, so that neither they nor their successes add up
         calls, *figures = _cells(_total(rows))[1:]
@@ -94,7 +94,7 @@ def _table(rows: list[Row], by: str) -> Iterator[str]:
     for row in rows:
         if row.unpriced:
             unpriced = f"{row.unpriced} of {row.calls} calls have no known price"
-            yield f"! {safe(row.key)}: {unpriced}: {row.reason}\n"
+            yield f"! {shown(row.key)}: {unpriced}: {row.reason}\n"
 
 
 def _cells(row: Row) -> list[str]:

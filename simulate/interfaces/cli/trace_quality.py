@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli.output_options import add_json_option
 
 if TYPE_CHECKING:
     from simulate.trace.quality import Signal
@@ -35,11 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="judge a signal by another value; NAME=off",
     )
-    parser.add_argument("--json", metavar="FILE", help="write the signals as JSON; - for stdout")
+    add_json_option(parser, "the signals")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 1 where a measured signal misses its threshold."""
+    from simulate.interfaces.render.output import write_json
     from simulate.trace.quality import Quality
 
     quality = Quality(_thresholds(args.threshold))
@@ -48,22 +50,14 @@ def execute(args: argparse.Namespace) -> int:
     for trace in trace_sources.traces(args):
         quality.add(trace)
     signals = quality.signals(requests, feedback)
-    if args.json:
-        written = (
-            json.dumps([{**asdict(one), "passed": one.passed} for one in signals], indent=2, default=str)
-            + "\n"
-        )
-        if args.json == "-":
-            sys.stdout.write(written)
-        else:
-            Path(args.json).write_text(written, encoding="utf-8")
+    write_json([{**asdict(one), "passed": one.passed} for one in signals], args.json, indent=True)
     if args.json != "-":
         sys.stdout.write("".join(_told(signal) for signal in signals))
     return 1 if any(signal.passed is False for signal in signals) else 0
 
 
 def _told(signal: Signal) -> str:
-    from simulate.interfaces.render.trace_tree import safe
+    from simulate.interfaces.render.trace_tree import shown
 
     verdict = {True: "ok  ", False: "LOW ", None: "    "}[signal.passed]
     if signal.passed is False and signal.name in {"latency", "ttft", "cost", "feedback"}:
@@ -73,7 +67,7 @@ def _told(signal: Signal) -> str:
     lines = [f"{verdict} {signal.name:<13}{figure}{limit}", f"     {signal.reason or signal.definition}"]
     lines += [f"       {one}" for one in _details(signal)]
     lines += [f"       - {one}" for one in signal.worst]
-    return "".join(f"{safe(line)}\n" for line in lines)
+    return "".join(f"{shown(line)}\n" for line in lines)
 
 
 MOST = 5

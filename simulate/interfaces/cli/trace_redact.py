@@ -38,8 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write the redacted spans and say how many of each kind there were, never which."""
+    from simulate.model.whole_file import write_pieces
     from simulate.trace.files.reader import iter_spans
-    from simulate.trace.files.writing import otlp_lines, write_whole
+    from simulate.trace.files.writing import otlp_lines
 
     redactor = _redactor(args)
 
@@ -48,7 +49,7 @@ def execute(args: argparse.Namespace) -> int:
             yield redactor.span(span)
 
     if args.out:
-        write_whole(args.out, otlp_lines(redacted()))
+        write_pieces(args.out, otlp_lines(redacted()))
     else:
         for line in otlp_lines(redacted()):
             sys.stdout.buffer.write(line)

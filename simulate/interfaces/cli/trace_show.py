@@ -46,15 +46,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Exit code 0; a filter that finds nothing is 0 too, since looking is no judgement."""
+    """Exit code 0; a filter that finds nothing is 0 too, since looking is not a judgement."""
     from simulate.trace.files.documents import name_of
     from simulate.trace.files.reader import one
     from simulate.trace.filter import parse
+    from simulate.trace.redaction.mask import SecretMask
 
     query = parse(args.filter) if args.filter is not None else None
     traces = list(trace_sources.traces(args))
     if args.trace is not None:
         traces = [one(traces, args.trace, name_of(args.files[0]))]
+    mask = SecretMask()
+    traces = [mask.trace(each) for each in traces]
     if args.html:
         from simulate.interfaces.render.html import write_trace_html
 
@@ -72,7 +75,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) -> None:
-    from simulate.interfaces.render.trace_tree import Facts, lines
+    from simulate.interfaces.render.trace_tree import TreeOptions, lines
     from simulate.trace.reading import TraceReading
     from simulate.trace.span import Trace
     from simulate.trace.tree import build
@@ -83,7 +86,7 @@ def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) ->
     terminal = sys.stdout.isatty()
     columns = args.width or (shutil.get_terminal_size((80, 24)).columns if terminal else 80)
     paint = _painted if terminal and "NO_COLOR" not in os.environ else _plain
-    facts = Facts(
+    facts = TreeOptions(
         reading, max(40, columns), only,
         fold=query is None and not args.all, content=args.content, paint=paint,
     )  # fmt: skip

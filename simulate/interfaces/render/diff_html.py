@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from simulate.interfaces.render.page import page
-from simulate.interfaces.render.whole_files import write_pieces
+from simulate.model.whole_file import write_pieces
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.change import Change
 from simulate.trace.diff.forest import Forest
-from simulate.trace.diff.render import headline
 from simulate.trace.diff.result import Diff
+from simulate.trace.diff.summary import headline
+from simulate.trace.redaction.mask import SecretMask
 
 LONG = 4_000
 """Characters of one value that the page carries; what is cut off is counted."""
@@ -84,6 +87,7 @@ def rows(left: Forest, right: Forest, alignment: Alignment, changes: list[Change
     """Both trees as one list: ``[state, changes, left cell, right cell]``, a cell being None or
     ``[depth, span id, label, kind, seconds, failed]``. States: ``=``, ``!`` changed, ``-`` ``+`` one side."""
     depths = _depths(left), _depths(right)
+    masked = functools.cache(SecretMask().text)
     about: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for index, change in enumerate(changes):
         if change.path == "shape.spans":
@@ -95,7 +99,7 @@ def rows(left: Forest, right: Forest, alignment: Alignment, changes: list[Change
 
     def add(i: int, j: int) -> None:
         cells = [
-            None if node < 0 else _cell(forest, node, depth)
+            None if node < 0 else _cell(forest, node, depth, masked)
             for node, forest, depth in ((i, left, depths[0]), (j, right, depths[1]))
         ]
         told: set[int] = set()
@@ -118,11 +122,11 @@ def rows(left: Forest, right: Forest, alignment: Alignment, changes: list[Change
     return found
 
 
-def _cell(forest: Forest, node: int, depths: list[int]) -> list[Any]:
+def _cell(forest: Forest, node: int, depths: list[int], masked: Callable[[str], str]) -> list[Any]:
     span = forest.spans[node]
     label, kind = forest.label[node], forest.kind[node]
     name = label[len(kind) + 1 :] or span.name
-    return [depths[node], span.span_id, name, kind, span.duration, span.status == "error"]
+    return [depths[node], span.span_id, masked(name), kind, span.duration, span.status == "error"]
 
 
 def _depths(forest: Forest) -> list[int]:

@@ -1,4 +1,4 @@
-"""A decision for people (Markdown, for a pull request), for CI (JUnit) and for machines (JSON)."""
+"""A gate's decision for people (Markdown, for a pull request) and for machines (JSON)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import math
 import re
 from dataclasses import asdict
 from typing import Any
-from xml.etree import ElementTree as ET
 
-from simulate.model.json_values import to_json
-from simulate.model.safe_text import line
-from simulate.scoring.gate.decide import Decision, Finding, counted
+from simulate.model.text import line
+from simulate.scoring.gate.decide import Decision, RuleResult, counted
 
 MARKS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
 
 
-def advice(finding: Finding, confidence: float) -> str:
+def advice(finding: RuleResult, confidence: float) -> str:
     """Why it could not be decided, and how many trials or cases would."""
     if finding.verdict != "not enough evidence":
         return ""
@@ -34,7 +32,7 @@ def markdown(decision: Decision) -> str:
     percent = f"{decision.gate.confidence:.0%}"
     counts = ""
     if decision.verdict == "not enough evidence":
-        counts = f" ({_half(decision) or f'counts as {decision.gate.not_enough_evidence}'})"
+        counts = f" ({half_judged(decision) or f'counts as {decision.gate.not_enough_evidence}'})"
     against = "" if decision.baseline is None else f" against {_cell(decision.baseline.source)}"
     lines = [
         f"## {MARKS[decision.verdict]} Gate: {decision.verdict}{counts}",
@@ -61,7 +59,7 @@ def markdown(decision: Decision) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _half(decision: Decision) -> str:
+def half_judged(decision: Decision) -> str:
     """Why there is no verdict though more trials would not bring one; empty where they would."""
     if not decision.half:
         return f"not measured: {', '.join(decision.unmeasured)}" if decision.unmeasured else ""
@@ -70,7 +68,7 @@ def _half(decision: Decision) -> str:
     return f"only {judged} of {counted(current.total, 'conversations')} came to a verdict"
 
 
-def _row(finding: Finding, confidence: float) -> str:
+def _row(finding: RuleResult, confidence: float) -> str:
     told = advice(finding, confidence)
     if finding.verdict == "fail" and finding.corrected is not None:
         told = f"chance of this without a real change: {_p(finding.corrected)}"
@@ -83,7 +81,7 @@ def _row(finding: Finding, confidence: float) -> str:
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
-def _range(finding: Finding) -> str:
+def _range(finding: RuleResult) -> str:
     return "–" if finding.low is None else f"{_value(finding.low, finding)} … {_value(finding.high, finding)}"
 
 
@@ -91,7 +89,7 @@ def _p(value: float) -> str:
     return "below 1 in 10,000" if value < 1e-4 else f"{value:.2%}"
 
 
-def _value(value: float | None, finding: Finding) -> str:
+def _value(value: float | None, finding: RuleResult) -> str:
     if value is None:
         return "–"
     if math.isinf(value):
@@ -126,37 +124,3 @@ def to_dict(decision: Decision) -> dict[str, Any]:
         "flaky": decision.flaky,
         "notes": decision.notes,
     }
-
-
-def json_bytes(decision: Decision) -> bytes:
-    """The same as JSON."""
-    return to_json(to_dict(decision)) + b"\n"
-
-
-def junit(decision: Decision) -> bytes:
-    """One test case a rule: a breach is a failure; what could not be decided is skipped, or a failure where
-    the gate wants that. Not measured is an error, and so are too few conversations with a verdict."""
-    undecided = "failure" if decision.gate.not_enough_evidence == "fail" else "skipped"
-    suite = ET.Element("testsuite", name="simulate gate")
-    counts = {"failure": 0, "skipped": 0, "error": int(decision.half)}
-    for finding in decision.findings:
-        case = ET.SubElement(suite, "testcase", classname="gate", name=finding.rule, time="0")
-        kind = {"pass": None, "fail": "failure"}.get(finding.verdict, undecided)
-        kind = kind if finding.measured or finding.verdict == "fail" else "error"
-        told = line(advice(finding, decision.gate.confidence) or finding.sentence, 500)
-        if kind is not None:
-            counts[kind] += 1
-            ET.SubElement(case, kind, message=told).text = "\n".join(finding.cases) or told
-        else:
-            ET.SubElement(case, "system-out").text = told
-    if decision.half:
-        case = ET.SubElement(suite, "testcase", classname="gate", name="judged", time="0")
-        ET.SubElement(case, "error", message=_half(decision)).text = "\n".join(
-            line(each, 300) for each in decision.current.unjudged
-        )
-    suite.set("tests", str(len(suite)))
-    suite.set("errors", str(counts["error"]))
-    suite.set("failures", str(counts["failure"]))
-    suite.set("skipped", str(counts["skipped"]))
-    ET.indent(suite)
-    return ET.tostring(suite, encoding="utf-8", xml_declaration=True) + b"\n"

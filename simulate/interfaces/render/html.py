@@ -11,8 +11,10 @@ from simulate.interfaces.render.page import page
 from simulate.interfaces.render.recording_panel import MEDIA, sound
 from simulate.interfaces.render.shortening import Clip
 from simulate.interfaces.render.waterfall import ViewsOf, waterfall
-from simulate.interfaces.render.whole_files import write_pieces
 from simulate.model.outcome import Outcome, RunRecord
+from simulate.model.outcome_json import plain
+from simulate.model.whole_file import write_pieces
+from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
 
 Traces = Mapping[str, Trace] | Callable[[Outcome], Trace | None]
@@ -54,6 +56,8 @@ def write_html(
 def write_trace_html(path: str | Path, traces: Sequence[Trace], *, views: ViewsOf | None = None) -> Path:
     """Write the page of one or more traces, without a run; it is whole or not there."""
     title = f"trace {traces[0].trace_id}" if len(traces) == 1 else f"{len(traces)} traces"
+    mask = SecretMask()
+    traces = [mask.trace(trace) for trace in traces]
     data = (
         (f"trace-{n}", waterfall(trace, views and views(trace), whole=trace.source))
         for n, trace in enumerate(traces)
@@ -110,7 +114,8 @@ def _outcome_data(
 ) -> dict[str, Any]:
     folder = outcome.folder
     clip = Clip(budget=1_000_000, whole="outcome.json" if folder is None else f"{folder}/outcome.json")
-    data: dict[str, Any] = clip(outcome)
+    mask = SecretMask()  # an outcome holds no secrets, but its file may be older, or edited
+    data: dict[str, Any] = clip(mask.value(plain(outcome)))
     data["sound"] = sound(outcome, report)
     # it is drawn, not listed among the facts
     data["measures"].pop("turn_taking", None)
@@ -118,6 +123,7 @@ def _outcome_data(
     if trace is None:
         data["trace"] = None
         return data
+    trace = mask.trace(trace)
     whole = f"{folder}/trace.otlp.jsonl" if folder else trace.source
     data["trace"] = waterfall(trace, views and views(trace), whole=whole, budget=budget)
     return data

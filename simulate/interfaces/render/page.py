@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 
 from simulate.model.json_values import to_json
-from simulate.model.safe_text import line
+from simulate.model.text import line
 
 _POLICY = (
     "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; media-src {media}; "

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from simulate.interfaces.render.terminal import STYLES, fit
 from simulate.model.explain import headline
 from simulate.model.outcome import Outcome
-from simulate.model.safe_text import line
+from simulate.model.text import line
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,12 +10,12 @@ from typing import IO
 from simulate.errors import InputError
 from simulate.interfaces.render.html import write_html
 from simulate.interfaces.render.junit import write_junit
+from simulate.interfaces.render.output import write_bytes
 from simulate.interfaces.render.terminal import fit, print_report
-from simulate.interfaces.render.whole_files import write_bytes
 from simulate.model.json_values import plain, to_json
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import outcome_to_dict
-from simulate.model.safe_text import line
+from simulate.model.text import line
 from simulate.run_folder import RunFolder
 from simulate.trace.span import Trace
 
@@ -41,25 +41,12 @@ def write_reports(
     report = write_html(html or folder.path / REPORT, record, outcomes, traces_of(folder.path))
     if junit is not None:
         write_junit(junit, outcomes, record)
-    if json is not None and json != "-":
-        write_bytes(json, json_report(record, outcomes))
-    if json == "-":
-        _write_json(json_report(record, outcomes), out)
-    else:
+    if json is not None:
+        write_bytes(json_report(record, outcomes), json, out)
+    if json != "-":
         print_report(outcomes, reliability=record.reliability, stream=out)
         out.write(fit(f"report: {line(report, None)}\n", out))
     return report
-
-
-def _write_json(data: bytes, out: IO[str]) -> None:
-    """JSON is UTF-8 whatever the terminal's encoding; a stream without bytes gets it as text."""
-    out.flush()
-    binary = getattr(out, "buffer", None)
-    if binary is None:
-        out.write(data.decode())
-    else:
-        binary.write(data)
-        binary.flush()
 
 
 def json_report(record: RunRecord | None, outcomes: list[Outcome]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,16 +10,11 @@ from simulate.model.json_values import plain
 ITEMS = 500
 """Entries of one list or mapping that a page shows."""
 
-_SECRET = re.compile(
-    r"(?i)(^|[._-])(authorization|api[._-]?key|x-api-key|secret|password|passwd|cookie|bearer)\b"
-)
-
 
 class Clip:
     """Cuts the texts of one object: each to ``each`` characters, all together to ``budget``.
 
-    ``whole`` names the file where the uncut object stands. Attributes whose name says that they hold a
-    secret are left out: a report travels further than the trace it was made from.
+    ``whole`` names the file where the uncut object stands.
     """
 
     def __init__(self, *, each: int = 20_000, budget: int = 80_000, whole: str | None = None) -> None:
@@ -51,8 +45,7 @@ class Clip:
             if number == ITEMS:
                 cut["…"] = self._more(len(value) - ITEMS, "entries")
                 break
-            hidden = isinstance(entry, str) and _SECRET.search(key)
-            cut[key[:500]] = "(left out: its name says it is a secret)" if hidden else self._cut(entry)
+            cut[key[:500]] = self._cut(entry)
         return cut
 
     def _text(self, text: str) -> str:

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from simulate.model.explain import MARK, WORD, Line, explain, lines
 from simulate.model.outcome import Outcome, Reliability, Status
-from simulate.model.safe_text import line
+from simulate.model.text import line
 
 if TYPE_CHECKING:
     from rich.console import Console

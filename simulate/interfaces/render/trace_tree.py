@@ -1,6 +1,6 @@
 """The tree of a trace as lines of text: what was called, how long, for how many tokens and dollars.
 
-No control character of a trace reaches the terminal: a name that holds one shows ``·`` in its place.
+No control character of a trace reaches the terminal: a name that holds one shows how it is written.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
+from simulate.model.text import line
 from simulate.trace.content import said
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Kind, Span, View
@@ -30,7 +31,7 @@ SHORT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TreeOptions:
     """What the lines need to know of a trace beside its tree."""
 
     reading: TraceReading
@@ -44,12 +45,12 @@ class Facts:
     paint: Paint = lambda text, style: text
 
 
-def lines(tree: Tree, facts: Facts) -> Iterator[str]:
+def lines(tree: Tree, facts: TreeOptions) -> Iterator[str]:
     """A headline, the notes, and a line for each span."""
-    yield clip(f"trace {safe(tree.trace_id)}", facts.width)
+    yield clip(f"trace {shown(tree.trace_id)}", facts.width)
     yield clip(_headline(tree, facts), facts.width)
     for note in [*tree.notes, *_without_content(facts)]:
-        yield from (facts.paint(line, "dim") for line in _wrapped(f"! {safe(note)}", facts.width))
+        yield from (facts.paint(line, "dim") for line in _wrapped(f"! {shown(note)}", facts.width))
     yield ""
     cost = facts.reading.cost
     prices = {id(span): price.dollars for span, _, price in [*cost.calls, *cost.speech]}
@@ -65,7 +66,7 @@ def lines(tree: Tree, facts: Facts) -> Iterator[str]:
             yield from _span_lines(nodes[0], guides, figures, widths, facts)
 
 
-def _headline(tree: Tree, facts: Facts) -> str:
+def _headline(tree: Tree, facts: TreeOptions) -> str:
     nodes = list(tree)
     kinds = Counter(facts.reading.view(node.span).kind for node in nodes)
     parts = ["1 span" if len(nodes) == 1 else f"{len(nodes)} spans"]
@@ -92,16 +93,16 @@ def _headline(tree: Tree, facts: Facts) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _failed(node: Node, facts: Facts) -> bool:
+def _failed(node: Node, facts: TreeOptions) -> bool:
     return node.span.status == "error" or facts.reading.view(node.span).error is not None
 
 
-def _without_content(facts: Facts) -> Iterator[str]:
+def _without_content(facts: TreeOptions) -> Iterator[str]:
     if facts.reading.llm_calls and not facts.reading.evidence.content:
         yield facts.reading.evidence.content.why_not
 
 
-def _guided(tree: Tree, facts: Facts) -> Iterator[tuple[list[Node], str]]:
+def _guided(tree: Tree, facts: TreeOptions) -> Iterator[tuple[list[Node], str]]:
     """Nodes in order with the lines that lead to them; what is filtered away leaves no gap. Several nodes
     together stand for one line."""
     plumbing = _plumbing(tree, facts) if facts.fold else frozenset[int]()
@@ -134,7 +135,7 @@ def _guided(tree: Tree, facts: Facts) -> Iterator[tuple[list[Node], str]]:
         )
 
 
-def _plumbing(tree: Tree, facts: Facts) -> frozenset[int]:
+def _plumbing(tree: Tree, facts: TreeOptions) -> frozenset[int]:
     """Ids of the nodes that are nothing but short steps of transport, with all that is below them."""
     found: set[int] = set()
     for node in reversed(tree.nodes):
@@ -153,7 +154,7 @@ def _plumbing(tree: Tree, facts: Facts) -> frozenset[int]:
     return frozenset(found)
 
 
-def _folded_line(nodes: list[Node], guides: str, widths: list[int], facts: Facts) -> str:
+def _folded_line(nodes: list[Node], guides: str, widths: list[int], facts: TreeOptions) -> str:
     """``… 5 steps: POST ×3, GET ×2``, with the time of the longest."""
     names = Counter(node.span.name.rpartition(".")[2] for node in nodes)
     told = ", ".join(name if times == 1 else f"{name} ×{times}" for name, times in names.most_common())
@@ -162,7 +163,7 @@ def _folded_line(nodes: list[Node], guides: str, widths: list[int], facts: Facts
     rest = sum(width + 2 for width in widths[1:] if width)
     room = max(16, facts.width - MANY - max(widths[0], cell_len(figure)) - rest - 1)
     what = set_cell_size(
-        clip(f"{guides}… {sum(_size(node) for node in nodes)} steps: {safe(told)}", room), room
+        clip(f"{guides}… {sum(_size(node) for node in nodes)} steps: {shown(told)}", room), room
     )
     return facts.paint(f"{'':<{MANY}}{what} {figure.rjust(widths[0])}".rstrip(), "dim")
 
@@ -187,7 +188,7 @@ def _figures(span: Span, view: View, prices: Mapping[int, float | None]) -> list
 
 
 def _span_lines(
-    node: Node, guides: str, figures: list[str], widths: list[int], facts: Facts
+    node: Node, guides: str, figures: list[str], widths: list[int], facts: TreeOptions
 ) -> Iterator[str]:
     span, view = node.span, facts.reading.view(node.span)
     right = "  ".join(
@@ -196,23 +197,23 @@ def _span_lines(
         if width
     )
     room = max(16, facts.width - MANY - cell_len(right) - 1)
-    what = safe(_label(span, view)) + (f" ({node.placement})" if node.placement else "")
+    what = shown(_label(span, view)) + (f" ({node.placement})" if node.placement else "")
     failed = span.status == "error" or view.error is not None
     kind = facts.paint(f"{view.kind:<{MANY}}", f"kind:{view.kind}")
     name = set_cell_size(clip(guides + what, room), room)
     yield (kind + (facts.paint(name, "error") if failed else name) + " " + right).rstrip()
     margin = " " * MANY + set_cell_size(guides, cell_len(guides)).replace("├", "│").replace("└", " ")
     if failed:
-        text = f"{margin}  ✗ {safe(view.error or span.status_message or 'error')}"
+        text = f"{margin}  ✗ {shown(view.error or span.status_message or 'error')}"
         yield facts.paint(clip(text, facts.width), "error")
     if facts.content:
         for text in said(view):
-            yield facts.paint(clip(f"{margin}  {safe(text)}", facts.width), "dim")
+            yield facts.paint(clip(f"{margin}  {shown(text)}", facts.width), "dim")
     for score in view.scores:
         value = "" if score.value is None else f" {score.value:g}"
         missed = None not in (score.value, score.threshold) and (score.value or 0) < (score.threshold or 0)
-        mark, label = "✗" if missed else "•", f" {safe(score.label)}" if score.label else ""
-        text = f"{margin}  {mark} {safe(score.name)}{value}{label}"
+        mark, label = "✗" if missed else "•", f" {shown(score.label)}" if score.label else ""
+        text = f"{margin}  {mark} {shown(score.name)}{value}{label}"
         yield facts.paint(clip(text, facts.width), "error" if missed else "dim")
 
 
@@ -230,9 +231,9 @@ def _label(span: Span, view: View) -> str:
 # -- small things ----------------------------------------------------------------------------------------
 
 
-def safe(text: str) -> str:
-    """No control characters, no line breaks, nothing that turns the direction of writing."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
+def shown(text: str) -> str:
+    """Foreign text, safe on a terminal and on one line."""
+    return line(text, None)
 
 
 def clip(text: str, width: int) -> str:

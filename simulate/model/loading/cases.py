@@ -191,7 +191,7 @@ def _jsonl(text: str, file: str) -> list[dict[str, Any]]:
 
 def _row(value: Any, file: str, line: int | None, number: int) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise FileProblems([Problem(f"case {number} is no object", file, line)])
+        raise FileProblems([Problem(f"case {number} is not an object", file, line)])
     if _deeper(value, MAX_DEPTH):
         raise FileProblems(
             [Problem(f"case {number} is nested more than {MAX_DEPTH} levels deep", file, line)]

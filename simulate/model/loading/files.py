@@ -20,5 +20,5 @@ def load_scenarios(paths: Sequence[Path | str], *, agents: Collection[str] | Non
 
 
 def scenario_reader(*, agents: Collection[str] | None = None) -> ScenarioReader:
-    """For data that is no file of its own: a reader that keeps what is wrong until ``done()``."""
+    """For data that is not a file of its own: a reader that keeps what is wrong until ``done()``."""
     return ScenarioReader(Scenario, Persona, agents=agents)

@@ -56,7 +56,7 @@ def read_bytes(path: Path) -> bytes:
     """A file's bytes, one more than is allowed at most; raises FileProblems."""
     try:
         if not path.is_file():
-            raise FileProblems([Problem("is no file", str(path))])
+            raise FileProblems([Problem("is not a file", str(path))])
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except OSError as error:

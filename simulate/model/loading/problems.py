@@ -13,6 +13,7 @@ from simulate.errors import Problem
 from simulate.model.base import WORDS
 from simulate.model.loading.yaml_reader import MOST_PROBLEMS, Document
 from simulate.model.nearest import did_you_mean
+from simulate.model.text import shorten
 
 _WANTED = {
     "bool_type": "true or false",
@@ -67,7 +68,7 @@ def _told(
     kind, given = str(found["type"]), found["input"]
     if kind == "extra_forbidden":
         key = str(path[-1])
-        return f'unknown key "{_short(key)}"{did_you_mean(key, _keys(model, path[:-1]))}', None, True
+        return f'unknown key "{shorten(key, 60)}"{did_you_mean(key, _keys(model, path[:-1]))}', None, True
     if kind == "missing":
         return f'"{path[-1]}" is missing', None, False
     if kind == "union_tag_not_found":
@@ -100,7 +101,7 @@ def _no_single_word(given: Any) -> tuple[str, str | None]:
     if words:
         return f"{' and '.join(words)} in one item", "make an item of each: a new line with a dash"
     guess = next((text for key in keys if (text := did_you_mean(key, WORDS, most=0))), "")
-    what = f'unknown word "{_short(keys[0])}"' if keys else "an empty item"
+    what = f'unknown word "{shorten(keys[0], 60)}"' if keys else "an empty item"
     return f"{what} under expect:{guess}", None if guess else f"the words are {', '.join(WORDS)}"
 
 
@@ -119,20 +120,16 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'"{_short(value)}"'
+        return f'"{shorten(value, 60)}"'
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return _short(str(value)) if isinstance(value, int | float) else f"a {type(value).__name__}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "…"
+    return shorten(str(value), 60) if isinstance(value, int | float) else f"a {type(value).__name__}"
 
 
 def _is_label(step: str | int) -> bool:
-    """A tag of our unions, which is no key of the file."""
+    """A tag of our unions, which is not a key of the file."""
     return isinstance(step, str) and step.startswith("<") and step.endswith(">")
 
 
@@ -142,7 +139,7 @@ def _dotted(path: Sequence[str | int]) -> str:
         if isinstance(step, int):
             text += f"[{step + 1}]"  # people count items from 1
         elif not _is_label(step) and step != "[key]":
-            text += f".{_short(step)}" if text else _short(step)
+            text += f".{shorten(step, 60)}" if text else shorten(step, 60)
     return text
 
 

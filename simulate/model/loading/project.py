@@ -18,10 +18,10 @@ from simulate.model.agent_address import scheme_of
 from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
 from simulate.model.nearest import did_you_mean
+from simulate.model.secret_names import is_secret_parameter
 from simulate.model.units import Data, Flag, Number, Whole
 
 _FROM_ENV = re.compile(r"(?:([A-Za-z][\w-]*) )?env:([A-Za-z_][A-Za-z0-9_]*)")
-_SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
 
 
 def resolve_secret(value: str) -> str:
@@ -56,7 +56,7 @@ def _without_password(value: str) -> str:
 
 def _safe_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
-        if _SECRET_HEADER.search(name):
+        if is_secret_parameter(name):
             try:
                 _only_from_env(value)
             except ValueError as error:

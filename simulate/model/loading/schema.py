@@ -40,7 +40,8 @@ def _describe(model: dict[str, Any]) -> None:
     described = _docstrings().get(str(model.get("title")), {})
     model.pop("title", None)
     if "description" in model:
-        model["description"] = _readable(str(model["description"]))
+        # the first paragraph is for those who write files, the rest for those who call Python
+        model["description"] = _readable(str(model["description"]).split("\n\n")[0])
     for name, form in cast("dict[str, dict[str, Any]]", model.get("properties", {})).items():
         form.pop("title", None)
         text = described.get(name) or described.get(f"{name}_")

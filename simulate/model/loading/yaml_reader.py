@@ -21,6 +21,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from simulate.errors import FileProblems, InputError, Problem
+from simulate.model.text import shorten
 from simulate.model.units import Written
 
 MAX_BYTES = 1024 * 1024
@@ -187,7 +188,9 @@ class _Builder:
                 continue
             if name in data:
                 first = next(k for k, _ in node.value if k.value == name).start_mark.line + 1
-                self.complain(key, f'the key "{_short(name)}" stands twice', hint=f"first in line {first}")
+                self.complain(
+                    key, f'the key "{shorten(name, 60)}" stands twice', hint=f"first in line {first}"
+                )
             data[name] = self.build(value, depth + 1)
         for merged in merges:
             self.merge(data, merged, depth)
@@ -247,7 +250,7 @@ def _child(node: Node, step: str | int) -> tuple[Node | None, Node] | None:
 def _check_bytes(data: bytes, file: str) -> None:
     if len(data) > MAX_BYTES:
         raise FileProblems([Problem("the file is larger than 1 MiB", file, hint="split it")])
-    at, message = data.find(b"\0"), "a NUL byte; this is no text file"
+    at, message = data.find(b"\0"), "a NUL byte; this is not a text file"
     if at < 0:
         try:
             data.decode("utf-8")
@@ -352,15 +355,13 @@ def _line_and_column(before: str) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
 def _short_tag(tag: str) -> str:
-    return _short(tag.replace("tag:yaml.org,2002:", "!!"))
+    return shorten(tag.replace("tag:yaml.org,2002:", "!!"), 60)
 
 
 def _key_hint(key: Node) -> str | None:
     if type(key) is MappingNode and len(key.value) == 1 and type(key.value[0][0]) is ScalarNode:
-        return f'a placeholder that starts a value needs quotes: "{{{{{_short(key.value[0][0].value)}}}}}"'
+        return (
+            f'a placeholder that starts a value needs quotes: "{{{{{shorten(key.value[0][0].value, 60)}}}}}"'
+        )
     return None

@@ -18,6 +18,7 @@ import orjson
 
 from simulate.errors import InputError
 from simulate.replay.matching.recordings import Chunk
+from simulate.replay.matching.rules import Rules
 
 LARGE = 65_536
 """Bytes from which a body lies beside, in a file of its own."""
@@ -120,7 +121,7 @@ _DELTAS = (
 )
 
 
-def redacted(chunks: list[Chunk], content_type: str, redact: Callable[[str], str]) -> list[Chunk]:
+def redacted(chunks: list[Chunk], content_type: str, rules: Rules) -> list[Chunk]:
     """Placeholders in a response, also where what must go is spread over the pieces of a stream."""
     try:
         texts = [(offset, content.decode()) for offset, content in chunks]
@@ -128,40 +129,28 @@ def redacted(chunks: list[Chunk], content_type: str, redact: Callable[[str], str
         return chunks
     if not is_stream(content_type):
         whole = "".join(text for _, text in texts)
-        clean = _redacted_json(whole, redact)
+        clean = _redacted_json(whole, rules)
         return chunks if clean == whole else [(texts[-1][0], clean.encode())]
     if "event-stream" not in content_type:
-        return [(offset, redact(text).encode()) for offset, text in texts]
+        return [(offset, rules.text(text).encode()) for offset, text in texts]
     cleaned = texts
     for path in _DELTAS:
-        cleaned = _redacted_deltas(cleaned, path, redact)
+        cleaned = _redacted_deltas(cleaned, path, rules.text)
     cleaned = [
-        (offset, _DATA.sub(lambda match: "data: " + _redacted_json(match[1], redact), text))
+        (offset, _DATA.sub(lambda match: "data: " + _redacted_json(match[1], rules), text))
         for offset, text in cleaned
     ]
     return [(offset, text.encode()) for offset, text in cleaned]
 
 
-def _redacted_json(text: str, redact: Callable[[str], str]) -> str:
-    """Text by text, as the request's side does it: a number in JSON is no telephone number."""
+def _redacted_json(text: str, rules: Rules) -> str:
+    """Text by text, as the request's side does it: a number in JSON is not a telephone number."""
     try:
         value = json.loads(text)
     except ValueError:
-        return redact(text)
-    changed = False
-
-    def walk(inner: Any) -> Any:
-        nonlocal changed
-        if isinstance(inner, str):
-            clean = redact(inner)
-            changed = changed or clean != inner
-            return clean
-        if isinstance(inner, dict):
-            return {name: walk(one) for name, one in cast("dict[str, Any]", inner).items()}
-        return [walk(one) for one in cast("list[Any]", inner)] if isinstance(inner, list) else inner
-
-    clean = walk(value)
-    return json.dumps(clean, ensure_ascii=False, separators=(",", ":")) if changed else text
+        return rules.text(text)
+    clean = rules.value(value)
+    return text if clean == value else json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
 
 
 def _redacted_deltas(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -23,7 +23,7 @@ import orjson
 
 from simulate.errors import InputError
 from simulate.replay.cassette.folder import recover, replace_folder
-from simulate.replay.cassette.interactions import interaction_of, tool_line
+from simulate.replay.cassette.interactions import interaction_of, set_key, tool_line
 from simulate.replay.cassette.loading import SCHEMA, load_folder
 from simulate.replay.cassette.vcr_file import load_vcr_file
 from simulate.replay.matching import keys
@@ -35,7 +35,8 @@ _INDENT = orjson.OPT_INDENT_2
 
 @dataclass(slots=True)
 class Cassette:
-    """All that was recorded of one conversation."""
+    """All that was recorded of one conversation. `Cassette.load(folder)` reads one, `save(folder)` writes it,
+    whole or not at all."""
 
     http: list[HttpRecording] = field(default_factory=list[HttpRecording])
     tools: list[ToolRecording] = field(default_factory=list[ToolRecording])
@@ -45,6 +46,25 @@ class Cassette:
     """What was said: ``speaker``, ``text``, ``turn``; for the recorded caller."""
     manifest: dict[str, Any] = field(default_factory=dict[str, Any])
     folder: Path | None = None
+    _left_out: set[str] = field(default_factory=set[str], repr=False, compare=False)
+    """Paths that were ignored only since it was loaded."""
+
+    def leave_out(self, rules: Rules) -> Rules:
+        """The rules, with what was ignored when this was recorded. What only the rules ignore is taken out of
+        the recordings, too, so that a request and its recording leave out the same."""
+        recorded: list[str] = self.manifest.get("ignore") or []
+        new = [path for path in rules.ignore if path not in recorded]
+        together = tuple(dict.fromkeys((*recorded, *rules.ignore)))
+        rules = rules if rules.ignore == together else replace(rules, ignore=together)
+        if new:
+            self.manifest = {**self.manifest, "ignore": [*recorded, *new]}
+            self._left_out.update(new)
+            for recording in self.http:
+                if rules.leave_out(recording.body):
+                    set_key(recording, rules)
+        # what was recorded without it cannot show it
+        rules.met.update(path for path in recorded if path not in self._left_out)
+        return rules
 
     @property
     def match(self) -> Literal["http", "chat"]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.model.secret_names import is_secret_parameter
 from simulate.replay.cassette.bodies import LARGE, blob_reader, pack, unpack
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import chat_key
@@ -44,7 +45,11 @@ def record_of(request: HttpRequest, rules: Rules) -> HttpRecording:
 
 def _without_secrets(url: str, rules: Rules) -> str:
     url = re.sub(r"(?<=://)[^/@]*@", "", url)
-    return rules.text(re.sub(r"([?&](?:key|api_key|token|access_token|sig)=)[^&]*", r"\1…", url))
+
+    def hidden(match: re.Match[str]) -> str:
+        return f"{match[1]}…" if is_secret_parameter(match["name"]) else match[0]
+
+    return rules.text(re.sub(r"([?&](?P<name>[^=&#]*)=)[^&#]*", hidden, url))
 
 
 def interaction_of(recording: HttpRecording, blobs: dict[str, bytes]) -> dict[str, Any]:
@@ -124,12 +129,17 @@ def recording_in(interaction: Any, index: int, folder: Path, rules: Rules, *, re
     if rekey and found.endpoint != CHAT:
         found.endpoint, _ = endpoint_of(found.method, found.uri, canonical_json(body), rules.aliases)
     if rekey:
-        kept = tuple((name, found.headers[name]) for name in rules.headers if name in found.headers)
-        found.key = (
-            chat_key(body) if found.endpoint == CHAT else digest(found.endpoint, query, form, body, kept)
-        )
-        found.components = fingerprint(found.endpoint, body)
+        set_key(found, rules)
     return found
+
+
+def set_key(recording: HttpRecording, rules: Rules) -> None:
+    """Compute the key of a recording anew, and what its parts are told apart by."""
+    headers, body = recording.headers, recording.body
+    kept = tuple((name, headers[name]) for name in rules.headers if name in headers)
+    asked = (recording.endpoint, recording.query, recording.form, body, kept)
+    recording.key = chat_key(body) if recording.endpoint == CHAT else digest(*asked)
+    recording.components = fingerprint(recording.endpoint, body)
 
 
 def _request_body(body: Any, folder: Path) -> tuple[str, Any]:

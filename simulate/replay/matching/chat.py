@@ -38,7 +38,7 @@ def chat_key(form: dict[str, Any]) -> str:
 
 
 def form_of_request(endpoint: str, body: Any, rules: Rules) -> dict[str, Any] | None:
-    """The chat form of an HTTP request's body; None where it is no conversation."""
+    """The chat form of an HTTP request's body; None where it is not a conversation."""
     parts = parts_of(endpoint, body)
     if parts is None:
         return None

@@ -22,7 +22,6 @@ import orjson
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import chat_key, form_of_request, is_chat
 from simulate.replay.matching.endpoints import Query, base_of, endpoint_of, split_url
-from simulate.replay.matching.json_path import remove_path
 from simulate.replay.matching.keys import digest
 from simulate.replay.matching.rules import Rules
 
@@ -87,7 +86,7 @@ class HttpRequest:
         if form == "json":
             value = _without_noise(value, rules)
         value = rules.value(value)
-        query = tuple((name, rules.text(text)) for name, text in pairs)
+        query = tuple((name, rules.parameter(name, text)) for name, text in pairs)
         kept = tuple((name, self.headers[name]) for name in rules.headers if name in self.headers)
         return CanonicalRequest(
             endpoint, query, form, value, digest(endpoint, query, form, value, kept), kept
@@ -166,8 +165,7 @@ def _without_noise(value: Any, rules: Rules) -> Any:
     for message in messages:
         if isinstance(message, dict) and "jsonrpc" in message:
             _without_rpc_noise(cast("dict[str, Any]", message))
-    for path in rules.ignore:
-        remove_path(value, path)
+    rules.leave_out(value)
     return cast("Any", value)
 
 

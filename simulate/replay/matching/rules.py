@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from simulate.replay.matching.json_path import parse_path
-from simulate.replay.matching.secrets import Redaction, sensitive
+from simulate.model.json_path import parse_path, remove_path
+from simulate.model.secret_names import is_secret_name, is_secret_parameter
+from simulate.replay.matching.secrets import Redaction
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,19 @@ class Rules:
     headers: tuple[str, ...] = ("anthropic-beta", "openai-beta", "x-amz-target")
     redact: Callable[[str], str] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    met: set[str] = field(default_factory=set[str], repr=False, compare=False)
+    """Paths of ``ignore`` that something was at."""
     _redacted: dict[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for path in self.ignore:
             parse_path(path)
+
+    def leave_out(self, body: Any) -> bool:
+        """Delete what is to be ignored from a JSON body, in place; False where there is nothing of it."""
+        met = {path for path in self.ignore if remove_path(body, parse_path(path))}
+        self.met.update(met)
+        return bool(met)
 
     def text(self, value: str) -> str:
         """The text with placeholders; remembered, since a conversation repeats its history in every call."""
@@ -65,7 +74,7 @@ class Rules:
             return known is None or known == value
         if isinstance(value, dict):
             for name, inner in cast("dict[str, Any]", value).items():
-                if (isinstance(inner, str) and sensitive(name)) or not self._is_clean(inner, unseen):
+                if (inner is not None and is_secret_name(name)) or not self._is_clean(inner, unseen):
                     return False
         elif isinstance(value, list):
             for inner in cast("list[Any]", value):
@@ -73,17 +82,27 @@ class Rules:
                     return False
         return True
 
-    def _replaced(self, value: Any, under: str = "") -> Any:
+    def _replaced(self, value: Any) -> Any:
         if isinstance(value, str):
-            if under and isinstance(self.redact, Redaction) and sensitive(under) and value:
-                return self.redact.hidden(value)
             return self.text(value)
         if isinstance(value, dict):
             members = cast("dict[str, Any]", value).items()
-            return {name: self._replaced(inner, name) for name, inner in members}
+            return {name: self.named(name, inner) for name, inner in members}
         if isinstance(value, list):
-            return [self._replaced(inner, under) for inner in cast("list[Any]", value)]
+            return [self._replaced(inner) for inner in cast("list[Any]", value)]
         return value
+
+    def named(self, name: str, value: Any) -> Any:
+        """A JSON value by the name that it stands under."""
+        if isinstance(self.redact, Redaction) and is_secret_name(name):
+            return self.redact.under(name, value)
+        return self._replaced(value)
+
+    def parameter(self, name: str, text: str) -> str:
+        """A header or a parameter of a URL."""
+        if isinstance(self.redact, Redaction) and is_secret_parameter(name):
+            return self.redact.under("secret", text)
+        return self.text(text)
 
 
 def default_rules(**given: Any) -> Rules:

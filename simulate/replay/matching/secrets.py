@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from typing import Any
 
 from simulate.trace.redaction.redact import Redactor
-from simulate.trace.redaction.rules import RULES, SENSITIVE_KEY
+from simulate.trace.redaction.rules import RULES
 
 _KEY = "simulate cassette"
 """Fixed, so that a value gets the same placeholder when it is recorded and when it is replayed."""
@@ -26,9 +26,9 @@ class Redaction:
     def __call__(self, text: str) -> str:
         return self._redactor.text(text)
 
-    def hidden(self, text: str) -> str:
-        """A text that stands under the key of a secret."""
-        return text if _PLACEHOLDER.fullmatch(text) else self._redactor.placeholder("secret", text)
+    def under(self, name: str, value: Any) -> Any:
+        """A JSON value that stands under the name of a secret."""
+        return self._redactor.under(name, value)
 
     def clean(self, texts: Iterable[str]) -> bool:
         """Whether nothing in any of these is to be replaced; one look instead of one for each."""
@@ -47,14 +47,8 @@ class Redaction:
         return True
 
 
-@lru_cache(maxsize=4096)
-def sensitive(name: str) -> bool:
-    """Whether what stands under this key is a secret, whatever it looks like."""
-    return SENSITIVE_KEY.search(name) is not None
-
-
 def scanner() -> Callable[[str], list[str]]:
-    """Names what looks like a secret in a text, without repeating it. Personal data alone is no reason."""
+    """Names what looks like a secret in a text, without repeating it. Personal data alone is not a reason."""
     redact = Redactor(key=_KEY)
 
     def scan(text: str) -> list[str]:

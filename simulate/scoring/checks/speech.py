@@ -8,6 +8,7 @@ from typing import Any
 from simulate.conversation.voice.normalise import says
 from simulate.model.expect import EndedBy, NotSaid, Said, Text
 from simulate.model.outcome import Status, Verdict
+from simulate.model.text import shorten
 from simulate.model.transcript import Utterance
 from simulate.scoring.checks.check import Check, Evidence, judges
 
@@ -49,10 +50,6 @@ def _considered(evidence: Evidence, in_turn: int | None) -> list[Utterance]:
     return said if in_turn is None else [each for each in said if each.turn == in_turn]
 
 
-def _quote(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:199]}…"
-
-
 @judges(Said)
 class SaidCheck(Check[Said]):
     """The agent said a text, or what it means."""
@@ -69,7 +66,7 @@ class SaidCheck(Check[Said]):
         if not fitting:
             last = candidates[-1] if candidates else None
             fact = (
-                "it never said so; its last words were: " + _quote(last.received)
+                "it never said so; its last words were: " + shorten(last.received, 200)
                 if last
                 else "it said nothing"
             )
@@ -78,7 +75,9 @@ class SaidCheck(Check[Said]):
             )
         if wanted.means is None:
             found = fitting[0]
-            return self.verdict("passed", _quote(found.received), turn=found.turn, span_id=found.span_id)
+            return self.verdict(
+                "passed", shorten(found.received, 200), turn=found.turn, span_id=found.span_id
+            )
         return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="passed", on_no="failed")
 
 
@@ -103,7 +102,7 @@ class NotSaidCheck(Check[NotSaid]):
         if wanted.means is None:
             found = fitting[0]
             return self.verdict(
-                "failed", f"it said: {_quote(found.received)}", turn=found.turn, span_id=found.span_id
+                "failed", f"it said: {shorten(found.received, 200)}", turn=found.turn, span_id=found.span_id
             )
         return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="failed", on_no="passed")
 

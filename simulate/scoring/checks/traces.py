@@ -52,7 +52,7 @@ class MatchesTraceCheck(Check[MatchesTrace]):
             _told(diff, deciding),
             turn=first.turn,
             span_id=first.actual_spans[0] if first.actual_spans else None,
-            evidence=[change.sentence for change in deciding[1:6]],
+            evidence=[change.sentence for change in deciding[1:6]] + (diff.notes[:1] if diff.unmet else []),
             expected=first.expected,
             actual=first.actual,
             hint=f"to accept it: simulate diff {path} <the trace of this outcome> --update",

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from simulate.scoring.datasets.make import Added, Wish, add
-from simulate.scoring.datasets.store import Case, Dataset, Version
+from simulate.scoring.datasets.store import Dataset, DatasetCase, Version
 
-__all__ = ["Added", "Case", "Dataset", "Version", "Wish", "add"]
+__all__ = ["Added", "Dataset", "DatasetCase", "Version", "Wish", "add"]

@@ -19,7 +19,7 @@ from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.scenario_draft import scenario_from
-from simulate.scoring.datasets.store import Case, Dataset, dump
+from simulate.scoring.datasets.store import Dataset, DatasetCase, dump
 from simulate.scoring.evaluators.scoring import evaluators
 from simulate.trace.files.writing import otlp_lines
 from simulate.trace.reading import TraceReading
@@ -173,7 +173,7 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
     return draft
 
 
-def _read(case: Case) -> dict[str, Any]:
+def _read(case: DatasetCase) -> dict[str, Any]:
     """A case's scenario as it stands."""
     found: Any = read_plain(case.scenario)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
@@ -256,7 +256,7 @@ def _scores(trace: Trace) -> dict[str, float]:
         least = own[score.name].threshold if score.threshold is None else score.threshold
         found[score.name] = max(found.get(score.name, 0.0), min(1.0, max(0.0, least)))
     if not found:
-        told = f"; {', '.join(sorted(others))} is no evaluator of ours" if others else ""
+        told = f"; {', '.join(sorted(others))} is not an evaluator of ours" if others else ""
         raise InputError(
             f"--keep-scores: the trace carries no score to keep{told}",
             where=f"trace {trace.trace_id}",

@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from simulate.errors import EnvironmentFault, InputError
+from simulate.errors import InputError
 from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
-from simulate.trace.files.writing import write_whole
+from simulate.model.whole_file import write_whole
 
 if TYPE_CHECKING:
     from simulate.scoring.evaluators.evaluation_context import EvaluationContext
@@ -55,7 +55,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DatasetCase:
     """One regression case."""
 
     id: str
@@ -106,7 +106,7 @@ class Dataset:
         """Every case's id, in order."""
         return sorted(path.name.removesuffix(".yaml") for path in (self.path / "cases").glob("*.yaml"))
 
-    def case(self, name: str) -> Case:
+    def case(self, name: str) -> DatasetCase:
         """A case by its id or a part of it that no other id has."""
         known = self.ids()
         fitting = [name] if name in known else [each for each in known if name in each]
@@ -118,7 +118,7 @@ class Dataset:
             raise InputError(told, where=str(self.path), hint="simulate dataset list names them")
         return self._case(fitting[0])
 
-    def cases(self) -> list[Case]:
+    def cases(self) -> list[DatasetCase]:
         """All cases."""
         return [self._case(each) for each in self.ids()]
 
@@ -129,13 +129,13 @@ class Dataset:
         for case in self.cases():
             yield from case.materials()
 
-    def _case(self, name: str) -> Case:
+    def _case(self, name: str) -> DatasetCase:
         origin = self.file("origins", name)
         found: Any = read_plain(origin) if origin.is_file() else {}
         if not isinstance(found, dict):
             raise InputError("an origin is a mapping", where=str(origin))
         known = cast("dict[str, Any]", found)
-        return Case(name, self.file("cases", name), self.file("traces", name), known)
+        return DatasetCase(name, self.file("cases", name), self.file("traces", name), known)
 
     def file(self, kind: str, name: str) -> Path:
         """Where a part of a case lies."""
@@ -236,13 +236,13 @@ class Dataset:
 
     def put(self, name: str, *, scenario: str, origin: Mapping[str, Any], trace: bytes) -> None:
         """Write the files of a case, what makes it one last; `record` makes it count."""
-        _write(self.file("traces", name), trace)
-        _write(self.file("origins", name), dump(origin).encode())
-        _write(self.file("cases", name), scenario.encode())
+        write_whole(self.file("traces", name), trace)
+        write_whole(self.file("origins", name), dump(origin).encode())
+        write_whole(self.file("cases", name), scenario.encode())
 
     def accept(self, by: str, verify: Iterable[str] = ()) -> Version:
         """Make the files as they are now a version, also where two versions are in conflict; ``by`` says
-        that the cases in ``verify`` are right. Raises FileProblems where a case is no scenario any more."""
+        that the cases in ``verify`` are right. Raises FileProblems where a case is no longer a scenario."""
         from simulate.model.loading.files import load_scenarios
 
         with self.alone():
@@ -258,14 +258,14 @@ class Dataset:
             try:
                 changed = sorted({*self.edited(), *verified})
                 return self.record(f"accepted {', '.join(changed) or 'nothing'} by {by}")
-            except InputError:  # a conflict; a line that is no version at all is refused once more
+            except InputError:  # a conflict; a line that is not a version at all is refused once more
                 return self.record(f"accepted a merge by {by}", mends=True)
 
     def _verify(self, name: str, by: str) -> None:
         """Write down who says that a case is right."""
         case = self._case(name)
         origin = {**case.origin, "verified": {"by": by, "on": _today()}}
-        _write(self.file("origins", name), dump(origin).encode())
+        write_whole(self.file("origins", name), dump(origin).encode())
 
     def drop(self, name: str) -> None:
         """Take the files of a case away; what makes it one first."""
@@ -286,7 +286,7 @@ class Dataset:
         version = Version(hashlib.sha256(whole.encode()).hexdigest()[:12], parent, _today(), change, delta)
         if delta or mends:
             lines = [json.dumps(asdict(each), ensure_ascii=False) for each in [*versions, version]]
-            _write(self.log, ("\n".join(lines) + "\n").encode())
+            write_whole(self.log, ("\n".join(lines) + "\n").encode())
         return version
 
     def _mended(self) -> list[Version]:
@@ -342,11 +342,3 @@ def _version(data: Any) -> Version:
 
 def _today() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}"
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The whole file, or none of it."""
-    try:
-        write_whole(path, [data])
-    except OSError as error:
-        raise EnvironmentFault(f"cannot write: {error.strerror or error}", where=str(path)) from error

@@ -118,7 +118,7 @@ def emit_logs(results: Iterable[Result]) -> None:
 
 
 def _number(given: str | None, digits: int) -> int:
-    """An id as OpenTelemetry's number; 0, which is no id, for one of another system."""
+    """An id as OpenTelemetry's number; 0, which is not an id, for one of another system."""
     try:
         return int(given or "", 16) if len(given or "") == digits else 0
     except ValueError:

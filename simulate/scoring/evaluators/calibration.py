@@ -17,9 +17,9 @@ from simulate.model.evaluator_names import known_evaluators
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import Document, read_documents
 from simulate.model.nearest import did_you_mean
+from simulate.model.text import shorten
 from simulate.model.transcript import ToolUse, Utterance
 from simulate.model.units import AsWritten, Data
-from simulate.scoring.evaluators.evaluator import clip
 from simulate.scoring.evaluators.judged import as_question
 from simulate.scoring.evaluators.prompts import Prompt, prompt
 from simulate.scoring.evaluators.scoring import evaluators
@@ -67,7 +67,7 @@ class Labelled(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class LabelledCase:
     """A labelled thing with its place in the file, ``FILE:LINE``, and a name for people."""
 
     labelled: Labelled
@@ -79,7 +79,7 @@ class Case:
 class Judged:
     """What the judge made of a case; ``fault`` says why it made nothing of it."""
 
-    case: Case
+    case: LabelledCase
     judgement: Judgement | None = None
     fault: Fault | None = None
 
@@ -89,12 +89,12 @@ class Judged:
         return None if self.judgement is None else self.judgement.label == self.case.labelled.label
 
 
-def load(path: Path, prompts: Path | None = None) -> list[Case]:
+def load(path: Path, prompts: Path | None = None) -> list[LabelledCase]:
     """The labelled cases of a file: YAML, one mapping with ``cases:``, or one case a document; JSON lines,
     one case a line. Raises FileProblems with all that is wrong: an unknown evaluator or label, a case that
     asks nothing, material that people labelled in two ways; InputError where it holds no case."""
     problems: list[Problem] = []
-    cases: list[Case] = []
+    cases: list[LabelledCase] = []
     for document, given, place in _documents(path):
         try:
             labelled = Labelled.model_validate(given)
@@ -105,7 +105,7 @@ def load(path: Path, prompts: Path | None = None) -> list[Case]:
         message = _wrong(labelled, prompts)
         if message is not None:
             problems.append(document.problem(place, message))
-        cases.append(Case(labelled, f"{document.file}:{line}", _name(labelled)))
+        cases.append(LabelledCase(labelled, f"{document.file}:{line}", _name(labelled)))
     problems += _contradictions(cases)
     if problems:
         raise FileProblems(problems)
@@ -116,8 +116,8 @@ def load(path: Path, prompts: Path | None = None) -> list[Case]:
 
 def _name(one: Labelled) -> str:
     if one.said is not None:
-        return clip(one.name or f"{one.said}: “{' '.join(one.agent)}”", 90)
-    return clip(one.name or str(next(iter(one.material.values()), "")), 90)
+        return shorten(one.name or f"{one.said}: “{' '.join(one.agent)}”", 90)
+    return shorten(one.name or str(next(iter(one.material.values()), "")), 90)
 
 
 def _documents(path: Path) -> list[tuple[Document, Any, list[str | int]]]:
@@ -184,7 +184,9 @@ def _wrong(one: Labelled, prompts: Path | None) -> str | None:
         if not one.material or (asked.quote_from and not set(asked.quote_from) & set(one.material)):
             return f"`material` needs {' or '.join(asked.quote_from or ('what is to be judged',))}"
     if one.label not in labels | {CANNOT_TELL}:
-        return f'"{one.label}" is no label of {one.question}{did_you_mean(one.label, [*labels, CANNOT_TELL])}'
+        return (
+            f'"{one.label}" is not a label of {one.question}{did_you_mean(one.label, [*labels, CANNOT_TELL])}'
+        )
     return None
 
 
@@ -198,9 +200,9 @@ def question_of(evaluator: str, prompts: Path | None = None) -> Prompt:
     return prompt(asks, folder=prompts)
 
 
-def _contradictions(cases: Sequence[Case]) -> list[Problem]:
+def _contradictions(cases: Sequence[LabelledCase]) -> list[Problem]:
     """The same thing labelled twice: in two ways it is a contradiction, in one it would count double."""
-    first: dict[str, Case] = {}
+    first: dict[str, LabelledCase] = {}
     found: list[Problem] = []
     for case in cases:
         one = case.labelled
@@ -219,14 +221,14 @@ def _contradictions(cases: Sequence[Case]) -> list[Problem]:
 
 
 async def judge_all(
-    cases: Sequence[Case], judge: Judge, done: Callable[[Judged], None] = lambda _: None
+    cases: Sequence[LabelledCase], judge: Judge, done: Callable[[Judged], None] = lambda _: None
 ) -> list[Judged]:
     """Every case by the judge, side by side; ``done`` is called as each ends. A judge that cannot be reached
     ends it: the cases that were not asked yet carry the same fault, the others stay."""
     down: list[EnvironmentFault] = []
     gate = asyncio.Semaphore(judge.concurrency)
 
-    async def one(case: Case) -> Judged:
+    async def one(case: LabelledCase) -> Judged:
         async with gate:
             found = Judged(case)
             try:

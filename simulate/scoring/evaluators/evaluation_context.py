@@ -13,7 +13,7 @@ from functools import cached_property
 from simulate.model.reference import Reference
 from simulate.model.transcript import Conversation
 from simulate.scoring.evaluators import transcript_of_trace
-from simulate.scoring.evaluators.transcript_of_trace import Answer, Said
+from simulate.scoring.evaluators.transcript_of_trace import AgentAnswer, TraceUtterance
 from simulate.trace.reading import Handoff, Retrieval, ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -65,14 +65,14 @@ class EvaluationContext:
         return hidden or next((each.why for each in unclear if isinstance(each, Unknown)), None)
 
     @cached_property
-    def said(self) -> list[Said]:
+    def said(self) -> list[TraceUtterance]:
         """What caller and agent said, in order."""
         if self.conversation is not None:
             return transcript_of_trace.from_conversation(self.conversation)
         return transcript_of_trace.from_reading(self.reading)
 
     @cached_property
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[AgentAnswer]:
         """What the agent said in this trace, each with what was asked and what the agent had at hand."""
         return transcript_of_trace.answers(self.said, self.retrievals, self.tool_calls, self.origin)
 

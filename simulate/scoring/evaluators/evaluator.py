@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simulate.errors import Fault
 from simulate.model.reference import Reference
+from simulate.model.text import shorten
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.result import Part, Result
 from simulate.trace.span import Trace
@@ -189,12 +190,6 @@ def describe(evaluator: type[Evaluator]) -> str:
     return inspect.getdoc(evaluator) or ""
 
 
-def clip(text: str, width: int = 160) -> str:
-    """Shortened for people."""
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
-
-
 def worst(parts: Sequence[Part]) -> str | None:
     """The span that lost most; the last of those that lost nothing."""
     known = [part for part in parts if part.span_id is not None and part.value is not None]
@@ -218,7 +213,7 @@ def share(parts: Sequence[Part], what: str, good: str) -> Found:
     decided = [part.value for part in counting if part.value is not None]
     if not decided:
         reasons = "; ".join(dict.fromkeys(part.reason for part in counting if part.reason))
-        raise NotRun(f"the judge could not decide any of {len(counting)} {what}: {clip(reasons, 300)}")
+        raise NotRun(f"the judge could not decide any of {len(counting)} {what}: {shorten(reasons, 300)}")
     value = sum(decided) / len(decided)
     open_ = len(counting) - len(decided)
     full = sum(1 for one in decided if one >= 1.0)
@@ -227,7 +222,7 @@ def share(parts: Sequence[Part], what: str, good: str) -> Found:
     if lost:
         first = min(lost, key=lambda part: part.value or 0.0)
         why = f": {first.reason}" if first.reason else ""
-        text += f"; “{clip(first.what)}” is {first.label or 'not'}{why}"
+        text += f"; “{shorten(first.what)}” is {first.label or 'not'}{why}"
     if open_:
         text += f"; {open_} more could not be decided"
     return Found(

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulate.model.text import shorten
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
-from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, clip, share
+from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, share
 from simulate.scoring.evaluators.judged import ask, ask_all, counted, sentences, transcript
 from simulate.scoring.evaluators.result import Part
-from simulate.scoring.evaluators.transcript_of_trace import Answer
+from simulate.scoring.evaluators.transcript_of_trace import AgentAnswer
 from simulate.scoring.judge.answer import says_nothing
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
 
 
-def _spoken(material: EvaluationContext) -> list[Answer]:
+def _spoken(material: EvaluationContext) -> list[AgentAnswer]:
     """Answers that say something. Raises NotRun where there is none."""
     found = [one for one in material.answers if not says_nothing(one.text)]
     if not found:
@@ -34,7 +35,7 @@ class _ByClaim(Evaluator):
     def prompt(self) -> str | None:
         return self.question
 
-    def material_of(self, answer: Answer, material: EvaluationContext) -> dict[str, Any] | None:
+    def material_of(self, answer: AgentAnswer, material: EvaluationContext) -> dict[str, Any] | None:
         """What a claim of this answer is held against; None where there is nothing."""
         raise NotImplementedError
 
@@ -77,7 +78,7 @@ class HallucinationScore(_ByClaim):
     question: ClassVar[str] = "hallucination.v1"
     good: ClassVar[str] = "are backed by what the agent was given"
 
-    def material_of(self, answer: Answer, material: EvaluationContext) -> dict[str, Any] | None:
+    def material_of(self, answer: AgentAnswer, material: EvaluationContext) -> dict[str, Any] | None:
         return {
             "documents and tool results": answer.context,
             "the conversation before": transcript(answer.before),
@@ -106,7 +107,7 @@ class Faithfulness(_ByClaim):
     question: ClassVar[str] = "faithfulness.v1"
     good: ClassVar[str] = "are supported by the context"
 
-    def material_of(self, answer: Answer, material: EvaluationContext) -> dict[str, Any] | None:
+    def material_of(self, answer: AgentAnswer, material: EvaluationContext) -> dict[str, Any] | None:
         return {"the context": answer.context} if answer.context else None
 
 
@@ -129,7 +130,7 @@ class AnswerRelevancy(_ByClaim):
     question: ClassVar[str] = "answer_relevancy.v1"
     good: ClassVar[str] = "speak to what was asked"
 
-    def material_of(self, answer: Answer, material: EvaluationContext) -> dict[str, Any] | None:
+    def material_of(self, answer: AgentAnswer, material: EvaluationContext) -> dict[str, Any] | None:
         if answer.asked is None:
             return None
         return {"what was asked": answer.asked, "the conversation before": transcript(answer.before[-10:])}
@@ -163,7 +164,7 @@ class Groundedness(Evaluator):
             ask(
                 judge,
                 "groundedness.v1",
-                clip(answer.text),
+                shorten(answer.text),
                 {"the answer": answer.text, "the context": answer.context},
                 answer.span_id,
             )
@@ -209,11 +210,11 @@ class ContextRelevance(Evaluator):
                     raise NotRun("the retrieval spans do not hold the documents' content")
                 if says_nothing(content):
                     empty.append(
-                        Part(clip(content), 0.0, "none", "it says nothing", span_id=search.span.span_id)
+                        Part(shorten(content), 0.0, "none", "it says nothing", span_id=search.span.span_id)
                     )
                     continue
                 given = {"what was asked": query, "the document": content}
-                asked.append(ask(judge, "context_relevance.v1", clip(content), given, search.span.span_id))
+                asked.append(ask(judge, "context_relevance.v1", shorten(content), given, search.span.span_id))
         if not asked and not empty:
             raise NotRun("the searches found no document")
         parts = counted([*empty, *await ask_all(asked)], "document that could be rated")

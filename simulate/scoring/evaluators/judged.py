@@ -14,7 +14,7 @@ from simulate.scoring.judge.answer import says_nothing
 from simulate.scoring.judge.question import CANNOT_TELL, Question
 
 if TYPE_CHECKING:
-    from simulate.scoring.evaluators.transcript_of_trace import Said
+    from simulate.scoring.evaluators.transcript_of_trace import TraceUtterance
     from simulate.scoring.judge import Judge
 
 _END = re.compile(r"(?<=[.!?…。！？])[\"'”’)\]]*\s+(?=[^\s])|\s*\n+\s*(?:[-*•]\s+|\d+[.)]\s+)?")
@@ -38,7 +38,7 @@ def sentences(text: str) -> list[str]:
     return [one for one in found if not says_nothing(one)]
 
 
-def transcript(said: Sequence[Said]) -> list[dict[str, Any]]:
+def transcript(said: Sequence[TraceUtterance]) -> list[dict[str, Any]]:
     """What was said as plain data, one entry each, for a judge."""
     return [{"turn": one.turn, "speaker": one.speaker, "text": one.text} for one in said]
 

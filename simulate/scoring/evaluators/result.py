@@ -25,7 +25,7 @@ class Part:
     calls: int = 0
     """Calls of the judge's model for it."""
     counts: bool = True
-    """False for what is worth nothing either way: a courtesy is no claim."""
+    """False for what is worth nothing either way: a courtesy is not a claim."""
 
 
 @dataclass(slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from simulate.model.text import shorten
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext, Retrieval
-from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, clip, share, worst
+from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, share, worst
 from simulate.scoring.evaluators.grounding import without_content
 from simulate.scoring.evaluators.judged import ask, ask_all, counted, sentences
 from simulate.scoring.evaluators.result import Part
@@ -107,7 +108,7 @@ class ContextPrecision(Evaluator):
                 ask(
                     judge,
                     "context_precision.v1",
-                    clip(str(one["content"])),
+                    shorten(str(one["content"])),
                     {"what was asked": search.query or material.goal, "the answer": answer,
                      "the document": str(one["content"])},
                     search.span.span_id,

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from simulate.conversation.voice.normalise import normalise, word_errors
 from simulate.errors import MissingExtra
+from simulate.model.text import shorten
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
-from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, clip, worst
+from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, worst
 from simulate.scoring.evaluators.result import Part
 from simulate.trace.span import Kind, Span
 
@@ -25,8 +26,8 @@ def accuracy(pairs: Sequence[tuple[str, str, str | None]], listener: str) -> Fou
         errors, words = errors + wrong, words + count
         value = max(0.0, 1 - wrong / count) if count else None
         label = "understood" if not wrong else f"{wrong} wrong"
-        reason = None if not wrong else f"{listener} understood “{clip(understood)}”"
-        parts.append(Part(clip(said), value, label, reason, [clip(understood)], span_id))
+        reason = None if not wrong else f"{listener} understood “{shorten(understood)}”"
+        parts.append(Part(shorten(said), value, label, reason, [shorten(understood)], span_id))
     if not words:
         raise NotRun("what was said has no words: a word error rate has no value")
     rate = errors / words

@@ -13,7 +13,7 @@ from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, worst
 from simulate.scoring.evaluators.result import Part
 from simulate.scoring.evaluators.tool_use import need_arguments, pair, wrong
-from simulate.scoring.evaluators.transcript_of_trace import Said, plain, shown
+from simulate.scoring.evaluators.transcript_of_trace import TraceUtterance, plain, shown
 from simulate.trace.reading import Handoff, ToolCall, Unknown
 from simulate.trace.span import Kind
 
@@ -113,7 +113,7 @@ class StepEfficiency(Evaluator):
     Formula: with ``reference: tools``: min(1, expected calls / calls), the first term of
     agent-learning-kit's. Without: 1 − repeated / calls, where a call is repeated that has the name, the
     arguments and the result of an earlier one with no other call but repeated ones since. Only tool calls
-    count: asking the caller to confirm is no wasted step (deepeval's judge takes it for one).
+    count: asking the caller to confirm is not a wasted step (deepeval's judge takes it for one).
     Range: 0 to 1, 1 is good. A way that is too short is not efficient but wrong: `TrajectoryScore` says so.
     Reads: TOOL spans, and tool calls in messages.
     Needs: a trace that shows tool calls, and at least one call.
@@ -155,7 +155,7 @@ class StepEfficiency(Evaluator):
 
 
 def _key(use: ToolCall) -> str:
-    """A call and what came of it: polling that brings something new is no repetition."""
+    """A call and what came of it: polling that brings something new is not a repetition."""
     return plain([str(use.name), _opaque(use.arguments), _opaque(use.result), use.error])
 
 
@@ -173,7 +173,7 @@ def _opaque(fact: Any) -> Any:
 @dataclass(slots=True)
 class _Step:
     key: str
-    source: ToolCall | Handoff | Said
+    source: ToolCall | Handoff | TraceUtterance
     failed: bool = False
 
     @property
@@ -205,7 +205,7 @@ class LoopDetection(Evaluator):
     arguments and results, handoffs, and what the agent said (without case and white space), in the order of
     time. A circle is one to four steps that come three times or more in a row, none of which brought anything
     new. deepeval's metric of 0.40 equal calls, 0.35 equal texts and 0.25 repeated spans was the model; unlike
-    it, a poll whose result changes is no circle, and two retries of a call that failed are not either.
+    it, a poll whose result changes is not a circle, and two retries of a call that failed are not either.
     Range: 0 to 1, 1 is good: no circle.
     Reads: TOOL and HANDOFF spans, the agent's answers.
     Needs: at least three such steps; fewer cannot be a circle.

@@ -36,7 +36,7 @@ _TELLING = (Kind.CONVERSATION, Kind.TURN, Kind.AGENT, Kind.WORKFLOW, Kind.CHAIN)
 
 
 @dataclass(slots=True)
-class Said:
+class TraceUtterance:
     """One thing said. ``span_id`` is None for what only the history of a model call tells; ``at_ns`` is when
     it was complete."""
 
@@ -50,7 +50,7 @@ class Said:
 
 
 @dataclass
-class Answer:
+class AgentAnswer:
     """Something that the agent said, what it answers, and what the agent had at hand, worked out late."""
 
     text: str
@@ -58,7 +58,7 @@ class Answer:
     span_id: str | None
     at: int
     """Its place in what was said."""
-    said: Sequence[Said]
+    said: Sequence[TraceUtterance]
     searches: Sequence[Retrieval]
     calls: Sequence[ToolCall]
     origin: int
@@ -69,7 +69,7 @@ class Answer:
         return next((one.text for one in reversed(self.said[: self.at]) if one.speaker == "caller"), None)
 
     @property
-    def before(self) -> list[Said]:
+    def before(self) -> list[TraceUtterance]:
         """Everything said before it."""
         return list(self.said[: self.at])
 
@@ -104,16 +104,18 @@ class Answer:
         return found
 
 
-def from_conversation(conversation: Conversation) -> list[Said]:
+def from_conversation(conversation: Conversation) -> list[TraceUtterance]:
     """What was said in a run; noise, keys and silence left out."""
     return [
-        Said(one.speaker, one.received, one.turn, one.span_id, conversation.started_ns + int(one.end * 1e9))
+        TraceUtterance(
+            one.speaker, one.received, one.turn, one.span_id, conversation.started_ns + int(one.end * 1e9)
+        )
         for one in conversation.utterances
         if one.kind == "speech" and one.text.strip()
     ]
 
 
-def from_reading(reading: TraceReading) -> list[Said]:
+def from_reading(reading: TraceReading) -> list[TraceUtterance]:
     """What the spans tell: the model calls of the agent itself, or failing these its outer spans."""
     inner = _inside_tools(reading)
     calls = [(span, view) for span, view in reading.llm_calls if span.span_id not in inner]
@@ -142,12 +144,12 @@ def _inside_tools(reading: TraceReading) -> set[str]:
     return {span_id for span_id, inside in known.items() if inside}
 
 
-def _from_models(calls: Sequence[tuple[Span, View]]) -> list[Said]:
+def _from_models(calls: Sequence[tuple[Span, View]]) -> list[TraceUtterance]:
     """Turns are counted by the caller's messages; of each turn the last thing that a model said without
     asking for a tool is the answer (before it, a planner or a router may have spoken)."""
-    said: list[Said] = []
+    said: list[TraceUtterance] = []
     turn, heard = 0, list[str]()
-    answer: Said | None = None
+    answer: TraceUtterance | None = None
     for span, view in calls:
         users = [one.text for one in view.input or () if one.role == "user" and one.text.strip()]
         new = _new(users, heard)
@@ -160,11 +162,11 @@ def _from_models(calls: Sequence[tuple[Span, View]]) -> list[Said]:
             heard += new
             for text in new[-1:] if not said or len(new) == len(users) else new:
                 turn = sum(1 for one in said if one.speaker == "caller") + 1
-                said.append(Said("caller", text, turn, span.span_id, span.start_ns))
+                said.append(TraceUtterance("caller", text, turn, span.span_id, span.start_ns))
         text = "".join(one.text for one in view.output or ()).strip()
         asks = any(one.tool_calls for one in view.output or ())
         if text and not asks:
-            answer = Said("agent", text, turn, span.span_id, span.end_ns or span.start_ns)
+            answer = TraceUtterance("agent", text, turn, span.span_id, span.end_ns or span.start_ns)
     return said if answer is None else [*said, answer]
 
 
@@ -175,9 +177,9 @@ def _new(users: list[str], heard: list[str]) -> list[str]:
     return users[-1:] if users and users[-1] not in heard else []
 
 
-def _history(messages: Sequence[Message], last: int) -> list[Said]:
+def _history(messages: Sequence[Message], last: int) -> list[TraceUtterance]:
     """What the first model call tells of the past: all before the caller's last message."""
-    past: list[Said] = []
+    past: list[TraceUtterance] = []
     turn = 0
     for message in messages:
         if not message.text.strip():
@@ -186,13 +188,13 @@ def _history(messages: Sequence[Message], last: int) -> list[Said]:
             if turn == last:
                 break
             turn += 1
-            past.append(Said("caller", message.text, turn, told=True))
+            past.append(TraceUtterance("caller", message.text, turn, told=True))
         elif message.role == "assistant" and not message.tool_calls:
-            past.append(Said("agent", message.text, turn, told=True))
+            past.append(TraceUtterance("agent", message.text, turn, told=True))
     return past
 
 
-def _from_outer(reading: TraceReading) -> list[Said]:
+def _from_outer(reading: TraceReading) -> list[TraceUtterance]:
     """What the outermost spans tell that hold what was asked and answered."""
     spans, seen = reading.by_id, reading.views
     telling = {
@@ -203,7 +205,7 @@ def _from_outer(reading: TraceReading) -> list[Said]:
     agents = [span_id for span_id in telling if seen[span_id].kind in (Kind.AGENT, Kind.TURN)]
     chosen = [one for one in agents if telling[one][1]] or [one for one in telling if telling[one][1]]
     taken = set(chosen)
-    said: list[Said] = []
+    said: list[TraceUtterance] = []
     turn = 0
     for span in sorted((spans[one] for one in chosen), key=lambda span: span.start_ns):
         if _below(span, taken, spans):
@@ -211,8 +213,8 @@ def _from_outer(reading: TraceReading) -> list[Said]:
         asked, answered = telling[span.span_id]
         turn += 1
         if asked:
-            said.append(Said("caller", asked, turn, span.span_id, span.start_ns))
-        said.append(Said("agent", answered, turn, span.span_id, span.end_ns or span.start_ns))
+            said.append(TraceUtterance("caller", asked, turn, span.span_id, span.start_ns))
+        said.append(TraceUtterance("agent", answered, turn, span.span_id, span.end_ns or span.start_ns))
     return said
 
 
@@ -237,20 +239,20 @@ def _exchange(view: View) -> tuple[str, str]:
 
 
 def answers(
-    said: Sequence[Said], retrievals: Sequence[Retrieval], calls: Sequence[ToolCall], origin: int
-) -> list[Answer]:
+    said: Sequence[TraceUtterance], retrievals: Sequence[Retrieval], calls: Sequence[ToolCall], origin: int
+) -> list[AgentAnswer]:
     """The agent's words in this trace, each with what came before it."""
     return [
-        Answer(one.text, one.turn, one.span_id, at, said, retrievals, calls, origin)
+        AgentAnswer(one.text, one.turn, one.span_id, at, said, retrievals, calls, origin)
         for at, one in enumerate(said)
         if one.speaker == "agent" and not one.told
     ]
 
 
-def said_before(said: Sequence[Said], call: ToolCall, origin: int) -> list[Said]:
+def said_before(said: Sequence[TraceUtterance], call: ToolCall, origin: int) -> list[TraceUtterance]:
     """What was said before a call was made: all until the agent's first words after it. When the caller said
     something is often told only by a later model call."""
-    found: list[Said] = []
+    found: list[TraceUtterance] = []
     for one in said:
         if one.speaker == "agent" and not one.told and _before(call, one, origin):
             break
@@ -258,7 +260,7 @@ def said_before(said: Sequence[Said], call: ToolCall, origin: int) -> list[Said]
     return found
 
 
-def _before(call: ToolCall, said: Said, origin: int) -> bool:
+def _before(call: ToolCall, said: TraceUtterance, origin: int) -> bool:
     if call.start is not None and said.at_ns is not None:
         # a call that the answer's own message asked for begins when that message ends
         return origin + int(call.start * 1e9) < said.at_ns

@@ -16,7 +16,7 @@ Verdict = Literal["pass", "fail", "not enough evidence"]
 
 
 @dataclass(slots=True)
-class Finding:
+class RuleResult:
     """One rule, and what the run has to say about it."""
 
     rule: str
@@ -54,7 +54,7 @@ class Decision:
     gate: Gate
     current: Measured
     baseline: Measured | None
-    findings: list[Finding] = field(default_factory=list[Finding])
+    findings: list[RuleResult] = field(default_factory=list[RuleResult])
     flaky: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
 
@@ -106,7 +106,7 @@ def decide(gate: Gate, current: Measured, baseline: Measured | None = None) -> D
     return decision
 
 
-def _findings(gate: Gate, now: Measured, before: Measured | None) -> Iterator[Finding]:
+def _findings(gate: Gate, now: Measured, before: Measured | None) -> Iterator[RuleResult]:
     confidence = gate.confidence
     if gate.pass_rate is not None:
         yield from _floor("pass_rate", gate.pass_rate, now.passes, before and before.passes, confidence, now)
@@ -144,7 +144,7 @@ def _floor(
     confidence: float,
     run: Measured,
     show: Any = "share",
-) -> Iterator[Finding]:
+) -> Iterator[RuleResult]:
     if rule.at_least is not None:
         lacking = run.lacking.get(name.removeprefix("scores: "))
         if show == "score" and lacking is None:
@@ -156,9 +156,9 @@ def _floor(
 
 def _at_least(
     rule: str, limit: float, cases: Values, confidence: float, lacking: str | None = None, show: Any = "share"
-) -> Finding:
+) -> RuleResult:
     values = [value for trials in cases.values() for value in trials]
-    finding = Finding(rule, limit=limit, count=len(values), show=show)
+    finding = RuleResult(rule, limit=limit, count=len(values), show=show)
     if not values:
         finding.sentence = f"there is no value of it ({lacking or 'nothing was measured'})"
         return finding
@@ -180,7 +180,7 @@ def _at_least(
     return finding
 
 
-def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> Finding:
+def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> RuleResult:
     """One case: its rate's interval to the power k. Several: the mean over cases of the unbiased estimate,
     with the better of two lower bounds, each at half of the risk: over cases, and over all trials."""
     from simulate.model.reliability import pass_hat_k
@@ -189,7 +189,7 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> Finding
     short = [case for case, trials in cases.items() if len(trials) < k]
     if short or not cases:
         told = f"{short[0]} has {counted(len(cases[short[0]]), 'trials')}" if short else "there are no trials"
-        return Finding(
+        return RuleResult(
             rule,
             limit=limit,
             needed=k,
@@ -216,9 +216,11 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> Finding
     return finding
 
 
-def _may_drop(rule: str, effect: float, now: Values, before: Values, confidence: float, show: Any) -> Finding:
+def _may_drop(
+    rule: str, effect: float, now: Values, before: Values, confidence: float, show: Any
+) -> RuleResult:
     pairs = stats.paired(before, now)
-    finding = Finding(rule, limit=effect, unit="cases", count=len(pairs), show=show)
+    finding = RuleResult(rule, limit=effect, unit="cases", count=len(pairs), show=show)
     if not pairs:
         finding.sentence = "the two runs share no case with a value of it"
         return finding
@@ -240,9 +242,9 @@ def _may_drop(rule: str, effect: float, now: Values, before: Values, confidence:
     return finding
 
 
-def _at_most(rule: str, limit: float, cases: Values, confidence: float, lacking: str | None) -> Finding:
+def _at_most(rule: str, limit: float, cases: Values, confidence: float, lacking: str | None) -> RuleResult:
     values = [value for trials in cases.values() for value in trials]
-    finding = Finding(rule, limit=limit, count=len(values), show="dollars")
+    finding = RuleResult(rule, limit=limit, count=len(values), show="dollars")
     if not values:
         finding.sentence = f"there is no value of it ({lacking or 'nothing was measured'})"
         return finding
@@ -260,9 +262,9 @@ def _at_most(rule: str, limit: float, cases: Values, confidence: float, lacking:
     return finding
 
 
-def _may_grow(rule: str, effect: float, now: Values, before: Values, confidence: float) -> Finding:
+def _may_grow(rule: str, effect: float, now: Values, before: Values, confidence: float) -> RuleResult:
     pairs = stats.paired(stats.logs(before), stats.logs(now))
-    finding = Finding(rule, limit=effect, unit="cases", count=len(pairs))
+    finding = RuleResult(rule, limit=effect, unit="cases", count=len(pairs))
     if not pairs:
         finding.sentence = "the two runs share no case with a value of it"
         return finding
@@ -284,7 +286,7 @@ def _may_grow(rule: str, effect: float, now: Values, before: Values, confidence:
     return finding
 
 
-def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float) -> Finding:
+def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float) -> RuleResult:
     """Each case's first trace against the baseline's first; its further trials show what varies."""
     from simulate.trace.diff import compare
     from simulate.trace.files.reader import read
@@ -328,7 +330,7 @@ def _conclude(decision: Decision) -> None:
             finding.verdict = "pass"
 
 
-def _thin(finding: Finding, decision: Decision) -> bool:
+def _thin(finding: RuleResult, decision: Decision) -> bool:
     """Too many values are unknown for those that are known to stand for all; the sentence says so."""
     unknown = decision.current.unknown.get(_measure(finding), 0)
     known = finding.count if finding.unit == "trials" else 0
@@ -338,7 +340,7 @@ def _thin(finding: Finding, decision: Decision) -> bool:
     return True
 
 
-def _measure(finding: Finding) -> str:
+def _measure(finding: RuleResult) -> str:
     """What of `Measured` a rule is about."""
     parts = finding.rule.split(": ")
     return parts[1] if parts[0] == "scores" else parts[0]

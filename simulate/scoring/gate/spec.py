@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from simulate.errors import FileProblems, InputError, Problem
 from simulate.model.base import Strict
 from simulate.model.evaluator_names import known_evaluators
+from simulate.model.json_path import ignored_path
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.units import AsWritten, Duration, Number, Whole
@@ -112,8 +113,8 @@ class DiffRule(Strict):
     worst: DiffClass
     may_differ: Fraction = 0.0
     """The share of cases that may show a graver one."""
-    ignore: list[AsWritten] = Field(default_factory=list[str])
-    """Paths of changes that do not count, as for `simulate diff --ignore`."""
+    ignore: list[Annotated[AsWritten, AfterValidator(ignored_path)]] = Field(default_factory=list[str])
+    """JSON paths of changes that do not count, as for `simulate diff --ignore`."""
 
     @model_validator(mode="after")
     def _refuses_something(self) -> DiffRule:

@@ -7,8 +7,8 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from simulate.model.whole_file import write_whole
 from simulate.scoring.judge.question import Judgement
-from simulate.trace.files.writing import write_whole
 
 
 class Cache:
@@ -41,7 +41,7 @@ class Cache:
         self._kept[key] = judgement
         if self.folder is None:
             return
-        write_whole(self._path(key), [json.dumps(asdict(judgement), ensure_ascii=False, indent=1).encode()])
+        write_whole(self._path(key), json.dumps(asdict(judgement), ensure_ascii=False, indent=1).encode())
 
     def _path(self, key: str) -> Path:
         assert self.folder is not None

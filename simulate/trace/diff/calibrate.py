@@ -1,52 +1,18 @@
-"""What repeats of the expected run say: what varies by itself is no change, and how sure the rest is.
-
-The expected run and its n repeats are n + 1 runs of the same program. Something that stayed as it was in
-all of them may still vary rarely. The exact upper bound, at 95 % confidence, on how often it does is
-1 - 0.05 ** (1 / (n + 1)), about 3 / (n + 1): the "rule of three" (J. A. Hanley and A. Lippman-Hand, "If
-nothing goes wrong, is everything all right?", JAMA 249, 1983), which is the binomial interval of Clopper
-and Pearson (1934) for no event in n + 1 trials.
-"""
+"""What repeats of the expected run say: what varies by itself is not a change, and how sure the rest is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import comb
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.change import Change
-
-if TYPE_CHECKING:
-    from simulate.trace.diff.result import Diff
-
-CONFIDENCE = 0.95
+from simulate.trace.diff.rates import rarely
+from simulate.trace.diff.result import Diff
 
 FREE = ("answers.", "order.", "voice.heard.", "shape.")
 """Once these vary among repeats, another value is one more of the same and not a change."""
-
-
-def rarely(runs: int, confidence: float = CONFIDENCE) -> float:
-    """The greatest share of runs in which something may vary that varied in none of ``runs``."""
-    return 1.0 - (1.0 - confidence) ** (1.0 / runs)
-
-
-def at_most(events: int, runs: int, confidence: float = CONFIDENCE) -> float:
-    """The exact (Clopper-Pearson) upper bound on the rate of something seen ``events`` times in ``runs``."""
-    if events >= runs:
-        return 1.0
-    low, high = events / runs, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _at_most(events, runs, middle) > 1.0 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _at_most(events: int, runs: int, rate: float) -> float:
-    return sum(comb(runs, k) * rate**k * (1 - rate) ** (runs - k) for k in range(events + 1))
 
 
 def calibrated(diff: Diff, samples: Sequence[Sequence[Change]]) -> Diff:

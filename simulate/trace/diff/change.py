@@ -1,11 +1,10 @@
-"""One difference, in a person's words, and all of them together."""
+"""One difference, in a person's words, and how large it has to be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any
 
 from simulate.errors import InputError
@@ -104,25 +103,3 @@ class Tolerance:
             if not value >= 0:
                 raise InputError(f"the tolerance {name} is {value}; it must be 0 or more")
         return cls(**given)
-
-
-def ignored(path: str, patterns: Sequence[str]) -> bool:
-    """Whether a pattern names this path or something above it; ``*`` stands for anything."""
-    return any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}.*") for pattern in patterns)
-
-
-def without(changes: Sequence[Change], patterns: Sequence[str]) -> list[Change]:
-    """The changes that no pattern ignores, and of each the details that none ignores."""
-    if not patterns:
-        return list(changes)
-    kept: list[Change] = []
-    for change in changes:
-        if ignored(change.path, patterns) or ignored(change.category, patterns):
-            continue
-        if change.details:
-            left = [d for d in change.details if not ignored(f"{change.path}.{d.path}".rstrip("."), patterns)]
-            if not left:
-                continue
-            change = replace(change, details=left)
-        kept.append(change)
-    return kept

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from simulate.errors import TraceFileError
+from simulate.model.secret_names import is_secret_name
 from simulate.trace.diff.align import align
 from simulate.trace.diff.behaviour import Story, tell
 from simulate.trace.diff.calibrate import calibrated
-from simulate.trace.diff.change import Change, Tolerance, without
+from simulate.trace.diff.change import Change, Tolerance
 from simulate.trace.diff.explain import explain
+from simulate.trace.diff.ignore import Ignore, ignoring
 from simulate.trace.diff.result import Diff
 from simulate.trace.diff.scores import score_changes
 from simulate.trace.diff.shape import shape_changes
 from simulate.trace.diff.voice import voice_changes
 from simulate.trace.reading import TraceReading
+from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
 
 Judge = Callable[[str, str], Awaitable[bool]]
@@ -35,20 +39,58 @@ def compare(
 ) -> Diff:
     """What changed between two traces, the gravest first.
 
-    ``repeats`` are further runs of what made ``expected``: a difference that they show among themselves is
-    not counted. ``ignore`` names paths (``tools.send_mail.arguments.body``, ``answers.*``, ``latency``).
-    ``tolerance`` is that of `Tolerance`, by name. Swapping the traces gives the same changes the other way
-    round; a trace has no changes against itself.
+    Args:
+        expected: The trace as it should be.
+        actual: The trace as it is.
+        repeats: Further runs of what made ``expected``. A difference that they show among themselves is not
+            counted.
+        ignore: What may differ: JSON paths of changes (``$.tools.send_mail.arguments.body``,
+            ``$.answers[*]``), or categories (``latency``).
+        tolerance: That of `Tolerance`, by name.
+
+    Raises:
+        InputError: ``ignore`` holds something that is not a path, or ``tolerance`` an unknown name.
+
+    Swapping the traces gives the same changes the other way round; a trace has no changes against itself.
     """
     limits = Tolerance.of(tolerance)
+    ignores = [Ignore(path) for path in ignore]
+    diff = _compared(expected, actual, repeats, limits)
+    mask = SecretMask()
+    if not all(_is_clean(change, mask) for change in (*diff.changes, *diff.varies)):
+        # a change tells what was there: compared again, with placeholders that keep what differs apart
+        expected, actual = (mask.trace(TraceReading.of(each).trace) for each in (expected, actual))
+        repeats = [mask.trace(trace) for trace in repeats]
+        diff = _compared(expected, actual, repeats, limits)
+    ignoring(diff, ignores)
+    return diff
+
+
+def _compared(
+    expected: Trace | TraceReading,
+    actual: Trace | TraceReading,
+    repeats: Sequence[Trace],
+    limits: Tolerance,
+) -> Diff:
     one, other = tell(expected), tell(actual)
     diff = _between(one, other, limits)
     if repeats:
         samples = [_between(one, tell(trace), limits).changes for trace in repeats]
         diff = calibrated(diff, samples)
-    diff.changes = without(diff.changes, ignore)
-    diff.varies = without(diff.varies, ignore)
     return diff
+
+
+_NAME_IN_TEXT = re.compile(r'"([^"\\]{1,80})"\s*:')
+
+
+def _is_clean(change: Change, mask: SecretMask) -> bool:
+    """Whether a change tells no secret: by its shape, or by the name that it stands under."""
+    named = {detail.path: [detail.expected, detail.actual] for detail in change.details}
+    return (
+        mask.is_clean([change.path, change.sentence, change.expected, change.actual, named])
+        and not is_secret_name(change.path)
+        and not any(is_secret_name(name) for name in _NAME_IN_TEXT.findall(change.sentence))
+    )
 
 
 def _between(one: Story, other: Story, tolerance: Tolerance) -> Diff:
@@ -97,7 +139,12 @@ def _not_compared(one: Story, other: Story) -> list[str]:
 
 
 async def judged(diff: Diff, judge: Judge) -> Diff:
-    """The same diff without the answers that a judge holds to mean the same; it is asked once for each."""
+    """The diff without the answers that mean the same.
+
+    Args:
+        diff: What `compare` found.
+        judge: Called with the two texts of each changed answer; True where they mean the same.
+    """
 
     async def stays(change: Change) -> bool:
         texts = (change.expected, change.actual)
@@ -114,9 +161,17 @@ def matches(
     ignore: Sequence[str] = (),
     tolerance: Tolerance | Mapping[str, float] | None = None,
 ) -> Diff:
-    """Whether a trace behaves as the one in a file: ``Diff.same`` answers; cost and latency are told.
+    """Compare a trace with the one in a file; ``Diff.same`` says whether it behaves alike.
 
-    Raises TraceFileError when the file cannot be read or does not hold exactly one trace.
+    Args:
+        expected: A trace file that holds exactly one trace. It is read once while it stays as it is.
+        trace: The trace as it is.
+        ignore: As for `compare`.
+        tolerance: As for `compare`.
+
+    Raises:
+        TraceFileError: The file cannot be read, or does not hold exactly one trace.
+        InputError: As for `compare`.
     """
     return compare(recorded(expected), trace, ignore=ignore, tolerance=tolerance)
 

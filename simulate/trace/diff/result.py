@@ -9,7 +9,7 @@ from typing import Any
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.change import Category, Change
 from simulate.trace.diff.forest import Forest
-from simulate.trace.diff.render import summary
+from simulate.trace.diff.summary import summary
 from simulate.trace.span import Trace
 
 
@@ -27,6 +27,8 @@ class Diff:
     varies: list[Change] = field(default_factory=list[Change])
     repeats: int = 0
     notes: list[str] = field(default_factory=list[str])
+    unmet: list[str] = field(default_factory=list[str])
+    """Paths to ignore at which nothing differs: perhaps misspelt."""
     not_compared: list[str] = field(default_factory=list[str])
     """What one of the traces does not tell, so that a change of it would not show; one sentence each."""
     alignment: Alignment | None = None
@@ -65,6 +67,7 @@ class Diff:
             "changes": [change.to_dict() for change in self.changes],
             "varies": [change.to_dict() for change in self.varies],
             "notes": self.notes,
+            "ignored_nothing": self.unmet,
             "not_compared": self.not_compared,
         }
 

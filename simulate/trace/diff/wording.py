@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, cast
 
+from simulate.model.text import shorten
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.change import Detail
 
@@ -14,14 +15,12 @@ MOST_DETAILS = 24
 def brief(value: Any, width: int = 60) -> str:
     """A value in a sentence: texts in quotes, long ones cut in the middle of nothing that matters."""
     if isinstance(value, str):
-        text = " ".join(value.split())
-        return f"“{text if len(text) <= width else text[: width - 1].rstrip() + '…'}”"
+        return f"“{shorten(value, width)}”"
     if value is None:
         return "nothing"
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = contents.dumped(value).decode("utf-8", "replace")
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    return shorten(contents.dumped(value).decode("utf-8", "replace"), width)
 
 
 def contrast(value: Any, other: Any, width: int = 60) -> tuple[str, str]:

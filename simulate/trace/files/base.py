@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, Literal, cast
 
 from simulate.errors import TraceFileError
+from simulate.model.text import line
 from simulate.trace.span import Attributes, Span
 
 Record = dict[str, Any]
@@ -108,7 +109,7 @@ def each(
             if span is None:
                 continue
             if span.span_id == NO_SPAN or span.trace_id == NO_TRACE:
-                raise notes.refuse("an id is all zeros, which means none", f"span {printable(span.name, 40)}")
+                raise notes.refuse("an id is all zeros, which means none", f"span {line(span.name, 40)}")
         except TraceFileError as error:
             if not notes.tolerant:
                 raise
@@ -151,14 +152,8 @@ def label(record: Any, index: int) -> str:
     else:
         name = getattr(record, "name", None)
     if isinstance(name, str):
-        return f"span {index + 1} ({printable(name, 60)})"
+        return f"span {index + 1} ({line(name, 60)})"
     return f"span {index + 1}"
-
-
-def printable(text: str, limit: int) -> str:
-    """Text of a file that may be put on a terminal: no control characters, not endless."""
-    shown = "".join(char if char.isprintable() else "·" for char in text[: limit + 1])
-    return shown[:limit] + "…" if len(shown) > limit else shown
 
 
 def kind_of(value: Any) -> str:
@@ -189,7 +184,7 @@ def hex_id(value: Any, digits: int, notes: Notes, what: str, span: str = "") -> 
             if raw is not None and len(raw) * 2 == digits:
                 notes.say("ids are base64 in the file and were read as such")
                 return raw.hex()
-    shown = printable(value, 60) if isinstance(value, str) else kind_of(value)
+    shown = line(value, 60) if isinstance(value, str) else kind_of(value)
     size = f" of {len(value)} characters" if isinstance(value, str) else ""
     raise notes.refuse(
         f"{what} must be {digits} hex digits, not {shown!r}{size}",
@@ -280,7 +275,7 @@ def _time_from_text(text: str, notes: Notes, span: str, due: str) -> int:
         pass
     moment = iso_nanoseconds(text)
     if moment is None:
-        raise notes.refuse(f"{printable(text, 40)!r} is no time", span)
+        raise notes.refuse(f"“{line(text, 40)}” is not a time", span)
     return _bounded(moment, notes, span)
 
 
@@ -289,7 +284,7 @@ _FRACTION = re.compile(r"(.*\d\d:\d\d:\d\d)[.,](\d+)(.*)")
 
 def iso_nanoseconds(text: str) -> int | None:
     """An ISO 8601 text to the nanosecond (Python's own parser stops at microseconds); UTC where it names no
-    zone. None when it is no time."""
+    zone. None when it is not a time."""
     match = _FRACTION.fullmatch(text)
     fraction = int(match[2][:9].ljust(9, "0")) if match else 0
     try:
@@ -313,7 +308,7 @@ def lasting(start: int, duration: Any, factor: int, notes: Notes, span: str) -> 
 def _bounded(value: int, notes: Notes, span: str) -> int:
     if 0 <= value <= NANO_CEILING:
         return value
-    raise notes.refuse(f"a time of {printable(str(value), 30)} is before 1970 or after 2262", span)
+    raise notes.refuse(f"a time of {line(str(value), 30)} is before 1970 or after 2262", span)
 
 
 def times(
@@ -365,8 +360,8 @@ def note_size(span: Span, notes: Notes) -> None:
     for key, value in span.attributes.items():
         if isinstance(value, str) and len(value) > HUGE:
             notes.say(
-                f"attribute {printable(key, 60)} holds {len(value) / 1e6:.1f} MB",
-                f"span {printable(span.name, 40)}",
+                f"attribute {line(key, 60)} holds {len(value) / 1e6:.1f} MB",
+                f"span {line(span.name, 40)}",
                 span.trace_id,
             )
 

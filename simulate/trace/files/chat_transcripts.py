@@ -1,6 +1,6 @@
 """Chat transcripts in OpenAI's message shape, as traces: τ-bench, τ²-bench, fine-tuning files.
 
-A transcript is no trace: what it does not hold (times, models, tokens) is not invented. Each assistant
+A transcript is not a trace: what it does not hold (times, models, tokens) is not invented. Each assistant
 message becomes a model call and each tool call a tool span; the root says ``simulate.reconstructed`` and,
 where the transcript has no times, times are ordinals from 1970 on and the notes say so.
 """

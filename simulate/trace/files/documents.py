@@ -1,5 +1,5 @@
 """From a path, a stream or stdin to JSON documents: gz and zip opened, JSON told from JSON lines, and what
-is no trace at all told by name."""
+is not a trace at all told by name."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # what a file of somebody else holds has no type until it is read; shapes are checked as they are met
@@ -22,7 +22,8 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from simulate.errors import TraceFileError
-from simulate.trace.files.base import Notes, printable
+from simulate.model.text import line
+from simulate.trace.files.base import Notes
 from simulate.trace.otlp.ids import clean
 
 Source = Path | str | BinaryIO
@@ -291,7 +292,7 @@ def _as_utf8(stream: io.BufferedReader) -> io.BufferedReader:
 
 
 def _short(error: Exception) -> str:
-    return printable(str(error), 100)
+    return line(str(error), 100)
 
 
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,80})", re.IGNORECASE)
@@ -301,15 +302,15 @@ def _no_json(head: bytes, notes: Notes) -> TraceFileError:
     start = head.lstrip()
     if start[:1] == b"<":
         title = _TITLE.search(start)
-        called = f" ({printable(title[1].decode('utf-8', 'replace').strip(), 80)!r})" if title else ""
+        called = f" (“{line(title[1].decode('utf-8', 'replace').strip(), 80)}”)" if title else ""
         return notes.refuse(
             f"is an HTML or XML page{called}, not a trace",
             hint="a download without a session gets the login page; export again, signed in or with a key",
         )
     if b"\0" in start[:512]:
-        return notes.refuse("is a binary file that is no trace we know")
-    line = start.split(b"\n", 1)[0].decode("utf-8", "replace")
+        return notes.refuse("is a binary file that is not a trace we know")
+    first = start.split(b"\n", 1)[0].decode("utf-8", "replace")
     return notes.refuse(
-        f"is text, not a trace; it starts with {printable(line, 60)!r}",
-        hint="a log is no trace; export spans from the backend as OTLP JSON or in its own format",
+        f"is text, not a trace; it starts with “{line(first, 60)}”",
+        hint="a log is not a trace; export spans from the backend as OTLP JSON or in its own format",
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.otlp import decode
@@ -57,7 +58,7 @@ def spans(document: Any, notes: Notes) -> Iterator[Span]:
 def span(raw: Record, notes: Notes) -> Span:
     """One span from one object."""
     name = str(raw.get("name") or "")
-    where = f"span {base.printable(name, 40)}"
+    where = f"span {line(name, 40)}"
     context = _first(raw, _CONTEXT)
     ids: Record = context if isinstance(context, dict) else raw
     start, end = base.times(_first(raw, _START), _first(raw, _END), notes, where)

@@ -19,8 +19,9 @@ from functools import lru_cache
 from typing import Any
 
 from simulate.errors import TraceFileError
+from simulate.model.text import line
 from simulate.trace.files import documents
-from simulate.trace.files.base import Format, Notes, kind_of, printable
+from simulate.trace.files.base import Format, Notes, kind_of
 from simulate.trace.files.documents import Source
 from simulate.trace.joining import join
 from simulate.trace.span import Span, Trace, group
@@ -42,9 +43,18 @@ def formats() -> tuple[Format, ...]:
 
 
 def read(source: Source, *more: Source, trace_id: str | None = None, tolerant: bool = False) -> list[Trace]:
-    """Every trace of files (paths, ``-`` for stdin, open binary files, folders), or the one of ``trace_id``
-    (its first digits are enough). Raises TraceFileError with line or span; ``tolerant`` reads what is whole
-    and says in the notes what is not."""
+    """Every trace of one or more files, in the order in which each first appears.
+
+    Args:
+        source: A path, a folder, ``-`` for stdin or an open binary file, of any format that
+            docs/trace-files.md lists; gz and zip, too.
+        more: Further ones. A trace whose spans lie in several files is one trace.
+        trace_id: Only this trace; its first digits are enough.
+        tolerant: Read what is whole of a broken file, and say in the notes what is not.
+
+    Raises:
+        TraceFileError: A file cannot be read, with line or span, or holds no such trace.
+    """
     files = documents.sources(source, *more)
     if len(files) > 1:
         traces = list(iter_traces(*files, tolerant=tolerant))
@@ -65,9 +75,9 @@ def one(traces: list[Trace], trace_id: str, source: str | None) -> Trace:
     found = found or [trace for trace in traces if trace.trace_id.startswith(trace_id.lower())]
     if len(found) == 1:
         return found[0]
-    ids = ", ".join(printable(trace.trace_id, 40) for trace in (found or traces)[:5])
+    ids = ", ".join(line(trace.trace_id, 40) for trace in (found or traces)[:5])
     problem = "matches several traces" if found else "is not among its traces"
-    raise TraceFileError(f"trace {printable(trace_id, 40)} {problem}: {ids}", where=source)
+    raise TraceFileError(f"trace {line(trace_id, 40)} {problem}: {ids}", where=source)
 
 
 def iter_spans(*files: Source, tolerant: bool = False, notes: Notes | None = None) -> Iterator[Span]:
@@ -170,7 +180,7 @@ def _spans(source: Source, notes: Notes) -> Iterator[Span]:
                 notes.source, notes.line = inner, None
                 yield from _from_stream(stream, notes)
         except documents.UNPACKING as error:
-            problem = f"the packed file is broken or breaks off: {printable(str(error), 80)}"
+            problem = f"the packed file is broken or breaks off: {line(str(error), 80)}"
             if not notes.tolerant:
                 raise notes.refuse(problem) from error
             notes.say(problem)
@@ -210,7 +220,7 @@ def _from_json(stream: Any, notes: Notes) -> Iterator[Span]:
 
 
 def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {printable(str(error), 120)}"
+    return f"{type(error).__name__}: {line(str(error), 120)}"
 
 
 def _is_empty(document: Any) -> bool:
@@ -227,13 +237,11 @@ _ERRORS = ("error", "errors", "message", "detail")
 
 
 def _unknown(document: Any, notes: Notes) -> TraceFileError:
-    keys = (
-        ", ".join(printable(str(key), 30) for key in list(document)[:8]) if isinstance(document, dict) else ""
-    )
+    keys = ", ".join(line(str(key), 30) for key in list(document)[:8]) if isinstance(document, dict) else ""
     if isinstance(document, dict):
         told = next((document[key] for key in _ERRORS if document.get(key)), None)
         if told is not None:
-            return notes.refuse(f"is an error answer of a server, not a trace: {printable(str(told), 100)}")
+            return notes.refuse(f"is an error answer of a server, not a trace: {line(str(told), 100)}")
     held = f"an object with {keys}" if keys else kind_of(document)
     known = ", ".join(format.name for format in formats())
     return notes.refuse(f"is JSON, but no trace that we know: {held}", hint=f"known are {known}")

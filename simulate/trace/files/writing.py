@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import orjson
 
+from simulate.model.whole_file import write_pieces, write_whole
 from simulate.trace.otlp.encode import to_json, to_protobuf
 from simulate.trace.span import Span
 
@@ -17,34 +16,14 @@ BATCH = 512
 """Spans a line of a JSON lines file, as the SDK's batch processor exports them."""
 
 
-def write_whole(path: Path | str, chunks: Iterable[bytes]) -> None:
-    """Write beside the target and move it there when it is complete and on the disk."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def write_otlp_json(path: Path | str, spans: Iterable[Span]) -> None:
     """One document, indented for people."""
-    write_whole(path, [orjson.dumps(to_json(spans), option=orjson.OPT_INDENT_2), b"\n"])
+    write_whole(path, orjson.dumps(to_json(spans), option=orjson.OPT_INDENT_2), b"\n")
 
 
 def write_otlp_jsonl(path: Path | str, spans: Iterable[Span]) -> None:
     """One export request a line; takes any number of spans without holding them all."""
-    write_whole(path, otlp_lines(spans))
+    write_pieces(path, otlp_lines(spans))
 
 
 def otlp_lines(spans: Iterable[Span]) -> Iterator[bytes]:
@@ -55,7 +34,7 @@ def otlp_lines(spans: Iterable[Span]) -> Iterator[bytes]:
 
 def write_otlp_protobuf(path: Path | str, spans: Iterable[Span]) -> None:
     """One ``TracesData`` message."""
-    write_whole(path, [to_protobuf(spans).SerializeToString()])
+    write_whole(path, to_protobuf(spans).SerializeToString())
 
 
 def _batched(spans: Iterable[Span], size: int) -> Iterator[list[Span]]:

@@ -18,6 +18,7 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import HUGE, KINDS, NANO_CEILING, NANO_FLOOR, STATUSES, Notes, Record
 from simulate.trace.otlp.ids import SOURCE_IDS, restore_ids
@@ -48,7 +49,7 @@ class _Origin(NamedTuple):
 
 
 def _where(name: str) -> str:
-    return f"span {base.printable(name, 40)}"
+    return f"span {line(name, 40)}"
 
 
 def _time(value: int, notes: Notes, name: str) -> int:
@@ -66,7 +67,7 @@ def _whole_number(value: int) -> int | str:
 
 def _note_size(key: str, text: str, notes: Notes, name: str) -> None:
     where = _where(name) if name else ""
-    notes.say(f"attribute {base.printable(key, 60)} holds {len(text) / 1e6:.1f} MB", where)
+    notes.say(f"attribute {line(key, 60)} holds {len(text) / 1e6:.1f} MB", where)
 
 
 # -- JSON ------------------------------------------------------------------------------------------------
@@ -230,9 +231,7 @@ def _json_value(value: Any) -> Any:
         decode = _DECODERS.get(key)
         if decode is not None:
             return None if inner is None else decode(inner)
-    raise ValueError(
-        f"an attribute's value has none of the known types, but {base.printable(str(list(value)), 60)}"
-    )
+    raise ValueError(f"an attribute's value has none of the known types, but {line(str(list(value)), 60)}")
 
 
 def _boolean(value: Any) -> bool:
@@ -290,14 +289,14 @@ def _object(value: Any, what: str, notes: Notes) -> Record:
 # -- protobuf --------------------------------------------------------------------------------------------
 
 
-class Resources(Protocol):
+class ExportRequest(Protocol):
     """What ``ExportTraceServiceRequest`` and ``TracesData`` have in common."""
 
     @property
     def resource_spans(self) -> Iterable[trace_pb2.ResourceSpans]: ...
 
 
-def from_protobuf(request: Resources, notes: Notes | None = None) -> Iterator[Span]:
+def from_protobuf(request: ExportRequest, notes: Notes | None = None) -> Iterator[Span]:
     """The spans of an export request; raises as `from_json` does."""
     blocks = ((one, scope, scope.spans) for one in request.resource_spans for scope in one.scope_spans)
     return from_blocks(blocks, notes)

@@ -20,7 +20,8 @@ from typing import Any, cast
 import orjson
 
 from simulate.errors import InputError
-from simulate.trace.redaction.rules import RULES, SENSITIVE_KEY, Rule, hides
+from simulate.model.secret_names import is_secret, is_secret_name, is_secret_throughout
+from simulate.trace.redaction.rules import RULES, RedactionRule
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
 
 DEPTH = 8
@@ -100,9 +101,14 @@ class Redactor:
         there = [needle for rule in self._rules for needle in rule.needles if needle in together]
         return not self.find("\n".join(text for text in texts if any(needle in text for needle in there)))
 
-    def text(self, text: str) -> str:
-        """The text with everything found replaced; JSON inside of it is gone through and stays JSON."""
-        return self._text(text, "", 0)
+    def text(self, text: str, depth: int = 0) -> str:
+        """The text with everything found replaced; JSON inside of it, which is ``depth`` deep in other JSON,
+        is gone through and stays JSON."""
+        return self._text(text, "", depth)
+
+    def name(self, text: str) -> str:
+        """A name or a key, which is never JSON itself."""
+        return self._text(text, "", DEPTH)
 
     def _text(self, text: str, place: str, depth: int) -> str:
         if depth < DEPTH and text[:1] in ("{", "[", '"') and _is_json(text):
@@ -125,24 +131,7 @@ class Redactor:
                 text = json.dumps(changed, ensure_ascii=False)
         if self._is_clean(text):
             return text
-        key = ""
-
-        def literal(match: re.Match[str]) -> str:
-            nonlocal key
-            raw = match[0]
-            inner: str = json.loads(match["text"])
-            done = inner
-            if match["colon"] is not None:
-                key, done = inner, self._text(inner, "", DEPTH)
-            elif hides(key, inner):
-                done = inner if _is_placeholder(inner) else self.placeholder("secret", inner)
-            else:
-                done = self._text(inner, "", depth + 1)
-            if done == inner:
-                return raw
-            return json.dumps(done, ensure_ascii=False) + (match["colon"] or "")
-
-        return _LITERAL.sub(literal, text)
+        return _TOKEN.sub(_Literals(self, depth), text)
 
     def _is_clean(self, text: str) -> bool:
         """Whether no literal of a JSON text holds anything: all are looked at together, which is fast, and
@@ -151,7 +140,7 @@ class Redactor:
         for match in _LITERAL.finditer(text):
             raw = match["text"]
             word: str = json.loads(raw) if "\\" in raw else raw[1:-1]
-            if word[:1] in ("{", "[") or (match["colon"] and SENSITIVE_KEY.search(word)):
+            if word[:1] in ("{", "[") or (match["colon"] and is_secret_name(word)):
                 return False
             words.append(word)
         return not self.find("\n".join(words))
@@ -188,21 +177,27 @@ class Redactor:
     def _object(self, value: dict[Any, Any], place: str) -> dict[Any, Any]:
         made: dict[Any, Any] = {}
         for key, item in value.items():
-            name = self._text(key, "", DEPTH) if isinstance(key, str) else key
+            name = self.name(key) if isinstance(key, str) else key
             while name in made:  # two keys that are redacted to the same
                 name = f"{name}'"
-            if isinstance(key, str) and SENSITIVE_KEY.search(key):
-                made[name] = self._hidden(key, item)
+            if isinstance(key, str) and is_secret_name(key):
+                made[name] = self.under(key, item)
             else:
                 made[name] = self._value(item, f"{place}.{key}")
         return made
 
-    def _hidden(self, key: str, value: Any) -> Any:
-        """All texts under the key of a secret; numbers there are counts more often than secrets, and stay."""
-        if isinstance(value, str) and hides(key, value):
-            return value if _is_placeholder(value) else self.placeholder("secret", value)
+    def under(self, name: str, value: Any) -> Any:
+        """A value that stands under the name of a secret, with all that `is_secret` there replaced."""
+        if is_secret(name, value):
+            text = str(value)
+            return text if _is_placeholder(text) else self.placeholder("secret", text)
         if isinstance(value, list | tuple):
-            return [self._hidden(key, item) for item in cast("list[Any]", value)]
+            return [self.under(name, item) for item in cast("list[Any]", value)]
+        if isinstance(value, dict) and is_secret_throughout(name):
+            items = cast("dict[Any, Any]", value).items()
+            return {
+                self._value(key, ""): self.under(_secret_name(str(key), name), each) for key, each in items
+            }
         return self._value(value, "")
 
     def _bytes(self, value: bytes) -> bytes:
@@ -240,7 +235,7 @@ class Redactor:
         """A copy with everything redacted but ids, times and enums."""
         return replace(
             span,
-            name=self._text(span.name, "", DEPTH),
+            name=self.name(span.name),
             attributes=self._attributes(span.attributes, ".attributes"),
             events=[
                 Event(
@@ -275,9 +270,51 @@ class Redactor:
         return self._object(kept, place)
 
 
+class _Literals:
+    """Goes through the tokens of a valid JSON text and replaces its literals one by one."""
+
+    def __init__(self, redactor: Redactor, depth: int) -> None:
+        self._redactor = redactor
+        self._depth = depth
+        self._name = ""
+        self._around: list[str] = [""]
+        """The name of the secret that each open object or array stands under, the innermost last."""
+
+    def __call__(self, match: re.Match[str]) -> str:
+        raw = match[0]
+        if match["opens"]:
+            name = _secret_name(self._name, self._around[-1])
+            self._around.append(name if raw == "[" or is_secret_throughout(name) else "")
+            self._name = ""
+        elif match["closes"]:
+            self._around.pop()
+            self._name = ""
+        elif match["colon"]:
+            self._name = json.loads(match["text"])
+            done = self._redactor.name(self._name)
+            return raw if done == self._name else json.dumps(done, ensure_ascii=False) + match["colon"]
+        else:
+            return self._literal(raw)
+        return raw
+
+    def _literal(self, raw: str) -> str:
+        value = json.loads(raw)
+        name = _secret_name(self._name, self._around[-1])
+        if name and is_secret(name, value):
+            done = self._redactor.under(name, value)
+        elif isinstance(value, str):
+            done = self._redactor.text(value, self._depth + 1)
+        else:
+            return raw
+        return raw if done == value else json.dumps(done, ensure_ascii=False)
+
+
 # -- small things ----------------------------------------------------------------------------------------
 
 _LITERAL = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?', re.DOTALL)
+_TOKEN = re.compile(
+    _LITERAL.pattern + r"|(?P<number>-?\d[\d.eE+-]*)|(?P<opens>[{\[])|(?P<closes>[}\]])", re.DOTALL
+)
 _PLACEHOLDER = re.compile(r"<[a-z_][a-z0-9_-]*:[0-9a-f]{4,32}>")
 _NORMAL: dict[str, Callable[[str], str]] = {
     "email": lambda text: text.replace("%40", "@").casefold(),
@@ -287,6 +324,11 @@ _NORMAL: dict[str, Callable[[str], str]] = {
     "ip": str.casefold,
 }
 """How writings of one value become the same."""
+
+
+def _secret_name(name: str, around: str) -> str:
+    """The name that says that a value is secret: its own, or else that of what it lies in."""
+    return name if is_secret_name(name) else around
 
 
 def _is_placeholder(text: str) -> bool:
@@ -327,20 +369,20 @@ def _apart(found: list[Finding]) -> list[Finding]:
     return joined
 
 
-def _custom(kind: str, text: str) -> Rule:
+def _custom(kind: str, text: str) -> RedactionRule:
     if not re.fullmatch(r"[a-z_][a-z0-9_-]*", kind):
-        raise InputError(f"{kind!r} is no name of a pattern", hint="lower-case letters, digits, - and _")
+        raise InputError(f"{kind!r} is not a name of a pattern", hint="lower-case letters, digits, - and _")
     try:
-        return Rule(kind, re.compile(text))
+        return RedactionRule(kind, re.compile(text))
     except re.error as error:
-        raise InputError(f"pattern {kind}: {text!r} is no regular expression: {error}") from None
+        raise InputError(f"pattern {kind}: {text!r} is not a regular expression: {error}") from None
 
 
 def _path(path: str) -> re.Pattern[str]:
     """A path as a pattern of places: ``.attributes.orders.0.address``."""
     bare = re.sub(r"\[['\"]?([^\]'\"]+)['\"]?\]", r".\1", path.removeprefix("$")).lstrip(".")
     if not bare:
-        raise InputError(f"{path!r} is no path", hint="such as attributes.user.id or **.customer.name")
+        raise InputError(f"{path!r} is not a path", hint="such as attributes.user.id or **.customer.name")
     steps = "".join(
         r"(?:\.[^.]+)*" if step == "**" else r"\.[^.]+" if step == "*" else r"\." + re.escape(step)
         for step in bare.split(".")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RedactionRule:
     """A pattern; its group ``value``, if it has one, is what gets replaced. ``needles`` are texts of which
     one must be there, so that most rules cost nothing; ``check`` refuses what only looks like it."""
 
@@ -81,13 +81,6 @@ _WORDS = (
 _ASSIGNED = rf"(?i:(?:{_WORDS})\\?[\"']?\s*[:=]\s*\\?[\"']?{_SCHEME})(?P<value>[^\s\"'<>,;&\\{{}}\[\]]{{4,}})"
 _SPOKEN = r"(?i:(?:password|passphrase|passcode)\s+is\s+)(?P<value>(?=[^\s\"]*\d)[^\s\"'<>,;\\]{4,40}[^\s\"'<>,;\\.?!])"
 
-SENSITIVE_KEY = re.compile(
-    r"(?i)(?:^|[._\-/ ])(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|"
-    r"secret[_-]?key|client[_-]?secret|authorization|cookie|set-cookie|credentials?|cvv|cvc)$"
-    r"|(?:Password|Secret|ApiKey|AccessToken|RefreshToken|AuthToken|PrivateKey)$"
-)
-"""Names of attributes and JSON keys whose text is secret whatever it looks like."""
-
 
 # -- checks ----------------------------------------------------------------------------------------------
 
@@ -148,56 +141,41 @@ def _credential(text: str) -> bool:
     return any(char.isdigit() for char in text) or any(char.isupper() for char in text[1:])
 
 
-def hides(key: str, text: str) -> bool:
-    """Whether a text under this key is secret. A bare ``token`` may also be a word that a model wrote
-    (log probabilities), so that it must look like a credential."""
-    if SENSITIVE_KEY.search(key) is None:
-        return False
-    if _BARE_TOKEN.search(key) is not None:
-        return len(text) >= 12 and not any(char.isspace() for char in text)
-    return bool(text)
-
-
-_BARE_TOKEN = re.compile(
-    r"(?i)(?<!auth)(?<!access)(?<!refresh)(?<!bearer)(?<!auth[_-])(?<!access[_-])(?<!refresh[_-])token$"
-)
-
-
-def _secret(pattern: str, needles: tuple[str, ...]) -> Rule:
+def _secret(pattern: str, needles: tuple[str, ...]) -> RedactionRule:
     check = _mixed if pattern.startswith(("(?:sk|pk|rk)-", "(?:pplx|")) else None
-    return Rule("secret", re.compile(_START + pattern), needles, check)
+    return RedactionRule("secret", re.compile(_START + pattern), needles, check)
 
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[RedactionRule, ...] = (
     *(_secret(pattern, needles) for pattern, needles in _KEYS),
-    Rule("secret", re.compile(_URL_PASSWORD), ("://",)),
-    Rule("secret", re.compile(_BEARER), ("earer ", "EARER ", "asic ", "oken "), _credential),
-    Rule("secret", re.compile(_ASSIGNED), ("=", ":")),
-    Rule("secret", re.compile(_SPOKEN), (" is ",)),
-    Rule(
+    RedactionRule("secret", re.compile(_URL_PASSWORD), ("://",)),
+    RedactionRule("secret", re.compile(_BEARER), ("earer ", "EARER ", "asic ", "oken "), _credential),
+    RedactionRule("secret", re.compile(_ASSIGNED), ("=", ":")),
+    RedactionRule("secret", re.compile(_SPOKEN), (" is ",)),
+    RedactionRule(
         "email",
         re.compile(r"(?<![\w.+%-])[\w.+%-]+?(?:@|%40)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![A-Za-z0-9])"),
         ("@", "%40"),
     ),
-    Rule(
+    RedactionRule(
         "iban",
         re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?![A-Za-z0-9])"),
         (),
         iban,
     ),
-    Rule("card", re.compile(r"(?<![\w-])(?<![0-9]\.)(?:[0-9][ -]?){12,18}[0-9](?![\w-]|\.[0-9])"), (), luhn),
-    Rule("ssn", re.compile(r"(?<![\w-])(?<![0-9]\.)[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-]|\.[0-9])"), ("-",)),
-    Rule("phone", re.compile(r"(?<![\w+])\+[0-9](?:[ ().\-/]{0,2}[0-9]){7,14}(?![0-9])"), ("+",), phone),
-    Rule(
+    RedactionRule("card", re.compile(r"(?<![\w-])(?<![0-9]\.)(?:[0-9][ -]?){12,18}[0-9](?![\w-]|\.[0-9])"), (), luhn),
+    RedactionRule("ssn", re.compile(r"(?<![\w-])(?<![0-9]\.)[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-]|\.[0-9])"), ("-",)),
+    RedactionRule("phone", re.compile(r"(?<![\w+])\+[0-9](?:[ ().\-/]{0,2}[0-9]){7,14}(?![0-9])"), ("+",), phone),
+    RedactionRule(
         "phone",
         re.compile(r"(?<![\w-])(?<![0-9]\.)\(?[2-9][0-9]{2}\)?[ .-] ?[0-9]{3}[ .-][0-9]{4}(?![\w-]|\.[0-9])"),
     ),
-    Rule("phone", re.compile(r"(?<![\w:-])(?<![0-9]\.)0[1-9][0-9]{1,4}[ /-][0-9]{3,8}(?:[ -][0-9]{2,6})?(?![\w:-]|\.[0-9])"), (), phone),
-    Rule(
+    RedactionRule("phone", re.compile(r"(?<![\w:-])(?<![0-9]\.)0[1-9][0-9]{1,4}[ /-][0-9]{3,8}(?:[ -][0-9]{2,6})?(?![\w:-]|\.[0-9])"), (), phone),
+    RedactionRule(
         "ip",
         re.compile(r"(?<!\w)(?<![0-9]\.)(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![\w]|\.[0-9])"),
         (".",),
         address,
     ),
-    Rule("ip", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"), (":",), address),
+    RedactionRule("ip", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"), (":",), address),
 )  # fmt: skip

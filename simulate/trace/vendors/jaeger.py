@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import NANO_CEILING, Format, Notes, Record
 from simulate.trace.otlp.ids import SOURCE_IDS, clean, otlp_ids, restore_ids
@@ -71,7 +72,7 @@ def _resource(process: Record) -> Attributes:
 
 def _span(raw: Record, resources: dict[str, Attributes], notes: Notes) -> Span:
     name = str(raw.get("operationName") or "")
-    where = f"span {base.printable(name, 40)}"
+    where = f"span {line(name, 40)}"
     tags = _tags(raw.get("tags"))
     trace_id = _id(raw["traceID"], 32, notes, "a trace id", where)
     start = base.nanoseconds(raw.get("startTime"), notes, where, due="microseconds")
@@ -106,7 +107,7 @@ def _span(raw: Record, resources: dict[str, Attributes], notes: Notes) -> Span:
         resource=resource,
     )
     for warning in raw.get("warnings") or ():
-        notes.say(f"Jaeger warns: {base.printable(str(warning), 120)}", where, trace_id)
+        notes.say(f"Jaeger warns: {line(str(warning), 120)}", where, trace_id)
     _restore(span)
     base.note_size(span, notes)
     return span

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
@@ -205,7 +206,7 @@ def _bare(trace: Record, notes: Notes) -> Span:
 
 def _span(raw: Record, trace: Record | None, notes: Notes) -> Span:
     name = str(raw.get("name") or "")
-    where = f"observation {base.printable(name, 40)}"
+    where = f"observation {line(name, 40)}"
     metadata = _object(raw.get("metadata"))
     original = _object(metadata.pop("attributes", None))
     resource = _object(metadata.pop("resourceAttributes", None) or metadata.pop("resource_attributes", None))

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
@@ -96,7 +97,7 @@ def spans(document: Any, notes: Notes) -> Iterator[Span]:
 
 def _span(raw: Record, notes: Notes) -> Span:
     name = str(raw.get("name") or "")
-    where = f"run {base.printable(name, 40)}"
+    where = f"run {line(name, 40)}"
     ancestors = [part.rsplit("Z", 1)[-1] for part in str(raw.get("dotted_order") or "").split(".") if part]
     # the fraction of each moment in dotted_order stands before a "Z", and the run's id after it
     trace_id = raw.get("trace_id") or (ancestors[0] if ancestors else raw["id"])

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.span import Attributes, Span
@@ -67,7 +68,7 @@ def _span(raw: Record, notes: Notes) -> Span | None:
         str(raw["id"]),
         name,
         base.text_or_none(raw.get("parent_id")),
-        *base.times(raw.get("started_at"), raw.get("ended_at"), notes, f"span {base.printable(name, 40)}"),
+        *base.times(raw.get("started_at"), raw.get("ended_at"), notes, f"span {line(name, 40)}"),
         _attributes(kind, data),
         status="error" if error else "unset",
         status_message=base.text_or_none(error.get("message") if isinstance(error, dict) else error),

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from simulate.errors import MissingExtra
+from simulate.model.text import line
 from simulate.trace.files import base, plain
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
@@ -228,7 +229,7 @@ def from_csv(stream: BinaryIO, notes: Notes) -> Iterator[Span]:
                 raise notes.refuse(f"row {index + 1} has no span id")
             yield from spans([record], notes)
     except csv.Error as error:
-        raise notes.refuse(f"is no readable CSV: {error}") from error
+        raise notes.refuse(f"is not readable CSV: {error}") from error
     finally:
         text.detach()
 
@@ -264,7 +265,7 @@ def from_parquet(stream: BinaryIO, notes: Notes) -> Iterator[Span]:
         while (batch := next(batches, None)) is not None:
             yield from spans([_plain(row) for row in batch.to_pylist()], notes)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:  # pyright: ignore
-        raise notes.refuse(f"is no whole parquet file: {base.printable(str(error), 100)}") from error
+        raise notes.refuse(f"is not a whole parquet file: {line(str(error), 100)}") from error
 
 
 def _plain(value: Any) -> Any:

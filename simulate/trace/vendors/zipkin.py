@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.span import Attributes, Event, Span
@@ -45,7 +46,7 @@ def spans(document: Any, notes: Notes) -> Iterator[Span]:
 
 def _span(raw: Record, notes: Notes) -> Span:
     name = str(raw.get("name") or "")
-    where = f"span {base.printable(name, 40)}"
+    where = f"span {line(name, 40)}"
     start = base.nanoseconds(raw.get("timestamp"), notes, where, due="microseconds")
     tags: Attributes = dict(raw.get("tags") or {})
     failed = "error" in tags and str(tags["error"]).lower() != "false"

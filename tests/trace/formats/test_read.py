@@ -1,4 +1,4 @@
-"""Every file that people hold is found by its content; what is no trace is told what it is."""
+"""Every file that people hold is found by its content; what is not a trace is told what it is."""
 
 # ruff: noqa: E501 - rows of data
 from __future__ import annotations
@@ -289,13 +289,13 @@ def test_parquet_of_a_dataframe() -> None:
 @pytest.mark.parametrize("cut", [slice(8), slice(600), slice(-20), slice(0, -8)])
 def test_half_of_a_parquet_file_is_refused(cut: slice) -> None:
     whole = parquet_of([{"context.span_id": SPAN, "context.trace_id": TRACE, "name": "chat"}])
-    with pytest.raises(TraceFileError, match="is no whole parquet file"):
+    with pytest.raises(TraceFileError, match="is not a whole parquet file"):
         read(io.BytesIO(b"PAR1" + whole[4:][cut]))
 
 
 def test_parquet_whose_texts_are_no_utf8_is_refused() -> None:
     whole = parquet_of([{"context.span_id": SPAN, "context.trace_id": TRACE, "name": "chat" * 9}])
-    with pytest.raises(TraceFileError, match="is no whole parquet file"):
+    with pytest.raises(TraceFileError, match="is not a whole parquet file"):
         read(io.BytesIO(whole.replace(b"chat", b"\xce\xff\xfe\xfd")))
 
 
@@ -317,7 +317,7 @@ def test_one_trace_of_several_by_the_start_of_its_id() -> None:
         read(io.BytesIO(data), trace_id="c")
 
 
-# -- what is no trace ------------------------------------------------------------------------------------
+# -- what is not a trace ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -325,8 +325,8 @@ def test_one_trace_of_several_by_the_start_of_its_id() -> None:
     [
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (b"<!doctype html><html><head><title>Sign in</title>", r"HTML.*'Sign in'.*signed in"),
-        (b"2025-01-01 INFO agent started\n", "is text, not a trace; it starts with '2025-01-01 INFO"),
+        (b"<!doctype html><html><head><title>Sign in</title>", r"HTML.*“Sign in”.*signed in"),
+        (b"2025-01-01 INFO agent started\n", "is text, not a trace; it starts with “2025-01-01 INFO"),
         (b'{"message": "Unauthorized"}', "error answer of a server.*Unauthorized"),
         (b'{"a": 1}', "no trace that we know: an object with a"),
         (b"[1, 2]", "no trace that we know"),
@@ -336,7 +336,7 @@ def test_one_trace_of_several_by_the_start_of_its_id() -> None:
         (gzip.compress(b"x" * 5000, mtime=0)[:-20], "packed file"),
         (b"PK\x03\x04broken", "broken zip"),
         (b"\x7fELF\0\0\0\0", "binary file"),
-        (b"\x1b[31mlog\x1b[0m line", "starts with '·\\[31mlog"),
+        (b"\x1b[31mlog\x1b[0m line", r"starts with “\\x1b\[31mlog"),
     ],
 )
 def test_what_is_no_trace_is_told_what_it_is(data: bytes, message: str) -> None:

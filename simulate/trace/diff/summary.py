@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simulate.model.safe_text import line
-from simulate.trace.diff.calibrate import rarely
+from simulate.model.text import line
 from simulate.trace.diff.change import ORDER, Category, Change
+from simulate.trace.diff.rates import rarely
 
 if TYPE_CHECKING:
     from simulate.trace.diff.result import Diff

@@ -1,4 +1,5 @@
-"""Foreign text made safe to show: nothing that an agent says can steer a terminal or reorder a line.
+"""Text as it is shown: shortened in one way, and safe: nothing that an agent says can steer a terminal or
+reorder a line.
 
 Control characters are shown, not dropped, so that a reader sees what the agent really sent: ESC becomes
 ``\\x1b``, a right-to-left override ``\\u202e``.
@@ -44,6 +45,16 @@ def safe(text: object, limit: int | None = LIMIT) -> str:
 def line(text: object, limit: int | None = 200) -> str:
     """Like ``safe``, on one line."""
     return safe(text, limit).replace("\n", "⏎ ")
+
+
+def shorten(text: str, most: int = 160) -> str:
+    """At most ``most`` characters on one line, ending in … where something was cut off.
+
+    >>> shorten("a long  sentence", 8)
+    'a long…'
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def compact(value: object, limit: int | None = 400) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from simulate.conversation.callers import needs_model
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 
@@ -19,7 +18,7 @@ def unread_fields(scenario: Scenario) -> set[str]:
     if not isinstance(persona, Persona):
         return set()
     by_text = scenario.medium == "text"
-    if needs_model(scenario):
+    if scenario.needs_model:
         read = _ALWAYS | _PROMPT | (_TYPED if by_text else set[str]())
     else:
         read = _ALWAYS | ({"typos"} if by_text else {"pace"})

@@ -1,0 +1,110 @@
+"""Secrets kept out of what this package shows and writes: pages, terminals, diffs, JSON, reports.
+
+What looks like a key, a password or a token, or stands under such a name, is replaced. Personal data stays:
+``simulate trace redact`` is for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
+from typing import Any, cast
+
+from simulate.model.secret_names import is_secret_name
+from simulate.model.transcript import ToolUse, Utterance
+from simulate.trace.redaction.redact import Redactor
+from simulate.trace.span import Event, Link, Span, Trace
+
+_TEXTS: dict[type, tuple[str, ...]] = {
+    Span: ("name", "attributes", "events", "links", "status_message", "scope_attributes", "trace_state"),
+    Event: ("name", "attributes"),
+    Link: ("attributes",),
+    Utterance: ("text", "heard"),
+    ToolUse: ("name", "arguments", "asked_arguments", "result", "error", "call_id"),
+}
+"""Where others' texts stand in what there is most of; elsewhere in any field."""
+_NO_TEXT = (int, float, type(None))
+
+
+class SecretMask:
+    """Replaces each secret by ``<secret:3f2a>``, the same one by the same placeholder for as long as the mask
+    lives. What holds none, which is nearly everything, is handed back as it is."""
+
+    def __init__(self) -> None:
+        self._redactor = Redactor(kinds=("secret",))
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        return self._redactor.text(text)
+
+    def trace(self, trace: Trace) -> Trace:
+        """The trace, or a copy of it in which the spans and notes that held secrets are replaced."""
+        if self.is_clean([trace.spans, trace.notes, _resources(trace.spans)]):
+            return trace
+        return self._redactor.trace(trace)
+
+    def spans(self, spans: list[Span]) -> list[Span]:
+        """The spans, or copies of them without secrets."""
+        clean = self.is_clean([spans, _resources(spans)])
+        return spans if clean else [self._redactor.span(span) for span in spans]
+
+    def value(self, value: Any) -> Any:
+        """A JSON-like value without secrets. In dataclasses that are not frozen, the fields are replaced in
+        place; everything else is made anew."""
+        return value if self.is_clean(value) else self._replaced(value)
+
+    def is_clean(self, value: Any) -> bool:
+        """Whether there is nothing to replace: all texts are looked at together, and each of them once."""
+        texts: set[str] = set()
+        if not _gather(value, texts):
+            return False
+        nested = {text for text in texts if text[:1] in ("{", "[", '"')}
+        if any(self._redactor.text(text) != text for text in nested):
+            return False
+        return self._redactor.clean(texts - nested)
+
+    def _replaced(self, value: Any) -> Any:
+        if is_dataclass(value):
+            changed = {name: self._replaced(getattr(value, name)) for name in _fields(type(value))}
+            if value.__dataclass_params__.frozen:  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+                return replace(cast("Any", value), **changed)
+            for name, part in changed.items():
+                setattr(value, name, part)
+            return value
+        if isinstance(value, list):
+            return [self._replaced(each) for each in cast("list[Any]", value)]
+        return self._redactor.value(value)
+
+
+def _resources(spans: list[Span]) -> list[Any]:
+    """What many spans share: looked at once."""
+    return list({id(span.resource): span.resource for span in spans}.values())
+
+
+def _gather(value: Any, texts: set[str]) -> bool:
+    """Put all texts in there into ``texts``; False where something stands under the name of a secret."""
+    if isinstance(value, str):
+        texts.add(value)
+        return True
+    if isinstance(value, bytes):
+        texts.add(value.decode("utf-8", "replace"))
+        return True
+    if isinstance(value, Mapping):
+        for key, inner in cast("Mapping[Any, Any]", value).items():
+            if inner is not None and is_secret_name(str(key)):
+                return False
+            if not isinstance(inner, _NO_TEXT) and not _gather(inner, texts):
+                return False
+        return True
+    if isinstance(value, list | tuple):
+        return all(_gather(each, texts) for each in cast("list[Any]", value) if each)
+    names = _fields(cast("type[Any]", type(value)))
+    return all(_gather(inner, texts) for name in names if (inner := getattr(value, name)))
+
+
+@lru_cache
+def _fields(kind: type) -> tuple[str, ...]:
+    if kind in _TEXTS:
+        return _TEXTS[kind]
+    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()

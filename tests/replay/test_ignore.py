@@ -1,0 +1,71 @@
+"""What ``ignore`` leaves out of requests, also of those that were recorded with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from simulate.errors import InputError
+from simulate.replay import Rules, record, replaying
+from simulate.replay.matching.rules import default_rules
+
+QUESTION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+async def ask(base: str, **more: Any) -> httpx.Response:
+    async with httpx.AsyncClient() as client:
+        return await client.post(f"{base}/v1/chat/completions", json={**QUESTION, **more})
+
+
+@pytest.mark.parametrize("recorded_with", [(), ("$.metadata.request_id",)])
+async def test_a_path_is_ignored_whether_or_not_it_was_recorded(
+    recorded_with: tuple[str, ...], server: Any, tmp_path: Path
+) -> None:
+    async with record(tmp_path / "c", rules=Rules(ignore=recorded_with)):
+        await ask(server.base, metadata={"request_id": "1"})
+    async with replaying(tmp_path / "c", rules=Rules(ignore=("$.metadata.request_id",))) as player:
+        await ask(server.base, metadata={"request_id": "2"})
+    assert player.report().verdict == "identical"
+    assert not player.report().notes
+
+
+async def test_what_was_recorded_as_ignored_stays_so(server: Any, tmp_path: Path) -> None:
+    async with record(tmp_path / "c", rules=Rules(ignore=("$..request_id",))):
+        await ask(server.base, metadata={"request_id": "1"})
+    async with replaying(tmp_path / "c", rules=Rules()) as player:
+        await ask(server.base, metadata={"request_id": "2"})
+    assert player.report().verdict == "identical"
+
+
+async def test_a_path_that_no_request_has_is_told(server: Any, tmp_path: Path) -> None:
+    async with record(tmp_path / "c"):
+        await ask(server.base, metadata={"request_id": "1"})
+    async with replaying(tmp_path / "c", rules=Rules(ignore=("$.metadat.request_id",))) as player:
+        await ask(server.base, metadata={"request_id": "2"})
+    assert player.report().verdict == "drifted"
+    assert any("$.metadat.request_id" in note for note in player.report().notes)
+
+
+async def test_secrets_go_by_name_in_queries_requests_and_responses(server: Any, tmp_path: Path) -> None:
+    rules = default_rules()
+    async with record(tmp_path / "c", rules=rules), httpx.AsyncClient() as client:
+        await client.post(
+            f"{server.base}/echo?access_token=zzQUERY&page=2", json={"client": {"credentials": ["zzBODY"]}}
+        )
+    stored = "".join(path.read_text() for path in (tmp_path / "c").rglob("*") if path.is_file())
+    assert "zz" not in stored
+    assert "page=2" in stored
+    async with replaying(tmp_path / "c", rules=rules) as player, httpx.AsyncClient() as client:
+        await client.post(
+            f"{server.base}/echo?access_token=zzQUERY&page=2", json={"client": {"credentials": ["zzBODY"]}}
+        )
+    assert player.report().verdict == "identical"
+
+
+@pytest.mark.parametrize("path", ["metadata.request_id", "$.", "$.a[?(@.b)]"])
+def test_what_is_not_a_path_is_refused(path: str) -> None:
+    with pytest.raises(InputError):
+        Rules(ignore=(path,))

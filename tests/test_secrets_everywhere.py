@@ -1,0 +1,144 @@
+"""What ``simulate trace redact`` hides, no page, terminal, diff, JSON or report shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulate.interfaces.cli.main import main
+from simulate.interfaces.render.html import write_html, write_trace_html
+from simulate.model.outcome import Outcome
+from simulate.model.secret_names import is_secret, is_secret_name, is_secret_parameter
+from simulate.model.transcript import Conversation, Utterance
+from simulate.trace.diff import compare
+from simulate.trace.redaction.redact import Redactor
+from simulate.trace.span import Span, Trace
+
+SECRETS = {
+    "access_token": "zzTOKENzz",
+    "refreshToken": "zzREFRESHzz",
+    "client_secret": "zzCLIENTSECRETzz",
+    "db.password": "zzPASSzz",
+    "private_key": "zzPRIVzz",
+    "credentials": "zzCREDzz",
+    "http.request.header.set-cookie": "zzCOOKIEzz",
+    "sessionKey": "zzSESSIONzz",
+}
+PLACEHOLDER = re.compile(r"<secret:[0-9a-f]{4,32}>")
+
+
+def trace_file(path: Path, trace_id: str, attributes: dict[str, str], tool: str | None = None) -> Path:
+    """A file with one span, of a call of the tool ``tool`` where one is named."""
+    given = dict(attributes)
+    if tool is not None:
+        given = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": tool,
+            "gen_ai.tool.call.arguments": json.dumps(attributes),
+        }
+    span = {
+        "traceId": trace_id,
+        "spanId": "2" * 16,
+        "name": "GET https://user:zzURLzz@db.example/x",
+        "startTimeUnixNano": "1700000000000000000",
+        "endTimeUnixNano": "1700000001000000000",
+        "attributes": [{"key": key, "value": {"stringValue": text}} for key, text in given.items()],
+    }
+    scope: dict[str, Any] = {"scope": {"name": "x"}, "spans": [span]}
+    path.write_text(json.dumps({"resourceSpans": [{"resource": {}, "scopeSpans": [scope]}]}))
+    return path
+
+
+@pytest.mark.parametrize("name", [*SECRETS, "X-Api-Key", "OPENAI_API_KEY", "userPassword1", "accessTokens"])
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("input_tokens", "token_count", "max_tokens", "tokens", "token_type", "next_page_token"),
+        *("gen_ai.usage.input_tokens", "session.id", "key", "primary_key", "idempotency-key", "api_key_id"),
+        *("cookie_policy", "author"),
+    ],
+)
+def test_names_of_what_is_no_secret(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+def test_what_a_value_says() -> None:
+    assert is_secret("token", "f3bQ81nvAz0pLk2")
+    assert not is_secret("token", "the"), "a word that a model wrote"
+    assert is_secret("password", 48151623), "typed digits"
+    assert not is_secret("access_token", 12), "a count"
+    assert is_secret_parameter("key")
+    assert not is_secret_name("key")
+
+
+def test_all_that_lies_under_a_name_of_secrets() -> None:
+    given = {"credentials": {"user": "mara", "pin": ["zz1"]}, "authorization": {"status": "approved"}}
+    for told in (Redactor().value(given), json.loads(Redactor().text(json.dumps(given)))):
+        assert PLACEHOLDER.fullmatch(told["credentials"]["user"])
+        assert PLACEHOLDER.fullmatch(told["credentials"]["pin"][0])
+        assert told["authorization"] == {"status": "approved"}
+
+
+def test_a_name_governs_its_own_value_only() -> None:
+    assert Redactor("k").text('[{"password": "x1"}, "plain"]').endswith('"plain"]')
+
+
+@pytest.mark.parametrize("tool", [None, "login"])
+def test_trace_show(tool: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = trace_file(tmp_path / "a.json", "ab" * 16, SECRETS, tool)
+    page = tmp_path / "page.html"
+    for options in (["--content"], ["--json"], ["--html", str(page)]):
+        assert main(["trace", "show", str(file), *options]) == 0
+    told = capsys.readouterr().out + page.read_text()
+    assert "zz" not in told.replace("fizz", "")
+    assert len(set(PLACEHOLDER.findall(told))) >= len(SECRETS)
+
+
+def test_diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changed = {key: text.replace("zz", "zzNEW", 1) for key, text in SECRETS.items()}
+    before = trace_file(tmp_path / "a.json", "ab" * 16, SECRETS, "login")
+    after = trace_file(tmp_path / "b.json", "cd" * 16, changed, "login")
+    page, data = tmp_path / "page.html", tmp_path / "diff.json"
+    assert main(["diff", str(before), str(after), "--html", str(page), "--json", str(data)]) == 1
+    assert "zz" not in capsys.readouterr().out + page.read_text() + data.read_text()
+    (change,) = json.loads(data.read_text())["changes"]
+    details = {each["path"]: each for each in change["details"]}
+    assert set(details) == set(SECRETS), "what differs still differs"
+    assert all(PLACEHOLDER.fullmatch(each["expected"]) for each in details.values())
+
+
+def test_a_secret_that_did_not_change_is_no_change(tmp_path: Path) -> None:
+    def trace(name: str, order: str) -> Trace:
+        arguments = json.dumps({"password": "zzPASSzz", "order": order})
+        attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "t"}
+        return Trace(
+            name, [Span(name, "1", "x", None, 0, 1, attributes | {"gen_ai.tool.call.arguments": arguments})]
+        )
+
+    (change,) = compare(trace("a", "1"), trace("b", "2")).changes
+    assert [detail.path for detail in change.details] == ["order"]
+    assert "zz" not in str(change.expected)
+
+
+def test_pages_of_runs(tmp_path: Path) -> None:
+    said = Utterance("caller", "my key is sk-proj-Ab3dEf6hIj9kLm2nOp5q", 1, 0, 1)
+    trace = Trace("ab" * 16, [Span("ab" * 16, "1", "x", None, 0, 1, dict(SECRETS))])
+    talk = Conversation("ab" * 16, utterances=[said])
+    outcome = Outcome("s", "a", "passed", talk, trace_id=trace.trace_id)
+    outcome.trace = trace
+    for page in (
+        write_html(tmp_path / "run.html", None, [outcome]),
+        write_trace_html(tmp_path / "trace.html", [trace]),
+    ):
+        told = page.read_text()
+        assert not re.search(r"zz[A-Z]", told)
+        assert "sk-proj" not in told
+        assert PLACEHOLDER.search(told.replace("\\u003c", "<").replace("\\u003e", ">"))
