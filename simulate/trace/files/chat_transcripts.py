@@ -11,6 +11,7 @@ where the transcript has no times, times are ordinals from 1970 on and the notes
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,7 +79,10 @@ def _transcript(record: Record, index: int, notes: Notes) -> Iterator[Span]:
     root = _root(record, index, notes)
     clock = _Clock(messages, notes, root.trace_id)
     root.start_ns, root.end_ns = clock.at(0), clock.at(len(messages))
-    results = {str(item.get("tool_call_id")): item for item in messages if item.get("role") == "tool"}
+    results: defaultdict[str, deque[tuple[int, Record]]] = defaultdict(deque)
+    for place, item in enumerate(messages):
+        if item.get("role") == "tool":
+            results[str(item.get("tool_call_id"))].append((place, item))
     yield root
     for place, message in enumerate(messages):
         if message["role"] != "assistant":
@@ -96,7 +100,11 @@ def _transcript(record: Record, index: int, notes: Notes) -> Iterator[Span]:
         start = clock.at(place)
         yield _child(root, f"m{place}", "chat", start, clock.at(place + 1), attributes)
         for number, call in enumerate(_calls(message)):
-            result = results.get(str(call["id"])) if call["id"] is not None else None
+            # ids may repeat: an answer is that of the call before it, and of one only
+            waiting = results[str(call["id"])] if call["id"] is not None else None
+            while waiting and waiting[0][0] < place:
+                waiting.popleft()
+            result = waiting.popleft()[1] if waiting else None
             if result is None and place + 1 + number < len(messages):
                 after = messages[place + 1 + number]
                 result = after if after.get("role") in ("tool", "function") else None

@@ -328,6 +328,11 @@ def _exception(span: Span) -> str | None:
 
 def _complete(span: Span, found: View) -> None:
     """What a tool or a retriever got and gave, where the source has only a general input and output."""
+    if found.kind is Kind.TOOL and (target := span.name.removeprefix("handoff to ")) != span.name:
+        # OpenAI's agents, in OpenInference and traceAI: from whom it went is its input
+        found.kind, found.handoff_to, found.tool_name = Kind.HANDOFF, target, None
+        if found.handoff_from is None and isinstance(found.input_value, str):
+            found.handoff_from = found.input_value
     if found.kind is Kind.TOOL:
         found.tool_name = found.tool_name or span.name
         if found.tool_arguments is None and found.input_value is not None:

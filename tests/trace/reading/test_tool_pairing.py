@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulate.trace import read
 from simulate.trace.diff import compare
 from simulate.trace.reading import TraceReading, Unknown
 from simulate.trace.span import Trace
@@ -186,3 +188,18 @@ def test_each_run_looks_at_few_requests_however_long_the_trace(story: Story) -> 
         story.tool("find_parcel", "c", {"number": number}).attributes["gen_ai.tool.call.id"] = Counted("c")
     assert len(TraceReading(Trace("a" * 32, story.spans)).tool_calls) == 1_500
     assert len(looked) < 1_500 * 40
+
+
+def test_a_transcript_whose_ids_repeat_gives_each_call_its_own_answer(tmp_path: Path) -> None:
+    def asks(name: str) -> dict[str, Any]:
+        call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": "{}"}}
+        return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+    def answer(content: str) -> dict[str, Any]:
+        return {"role": "tool", "tool_call_id": "call_1", "content": content}
+
+    messages = [{"role": "user", "content": "Book."}, asks("get_user"), answer("Ann"), asks("price")]
+    messages += [answer("255.0"), {"role": "assistant", "content": "That is 255."}]
+    (tmp_path / "t.json").write_text(json.dumps({"messages": messages}))
+    (trace,) = read(tmp_path / "t.json")
+    assert [call.result for call in TraceReading(trace).tool_calls] == ["Ann", "255.0"]
