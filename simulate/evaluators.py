@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from simulate.model.reference import Reference
 from simulate.scoring.evaluators import (
     EvaluationContext,
@@ -11,6 +13,7 @@ from simulate.scoring.evaluators import (
     Result,
     evaluate,
     evaluate_sync,
+    evaluators,
 )
 
 __all__ = [
@@ -23,3 +26,11 @@ __all__ = [
     "evaluate",
     "evaluate_sync",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # each evaluator by its name; their modules are imported by whoever asks for one
+    found = evaluators().get(name)
+    if found is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulate.errors import Fault
-from simulate.model.reference import Reference
+from simulate.model.reference import ExpectedCall, Reference
 from simulate.model.text import shorten
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.result import Part, Result
-from simulate.trace.span import Trace
+from simulate.scoring.evaluators.steps import context_of
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
@@ -129,19 +131,48 @@ class Evaluator:
         """The value. Raises NotRun where there is nothing to score, and a Fault where the judge fails."""
         raise NotImplementedError
 
-    async def evaluate(
+    def evaluate(
         self,
-        source: Trace | EvaluationContext,
+        trajectory: Iterable[Any] = (),
+        *,
+        expected_tool: str | ExpectedCall | Mapping[str, Any] | None = None,
+        expected_tools: Sequence[str | ExpectedCall | Mapping[str, Any]] | None = None,
+        user_input: str | None = None,
+        final_output: str | None = None,
+        documents: Sequence[str | Mapping[str, Any]] = (),
         reference: Reference | None = None,
         judge: Judge | None = None,
         threshold: float | None = None,
     ) -> Result:
-        """Score one trace; never raises for what the trace, the reference or the judge lacks."""
-        material = (
-            source
-            if isinstance(source, EvaluationContext)
-            else EvaluationContext(source, reference or Reference())
+        """Score the steps of an agent that runs now, where there is no trace yet.
+
+        ``trajectory`` are its steps in order, each a tool's name, a mapping (or object) with ``name``,
+        ``arguments`` and ``result``, or one of OpenAI's chat messages. ``expected_tool`` and
+        ``expected_tools`` are the calls that are right, by name or with arguments; ``documents`` are the
+        texts that were retrieved; ``reference`` holds whatever else is right. Works where an event loop
+        runs, too, and blocks it until the judge has answered. A result that lacks something is ``not_run``,
+        its ``value`` None. Raises InputError for a step that is none.
+
+        >>> from simulate.evaluators import ToolSelectionAccuracy
+        >>> steps = ["lookup_order", {"name": "issue_refund", "arguments": {"amount": 42.5}}]
+        >>> ToolSelectionAccuracy().evaluate(steps, expected_tools=["lookup_order", "issue_refund"]).value
+        1.0
+        """
+        expected = expected_tools if expected_tool is None else [expected_tool, *(expected_tools or ())]
+        material = context_of(
+            trajectory,
+            reference=reference or Reference(),
+            expected=expected,
+            user_input=user_input,
+            final_output=final_output,
+            documents=documents,
         )
+        return _now(self.result(material, judge, threshold))
+
+    async def result(
+        self, material: EvaluationContext, judge: Judge | None = None, threshold: float | None = None
+    ) -> Result:
+        """Score one trace; never raises for what the trace, the reference or the judge lacks."""
         least = self.threshold if threshold is None else threshold
         result = Result(self.name, self.version, "not_run", "", threshold=least)
         result.trace_id = material.trace.trace_id
@@ -183,6 +214,16 @@ class Evaluator:
     def _asked(self, found: Found) -> bool:
         """Whether a judge had a part in it, be it by an earlier answer that was kept."""
         return self.judged()
+
+
+def _now(scoring: Coroutine[Any, Any, Result]) -> Result:
+    """Wait for a result; in a thread of its own where an event loop runs here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(scoring)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, scoring).result()
 
 
 def describe(evaluator: type[Evaluator]) -> str:

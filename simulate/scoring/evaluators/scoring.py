@@ -147,8 +147,8 @@ async def score(
     """One trace by evaluators that were chosen; those that may ask a judge side by side."""
     least = thresholds or {}
     if judge is None:  # nothing waits for anything
-        return [await one.evaluate(material, threshold=least.get(one.name)) for one in chosen]
-    asked = (one.evaluate(material, judge=judge, threshold=least.get(one.name)) for one in chosen)
+        return [await one.result(material, threshold=least.get(one.name)) for one in chosen]
+    asked = (one.result(material, judge=judge, threshold=least.get(one.name)) for one in chosen)
     return list(await asyncio.gather(*asked))
 
 
