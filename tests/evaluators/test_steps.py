@@ -96,6 +96,13 @@ def test_no_tool_is_expected_and_one_was_called() -> None:
     assert TrajectoryScore().evaluate(["a", "b"], expected_tools=["b", "a"]).value == 0.0
 
 
+@pytest.mark.parametrize("order", ["exact", "in_order", "any_order", "superset", "subset"])
+def test_where_no_call_is_right_any_call_is_wrong(order: str) -> None:
+    reference = Reference.model_validate({"tools": [], "order": order})
+    result = TrajectoryScore().evaluate(["issue_refund"], reference=reference)
+    assert (result.value, result.passed) == (0.0, False)
+
+
 def test_a_step_that_is_none_is_refused_with_its_number() -> None:
     with pytest.raises(InputError, match="step 2 names no tool"):
         ToolSelectionAccuracy().evaluate(["a", {"arguments": {}}], expected_tool="a")

@@ -81,7 +81,7 @@ class TrajectoryScore(Evaluator):
     reference names some. ADK takes the mean over turns; here the trace is the unit.
     Range: 0 or 1, 1 is good.
     Reads: TOOL spans, and tool calls in the messages of LLM spans.
-    Needs: a trace that shows tool calls; ``reference: tools``, not empty.
+    Needs: a trace that shows tool calls; ``reference: tools``. An empty list allows no call at all.
     Costs: nothing.
     Not for: tasks with more than one good way. It fails every way but the one you wrote down.
     """
@@ -95,7 +95,8 @@ class TrajectoryScore(Evaluator):
         if not expected and not uses:
             raise NotRun("no step is expected and none was made: there is nothing to score")
         need_arguments(expected, uses)
-        meaning, compare = _ORDERS[order]
+        # no way is right but to call nothing, in whatever order
+        meaning, compare = _ORDERS[order] if expected else ("no call at all", _exact)
         problem = compare(expected, uses)
         walked = " → ".join(use.name for use in uses) or "no call at all"
         return Found(
