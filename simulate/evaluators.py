@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulate.model.reference import Reference
 from simulate.scoring.evaluators import (
@@ -16,13 +16,64 @@ from simulate.scoring.evaluators import (
     evaluators,
 )
 
+if TYPE_CHECKING:
+    from simulate.scoring.evaluators.conversation_quality import (
+        ConversationCoherence,
+        CustomerAgentConversationQuality,
+        TaskCompletion,
+    )
+    from simulate.scoring.evaluators.grounding import (
+        AnswerRelevancy,
+        ContextRelevance,
+        Faithfulness,
+        Groundedness,
+        HallucinationScore,
+    )
+    from simulate.scoring.evaluators.retrieval import ContextPrecision, ContextRecall
+    from simulate.scoring.evaluators.safety import (
+        PII,
+        PromptInjection,
+        ProtectFlashHarm,
+        ProtectFlashInjection,
+    )
+    from simulate.scoring.evaluators.speech import ASRAccuracy, TTSAccuracy
+    from simulate.scoring.evaluators.tool_use import ArgumentCorrectness, ToolSelectionAccuracy
+    from simulate.scoring.evaluators.trajectory import (
+        HandoffCorrectness,
+        LoopDetection,
+        StepEfficiency,
+        TrajectoryScore,
+    )
+
 __all__ = [
+    "PII",
+    "ASRAccuracy",
+    "AnswerRelevancy",
+    "ArgumentCorrectness",
+    "ContextPrecision",
+    "ContextRecall",
+    "ContextRelevance",
+    "ConversationCoherence",
+    "CustomerAgentConversationQuality",
     "EvaluationContext",
     "Evaluator",
+    "Faithfulness",
     "Found",
+    "Groundedness",
+    "HallucinationScore",
+    "HandoffCorrectness",
+    "LoopDetection",
     "NotRun",
+    "PromptInjection",
+    "ProtectFlashHarm",
+    "ProtectFlashInjection",
     "Reference",
     "Result",
+    "StepEfficiency",
+    "TTSAccuracy",
+    "TaskCompletion",
+    "ToolSelectionAccuracy",
+    "TrajectoryScore",
     "evaluate",
     "evaluate_sync",
 ]

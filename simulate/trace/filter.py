@@ -4,20 +4,24 @@
 
     kind: TOOL                       or a list of kinds
     name: refund                     or {matches: "refund|order"}, {contains: order}, any matcher
-    attribute: {gen_ai.tool.name: issue_refund, request_model: {contains: gpt}}
+    attribute: {gen_ai.tool.name: issue_refund, request_model: {contains: gpt}, output_tokens: {above: 9000}}
     duration: {above: 1s, below: 5s}
     error: true
     under: {kind: AGENT}             some span above it is so
     has_child: {kind: LLM}           a direct child is so
+    has_descendant: {error: true}    some span below it is so
+    near: {kind: LLM}                its parent is so, or some span below that parent
     and: […]   or: […]   not: {…}
 
 All words of one filter must hold. ``attribute`` finds raw attributes, then resource attributes, then
-fields of the canonical view by their names. On the command line the same is written
+fields of the canonical view by their names, and ``score.NAME`` a score; ``{above: …}`` and ``{below: …}``
+compare numbers, and hold for nothing that is no number. On the command line the same is written
 ``kind=TOOL name~refund duration>1s error``; see `parse_short`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Callable, Iterable
@@ -36,7 +40,10 @@ from simulate.trace.tree import Node, Tree, build
 
 Test = Callable[["Seen"], bool]
 
-WORDS = ("kind", "name", "attribute", "duration", "error", "has_child", "under", "and", "or", "not")
+WORDS = (
+    "kind", "name", "attribute", "duration", "error", "has_child", "has_descendant", "near", "under",
+    "and", "or", "not",
+)  # fmt: skip
 VIEW_FIELDS = frozenset(each.name for each in fields(View))
 
 
@@ -47,6 +54,7 @@ class Search:
     tree: Tree
     reading: TraceReading | None = None
     above: dict[int, dict[int, bool]] = field(default_factory=dict[int, dict[int, bool]])
+    inside: dict[int, dict[int, bool]] = field(default_factory=dict[int, dict[int, bool]])
 
     def view(self, span: Span) -> View:
         """The canonical view of a span, completed from its neighbours."""
@@ -137,8 +145,41 @@ def _attribute(value: Any, where: str) -> Test:
     if not isinstance(value, dict) or not value:
         raise InputError("takes an object of attribute names and values", where=where)
     wanted = cast("dict[str, Any]", value)
-    _check(list(wanted.values()), where)
-    return lambda seen: all(_has(seen, key, matcher) for key, matcher in wanted.items())
+    bounds = {key: _bounds(one, f"{where}.{key}", _number) for key, one in wanted.items() if _is_bound(one)}
+    others = {key: one for key, one in wanted.items() if key not in bounds}
+    _check(list(others.values()), where)
+    return lambda seen: (
+        all(_has(seen, key, matcher) for key, matcher in others.items())
+        and all(_between(_number_at(seen, key), *bound) for key, bound in bounds.items())
+    )
+
+
+def _is_bound(value: Any) -> bool:
+    return (
+        isinstance(value, dict) and bool(value) and cast("dict[Any, Any]", value).keys() <= {"above", "below"}
+    )
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a number")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{value!r} is not a number") from None
+
+
+def _number_at(seen: Seen, key: str) -> float | None:
+    """What the span has there, where that is a number."""
+    value = seen.span.attributes.get(key, seen.span.resource.get(key))
+    try:
+        return _number(_of_view(seen, key) if value is None else value)
+    except ValueError:
+        return None
+
+
+def _between(value: float | None, above: float, below: float) -> bool:
+    return value is not None and above < value < below
 
 
 def _has(seen: Seen, key: str, matcher: Any) -> bool:
@@ -165,6 +206,8 @@ def _matches(matcher: Any, value: Any) -> bool:
 def _of_view(seen: Seen, key: str) -> Any:
     """``request_model``, or inside of a field: ``voice.language``."""
     name, _, inner = key.partition(".")
+    if name == "score":
+        return next((score.value for score in seen.view.scores if score.name == inner), None)
     if name not in VIEW_FIELDS:
         return None
     value = getattr(seen.view, name)
@@ -174,24 +217,25 @@ def _of_view(seen: Seen, key: str) -> Any:
 
 
 def _duration(value: Any, where: str) -> Test:
-    bounds: dict[str, float] = {}
+    above, below = _bounds(value, where, lambda amount: float(seconds(amount)))
+    return lambda seen: _between(seen.span.duration, above, below)
+
+
+def _bounds(value: Any, where: str, read: Callable[[Any], float]) -> tuple[float, float]:
+    """Above what and below what, as ``read`` reads each."""
     if not isinstance(value, dict) or not value:
         raise InputError("takes above: and below:, such as {above: 1s}", where=where)
+    bounds = {"above": -math.inf, "below": math.inf}
     for word, amount in cast("dict[str, Any]", value).items():
-        if word not in ("above", "below"):
+        if word not in bounds:
             guess = nearest(str(word), ("above", "below"))
             hint = f"did you mean {guess}?" if guess else "known are above and below"
-            raise InputError(f"{word!r} is not a bound of a duration", where=where, hint=hint)
+            raise InputError(f"{word!r} is not a bound", where=where, hint=hint)
         try:
-            bounds[word] = float(seconds(amount))
+            bounds[word] = read(amount)
         except (ValueError, TypeError) as error:
             raise InputError(str(error), where=f"{where}.{word}") from None
-
-    def test(seen: Seen) -> bool:
-        lasted = seen.span.duration
-        return lasted is not None and bounds.get("above", -1.0) < lasted < bounds.get("below", float("inf"))
-
-    return test
+    return bounds["above"], bounds["below"]
 
 
 def _error(value: Any, where: str) -> Test:
@@ -203,6 +247,28 @@ def _error(value: Any, where: str) -> Test:
 def _has_child(value: Any, where: str) -> Test:
     test = _all(value, where)
     return lambda seen: any(test(seen.at(child)) for child in seen.node.children)
+
+
+def _has_descendant(value: Any, where: str) -> Test:
+    test = _all(value, where)
+    return lambda seen: any(_somewhere(seen, child, test) for child in seen.node.children)
+
+
+def _near(value: Any, where: str) -> Test:
+    test = _all(value, where)
+    return lambda seen: _somewhere(seen, seen.node.parent or seen.node, test)
+
+
+def _somewhere(seen: Seen, top: Node, test: Test) -> bool:
+    """Whether the test holds for a node or for one below it; each node is asked once a search."""
+    known = seen.search.inside.setdefault(id(test), {})
+    if id(top) not in known:
+        # children before parents, and no recursion: traces may be thousands deep
+        for node in reversed(list(top.walk())):
+            if id(node) not in known:
+                below = any(known[id(child)] for child in node.children)
+                known[id(node)] = below or test(seen.at(node))
+    return known[id(top)]
 
 
 def _under(value: Any, where: str) -> Test:
@@ -260,6 +326,8 @@ _WORDS: dict[Any, Callable[[Any, str], Test]] = {
     "duration": _duration,
     "error": _error,
     "has_child": _has_child,
+    "has_descendant": _has_descendant,
+    "near": _near,
     "under": _under,
     "and": _and,
     "or": _or,
@@ -268,15 +336,21 @@ _WORDS: dict[Any, Callable[[Any, str], Test]] = {
 
 # -- the short form --------------------------------------------------------------------------------------
 
-_TERM = re.compile(r"(?P<not>!)?(?P<word>[\w.\-/]+)(?:(?P<op>!=|>|<|=|~)(?P<value>.*))?", re.DOTALL)
+_PLACES = ("has_child", "has_descendant", "near", "under")
+_TERM = re.compile(
+    rf"(?P<not>!)?(?:(?P<place>{'|'.join(_PLACES)}):)?(?P<word>[\w.\-/]+)(?:(?P<op>!=|>|<|=|~)(?P<value>.*))?",
+    re.DOTALL,
+)
 
 
 def parse_short(text: str) -> dict[str, Any]:
-    """``kind=TOOL name~refund duration>1s error`` as data; terms are joined by ``and``.
+    """``kind=TOOL name~refund duration>1s error`` as data; all terms must hold, with or without ``and``.
 
     ``=`` is equal (``a,b`` for one of several kinds), ``!=`` not, ``~`` a regular expression, ``>`` and
-    ``<`` for the duration, ``!`` before a term turns it around. Any other word than kind, name, duration and
-    error is an attribute or a field of the canonical view. Quotes keep spaces together.
+    ``<`` compare durations and numbers, ``!`` before a term turns it around. Any other word than kind, name,
+    duration and error is an attribute or a field of the canonical view (``output_tokens>10000``), or a score
+    (``score.Groundedness<0.7``). ``near:``, ``under:``, ``has_child:`` and ``has_descendant:`` before a term
+    ask it of the spans there: ``kind=RETRIEVER near:output_tokens>10000``. Quotes keep spaces together.
     """
     try:
         terms = shlex.split(text)
@@ -284,7 +358,9 @@ def parse_short(text: str) -> dict[str, Any]:
         raise InputError(f"{text!r} is not a filter: {error}", where="--filter") from None
     if not terms:
         raise InputError("an empty filter would hold for every span", where="--filter")
-    parts = [_term(term) for term in terms]
+    parts = [_term(term) for term in terms if term != "and"]
+    if not parts:
+        raise InputError("nothing stands beside 'and'", where="--filter")
     return parts[0] if len(parts) == 1 else {"and": parts}
 
 
@@ -294,11 +370,13 @@ def _term(term: str) -> dict[str, Any]:
         hint = "write such as kind=TOOL name~refund duration>1s error"
         raise InputError(f"{term!r} is not a term of a filter", where="--filter", hint=hint)
     word, op, value = found["word"], found["op"], found["value"]
-    made = _positive(term, word, op, value)
-    return {"not": made} if bool(found["not"]) != (op == "!=") else made
+    made = _positive(word, op, value)
+    made = {"not": made} if op == "!=" else made
+    made = {found["place"]: made} if found["place"] else made
+    return {"not": made} if found["not"] else made
 
 
-def _positive(term: str, word: str, op: str | None, value: str | None) -> dict[str, Any]:
+def _positive(word: str, op: str | None, value: str | None) -> dict[str, Any]:
     if op is None:
         if word == "error":
             return {"error": True}
@@ -306,9 +384,10 @@ def _positive(term: str, word: str, op: str | None, value: str | None) -> dict[s
             raise InputError(f"{word} needs a value, such as {word}=…", where="--filter")
         return {"attribute": {word: {"any": True}}}
     if op in "<>":
-        if word != "duration":
-            raise InputError(f"{term!r}: only duration is compared", where="--filter")
-        return {"duration": {"above" if op == ">" else "below": value}}
+        if word in ("name", "kind", "error"):
+            raise InputError(f"{word} is no number, and only numbers are compared", where="--filter")
+        bound = {"above" if op == ">" else "below": value}
+        return {"duration": bound} if word == "duration" else {"attribute": {word: bound}}
     if word == "duration":
         raise InputError("a duration is compared by > or <", where="--filter")
     if word == "error":

@@ -57,6 +57,13 @@ TRACE = Trace(
         ({"error": True}, ["t2"]),
         ({"error": False, "kind": "TOOL"}, ["t1"]),
         ({"under": {"kind": "LLM"}}, ["t2"]),
+        ({"has_descendant": {"error": True}}, ["r", "l"]),
+        ({"near": {"name": "chat"}}, ["r", "l", "t2", "t1"]),
+        ({"kind": "TOOL", "near": {"error": True}}, ["t2", "t1"]),
+        ("kind=TOOL and near:name=lookup", []),
+        ("has_descendant:error", ["r", "l"]),
+        ("!has_descendant:error", ["t2", "t1"]),
+        ({"attribute": {"gen_ai.request.model": {"above": 1}}}, []),
         ({"under": {"kind": "AGENT"}}, ["l", "t2", "t1"]),
         ({"has_child": {"error": True}}, ["l"]),
         ({"and": [{"kind": "TOOL"}, {"not": {"error": True}}]}, ["t1"]),
@@ -85,7 +92,8 @@ def test_what_a_filter_finds(query: Any, found: list[str]) -> None:
         ({"error": "yes"}, "true or false"),
         ({}, "every span"),
         ("", "every span"),
-        ("name>5", "only duration"),
+        ("name>5", "only numbers are compared"),
+        ("output_tokens>many", "not a number"),
         ("kind", "needs a value"),
         ([], "is an object"),
     ],
@@ -99,3 +107,24 @@ def test_the_short_form_is_the_same_language() -> None:
     assert parse_short("kind=TOOL 'name~issue refund'") == {
         "and": [{"kind": ["TOOL"]}, {"name": {"matches": "issue refund"}}]
     }
+
+
+def test_numbers_of_any_attribute_and_field_are_compared() -> None:
+    """The retriever whose neighbour spent many tokens: what is looked for when an answer took too long."""
+    trace = Trace(
+        "t",
+        [
+            made("a", "agent", "AGENT", None, 9000),
+            made("x", "search", "RETRIEVER", "a", 10, attributes={"shop.hits": "12"}),
+            made("l", "chat", "LLM", "a", 8000, attributes={"gen_ai.usage.output_tokens": 18_000}),
+            made("b", "agent", "AGENT", "a", 900),
+            made("y", "search", "RETRIEVER", "b", 10, attributes={"shop.hits": True}),
+            made("m", "chat", "LLM", "b", 800, attributes={"gen_ai.usage.output_tokens": 90}),
+        ],
+    )
+    assert [span.span_id for span in parse("kind=RETRIEVER and near:output_tokens>10000").find(trace)] == [
+        "x"
+    ]
+    assert [span.span_id for span in parse("output_tokens<100").find(trace)] == ["m"]
+    assert [span.span_id for span in parse("shop.hits>11.5").find(trace)] == ["x"]  # true is no number
+    assert [span.span_id for span in parse("!output_tokens>100 kind=LLM").find(trace)] == ["m"]

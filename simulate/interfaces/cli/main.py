@@ -27,7 +27,7 @@ VERBS = {
     "check": "refuse bad files before anything runs; runs nothing",
     "new": "write a first scenario and persona, or make them from a production trace",
     "schema": "print the JSON schema of scenario and persona files",
-    "trace": "show, convert, price, measure, redact or sample traces",
+    "trace": "show, find, convert, price, measure, redact or sample traces",
     "diff": "say what changed between two traces",
     "replay": "run an agent again on a cassette or a production trace",
     "playback": "serve recordings as an OpenAI-compatible server",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 
-HELP = "show, convert, price, measure, redact or sample traces"
+HELP = "show, find, convert, price, measure, redact or sample traces"
 
-SUB_VERBS = ("show", "convert", "cost", "quality", "redact", "sample")
+SUB_VERBS = ("show", "find", "convert", "cost", "quality", "redact", "sample")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,132 @@
+"""``simulate trace find``: which of many traces are so, in a table."""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from simulate.interfaces.cli import trace_sources
+
+if TYPE_CHECKING:
+    from simulate.trace.find import Query, Summary
+
+HELP = "find traces by user, session, time, tool, error, cost or score"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    trace_sources.configure(parser)
+    parser.add_argument("--user", metavar="ID", help="of this user")
+    parser.add_argument("--session", metavar="ID", help="of this session or conversation")
+    parser.add_argument("--tenant", metavar="ID", help="of this tenant")
+    parser.add_argument(
+        "--since", metavar="WHEN", help="began then or later: 2026-11-30T14:05, or an age: 2h"
+    )
+    parser.add_argument("--until", metavar="WHEN", help="began before then")
+    parser.add_argument("--tool", metavar="NAME", help="called this tool")
+    parser.add_argument("--error", action="store_true", help="a span of it failed")
+    parser.add_argument("--cost", metavar="BOUND", help="'>0.05': US dollars of all model calls")
+    parser.add_argument(
+        "--score", metavar="BOUND", action="append", default=[],
+        help="'Groundedness<0.7': a score that the trace carries; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--filter", metavar="QUERY", help="a span of it is so: 'kind=LLM output_tokens>10000'"
+    )
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="the N latest (default: 50)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, as they are found")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Exit code 0, also where nothing is found: looking is not a judgement."""
+    from simulate.trace.find import TraceSearch
+    from simulate.trace.redaction.mask import SecretMask
+
+    search = TraceSearch(_query(args))
+    found = search.among(trace_sources.traces(args))
+    if args.json:
+        mask = SecretMask()
+        for each in found:
+            print(json.dumps(mask.value(asdict(each))))
+    else:
+        sys.stdout.writelines(_table(found, args.limit))
+    for reason, count in search.undecided.items():
+        print(
+            f"! {count} of {search.looked_at} traces left out: they do not tell {_TOLD[reason]}",
+            file=sys.stderr,
+        )
+    return 0
+
+
+_TOLD = {
+    "no time": "when they began",
+    "no cost": "what they cost",
+    "whether the tool was called": "whether the tool was called",
+}
+
+
+def _query(args: argparse.Namespace) -> Query:
+    from simulate.trace.filter import parse
+    from simulate.trace.find import Bound, Query, moment
+
+    return Query(
+        args.user,
+        args.session,
+        args.tenant,
+        None if args.since is None else moment(args.since, "--since"),
+        None if args.until is None else moment(args.until, "--until"),
+        args.tool,
+        args.error,
+        None if args.cost is None else Bound.parse(args.cost, "--cost", named=False),
+        tuple(Bound.parse(one, "--score", named=True) for one in args.score),
+        None if args.filter is None else parse(args.filter),
+    )
+
+
+def _table(found: Iterable[Summary], limit: int) -> Iterator[str]:
+    """The latest, those without a time last; only they are kept, however many are found."""
+    from rich.cells import cell_len, set_cell_size
+
+    latest: list[tuple[int, int, Summary]] = []
+    count = 0
+    for count, each in enumerate(found, 1):
+        heapq.heappush(latest, (each.start_ns or 0, -count, each))
+        if len(latest) > limit:
+            heapq.heappop(latest)
+    if not latest:
+        yield "no trace is like that\n"
+        return
+    zone = datetime.now().astimezone().strftime("%Z")
+    table = [("began " + zone, "user", "models", "cost", "status", "trace", "file")]
+    table += [_cells(each) for _, _, each in sorted(latest, key=lambda one: one[:2], reverse=True)]
+    widths = [max(cell_len(row[at]) for row in table) for at in range(len(table[0]))]
+    for row in table:
+        cells = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip() + "\n"
+    if count > len(latest):
+        yield f"and {count - len(latest)} more; --limit shows more of them\n"
+
+
+def _cells(each: Summary) -> tuple[str, ...]:
+    from simulate.interfaces.render.trace_tree import clip, money, shown
+    from simulate.trace.redaction.mask import SecretMask
+
+    mask = SecretMask()
+    began = "–"
+    if each.start_ns is not None:
+        began = datetime.fromtimestamp(each.start_ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        began,
+        clip(shown(mask.text(each.user or "–")), 20),
+        clip(shown(", ".join(each.models) or "–"), 28),
+        "–" if each.dollars is None else money(each.dollars),
+        "ok" if each.failing is None else clip(f"failed: {shown(mask.text(each.failing))}", 36),
+        shown(each.trace_id),
+        shown(each.source or ""),
+    )

@@ -1,0 +1,149 @@
+"""`simulate trace find`: the trace of a complaint, among many."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulate.errors import InputError
+from simulate.interfaces.cli.main import main
+from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.find import Bound, moment
+from simulate.trace.span import Event, Span
+
+HOUR = 3_600 * 10**9
+NOON = int(datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp() * 1e9)
+
+
+def chat(number: int, start: int, **attributes: Any) -> Span:
+    given = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 1000,
+        "gen_ai.input.messages": '[{"role":"user","parts":[{"type":"text","content":"Hi"}]}]',
+        "gen_ai.output.messages": '[{"role":"assistant","parts":[{"type":"text","content":"Hi"}]}]',
+    }
+    end = start + 10**9 if start else None
+    return Span(f"{number:032x}", f"{number:016x}", "chat", None, start, end, given | attributes)
+
+
+def tool(of: Span, name: str, **more: Any) -> Span:
+    attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name}
+    given: dict[str, Any] = {"attributes": attributes | more.pop("attributes", {}), **more}
+    return Span(
+        of.trace_id,
+        f"{int(of.span_id, 16) + 256:016x}",
+        f"run {name}",
+        of.span_id,
+        of.start_ns,
+        of.end_ns,
+        **given,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    first = chat(1, NOON, **{"user.id": "u-7", "session.id": "s-1", "tenant.id": "acme"})
+    second = chat(
+        2, NOON + HOUR, **{"user.id": "u-7", "session.id": "s-2", "gen_ai.usage.output_tokens": 100_000}
+    )
+    scored = chat(3, NOON + 2 * HOUR, **{"user.id": "u-8"})
+    result = {"gen_ai.evaluation.name": "Groundedness", "gen_ai.evaluation.score.value": 0.4}
+    scored.events.append(Event("gen_ai.evaluation.result", NOON, result))
+    untold = chat(4, 0, **{"user.id": "u-9", "gen_ai.request.model": "nobody-prices-this"})
+    spans = [
+        [first, tool(first, "issue_refund", status="error", status_message="declined")],
+        [second, tool(second, "mcp__shop__lookup")],
+        [scored],
+        [untold],
+    ]
+    for number, each in enumerate(spans, 1):
+        write_otlp_jsonl(tmp_path / f"{number}.jsonl", each)
+    return tmp_path
+
+
+def found(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> list[int]:
+    assert main(["trace", "find", str(folder), "--json", *words]) == 0
+    return sorted(int(json.loads(line)["trace_id"], 16) for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        ((), [1, 2, 3, 4]),
+        (("--user", "u-7"), [1, 2]),
+        (("--session", "s-2"), [2]),
+        (("--tenant", "acme"), [1]),
+        (("--user", "u-7", "--since", "2026-11-30T12:30+00:00"), [2]),
+        (("--until", "2026-11-30T12:30Z"), [1]),
+        (("--tool", "issue_refund"), [1]),
+        (("--tool", "lookup"), [2]),
+        (("--error",), [1]),
+        (("--cost", ">$0.01"), [2]),
+        (("--score", "Groundedness<0.7"), [3]),
+        (("--score", "Groundedness>=0.7"), []),
+        (("--filter", "output_tokens>9000"), [2]),
+        (("--filter", "score.Groundedness<0.5"), [3]),
+    ],
+)
+def test_each_word_narrows(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], numbers: list[int]
+) -> None:
+    assert found(folder, capsys, *words) == numbers
+
+
+def test_what_a_trace_does_not_tell_is_counted_and_never_guessed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trace", "find", str(folder), "--cost", "<1"]) == 0
+    told = capsys.readouterr()
+    assert f"{4:032x}" not in told.out
+    assert "1 of 4 traces left out" in told.err and "cost" in told.err
+    assert main(["trace", "find", str(folder), "--since", "2020-01-01"]) == 0
+    told = capsys.readouterr()
+    assert f"{4:032x}" not in told.out and "when they began" in told.err
+
+
+def test_the_table_has_the_latest_first_and_says_what_failed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trace", "find", str(folder), "--user", "u-7"]) == 0
+    head, second, first = capsys.readouterr().out.splitlines()
+    assert head.startswith("began ")
+    assert f"{2:032x}" in second and " ok " in second
+    assert f"{1:032x}" in first and "failed: run issue_refund" in first and "u-7" in first
+    assert main(["trace", "find", str(folder), "--limit", "1"]) == 0
+    assert "and 3 more" in capsys.readouterr().out
+    assert main(["trace", "find", str(folder), "--user", "nobody"]) == 0
+    assert "no trace is like that" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--cost", "cheap"), "is not a comparison"),
+        (("--cost", "Groundedness<1"), "is not a comparison"),
+        (("--score", "<0.7"), "is not a comparison"),
+        (("--since", "yesterday"), "is not a time"),
+        (("--filter", "kind=TOLO"), "did you mean TOOL"),
+    ],
+)
+def test_wrong_words_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+) -> None:
+    assert main(["trace", "find", str(folder), *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_an_age_counts_back_from_now() -> None:
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert moment("2h", "--since", now) == NOON - 2 * HOUR
+    assert moment("7d", "--since", now) == NOON - 7 * 24 * HOUR
+    with pytest.raises(InputError):
+        Bound.parse("a<b", "--score", named=True)
