@@ -155,9 +155,8 @@ def _attribute(value: Any, where: str) -> Test:
 
 
 def _is_bound(value: Any) -> bool:
-    return (
-        isinstance(value, dict) and bool(value) and cast("dict[Any, Any]", value).keys() <= {"above", "below"}
-    )
+    words = set(cast("dict[Any, Any]", value)) if isinstance(value, dict) else set[Any]()
+    return words != set() and words <= {"above", "below"}
 
 
 def _number(value: Any) -> float:
