@@ -51,6 +51,20 @@ def test_exit_codes_and_first_line(
     assert "gone.json" in capsys.readouterr().err
 
 
+def test_strict_takes_what_could_not_be_compared_for_a_change(
+    scene: Any, files: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dark = tmp_path / "dark.json"
+    spans = refund(scene, 3).spans
+    for span in spans:
+        span.attributes = {key: value for key, value in span.attributes.items() if ".messages" not in key}
+    write_otlp_json(dark, spans)
+    assert main(["diff", str(dark), str(dark)]) == 0
+    assert "could be compared" in capsys.readouterr().out.splitlines()[0]
+    assert main(["diff", str(dark), str(dark), "--strict"]) == 1
+    assert main(["diff", str(files[0]), str(files[1]), "--strict"]) == 0
+
+
 def test_json_for_machines(files: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", str(files[0]), str(files[2]), "--json", "-"]) == 1
     found = json.loads(capsys.readouterr().out)

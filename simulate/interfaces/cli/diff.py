@@ -50,6 +50,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--judge", action="store_true",
         help="let the configured judge say whether answers worded otherwise mean the same",
     )  # fmt: skip
+    parser.add_argument(
+        "--strict", action="store_true",
+        help="what could not be compared (content that was not captured) counts as a change",
+    )  # fmt: skip
     parser.add_argument("--tolerant", action="store_true", help="read what is whole of broken files")
     parser.add_argument(
         "--lines", type=int, default=10, metavar="N", help="at most so many lines (default 10)"
@@ -81,7 +85,7 @@ def execute(args: argparse.Namespace) -> int:
     _write(diff, args)
     if args.update:
         return _update(args.expected, actual, changed)
-    return 1 if changed else 0
+    return 1 if changed or (args.strict and diff.not_compared) else 0
 
 
 def _write(diff: Diff, args: argparse.Namespace) -> None:
