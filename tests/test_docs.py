@@ -20,10 +20,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_page_of_the_command_line_is_current() -> None:
-    """`python docs/generate_command_line.py` brings it up to date."""
-    path = ROOT / "docs" / "generate_command_line.py"
-    spec = importlib.util.spec_from_file_location("generate_command_line", path)
+@pytest.mark.parametrize("made", ["command_line", "integrations"])
+def test_a_page_that_is_made_is_current(made: str) -> None:
+    """`python docs/generate_….py` brings it up to date."""
+    path = ROOT / "docs" / f"generate_{made}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
