@@ -46,10 +46,10 @@ COLUMNS = {
 
 INTRODUCTION = """# Integrations
 
-<!-- made from fixtures/record, fixtures/truth and tests/trace/known_wrong by docs/generate_integrations.py -->
+<!-- made from the recordings and their truths by docs/generate_integrations.py -->
 
-Each row is a recording of the real, unmodified packages in these versions against a model server that speaks the
-provider's own wire, with a list of what is true beside it, written by hand. One test reads them all
+Each row is a recording of the real, unmodified packages in these versions, against a model server that speaks
+the provider's own wire. A list of what is true, written by hand, stands beside each. One test reads them all
 (`tests/trace/test_corpus.py`).
 
 - **yes**: recorded, and read as it was.
