@@ -14,6 +14,7 @@ from simulate.errors import AgentFault, InputError
 
 STARTS_ANOTHER = """
 import signal, subprocess, sys
+leader = sys.argv[2]
 other = subprocess.Popen([sys.executable, "-c", '''
 import os, signal, sys, time
 def flush(*_):
@@ -24,7 +25,7 @@ signal.signal(signal.SIGTERM, flush if sys.argv[1] == "flushes" else signal.SIG_
 open("other", "w").write(str(os.getpid()))
 time.sleep(600)
 ''', sys.argv[1]])
-if sys.argv[2] == "waits":
+if leader == "waits":
     other.wait()
 while True:
     try:
