@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from simulate.errors import Problem
-    from simulate.model.trial import TrialSpec
-
-HELP = "refuse bad files before anything runs; runs nothing"
+from simulate.errors import FileProblems, InputError, Problem
+from simulate.model.expect import MatchesTrace
+from simulate.model.loading.files import load_scenarios
+from simulate.model.loading.project import Project
+from simulate.model.trial import TrialSpec
+from simulate.model.unread import unread_fields
+from simulate.trace.diff import recorded
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +26,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from simulate.errors import FileProblems
-    from simulate.model.loading.files import load_scenarios
-    from simulate.model.loading.project import Project
-
     problems: list[Problem] = []
     agents: set[str] | None = None
     folders: list[Path] = []
@@ -54,8 +51,6 @@ def execute(args: argparse.Namespace) -> int:
 
 def _without_effect(loaded: list[TrialSpec]) -> list[str]:
     """A line for each persona with fields that no scenario here reads."""
-    from simulate.model.unread import unread_fields
-
     by_persona: dict[int, list[TrialSpec]] = {}
     for each in loaded:
         by_persona.setdefault(id(each.scenario.persona), []).append(each)
@@ -73,9 +68,6 @@ def _without_effect(loaded: list[TrialSpec]) -> list[str]:
 
 def _traces(loaded: list[TrialSpec]) -> list[Problem]:
     """Recorded traces of ``matches_trace`` that cannot be read, each once."""
-    from simulate.errors import InputError, Problem
-    from simulate.model.expect import MatchesTrace
-
     wanted = {
         expectation.matches_trace: each
         for each in reversed(loaded)
@@ -84,8 +76,6 @@ def _traces(loaded: list[TrialSpec]) -> list[Problem]:
     }
     if not wanted:
         return []
-    from simulate.trace.diff import recorded
-
     found: list[Problem] = []
     for path, each in wanted.items():
         try:
