@@ -1,18 +1,19 @@
-"""``simulate check``: refuse bad files before anything runs."""
+"""``simulate check``: refuse bad files before anything runs.
+
+Functions import what is heavy, so that ``--help`` and a refusal come at once, as
+`tests/commands/test_startup.py` demands.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from simulate.errors import FileProblems, InputError, Problem
-from simulate.model.expect import MatchesTrace
-from simulate.model.loading.files import load_scenarios
-from simulate.model.loading.project import Project
-from simulate.model.trial import TrialSpec
-from simulate.model.unread import unread_fields
-from simulate.trace.diff import recorded
+if TYPE_CHECKING:
+    from simulate.errors import Problem
+    from simulate.model.trial import TrialSpec
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
+    from simulate.errors import FileProblems
+    from simulate.model.loading.files import load_scenarios
+    from simulate.model.loading.project import Project
+
     problems: list[Problem] = []
     agents: set[str] | None = None
     folders: list[Path] = []
@@ -51,6 +56,8 @@ def execute(args: argparse.Namespace) -> int:
 
 def _without_effect(loaded: list[TrialSpec]) -> list[str]:
     """A line for each persona with fields that no scenario here reads."""
+    from simulate.model.unread import unread_fields
+
     by_persona: dict[int, list[TrialSpec]] = {}
     for each in loaded:
         by_persona.setdefault(id(each.scenario.persona), []).append(each)
@@ -68,6 +75,9 @@ def _without_effect(loaded: list[TrialSpec]) -> list[str]:
 
 def _traces(loaded: list[TrialSpec]) -> list[Problem]:
     """Recorded traces of ``matches_trace`` that cannot be read, each once."""
+    from simulate.errors import InputError, Problem
+    from simulate.model.expect import MatchesTrace
+
     wanted = {
         expectation.matches_trace: each
         for each in reversed(loaded)
@@ -76,6 +86,8 @@ def _traces(loaded: list[TrialSpec]) -> list[Problem]:
     }
     if not wanted:
         return []
+    from simulate.trace.diff import recorded
+
     found: list[Problem] = []
     for path, each in wanted.items():
         try:

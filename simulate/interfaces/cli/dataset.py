@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import run, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 from simulate.model.loading.files import load_scenarios
@@ -246,8 +246,6 @@ def _run(args: argparse.Namespace) -> int:
     for option in PASSED_ON:
         value = getattr(args, option)
         given += [] if value is None else [f"--{option.replace('_', '-')}", str(value)]
-    from simulate.interfaces.cli import run  # only this sub-verb needs what a run needs: a second of imports
-
     with tempfile.TemporaryDirectory() as folder:
         if args.replay:
             _cassettes(cases, Path(folder), args.trials or 1)

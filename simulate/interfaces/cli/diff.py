@@ -1,26 +1,22 @@
-"""``simulate diff``: what changed between two traces, in ten lines."""
+"""``simulate diff``: what changed between two traces, in ten lines.
+
+Functions import what is heavy, so that ``--help`` and a refusal come at once, as
+`tests/commands/test_startup.py` demands.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gc
-import shutil
 import sys
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulate.errors import InputError
 from simulate.interfaces.cli.output_options import add_json_option
-from simulate.interfaces.render.diff_html import write_diff_html
-from simulate.interfaces.render.output import write_json
-from simulate.trace.diff import Diff, compare, judged
-from simulate.trace.files import reader, writing
-from simulate.trace.span import Trace
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
+    from simulate.trace.diff import Diff
+    from simulate.trace.span import Trace
 
 TRIAL = "trace.otlp.jsonl"
 """What a run's folder calls the agent's trace of a trial."""
@@ -71,6 +67,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
+    import gc
+
+    from simulate.trace.diff import compare
+
     # what is made here lives to the end of the process; looking for garbage in it costs a quarter of the time
     gc.disable()
     judge = _judge() if args.judge else None
@@ -93,10 +93,14 @@ def execute(args: argparse.Namespace) -> int:
 
 def _write(diff: Diff, args: argparse.Namespace) -> None:
     if args.json:
+        from simulate.interfaces.render.output import write_json
+
         write_json(diff.to_dict(), args.json)
     if args.json != "-":
         print(_fitted(diff.summary(args.lines)))
     if args.html:
+        from simulate.interfaces.render.diff_html import write_diff_html
+
         print(f"written: {write_diff_html(args.html, diff)}", file=sys.stderr)
 
 
@@ -104,6 +108,9 @@ def _fitted(summary: str) -> str:
     """On a terminal, long lines go on below their sentence; elsewhere a change stays one line, for grep."""
     if not sys.stdout.isatty():
         return summary
+    import shutil
+    import textwrap
+
     width = max(40, shutil.get_terminal_size((80, 24)).columns)
     return "\n".join(
         textwrap.fill(
@@ -116,7 +123,7 @@ def _fitted(summary: str) -> str:
 
 def _judge() -> Judge:
     """The judge of pyproject.toml or of the environment, before any file is read."""
-    # a diff without --judge needs nothing of what a run needs, which takes longer to import than to compare
+    from simulate.errors import InputError
     from simulate.model.loading.project import Project
     from simulate.resources import Resources
 
@@ -129,13 +136,19 @@ def _judge() -> Judge:
 
 
 def _judged(diff: Diff, judge: Judge) -> Diff:
-    from simulate.scoring.checks.traces import same_meaning  # only with --judge, as above
+    import asyncio
+
+    from simulate.scoring.checks.traces import same_meaning
+    from simulate.trace.diff import judged
 
     return asyncio.run(judged(diff, same_meaning(judge)))
 
 
 def _update(path: Path, actual: Trace, changed: bool) -> int:
     """The actual trace takes the place of the expected one, as OTLP in the form of the file's name."""
+    from simulate.errors import InputError
+    from simulate.trace.files import writing
+
     if not changed:
         print(f"nothing to accept; {path} stays as it is", file=sys.stderr)
         return 0
@@ -155,6 +168,8 @@ def _update(path: Path, actual: Trace, changed: bool) -> int:
 def _repeats(paths: list[Path], compared: set[str], tolerant: bool) -> list[Trace]:
     """The traces of files, and of the trials in a run's folder, where those that are compared may lie too:
     what a trace has in common with itself calibrates nothing."""
+    from simulate.errors import InputError
+
     found: list[Trace] = []
     for path in paths:
         if not path.is_dir():
@@ -182,6 +197,8 @@ def _scenario(file: Path) -> str:
 
 def _one(path: Path, trace_id: str | None, *, lenient: bool, tolerant: bool) -> Trace:
     """The trace to compare. One id for both files is enough when only one of them holds several."""
+    from simulate.errors import InputError
+
     traces = _all(path, tolerant)
     if trace_id is not None:
         found = [trace for trace in traces if trace.trace_id.startswith(trace_id.lower())]
@@ -204,10 +221,14 @@ def _ids(traces: list[Trace]) -> str:
 
 
 def _all(path: Path, tolerant: bool) -> list[Trace]:
+    from simulate.trace.files import reader
+
     return reader.read(path, tolerant=tolerant)
 
 
 def _tolerance(given: list[str]) -> dict[str, float]:
+    from simulate.errors import InputError
+
     found: dict[str, float] = {}
     for item in given:
         name, _, number = item.partition("=")

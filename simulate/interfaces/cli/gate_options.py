@@ -6,16 +6,13 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulate.errors import InputError
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
-from simulate.interfaces.render.gate import markdown, to_dict
-from simulate.interfaces.render.junit import gate_junit
-from simulate.interfaces.render.output import write_json
-from simulate.model.whole_file import write_whole
-from simulate.run_folder import find_run
-from simulate.scoring.gate import Gate, decide, load_gate, measured_run
+
+if TYPE_CHECKING:
+    from simulate.scoring.gate import Gate
 
 
 def add_gate_options(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +37,9 @@ def check_gate(args: argparse.Namespace) -> Gate | None:
         return None
     if args.gate_json == "-" and getattr(args, "json", None) == "-":
         raise InputError("--json - and --gate-json - both want standard output", hint="name a file for one")
+    from simulate.run_folder import find_run
+    from simulate.scoring.gate import load_gate
+
     gate = load_gate(args.gate)
     if args.baseline is not None:
         find_run(args.baseline)
@@ -62,6 +62,13 @@ def hold(
     """Hold a finished run against a gate, say what came of it, and return the exit code.
 
     ``results`` are evaluators' results by `Outcome.key`; without them, the run's own ``scores:`` count."""
+    from simulate.interfaces.render.gate import markdown, to_dict
+    from simulate.interfaces.render.junit import gate_junit
+    from simulate.interfaces.render.output import write_json
+    from simulate.model.whole_file import write_whole
+    from simulate.run_folder import find_run
+    from simulate.scoring.gate import decide, measured_run
+
     baseline = None if args.baseline is None else measured_run(find_run(args.baseline), baseline_results)
     decision = decide(gate, measured_run(run, results), baseline)
     text = markdown(decision)

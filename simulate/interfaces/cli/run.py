@@ -1,4 +1,8 @@
-"""``simulate run``: scenario files against an agent, judged and kept."""
+"""``simulate run``: scenario files against an agent, judged and kept.
+
+Functions import what is heavy, so that ``--help`` and a refusal come at once, as
+`tests/commands/test_startup.py` demands.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +14,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulate.determinism.clock import run_virtual
 from simulate.errors import InputError, MissingExtra, SimulateError
-from simulate.interfaces.cli import hush
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
-from simulate.interfaces.render.progress import make_progress
-from simulate.interfaces.render.run_reports import write_reports
-from simulate.model.loading.files import load_scenarios
-from simulate.model.loading.project import Project
-from simulate.model.outcome import RunRecord
-from simulate.model.trial import TrialSpec
-from simulate.replay.running import Recordings
-from simulate.replay.serving.endpoint import ModelEndpoint
-from simulate.resources import Resources
-from simulate.run_folder import RUNS, RunFolder, find_run, new_run_id
-from simulate.suite import TEXT_JOBS, Suite, exit_code
 
 if TYPE_CHECKING:
     from simulate.integrations.ray import RayFanOut
+    from simulate.model.outcome import RunRecord
+    from simulate.model.trial import TrialSpec
+    from simulate.resources import Resources
+    from simulate.run_folder import RunFolder
+    from simulate.suite import Suite
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -105,6 +101,12 @@ def _results(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Prepare, so that bad input is refused before anything runs; run; report."""
+    from simulate.model.loading.files import load_scenarios
+    from simulate.model.loading.project import Project
+    from simulate.resources import Resources
+    from simulate.run_folder import RUNS, RunFolder, find_run, new_run_id
+    from simulate.suite import TEXT_JOBS, Suite, exit_code
+
     for name in ("trials", "jobs"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise InputError(f"--{name} is at least 1")
@@ -154,6 +156,8 @@ def execute(args: argparse.Namespace) -> int:
 
 def _as_it_began(args: argparse.Namespace, path: Path) -> None:
     """What is not given again is what the run was begun with: another seed would make it another run."""
+    from simulate.run_folder import RunFolder
+
     words = RunFolder.open(path).read_run().command
     if words[:3] == ["simulate", "dataset", "run"] and not args.paths:
         raise InputError(
@@ -223,10 +227,14 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Tria
             f"these agents run already, and we cannot tell them where their model is: {_names(strangers)}",
             hint="give a --model-port N, and start them with OPENAI_BASE_URL=http://127.0.0.1:N/v1",
         )
+    from simulate.replay.running import Recordings
+
     recordings = Recordings(args.record or args.replay, "all" if args.record else "none")
     for each in scenarios:
         recordings.check(each, args.trials or each.scenario.trials)
     if far:
+        from simulate.replay.serving.endpoint import ModelEndpoint
+
         stage.models = recordings.models = ModelEndpoint(args.model_port or 0, guard=bool(args.replay))
     return recordings
 
@@ -240,6 +248,7 @@ def _elsewhere(args: argparse.Namespace, stage: Resources, scenarios: list[Trial
             f"--{ports[0].replace('_', '-')} is one port, and with --ray every worker has its own"
         )
     from simulate.integrations.ray import RayFanOut
+    from simulate.suite import TEXT_JOBS
 
     virtual = args.time == "virtual"
     tape = ("all", args.record) if args.record else ("none", args.replay) if args.replay else None
@@ -270,6 +279,8 @@ def _selected(scenarios: list[TrialSpec], text: str | None) -> list[TrialSpec]:
 
 
 def _run(suite: Suite, scenarios: list[TrialSpec], *, virtual: bool) -> None:
+    from simulate.interfaces.render.progress import make_progress
+
     progress = make_progress(sum(suite.trials or each.scenario.trials for each in scenarios))
 
     async def go() -> None:
@@ -283,6 +294,8 @@ def _run(suite: Suite, scenarios: list[TrialSpec], *, virtual: bool) -> None:
         finally:
             progress.close()
 
+    from simulate.determinism.clock import run_virtual
+
     try:
         run_virtual(go()) if virtual else asyncio.run(go())
     except asyncio.CancelledError:
@@ -290,6 +303,9 @@ def _run(suite: Suite, scenarios: list[TrialSpec], *, virtual: bool) -> None:
 
 
 def _report(args: argparse.Namespace, folder: RunFolder, record: RunRecord) -> None:
+    from simulate.interfaces.cli import hush
+    from simulate.interfaces.render.run_reports import write_reports
+
     try:
         write_reports(folder, record, html=args.html, junit=args.junit, json=args.json)
     except BrokenPipeError:
