@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
-from simulate.trace.reading import messages, values
+from simulate.trace.reading import langchain, messages, values
 from simulate.trace.reading.dialect import CARRIERS, GROUPS, READERS, Dialect, Source, dialects
 from simulate.trace.reading.messages import says_nothing
+from simulate.trace.reading.usage import include_parts
 from simulate.trace.span import Kind, Span, View
 
 MOST_PLANS = 20_000
@@ -328,6 +329,7 @@ def _exception(span: Span) -> str | None:
 
 def _complete(span: Span, found: View) -> None:
     """What a tool or a retriever got and gave, where the source has only a general input and output."""
+    include_parts(found)
     if found.kind is Kind.TOOL and (target := span.name.removeprefix("handoff to ")) != span.name:
         # OpenAI's agents, in OpenInference and traceAI: from whom it went is its input
         found.kind, found.handoff_to, found.tool_name = Kind.HANDOFF, target, None
@@ -337,9 +339,10 @@ def _complete(span: Span, found: View) -> None:
         found.tool_name = found.tool_name or span.name
         if found.tool_arguments is None and found.input_value is not None:
             found.tool_arguments = messages.arguments_of(found.input_value)
+        found.tool_arguments = langchain.arguments(found.tool_arguments)
         if found.tool_result is None:
             found.tool_result = values.loose(found.output_value)
-        _langchain_message(found)
+        _take_message(found)
         result = found.tool_result
         if (
             found.error is None
@@ -354,21 +357,15 @@ def _complete(span: Span, found: View) -> None:
             found.documents = values.documents(found.output_value)
 
 
-def _langchain_message(found: View) -> None:
-    """A LangChain tool answers with a whole message: plain, under ``data``, or serialised under
-    ``kwargs``."""
-    result = found.tool_result
-    if not isinstance(result, dict):
+def _take_message(found: View) -> None:
+    """What a tool gave back, out of the message in which LangChain wraps it."""
+    message = langchain.tool_message(found.tool_result)
+    if message is None:
         return
-    held = cast("dict[str, Any]", result)
-    for inner in (held, held.get("data"), held.get("kwargs")):
-        if isinstance(inner, dict) and "tool_call_id" in inner:
-            message = cast("dict[str, Any]", inner)
-            found.tool_call_id = found.tool_call_id or values.text(message["tool_call_id"])
-            found.tool_result = values.decoded(message.get("content"))
-            if message.get("status") == "error" and found.error is None:
-                found.error = values.text(message.get("content"))
-            return
+    found.tool_call_id = found.tool_call_id or values.text(message["tool_call_id"])
+    found.tool_result = values.decoded(message.get("content"))
+    if message.get("status") == "error" and found.error is None:
+        found.error = values.text(message.get("content"))
 
 
 def _query(value: Any) -> str | None:

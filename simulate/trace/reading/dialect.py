@@ -91,7 +91,7 @@ READERS: dict[str, values.Reader] = {
     **dict.fromkeys(
         (
             "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-            "input_audio_tokens", "output_audio_tokens", "step",
+            "input_audio_tokens", "output_audio_tokens", "total_tokens", "step",
         ),
         values.integer,
     ),

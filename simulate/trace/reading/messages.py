@@ -43,7 +43,13 @@ def incoming(value: Any) -> list[Message] | None:
 def _name_answers(found: Sequence[Message]) -> None:
     """Some APIs send tools' answers as the user's, and some instrumentations lose what they are: objects that
     follow right after calls are the answers to those calls, in their order."""
+    armed: list[Part] = []
     for before, message in itertools.pairwise(found):
+        armed = before.tool_calls or (armed if before.role == "tool" else [])
+        if any(call.get("name") == message.role for call in armed):
+            # LangChain's message in Langfuse's JavaScript handler has the tool's name as its role
+            message.parts = [_response(None, message.text, message.role)]
+            message.role = "tool"
         calls = before.tool_calls
         if not calls or message.role != "user" or len(message.parts) > len(calls):
             continue
@@ -76,7 +82,7 @@ def messages(value: Any, role: str) -> list[Message] | None:
     """Messages of any known shape; ``role`` is taken where the source names none. None where there are
     none."""
     value = decoded(value)
-    if value is None or value == "" or value == {}:
+    if value is None or value in ("", "null", {}):
         return None
     if isinstance(value, list):
         return _from_list(cast("list[Any]", value), role)
@@ -104,8 +110,15 @@ def _from_list(values: list[Any], role: str) -> list[Message] | None:
 
 
 def _is_part(value: Part) -> bool:
-    kind = value.get("type") or value.get("kind")
-    return "role" not in value and str(kind) in _PARTS
+    return "role" not in value and _kind(value) in _PARTS
+
+
+def _kind(value: Part) -> str:
+    """What a part says it is; Vercel's calls, and any-agent's, say it by their fields alone."""
+    kind = str(value.get("type") or value.get("kind") or value.get("part_kind"))
+    if kind in _PARTS or not ("tool.name" in value or {"toolCallId", "toolName"} <= value.keys()):
+        return kind
+    return "tool-result" if "output" in value or "result" in value else "tool-call"
 
 
 def _parts_only(values: list[Part], role: str) -> list[Message]:
@@ -277,8 +290,7 @@ def _part(item: Any) -> Part:
     for wrapper in ("message_content", "tool_call"):
         if isinstance(held.get(wrapper), dict) and "type" not in held:
             return _part(held[wrapper])
-    kind = held.get("type") or held.get("kind") or held.get("part_kind")
-    read = _PARTS.get(str(kind))
+    read = _PARTS.get(_kind(held))
     if read is not None:
         return read(held)
     for key, reader in _BY_KEY.items():
@@ -328,19 +340,22 @@ def _call(held: Part) -> Part:
     held = cast("Part", held.get("tool_call", held))
     function = held.get("function") or held.get("functionCall") or held.get("function_call") or held
     inner = cast("Part", function) if isinstance(function, dict) else {"name": function}
-    keys = ("arguments", "args", "input", "tool_arguments")
+    keys = ("arguments", "args", "input", "tool_arguments", "tool.args")
     arguments = next((inner[key] for key in keys if inner.get(key) is not None), None)
     if arguments is None:
         arguments = next((held[key] for key in keys if held.get(key) is not None), None)
     ids = ("call_id", "toolCallId", "tool_call_id", "toolUseId", "id")
     call_id = next((held[key] for key in ids if held.get(key)), None)
-    name = inner.get("name") or held.get("toolName") or held.get("tool_name")
+    name = next((inner[key] for key in _NAMES if inner.get(key)), None)
     return {
         "type": "tool_call",
         "id": call_id or inner.get("id"),
         "name": None if name is None else str(name),
         "arguments": arguments_of(arguments),
     }
+
+
+_NAMES = ("name", "toolName", "tool_name", "tool.name")
 
 
 def _response(call_id: Any, response: Any, name: Any = None) -> Part:

@@ -103,7 +103,7 @@ def _around(outer: Span, inner: Span) -> bool:
 
 _USAGE = (
     "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-    "input_audio_tokens", "output_audio_tokens",
+    "input_audio_tokens", "output_audio_tokens", "total_tokens",
 )  # fmt: skip
 _OWN = frozenset({"kind", "dialect", "tool_name", "tool_call_id", "tool_arguments", "tool_result", *_USAGE})
 _FIELDS = [field.name for field in fields(View) if field.name not in _OWN]

@@ -96,6 +96,7 @@ DIALECT = Dialect(
         "cache_write_tokens": ("llm.token_count.prompt_details.cache_write",),
         "input_audio_tokens": ("llm.token_count.prompt_details.audio",),
         "output_audio_tokens": ("llm.token_count.completion_details.audio",),
+        "total_tokens": ("llm.token_count.total",),
         "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
         "cost": ("llm.cost.total",),
         "finish_reasons": ("llm.finish_reason",),

@@ -53,6 +53,7 @@ DIALECT = Dialect(
         "provider": ("gen_ai.system",),
         "input_tokens": ("gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
         "output_tokens": ("gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
+        "total_tokens": ("llm.usage.total_tokens",),
         "reasoning_tokens": ("gen_ai.usage.reasoning_tokens",),
         "input_value": ("traceloop.entity.input",),
         "output_value": ("traceloop.entity.output",),

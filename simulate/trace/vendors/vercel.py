@@ -76,6 +76,7 @@ DIALECT = Dialect(
         ),
         "cache_write_tokens": ("ai.usage.inputTokenDetails.cacheWriteTokens",),
         "reasoning_tokens": ("ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens"),
+        "total_tokens": ("ai.usage.totalTokens",),
         "time_to_first_token": (("ai.response.msToFirstChunk", milliseconds),),
         "finish_reasons": ("ai.response.finishReason",),
         "input": ("ai.prompt.messages", "ai.prompt"),
