@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
-from simulate.trace.reading import langchain, messages, values
+from simulate.trace.reading import messages, values, wrapping
 from simulate.trace.reading.dialect import CARRIERS, GROUPS, READERS, Dialect, Source, dialects
 from simulate.trace.reading.messages import says_nothing
 from simulate.trace.reading.usage import include_parts
@@ -336,36 +336,18 @@ def _complete(span: Span, found: View) -> None:
         if found.handoff_from is None and isinstance(found.input_value, str):
             found.handoff_from = found.input_value
     if found.kind is Kind.TOOL:
-        found.tool_name = found.tool_name or span.name
+        found.tool_name = found.tool_name or span.name.removesuffix(".__call__")
         if found.tool_arguments is None and found.input_value is not None:
             found.tool_arguments = messages.arguments_of(found.input_value)
-        found.tool_arguments = langchain.arguments(found.tool_arguments)
-        if found.tool_result is None:
-            found.tool_result = values.loose(found.output_value)
-        _take_message(found)
-        result = found.tool_result
-        if (
-            found.error is None
-            and isinstance(result, dict)
-            and cast("dict[str, Any]", result).get("isError") is True
-        ):
-            found.error = values.text(cast("dict[str, Any]", result).get("content"))
+        found.tool_arguments = wrapping.arguments(found.tool_arguments, found.tool_name)
+        told = found.output_value if found.tool_result is None else found.tool_result
+        if told is not None:
+            wrapping.take_result(values.loose(told), found)
     elif found.kind in (Kind.RETRIEVER, Kind.RERANKER):
         if found.query is None:
             found.query = _query(found.input_value)
         if found.documents is None and not isinstance(found.output_value, str):
             found.documents = values.documents(found.output_value)
-
-
-def _take_message(found: View) -> None:
-    """What a tool gave back, out of the message in which LangChain wraps it."""
-    message = langchain.tool_message(found.tool_result)
-    if message is None:
-        return
-    found.tool_call_id = found.tool_call_id or values.text(message["tool_call_id"])
-    found.tool_result = values.decoded(message.get("content"))
-    if message.get("status") == "error" and found.error is None:
-        found.error = values.text(message.get("content"))
 
 
 def _query(value: Any) -> str | None:

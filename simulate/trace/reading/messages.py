@@ -328,12 +328,26 @@ def arguments_of(value: Any) -> Any:
     return {} if value is None or value == "" else value
 
 
+_TYPES = frozenset(
+    "str int float bool list dict Any string integer number boolean array object any".split()  # noqa: SIM905
+)
+
+
 def not_a_schema(value: Any) -> Any:
     """Arguments out of an attribute in which instrumentations also put the tool's parameter schema."""
     value = arguments_of(value)
-    if isinstance(value, dict) and "properties" in value and cast("Part", value).get("type") == "object":
+    if not isinstance(value, dict) or not value:
+        return cast("Any", value)
+    held = cast("Part", value)
+    if "properties" in held and held.get("type") == "object":
         return None
-    return cast("Any", value)
+    return None if all(_is_type(one) for one in held.values()) else held
+
+
+def _is_type(value: Any) -> bool:
+    """Whether a parameter's type is written where its value would be."""
+    kind: Any = cast("Part", value).get("type") if isinstance(value, dict) else value
+    return isinstance(kind, str) and kind in _TYPES
 
 
 def _call(held: Part) -> Part:
@@ -359,13 +373,13 @@ _NAMES = ("name", "toolName", "tool_name", "tool.name")
 
 
 def _response(call_id: Any, response: Any, name: Any = None) -> Part:
-    part = {"type": "tool_call_response", "id": call_id, "response": _unwrapped(response)}
+    part = {"type": "tool_call_response", "id": call_id, "response": unwrapped(response)}
     if name:
         part["name"] = str(name)
     return part
 
 
-def _unwrapped(response: Any) -> Any:
+def unwrapped(response: Any) -> Any:
     """The answer itself, out of ``{type: text, value}`` and lists of one text."""
     response = decoded(response)
     if isinstance(response, dict):

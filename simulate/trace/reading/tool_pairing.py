@@ -20,6 +20,7 @@ from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_runs import Run, tool_runs
+from simulate.trace.reading.values import loose
 from simulate.trace.span import Kind, Message, Span
 
 _HANDOFF = re.compile(r"transfer|hand_?(off|over)|delegate", re.IGNORECASE)
@@ -224,7 +225,7 @@ def _answered_by(part: Part, armed: Sequence[_Asked]) -> _Asked | None:
 
 
 def _response(part: Part) -> Any:
-    return part.get("response", part.get("result"))
+    return loose(part.get("response", part.get("result")))
 
 
 def _first(waiting: Sequence[W], name: Any) -> W | None:

@@ -91,7 +91,11 @@ def _outer_run(span: Span, name: ToolName, above: Above, by_span: Mapping[int, R
     """The run of the tool span around this one, where it is of the same tool."""
     parent = above.of(span)
     run = None if parent is None else by_span.get(id(parent))
-    return run if run is not None and run.name.matches(name) else None
+    if run is None or not run.name.matches(name):
+        return None
+    outer = run.spans[-1]
+    tries_again = (outer.name, outer.scope, outer.otel_kind) == (span.name, span.scope, span.otel_kind)
+    return None if tries_again else run
 
 
 def _twin(span: Span, view: View, runs: Sequence[Run]) -> Run | None:

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any, cast
+
 from simulate.trace.reading.dialect import Dialect
+from simulate.trace.reading.values import loose, text
+from simulate.trace.reading.wrapping import tool_message
 from simulate.trace.span import Kind, Span, View
 
 _STORES = r"(chroma|pinecone|qdrant|weaviate|milvus|lancedb|marqo)\."
 
 
 def _refine(span: Span, found: View) -> None:
-    if found.kind is Kind.TOOL and found.tool_name is None:
-        found.tool_name = span.name.removesuffix(".tool")
+    if found.operation == "execute_tool" and found.kind is Kind.CHAIN:
+        # LangChain's in JavaScript: the tool itself is named in its answer alone
+        message = tool_message(found.output_value)
+        found.kind, found.tool_name = Kind.TOOL, None if message is None else text(message.get("name"))
+    if found.kind is not Kind.TOOL:
+        return
+    found.tool_name = found.tool_name or span.name.removesuffix(".tool")
+    if ".mcp" in span.scope and isinstance(found.output_value, dict):
+        told = cast("dict[str, Any]", found.output_value)
+        found.tool_result = told.get("result")
+    elif isinstance(found.output_value, str) and (printed := _AGNO.fullmatch(found.output_value)):
+        found.tool_result = loose(printed["result"])
+        if printed["error"] != "None":
+            found.error, found.tool_result = found.error or str(loose(printed["error"])), None
+
+
+_AGNO = re.compile(
+    r"status='\w+' result=(?P<result>.*) error=(?P<error>.*) updated_session_state=.*", re.DOTALL
+)
+"""How Python prints a call's result in Agno."""
 
 
 DIALECT = Dialect(

@@ -35,7 +35,7 @@ DIALECT = Dialect(
         "input_value": ("input.value", "fi.input.value", "raw.input"),
         "output_value": ("output.value", "fi.output.value", "raw.output"),
         "tool_name": ("gen_ai.tool.name", "tool.name"),
-        "tool_arguments": (("gen_ai.tool.parameters", not_a_schema), ("tool.parameters", not_a_schema)),
+        "tool_arguments": (("gen_ai.tool.parameters", not_a_schema),),
         "documents": ("retrieval.documents",),
         "prompt_name": ("gen_ai.prompt.template.name",),
         "prompt_version": ("gen_ai.prompt.template.version",),

@@ -12,7 +12,7 @@ import pytest
 from simulate.trace.cost import cost_of
 from simulate.trace.files.reader import read as read_file
 from simulate.trace.reading import TraceReading, Unknown, view
-from simulate.trace.reading.langchain import tool_message
+from simulate.trace.reading.wrapping import tool_message
 from simulate.trace.span import Kind, Span, Trace, View
 from tests.trace.reading.conftest import MS, START, Story
 
