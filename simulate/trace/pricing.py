@@ -45,7 +45,6 @@ _USAGE = (
     ("input_audio_tokens", "input_audio_tokens"),
     ("output_audio_tokens", "output_audio_tokens"),
 )
-_LANGUAGE = frozenset({Kind.EMBEDDING, Kind.RERANKER})
 _SPEECH = frozenset({Kind.STT, Kind.TTS})
 
 
@@ -175,12 +174,12 @@ def _look_up(model: str, provider: str | None, usage: tuple[tuple[str, int], ...
 
 
 def cost_of_calls(models: Iterable[tuple[Span, View]], every: Iterable[tuple[Span, View]]) -> TraceCost:
-    """Price every model call once: ``models`` are the language models' calls, and of ``every`` span those of
-    embeddings, rerankers and speech; spans that only sum up others (agents, turns) are left out."""
+    """Price every model call once: ``models`` are the calls of language and embedding models, and of
+    ``every`` span those of rerankers and speech. Sums of others (agents, turns) are left out."""
     calls = list(models)
     cost = TraceCost()
     for span, view in every:
-        if view.kind in _LANGUAGE:
+        if view.kind is Kind.RERANKER:
             calls.append((span, view))
         elif view.kind in _SPEECH:
             cost.speech.append((span, view, price(span, view)))

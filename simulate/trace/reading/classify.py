@@ -314,12 +314,18 @@ def _taken(read: values.Reader, value: Any) -> Any:
         return None
 
 
-def _exception(span: Span) -> str | None:
+def _exception_event(span: Span) -> str | None:
     for event in reversed(span.events):
         if event.name == "exception":
             message = event.attributes.get("exception.message")
             name = event.attributes.get("exception.type")
             return str(message or name) if message or name else None
+    return None
+
+
+def _exception(span: Span) -> str | None:
+    if any(event.name == "exception" for event in span.events):
+        return _exception_event(span)
     kind = span.attributes.get("error.type")
     if kind is not None and not str(kind).isdigit():
         return str(kind)
@@ -330,6 +336,8 @@ def _exception(span: Span) -> str | None:
 def _complete(span: Span, found: View) -> None:
     """What a tool or a retriever got and gave, where the source has only a general input and output."""
     include_parts(found)
+    if found.error is None and span.status == "unset" and span.events and _came_to_nothing(found):
+        found.error = _exception_event(span)  # some record it and set no status
     if found.kind is Kind.TOOL and (target := span.name.removeprefix("handoff to ")) != span.name:
         # OpenAI's agents, in OpenInference and traceAI: from whom it went is its input
         found.kind, found.handoff_to, found.tool_name = Kind.HANDOFF, target, None
@@ -350,11 +358,22 @@ def _complete(span: Span, found: View) -> None:
             found.documents = values.documents(found.output_value)
 
 
+def _came_to_nothing(found: View) -> bool:
+    if found.kind is Kind.LLM:
+        return says_nothing(found.output) and found.output_tokens is None
+    return found.kind is Kind.TOOL and found.tool_result is None and found.output_value is None
+
+
+_QUERY = ("query", "input", "question", "text", "query_str")
+
+
 def _query(value: Any) -> str | None:
     if isinstance(value, dict):
         held = cast("dict[str, Any]", value)
         if held.get("args"):
             return _query(held["args"][0])
-        held = held.get("kwargs") or held
-        value = next((held[key] for key in ("query", "input", "question", "text") if key in held), None)
+        for wrapper in ("kwargs", "query_bundle", "str_or_query_bundle"):
+            if held.get(wrapper):
+                return _query(held[wrapper])
+        value = next((held[key] for key in _QUERY if key in held), None)
     return value if isinstance(value, str) else None

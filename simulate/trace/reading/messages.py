@@ -63,14 +63,13 @@ def _name_answers(found: Sequence[Message]) -> None:
 
 
 def _object_in(part: Part) -> dict[str, Any] | None:
-    """What a part holds that is data and no words; Google's SDK puts a plain result under ``result``."""
+    """What a part holds that is data and no words."""
     if part.get("type") == "generic":
         return {key: value for key, value in part.items() if key != "type"}
     held = decoded(part.get("content")) if part.get("type") == "text" else None
     if not isinstance(held, dict):
         return None
-    value = cast("dict[str, Any]", held)
-    return value["result"] if value.keys() == {"result"} else value
+    return cast("dict[str, Any]", held)
 
 
 def outgoing(value: Any) -> list[Message] | None:
@@ -145,6 +144,8 @@ def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
         if found and reason is not None:
             found[-1].finish_reason = str(reason)
         return found
+    if value.get("object") == "response" and isinstance(value.get("output"), list):
+        return messages(value["output"], role)
     if "role" not in value:
         for key in _WRAPPERS:
             if key in value:
@@ -235,7 +236,10 @@ def _holds_parts(content: Any) -> bool:
         return False
     kinds = {"tool-result", "tool_result", "tool_call_response", "tool-return"}
     return any(
-        isinstance(item, dict) and ("toolResult" in item or str(cast("Part", item).get("type")) in kinds)
+        isinstance(item, dict)
+        and (
+            "toolResult" in item or "tool_call_result" in item or str(cast("Part", item).get("type")) in kinds
+        )
         for item in cast("list[Any]", content)
     )
 
@@ -287,9 +291,10 @@ def _part(item: Any) -> Part:
     if not isinstance(item, dict):
         return _generic({"content": item})
     held = cast("Part", item)
-    for wrapper in ("message_content", "tool_call"):
-        if isinstance(held.get(wrapper), dict) and "type" not in held:
-            return _part(held[wrapper])
+    if "type" not in held and isinstance(held.get("message_content"), dict):
+        return _part(held["message_content"])
+    if "type" not in held and isinstance(held.get("tool_call"), dict):
+        return _call(held)
     read = _PARTS.get(_kind(held))
     if read is not None:
         return read(held)
@@ -412,6 +417,12 @@ def _answer(held: Part) -> Part:
     return _response(call_id, response, held.get("name") or held.get("toolName") or held.get("tool_name"))
 
 
+def _haystack_result(held: Part) -> Part:
+    origin = held.get("origin")
+    call = _call(cast("Part", origin)) if isinstance(origin, dict) else {}
+    return _response(call.get("id"), held.get("result"), call.get("name"))
+
+
 def _generic(held: Part) -> Part:
     return {"type": "generic", **held}
 
@@ -437,6 +448,7 @@ _BY_KEY: dict[str, Callable[[Part], Part]] = {
     "function_response": _answer,
     "functionResponse": _answer,
     "toolUse": lambda held: _call(held["toolUse"]),
+    "tool_call_result": lambda held: _haystack_result(held["tool_call_result"]),
     "toolResult": lambda held: _answer(held["toolResult"]),
     "text": _texts,
 }

@@ -52,6 +52,12 @@ def take_usage(usage: Mapping[str, Any], found: View) -> None:
         for group in groups:
             if isinstance(details := usage.get(group), dict):
                 told[name] = told.get(name) or integer(cast("dict[str, Any]", details).get(key))
+    apart = (told["cached_tokens"] or 0) + (told["cache_write_tokens"] or 0)
+    if "cache_read_input_tokens" in usage and told["input_tokens"] is not None:
+        # Anthropic counts the cache apart, and so do instrumentations that repeat its number
+        if found.input_tokens == told["input_tokens"]:
+            found.input_tokens = found.total_tokens = None
+        told["input_tokens"] += apart
     for name, value in told.items():
         if value is not None and getattr(found, name) is None:
             setattr(found, name, value)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import Any, cast
 
 from simulate.trace.reading.messages import unwrapped
-from simulate.trace.reading.values import decoded, loose, text
+from simulate.trace.reading.values import decoded, loose, printed, text
 from simulate.trace.span import View
 
 _TEXT = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
@@ -33,8 +32,8 @@ def tool_message(value: Any) -> dict[str, Any] | None:
         messages = held["update"].get("messages")
         found = map(tool_message, reversed(cast("list[Any]", messages if isinstance(messages, list) else [])))
         return next((one for one in found if one is not None), None)
-    inner = next((held[key] for key in ("data", "kwargs", "output") if held.get(key) is not None), None)
-    return None if inner is None else tool_message(inner)
+    inner = (tool_message(held[key]) for key in ("data", "output", "kwargs") if key in held)
+    return next((one for one in inner if one is not None), None)
 
 
 def _printed(value: str) -> dict[str, Any] | None:
@@ -43,8 +42,8 @@ def _printed(value: str) -> dict[str, Any] | None:
     found = _PRINTED.search(value[max(0, value.rfind("ToolMessage(")) :])
     if found is None:
         return None
-    fields = {one["name"]: ast.literal_eval(one["value"]) for one in _FIELD.finditer(found["rest"])}
-    return {**fields, "content": ast.literal_eval(found["content"])} if "tool_call_id" in fields else None
+    fields = {one["name"]: printed(one["value"]) for one in _FIELD.finditer(found["rest"])}
+    return {**fields, "content": printed(found["content"])} if "tool_call_id" in fields else None
 
 
 _CALLED = frozenset({"args", "kwargs", "sanitize_inputs_outputs"})
@@ -53,30 +52,49 @@ _CALLED = frozenset({"args", "kwargs", "sanitize_inputs_outputs"})
 def arguments(value: Any, tool_name: str | None = None) -> Any:
     """A tool's arguments, out of what it was started with.
 
-    LangChain has ``{input_str, inputs, tags, …}``, decorators have ``{args, kwargs}``, smolagents adds a switch of
-    its own, BeeAI has ``{input, options}``, and MCP's clients have ``{tool_name, arguments}``.
+    LangChain has ``{input_str, inputs, tags, …}``, decorators have ``{args, kwargs}``, to which smolagents
+    adds a switch of its own, BeeAI has ``{input, options}``, CrewAI ``{tool_string, tool, calling}``, and
+    clients of MCP ``{tool_name, arguments}``.
     """
     if not isinstance(value, dict):
         return value
     held = cast("dict[str, Any]", value)
     inner: Any = None
     if "input_str" in held:
-        inner = held.get("inputs")
-        inner = inner if isinstance(inner, dict) else loose(held["input_str"])
-    elif held.keys() <= _CALLED and not held.get("args"):
-        inner = held.get("kwargs")
-    elif held.keys() <= _CALLED and not held.get("kwargs"):
-        only = held["args"][0] if isinstance(held["args"], list) and len(held["args"]) == 1 else None
-        inner = decoded(only)
-        inner = inner if isinstance(inner, dict) else None
+        inner = _object(held.get("inputs")) or loose(held["input_str"])
+    elif held.keys() <= _CALLED:
+        inner = held.get("kwargs") if not held.get("args") else _only_positional(held)
     elif "sanitize_inputs_outputs" in held:
         inner = {key: given for key, given in held.items() if key not in _CALLED}
-    elif held.keys() == {"input", "options"} and isinstance(held["input"], dict):
-        inner = held["input"]
+    elif "tool_string" in held:
+        inner = (_object(held.get("calling")) or {}).get("arguments")
+    elif held.keys() == {"input", "options"}:
+        inner = _object(held["input"])
     elif held.keys() in ({"tool_name", "arguments"}, {"name", "arguments"}):
         named = held.get("tool_name", held.get("name")) == tool_name
         inner = decoded(held["arguments"]) if named else None
-    return cast("Any", held if inner is None else inner)
+    return held if inner is None else inner
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _only_positional(held: dict[str, Any]) -> dict[str, Any] | None:
+    """The object that was given as the one positional argument."""
+    given = cast("list[Any]", held["args"]) if isinstance(held["args"], list) else []
+    return None if held.get("kwargs") or len(given) != 1 else _object(decoded(given[0]))
+
+
+_AGNO = re.compile(
+    r"status='\w+' result=(?P<result>.*) error=(?P<error>.*) updated_session_state=.*", re.DOTALL
+)
+"""How Python prints a call's result in Agno."""
+_CREW = re.compile(
+    r"\s*I encountered an error while trying to use the tool\. This was the error: (?P<error>.*?)\.\n",
+    re.DOTALL,
+)
+"""What CrewAI tells the model of a tool that failed."""
 
 
 def take_result(value: Any, found: View) -> None:
@@ -95,12 +113,25 @@ def take_result(value: Any, found: View) -> None:
 
 def _inner(value: Any) -> tuple[Any, bool]:
     """The result itself, and whether the tool failed."""
+    if isinstance(value, str):
+        if value.startswith('{"output": {'):
+            return None, False  # LangChain's wrapping, cut off by a limit of the exporter
+        if agno := _AGNO.fullmatch(value):
+            failed = agno["error"] != "None"
+            return decoded(printed(agno["error" if failed else "result"])), failed
+        crew = _CREW.match(value)
+        return (value, False) if crew is None else (crew["error"], True)
     if isinstance(value, list):
         pair = cast("list[Any]", value)
-        if len(pair) == 2 and isinstance(pair[0], bool) and isinstance(pair[1], dict) and "content" in pair[1]:
-            return cast("Any", pair[1]["content"]), not pair[0]  # AG2: success, and a message
+        if (
+            len(pair) == 2
+            and isinstance(pair[0], bool)
+            and isinstance(pair[1], dict)
+            and "content" in pair[1]
+        ):
+            return cast("dict[str, Any]", pair[1])["content"], not pair[0]  # AG2: success, and a message
     if not isinstance(value, dict):
-        return value, False
+        return cast("Any", value), False
     held = cast("dict[str, Any]", value)
     if {"raw_output", "tool_name"} <= held.keys():  # LlamaIndex
         return held["raw_output"], held.get("is_error") is True

@@ -132,7 +132,7 @@ DIALECT = Dialect(
     rank=10,
     operations=OPERATIONS,
     any_names=(
-        (r"(chat|text_completion|generate_content) \S+$", Kind.LLM),
+        (r"(chat|completion|text_completion|generate_content) \S+$", Kind.LLM),
         (r"embeddings \S+$", Kind.EMBEDDING),
         (r"execute_tool \S+", Kind.TOOL),
         (r"invoke_agent\b", Kind.AGENT),

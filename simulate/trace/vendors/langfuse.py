@@ -22,9 +22,9 @@ from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.wrapping import tool_message
 from simulate.trace.reading.messages import incoming
 from simulate.trace.reading.values import decoded, integer, number
+from simulate.trace.reading.wrapping import tool_message
 from simulate.trace.span import Attributes, Event, Kind, Span, View
 
 _USAGE = (

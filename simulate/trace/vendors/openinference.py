@@ -69,6 +69,11 @@ def take_parameters(given: dict[str, Any], found: View) -> None:
 
 def _refine(span: Span, found: View) -> None:
     unwrap_tools(found)
+    if found.provider is None and "ls_provider" in str(beside := span.attributes.get("metadata")):
+        told = decoded(beside)  # LangChain's own bookkeeping
+        found.provider = (
+            known(cast("dict[str, Any]", told).get("ls_provider")) if isinstance(told, dict) else None
+        )
     parameters = decoded(span.attributes.get("llm.invocation_parameters"))
     if isinstance(parameters, dict):
         take_parameters(cast("dict[str, Any]", parameters), found)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, cast
 
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.values import loose, text
+from simulate.trace.reading.values import text
 from simulate.trace.reading.wrapping import tool_message
 from simulate.trace.span import Kind, Span, View
 
@@ -18,22 +17,17 @@ def _refine(span: Span, found: View) -> None:
         # LangChain's in JavaScript: the tool itself is named in its answer alone
         message = tool_message(found.output_value)
         found.kind, found.tool_name = Kind.TOOL, None if message is None else text(message.get("name"))
+    asked: Any = found.input_value
+    if found.kind is Kind.RETRIEVER and isinstance(asked, dict) and found.query is None:
+        params: Any = cast("dict[str, Any]", asked).get("params")
+        # a resource that MCP's client read
+        found.query = text(cast("dict[str, Any]", params).get("uri")) if isinstance(params, dict) else None
     if found.kind is not Kind.TOOL:
         return
     found.tool_name = found.tool_name or span.name.removesuffix(".tool")
-    if ".mcp" in span.scope and isinstance(found.output_value, dict):
-        told = cast("dict[str, Any]", found.output_value)
-        found.tool_result = told.get("result")
-    elif isinstance(found.output_value, str) and (printed := _AGNO.fullmatch(found.output_value)):
-        found.tool_result = loose(printed["result"])
-        if printed["error"] != "None":
-            found.error, found.tool_result = found.error or str(loose(printed["error"])), None
-
-
-_AGNO = re.compile(
-    r"status='\w+' result=(?P<result>.*) error=(?P<error>.*) updated_session_state=.*", re.DOTALL
-)
-"""How Python prints a call's result in Agno."""
+    told: Any = found.output_value
+    if ".mcp" in span.scope and isinstance(told, dict):
+        found.tool_result = cast("dict[str, Any]", told).get("result")
 
 
 DIALECT = Dialect(

@@ -10,13 +10,12 @@ DIALECT = Dialect(
     version="1.1",
     rank=46,
     marks=("spring.ai.",),
-    kinds={"spring.ai.kind": {"tool_call": Kind.TOOL, "vector_store": Kind.CHAIN}},
+    kinds={"spring.ai.kind": {"tool_call": Kind.TOOL, "vector_store": None}},
     any_names=((r"tool_call \S", Kind.TOOL),),
     fields={
         "tool_name": ("spring.ai.tool.definition.name",),
         "tool_arguments": ("spring.ai.tool.call.arguments",),
         "tool_result": ("spring.ai.tool.call.result",),
-        "query": ("db.vector.query.content",),
     },
     signs={"spring.ai.kind": Kind.CHAIN},
 )

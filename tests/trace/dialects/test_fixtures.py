@@ -21,7 +21,6 @@ shared = pytest.mark.skipif(not OTHERS, reason="../shared/traces is not here")
 
 
 NOT_CLASSIFIED = {
-    "claude_agent_traceai": "claude_agent.span_kind is not read",
     "langchain4j_quarkus": "spans of AI services and of HTTP under them",
     "mastra_agent": "mastra.span.type is not read",
     "semantic_kernel": "AutoFunctionInvocationLoop and the messages of the agents' runtime",
