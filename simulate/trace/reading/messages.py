@@ -43,7 +43,13 @@ def incoming(value: Any) -> list[Message] | None:
 def _name_answers(found: Sequence[Message]) -> None:
     """Some APIs send tools' answers as the user's, and some instrumentations lose what they are: objects that
     follow right after calls are the answers to those calls, in their order."""
+    armed: list[Part] = []
     for before, message in itertools.pairwise(found):
+        armed = before.tool_calls or (armed if before.role == "tool" else [])
+        if any(call.get("name") == message.role for call in armed):
+            # LangChain's message in Langfuse's JavaScript handler has the tool's name as its role
+            message.parts = [_response(None, message.text, message.role)]
+            message.role = "tool"
         calls = before.tool_calls
         if not calls or message.role != "user" or len(message.parts) > len(calls):
             continue
@@ -57,14 +63,13 @@ def _name_answers(found: Sequence[Message]) -> None:
 
 
 def _object_in(part: Part) -> dict[str, Any] | None:
-    """What a part holds that is data and no words; Google's SDK puts a plain result under ``result``."""
+    """What a part holds that is data and no words."""
     if part.get("type") == "generic":
         return {key: value for key, value in part.items() if key != "type"}
     held = decoded(part.get("content")) if part.get("type") == "text" else None
     if not isinstance(held, dict):
         return None
-    value = cast("dict[str, Any]", held)
-    return value["result"] if value.keys() == {"result"} else value
+    return cast("dict[str, Any]", held)
 
 
 def outgoing(value: Any) -> list[Message] | None:
@@ -76,7 +81,7 @@ def messages(value: Any, role: str) -> list[Message] | None:
     """Messages of any known shape; ``role`` is taken where the source names none. None where there are
     none."""
     value = decoded(value)
-    if value is None or value == "" or value == {}:
+    if value is None or value in ("", "null", {}):
         return None
     if isinstance(value, list):
         return _from_list(cast("list[Any]", value), role)
@@ -104,8 +109,15 @@ def _from_list(values: list[Any], role: str) -> list[Message] | None:
 
 
 def _is_part(value: Part) -> bool:
-    kind = value.get("type") or value.get("kind")
-    return "role" not in value and str(kind) in _PARTS
+    return "role" not in value and _kind(value) in _PARTS
+
+
+def _kind(value: Part) -> str:
+    """What a part says it is; Vercel's calls, and any-agent's, say it by their fields alone."""
+    kind = str(value.get("type") or value.get("kind") or value.get("part_kind"))
+    if kind in _PARTS or not ("tool.name" in value or {"toolCallId", "toolName"} <= value.keys()):
+        return kind
+    return "tool-result" if "output" in value or "result" in value else "tool-call"
 
 
 def _parts_only(values: list[Part], role: str) -> list[Message]:
@@ -132,6 +144,8 @@ def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
         if found and reason is not None:
             found[-1].finish_reason = str(reason)
         return found
+    if value.get("object") == "response" and isinstance(value.get("output"), list):
+        return messages(value["output"], role)
     if "role" not in value:
         for key in _WRAPPERS:
             if key in value:
@@ -222,7 +236,10 @@ def _holds_parts(content: Any) -> bool:
         return False
     kinds = {"tool-result", "tool_result", "tool_call_response", "tool-return"}
     return any(
-        isinstance(item, dict) and ("toolResult" in item or str(cast("Part", item).get("type")) in kinds)
+        isinstance(item, dict)
+        and (
+            "toolResult" in item or "tool_call_result" in item or str(cast("Part", item).get("type")) in kinds
+        )
         for item in cast("list[Any]", content)
     )
 
@@ -274,11 +291,11 @@ def _part(item: Any) -> Part:
     if not isinstance(item, dict):
         return _generic({"content": item})
     held = cast("Part", item)
-    for wrapper in ("message_content", "tool_call"):
-        if isinstance(held.get(wrapper), dict) and "type" not in held:
-            return _part(held[wrapper])
-    kind = held.get("type") or held.get("kind") or held.get("part_kind")
-    read = _PARTS.get(str(kind))
+    if "type" not in held and isinstance(held.get("message_content"), dict):
+        return _part(held["message_content"])
+    if "type" not in held and isinstance(held.get("tool_call"), dict):
+        return _call(held)
+    read = _PARTS.get(_kind(held))
     if read is not None:
         return read(held)
     for key, reader in _BY_KEY.items():
@@ -316,25 +333,39 @@ def arguments_of(value: Any) -> Any:
     return {} if value is None or value == "" else value
 
 
+_TYPES = frozenset(
+    "str int float bool list dict Any string integer number boolean array object any".split()  # noqa: SIM905
+)
+
+
 def not_a_schema(value: Any) -> Any:
     """Arguments out of an attribute in which instrumentations also put the tool's parameter schema."""
     value = arguments_of(value)
-    if isinstance(value, dict) and "properties" in value and cast("Part", value).get("type") == "object":
+    if not isinstance(value, dict) or not value:
+        return cast("Any", value)
+    held = cast("Part", value)
+    if "properties" in held and held.get("type") == "object":
         return None
-    return cast("Any", value)
+    return None if all(_is_type(one) for one in held.values()) else held
+
+
+def _is_type(value: Any) -> bool:
+    """Whether a parameter's type is written where its value would be."""
+    kind: Any = cast("Part", value).get("type") if isinstance(value, dict) else value
+    return isinstance(kind, str) and kind in _TYPES
 
 
 def _call(held: Part) -> Part:
     held = cast("Part", held.get("tool_call", held))
     function = held.get("function") or held.get("functionCall") or held.get("function_call") or held
     inner = cast("Part", function) if isinstance(function, dict) else {"name": function}
-    keys = ("arguments", "args", "input", "tool_arguments")
+    keys = ("arguments", "args", "input", "tool_arguments", "tool.args")
     arguments = next((inner[key] for key in keys if inner.get(key) is not None), None)
     if arguments is None:
         arguments = next((held[key] for key in keys if held.get(key) is not None), None)
     ids = ("call_id", "toolCallId", "tool_call_id", "toolUseId", "id")
     call_id = next((held[key] for key in ids if held.get(key)), None)
-    name = inner.get("name") or held.get("toolName") or held.get("tool_name")
+    name = next((inner[key] for key in _NAMES if inner.get(key)), None)
     return {
         "type": "tool_call",
         "id": call_id or inner.get("id"),
@@ -343,14 +374,17 @@ def _call(held: Part) -> Part:
     }
 
 
+_NAMES = ("name", "toolName", "tool_name", "tool.name")
+
+
 def _response(call_id: Any, response: Any, name: Any = None) -> Part:
-    part = {"type": "tool_call_response", "id": call_id, "response": _unwrapped(response)}
+    part = {"type": "tool_call_response", "id": call_id, "response": unwrapped(response)}
     if name:
         part["name"] = str(name)
     return part
 
 
-def _unwrapped(response: Any) -> Any:
+def unwrapped(response: Any) -> Any:
     """The answer itself, out of ``{type: text, value}`` and lists of one text."""
     response = decoded(response)
     if isinstance(response, dict):
@@ -383,6 +417,12 @@ def _answer(held: Part) -> Part:
     return _response(call_id, response, held.get("name") or held.get("toolName") or held.get("tool_name"))
 
 
+def _haystack_result(held: Part) -> Part:
+    origin = held.get("origin")
+    call = _call(cast("Part", origin)) if isinstance(origin, dict) else {}
+    return _response(call.get("id"), held.get("result"), call.get("name"))
+
+
 def _generic(held: Part) -> Part:
     return {"type": "generic", **held}
 
@@ -408,6 +448,7 @@ _BY_KEY: dict[str, Callable[[Part], Part]] = {
     "function_response": _answer,
     "functionResponse": _answer,
     "toolUse": lambda held: _call(held["toolUse"]),
+    "tool_call_result": lambda held: _haystack_result(held["tool_call_result"]),
     "toolResult": lambda held: _answer(held["toolResult"]),
     "text": _texts,
 }

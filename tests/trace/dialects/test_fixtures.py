@@ -21,11 +21,8 @@ shared = pytest.mark.skipif(not OTHERS, reason="../shared/traces is not here")
 
 
 NOT_CLASSIFIED = {
-    "claude_agent_traceai": "claude_agent.span_kind is not read",
     "langchain4j_quarkus": "spans of AI services and of HTTP under them",
     "mastra_agent": "mastra.span.type is not read",
-    "openai_agents_logfire": "logfire.msg_template is not read",
-    "pydantic_ai_logfire_1": "logfire.msg_template is not read",
     "semantic_kernel": "AutoFunctionInvocationLoop and the messages of the agents' runtime",
     "spring_ai": "spring.ai.kind is not read; spans of HTTP",
     "strands_traceai": "a span of each event of a stream, named after the event",
