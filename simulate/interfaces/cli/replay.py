@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import trace_sources
 
 if TYPE_CHECKING:
     from simulate.conversation.engine import TrialSession
@@ -24,11 +25,9 @@ HELP = "run an agent again on a cassette or a production trace"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("source", help="a cassette, a folder of cassettes, or a file of production traces")
+    parser.add_argument("source", nargs="+", help="cassettes, production traces, or folders of either")
     parser.add_argument("--agent", metavar="ADDRESS", help="the agent that runs again")
-    parser.add_argument(
-        "--trace", help="the id (or its beginning) of one trace, where the file holds several"
-    )
+    trace_sources.add_reading_options(parser)
     parser.add_argument(
         "--policy",
         choices=["fail", "stop", "nearest", "live", "simulate"],
@@ -113,7 +112,12 @@ def execute(args: argparse.Namespace) -> int:
 
     rules = default_rules(ignore=tuple(args.ignore))
     cassettes = load_source(
-        args.source, partial=args.partial, allow_edited=args.allow_edited, trace_id=args.trace, rules=rules
+        *args.source,
+        choice=trace_sources.chosen(args),
+        partial=args.partial,
+        allow_edited=args.allow_edited,
+        tolerant=args.tolerant,
+        rules=rules,
     )
     return asyncio.run(_replay(args, cassettes, rules))
 
@@ -122,21 +126,24 @@ def _stale(args: argparse.Namespace) -> int:
     from simulate.replay.cassette.stale import cassettes, find_stale
 
     system = args.system.read_text() if args.system else None
-    found = find_stale(args.source, system=system, model=args.model)
+    found = [one for path in args.source for one in find_stale(path, system=system, model=args.model)]
+    count = sum(1 for path in args.source for _ in cassettes(path))
     for one in found:
         print(f"{one.folder}: {'; '.join(one.reasons)}")
-    print(f"{len(found)} of {len(list(cassettes(args.source)))} cassettes are stale", file=sys.stderr)
+    print(f"{len(found)} of {count} cassettes are stale", file=sys.stderr)
     return 1 if found else 0
 
 
 def _verify(args: argparse.Namespace) -> int:
     from simulate.replay.verify import verify_folders
 
-    reports = verify_folders(Path(args.source), args.verify)
+    if len(args.source) > 1:
+        raise InputError("--verify compares one folder with another", hint="name one folder of cassettes")
+    reports = verify_folders(Path(args.source[0]), args.verify)
     for name, report in reports.items():
         print(f"{name}: {report.explain()}".replace("\n", "\n  "))
     if not reports:
-        raise InputError("there is no cassette here", where=args.source)
+        raise InputError("there is no cassette here", where=args.source[0])
     return 0 if all(report.passed for report in reports.values()) else 1
 
 

@@ -20,7 +20,7 @@ HELP = "replace secrets and personal data by stable placeholders"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    trace_sources.configure(parser)
+    trace_sources.configure(parser, by_trace=True)
     parser.add_argument("-o", "--out", metavar="OUT", help="OTLP JSON lines; default: stdout")
     parser.add_argument(
         "--pattern", action="append", default=[], metavar="KIND=REGEX", help="redact this too"
@@ -39,14 +39,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Write the redacted spans and say how many of each kind there were, never which."""
     from simulate.model.whole_file import write_pieces
+    from simulate.trace.conversations import ALL
     from simulate.trace.files.reader import iter_spans
     from simulate.trace.files.writing import otlp_lines
 
     redactor = _redactor(args)
 
     def redacted() -> Iterator[Span]:
-        for span in iter_spans(*args.files, tolerant=args.tolerant):
-            yield redactor.span(span)
+        spans = iter_spans(*args.files, tolerant=args.tolerant)
+        if trace_sources.chosen(args) != ALL:
+            spans = (span for trace in trace_sources.traces(args) for span in trace.spans)
+        yield from map(redactor.span, spans)
 
     if args.out:
         write_pieces(args.out, otlp_lines(redacted()))

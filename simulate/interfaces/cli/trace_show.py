@@ -31,8 +31,7 @@ _COLOURS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    trace_sources.configure(parser)
-    parser.add_argument("--trace", metavar="ID", help="which trace, where the file holds several")
+    trace_sources.configure(parser, by_trace=True)
     parser.add_argument(
         "--filter",
         metavar="QUERY",
@@ -47,17 +46,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 0; a filter that finds nothing is 0 too, since looking is not a judgement."""
-    from simulate.trace.files.documents import name_of
-    from simulate.trace.files.reader import one
     from simulate.trace.filter import parse
     from simulate.trace.redaction.mask import SecretMask
 
     query = parse(args.filter) if args.filter is not None else None
-    traces = list(trace_sources.traces(args))
-    if args.trace is not None:
-        traces = [one(traces, args.trace, name_of(args.files[0]))]
     mask = SecretMask()
-    traces = [mask.trace(each) for each in traces]
+    traces = [mask.trace(each) for each in trace_sources.conversations(args)]
     if args.html:
         from simulate.interfaces.render.html import write_trace_html
 

@@ -75,12 +75,11 @@ class DatasetCase:
         from simulate.model.scenario import Scenario
         from simulate.scoring.checks.scores import reference_of
         from simulate.scoring.evaluators.evaluation_context import EvaluationContext
-        from simulate.trace.files.reader import read
+        from simulate.trace.conversations import whole_file
 
         scenario = Scenario.load(self.scenario)
         given = next((one.reference for one in scenario.expect if isinstance(one, Scores)), None)
-        for trace in read(self.trace):
-            yield EvaluationContext(trace, reference_of(scenario, given))
+        yield EvaluationContext(whole_file(self.trace), reference_of(scenario, given))
 
 
 class Dataset:

@@ -93,9 +93,9 @@ def materials(
             calls = [ToolCall.of(use) for use in source.tool_uses] or None
             return [EvaluationContext(source.trace, reference, source.conversation, calls)]
         case str() | Path():
-            from simulate.trace.files.reader import read
+            from simulate.trace.conversations import read_conversations
 
-            return [EvaluationContext(trace, reference) for trace in read(str(source))]
+            return [EvaluationContext(trace, reference) for trace in read_conversations(str(source))]
         case _:
             return [found for one in source for found in materials(one, reference)]
 

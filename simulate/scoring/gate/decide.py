@@ -288,8 +288,8 @@ def _may_grow(rule: str, effect: float, now: Values, before: Values, confidence:
 
 def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float) -> RuleResult:
     """Each case's first trace against the baseline's first; its further trials show what varies."""
+    from simulate.trace.conversations import whole_file
     from simulate.trace.diff import compare
-    from simulate.trace.files.reader import read
 
     order = ["none", "shape", "latency", "cost", "content", "behaviour"]
     seen: dict[str, int] = {}
@@ -297,8 +297,8 @@ def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float)
         was = [path for path in before.traces[case] if path.is_file() and path.stat().st_size]
         new = [path for path in now.traces.get(case, []) if path.is_file() and path.stat().st_size]
         if was and new:
-            first, *more = [trace for path in was for trace in read(str(path))[:1]]
-            changes = compare(first, read(str(new[0]))[0], repeats=more, ignore=rule.ignore).changes
+            first, *more = map(whole_file, was)
+            changes = compare(first, whole_file(new[0]), repeats=more, ignore=rule.ignore).changes
             seen[case] = max((order.index(change.category.value) for change in changes), default=0)
     cases = {case: [float(grave <= order.index(rule.worst))] for case, grave in seen.items()}
     finding = _at_least(
