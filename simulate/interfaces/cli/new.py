@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from simulate.errors import InputError
 from simulate.interfaces.cli import trace_sources
-
-if TYPE_CHECKING:
-    from simulate.model.loading.project import Project
-
-HELP = "write a first scenario and persona, or make them from a production trace"
+from simulate.interfaces.cli.schema import schema_text, write_text
+from simulate.model.file_names import slug
+from simulate.model.loading.project import Project
+from simulate.model.loading.schema import KINDS, file_name
+from simulate.model.loading.yaml_reader import scalar
+from simulate.replay.from_trace import cassette_of
+from simulate.replay.matching.rules import default_rules
+from simulate.replay.scenario_draft import scenario_from
+from simulate.trace.conversations import only
+from simulate.trace.reading import TraceReading
 
 AGENT_FILE = "first_agent.py"
 PERSONA = "patient_customer"
@@ -32,12 +39,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from simulate.errors import InputError
-    from simulate.interfaces.cli.schema import schema_text, write_text
-    from simulate.model.file_names import slug
-    from simulate.model.loading.project import Project
-    from simulate.model.loading.schema import KINDS, file_name
-
     name = " ".join(args.name.split())
     if not name:
         raise InputError("a scenario needs a name", hint='simulate new "Where is my parcel"')
@@ -72,14 +73,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _from_trace(args: argparse.Namespace, name: str, scenario: Path, root: Path) -> int:
-    from simulate.interfaces.cli.schema import write_text
-    from simulate.model.file_names import slug
-    from simulate.replay.from_trace import cassette_of
-    from simulate.replay.matching.rules import default_rules
-    from simulate.replay.scenario_draft import scenario_from
-    from simulate.trace.conversations import only
-    from simulate.trace.reading import TraceReading
-
     found = trace_sources.conversations(args, *args.from_trace)
     # traces of a health check or of a job are none that a caller could have had
     asking = [trace for trace in found if TraceReading(trace).llm_calls] or found
@@ -107,11 +100,6 @@ def _agent(project: Project, root: Path) -> tuple[str, Path | None]:
 
 def _quoted(text: str) -> str:
     """As YAML: with quotes only where it needs them."""
-    import json
-    import re
-
-    from simulate.model.loading.yaml_reader import scalar
-
     safe = re.fullmatch(r"[^\W_][\w .,()/;!?'’&+-]*(?::[\w./][\w.:/]*)?", text) and isinstance(
         scalar(text), str
     )

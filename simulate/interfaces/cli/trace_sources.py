@@ -6,12 +6,11 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from simulate.errors import TraceFileError
-    from simulate.trace.conversations import Choice
-    from simulate.trace.span import Trace
+from simulate.errors import InputError, TraceFileError
+from simulate.trace.conversations import ALL, Choice, iter_conversations, parts, read_conversations
+from simulate.trace.files.reader import iter_traces
+from simulate.trace.span import Trace
 
 PATHS = "trace files of any format, gz or zip, or folders of them; - for stdin"
 
@@ -36,9 +35,6 @@ def add_reading_options(parser: argparse.ArgumentParser, *, by_trace: bool = Tru
 
 def chosen(args: argparse.Namespace) -> Choice:
     """What ``--conversation`` and ``--trace`` choose."""
-    from simulate.errors import InputError
-    from simulate.trace.conversations import Choice
-
     choice = Choice(args.conversation, getattr(args, "trace", None))
     if choice.conversation is not None and choice.trace is not None:
         raise InputError("--conversation and --trace choose differently", hint="give one of them")
@@ -47,10 +43,6 @@ def chosen(args: argparse.Namespace) -> Choice:
 
 def traces(args: argparse.Namespace) -> Iterator[Trace]:
     """Each trace that the arguments name, by itself; files that had to be left out are told on stderr."""
-    # the readers of every format are imported by whoever reads, not by `simulate --help`
-    from simulate.trace.conversations import ALL, parts
-    from simulate.trace.files.reader import iter_traces
-
     skipped: list[TraceFileError] = []
     choice = chosen(args)
     if choice == ALL:
@@ -63,8 +55,6 @@ def traces(args: argparse.Namespace) -> Iterator[Trace]:
 def conversations(args: argparse.Namespace, *files: str | Path) -> list[Trace]:
     """Each conversation in the files (those of the arguments unless given) as one trace, all at once; files
     that had to be left out are told on stderr."""
-    from simulate.trace.conversations import read_conversations
-
     skipped: list[TraceFileError] = []
     paths = files or tuple(args.files)
     found = read_conversations(*paths, choice=chosen(args), tolerant=args.tolerant, skipped=skipped)
@@ -74,8 +64,6 @@ def conversations(args: argparse.Namespace, *files: str | Path) -> list[Trace]:
 
 def each(args: argparse.Namespace, files: Sequence[str]) -> Iterator[Trace]:
     """As `conversations`, one at a time."""
-    from simulate.trace.conversations import iter_conversations
-
     skipped: list[TraceFileError] = []
     choice = chosen(args)
     yield from iter_conversations(*files, choice=choice, tolerant=args.tolerant, skipped=skipped)

@@ -13,6 +13,7 @@ from typing import Any
 
 from simulate.interfaces.render.shortening import Clip
 from simulate.trace.overview import decisions
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Kind, Message, Span, Trace, View
 from simulate.trace.tree import Node, build
 
@@ -109,8 +110,6 @@ def _at(node: Node, zero: int) -> float:
 
 
 def _dialects(trace: Trace) -> Mapping[str, View]:
-    from simulate.trace.reading import TraceReading
-
     return TraceReading(trace).views
 
 
