@@ -26,10 +26,12 @@ from simulate.scoring.checks.check import Evidence, check_all
 from simulate.trace.diff import Diff, compare
 from simulate.trace.files.reader import read
 from simulate.trace.reading import TraceReading
+from simulate.trace.span import Span, Trace
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 Answer = Literal["right", "openly unknown", "something else", "silently green"]
 ANSWERS: tuple[Answer, ...] = ("right", "openly unknown", "something else", "silently green")
+Expected = tuple[Any, tuple[str, ...]]
 NEW_NAME = "fetch_parcel"
 NEW_WORDS = "Please call us tomorrow between nine and five."
 
@@ -55,8 +57,8 @@ class Case:
     after: str
     paths: Callable[[str], bool] | None
     unknown: tuple[str, ...] = ()
-    checks: tuple[tuple[str, Any, tuple[str, ...]], ...] = ()
-    """Whether before or after, an expectation, and the verdicts that are right."""
+    checks: tuple[Expected, ...] = ()
+    """Expectations of what came after, each with the verdicts that are right."""
 
 
 def names() -> list[str]:
@@ -75,8 +77,12 @@ def cases(name: str) -> Iterator[Case]:
     if (after := edits.one_call_id(text)) is not None:
         yield Case("one id for all calls", text, after, None, checks=tuple(_still(calls)))
     for words in edits.words_of(truth):
-        if (after := edits.with_other_words(text, words, NEW_WORDS)) is not None and words == truth.get("final"):
-            yield Case("the answer reworded", text, after, lambda path: path.startswith("answers"), ("answers",))
+        if (after := edits.with_other_words(text, words, NEW_WORDS)) is not None and words == truth.get(
+            "final"
+        ):
+            yield Case(
+                "the answer reworded", text, after, lambda path: path.startswith("answers"), ("answers",)
+            )
     if calls or edits.words_of(truth):
         dark = edits.without(text, truth)
         yield Case("content removed", text, dark, lambda path: True, ("",))
@@ -88,7 +94,13 @@ def cases(name: str) -> Iterator[Case]:
         if one.name == other.name and None not in both and both[0] != both[1]:
             after = edits.with_results(text, truth, [both, (both[1], both[0])])
             if after is not None:
-                yield Case("two results swapped", text, after, _tool(one.name, "result", "error"), ("result", "tools were"))
+                yield Case(
+                    "two results swapped",
+                    text,
+                    after,
+                    _tool(one.name, "result", "error"),
+                    ("result", "tools were"),
+                )
 
 
 def _once(calls: Sequence[Call]) -> list[Call]:
@@ -111,9 +123,9 @@ def _of_call(text: str, truth: Truth, calls: list[Call], call: Call) -> Iterator
             yield Case(
                 "another argument", text, after, _tool(call.name, "arguments", "count"), ("argument", "tools were"),
                 (
-                    ("after", called, ("failed",)),
-                    ("after", Called.model_validate({"called": call.name, "with": {key: new}}), ("passed",)),
-                    ("after", NotCalled.model_validate({"not_called": call.name, "with": {key: new}}), ("failed",)),
+                    (called, ("failed",)),
+                    (Called.model_validate({"called": call.name, "with": {key: new}}), ("passed",)),
+                    (NotCalled.model_validate({"not_called": call.name, "with": {key: new}}), ("failed",)),
                 ),
             )  # fmt: skip
             break
@@ -121,30 +133,41 @@ def _of_call(text: str, truth: Truth, calls: list[Call], call: Call) -> Iterator
     if new_result is not None and not _spoken(call.result, truth):
         after = edits.with_results(text, truth, [(call.result, new_result)])
         if after is not None:
-            yield Case("another result", text, after, _tool(call.name, "result", "error"), ("result", "tools were"))
+            yield Case(
+                "another result", text, after, _tool(call.name, "result", "error"), ("result", "tools were")
+            )
     after = edits.without_call(text, truth, call)
     if after is not None:
         some = called if len(same) > 1 else Called.model_validate({"called": call.name})
-        not_some = NotCalled.model_validate({"not_called": call.name} | ({"with": call.arguments} if len(same) > 1 else {}))
+        not_some = NotCalled.model_validate(
+            {"not_called": call.name} | ({"with": call.arguments} if len(same) > 1 else {})
+        )
         path = _tool(call.name, "count")
-        yield Case("a call dropped", text, after, path, ("tools were", "argument"), (("after", some, ("failed",)),))
-        yield Case("a call added", after, text, path, ("tools were", "argument"), (("after", not_some, ("failed",)),))
+        yield Case("a call dropped", text, after, path, ("tools were", "argument"), ((some, ("failed",)),))
+        yield Case("a call added", after, text, path, ("tools were", "argument"), ((not_some, ("failed",)),))
     after = edits.repeated(text, call)
     if after is not None:
         times = Called.model_validate({"called": call.name, "times": len(same)})
-        yield Case("a call made twice", text, after, _tool(call.name, "count", "attempts"), ("tools were",), (("after", times, ("failed",)),))
+        yield Case(
+            "a call made twice",
+            text,
+            after,
+            _tool(call.name, "count", "attempts"),
+            ("tools were",),
+            ((times, ("failed",)),),
+        )
     if call is same[0] and "_" in call.name and (after := edits.with_other_name(text, call.name, NEW_NAME)):
         old, new = ({"called": call.name}, {"not_called": NEW_NAME})
         yield Case(
             "a tool renamed", text, after, _tool(NEW_NAME, "count"), ("tools were",),
-            (("after", Called.model_validate(old), ("failed",)), ("after", NotCalled.model_validate(new), ("failed",))),
+            ((Called.model_validate(old), ("failed",)), (NotCalled.model_validate(new), ("failed",))),
         )  # fmt: skip
 
 
-def _still(calls: Sequence[Call]) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+def _still(calls: Sequence[Call]) -> Iterator[Expected]:
     for call in calls:
         if not call.gaps & {"arguments", "tools"}:
-            yield "after", Called.model_validate({"called": call.name, "with": call.arguments}), ("passed",)
+            yield Called.model_validate({"called": call.name, "with": call.arguments}), ("passed",)
 
 
 def _tool(name: str, *ends: str) -> Callable[[str], bool]:
@@ -157,7 +180,9 @@ def _tool(name: str, *ends: str) -> Callable[[str], bool]:
 
 
 def _spoken(result: Any, truth: Truth) -> bool:
-    return isinstance(result, str) and any(result in words or words in result for words in edits.words_of(truth))
+    return isinstance(result, str) and any(
+        result in words or words in result for words in edits.words_of(truth)
+    )
 
 
 def _other(call: Call) -> Any:
@@ -175,20 +200,27 @@ def _other(call: Call) -> Any:
 
 def told(name: str, case: Case, folder: Path) -> Iterator[Told]:
     """What diff and checks say of it."""
-    before, after = _traces(case.before, folder / "before.otlp.jsonl"), _traces(case.after, folder / "after.otlp.jsonl")
+    before, after = (
+        _traces(case.before, folder / "before.otlp.jsonl"),
+        _traces(case.after, folder / "after.otlp.jsonl"),
+    )
     ids = dict.fromkeys([*before, *after])
     diffs = [compare(before[one], after[one]) for one in ids if one in before and one in after]
     gone = len(before) != len(after)
     yield Told(name, case.edit, "diff", *_of_diffs(case, diffs, gone))
-    sides = {"before": before, "after": after}
-    for side, expectation, right in case.checks:
-        status, fact = _verdict([TraceReading(trace) for trace in sides[side].values()], expectation)
+    edited = {one for one in ids if _spans(before.get(one)) != _spans(after.get(one))}
+    for expectation, right in case.checks:
+        status, fact = _verdict(
+            {one: TraceReading(trace) for one, trace in after.items()}, edited, expectation
+        )
         answer: Answer = (
             "right" if status in right
             else "openly unknown" if status == "not_run"
             else "silently green" if status == "passed" else "something else"
         )  # fmt: skip
-        yield Told(name, case.edit, "checks", answer, f"{expectation.model_dump(exclude_defaults=True)}: {fact}")
+        yield Told(
+            name, case.edit, "checks", answer, f"{expectation.model_dump(exclude_defaults=True)}: {fact}"
+        )
 
 
 def _traces(text: str, path: Path) -> dict[str, Any]:
@@ -211,12 +243,18 @@ def _of_diffs(case: Case, diffs: Sequence[Diff], gone: bool) -> tuple[Answer, st
     return ("something else" if changes else "silently green"), shown
 
 
-def _verdict(readings: Sequence[TraceReading], expectation: Any) -> tuple[str, str]:
-    calls = [call for reading in readings for call in reading.tool_calls]
-    hidden = [reading.evidence.tools.why_not for reading in readings if reading.llm_calls or reading.tool_calls]
+def _spans(trace: Trace | None) -> list[Span]:
+    return [] if trace is None else sorted(trace.spans, key=lambda span: (span.span_id, span.start_ns))
+
+
+def _verdict(readings: dict[str, TraceReading], edited: set[str], expectation: Any) -> tuple[str, str]:
+    """Of the whole file; whether a call would show is asked of the traces that were edited."""
+    calls = [call for reading in readings.values() for call in reading.tool_calls]
+    hidden = [reading.evidence.tools.why_not for one, reading in readings.items() if one in edited]
+    first = readings[min(edited & set(readings), default=next(iter(readings)))]
     scenario = Scenario.model_validate({"name": "edit", "opens_with": "Hello"})
     evidence = Evidence(
-        scenario, Conversation("0" * 32), readings[0], calls,
+        scenario, Conversation("0" * 32), first, calls,
         no_tools_because=next((why for why in hidden if why), None),
     )  # fmt: skip
     verdict = asyncio.run(check_all([expectation], evidence))[0]
@@ -237,9 +275,16 @@ def main(chosen: Sequence[str]) -> None:
     print("|---|---|---|" + "---|" * len(ANSWERS))
     for by in ("diff", "checks"):
         for edit in [*dict.fromkeys(one.edit for one in found), ""]:
-            numbers = [sum(n for (b, e, a), n in count.items() if b == by and a == answer and edit in (e, "")) for answer in ANSWERS]
+            numbers = [
+                sum(n for (b, e, a), n in count.items() if b == by and a == answer and edit in (e, ""))
+                for answer in ANSWERS
+            ]
             if total := sum(numbers):
-                print(f"| {edit or '**all**'} | {by} | {total} | " + " | ".join(f"{n / total:.1%}" if n else "0" for n in numbers) + " |")
+                print(
+                    f"| {edit or '**all**'} | {by} | {total} | "
+                    + " | ".join(f"{n / total:.1%}" if n else "0" for n in numbers)
+                    + " |"
+                )
     for one in found:
         if one.answer in ("silently green", "something else") and "-v" in sys.argv:
             print(f"{one.answer}: {one.fixture}: {one.edit} ({one.by}): {one.detail[:400]}")

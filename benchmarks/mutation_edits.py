@@ -296,10 +296,13 @@ def without_call(text: str, truth: Truth, call: Call) -> str | None:
 def _is_run(span: Json, call: Call) -> bool:
     """Whether a span is that of the tool, and not of a model that was offered it."""
     plain = {one["key"]: _plain(one["value"]) for one in span.get("attributes", ())}
-    if any("usage" in key or key.endswith("request.model") for key in plain):
+    if any(
+        re.search(r"tokens|token_count|request\.model$|model_name|invocation_param", key) for key in plain
+    ):
         return False
-    named = re.search(rf"(?<![A-Za-z0-9]){re.escape(call.name)}(?![A-Za-z0-9])", span["name"])
-    return bool(named) or any(value == call.name and "name" in key for key, value in plain.items())
+    names = [call.name, call.name.rsplit("__", 1)[-1]]
+    named = any(re.search(rf"(?<![A-Za-z0-9]){re.escape(one)}(?![A-Za-z0-9])", span["name"]) for one in names)
+    return named or any(value in names and "name" in key for key, value in plain.items())
 
 
 def _plain(value: Json) -> Any:
@@ -340,7 +343,11 @@ class _Removal:
             for one in holder.get("attributes", ()):
                 self._value(one["value"])
         events = span.get("events", ())
-        kept = [event for event in events if not self._tells({a["key"]: _plain(a["value"]) for a in event.get("attributes", ())})]
+        kept = [
+            event
+            for event in events
+            if not self._tells({a["key"]: _plain(a["value"]) for a in event.get("attributes", ())})
+        ]
         if len(kept) < len(events):
             span["events"] = kept
             self.count += 1
@@ -419,13 +426,24 @@ class _Removal:
         if not isinstance(one, dict) or len(one) == 0:
             return False
         held = cast("dict[str, Any]", one)
-        if any(key in held for key in ("description", "parameters", "input_schema", "inputSchema", "generations")):
+        if any(
+            key in held for key in ("description", "parameters", "input_schema", "inputSchema", "generations")
+        ):
             return False
         text = json.dumps(held)
         if any(call_id in text for call_id in self.ids):
             return len(set(re.findall(r"(?:call|toolu|tooluse)_[A-Za-z0-9]{6,}", text))) == 1
-        names = [str(value) for key, value in _flat(held, 2) if key.rsplit(".", 1)[-1] in ("name", "tool_name", "toolName")]
-        return self.call.name in names and self.is_meant(held) and "tool_calls" not in held and "messages" not in held
+        names = [
+            str(value)
+            for key, value in _flat(held, 2)
+            if key.rsplit(".", 1)[-1] in ("name", "tool_name", "toolName")
+        ]
+        return (
+            self.call.name in names
+            and self.is_meant(held)
+            and "tool_calls" not in held
+            and "messages" not in held
+        )
 
 
 def _flat(value: dict[str, Any], depth: int, prefix: str = "") -> Iterator[tuple[str, Any]]:
