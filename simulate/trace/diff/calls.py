@@ -36,10 +36,12 @@ def pair(expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], align
 
 
 def _paired(expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], partner: list[int]) -> Pairs:
-    at = {act.node: index for index, act in enumerate(actual) if act.node >= 0}
+    # a model's span may tell of several calls, which their arguments tell apart
+    shared = [Counter(act.node for act in acts) for acts in (expected, actual)]
+    at = {act.node: j for j, act in enumerate(actual) if act.node >= 0 and shared[1][act.node] == 1}
     pairs: dict[int, int] = {}
     for i, act in enumerate(expected):
-        j = at.get(partner[act.node], -1) if act.node >= 0 else -1
+        j = at.get(partner[act.node], -1) if act.node >= 0 and shared[0][act.node] == 1 else -1
         if j >= 0 and actual[j].key == act.key:
             pairs[i] = j
     firm = 0
@@ -287,7 +289,7 @@ def _call(one: ActionRecord, other: ActionRecord, tolerance: Tolerance) -> list[
     if (one.error is None) != (other.error is None):
         failed = f"{name} failed: {brief(other.error)}" if other.error else f"{name} no longer fails"
         add(Category.BEHAVIOUR, "error", failed, 1.5, expected=one.error, actual=other.error)
-    elif one.result is not None and other.result is not None and not found:
+    elif one.result_known and other.result_known and not found:
         # another question gets another answer; only the same question's is worth telling
         found = details(one.result, other.result, tolerance.arguments)
         if found:

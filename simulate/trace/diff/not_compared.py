@@ -1,0 +1,112 @@
+"""What could not be compared: facts that a trace does not tell, and what differs in it that nobody reads."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from simulate.trace.diff import content as contents
+from simulate.trace.diff.align import Alignment
+from simulate.trace.diff.behaviour import Story
+from simulate.trace.diff.wording import listed, some
+from simulate.trace.reading.values import loose
+from simulate.trace.span import Span
+
+
+def not_told(one: Story, other: Story) -> list[str]:
+    """What a trace does not tell, one sentence each: a change of it would not show."""
+    found: list[str] = []
+    for story, name in ((one, "expected"), (other, "actual")):
+        if story.models and not story.captured:
+            found.append(f"the {name} trace does not carry what was said; answers were not compared")
+        elif story.models and story.partly_dark:
+            found.append(f"in the {name} trace {story.partly_dark}; their answers were not compared")
+        elif story.silent:
+            count = f"{len(story.silent)} of {some(len(story.models), 'model call')}"
+            where = story.silent[0].span.span_id
+            found.append(
+                f"in the {name} trace {count} do not tell what the model answered, the first is {where}; "
+                "their answers were not compared"
+            )
+        if not story.evidence:
+            found.append(f"the {name} trace would not show a tool call; tools were not compared")
+        for what, dark in (
+            ("arguments", [act.name for act in story.tools if act.arguments is None]),
+            ("results", [act.name for act in story.tools if not act.result_known and act.error is None]),
+        ):
+            if dark:
+                names = ", ".join(dict.fromkeys(dark))
+                found.append(f"the {name} trace does not tell the {what} of {names}; they were not compared")
+    return found
+
+
+_CONTENT = re.compile(
+    r"input|output|message|prompt|completion|argument|result|response|content|document|query|answer|body|"
+    r"event|data|tool|value|param|args|text|transcript|payload",
+    re.IGNORECASE,
+)
+_NOT_CONTENT = re.compile(
+    r"(^|[._])(ids?|uuid|time|timestamp|created|created_at|duration|latency|tokens?|count|usage|cost|mime_type|"
+    r"schema|json_schema|metadata|fingerprint|system_fingerprint|index|step|start_time|end_time)([._]|$)|_id$|Id$",
+    re.IGNORECASE,
+)
+"""Attributes, and members of their JSON, that differ between two runs of one behaviour."""
+_VARIES = re.compile(
+    r"\b(?=[\w-]*\d)[0-9a-f]{6,}(?:-[0-9a-f]+)*\b|\d+\.\d{3,}|\d{4}-\d\d-\d\d[T ][\d:.]+\S*", re.I
+)
+
+
+def unread(one: Story, other: Story, alignment: Alignment) -> list[str]:
+    """Where two spans that are read alike still differ in what may be content: at most one sentence.
+
+    No reader knows every attribute of every instrumentation. This is what keeps "no change" from meaning
+    "no change in what we happen to read".
+    """
+    places: Counter[str] = Counter()
+    spans = 0
+    for i, j in alignment.pairs:
+        names = _differing(one.forest.spans[i], other.forest.spans[j])
+        places.update(names)
+        spans += bool(names)
+    if not spans:
+        return []
+    return [
+        f"{some(spans, 'span')} {'differs' if spans == 1 else 'differ'} in attributes of which no change was "
+        f"read ({listed(places)}); look at them with simulate trace show"
+    ]
+
+
+def _differing(one: Span, other: Span) -> list[str]:
+    before, after = dict(_attributes(one)), dict(_attributes(other))
+    return [
+        name
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+        and _CONTENT.search(name)
+        and not _NOT_CONTENT.search(name)
+        and set(_words(before.get(name))) != set(_words(after.get(name)))
+    ]
+
+
+def _attributes(span: Span) -> Iterator[tuple[str, Any]]:
+    yield from span.attributes.items()
+    for at, event in enumerate(span.events):
+        for key, value in event.attributes.items():
+            yield f"event {at} {event.name} {key}", value
+
+
+def _words(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
+    """What a value says, part by part, without what no two runs have in common."""
+    value = loose(value)
+    if _NOT_CONTENT.search(name) or value is None or depth > contents.DEEPEST:
+        return
+    if isinstance(value, dict):
+        for key, part in cast("dict[Any, Any]", value).items():
+            yield from _words(part, str(key), depth + 1)
+    elif isinstance(value, list | tuple):
+        for part in cast("Sequence[Any]", value):
+            yield from _words(part, name, depth + 1)
+    else:
+        yield _VARIES.sub("…", contents.plain_text(str(value)))
