@@ -21,6 +21,7 @@ from simulate.model.units import (
     Regex,
     Whole,
     mapping_or,
+    matchable,
 )
 
 Turn = Annotated[Whole, Field(ge=0)]
@@ -46,34 +47,60 @@ Count = Annotated[
 ]
 
 
+Returned = Annotated[Data, AfterValidator(matchable)]
+"""What a tool gave back: a value, an object that may hold more, or a matcher."""
+
+
+class OtherCall(Strict):
+    """Another call than the one that is expected, by its tool, its arguments and what it gave back."""
+
+    called: AsWritten
+    """The tool's name."""
+    with_: Arguments | None = Field(default=None, alias="with")
+    """Arguments of the call."""
+    returned: Returned = None
+    """What the tool gave back."""
+
+
+ToolOrCall = Annotated[
+    Annotated[AsWritten, Tag("<text>")] | Annotated[OtherCall, Tag("<mapping>")], mapping_or("<text>")
+]
+
+
 class Called(Expectation):
-    """The agent called a tool. Arguments match partially unless ``exactly`` is set; a value may be a matcher:
+    """The agent called a tool. Arguments and result match partially; a value may be a matcher:
     ``{any: true}``, ``{matches: regex}``, ``{about: 42.5, within: 0.01}``, ``{one_of: [a, b]}``,
-    ``{contains: text}``, or ``{exactly: value}`` to escape a value that looks like a matcher."""
+    ``{contains: text}``, ``{schema: {type: object}}``, or ``{exactly: value}`` to escape a value that looks
+    like a matcher; a key may be a JSON path, ``$.items[*].sku``."""
 
     word = "called"
     called: AsWritten
     """The tool's name."""
     with_: Arguments | None = Field(default=None, alias="with")
     """Arguments of the call."""
+    returned: Returned = None
+    """What the tool gave back; a call that failed gave nothing back."""
     exactly: Flag = False
     """No other arguments than these."""
     times: Count | None = None
     """How often: a number, or ``{at_least, at_most}``. Left out: at least once."""
-    before: AsWritten | None = None
-    """It ended before the first call of this tool began."""
-    after: AsWritten | None = None
-    """It began after a call of this tool had ended."""
+    before: ToolOrCall | None = None
+    """It ended before the first call of this tool began; a tool's name, or ``{called, with, returned}``."""
+    after: ToolOrCall | None = None
+    """It began after a call of this tool had ended; a tool's name, or ``{called, with, returned}``."""
     in_turn: Turn | None = None
 
 
 class NotCalled(Expectation):
-    """The agent never called the tool (with these arguments)."""
+    """The agent never called the tool (with these arguments, or with that result)."""
 
     word = "not_called"
     not_called: AsWritten
     """The tool's name."""
     with_: Arguments | None = Field(default=None, alias="with")
+    """Arguments of the call."""
+    returned: Returned = None
+    """What the tool gave back."""
 
 
 class Text(Strict):
