@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from simulate.model.base import WORDS, Expectation, Strict
 from simulate.model.evaluator_names import known_evaluators
+from simulate.model.expect_text import Text, TextOrMeaning
 from simulate.model.json_path import ignored_path
 from simulate.model.reference import Reference
 from simulate.model.units import (
@@ -18,7 +19,6 @@ from simulate.model.units import (
     Duration,
     Flag,
     Number,
-    Regex,
     Whole,
     mapping_or,
     matchable,
@@ -103,34 +103,22 @@ class NotCalled(Expectation):
     """What the tool gave back."""
 
 
-class Text(Strict):
-    """What an utterance holds; all that is given must hold for one utterance."""
-
-    contains: AsWritten | None = None
-    """Ignoring case and runs of white space."""
-    matches: Regex | None = None
-    """A regular expression, searched for."""
-    means: AsWritten | None = None
-    """A meaning; needs a judge."""
-
-    @model_validator(mode="after")
-    def _holds_something(self) -> Text:
-        if self.contains is None and self.matches is None and self.means is None:
-            raise ValueError("holds nothing: give contains, matches or means")
-        return self
-
-
-TextOrMeaning = Annotated[
-    Annotated[AsWritten, Tag("<text>")] | Annotated[Text, Tag("<mapping>")], mapping_or("<text>")
-]
-
-
 class Said(Expectation):
     """The agent said this. A bare text is a meaning, for the judge."""
 
     word = "said"
     said: TextOrMeaning
+    whenever: Text | None = None
+    """In every sentence of the agent's that holds this, ``said`` holds, with each value of its kind that the
+    sentence names; without such a sentence there is nothing to keep."""
     in_turn: Turn | None = None
+
+    @model_validator(mode="after")
+    def _for_sentences(self) -> Said:
+        needs_judge = isinstance(self.said, str) or self.said.means is not None
+        if self.whenever is not None and (needs_judge or self.whenever.means is not None):
+            raise ValueError("whenever: takes no meaning; give contains, matches or a value on both sides")
+        return self
 
 
 class NotSaid(Expectation):
