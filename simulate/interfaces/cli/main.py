@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
-import signal
 import sys
 import threading
 import time
@@ -14,8 +12,10 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from simulate.errors import Fault, InputError, SimulateError
+from simulate import stopping
+from simulate.errors import Fault, HarnessFault, InputError, SimulateError
 from simulate.interfaces.cli import hush
+from simulate.load_object import own_traceback
 
 REFUSED = 2
 NO_VERDICT = 3
@@ -70,13 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return NO_VERDICT
     except KeyboardInterrupt:
         print("stopped; what had finished is kept", file=sys.stderr)
-        return 130
+        return stopping.STOPPED
 
 
 def entry() -> NoReturn:
     """The program ``simulate``: also ends where an agent left a thread that does not, and takes with it what
     it started when it is told to end."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopping.listen()
     code = main()
 
     def give_up() -> None:
@@ -85,7 +85,7 @@ def entry() -> NoReturn:
         print(f"an agent left a thread running ({', '.join(left)}); it is not waited for", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        stopping.by_force(code)
 
     threading.Thread(target=give_up, daemon=True).start()
     sys.exit(code)
@@ -115,7 +115,15 @@ def _dispatch(arguments: list[str]) -> int:
     if args.verb is None:
         parser.print_help()
         return 0
-    return int(args.execute(args))
+    try:
+        return int(args.execute(args))
+    except SystemExit as error:
+        # code of the user's own that runs where nobody waits for it, such as a task that an agent started
+        raise HarnessFault(
+            f"code of an agent or a check ended the program (SystemExit: {error.code})",
+            hint="what had finished is kept; the lines below show where",
+            proof=own_traceback(error),
+        ) from error
 
 
 if __name__ == "__main__":

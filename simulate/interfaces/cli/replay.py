@@ -122,10 +122,13 @@ def _stale(args: argparse.Namespace) -> int:
     from simulate.replay.cassette.stale import cassettes, find_stale
 
     system = args.system.read_text() if args.system else None
+    number = len(list(cassettes(args.source)))
+    if not number:
+        raise InputError("there is no cassette here", where=args.source)
     found = find_stale(args.source, system=system, model=args.model)
     for one in found:
         print(f"{one.folder}: {'; '.join(one.reasons)}")
-    print(f"{len(found)} of {len(list(cassettes(args.source)))} cassettes are stale", file=sys.stderr)
+    print(f"{len(found)} of {number} cassettes are stale", file=sys.stderr)
     return 1 if found else 0
 
 
