@@ -19,9 +19,9 @@ import json
 import math
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, cast
 
+from simulate.model.bounded_regex import BoundedRegex, bounded
 from simulate.model.text import shorten
 
 WORDS = frozenset({"any", "matches", "about", "within", "one_of", "contains", "exactly"})
@@ -199,16 +199,11 @@ _MATCHERS: dict[str, Callable[[Any, Any, str, Any], str | None]] = {
 # -- small things ----------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
-def _pattern(given: Any, path: str) -> re.Pattern[str]:
+def _pattern(given: Any, path: str) -> BoundedRegex:
     if not isinstance(given, str):
         raise ValueError(f"{path}: matches: takes a regular expression")
     try:
-        return _compiled(given)
+        return bounded(given)
     except re.error as error:
         raise ValueError(f"{path}: {given!r} is not a regular expression: {error}") from error
 

@@ -26,6 +26,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from typing import Any, Literal, cast
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
+from simulate.conversation.blocking import Blocked
 from simulate.errors import AddressError, AgentFault, Fault, SimulateError
 from simulate.load_object import own_traceback
 from simulate.user_code import meant_for_us
@@ -85,7 +86,7 @@ class PythonSession:
             answer = await self._ask(message)
             async for event in _as_events(answer):
                 yield event
-        except SimulateError:
+        except (SimulateError, Blocked):
             raise
         except BaseException as error:
             if meant_for_us(error):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from simulate.conversation.voice.normalise import says
+from simulate.model.bounded_regex import bounded
 from simulate.model.expect import EndedBy, NotSaid, Said, Text
 from simulate.model.outcome import Status, Verdict
 from simulate.model.text import shorten
@@ -42,7 +42,7 @@ def _holds(wanted: Text, text: str, *, spoken: bool) -> bool:
         heard = _folded(wanted.contains) in _folded(text)
         if not heard and not (spoken and says(text, wanted.contains)):
             return False
-    return wanted.matches is None or re.search(wanted.matches, text) is not None
+    return wanted.matches is None or bounded(wanted.matches).search(text) is not None
 
 
 def _considered(evidence: Evidence, in_turn: int | None) -> list[Utterance]:
