@@ -1,4 +1,8 @@
-"""``simulate check``: refuse bad files before anything runs."""
+"""``simulate check``: refuse bad files before anything runs.
+
+Functions import what is heavy, so that ``--help`` and a refusal come at once, as
+`tests/commands/test_startup.py` demands.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulate.interfaces.cli import say
+
 if TYPE_CHECKING:
     from simulate.errors import Problem
     from simulate.model.trial import TrialSpec
-
-HELP = "refuse bad files before anything runs; runs nothing"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +50,9 @@ def execute(args: argparse.Namespace) -> int:
     if problems:
         raise FileProblems(problems)
     for note in _without_effect(loaded):
-        print(note, file=sys.stderr)
+        say(note, file=sys.stderr)
     files = len({each.file for each in loaded})
-    print(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
+    say(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
     return 0
 
 
