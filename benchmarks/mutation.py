@@ -71,7 +71,7 @@ def cases(name: str) -> Iterator[Case]:
     text = (FIXTURES / "traces" / f"{name}.otlp.jsonl").read_text()
     truth: Truth = yaml.safe_load((FIXTURES / "truth" / f"{name}.yaml").read_text())
     calls = edits.calls_of(truth)
-    for at in range(0, 3):
+    for at in range(3):
         yield Case("a span twice", text, edits.doubled(text, at * 7), None)
     yield Case("spans in another order", text, edits.turned(text), None)
     if (after := edits.one_call_id(text)) is not None:

@@ -18,6 +18,7 @@ from simulate.model.trial import TrialSpec
 from simulate.trace.capture import Captured
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span
+from simulate.user_code import meant_for_us
 
 
 @dataclass(slots=True)
@@ -93,12 +94,14 @@ class TrialSession:
         try:
             yield
             self.fault = self.fault or self.tools.fault
-        except Exception as error:  # noqa: BLE001 - whatever it is, the outcome says so
+        except BaseException as error:
+            if meant_for_us(error):
+                raise
             self.fault = self.fault or _as_fault(error)
             self.conversation.ended_by = self.conversation.ended_by or "fault"
 
 
-def _as_fault(error: Exception) -> Fault:
+def _as_fault(error: BaseException) -> Fault:
     """What nobody foresaw is this package's fault."""
     if isinstance(error, Fault):
         return error

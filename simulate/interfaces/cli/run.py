@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulate import stopping
 from simulate.errors import InputError, MissingExtra, SimulateError
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
@@ -284,13 +284,10 @@ def _run(suite: Suite, scenarios: list[TrialSpec], *, virtual: bool) -> None:
     progress = make_progress(sum(suite.trials or each.scenario.trials for each in scenarios))
 
     async def go() -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            # an orderly end: conversations are cancelled, outcomes that finished stay
-            with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
-                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
-            await suite.run(scenarios, progress)
+            # an orderly end: conversations are cancelled, outcomes that finished stay
+            with stopping.cancels_this_task():
+                await suite.run(scenarios, progress)
         finally:
             progress.close()
 
