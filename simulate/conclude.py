@@ -34,7 +34,7 @@ def conclude(session: TrialSession, evidence: Evidence | None, verdicts: Sequenc
     all_verdicts = _all_verdicts(session, verdicts)
     status, side, reason = _decide(all_verdicts)
     outcome = Outcome(
-        scenario=spec.scenario.name,
+        scenario=spec.shown,
         agent=session.engine.address,
         status=status,
         conversation=conversation,

@@ -145,8 +145,13 @@ def execute(args: argparse.Namespace) -> int:
             with contextlib.suppress(SimulateError):
                 if (path / "run.json").exists():
                     _report(args, folder, folder.read_run())
+                told = f"{folder.progress()} finished; simulate run --resume {path} goes on with the others"
+                print(told, file=sys.stderr)
             raise
-        _report(args, folder, folder.read_run())
+        record = folder.read_run()
+        _report(args, folder, record)
+        for note in record.notes if args.resume else ():
+            print(f"note: {note}", file=sys.stderr)
     finally:
         folder.close()
     if gate is not None:

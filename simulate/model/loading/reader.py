@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -112,7 +112,12 @@ class ScenarioReader(PersonaReader):
         if not found:
             raise InputError("no scenario in these files", where=", ".join(map(str, paths)))
         ids = unique_ids([(each.scenario.name, each.case, each.file) for each in found])
-        return [replace(each, id=unique) for each, unique in zip(found, ids, strict=True)]
+        shared = {name for name, files in files_by_name(found).items() if len(files) > 1}
+        return [
+            replace(each, id=unique, title=f"{name} ({each.file})" if name in shared else "")
+            for each, unique in zip(found, ids, strict=True)
+            for name in [each.scenario.name]
+        ]
 
     def load_scenario(self, path: Path | str) -> Scenario:
         """The one scenario of a file; raises InputError where there are several."""
@@ -318,6 +323,14 @@ class ScenarioReader(PersonaReader):
             found = problems_of(error, self._scenario_type, document)
             return [problem for problem in found if problem.message.startswith("unknown ")]
         return []
+
+
+def files_by_name(found: Iterable[TrialSpec]) -> dict[str, dict[str, TrialSpec]]:
+    """The files in which scenarios of each name stand, with the first of each file."""
+    files: dict[str, dict[str, TrialSpec]] = {}
+    for each in found:
+        files.setdefault(each.scenario.name, {}).setdefault(each.file, each)
+    return files
 
 
 def _digest(scenario: Scenario) -> str:
