@@ -20,6 +20,7 @@ from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording, number
 from simulate.replay.matching.rules import Rules
+from simulate.replay.matching.secrets import Redaction
 from simulate.trace.reading import ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -108,6 +109,8 @@ def cassette_of(
     cassette = Cassette(recordings, tools, manifest=manifest)
     cassette.conversation = said_in(recordings)
     _as_delivered(cassette.conversation, reading, calls[-1][0] if calls else None, rules)
+    if isinstance(rules.redact, Redaction):
+        manifest |= rules.redact.manifest()
     for one in recordings:
         one.turn = sum(1 for atom in one.body["history"] if atom[:2] == ["user", "text"])
     return cassette
