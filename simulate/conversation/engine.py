@@ -12,6 +12,7 @@ from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.callers.caller import Caller
 from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
 from simulate.model.outcome import Verdict
+from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
@@ -46,6 +47,8 @@ class TrialSession:
     """What was judged besides the scenario's expectations: a replay's course."""
     fault: Fault | None = None
     """What broke the conversation, or made it impossible to judge."""
+    persona: Persona = field(default_factory=Persona)
+    """As it is played, with all of its facts."""
     _reading: TraceReading | None = None
 
     @property

@@ -234,7 +234,8 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Tria
         )
     from simulate.replay.running import Recordings
 
-    recordings = Recordings(args.record or args.replay, "all" if args.record else "none")
+    mode = "all" if args.record else "none"
+    recordings = Recordings(args.record or args.replay, mode, personal=stage.project.redact.personal)
     for each in scenarios:
         recordings.check(each, args.trials or each.scenario.trials)
     if far:

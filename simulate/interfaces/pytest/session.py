@@ -108,7 +108,7 @@ class Session:
 
         @functools.cache
         def at(path: Path) -> Recordings:
-            return Recordings(path, mode, models=stage.models)
+            return Recordings(path, mode, models=stage.models, personal=self.project.redact.personal)
 
         return lambda loaded: at(Path(folder or Path(loaded.file).parent / "cassettes"))
 
