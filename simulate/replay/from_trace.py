@@ -108,12 +108,12 @@ def cassette_of(
         "started_ns": origin,
     }
     cassette = Cassette(recordings, tools, manifest=manifest)
-    if isinstance(rules.redact, Redaction):
-        manifest |= rules.redact.manifest()
     for one in recordings:
         one.turn = sum(1 for atom in one.body["history"] if atom[:2] == ["user", "text"])
     turns = spoken(recordings, reading)
     cassette.conversation = said_in(turns, lambda turn: _as_delivered(turn, reading, rules))
+    if isinstance(rules.redact, Redaction):
+        manifest |= rules.redact.manifest()
     return cassette
 
 
