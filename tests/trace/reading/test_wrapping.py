@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from simulate.trace.reading import TraceReading, Unknown, view
-from simulate.trace.reading.messages import not_a_schema, outgoing
+from simulate.trace.reading.messages import outgoing
+from simulate.trace.reading.parts import not_a_schema
 from simulate.trace.reading.wrapping import arguments
 from simulate.trace.span import Event, Kind, Span, Trace, View
 from tests.trace.reading.conftest import MS, START, Story
