@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulate.trace.cost import cost_of
+from simulate.trace.diff import compare
 from simulate.trace.files.reader import read
 from simulate.trace.reading import TraceReading, Unknown
 from simulate.trace.span import Kind
@@ -282,3 +283,9 @@ def test_fixtures_hold_nothing_of_the_machine_that_recorded_them() -> None:
             "sk-not-a-key",
         ):
             assert hint not in text, (path.name, hint)
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name[:40])
+def test_a_recording_is_as_itself(path: Path) -> None:
+    for trace in read(path):
+        assert compare(trace, trace).changes == []
