@@ -58,6 +58,7 @@ def _paired(expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], pa
     return Pairs(sorted(made), set(made[firm:]))
 
 
+
 def _in_any_order(
     expected: Sequence[ActionRecord],
     actual: Sequence[ActionRecord],

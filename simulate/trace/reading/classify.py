@@ -18,6 +18,7 @@ from typing import Any, cast
 from simulate.trace.reading import messages, values, wrapping
 from simulate.trace.reading.dialect import CARRIERS, GROUPS, READERS, Dialect, Source, dialects
 from simulate.trace.reading.messages import says_nothing
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.usage import include_parts
 from simulate.trace.span import Kind, Span, View
 
@@ -346,7 +347,7 @@ def _complete(span: Span, found: View) -> None:
     if found.kind is Kind.TOOL:
         found.tool_name = found.tool_name or span.name.removesuffix(".__call__")
         if found.tool_arguments is None and found.input_value is not None:
-            found.tool_arguments = messages.arguments_of(found.input_value)
+            found.tool_arguments = arguments_of(found.input_value)
         found.tool_arguments = wrapping.arguments(found.tool_arguments, found.tool_name)
         told = found.output_value if found.tool_result is None else found.tool_result
         if told is not None:

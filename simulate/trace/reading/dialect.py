@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from simulate.trace.reading import messages, values
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.span import Kind, Span, Trace, View
 
 Source = str | tuple[str, values.Reader]
@@ -99,7 +100,7 @@ READERS: dict[str, values.Reader] = {
     **dict.fromkeys(("input_value", "output_value"), values.as_is),
     "provider": values.provider,
     "tool_result": values.loose,
-    "tool_arguments": messages.arguments_of,
+    "tool_arguments": arguments_of,
     "input": messages.incoming,
     "output": messages.outgoing,
     "instructions": lambda value: _joined(messages.messages(value, "system")),

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from simulate.trace.reading.facts import Unknown
-from simulate.trace.reading.messages import Part, arguments_of
 from simulate.trace.reading.model_calls import ModelCall, ViewOf
 from simulate.trace.reading.nesting import Above
+from simulate.trace.reading.parts import Part, arguments_of
 from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_runs import Run, tool_runs

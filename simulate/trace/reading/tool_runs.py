@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from simulate.trace.reading.facts import Fact, Unknown
-from simulate.trace.reading.messages import arguments_of
 from simulate.trace.reading.model_calls import ViewOf
 from simulate.trace.reading.nesting import Above
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.tool_call import Arguments
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.span import Kind, Span, View

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from simulate.trace.reading.messages import unwrapped
+from simulate.trace.reading.parts import unwrapped
 from simulate.trace.reading.values import decoded, loose, printed, text
 from simulate.trace.span import View
 

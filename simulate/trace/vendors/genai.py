@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import arguments_of, incoming, messages, outgoing
+from simulate.trace.reading.messages import incoming, messages, outgoing
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.values import loose, nested
 from simulate.trace.span import Kind, Message, Span, View
 

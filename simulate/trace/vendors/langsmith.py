@@ -16,7 +16,7 @@ from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import arguments_of
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.span import Attributes, Event, Kind, Span, View
 
 _RUNS: dict[str, Kind | None] = {

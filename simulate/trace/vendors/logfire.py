@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import arguments_of, incoming, outgoing
+from simulate.trace.reading.messages import incoming, outgoing
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.usage import take_usage
 from simulate.trace.reading.values import decoded, items, known, text
 from simulate.trace.span import Kind, Span, View

@@ -24,7 +24,7 @@ from simulate.model.text import line
 from simulate.trace.files import base, plain
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import not_a_schema
+from simulate.trace.reading.parts import not_a_schema
 from simulate.trace.reading.values import decoded, known
 from simulate.trace.span import Attributes, Kind, Span, View
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import not_a_schema
+from simulate.trace.reading.parts import not_a_schema
 from simulate.trace.reading.usage import take_usage
 from simulate.trace.reading.values import decoded, milliseconds, number
 from simulate.trace.span import Kind, Span, View
