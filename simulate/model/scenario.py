@@ -182,6 +182,9 @@ class Scenario(Strict):
         Field(default_factory=dict[str, ToolPin])
     )
     """The world, pinned: what each of the agent's tools answers."""
+    writes: list[AsWritten] | None = None
+    """The agent's tools that change something, for ``only_writes``, beside those that pyproject.toml lists.
+    The list is complete: other tools only read, unless ``@simulate.tool(write=True)`` marks them."""
     expect: list[AnyExpectation] = Field(default_factory=list[Any])
     """What must hold, one word an item."""
     limits: Limits = Field(default_factory=Limits)

@@ -15,6 +15,7 @@ from simulate.model.expect import Called, NotCalled
 from simulate.model.matchers import mismatch
 from simulate.model.outcome import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, at_span, judges, say_times
+from simulate.scoring.checks.unread import held_elsewhere, unread_run
 from simulate.trace.reading import Fact, ToolCall, Unknown
 
 BLIND = (
@@ -75,7 +76,9 @@ class _Calls:
             wrong, happened = _wrong(with_, exactly, call), call.happened
             if happened is False:
                 continue
-            if isinstance(wrong, str) or (turn is not None and call.turn not in (None, turn)):
+            if isinstance(wrong, str) and with_ and held_elsewhere(with_, call):
+                self.unknown.append((call, f"{call} holds {_json(with_)} in another place than expected"))
+            elif isinstance(wrong, str) or (turn is not None and call.turn not in (None, turn)):
                 self.others.append(call)
             elif isinstance(happened, Unknown):
                 self.unknown.append((call, happened.why))
@@ -118,6 +121,8 @@ class CalledCheck(Check[Called]):
             return self.verdict("not_run", str(evidence.no_tools_because), hint=BLIND)
         if most is not None and evidence.no_tools_because:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
+        if most is not None and (why := unread_run(evidence.reading, word.called, found.named)) is not None:
+            return self.verdict("not_run", why, hint=BLIND)
         if not found.meant:
             return self.verdict("passed", f"{word.called} was not called")
         return self._order(evidence, found)
@@ -245,6 +250,8 @@ class NotCalledCheck(Check[NotCalled]):
             return self.verdict("not_run", why, hint=BLIND, **at_span(call))
         if evidence.no_tools_because:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
+        if (why := unread_run(evidence.reading, word.not_called, found.named)) is not None:
+            return self.verdict("not_run", why, hint=BLIND)
         if found.never_ran:
             return self.verdict("passed", f"{found.never_ran[0]} was asked for and never ran")
         return self.verdict("passed", f"{word.not_called} was not called")

@@ -48,14 +48,18 @@ _CONTENT = re.compile(
     re.IGNORECASE,
 )
 _NOT_CONTENT = re.compile(
-    r"(^|[._])(ids?|uuid|time|timestamp|created|created_at|duration|latency|tokens?|count|usage|cost|mime_type|"
-    r"schema|json_schema|metadata|fingerprint|system_fingerprint|index|step|start_time|end_time)([._]|$)|_id$|Id$",
+    r"ids?|uuid|.*time(stamp)?|created(_at)?|duration|latency|.*tokens?(_count)?|token_count|count|usage|.*cost|"
+    r"mime_type|(json_)?schema|metadata|(system_)?fingerprint|index|step|"
+    r"(tool|call|response|request|message|run|trace|span|tool_?call|tool_?use)_?id",
     re.IGNORECASE,
 )
-"""Attributes, and members of their JSON, that differ between two runs of one behaviour."""
+"""Steps of attributes' names, and members of their JSON, that differ between two runs of one behaviour."""
 _VARIES = re.compile(
-    r"\b(?=[\w-]*\d)[0-9a-f]{6,}(?:-[0-9a-f]+)*\b|\d+\.\d{3,}|\d{4}-\d\d-\d\d[T ][\d:.]+\S*", re.I
+    r"\b(?=[\w-]*\d)(?:[0-9a-f]{6,}(?:-[0-9a-f]+)*|[\w-]{16,})\b"
+    r"|\d+\.\d{3,}|\d{4}-\d\d-\d\d[T ][\d:.]+\S*",
+    re.IGNORECASE,
 )
+"""Generated ids, long fractions and moments."""
 
 
 def unread(one: Story, other: Story, alignment: Alignment) -> list[str]:
@@ -85,7 +89,7 @@ def _differing(one: Span, other: Span) -> list[str]:
         for name in {**before, **after}
         if before.get(name) != after.get(name)
         and _CONTENT.search(name)
-        and not _NOT_CONTENT.search(name)
+        and not any(_NOT_CONTENT.fullmatch(step) for step in name.split("."))
         and set(_words(before.get(name))) != set(_words(after.get(name)))
     ]
 
@@ -100,7 +104,7 @@ def _attributes(span: Span) -> Iterator[tuple[str, Any]]:
 def _words(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
     """What a value says, part by part, without what no two runs have in common."""
     value = loose(value)
-    if _NOT_CONTENT.search(name) or value is None or depth > contents.DEEPEST:
+    if _NOT_CONTENT.fullmatch(name) or value is None or depth > contents.DEEPEST:
         return
     if isinstance(value, dict):
         for key, part in cast("dict[Any, Any]", value).items():
