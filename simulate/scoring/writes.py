@@ -82,7 +82,7 @@ def _says_failure(result: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class WriteComparison:
     """What a comparison came to; ``right`` is None where it cannot be known. ``call`` is the one to look
     at."""
 
@@ -98,7 +98,7 @@ def only_writes(
     *,
     in_order: bool = False,
     hidden: str | None = None,
-) -> Found:
+) -> WriteComparison:
     """Whether the successful writes are exactly these.
 
     Args:
@@ -123,26 +123,26 @@ def only_writes(
             maybe.append((call, why))
     extra = _unmatched(sure, expected, _may_be)
     if extra is not None:
-        return Found(False, _besides(extra, expected), extra)
+        return WriteComparison(False, _besides(extra, expected), extra)
     missing = _unmatched(
         expected, [*sure, *(call for call, _ in maybe)], lambda one, call: _may_be(call, one)
     )
     if missing is not None and hidden is None:
-        return Found(False, _never(missing, calls, tools), next(iter(reversed(calls)), None))
+        return WriteComparison(False, _never(missing, calls, tools), next(iter(reversed(calls)), None))
     if hidden is not None:
-        return Found(None, hidden)
+        return WriteComparison(None, hidden)
     if maybe:
-        return Found(None, maybe[0][1], maybe[0][0])
+        return WriteComparison(None, maybe[0][1], maybe[0][0])
     dark = next((call for call in sure if _unmatched([call], expected, _is) is not None), None)
     if dark is not None or _unmatched(sure, expected, _is) is not None:
         call = dark or sure[0]
-        return Found(None, f"the arguments of {call} are unknown", call)
+        return WriteComparison(None, f"the arguments of {call} are unknown", call)
     if in_order:
         late = next((call for one, call in zip(expected, sure, strict=True) if not _is(call, one)), None)
         if late is not None:
             came = " → ".join(map(str, sure))
-            return Found(False, f"the writes came in another order: {came}", late)
-    return Found(True, f"written: {', '.join(map(str, sure))}" if sure else "nothing was written")
+            return WriteComparison(False, f"the writes came in another order: {came}", late)
+    return WriteComparison(True, f"written: {', '.join(map(str, sure))}" if sure else "nothing was written")
 
 
 def _may_be(call: ToolCall, one: ExpectedCall) -> bool:

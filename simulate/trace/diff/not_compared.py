@@ -17,29 +17,30 @@ from simulate.trace.span import Span
 
 def not_told(one: Story, other: Story) -> list[str]:
     """What a trace does not tell, one sentence each: a change of it would not show."""
-    found: list[str] = []
-    for story, name in ((one, "expected"), (other, "actual")):
-        if story.models and not story.captured:
-            found.append(f"the {name} trace does not carry what was said; answers were not compared")
-        elif story.models and story.partly_dark:
-            found.append(f"in the {name} trace {story.partly_dark}; their answers were not compared")
-        elif story.silent:
-            count = f"{len(story.silent)} of {some(len(story.models), 'model call')}"
-            where = story.silent[0].span.span_id
-            found.append(
-                f"in the {name} trace {count} do not tell what the model answered, the first is {where}; "
-                "their answers were not compared"
-            )
-        if not story.evidence:
-            found.append(f"the {name} trace would not show a tool call; tools were not compared")
-        for what, dark in (
-            ("arguments", [act.name for act in story.tools if act.arguments is None]),
-            ("results", [act.name for act in story.tools if not act.result_known and act.error is None]),
-        ):
-            if dark:
-                names = ", ".join(dict.fromkeys(dark))
-                found.append(f"the {name} trace does not tell the {what} of {names}; they were not compared")
-    return found
+    before, after = list(_lacking(one)), list(_lacking(other))
+    found = [f"in both traces {fact}" for fact in before if fact in after]
+    found += [f"in the expected trace {fact}" for fact in before if fact not in after]
+    return found + [f"in the actual trace {fact}" for fact in after if fact not in before]
+
+
+def _lacking(story: Story) -> Iterator[str]:
+    if story.models and not story.captured:
+        yield "what was said is not recorded; answers were not compared"
+    elif story.models and story.partly_dark:
+        yield f"{story.partly_dark}; their answers were not compared"
+    elif story.silent:
+        count = f"{len(story.silent)} of {some(len(story.models), 'model call')}"
+        where = story.silent[0].span.span_id
+        yield f"{count} do not tell what the model answered, the first is {where}; it was not compared"
+    if not story.evidence:
+        yield "a tool call would not show; tools were not compared"
+    dark = {
+        "arguments": [act.name for act in story.tools if act.arguments is None],
+        "results": [act.name for act in story.tools if not act.result_known and act.error is None],
+    }
+    for what, names in dark.items():
+        if names:
+            yield f"the {what} of {', '.join(dict.fromkeys(names))} are not recorded; they were not compared"
 
 
 _CONTENT = re.compile(
