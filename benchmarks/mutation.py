@@ -211,10 +211,11 @@ def told(name: str, case: Case, folder: Path) -> Iterator[Told]:
         _traces(case.after, folder / "after.otlp.jsonl"),
     )
     ids = dict.fromkeys([*before, *after])
-    diffs = [compare(before[one], after[one]) for one in ids if one in before and one in after]
+    edited = {one for one in ids if _spans(before.get(one)) != _spans(after.get(one))}
+    looked_at = edited if case.paths is not None and edited else ids
+    diffs = [compare(before[one], after[one]) for one in looked_at if one in before and one in after]
     gone = len(before) != len(after)
     yield Told(name, case.edit, "diff", *_of_diffs(case, diffs, gone))
-    edited = {one for one in ids if _spans(before.get(one)) != _spans(after.get(one))}
     for expectation, right in case.checks:
         status, fact = _verdict(
             {one: TraceReading(trace) for one, trace in after.items()}, edited, expectation

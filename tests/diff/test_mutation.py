@@ -15,7 +15,7 @@ from benchmarks.mutation_edits import Text
 SAMPLE = [
     "adk_traceai", "agent_framework", "langchain_openinference", "openai_agents_openllmetry",
     "openinference_anthropic_0_49", "openllmetry_openai", "otel_genai_openai", "pydantic_ai_agent",
-    "strands_latest", "traceai_openai", "vercel_ai_6", "mcp_sdk",
+    "strands_latest", "traceai_openai_client", "vercel_ai_6", "mcp_sdk",
 ]  # fmt: skip
 
 

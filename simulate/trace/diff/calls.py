@@ -289,8 +289,7 @@ def _call(one: ActionRecord, other: ActionRecord, tolerance: Tolerance) -> list[
     if (one.error is None) != (other.error is None):
         failed = f"{name} failed: {brief(other.error)}" if other.error else f"{name} no longer fails"
         add(Category.BEHAVIOUR, "error", failed, 1.5, expected=one.error, actual=other.error)
-    elif one.result_known and other.result_known and not found:
-        # another question gets another answer; only the same question's is worth telling
+    elif one.result_known and other.result_known:
         found = details(one.result, other.result, tolerance.arguments)
         if found:
             add(
