@@ -175,7 +175,7 @@ def _still(calls: Sequence[Call]) -> Iterator[Expected]:
 
 
 def _tool(name: str, *ends: str) -> Callable[[str], bool]:
-    bare = name.replace("-", "_").casefold()
+    bare = name.rsplit("__", 1)[-1].replace("-", "_").casefold()
     return lambda path: (
         path.startswith("tools.")
         and path.rsplit(".", 1)[-1] in ends
