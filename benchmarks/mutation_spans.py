@@ -48,7 +48,7 @@ def turned(text: str) -> str:
 
 def one_call_id(text: str) -> str | None:
     """Every call has the same id, as some servers give it."""
-    ids = list(dict.fromkeys(re.findall(r"\b(?:call|toolu|tooluse)_[A-Za-z0-9]{6,}", text)))
+    ids = list(dict.fromkeys(re.findall(_CALL_ID, text)))
     if len(ids) < 2:
         return None
     for one in ids[1:]:
@@ -132,11 +132,40 @@ def without_call(text: str, truth: Truth, call: Call) -> str | None:
         edit.note_ids(span) if span["spanId"] in gone else None
     for spans in holders(documents):
         spans[:] = [span for span in spans if span["spanId"] not in gone]
+    outputs = {span["spanId"]: _outputs(span) for span in every}
     for _ in range(2):  # the ids of the calls found first tell which answers go with them
         for spans in holders(documents):
             for span in spans:
                 edit.strip(span)
+    words = words_of(truth)
+    for spans in holders(documents):
+        spans[:] = [span for span in spans if not _asked_only(span, outputs[span["spanId"]], words)]
     return dumped(documents) if gone or edit.count else None
+
+
+def _outputs(span: Json) -> str:
+    """What a span gave back, of its attributes and events."""
+    told = [one for one in span.get("attributes", ()) if re.search(_OUTPUT, one["key"])]
+    told += [one for one in span.get("events", ()) if re.search(_OUTPUT, json.dumps(one))]
+    return json.dumps(told)
+
+
+_OUTPUT = r"output|completion|choice"
+_CALL_ID = r"\b(?:call|toolu|tooluse)_[A-Za-z0-9]{6,}"
+
+
+def _asked_only(span: Json, before: str, words: Iterable[str]) -> bool:
+    """Whether a model's call asked for what is gone, and for nothing else: it was not made either."""
+    keys = [one["key"] for one in span.get("attributes", ())]
+    if not any(re.search(r"usage|token_count", key) for key in keys):
+        return False
+    now = _outputs(span)
+    plain = now.replace("\\", "")
+    return (
+        now != before
+        and not re.search(_CALL_ID, now)
+        and not any(word.replace("\\", "").replace("\n", "n") in plain for word in words)
+    )
 
 
 def _is_run(span: Json, call: Call) -> bool:
@@ -180,7 +209,7 @@ class _Removal:
         return all(word in plain for word in self.telling)
 
     def note_ids(self, value: Json) -> None:
-        self.ids |= set(re.findall(r"\b(?:call|toolu|tooluse)_[A-Za-z0-9]{6,}", json.dumps(value)))
+        self.ids |= set(re.findall(_CALL_ID, json.dumps(value)))
 
     def strip(self, span: Json) -> None:
         before = self.count
@@ -211,7 +240,7 @@ class _Removal:
             span.update(json.loads(text))
 
     def _asks(self, text: str) -> bool:
-        return bool(re.search(r"(?:call|toolu|tooluse)_[A-Za-z0-9]{6,}", text))
+        return bool(re.search(_CALL_ID, text))
 
     def _groups(self, holder: Json) -> None:
         """Attributes whose names share a number: ``….tool_calls.0.name``."""
@@ -277,7 +306,7 @@ class _Removal:
             return False
         text = json.dumps(held)
         if any(call_id in text for call_id in self.ids):
-            return len(set(re.findall(r"(?:call|toolu|tooluse)_[A-Za-z0-9]{6,}", text))) == 1
+            return len(set(re.findall(_CALL_ID, text))) == 1
         names = [
             str(value)
             for key, value in _flat(held, 2)
