@@ -24,10 +24,16 @@ from simulate.trace.span import Kind, Span, Trace
 from simulate.trace.truncated import truncated
 
 
-async def gather(session: TrialSession, judge: Judge | None = None, project: Path | None = None) -> Evidence:
+async def gather(
+    session: TrialSession,
+    judge: Judge | None = None,
+    project: Path | None = None,
+    writes: Sequence[str] | None = None,
+) -> Evidence:
     """Wait for the agent's spans, then put together what a check may look at.
 
-    The session gets its notes and measures; the conversation, where each utterance came from."""
+    ``writes`` are the tools that the project lists as those that write. The session gets its notes and
+    measures; the conversation, where each utterance came from."""
     spec, conversation, tools = session.spec, session.conversation, session.tools
     if session.recording is not None:
         # numpy, which a conversation by text does without
@@ -50,12 +56,17 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
         calls,
         no_tools_because=visible.why_not or None,
         observed=not instrumented,
+        writes=_both(spec.scenario.writes, writes),
         judge=judge,
         measures=dict(session.measures),
         folder=spec.root,
         project=project,
         recording=session.recording,
     )
+
+
+def _both(one: Sequence[str] | None, other: Sequence[str] | None) -> list[str] | None:
+    return None if one is None and other is None else [*(one or ()), *(other or ())]
 
 
 async def _trace(session: TrialSession) -> tuple[Trace, bool]:

@@ -11,7 +11,7 @@ from simulate.model.base import WORDS, Expectation, Strict
 from simulate.model.evaluator_names import known_evaluators
 from simulate.model.expect_text import Text, TextOrMeaning
 from simulate.model.json_path import ignored_path
-from simulate.model.reference import Reference
+from simulate.model.reference import Calls, Reference
 from simulate.model.units import (
     Arguments,
     AsWritten,
@@ -101,6 +101,18 @@ class NotCalled(Expectation):
     """Arguments of the call."""
     returned: Returned = None
     """What the tool gave back."""
+
+
+class OnlyWrites(Expectation):
+    """The agent's successful writes are exactly these; what only reads is ignored. Which tools write is told
+    by ``writes:`` of the scenario or of pyproject.toml, by ``@simulate.tool(write=True)``, or by MCP's
+    ``readOnlyHint``. An empty list: nothing is written."""
+
+    word = "only_writes"
+    only_writes: Calls
+    """Each a tool's name, or a mapping of ``name`` and ``arguments``, which match as under ``called``."""
+    in_order: Flag = False
+    """They also have to come in this order."""
 
 
 class Said(Expectation):
@@ -301,7 +313,8 @@ AnyExpectation = Annotated[
     | Annotated[NoDeadAir, Tag("<no_dead_air>")]
     | Annotated[TalkRatio, Tag("<talk_ratio>")]
     | Annotated[Heard, Tag("<heard>")]
-    | Annotated[Dtmf, Tag("<dtmf>")],
+    | Annotated[Dtmf, Tag("<dtmf>")]
+    | Annotated[OnlyWrites, Tag("<only_writes>")],
     Discriminator(cast("Callable[[Any], Any]", _tag)),
 ]
 """An item of ``expect:``: a mapping with exactly one of the words, and its modifiers."""

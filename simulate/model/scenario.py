@@ -185,6 +185,9 @@ class Scenario(Strict):
     """The world, pinned: what each of the agent's tools answers."""
     redact: Redact | None = None
     """What is replaced in a recording of it; the project's setting unless given."""
+    writes: list[AsWritten] | None = None
+    """The agent's tools that change something, for ``only_writes``, beside those that pyproject.toml lists.
+    The list is complete: other tools only read, unless ``@simulate.tool(write=True)`` marks them."""
     expect: list[AnyExpectation] = Field(default_factory=list[Any])
     """What must hold, one word an item."""
     limits: Limits = Field(default_factory=Limits)

@@ -117,7 +117,7 @@ def _fitted(summary: str) -> str:
     width = max(40, shutil.get_terminal_size((80, 24)).columns)
     return "\n".join(
         textwrap.fill(
-            line, width, subsequent_indent=" " * (11 if line.startswith(CATEGORIES) else 2),
+            line, width, subsequent_indent=" " * (11 if line.startswith((*CATEGORIES, "unknown")) else 2),
             break_on_hyphens=False,
         )
         for line in summary.splitlines()

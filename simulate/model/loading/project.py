@@ -144,6 +144,7 @@ class _Table(Strict):
     models: Models = Field(default_factory=Models)
     speech: SpeechSettings = Field(default_factory=SpeechSettings)
     redact: Redact = Field(default_factory=Redact)
+    writes: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,8 @@ class Project:
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     redact: Redact = field(default_factory=Redact)
     """What recordings replace, where a scenario does not say."""
+    writes: list[str] | None = None
+    """The agents' tools that change something; the list is complete. None where there is none."""
 
     @classmethod
     def find(cls, start: Path | str = ".") -> Project:
@@ -172,7 +175,9 @@ class Project:
             return cls(root=folders[0], scenarios=[folders[0] / "scenarios"])
         table = _read(file)
         scenarios = [file.parent / path for path in table.scenarios]
-        return cls(file.parent, scenarios, dict(table.agents), table.models, table.speech, table.redact)
+        return cls(
+            file.parent, scenarios, dict(table.agents), table.models, table.speech, table.redact, table.writes
+        )
 
     def agent(self, name_or_address: str) -> AgentConfig:
         """An agent by its name here, or by its address; raises InputError for a name that is not here."""

@@ -39,6 +39,8 @@ class Evidence:
     """Why the trace says nothing about tools; None where it does, be it that none was called."""
     observed: bool = False
     """Whether the agent left no spans, so that the trace is only what we saw of it from outside."""
+    writes: list[str] | None = None
+    """The tools that the scenario or its project lists as those that write; None where neither does."""
     judge: Judge | None = None
     measures: dict[str, Any] = field(default_factory=dict[str, Any])
     folder: Path | None = None
@@ -87,7 +89,7 @@ class Check(Generic[E]):
 CHECKS: dict[type[Expectation], type[Check[Any]]] = {}
 """Which class judges which word."""
 
-_MODULES = ("tools", "speech", "amounts", "spans", "traces", "voice", "scores")
+_MODULES = ("tools", "writes", "speech", "amounts", "spans", "traces", "voice", "scores")
 """Imported when the first expectation is judged, so that reading scenarios stays cheap."""
 
 

@@ -23,12 +23,12 @@ class ActionRecord:
     node: int
     arguments: Any = None
     result: Any = None
-    result_known: bool = True
     error: str | None = None
     turn: int | None = None
     batch: int = 0
     spans: list[str] = field(default_factory=list[str])
     attempts: int = 1
+    result_known: bool = True
     key: str = ""
     """Equal for acts that are told under one name: for a tool, however each side writes its name."""
 

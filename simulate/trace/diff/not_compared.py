@@ -17,29 +17,30 @@ from simulate.trace.span import Span
 
 def not_told(one: Story, other: Story) -> list[str]:
     """What a trace does not tell, one sentence each: a change of it would not show."""
-    found: list[str] = []
-    for story, name in ((one, "expected"), (other, "actual")):
-        if story.models and not story.captured:
-            found.append(f"the {name} trace does not carry what was said; answers were not compared")
-        elif story.models and story.partly_dark:
-            found.append(f"in the {name} trace {story.partly_dark}; their answers were not compared")
-        elif story.silent:
-            count = f"{len(story.silent)} of {some(len(story.models), 'model call')}"
-            where = story.silent[0].span.span_id
-            found.append(
-                f"in the {name} trace {count} do not tell what the model answered, the first is {where}; "
-                "their answers were not compared"
-            )
-        if not story.evidence:
-            found.append(f"the {name} trace would not show a tool call; tools were not compared")
-        for what, dark in (
-            ("arguments", [act.name for act in story.tools if act.arguments is None]),
-            ("results", [act.name for act in story.tools if not act.result_known and act.error is None]),
-        ):
-            if dark:
-                names = ", ".join(dict.fromkeys(dark))
-                found.append(f"the {name} trace does not tell the {what} of {names}; they were not compared")
-    return found
+    before, after = list(_lacking(one)), list(_lacking(other))
+    found = [f"in both traces {fact}" for fact in before if fact in after]
+    found += [f"in the expected trace {fact}" for fact in before if fact not in after]
+    return found + [f"in the actual trace {fact}" for fact in after if fact not in before]
+
+
+def _lacking(story: Story) -> Iterator[str]:
+    if story.models and not story.captured:
+        yield "what was said is not recorded; answers were not compared"
+    elif story.models and story.partly_dark:
+        yield f"{story.partly_dark}; their answers were not compared"
+    elif story.silent:
+        count = f"{len(story.silent)} of {some(len(story.models), 'model call')}"
+        where = story.silent[0].span.span_id
+        yield f"{count} do not tell what the model answered, the first is {where}; it was not compared"
+    if not story.evidence:
+        yield "a tool call would not show; tools were not compared"
+    dark = {
+        "arguments": [act.name for act in story.tools if act.arguments is None],
+        "results": [act.name for act in story.tools if not act.result_known and act.error is None],
+    }
+    for what, names in dark.items():
+        if names:
+            yield f"the {what} of {', '.join(dict.fromkeys(names))} are not recorded; they were not compared"
 
 
 _CONTENT = re.compile(
@@ -48,14 +49,18 @@ _CONTENT = re.compile(
     re.IGNORECASE,
 )
 _NOT_CONTENT = re.compile(
-    r"(^|[._])(ids?|uuid|time|timestamp|created|created_at|duration|latency|tokens?|count|usage|cost|mime_type|"
-    r"schema|json_schema|metadata|fingerprint|system_fingerprint|index|step|start_time|end_time)([._]|$)|_id$|Id$",
+    r"ids?|uuid|.*time(stamp)?|created(_at)?|duration|latency|.*tokens?(_count)?|token_count|count|usage|.*cost|"
+    r"mime_type|(json_)?schema|metadata|(system_)?fingerprint|index|step|"
+    r"(tool|call|response|request|message|run|trace|span|tool_?call|tool_?use)_?id",
     re.IGNORECASE,
 )
-"""Attributes, and members of their JSON, that differ between two runs of one behaviour."""
+"""Steps of attributes' names, and members of their JSON, that differ between two runs of one behaviour."""
 _VARIES = re.compile(
-    r"\b(?=[\w-]*\d)[0-9a-f]{6,}(?:-[0-9a-f]+)*\b|\d+\.\d{3,}|\d{4}-\d\d-\d\d[T ][\d:.]+\S*", re.I
+    r"\b(?=[\w-]*\d)(?:[0-9a-f]{6,}(?:-[0-9a-f]+)*|[\w-]{16,})\b"
+    r"|\d+\.\d{3,}|\d{4}-\d\d-\d\d[T ][\d:.]+\S*",
+    re.IGNORECASE,
 )
+"""Generated ids, long fractions and moments."""
 
 
 def unread(one: Story, other: Story, alignment: Alignment) -> list[str]:
@@ -85,7 +90,7 @@ def _differing(one: Span, other: Span) -> list[str]:
         for name in {**before, **after}
         if before.get(name) != after.get(name)
         and _CONTENT.search(name)
-        and not _NOT_CONTENT.search(name)
+        and not any(_NOT_CONTENT.fullmatch(step) for step in name.split("."))
         and set(_words(before.get(name))) != set(_words(after.get(name)))
     ]
 
@@ -100,7 +105,7 @@ def _attributes(span: Span) -> Iterator[tuple[str, Any]]:
 def _words(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
     """What a value says, part by part, without what no two runs have in common."""
     value = loose(value)
-    if _NOT_CONTENT.search(name) or value is None or depth > contents.DEEPEST:
+    if _NOT_CONTENT.fullmatch(name) or value is None or depth > contents.DEEPEST:
         return
     if isinstance(value, dict):
         for key, part in cast("dict[Any, Any]", value).items():
