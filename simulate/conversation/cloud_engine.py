@@ -146,7 +146,7 @@ class _Talk:
             match event:
                 case Delta():
                     first = self._now() if first is None else first
-                case AgentMessage(text, attributes):
+                case AgentMessage(text, attributes, cut_off):
                     text = self._legible(text)
                     if not text.strip():
                         raise AgentFault("the agent answered an empty text", where=f"turn {self.turn}")
@@ -154,7 +154,9 @@ class _Talk:
                         self.session.seen.setdefault(self.turn, {}).update(attributes)
                     end = self._now()
                     start = end if first is None else first
-                    self.conversation.add(Utterance("agent", text, self.turn, start, end, first=start))
+                    self.conversation.add(
+                        Utterance("agent", text, self.turn, start, end, first=start, cut_off=cut_off)
+                    )
                     first, spoke = None, True
                 case HungUp(reason):
                     self._end("agent", reason)

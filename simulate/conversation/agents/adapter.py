@@ -27,6 +27,9 @@ class AgentMessage:
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the adapter could see from outside, as span attributes (model, tokens); never guessed."""
 
+    cut_off: str | None = None
+    """Why it is not whole (``length``, ``content_filter``), where the adapter could see it."""
+
 
 @dataclass(frozen=True, slots=True)
 class HungUp:

@@ -26,8 +26,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from typing import Any, Literal, cast
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
-from simulate.errors import AddressError, AgentFault, Fault, SimulateError
+from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, SimulateError
 from simulate.load_object import own_traceback
+from simulate.model.outage import model_failure
 
 Shape = Literal["message", "messages", "object"]
 FITTING = """an agent is one of
@@ -93,9 +94,12 @@ class PythonSession:
             # nobody cancelled us: it is the agent's own, and must not end the run without a word
             raise AgentFault("the agent raised CancelledError", proof=own_traceback(error)) from error
         except (Exception, SystemExit) as error:
-            raise AgentFault(
-                f"the agent raised {type(error).__name__}: {error}", proof=own_traceback(error)
-            ) from error
+            raised = f"the agent raised {type(error).__name__}: {error}"
+            if (why := model_failure(error)) is not None:
+                raise EnvironmentFault(
+                    f"the agent's own model {why}; {raised}", proof=own_traceback(error)
+                ) from error
+            raise AgentFault(raised, proof=own_traceback(error)) from error
 
     async def _ask(self, message: str | None) -> Any:
         shape = self.adapter.shape
