@@ -36,7 +36,9 @@ def conclude(session: TrialSession, evidence: Evidence | None, verdicts: Sequenc
     all_verdicts = _all_verdicts(session, verdicts)
     if (down := _model_down(session, evidence, all_verdicts)) is not None:
         all_verdicts.insert(0, down)
-    status, side, reason = _decide(all_verdicts)
+    # in a replay latency cannot be checked, and all else can
+    deciding = [each for each in all_verdicts if not (session.replayed and each.check == "replied_within")]
+    status, side, reason = _decide(deciding)
     outcome = Outcome(
         scenario=spec.shown,
         agent=session.engine.address,

@@ -48,6 +48,11 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
     session.notes += [f"turn {turn}: the agent's own model {why}" for turn, why in outages.items()]
     session.notes += _cut_off(conversation)
     session.measures = _measures(conversation, reading) | session.measures
+    if session.delays is not None and session.delays.by_turn:
+        session.measures["delayed_seconds"] = round(max(session.delays.by_turn.values()), 4)
+    if session.replayed:
+        # how fast a recording answers says nothing of the agent
+        session.measures |= {"reply_p50_seconds": None, "reply_p95_seconds": None}
     return Evidence(
         spec.scenario,
         conversation,
@@ -60,6 +65,8 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
         folder=spec.root,
         project=project,
         recording=session.recording,
+        delays={} if session.delays is None else session.delays.by_turn,
+        replayed=session.replayed,
         outages=outages,
     )
 

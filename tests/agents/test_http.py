@@ -12,7 +12,7 @@ from aiohttp import web
 
 from fixtures.agents.model_server import ModelServer
 from simulate.child_process import free_port
-from simulate.conversation.agents.adapter import AgentMessage, Call, Delta
+from simulate.conversation.agents.adapter import AgentMessage, Call, Connected, Delta
 from simulate.conversation.agents.http import HttpAdapter
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
@@ -49,7 +49,8 @@ async def talk(
     try:
         async with adapter.connect(call) as session:
             for message in messages:
-                events += [event async for event in session.send(message)]
+                heard = [event async for event in session.send(message)]
+                events += [event for event in heard if not isinstance(event, Connected)]
     finally:
         await adapter.aclose()
     return events

@@ -38,7 +38,15 @@ class HungUp:
     reason: str | None = None
 
 
-AgentEvent = Delta | AgentMessage | HungUp
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The connection to the agent came about only now, ``at`` seconds of the conversation's clock: the time
+    until then is that of names, networks and handshakes."""
+
+    at: float
+
+
+AgentEvent = Delta | AgentMessage | HungUp | Connected
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import openai
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
-from opentelemetry import context as otel_context
 
 from simulate import determinism
-from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, within
+from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Connected, Delta, within
 from simulate.conversation.agents.endpoint_faults import (
     error_told,
     fault_of,
@@ -27,6 +26,12 @@ from simulate.conversation.agents.endpoint_faults import (
     other_protocol,
     page_fault,
     refuse_pages,
+)
+from simulate.conversation.agents.http_connection import (
+    connections,
+    rehearse,
+    uninstrumented,
+    watch_connection,
 )
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
@@ -107,6 +112,7 @@ class HttpAdapter:
             }
             self._clients[loop] = AsyncOpenAI(
                 base_url=self.address,
+                http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [watch_connection]}),
                 # the SDK insists on a key; an endpoint of one's own often has none
                 api_key=self._api_key or "none",
                 max_retries=0,
@@ -116,7 +122,9 @@ class HttpAdapter:
 
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[HttpSession, None]:
-        """One conversation. Nothing is sent until the first message is."""
+        """One conversation. Nothing is sent to the endpoint until the first message is."""
+        self.client()  # its certificates take a while to load
+        await rehearse()
         yield HttpSession(self, call)
 
     async def aclose(self) -> None:
@@ -156,7 +164,7 @@ class HttpSession:
         for _ in range(TOOL_ROUNDS):
             reply = _Reply()
             async for piece in self._once(reply):
-                yield Delta(piece)
+                yield Delta(piece) if isinstance(piece, str) else piece
             self.history.append(reply.message())
             if reply.text or reply.refusal:
                 yield AgentMessage(reply.text or reply.refusal, reply.attributes(), reply.cut_off)
@@ -169,8 +177,11 @@ class HttpSession:
             await self._answer_tools(reply)
         raise AgentFault(f"{self.adapter.address}: still calls tools after {TOOL_ROUNDS} rounds in one turn")
 
-    async def _once(self, reply: _Reply) -> AsyncIterator[str]:
-        response = await self._request()
+    async def _once(self, reply: _Reply) -> AsyncIterator[str | Connected]:
+        with connections() as opened:
+            response = await self._request()
+        if opened:
+            yield Connected(opened[-1])
         if not self.adapter.stream:
             _take_whole(response, reply, self.adapter.address)
             return
@@ -199,7 +210,7 @@ class HttpSession:
         options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
         for attempt in range(1, TRIES + 1):
             try:
-                with _uninstrumented():
+                with uninstrumented():
                     # plain dicts, as on the wire: the SDK's types would tell apart what we only pass on
                     create = cast(
                         "Callable[..., Awaitable[Any]]", self.adapter.client().chat.completions.create
@@ -248,16 +259,6 @@ class HttpSession:
             self.history.append({"role": "tool", "tool_call_id": asked["id"], "content": content})
 
 
-@contextlib.contextmanager
-def _uninstrumented() -> Generator[None]:
-    """An instrumentation of this process must not write our request into the agent's trace."""
-    token = otel_context.attach(otel_context.set_value("suppress_instrumentation", True))
-    try:
-        yield
-    finally:
-        otel_context.detach(token)
-
-
 def _take_chunk(chunk: Any, reply: _Reply) -> list[str]:
     reply.model = chunk.model or reply.model
     reply.usage = chunk.usage or reply.usage
@@ -287,8 +288,8 @@ def _take_tool_call(reply: _Reply, index: int, part: Any) -> None:
 
 
 def _take_whole(response: Any, reply: _Reply, address: str) -> None:
-    if isinstance(response, str) and response.lstrip().startswith("<"):
-        raise page_fault(response, address)
+    if str(response).lstrip().startswith("<!") or str(response).lstrip().startswith("<html"):
+        raise page_fault(str(response), address)
     choices = getattr(response, "choices", None)
     if not choices:
         told = error_told(getattr(response, "model_extra", None) or getattr(response, "__dict__", None))

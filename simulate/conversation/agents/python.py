@@ -26,6 +26,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from typing import Any, Literal, cast
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
+from simulate.conversation.delays import thread_ends
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, SimulateError
 from simulate.load_object import own_traceback
 from simulate.model.outage import model_failure
@@ -239,6 +240,7 @@ async def in_thread(function: Callable[[], Any]) -> Any:
             problem = RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
         except BaseException as error:  # noqa: BLE001 - carried over to the loop as it is
             problem = error
+        thread_ends()
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             loop.call_soon_threadsafe(settle, result, problem)
 

@@ -45,6 +45,10 @@ class Evidence:
     project: Path | None = None
     """The project's folder, where modules of one's own are looked for; None is the working directory."""
     recording: str | None = None
+    delays: dict[int, float] = field(default_factory=dict[int, float])
+    """By turn: seconds in which the machine, or other conversations, could have kept the answer waiting."""
+    replayed: bool = False
+    """Whether a recording answered for the agent's model, at a pace of its own."""
     outages: dict[int, str] = field(default_factory=dict[int, str])
     """By turn: why the agent's own model could not answer, where the last of the turn's calls failed."""
     scores: list[Result] = field(default_factory=list["Result"])
