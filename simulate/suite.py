@@ -26,6 +26,8 @@ from simulate.run_folder import RunFolder
 
 TEXT_JOBS = 64
 """Text conversations at once: an agent's model is the bottleneck long before this process is."""
+STAGGER = 0.01
+"""Seconds between the first conversations, so that they do not all ask in one moment."""
 VERSIONS = ("simulate-agents", "openai", "opentelemetry-sdk", "vcrpy", "pytest")
 
 
@@ -125,7 +127,8 @@ class Suite:
     async def _all(self, trials: list[TrialSpec], progress: Progress) -> None:
         waiting = iter(trials)
 
-        async def work() -> None:
+        async def work(number: int) -> None:
+            await asyncio.sleep(number * STAGGER)
             # a worker takes the next trial itself: no task waits for its turn, none is kept once it is over
             for trial in waiting:
                 progress.started(trial.name)
@@ -137,8 +140,8 @@ class Suite:
                 await self.elsewhere.carry(self, trials, progress)
                 return
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.jobs, len(trials))):
-                    group.create_task(work())
+                for number in range(min(self.jobs, len(trials))):
+                    group.create_task(work(number))
         except ExceptionGroup as several:
             # the others were cancelled for it, or met the same full disk
             raise several.exceptions[0] from None

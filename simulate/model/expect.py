@@ -141,6 +141,15 @@ class NotSaid(Expectation):
     in_turn: Turn | None = None
 
 
+class Complete(Expectation):
+    """The agent's answers are whole: their model did not stop for its token limit, a content filter or an
+    error. Holds by default for the answers that the caller goes on from; ``true`` asks it of all, the last
+    one too, and ``false`` of none."""
+
+    word = "complete"
+    complete: Flag
+
+
 class EndedBy(Expectation):
     """Who ended the conversation."""
 
@@ -300,6 +309,7 @@ AnyExpectation = Annotated[
     | Annotated[NotCalled, Tag("<not_called>")]
     | Annotated[Said, Tag("<said>")]
     | Annotated[NotSaid, Tag("<not_said>")]
+    | Annotated[Complete, Tag("<complete>")]
     | Annotated[EndedBy, Tag("<ended_by>")]
     | Annotated[RepliedWithin, Tag("<replied_within>")]
     | Annotated[CostBelow, Tag("<cost_below>")]

@@ -44,7 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="only scenarios whose name, case, file or tag holds this text",
     )
     add("--trials", type=int, metavar="N", help="how often each scenario runs")
-    add("--jobs", type=int, metavar="N", help="how many conversations at once")
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="how many conversations at once (default 64; by voice, one for two processors)",
+    )
     add(
         "--seed",
         type=int,

@@ -47,10 +47,9 @@ class _Calls:
             wrong, happened = wanted.wrong(call), call.happened
             if happened is False:
                 continue
-            if isinstance(wrong, str) and wanted.with_ and held_elsewhere(wanted.with_, call):
-                self.unknown.append(
-                    (call, f"{call} holds {as_json(wanted.with_)} in another place than expected")
-                )
+            if wanted.holds_elsewhere(call):
+                told = f"{call} holds {as_json(wanted.arguments)} in another place than expected"
+                self.unknown.append((call, told))
             elif isinstance(wrong, str) or (turn is not None and call.turn not in (None, turn)):
                 self.others.append(call)
             elif isinstance(happened, Unknown):
