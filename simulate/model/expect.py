@@ -129,6 +129,25 @@ class NotSaid(Expectation):
     in_turn: Turn | None = None
 
 
+class BacksClaims(Expectation):
+    """What the agent says it has done (a refund, a booking, a message sent), one of its tool calls did. By
+    rule for English, and by the judge where there is one."""
+
+    word = "backs_claims"
+    backs_claims: Literal[True]
+
+
+class CleanText(Expectation):
+    """Nothing stands in what the agent says that does not belong there: text in a wrong encoding, said twice
+    or cut off, JSON of a tool call, its own instructions, stage directions, placeholders such as
+    ``{{name}}``; and markup where the channel shows none."""
+
+    word = "clean_text"
+    clean_text: Literal[True]
+    markup: Flag | None = None
+    """Whether the channel shows Markdown. Left out: by text it does, by voice it does not."""
+
+
 class EndedBy(Expectation):
     """Who ended the conversation."""
 
@@ -288,6 +307,8 @@ AnyExpectation = Annotated[
     | Annotated[NotCalled, Tag("<not_called>")]
     | Annotated[Said, Tag("<said>")]
     | Annotated[NotSaid, Tag("<not_said>")]
+    | Annotated[BacksClaims, Tag("<backs_claims>")]
+    | Annotated[CleanText, Tag("<clean_text>")]
     | Annotated[EndedBy, Tag("<ended_by>")]
     | Annotated[RepliedWithin, Tag("<replied_within>")]
     | Annotated[CostBelow, Tag("<cost_below>")]

@@ -46,6 +46,11 @@ def does_not_verify(message: str) -> str:
     return "Done."
 
 
+def refunds(message: str) -> str:
+    issue_refund()
+    return "I am sorry. I have refunded it."
+
+
 ORDER = {"order": {"id": "4417", "status": "lost", "items": [{"sku": "A1"}, {"sku": "B2"}]}}
 TOLD = "I am sorry. I refund 42.5 dollars for K X W, Q Z T now, and it will be there by December 1st."
 
@@ -64,6 +69,8 @@ AGENTS: dict[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
         says("A refund takes five to seven business days."),
         says("A refund takes 3–5 days."),
     ),
+    "A refund that is told was made": (refunds, says("I am sorry. I have refunded it.")),
+    "The text is for people": (says("I am Nova. How can I help?"), says("**I am {{name}}.**")),
     "The answer is an order": (says(json.dumps(ORDER)), says(json.dumps({"order": {}}))),
 }
 

@@ -86,7 +86,7 @@ class Check(Generic[E]):
 CHECKS: dict[type[Expectation], type[Check[Any]]] = {}
 """Which class judges which word."""
 
-_MODULES = ("tools", "speech", "amounts", "spans", "traces", "voice", "scores")
+_MODULES = ("tools", "speech", "claims", "clean_text", "amounts", "spans", "traces", "voice", "scores")
 """Imported when the first expectation is judged, so that reading scenarios stays cheap."""
 
 
