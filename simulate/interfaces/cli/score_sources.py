@@ -10,6 +10,7 @@ from typing import NamedTuple
 from simulate.errors import FileProblems, InputError, Problem
 from simulate.interfaces.render.run_reports import load_run, traces_of
 from simulate.model.loading.problems import problems_of
+from simulate.model.loading.project import Project
 from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.reference import Reference
 from simulate.model.units import as_written
@@ -102,7 +103,10 @@ class Reader(NamedTuple):
 def cases(source: str, references: References) -> Iterator[ScoringCase]:
     """What a source holds, one after the other. Raises InputError where it is nothing that can be read."""
     reader = next(one for one in READERS if one.fits(source))
-    yield from reader.read(source, references)
+    contacts = Project.find().contacts
+    for case in reader.read(source, references):
+        case.material.contacts = contacts
+        yield case
 
 
 def is_run(source: str) -> bool:

@@ -142,6 +142,7 @@ class _Table(Strict):
     )
     models: Models = Field(default_factory=Models)
     speech: SpeechSettings = Field(default_factory=SpeechSettings)
+    contacts: list[str] = Field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,8 @@ class Project:
     agents: dict[str, AgentConfig] = field(default_factory=dict[str, AgentConfig])
     models: Models = field(default_factory=Models)
     speech: SpeechSettings = field(default_factory=SpeechSettings)
+    contacts: list[str] = field(default_factory=list[str])
+    """The company's own addresses, domains and phone numbers: nobody's personal data."""
 
     @classmethod
     def find(cls, start: Path | str = ".") -> Project:
@@ -168,7 +171,7 @@ class Project:
             return cls(root=folders[0], scenarios=[folders[0] / "scenarios"])
         table = _read(file)
         scenarios = [file.parent / path for path in table.scenarios]
-        return cls(file.parent, scenarios, dict(table.agents), table.models, table.speech)
+        return cls(file.parent, scenarios, dict(table.agents), table.models, table.speech, table.contacts)
 
     def agent(self, name_or_address: str) -> AgentConfig:
         """An agent by its name here, or by its address; raises InputError for a name that is not here."""
