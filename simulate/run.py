@@ -36,6 +36,7 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
         evidence, verdicts = None, None
         with session.keeps_faults():
             evidence = await gather(session, resources.judge, resources.project.root)
+            evidence.update_snapshots = resources.update_snapshots
             if session.fault is None:
                 verdicts = await check_all(spec.scenario.expect, evidence)
     return conclude(session, evidence, verdicts)

@@ -227,6 +227,18 @@ class MatchesTrace(Expectation):
     seconds and ``arguments`` as they are."""
 
 
+class Snapshot(Expectation):
+    """What happened is what a file says; ``simulate run --update`` writes it."""
+
+    word = "snapshot"
+    snapshot: Annotated[AsWritten, Field(min_length=1)]
+    """The file, from the scenario's folder on; with cases, name it by them: ``snapshots/{{case}}.yaml``."""
+    of: Literal["tools", "transcript"] = "tools"
+    """The tool calls with their arguments in their order, or what was said."""
+    ignore: list[Annotated[AsWritten, AfterValidator(ignored_path)]] = Field(default_factory=list[str])
+    """What may differ: JSON paths such as ``$[*].with.note``."""
+
+
 class StopsWithin(Expectation):
     """After the caller cut in, the agent fell silent within this time (voice)."""
 
@@ -317,6 +329,7 @@ AnyExpectation = Annotated[
     | Annotated[PythonCheck, Tag("<python>")]
     | Annotated[Scores, Tag("<scores>")]
     | Annotated[MatchesTrace, Tag("<matches_trace>")]
+    | Annotated[Snapshot, Tag("<snapshot>")]
     | Annotated[StopsWithin, Tag("<stops_within>")]
     | Annotated[IgnoresBackchannel, Tag("<ignores_backchannel>")]
     | Annotated[NoDeadAir, Tag("<no_dead_air>")]

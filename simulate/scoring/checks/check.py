@@ -46,6 +46,8 @@ class Evidence:
     project: Path | None = None
     """The project's folder, where modules of one's own are looked for; None is the working directory."""
     recording: str | None = None
+    update_snapshots: bool = False
+    """Whether ``snapshot:`` writes its file instead of comparing with it."""
     scores: list[Result] = field(default_factory=list["Result"])
     """What evaluators found; they land on the trace once every expectation is judged."""
 
@@ -87,7 +89,18 @@ class Check(Generic[E]):
 CHECKS: dict[type[Expectation], type[Check[Any]]] = {}
 """Which class judges which word."""
 
-_MODULES = ("tools", "speech", "claims", "clean_text", "amounts", "spans", "traces", "voice", "scores")
+_MODULES = (
+    "tools",
+    "speech",
+    "claims",
+    "clean_text",
+    "snapshot",
+    "amounts",
+    "spans",
+    "traces",
+    "voice",
+    "scores",
+)
 """Imported when the first expectation is judged, so that reading scenarios stays cheap."""
 
 

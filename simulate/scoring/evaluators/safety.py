@@ -245,8 +245,9 @@ class PII(Evaluator):
     account holders, street addresses, birth dates, health and money of a third person, places, plates, and
     the placeholders that redaction leaves. On the 232 labelled strings of `benchmarks/pii.py` that is a
     precision of 0.99 and a recall of 0.93 before the rules were corrected on them, and 1.00 since; on 42
-    that nothing was corrected on, 0.97 and 1.00. Names elsewhere are found by `names.finder()` of the extra ``pii`` (Presidio):
-    ``PII(finders=[finder()])``. Future AGI and Phoenix give 1 where something was found, deepeval the share
+    that nothing was corrected on, 0.97 and 1.00. Names elsewhere are found by `names.finder()` of the extra
+    ``pii`` (Presidio): ``PII(finders=[finder()])``. Future AGI and Phoenix give 1 where something was found,
+    deepeval the share
     that does not leak.
     Range: 0 or 1, 1 is good: nothing was given away.
     Reads: the agent's answers; what the caller said before them, in any spelling (repeating their own number
