@@ -39,6 +39,7 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
             evidence = await gather(
                 session, resources.judge, resources.project.root, resources.project.writes
             )
+            evidence.update_snapshots = resources.update_snapshots
             if session.fault is None:
                 verdicts = await check_all(session.scenario.expect, evidence)
     return conclude(session, evidence, verdicts)

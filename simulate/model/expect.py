@@ -150,6 +150,25 @@ class Complete(Expectation):
     complete: Flag
 
 
+class BacksClaims(Expectation):
+    """What the agent says it has done (a refund, a booking, a message sent), one of its tool calls did. By
+    rule for English, and by the judge where there is one."""
+
+    word = "backs_claims"
+    backs_claims: Literal[True]
+
+
+class CleanText(Expectation):
+    """Nothing stands in what the agent says that does not belong there: text in a wrong encoding, said twice
+    or cut off, JSON of a tool call, its own instructions, stage directions, placeholders such as
+    ``{{name}}``; and markup where the channel shows none."""
+
+    word = "clean_text"
+    clean_text: Literal[True]
+    markup: Flag | None = None
+    """Whether the channel shows Markdown. Left out: by text it does, by voice it does not."""
+
+
 class EndedBy(Expectation):
     """Who ended the conversation."""
 
@@ -227,6 +246,18 @@ class MatchesTrace(Expectation):
     )
     """How far apart two numbers count as the same: a share of the larger (``tokens: 0.4``), ``seconds`` in
     seconds and ``arguments`` as they are."""
+
+
+class Snapshot(Expectation):
+    """What happened is what a file says; ``simulate run --update`` writes it."""
+
+    word = "snapshot"
+    snapshot: Annotated[AsWritten, Field(min_length=1)]
+    """The file, from the scenario's folder on; with cases, name it by them: ``snapshots/{{case}}.yaml``."""
+    of: Literal["tools", "transcript"] = "tools"
+    """The tool calls with their arguments in their order, or what was said."""
+    ignore: list[Annotated[AsWritten, AfterValidator(ignored_path)]] = Field(default_factory=list[str])
+    """What may differ: JSON paths such as ``$[*].with.note``."""
 
 
 class StopsWithin(Expectation):
@@ -310,6 +341,8 @@ AnyExpectation = Annotated[
     | Annotated[Said, Tag("<said>")]
     | Annotated[NotSaid, Tag("<not_said>")]
     | Annotated[Complete, Tag("<complete>")]
+    | Annotated[BacksClaims, Tag("<backs_claims>")]
+    | Annotated[CleanText, Tag("<clean_text>")]
     | Annotated[EndedBy, Tag("<ended_by>")]
     | Annotated[RepliedWithin, Tag("<replied_within>")]
     | Annotated[CostBelow, Tag("<cost_below>")]
@@ -318,6 +351,7 @@ AnyExpectation = Annotated[
     | Annotated[PythonCheck, Tag("<python>")]
     | Annotated[Scores, Tag("<scores>")]
     | Annotated[MatchesTrace, Tag("<matches_trace>")]
+    | Annotated[Snapshot, Tag("<snapshot>")]
     | Annotated[StopsWithin, Tag("<stops_within>")]
     | Annotated[IgnoresBackchannel, Tag("<ignores_backchannel>")]
     | Annotated[NoDeadAir, Tag("<no_dead_air>")]

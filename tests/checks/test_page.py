@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 import simulate
-from simulate import Scenario
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "checks.md"
 EXAMPLES = {
@@ -46,6 +45,11 @@ def does_not_verify(message: str) -> str:
     return "Done."
 
 
+def refunds(message: str) -> str:
+    issue_refund()
+    return "I am sorry. I have refunded it."
+
+
 ORDER = {"order": {"id": "4417", "status": "lost", "items": [{"sku": "A1"}, {"sku": "B2"}]}}
 TOLD = "I am sorry. I refund 42.5 dollars for K X W, Q Z T now, and it will be there by December 1st."
 
@@ -64,6 +68,9 @@ AGENTS: dict[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
         says("A refund takes five to seven business days."),
         says("A refund takes 3–5 days."),
     ),
+    "A refund that is told was made": (refunds, says("I am sorry. I have refunded it.")),
+    "The text is for people": (says("I am Nova. How can I help?"), says("**I am {{name}}.**")),
+    "The calls of a refund": (refunds, says("No.")),
     "The answer is an order": (says(json.dumps(ORDER)), says(json.dumps({"order": {}}))),
 }
 
@@ -76,9 +83,11 @@ def test_every_example_has_its_agents() -> None:
 async def test_an_example_passes_and_fails_as_it_should(name: str, tmp_path: Path) -> None:
     file = tmp_path / "example.yaml"
     file.write_text(EXAMPLES[name], "utf-8")
-    scenario = Scenario.load(file)
+    if name == "The calls of a refund":
+        (tmp_path / "snapshots").mkdir()
+        (tmp_path / "snapshots/refund.yaml").write_text("- {called: issue_refund, with: {}}", "utf-8")
     right, wrong = AGENTS[name]
-    outcome = await simulate.run(scenario, right)
+    outcome = await simulate.run(file, right)
     assert outcome.status == "passed", outcome.reason
-    outcome = await simulate.run(scenario, wrong)
+    outcome = await simulate.run(file, wrong)
     assert (outcome.status, outcome.side) == ("failed", "agent"), outcome.reason

@@ -125,6 +125,7 @@ expect:
     with: {{order_id: "4417"}}
   - said: {{contains: Friday}}
   - not_said: {{contains: refund}}
+  - clean_text: true          # no placeholders, no JSON, nothing cut off or said twice
   - replied_within: 5s
 
 limits: {{turns: 6, time: 60s}}
@@ -145,6 +146,7 @@ script:                     # said word for word; with a `goal:`, a model improv
 
 expect:                     # what holds of any agent; what yours should do goes here
   - replied_within: 10s
+  - clean_text: true          # no placeholders, no JSON, nothing cut off or said twice
 # - called: lookup_order
 #   with: {{order_id: "4417"}}
 # - said: {{contains: Friday}}

@@ -92,6 +92,7 @@ def _how(parser: argparse.ArgumentParser) -> None:
 
 def _results(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add("--update", action="store_true", help="write the files of `snapshot:` anew, instead of comparing")
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add(
         "--resume",
@@ -115,6 +116,8 @@ def execute(args: argparse.Namespace) -> int:
     for name in ("trials", "jobs"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise InputError(f"--{name} is at least 1")
+    if args.update and args.ray is not None:
+        raise InputError("--update writes files of this machine: run it without --ray")
     gate = check_gate(args)
     path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
     if path is not None:
@@ -127,6 +130,7 @@ def execute(args: argparse.Namespace) -> int:
         project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port
     )
     stage.real_time = args.time == "real"
+    stage.update_snapshots = args.update
     _prepare(stage, scenarios)
     recordings = _recordings(args, stage, scenarios)
     elsewhere = _elsewhere(args, stage, scenarios)

@@ -65,6 +65,7 @@ class Session:
             run_id=self.run_id,
             logs=path / "logs",
         )
+        stage.update_snapshots = bool(self.config.getoption("--simulate-update"))
         recordings = self._recordings(stage)
         for loaded in self.collected:
             try:

@@ -145,6 +145,7 @@ class _Table(Strict):
     speech: SpeechSettings = Field(default_factory=SpeechSettings)
     redact: Redact = Field(default_factory=Redact)
     writes: list[str] | None = None
+    contacts: list[str] = Field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,8 @@ class Project:
     """What recordings replace, where a scenario does not say."""
     writes: list[str] | None = None
     """The agents' tools that change something; the list is complete. None where there is none."""
+    contacts: list[str] = field(default_factory=list[str])
+    """The company's own addresses, domains and phone numbers: nobody's personal data."""
 
     @classmethod
     def find(cls, start: Path | str = ".") -> Project:
@@ -176,7 +179,14 @@ class Project:
         table = _read(file)
         scenarios = [file.parent / path for path in table.scenarios]
         return cls(
-            file.parent, scenarios, dict(table.agents), table.models, table.speech, table.redact, table.writes
+            root=file.parent,
+            scenarios=scenarios,
+            agents=dict(table.agents),
+            models=table.models,
+            speech=table.speech,
+            redact=table.redact,
+            writes=table.writes,
+            contacts=table.contacts,
         )
 
     def agent(self, name_or_address: str) -> AgentConfig:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-_END = re.compile(r"(?:(?<=[.!?…。！？])|(?<=[.!?…][\"”’)\]]))\s+(?=[^\s\da-zà-ÿ])|\n+")
+_MONTH = "Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez"
+_END = re.compile(
+    rf"(?<!\bNr\.)(?<!\bNo\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)"
+    rf"(?:(?<=[.!?…。！？])|(?<=[.!?…][\"”’)\]]))(?!(?<=\d\.)\s+(?:{_MONTH}))\s+(?=[^\s\da-zà-ÿ])|\n+"
+)
+"""Not after the point of "3. Mai", of "Mr. Smith" or of "No. 5"."""
 
 
 def sentences(text: str) -> list[str]:
