@@ -15,7 +15,7 @@ from simulate.replay.intercept.toolbox import InterceptedTools
 from simulate.replay.intercept.traffic import HttpExchange, NotRecorded, ToolExchange
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import contradicts, told_by_both
-from simulate.replay.matching.date_drift import only_time_passed, real_ns
+from simulate.replay.matching.date_drift import Moment, local_ahead, only_time_passed, real_ns
 from simulate.replay.matching.divergence import (
     Divergence,
     Policy,
@@ -222,7 +222,9 @@ class ReplaySession:
             return False
         if isinstance(one, HttpRecording) and one.endpoint == CHAT:
             now = told_by_both(then, now)
-        passed = only_time_passed(then, now, began + int(one.start * 1e6), real_ns())
+        recorded = Moment.of(began + int(one.start * 1e6), self.cassette.manifest.get("utc_ahead", 0))
+        ns = real_ns()
+        passed = only_time_passed(then, now, recorded, Moment.of(ns, local_ahead(ns)))
         self.later.update(dict.fromkeys(map(str, passed or ())))
         return passed is not None
 

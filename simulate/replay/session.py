@@ -22,7 +22,7 @@ from simulate.replay.cassette.stale import watched
 from simulate.replay.intercept import process
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.intercept.process import intercepted
-from simulate.replay.matching.date_drift import real_ns
+from simulate.replay.matching.date_drift import local_ahead, real_ns
 from simulate.replay.matching.divergence import POLICIES, Policy
 from simulate.replay.matching.recordings import number
 from simulate.replay.matching.rules import Rules, default_rules
@@ -56,10 +56,12 @@ async def record(
     """
     rules = rules or default_rules(redact=Redaction(personal=personal, invented=invented))
     recorder = RecordSession(rules, allow)
+    began = real_ns()
     recorder.manifest = {
         "scenario": scenario,
         "seed": seed,
-        "started_ns": real_ns(),
+        "started_ns": began,
+        "utc_ahead": local_ahead(began),
         # drawn anew each time: real services take two requests with one idempotency key for the same
         "chance": secrets.randbits(53),
         "ignore": list(recorder.rules.ignore),
