@@ -72,7 +72,10 @@ class _Talk:
         session.tools.began = self.began
 
     async def carry(self, adapter: AgentAdapter) -> None:
-        call = Call(self.conversation.id, self.session.tools, self.session.headers, self.limits.reply)
+        session = self.session
+        call = Call(
+            self.conversation.id, session.tools, session.headers, self.limits.reply, session.attributes
+        )
         try:
             async with self.limit, adapter.connect(call) as agent:
                 await self._talk(agent)

@@ -22,6 +22,7 @@ from simulate import determinism
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, within
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
+from simulate.model.identity import filled
 from simulate.retry_after import retry_after
 from simulate.tools import ToolFailed
 
@@ -95,7 +96,6 @@ class HttpAdapter:
                 # the SDK insists on a key; an endpoint of one's own often has none
                 api_key=self._api_key or "none",
                 max_retries=0,
-                default_headers=self.headers,
             )
         return self._clients[loop]
 
@@ -120,6 +120,11 @@ class HttpSession:
         self.history: list[dict[str, Any]] = []
         self._refused: Exception | None = None
         """How the endpoint turned this turn's request away, as long as it has not taken it."""
+
+    def _carried(self, configured: Mapping[str, Any]) -> dict[str, Any]:
+        """What each request of this conversation carries, ``{user}`` and the like filled in."""
+        made = filled(dict(configured), self.call.attributes, self.call.conversation_id)
+        return cast("dict[str, Any]", made)
 
     async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
         """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
@@ -191,8 +196,8 @@ class HttpSession:
                     response = await create(
                         model=self.adapter.model,
                         messages=self.history,
-                        extra_headers=dict(self.call.headers),
-                        extra_body=self.adapter.body or None,
+                        extra_headers=self._carried(self.adapter.headers) | dict(self.call.headers),
+                        extra_body=self._carried(self.adapter.body) or None,
                         timeout=self.call.reply_timeout,
                         **(options if self.adapter.stream else {}),
                     )
