@@ -21,7 +21,7 @@ from simulate.trace.capture.observed import observed_trace
 from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
 from simulate.trace.reading.finish import cut_off
 from simulate.trace.reading.tool_call import holds
-from simulate.trace.root import root_span_id
+from simulate.trace.root import is_ours, root_span_id
 from simulate.trace.span import Kind, Span, Trace
 from simulate.trace.truncated import truncated
 
@@ -97,10 +97,19 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
     if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
         session.notes.append(lost)
     if trace.spans:
+        _with_cost(trace)
         return trace, True
-    observed = observed_trace(conversation, tools.uses, seen=session.seen)
+    observed = observed_trace(conversation, tools.uses, seen=session.seen, about=session.attributes)
+    _with_cost(observed)
     session.notes += observed.notes
     return observed, False
+
+
+def _with_cost(trace: Trace) -> None:
+    """What all model calls cost, where every price is known, on the conversation's own span."""
+    root = next((span for span in trace.spans if is_ours(span)), None)
+    if root is not None and (dollars := TraceReading(trace).cost.dollars) is not None:
+        root.attributes["gen_ai.cost.total"] = dollars
 
 
 def _visible_at(session: TrialSession) -> Visible:

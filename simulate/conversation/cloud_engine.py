@@ -90,7 +90,10 @@ class _Talk:
         self.delays = session.delays = Delays(LoopLag(), nearby=False)
 
     async def carry(self, adapter: AgentAdapter) -> None:
-        call = Call(self.conversation.id, self.session.tools, self.session.headers, self.limits.reply)
+        session = self.session
+        call = Call(
+            self.conversation.id, session.tools, session.headers, self.limits.reply, session.attributes
+        )
         began = real_time()
         try:
             async with self.limit:

@@ -64,6 +64,11 @@ class TrialSession:
         return {} if self.captured is None else self.captured.headers
 
     @property
+    def attributes(self) -> Mapping[str, str]:
+        """Who calls and what is tried, as span attributes."""
+        return {} if self.captured is None else self.captured.attributes
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """What an agent's process is started with, so that its spans reach our receiver."""
         return {} if self.captured is None else self.captured.environment

@@ -160,6 +160,20 @@ class Scenario(Strict):
     """Why it is there, for the next reader."""
     tags: list[AsWritten] = Field(default_factory=list[str])
     """Words to select by; they become markers in pytest."""
+    user: AsWritten | None = None
+    """Who the caller is to the agent's product: ``user.id`` on its spans, and in its baggage."""
+    session: AsWritten | None = None
+    """``session.id``."""
+    tenant: AsWritten | None = None
+    """``tenant.id``."""
+    feature: AsWritten | None = None
+    """The area of the product: ``feature.id``."""
+    experiment: AsWritten | None = None
+    """``experiment.id``."""
+    cohort: AsWritten | None = None
+    """``cohort.name``."""
+    prompt_version: AsWritten | None = None
+    """Which of the agent's prompts is tried: ``prompt.version``."""
     agent: AsWritten | None = None
     """A name from ``[tool.simulate.agents]`` in pyproject.toml, or an address."""
     persona: (

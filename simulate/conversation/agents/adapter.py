@@ -61,6 +61,8 @@ class Call:
     """``traceparent`` and ``baggage`` for agents outside the process."""
     reply_timeout: float = 60.0
     """Seconds that one reply may take."""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Who calls and what is tried, as span attributes: ``user.id``, ``tenant.id`` …"""
 
 
 class AgentSession(Protocol):

@@ -56,6 +56,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="seed of personas and of the caller's chance (default 0)",
     )
+    add(
+        "--tag",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="on the agent's spans and in its baggage: user, session, tenant, feature, experiment, cohort, "
+        "prompt_version, or any attribute by its full name (repeatable)",
+    )
     _how(parser)
     _results(parser)
     add_gate_options(parser)
@@ -107,6 +115,7 @@ def _results(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Prepare, so that bad input is refused before anything runs; run; report."""
+    from simulate.model.identity import parse_tags
     from simulate.model.loading.files import load_scenarios
     from simulate.model.loading.project import Project
     from simulate.resources import Resources
@@ -127,8 +136,9 @@ def execute(args: argparse.Namespace) -> int:
     scenarios = _selected(load_scenarios(paths, agents=project.agents), args.select)
     path = path or (Path(args.out) if args.out else RUNS / new_run_id())
     stage = Resources(
-        project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port
-    )
+        project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port,
+        tags=parse_tags(args.tag),
+    )  # fmt: skip
     stage.real_time = args.time == "real"
     stage.update_snapshots = args.update
     _prepare(stage, scenarios)
@@ -196,6 +206,7 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
         "replay",
         "model_port",
         "time",
+        "tag",
     ):
         if not getattr(args, name):
             setattr(args, name, getattr(began, name))
