@@ -107,6 +107,14 @@ def test_a_count_that_is_not_told_is_not_made_of_its_parts() -> None:
     assert call.input_tokens is None and call.output_tokens is None
 
 
+def test_no_tokens_at_all_are_unknown_tokens() -> None:
+    nothing = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
+    call = seen({**CHAT, **nothing})
+    assert (call.input_tokens, call.output_tokens) == (None, None)
+    call = seen({**CHAT, **nothing, "gen_ai.usage.cache_read_input_tokens": 900})
+    assert (call.input_tokens, call.output_tokens) == (900, 0)
+
+
 @pytest.mark.parametrize(
     ("error", "says", "free"),
     [
