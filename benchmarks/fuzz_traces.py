@@ -9,6 +9,7 @@ raises anything but an InputError is written to the folder ``fuzz-failures`` and
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import gzip
 import io
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from simulate.errors import InputError
+from simulate.replay.from_trace import cassette_of
 from simulate.trace.cost import cost_of
 from simulate.trace.diff import compare
 from simulate.trace.files.reader import read
@@ -246,6 +248,8 @@ def attempt(data: bytes, rng: random.Random) -> str:
             redactor.span(span)
         reading = TraceReading(trace)
         _ = reading.tool_calls, reading.handoffs, reading.retrievals, reading.embeddings, reading.evidence
+        with contextlib.suppress(InputError):  # what the trace lacks is refused in words
+            cassette_of(trace, partial=True)
         encode.to_json(trace.spans)
         cost_of(trace)
         assert compare(trace, trace).changes == []

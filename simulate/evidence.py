@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
@@ -19,6 +18,7 @@ from simulate.tools import marked
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
 from simulate.trace.reading.finish import cut_off
+from simulate.trace.reading.parts import tool_offered
 from simulate.trace.reading.tool_call import holds
 from simulate.trace.root import is_ours, root_span_id
 from simulate.trace.span import Kind, Span, Trace
@@ -282,7 +282,7 @@ def _pin_findings(
 ) -> list[str]:
     """Pins that did nothing: never offered by the agent, or called without being asked of us."""
     definitions = [each for _, view in reading.llm_calls for each in view.tool_definitions or ()]
-    offered = {name for each in definitions if (name := _name_of(each)) is not None} | tools.seen
+    offered = {name for each in definitions if (name := tool_offered(each)) is not None} | tools.seen
     findings: list[str] = []
     for pinned in scenario.tools:
         name = ToolName(pinned)
@@ -296,14 +296,6 @@ def _pin_findings(
             listed = ", ".join(sorted(offered)) or "none that we can see"
             findings.append(f"the scenario pins {name}, which the agent never offered; it offers: {listed}")
     return findings
-
-
-def _name_of(definition: Any) -> str | None:
-    """A tool definition's name, in the shape of the conventions or of OpenAI."""
-    if not isinstance(definition, dict):
-        return None
-    known = cast("dict[str, Any]", definition)
-    return known.get("name") or _name_of(known.get("function"))
 
 
 def _measures(conversation: Conversation, reading: TraceReading) -> dict[str, float | int | str | None]:

@@ -153,7 +153,8 @@ def tool_schemas(tools: Any) -> list[dict[str, Any]] | None:
                 schemas += tool_schemas(member[group]) or []
                 break
         else:
-            inner = member.get("function") or member.get("toolSpec") or member
+            inside = [member[key] for key in ("function", "toolSpec") if isinstance(member.get(key), dict)]
+            inner = cast("dict[str, Any]", inside[0]) if inside else member
             schemas.append(
                 {
                     "name": inner.get("name") or inner.get("type"),

@@ -24,6 +24,7 @@ from simulate.scoring.datasets.store import Dataset, DatasetCase, dump
 from simulate.scoring.evaluators.scoring import evaluators
 from simulate.trace.files.writing import otlp_lines
 from simulate.trace.reading import TraceReading
+from simulate.trace.reading.parts import tool_offered
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Span, Trace
 
@@ -365,14 +366,8 @@ def _notes(scenario: Mapping[str, Any], trace: Trace) -> list[str]:
 
 def _offered(trace: Trace) -> set[str]:
     """Names of the tools that the agent's model could call, as far as the trace tells."""
-    found: set[str] = set()
-    for _, view in TraceReading(trace):
-        for each in view.tool_definitions or ():
-            tool = cast("dict[str, Any]", each) if isinstance(each, dict) else {}
-            inner = tool.get("function", tool)
-            name = cast("dict[str, Any]", inner).get("name") if isinstance(inner, dict) else None
-            found |= {name} if isinstance(name, str) else set()
-    return found
+    definitions = [each for _, view in TraceReading(trace) for each in view.tool_definitions or ()]
+    return {name for each in definitions if (name := tool_offered(each)) is not None}
 
 
 def _refuse(text: str, name: str) -> None:

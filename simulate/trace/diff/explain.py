@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 from simulate.trace.diff import calls, handoffs_and_retrievals
 from simulate.trace.diff import content as contents
@@ -14,6 +14,7 @@ from simulate.trace.diff.behaviour import ModelCall, Story
 from simulate.trace.diff.change import Category, Change, Tolerance
 from simulate.trace.diff.sequence import Pair
 from simulate.trace.diff.wording import brief, contrast, details, near, seconds, some, told
+from simulate.trace.reading.parts import tool_offered
 from simulate.trace.span import Kind
 
 
@@ -117,13 +118,7 @@ def _instructions(call: ModelCall) -> str | None:
 def _offered(call: ModelCall) -> Any:
     if call.view.tool_definitions is None:
         return None
-    names: set[str] = set()
-    for tool in call.view.tool_definitions:
-        if isinstance(tool, dict):
-            given = cast("dict[str, Any]", tool)
-            inner = cast("dict[str, Any]", given.get("function") or {})
-            names.add(str(given.get("name") or inner.get("name")))
-    return sorted(names)
+    return sorted({name for one in call.view.tool_definitions if (name := tool_offered(one)) is not None})
 
 
 def _route(call: ModelCall) -> Any:

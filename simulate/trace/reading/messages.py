@@ -20,7 +20,7 @@ from simulate.trace.reading.parts import (
     response_part,
     text_part,
 )
-from simulate.trace.reading.values import decoded, text
+from simulate.trace.reading.values import decoded, loose, text
 from simulate.trace.span import Message
 
 _ROLES = {
@@ -44,8 +44,25 @@ _BOOKKEEPING = frozenset({"agent_config_update", "agent_handoff", "cache_breakpo
 def incoming(value: Any) -> list[Message] | None:
     """What went into a model; a bare text is the user's."""
     found = messages(value, "user")
+    _read_observations(found or ())
     _name_answers(found or ())
     return found
+
+
+_CALLING, _OBSERVED = "Calling tools:\n", "Observation:\n"
+
+
+def _read_observations(found: Sequence[Message]) -> None:
+    """Smolagents repeats a call and its answer to the model in words."""
+    for before, message in itertools.pairwise(found):
+        if not (before.text.startswith(_CALLING) and message.text.startswith(_OBSERVED)):
+            continue
+        calls = loose(before.text.removeprefix(_CALLING))
+        if isinstance(calls, list) and len(cast("list[Any]", calls)) == 1 and isinstance(calls[0], dict):
+            call = call_part(cast("Part", calls[0]))
+            answer = message.text.removeprefix(_OBSERVED)
+            before.parts = [call]
+            message.role, message.parts = "tool", [response_part(call["id"], answer, call["name"])]
 
 
 def _name_answers(found: Sequence[Message]) -> None:

@@ -157,6 +157,15 @@ def _haystack_result(held: Part) -> Part:
     return response_part(call.get("id"), held.get("result"), call.get("name"))
 
 
+def tool_offered(definition: Any) -> str | None:
+    """The name in a tool's definition, in the shape of the conventions or of OpenAI."""
+    if not isinstance(definition, dict):
+        return None
+    held = cast("Part", definition)
+    name = held.get("name")
+    return name if isinstance(name, str) and name else tool_offered(held.get("function"))
+
+
 def generic_part(held: Part) -> Part:
     return {"type": "generic", **held}
 

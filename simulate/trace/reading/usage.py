@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from simulate.trace.reading.values import integer
-from simulate.trace.span import View
+from simulate.trace.span import Kind, View
 
 
 def include_parts(found: View) -> None:
     """Add cached tokens to the input, and reasoning ones to the output, where they are counted apart."""
+    if found.kind is Kind.LLM and not found.cached_tokens and found.input_tokens == found.output_tokens == 0:
+        # what some write where the server did not tell; no call takes no token
+        found.input_tokens = found.output_tokens = found.total_tokens = None
     given, made = found.input_tokens, found.output_tokens
     cached = 0 if given is None else (found.cached_tokens or 0) + (found.cache_write_tokens or 0)
     thought = 0 if made is None else found.reasoning_tokens or 0

@@ -20,8 +20,6 @@ def _refine(span: Span, found: View) -> None:
             said = _TOOL.sub("", said)
             found.finish_reasons = found.finish_reasons or ["tool_use"]
         found.output = outgoing(said)
-        if not found.input_tokens and not found.output_tokens:
-            found.input_tokens = found.output_tokens = None  # 0 stands in every span, whatever was used
     elif found.kind is Kind.TOOL and flag(span.attributes.get("claude_agent.tool.is_error")):
         found.error = found.error or str(found.tool_result or "the tool failed")
 

@@ -65,6 +65,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "input_audio_tokens": ("gen_ai.usage.audio.input_tokens", *_share("input_audio")),
     "output_audio_tokens": ("gen_ai.usage.audio.output_tokens", *_share("output_audio")),
     "total_tokens": ("gen_ai.usage.total_tokens",),
+    "cost": ("gen_ai.usage.cost",),
     "time_to_first_token": (
         "gen_ai.server.time_to_first_token",
         "gen_ai.response.time_to_first_chunk",

@@ -276,6 +276,11 @@ def _observation(raw: Record, metadata: Record) -> Attributes:
         if value is None or value == {} or value == [] or value == "":
             continue
         found[f"langfuse.observation.{name}"] = _text(value)
+    if "langfuse.observation.usage_details" not in found and isinstance(raw.get("usage"), dict):
+        found["langfuse.observation.usage_details"] = _text(raw["usage"])  # exports of version 2
+    total = number(_get(raw, "totalCost") or _get(raw, "calculatedTotalCost"))
+    if total and "langfuse.observation.cost_details" not in found:
+        found["langfuse.observation.cost_details"] = _text({"total": total})
     for key, value in metadata.items():
         found[f"langfuse.observation.metadata.{key}"] = _text(value)
     return found

@@ -10,7 +10,7 @@ from simulate.trace.reading.messages import incoming, outgoing
 from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.usage import take_usage
 from simulate.trace.reading.values import decoded, items, known, text
-from simulate.trace.span import Kind, Span, View
+from simulate.trace.span import Kind, Span, Trace, View
 
 
 def _refine(span: Span, found: View) -> None:
@@ -67,6 +67,20 @@ def _answer_after_question(span: Span, found: View) -> None:
         found.output = [found.input.pop()]
 
 
+def _streams(trace: Trace, found: dict[str, View]) -> None:
+    """Give a streamed call its answer, which comes in a span of its own once the stream has ended."""
+    asked: dict[str, View] = {}
+    for span in sorted(trace.spans, key=lambda span: span.start_ns):
+        request = str(span.attributes.get("request_data"))
+        view = found[span.span_id]
+        if str(span.attributes.get("logfire.msg_template")).startswith("streaming response from"):
+            call = asked.pop(request, None)
+            if call is not None:
+                _response(_object(span, "response_data"), call)
+        elif view.kind is Kind.LLM and view.output is None:
+            asked[request] = view
+
+
 DIALECT = Dialect(
     name="logfire",
     version="5.4",
@@ -87,4 +101,5 @@ DIALECT = Dialect(
         (r".", Kind.CHAIN),
     ),
     refine=_refine,
+    context=_streams,
 )

@@ -14,6 +14,21 @@ from simulate.trace.reading.values import nested
 CALL = {"type": "tool_call", "id": "c1", "name": "refund", "arguments": {"order": 7}}
 ANSWER = {"type": "tool_call_response", "id": "c1", "response": {"ok": True}}
 
+
+def test_what_smolagents_says_of_a_call_in_words_is_a_call_with_its_answer() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": {"order": 7}}}
+    said = [
+        {"role": "user", "content": "Please."},
+        {"role": "assistant", "content": f"Calling tools:\n[{call}]"},
+        {"role": "user", "content": "Observation:\n{'ok': True}"},
+    ]
+    found = incoming(said) or []
+    assert found[1].parts == [CALL]
+    assert found[2].role == "tool" and found[2].parts[0]["response"] == "{'ok': True}"
+    kept = incoming([said[1], {"role": "user", "content": "Well?"}]) or []
+    assert [message.role for message in kept] == ["assistant", "user"] and not kept[0].tool_calls
+
+
 CALLS: dict[str, Any] = {
     "conventions": [{"role": "assistant", "parts": [CALL]}],
     "openai": {

@@ -107,6 +107,22 @@ def test_a_count_that_is_not_told_is_not_made_of_its_parts() -> None:
     assert call.input_tokens is None and call.output_tokens is None
 
 
+def test_langfuse_s_older_usage_and_its_own_cost_are_read() -> None:
+    usage = {"input": 30, "output": 5, "total": 35, "unit": "TOKENS"}
+    reading = langfuse({"type": "GENERATION", "usage": usage, "calculatedTotalCost": 0.25})
+    assert (reading.cost.tokens, reading.cost.dollars) == (35, 0.25)
+    free = langfuse({"type": "GENERATION", "usage": usage, "totalCost": 0})
+    assert free.cost.dollars == pytest.approx(30 * 2.5e-6 + 5 * 10e-6)
+
+
+def test_no_tokens_at_all_are_unknown_tokens() -> None:
+    nothing = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
+    call = seen({**CHAT, **nothing})
+    assert (call.input_tokens, call.output_tokens) == (None, None)
+    call = seen({**CHAT, **nothing, "gen_ai.usage.cache_read_input_tokens": 900})
+    assert (call.input_tokens, call.output_tokens) == (900, 0)
+
+
 @pytest.mark.parametrize(
     ("error", "says", "free"),
     [
@@ -280,6 +296,30 @@ def test_logfire_tells_what_went_over_the_wire() -> None:
     assert (found.input_tokens, found.output_tokens, found.cached_tokens) == (50, 9, 8)
     assert [one.text for one in found.input or ()] == ["Open?"]
     assert found.output and found.output[0].tool_calls[0]["name"] == "hours"
+
+
+def test_logfire_s_stream_has_the_answer_that_came_after_it() -> None:
+    request = json.dumps(
+        {"model": "gpt-4o", "messages": [{"role": "user", "content": "Open?"}], "stream": True}
+    )
+    ask, answer = (
+        "Chat Completion with {request_data[model]!r}",
+        "streaming response from {request_data[model]!r} took",
+    )
+    rows = [
+        (ask, {"request_data": request}),
+        (
+            answer,
+            {"request_data": request, "response_data": json.dumps({"combined_chunk_content": "Until six."})},
+        ),
+    ]
+    spans = [
+        Span("a" * 32, f"{at:016x}", name, None, START + at * MS, START + at * MS, {"logfire.msg_template": name, **row},
+             scope="logfire.openai")
+        for at, (name, row) in enumerate(rows, 1)
+    ]  # fmt: skip
+    ((_, call),) = TraceReading(Trace("a" * 32, spans)).llm_calls
+    assert call.output is not None and call.output[0].text == "Until six."
 
 
 def test_an_answer_that_is_null_is_no_answer() -> None:

@@ -197,6 +197,30 @@ def test_a_call_below_another_that_had_ended_is_its_own_where_the_model_differs(
     assert len(read(span(1, chat), span(3, chat, parent=1)).llm_calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [(350, 0.35), (3576.5, 3.5765), (0.003, 0.003), (0.3, 0.3), (0, 0), (2, 0.002)],
+    ids=["milliseconds", "with a fraction", "seconds", "after the span of a stream", "at once", "a few"],
+)
+def test_the_first_token_s_time_is_in_seconds(written: float, seconds: float) -> None:
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.server.time_to_first_token": written}
+    assert view(span(1, attributes)).time_to_first_token == pytest.approx(seconds)  # the span lasts 5 ms
+
+
+@pytest.mark.parametrize(
+    ("told", "answer"),
+    [
+        ("ChatError(x): Chat failed\nNotFound: no such model", None),
+        ("Sorry: Chat failed", "Sorry: Chat failed"),
+    ],
+)
+def test_the_text_of_an_error_is_no_answer(told: str, answer: str | None) -> None:
+    attributes = {"openinference.span.kind": "LLM", "output.value": told}
+    found = view(span(1, attributes, status="error", status_message="Chat failed"))
+    assert (found.output[0].text if found.output else None) == answer
+    assert found.error == ("Chat failed" if answer else told)
+
+
 def test_one_embedding_told_by_two_spans_is_paid_once() -> None:
     attributes = {"openinference.span.kind": "EMBEDDING", "embedding.model_name": "text-embedding-3-small"}
     counted = {**attributes, "llm.token_count.prompt": 1_000_000}
