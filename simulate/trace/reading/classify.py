@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from simulate.trace.reading import messages, values
+from simulate.trace.reading.completion import complete, exception_event
 from simulate.trace.reading.dialect import CARRIERS, GROUPS, READERS, Dialect, Source, dialects
 from simulate.trace.reading.messages import says_nothing
 from simulate.trace.span import Kind, Span, View
@@ -221,12 +222,23 @@ def read(span: Span) -> View:
         found.input = found.input or messages.incoming(found.input_value)
         if says_nothing(found.output):
             found.output = messages.outgoing(found.output_value)
+            _error_told_as_answer(found)
         if found.tool_definitions is None and isinstance(given := found.input_value, dict):
             found.tool_definitions = values.items(cast("dict[str, Any]", given).get("tools"))
     for refine in _last_words(names, bool(span.events)):
         refine(span, found)
-    _complete(span, found)
+    complete(span, found)
     return found
+
+
+_RAISED = re.compile(r"[\w.]*(Error|Exception)\b")
+
+
+def _error_told_as_answer(found: View) -> None:
+    """An error's whole text where an answer would be, as some write it."""
+    told = found.output_value
+    if found.error is not None and isinstance(told, str) and found.error in told and _RAISED.match(told):
+        found.error, found.output = told, None
 
 
 def _classify(span: Span, found: View, scope: _Scope, layout: _Layout) -> frozenset[str]:
@@ -314,68 +326,10 @@ def _taken(read: values.Reader, value: Any) -> Any:
 
 
 def _exception(span: Span) -> str | None:
-    for event in reversed(span.events):
-        if event.name == "exception":
-            message = event.attributes.get("exception.message")
-            name = event.attributes.get("exception.type")
-            return str(message or name) if message or name else None
+    if any(event.name == "exception" for event in span.events):
+        return exception_event(span)
     kind = span.attributes.get("error.type")
     if kind is not None and not str(kind).isdigit():
         return str(kind)
     status = span.attributes.get("http.response.status_code", span.attributes.get("http.status_code", kind))
     return None if status is None else f"HTTP {status}"
-
-
-def _complete(span: Span, found: View) -> None:
-    """What a tool or a retriever got and gave, where the source has only a general input and output."""
-    if found.kind is Kind.TOOL and (target := span.name.removeprefix("handoff to ")) != span.name:
-        # OpenAI's agents, in OpenInference and traceAI: from whom it went is its input
-        found.kind, found.handoff_to, found.tool_name = Kind.HANDOFF, target, None
-        if found.handoff_from is None and isinstance(found.input_value, str):
-            found.handoff_from = found.input_value
-    if found.kind is Kind.TOOL:
-        found.tool_name = found.tool_name or span.name
-        if found.tool_arguments is None and found.input_value is not None:
-            found.tool_arguments = messages.arguments_of(found.input_value)
-        if found.tool_result is None:
-            found.tool_result = values.loose(found.output_value)
-        _langchain_message(found)
-        result = found.tool_result
-        if (
-            found.error is None
-            and isinstance(result, dict)
-            and cast("dict[str, Any]", result).get("isError") is True
-        ):
-            found.error = values.text(cast("dict[str, Any]", result).get("content"))
-    elif found.kind in (Kind.RETRIEVER, Kind.RERANKER):
-        if found.query is None:
-            found.query = _query(found.input_value)
-        if found.documents is None and not isinstance(found.output_value, str):
-            found.documents = values.documents(found.output_value)
-
-
-def _langchain_message(found: View) -> None:
-    """A LangChain tool answers with a whole message: plain, under ``data``, or serialised under
-    ``kwargs``."""
-    result = found.tool_result
-    if not isinstance(result, dict):
-        return
-    held = cast("dict[str, Any]", result)
-    for inner in (held, held.get("data"), held.get("kwargs")):
-        if isinstance(inner, dict) and "tool_call_id" in inner:
-            message = cast("dict[str, Any]", inner)
-            found.tool_call_id = found.tool_call_id or values.text(message["tool_call_id"])
-            found.tool_result = values.decoded(message.get("content"))
-            if message.get("status") == "error" and found.error is None:
-                found.error = values.text(message.get("content"))
-            return
-
-
-def _query(value: Any) -> str | None:
-    if isinstance(value, dict):
-        held = cast("dict[str, Any]", value)
-        if held.get("args"):
-            return _query(held["args"][0])
-        held = held.get("kwargs") or held
-        value = next((held[key] for key in ("query", "input", "question", "text") if key in held), None)
-    return value if isinstance(value, str) else None
