@@ -248,7 +248,9 @@ def _acts(forest: Forest, models: list[ModelCall], moments: list[int]) -> dict[K
         batch = bisect_right(moments, span.start_ns)
         turn = models[batch - 1].turn if batch else None
         found[view.kind].append(
-            ActionRecord(name, node, arguments, result, view.error, turn, batch, [span.span_id])
+            ActionRecord(
+                name, node, arguments, result, error=view.error, turn=turn, batch=batch, spans=[span.span_id]
+            )
         )
     return found
 

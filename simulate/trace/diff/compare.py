@@ -11,6 +11,7 @@ from pathlib import Path
 
 from simulate.errors import TraceFileError
 from simulate.model.secret_names import is_secret_name
+from simulate.trace.conversations import only, read_conversations
 from simulate.trace.diff.align import align
 from simulate.trace.diff.behaviour import Story, tell
 from simulate.trace.diff.calibrate import calibrated
@@ -22,7 +23,6 @@ from simulate.trace.diff.result import Diff
 from simulate.trace.diff.scores import score_changes
 from simulate.trace.diff.shape import shape_changes
 from simulate.trace.diff.voice import voice_changes
-from simulate.trace.files import reader
 from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
@@ -158,14 +158,14 @@ def matches(
         tolerance: As for `compare`.
 
     Raises:
-        TraceFileError: The file cannot be read, or does not hold exactly one trace.
+        TraceFileError: The file cannot be read, or does not hold exactly one conversation.
         InputError: As for `compare`.
     """
     return compare(recorded(expected), trace, ignore=ignore, tolerance=tolerance)
 
 
 def recorded(path: str | Path) -> Trace:
-    """The one trace of a file; it is read once while the file stays as it is, however many runs it judges.
+    """The one conversation of a file; read once while the file stays as it is, however many runs it judges.
 
     Raises TraceFileError when the file cannot be read or does not hold exactly one trace.
     """
@@ -178,11 +178,5 @@ def recorded(path: str | Path) -> Trace:
 
 @lru_cache(maxsize=64)
 def _recorded(path: Path, *_: int) -> Trace:
-    found = reader.read(path)
-    if len(found) != 1:
-        raise TraceFileError(
-            f"holds {len(found)} traces, and a comparison needs one",
-            where=str(path),
-            hint="keep each expected trace in a file of its own",
-        )
-    return found[0]
+    hint = "keep each conversation that is compared with in a file of its own"
+    return only(read_conversations(path), str(path), hint)

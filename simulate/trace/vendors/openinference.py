@@ -224,10 +224,16 @@ def from_csv(stream: BinaryIO, notes: Notes) -> Iterator[Span]:
     """The spans of ``DataFrame.to_csv()``; lists are Python or JSON literals in it."""
     csv.field_size_limit(2**31 - 1)
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-    reader = csv.DictReader(text)
+    reader = csv.DictReader(text, strict=True)
     try:
         for index, row in enumerate(reader):
             notes.line = reader.line_num
+            if None in row or None in row.values():
+                problem = f"row {index + 1} has not the {len(reader.fieldnames or ())} cells of the header"
+                if not notes.tolerant:
+                    raise notes.refuse(problem, hint="--tolerant leaves such rows out")
+                notes.say(f"{problem}; it was left out")
+                continue
             record = {
                 key: _literal(key, value) for key, value in row.items() if key and value not in (None, "")
             }
