@@ -243,7 +243,7 @@ def _of_diffs(case: Case, diffs: Sequence[Diff], gone: bool) -> tuple[Answer, st
         return ("something else" if changes else "right"), shown
     if any(case.paths(change.path) for change in changes):
         return "right", shown
-    if any(word in line for word in (*case.unknown, "no change was read") for line in lacking):
+    if any(word in line for word in (*case.unknown, "change was read") for line in lacking):
         return "openly unknown", shown
     if gone:
         return "right", "a whole trace is gone"

@@ -140,6 +140,9 @@ def without_call(text: str, truth: Truth, call: Call) -> str | None:
     words = words_of(truth)
     for spans in holders(documents):
         spans[:] = [span for span in spans if not _asked_only(span, outputs[span["spanId"]], words)]
+    left = [span for spans in holders(documents) for span in spans if re.search("tool", span["name"], re.I)]
+    if any(call.name in json.dumps(span) and edit.is_meant(span) for span in left if edit.telling):
+        return None  # the span of the tool does not say so in a way that could be found
     return dumped(documents) if gone or edit.count else None
 
 

@@ -142,6 +142,16 @@ def test_trajectory_score_looks_at_the_writes_alone() -> None:
     assert unknown.status == "not_run"
 
 
+async def test_scores_take_the_list_of_the_scenario() -> None:
+    expect = {
+        "scores": {"TrajectoryScore": 1},
+        "reference": {"tools": [given(42.5)], "order": "writes"},
+    }
+    assert (await verdict(expect, [READ, REFUND])).status == "passed"
+    assert (await verdict(expect, [READ, REFUND, MAIL])).status == "failed"
+    assert (await verdict(expect, [READ, REFUND], writes=None)).status == "not_run"
+
+
 def test_a_project_lists_what_writes(tmp_path: Any) -> None:
     file = tmp_path / "pyproject.toml"
     file.write_text('[tool.simulate]\nwrites = ["issue_refund"]\n')

@@ -27,9 +27,12 @@ class ScoresCheck(Check[Scores]):
 
     async def verdicts(self, evidence: Evidence) -> list[Verdict]:
         wanted = self.expectation.scores
+        reference = reference_of(evidence.scenario, self.expectation.reference)
+        if reference.writes is None:
+            reference = reference.model_copy(update={"writes": evidence.writes})
         material = EvaluationContext(
             evidence.reading,
-            reference_of(evidence.scenario, self.expectation.reference),
+            reference,
             evidence.conversation,
             evidence.tool_calls,
             evidence.no_tools_because,

@@ -36,12 +36,12 @@ def pair(expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], align
 
 
 def _paired(expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], partner: list[int]) -> Pairs:
-    # a model's span may tell of several calls, which their arguments tell apart
-    shared = [Counter(act.node for act in acts) for acts in (expected, actual)]
-    at = {act.node: j for j, act in enumerate(actual) if act.node >= 0 and shared[1][act.node] == 1}
+    own = _nodes_of_their_own(expected)
+    theirs = _nodes_of_their_own(actual)
+    at = {act.node: index for index, act in enumerate(actual) if act.node in theirs}
     pairs: dict[int, int] = {}
     for i, act in enumerate(expected):
-        j = at.get(partner[act.node], -1) if act.node >= 0 and shared[0][act.node] == 1 else -1
+        j = at.get(partner[act.node], -1) if act.node in own else -1
         if j >= 0 and actual[j].key == act.key:
             pairs[i] = j
     _together(expected, actual, pairs)
@@ -76,6 +76,11 @@ def _together(
                 if i not in pairs and j is not None:
                     pairs[i] = j
                     free.remove(j)
+
+
+def _nodes_of_their_own(acts: Sequence[ActionRecord]) -> set[int]:
+    """Nodes that tell of one act alone; a model call that asked for several tools is the node of them all."""
+    return {node for node, many in Counter(act.node for act in acts).items() if node >= 0 and many == 1}
 
 
 def _in_any_order(

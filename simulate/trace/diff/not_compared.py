@@ -12,7 +12,7 @@ from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.behaviour import Story
 from simulate.trace.diff.wording import listed, some
 from simulate.trace.reading.values import loose
-from simulate.trace.span import Span
+from simulate.trace.span import Kind, Span
 
 
 def not_told(one: Story, other: Story) -> list[str]:
@@ -64,7 +64,7 @@ _VARIES = re.compile(
 
 
 def unread(one: Story, other: Story, alignment: Alignment) -> list[str]:
-    """Where two spans that are read alike still differ in what may be content: at most one sentence.
+    """Where spans that are read alike still differ in what may be content, or stand in one trace alone.
 
     No reader knows every attribute of every instrumentation. This is what keeps "no change" from meaning
     "no change in what we happen to read".
@@ -75,12 +75,32 @@ def unread(one: Story, other: Story, alignment: Alignment) -> list[str]:
         names = _differing(one.forest.spans[i], other.forest.spans[j])
         places.update(names)
         spans += bool(names)
-    if not spans:
-        return []
-    return [
-        f"{some(spans, 'span')} {'differs' if spans == 1 else 'differ'} in attributes of which no change was "
-        f"read ({listed(places)}); look at them with simulate trace show"
-    ]
+    found: list[str] = []
+    if spans:
+        found.append(
+            f"{some(spans, 'span')} {'differs' if spans == 1 else 'differ'} in attributes of which no change "
+            f"was read ({listed(places)}); look at them with simulate trace show"
+        )
+    for story, partner, name in ((one, alignment.left, "expected"), (other, alignment.right, "actual")):
+        alone = Counter(
+            story.forest.spans[node].name
+            for node, match in enumerate(partner)
+            if match < 0 and _acts(story, node)
+        )
+        if alone:
+            verb = "is" if alone.total() == 1 else "are"
+            found.append(
+                f"{some(alone.total(), 'span')} with content {verb} in the {name} trace alone, and no change "
+                f"was read of it ({listed(alone)})"
+            )
+    return found
+
+
+def _acts(story: Story, node: int) -> bool:
+    """Whether a span that is read as nothing in particular took something in or gave something back."""
+    view = story.forest.views[node]
+    held = (view.input_value, view.output_value)
+    return view.kind in (Kind.CHAIN, Kind.UNKNOWN) and any(value not in (None, "", {}, []) for value in held)
 
 
 def _differing(one: Span, other: Span) -> list[str]:

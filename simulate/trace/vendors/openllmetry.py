@@ -17,6 +17,9 @@ def _refine(span: Span, found: View) -> None:
         # LangChain's in JavaScript: the tool itself is named in its answer alone
         message = tool_message(found.output_value)
         found.kind, found.tool_name = Kind.TOOL, None if message is None else text(message.get("name"))
+    if span.name.startswith("haystack.") and [one.text for one in found.output or ()] == ["replies"]:
+        # the name of the field in which Haystack has the answers, and none of them
+        found.output = None
     asked: Any = found.input_value
     if found.kind is Kind.RETRIEVER and isinstance(asked, dict) and found.query is None:
         params: Any = cast("dict[str, Any]", asked).get("params")
