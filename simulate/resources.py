@@ -72,6 +72,8 @@ class Resources:
         self._apart: Apart | None = None
         self.real_time = False
         """Also for agents whose conversations keep virtual time otherwise."""
+        self.update_snapshots = False
+        """Whether ``snapshot:`` writes its file instead of comparing with it."""
 
     def engine(self, scenario: Scenario) -> Engine:
         """The engine for a scenario; scenarios of one agent share it."""

@@ -46,15 +46,18 @@ def open_session(
         # what an agent elsewhere calls shows too late to tell its path by: its words do
         recorded = [dict(said) for said in spec.recorded if "text" in said or not engine.outside]
         by_words = bool(recorded) and engine.outside
+        persona = persona_of(spec)
         caller = make_caller(
             spec.scenario,
-            persona_of(spec),
+            persona,
             model=resources.caller_model,
             uses=lambda: () if by_words else session.tool_uses(),
             recorded=recorded,
             same=_same(resources.judge),
         )
-        session = TrialSession(spec, engine, caller, conversation, tools, captured, own.spans)
+        session = TrialSession(
+            spec, engine, caller, conversation, tools, captured, own.spans, persona=persona
+        )
         yield session
 
 

@@ -131,7 +131,9 @@ def _suite(order: Order, path: Path) -> tuple[Suite, TrialSpec]:
         from simulate.replay.running import Recordings
         from simulate.replay.serving.endpoint import ModelEndpoint
 
-        resources.recordings = recordings = Recordings(order.tape[1], order.tape[0])
+        resources.recordings = recordings = Recordings(
+            order.tape[1], order.tape[0], personal=project.redact.personal
+        )
         if resources.outside(loaded.scenario):
             resources.models = recordings.models = ModelEndpoint(0, guard=order.tape[0] == "none")
     return Suite(RunFolder.create(path), resources, seed=order.seed), loaded

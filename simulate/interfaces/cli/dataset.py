@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import run, trace_sources
+from simulate.interfaces.cli import run, say, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 from simulate.model.loading.files import load_scenarios
@@ -118,12 +118,12 @@ def _add(args: argparse.Namespace) -> int:
     added = add(dataset, traces, wish, redactor)
     for each in added:
         if each.case is not None:
-            print(f"{'added' if each.is_new else 'there already:'} {each.case}")
+            say(f"{'added' if each.is_new else 'there already:'} {each.case}")
         for note in each.notes:
-            print(f"  {note}", file=sys.stderr)
+            say(f"  {note}", file=sys.stderr)
     kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(redactor.counts.items()))
-    print(f"redacted: {kinds or 'nothing was found'}", file=sys.stderr)
-    print(f"{args.to} is version {dataset.version}", file=sys.stderr)
+    say(f"redacted: {kinds or 'nothing was found'}", file=sys.stderr)
+    say(f"{args.to} is version {dataset.version}", file=sys.stderr)
     return 0
 
 
@@ -168,8 +168,8 @@ def _list(args: argparse.Namespace) -> int:
         state = f"verified by {case.verified}" if case.verified else "candidate"
         changed = f", {edited[case.id]} by hand" if case.id in edited else ""
         why = case.origin.get("why")
-        print(f"{case.id}  {state}{changed}" + (f"  {why}" if why else ""))
-    print(f"{_cases(len(dataset.ids()))}, version {dataset.version}", file=sys.stderr)
+        say(f"{case.id}  {state}{changed}" + (f"  {why}" if why else ""))
+    say(f"{_cases(len(dataset.ids()))}, version {dataset.version}", file=sys.stderr)
     return 0
 
 
@@ -179,21 +179,21 @@ def _cases(count: int) -> str:
 
 def _show(args: argparse.Namespace) -> int:
     case = Dataset.open(args.dataset).case(args.case)
-    print(f"# {case.scenario}\n{case.scenario.read_text(encoding='utf-8').rstrip()}\n\n# where it comes from")
-    print(dump(case.origin).rstrip())
-    print(f"# its trace: simulate trace show {case.trace}")
+    say(f"# {case.scenario}\n{case.scenario.read_text(encoding='utf-8').rstrip()}\n\n# where it comes from")
+    say(dump(case.origin).rstrip())
+    say(f"# its trace: simulate trace show {case.trace}")
     return 0
 
 
 def _versions(args: argparse.Namespace) -> int:
     for version in Dataset.open(args.dataset).versions():
-        print(f"{version.version}  {version.date}  {version.change}")
+        say(f"{version.version}  {version.date}  {version.change}")
     return 0
 
 
 def _accept(args: argparse.Namespace) -> int:
     version = Dataset.open(args.dataset).accept(args.by, args.case)
-    print(f"{args.dataset} is version {version.version}")
+    say(f"{args.dataset} is version {version.version}")
     return 0
 
 
@@ -234,8 +234,8 @@ def _run(args: argparse.Namespace) -> int:
         told = "is a candidate: nobody has verified it"
         if candidates > 1:
             told = "are candidates: nobody has verified them"
-        print(f"{candidates} of {_cases(len(cases))} {told}", file=sys.stderr)
-    print(f"{args.dataset}, version {dataset.version}", file=sys.stderr)
+        say(f"{candidates} of {_cases(len(cases))} {told}", file=sys.stderr)
+    say(f"{args.dataset}, version {dataset.version}", file=sys.stderr)
     given = [str(case.scenario) for case in cases]
     for option in PASSED_ON:
         value = getattr(args, option)

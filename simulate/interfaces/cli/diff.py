@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulate.interfaces.cli import say
 from simulate.interfaces.cli.output_options import add_json_option
 
 if TYPE_CHECKING:
@@ -99,11 +100,11 @@ def _write(diff: Diff, args: argparse.Namespace) -> None:
 
         write_json(diff.to_dict(), args.json)
     if args.json != "-":
-        print(_fitted(diff.summary(args.lines)))
+        say(_fitted(diff.summary(args.lines)))
     if args.html:
         from simulate.interfaces.render.diff_html import write_diff_html
 
-        print(f"written: {write_diff_html(args.html, diff)}", file=sys.stderr)
+        say(f"written: {write_diff_html(args.html, diff)}", file=sys.stderr)
 
 
 def _fitted(summary: str) -> str:
@@ -116,7 +117,7 @@ def _fitted(summary: str) -> str:
     width = max(40, shutil.get_terminal_size((80, 24)).columns)
     return "\n".join(
         textwrap.fill(
-            line, width, subsequent_indent=" " * (11 if line.startswith(CATEGORIES) else 2),
+            line, width, subsequent_indent=" " * (11 if line.startswith((*CATEGORIES, "unknown")) else 2),
             break_on_hyphens=False,
         )
         for line in summary.splitlines()
@@ -152,7 +153,7 @@ def _update(path: Path, actual: Trace, changed: bool) -> int:
     from simulate.trace.files import writing
 
     if not changed:
-        print(f"nothing to accept; {path} stays as it is", file=sys.stderr)
+        say(f"nothing to accept; {path} stays as it is", file=sys.stderr)
         return 0
     forms = {
         ".json": writing.write_otlp_json,
@@ -163,7 +164,7 @@ def _update(path: Path, actual: Trace, changed: bool) -> int:
     if write is None:
         raise InputError(f"cannot tell in which form to write {path}", hint=f"name it {', '.join(forms)}")
     write(path, actual.spans)
-    print(f"accepted: {path} is now what you saw as actual", file=sys.stderr)
+    say(f"accepted: {path} is now what you saw as actual", file=sys.stderr)
     return 0
 
 

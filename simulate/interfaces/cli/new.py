@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.cli.schema import schema_text, write_text
 from simulate.model.file_names import slug
 from simulate.model.loading.project import Project
@@ -66,9 +66,9 @@ def execute(args: argparse.Namespace) -> int:
         files[folder / file_name(kind)] = schema_text(kind)
     for path, text in files.items():
         write_text(path, text)
-        print(f"wrote {path}")
+        say(f"wrote {path}")
     go = "" if args.dir is None else f"cd {root} && "
-    print(f"\nNow: {go}simulate run {scenario.relative_to(root)}")
+    say(f"\nNow: {go}simulate run {scenario.relative_to(root)}")
     return 0
 
 
@@ -82,9 +82,9 @@ def _from_trace(args: argparse.Namespace, name: str, scenario: Path, root: Path)
     cassette.manifest["scenario"] = name
     write_text(scenario, scenario_from(cassette, name))
     folder = cassette.save(scenario.parent / "cassettes" / slug(name))
-    print(f"wrote {scenario}\nwrote {folder}")
+    say(f"wrote {scenario}\nwrote {folder}")
     run = f"simulate run {scenario} --agent ADDRESS --replay {folder.parent}"
-    print(f"\nNow: simulate replay {folder} --agent ADDRESS\nand: {run}")
+    say(f"\nNow: simulate replay {folder} --agent ADDRESS\nand: {run}")
     return 0
 
 
@@ -125,6 +125,7 @@ expect:
     with: {{order_id: "4417"}}
   - said: {{contains: Friday}}
   - not_said: {{contains: refund}}
+  - clean_text: true          # no placeholders, no JSON, nothing cut off or said twice
   - replied_within: 5s
 
 limits: {{turns: 6, time: 60s}}
@@ -145,6 +146,7 @@ script:                     # said word for word; with a `goal:`, a model improv
 
 expect:                     # what holds of any agent; what yours should do goes here
   - replied_within: 10s
+  - clean_text: true          # no placeholders, no JSON, nothing cut off or said twice
 # - called: lookup_order
 #   with: {{order_id: "4417"}}
 # - said: {{contains: Friday}}

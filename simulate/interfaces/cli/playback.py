@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.render.output import write_json
 from simulate.replay.loaders import load_source
 from simulate.replay.matching.rules import default_rules
@@ -55,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
         asyncio.run(_serve(server, args.port))
     reports = server.reports()
     for report in reports:
-        print(report.explain(), file=sys.stderr)
+        say(report.explain(), file=sys.stderr)
     if args.report is not None:
         write_json([report.as_dict() for report in reports], str(args.report), indent=True)
     return 0 if all(report.passed for report in reports) else 1
@@ -67,6 +67,6 @@ async def _serve(server: object, port: int) -> None:
     with contextlib.suppress(NotImplementedError):  # Windows knows no signal handlers in a loop
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     async with server.serve(port):
-        print(f"export OPENAI_BASE_URL={server.base_url}", flush=True)
-        print(f"export ANTHROPIC_BASE_URL={server.root_url}", flush=True)
+        say(f"export OPENAI_BASE_URL={server.base_url}", flush=True)
+        say(f"export ANTHROPIC_BASE_URL={server.root_url}", flush=True)
         await over.wait()

@@ -13,7 +13,7 @@ from typing import Any
 
 from simulate.determinism.context import RunContext
 from simulate.errors import Fault, InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.judge_options import add_judge_options
 from simulate.interfaces.cli.output_options import add_json_option
@@ -124,7 +124,7 @@ class Job:
         finally:
             self._write()
         for name in self.references.unused:
-            print(f"note: the reference names trace {name}, which is not there", file=sys.stderr)
+            say(f"note: the reference names trace {name}, which is not there", file=sys.stderr)
         if not self.results:
             raise InputError("there is nothing to score", where=source)
         await self._send([result for _, result in self.results], source)
@@ -137,7 +137,7 @@ class Job:
         before: dict[str, list[Result]] | None = None
         if self.args.baseline is not None and gate.scores:
             finished, self.results, self.traces = self.results, [], []
-            print(f"scoring the baseline {self.args.baseline}", file=sys.stderr)
+            say(f"scoring the baseline {self.args.baseline}", file=sys.stderr)
             await self._score([self.args.baseline], quiet=True)
             before, self.results = _by_name(self.results), finished
         return hold(self.args, gate, run_path(source), _by_name(self.results), before)
@@ -149,7 +149,7 @@ class Job:
                 "--watch writes no files", hint="use --export or --webhook, or score each file by itself"
             )
         folder_watched = Watched(folder)
-        print(f"watching {folder}; Ctrl-C ends it", file=sys.stderr)
+        say(f"watching {folder}; Ctrl-C ends it", file=sys.stderr)
         while True:
             for path in folder_watched.settled():
                 await self._watched(path)
@@ -162,7 +162,7 @@ class Job:
             await self._score([str(path)])
             await self._send([result for _, result in self.results[before:]], str(path))
         except (InputError, Fault) as error:
-            print(f"{path}: {error}", file=sys.stderr)
+            say(f"{path}: {error}", file=sys.stderr)
         self.traces.clear()
         del self.results[:]
 
@@ -189,7 +189,7 @@ class Job:
         emit_logs(results)
         for place in self.targets:
             count = await export(results, place)
-            print(f"{count} scores sent to {place.kind}", file=sys.stderr)
+            say(f"{count} scores sent to {place.kind}", file=sys.stderr)
         if self.webhook is not None:
             await alert(results, self.webhook, source)
 
@@ -306,6 +306,6 @@ def _thresholds(given: Sequence[str]) -> dict[str, float]:
 def _list() -> int:
     for name, cls in evaluators().items():
         needs: list[Any] = [need.value for need in cls.needs]
-        print(f"{name:<34}{describe(cls).splitlines()[0]}")
-        print(f"{'':<34}least {cls.threshold:g}; needs {', '.join(needs) or 'see its page'}")
+        say(f"{name:<34}{describe(cls).splitlines()[0]}")
+        say(f"{'':<34}least {cls.threshold:g}; needs {', '.join(needs) or 'see its page'}")
     return 0

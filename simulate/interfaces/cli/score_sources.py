@@ -9,6 +9,7 @@ from pathlib import Path
 from simulate.errors import FileProblems, InputError, Problem
 from simulate.interfaces.render.run_reports import load_run, traces_of
 from simulate.model.loading.problems import problems_of
+from simulate.model.loading.project import Project
 from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.reference import Reference
 from simulate.model.units import as_written
@@ -100,6 +101,15 @@ def cases(
 ) -> Iterator[ScoringCase]:
     """What the sources hold, one after the other. Raises InputError where that is nothing that can be read.
     ``conversations`` reads those that are trace files."""
+    contacts = Project.find().contacts
+    for case in _cases(sources, references, conversations):
+        case.material.contacts = contacts
+        yield case
+
+
+def _cases(
+    sources: Sequence[str], references: References, conversations: Conversations
+) -> Iterator[ScoringCase]:
     files: list[str] = []
     for source in sources:
         if is_dataset(source):

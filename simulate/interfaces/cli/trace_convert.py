@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.model.whole_file import write_pieces
 from simulate.trace.conversations import ALL
 from simulate.trace.files import documents, writing
@@ -47,8 +47,8 @@ def execute(args: argparse.Namespace) -> int:
     if not counted.seen:
         raise InputError("the file holds no spans", where=notes.source)
     for sentence in notes.of(""):
-        print(f"! {sentence}", file=sys.stderr)
-    print(f"{counted.seen} spans", file=sys.stderr)
+        say(f"! {sentence}", file=sys.stderr)
+    say(f"{counted.seen} spans", file=sys.stderr)
     return 0
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.model.whole_file import write_pieces
 from simulate.trace.conversations import ALL
 from simulate.trace.files.reader import iter_spans
@@ -52,7 +52,7 @@ def execute(args: argparse.Namespace) -> int:
         for line in otlp_lines(redacted()):
             sys.stdout.buffer.write(line)
     found = ", ".join(f"{count} × {kind}" for kind, count in sorted(redactor.counts.items()))
-    print(f"redacted: {found or 'nothing was found'}", file=sys.stderr)
+    say(f"redacted: {found or 'nothing was found'}", file=sys.stderr)
     return 0
 
 

@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.render.html import write_trace_html
 from simulate.interfaces.render.trace_tree import TreeOptions, lines
 from simulate.trace.filter import Filter, parse
@@ -51,14 +51,14 @@ def execute(args: argparse.Namespace) -> int:
     traces = [mask.trace(each) for each in trace_sources.conversations(args)]
     if args.html:
         write_trace_html(args.html, traces)
-        print(f"wrote {args.html}", file=sys.stderr)
+        say(f"wrote {args.html}", file=sys.stderr)
     if args.json:
         for trace in traces:
             _print_json(trace, query)
     elif not args.html:
         for at, trace in enumerate(traces):
             if at:
-                print()
+                say()
             _print_tree(trace, query, args)
     return 0
 
@@ -75,9 +75,9 @@ def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) ->
         fold=query is None and not args.all, content=args.content, paint=paint,
     )  # fmt: skip
     for line in lines(tree, facts):
-        print(line)
+        say(line)
     if only is not None and not only:
-        print("no span is like that")
+        say("no span is like that")
 
 
 def _with_ancestors(tree: Tree, query: Filter) -> set[int]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from simulate.errors import InputError, TraceFileError
+from simulate.interfaces.cli import say
 from simulate.trace.conversations import ALL, Choice, iter_conversations, parts, read_conversations
 from simulate.trace.files.reader import iter_traces
 from simulate.trace.span import Trace
@@ -73,4 +74,4 @@ def each(args: argparse.Namespace, files: Sequence[str]) -> Iterator[Trace]:
 def tell(skipped: list[TraceFileError]) -> None:
     """Say on stderr which files were left out, and why."""
     for error in skipped:
-        print(f"! left out: {error.where}: {error.message}", file=sys.stderr)
+        say(f"! left out: {error.where}: {error.message}", file=sys.stderr)

@@ -200,8 +200,10 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> RuleRes
     if len(cases) == 1:
         (trials,) = cases.values()
         finding = _at_least(rule, limit ** (1 / k), cases, confidence)
-        finding.low, finding.high = (finding.low or 0.0) ** k, (finding.high or 0.0) ** k
-        finding.value, finding.limit = pass_hat_k(len(trials), int(sum(trials)), k), limit
+        value = pass_hat_k(len(trials), int(sum(trials)), k)
+        # the estimate may lie below the power of the rate's lower bound: 3 of 4 passed, pass^4 is 0
+        finding.low, finding.high = min((finding.low or 0.0) ** k, value), (finding.high or 0.0) ** k
+        finding.value, finding.limit = value, limit
         finding.method = f"{finding.method}, to the power {k}"
     else:
         each = {case: [pass_hat_k(len(trials), int(sum(trials)), k)] for case, trials in cases.items()}
@@ -209,7 +211,7 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> RuleRes
         finding.unit = "cases"
         split = (1 + confidence) / 2
         across = stats.mean_interval([value for (value,) in each.values()], split).low
-        finding.low = max(across, stats.pass_hat_low(cases, k, split))
+        finding.low = min(finding.value or 0.0, max(across, stats.pass_hat_low(cases, k, split)))
         finding.holds = finding.low >= limit or (limit == 1 and finding.value == 1)
     finding.sentence = (
         f"pass^{k} is {_show(finding.value or 0.0, 'share')} over {counted(len(cases), 'cases')}"

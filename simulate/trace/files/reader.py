@@ -257,9 +257,28 @@ def _from_json(stream: Any, notes: Notes) -> Iterator[Span]:
                 raise _unknown(document, notes)
             format = found
         try:
-            yield from format.spans(document, notes)
+            for span in format.spans(document, notes):
+                if _too_deep([span.attributes, span.resource, *(each.attributes for each in span.events)]):
+                    raise notes.refuse(
+                        f"an attribute is nested more than {DEEPEST} deep", f"span {line(span.name, 40)}"
+                    )
+                yield span
         except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
             raise notes.refuse(f"looks like {format.name} but has not its shape: {_short(error)}") from error
+
+
+DEEPEST = 100
+"""Lists and objects in each other that an attribute may hold; no real one comes near it."""
+
+
+def _too_deep(values: Sequence[Any]) -> bool:
+    level = [each for each in values if isinstance(each, dict | list | tuple) and each]
+    for _ in range(DEEPEST + 1):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [part for each in inner for part in each if isinstance(part, dict | list | tuple) and part]
+        if not level:
+            return False
+    return True
 
 
 def _short(error: Exception) -> str:
