@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
@@ -349,7 +349,9 @@ def parse_short(text: str) -> dict[str, Any]:
     ``<`` compare durations and numbers, ``!`` before a term turns it around. Any other word than kind, name,
     duration and error is an attribute or a field of the canonical view (``output_tokens>10000``), or a score
     (``score.Groundedness<0.7``). ``near:``, ``under:``, ``has_child:`` and ``has_descendant:`` before a term
-    ask it of the spans there: ``kind=RETRIEVER near:output_tokens>10000``. Quotes keep spaces together.
+    ask it of the spans there: ``kind=AGENT has_descendant:error``. Tokens and cost are those of model calls:
+    beside a kind of span that has none, they are asked of the spans near it (``kind=RETRIEVER
+    output_tokens>10000``). Quotes keep spaces together.
     """
     try:
         terms = shlex.split(text)
@@ -360,7 +362,24 @@ def parse_short(text: str) -> dict[str, Any]:
     parts = [_term(term) for term in terms if term != "and"]
     if not parts:
         raise InputError("nothing stands beside 'and'", where="--filter")
+    kinds = {kind for part in parts for kind in part.get("kind", ())}
+    if kinds and kinds <= _WITHOUT_TOKENS:
+        parts = [{"or": [part, {"near": part}]} if _of_model_calls(part) else part for part in parts]
     return parts[0] if len(parts) == 1 else {"and": parts}
+
+
+_WITHOUT_TOKENS = frozenset({"RETRIEVER", "RERANKER", "TOOL", "GUARDRAIL", "HANDOFF"})
+_MODEL_CALLS = frozenset(
+    {"input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "cost"}
+)
+
+
+def _of_model_calls(part: Mapping[str, Any]) -> bool:
+    """Whether a term bounds what only model calls have: beside a retriever, those near it are meant."""
+    return any(
+        _is_bound(value) and (name in _MODEL_CALLS or name.startswith(("gen_ai.usage.", "gen_ai.cost.")))
+        for name, value in part.get("attribute", {}).items()
+    )
 
 
 def _term(term: str) -> dict[str, Any]:

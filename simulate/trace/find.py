@@ -5,9 +5,11 @@ from __future__ import annotations
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, TypeAlias
 
 from simulate.errors import InputError
 from simulate.model.units import seconds
@@ -100,6 +102,98 @@ class Summary:
     failing: str | None
 
 
+@dataclass
+class ReadFacts:
+    """What a search asks of a trace, each read when it is first asked for.
+
+    ``tools`` are names with whether each was called, None where the trace leaves that open; ``tools_hidden``,
+    whether others may have been called that it does not show."""
+
+    reading: TraceReading
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The trace in a line."""
+        return summary(self.reading)
+
+    @cached_property
+    def users(self) -> list[str]:
+        """Every user's id in it."""
+        return _values(self.reading, "user_id")
+
+    @cached_property
+    def sessions(self) -> list[str]:
+        """Every id of a session or conversation in it."""
+        return _values(self.reading, "session_id")
+
+    @cached_property
+    def tenants(self) -> list[str]:
+        """Every tenant's id in it."""
+        found = (view.tags.get("tenant.id") for _, view in self.reading)
+        return list(dict.fromkeys(str(value) for value in found if value is not None))
+
+    @cached_property
+    def failed(self) -> bool:
+        """Whether a span of it failed."""
+        return _first_failing(self.reading) is not None
+
+    @property
+    def began(self) -> int | None:
+        """Nanoseconds since the Unix epoch."""
+        return self.reading.origin or None
+
+    @cached_property
+    def scores(self) -> list[tuple[str, float | None]]:
+        """Name and value of every score that it carries."""
+        return [(each.name, each.value) for _, view in self.reading for each in view.scores]
+
+    @cached_property
+    def tools(self) -> list[tuple[str, bool | None]]:
+        """The tools whose calls it tells, and whether each was called."""
+        calls = ((str(call.name), call.happened) for call in self.reading.tool_calls)
+        return [(name, None if isinstance(happened, Unknown) else happened) for name, happened in calls]
+
+    @property
+    def tools_hidden(self) -> bool:
+        """Whether it may not show every call."""
+        return bool(self.reading.evidence.tools.why_not)
+
+    @property
+    def dollars(self) -> float | None:
+        """What its model calls cost."""
+        return self.reading.cost.dollars
+
+
+@dataclass
+class KeptFacts:
+    """The same as plain data, which an index keeps."""
+
+    summary: Summary
+    users: list[str]
+    sessions: list[str]
+    tenants: list[str]
+    failed: bool
+    began: int | None
+    scores: list[tuple[str, float | None]]
+    tools: list[tuple[str, bool | None]]
+    tools_hidden: bool
+    dollars: float | None
+
+    @classmethod
+    def of(cls, facts: ReadFacts) -> KeptFacts:
+        """All that ``facts`` tell."""
+        return cls(**{each.name: getattr(facts, each.name) for each in fields(cls)})
+
+    @classmethod
+    def load(cls, data: Mapping[str, Any]) -> KeptFacts:
+        """From what `asdict` made of it, by way of JSON."""
+        given: dict[str, Any] = {**data, "summary": Summary(**data["summary"])}
+        return cls(**given)
+
+
+Facts: TypeAlias = ReadFacts | KeptFacts
+
+
 @dataclass(slots=True)
 class TraceSearch:
     """Traces that a query holds for; ``undecided`` counts, by reason, those that do not tell."""
@@ -108,73 +202,70 @@ class TraceSearch:
     looked_at: int = 0
     undecided: Counter[str] = field(default_factory=Counter[str])
 
-    def among(self, traces: Iterable[Trace]) -> Iterator[Summary]:
-        """A summary of each trace that is so, as they come."""
+    def among(self, traces: Iterable[Trace | Facts]) -> Iterator[Summary]:
+        """A summary of each trace that is so, as they come. A filter needs traces; facts have no spans."""
         for trace in traces:
             self.looked_at += 1
-            reading = TraceReading(trace)
+            facts = ReadFacts(TraceReading(trace)) if isinstance(trace, Trace) else trace
             try:
-                found = self._holds(reading)
+                found = self._holds(facts)
             except _Untold as untold:
                 self.undecided[str(untold)] += 1
                 continue
             if found:
-                yield summary(reading)
+                yield facts.summary
 
-    def _holds(self, reading: TraceReading) -> bool:
+    def _holds(self, facts: Facts) -> bool:
         query = self.query
-        known = (("user_id", query.user), ("session_id", query.session))
-        if any(wanted is not None and wanted not in _values(reading, name) for name, wanted in known):
-            return False
-        if query.tenant is not None and query.tenant not in _tags(reading, "tenant.id"):
+        known = ((query.user, "users"), (query.session, "sessions"), (query.tenant, "tenants"))
+        if any(wanted is not None and wanted not in getattr(facts, name) for wanted, name in known):
             return False
         timed = query.since is not None or query.until is not None
-        if timed and not _within(reading, query.since, query.until):
+        if timed and not _within(facts.began, query.since, query.until):
             return False
-        if query.error and _first_failing(reading) is None:
+        if query.error and not facts.failed:
             return False
-        if query.filter is not None and not query.filter.find(reading):
+        if query.filter is not None and not (
+            isinstance(facts, ReadFacts) and query.filter.find(facts.reading)
+        ):
             return False
         # those that a trace may leave open come last: they are asked of traces that fit otherwise
-        if not all(_scored(reading, bound) for bound in query.scores):
+        if not all(_scored(facts, bound) for bound in query.scores):
             return False
-        if query.tool is not None and not _called(reading, ToolName(query.tool)):
+        if query.tool is not None and not _called(facts, ToolName(query.tool)):
             return False
-        return query.cost is None or query.cost.holds(_dollars(reading))
+        return query.cost is None or query.cost.holds(_dollars(facts))
 
 
 class _Untold(Exception):
     """The trace does not tell what the query asks for."""
 
 
-def _within(reading: TraceReading, since: int | None, until: int | None) -> bool:
-    if not reading.origin:
+def _within(began: int | None, since: int | None, until: int | None) -> bool:
+    if began is None:
         raise _Untold("no time")
-    return (since is None or reading.origin >= since) and (until is None or reading.origin < until)
+    return (since is None or began >= since) and (until is None or began < until)
 
 
-def _scored(reading: TraceReading, bound: Bound) -> bool:
-    found = [each.value for _, view in reading for each in view.scores if each.name == bound.name]
-    return any(value is not None and bound.holds(value) for value in found)
+def _scored(facts: Facts, bound: Bound) -> bool:
+    return any(
+        name == bound.name and value is not None and bound.holds(value) for name, value in facts.scores
+    )
 
 
-def _called(reading: TraceReading, tool: ToolName) -> bool:
-    open_ = False
-    for call in reading.tool_calls:
-        if tool.matches(call.name):
-            if call.happened is True:
-                return True
-            open_ = open_ or isinstance(call.happened, Unknown)
-    if open_ or reading.evidence.tools.why_not:
+def _called(facts: Facts, tool: ToolName) -> bool:
+    happened = [called for name, called in facts.tools if tool.matches(ToolName(name))]
+    if True in happened:
+        return True
+    if None in happened or facts.tools_hidden:
         raise _Untold("whether the tool was called")
     return False
 
 
-def _dollars(reading: TraceReading) -> float:
-    dollars = reading.cost.dollars
-    if dollars is None:
+def _dollars(facts: Facts) -> float:
+    if facts.dollars is None:
         raise _Untold("no cost")
-    return dollars
+    return facts.dollars
 
 
 def _values(reading: TraceReading, name: str) -> list[str]:
@@ -182,10 +273,6 @@ def _values(reading: TraceReading, name: str) -> list[str]:
     if name == "session_id":
         found += [view.conversation_id for _, view in reading if view.conversation_id is not None]
     return list(dict.fromkeys(found))
-
-
-def _tags(reading: TraceReading, name: str) -> set[str]:
-    return {str(view.tags[name]) for _, view in reading if name in view.tags}
 
 
 def _first_failing(reading: TraceReading) -> Span | None:

@@ -147,3 +147,54 @@ def test_an_age_counts_back_from_now() -> None:
     assert moment("7d", "--since", now) == NOON - 7 * 24 * HOUR
     with pytest.raises(InputError):
         Bound.parse("a<b", "--score", named=True)
+
+
+def test_an_index_gives_the_same_and_is_made_anew_when_a_file_changes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found(*options: str) -> list[str]:
+        assert main(["trace", "find", str(folder), "--json", *options]) == 0
+        told = capsys.readouterr()
+        return sorted(told.out.splitlines()) + told.err.splitlines()
+
+    asked: list[list[str]] = [
+        [], ["--user", "u-7"], ["--session", "s-1"], ["--tenant", "acme"], ["--error"], ["--cost", ">0.01"],
+        ["--score", "Groundedness<0.7"], ["--tool", "issue_refund"], ["--until", "2026-11-30T13:00+00:00"],
+    ]  # fmt: skip
+    for options in asked:
+        assert found(*options, "--index") == found(*options), options
+    index = folder / ".simulate-traces.json"
+    made = index.stat().st_mtime_ns
+    assert found("--index") == found() and index.stat().st_mtime_ns == made, (
+        "what is current is not made anew"
+    )
+    write_otlp_jsonl(folder / "later.jsonl", [chat(9, NOON, **{"user.id": "u-99"})])
+    assert len(found("--user", "u-99", "--index")) == 1
+    index.write_text("{broken")
+    assert len(found("--user", "u-99", "--index")) == 1
+
+
+@pytest.mark.parametrize("options", [["--filter", "kind=LLM"], ["--conversation", "s-1"]])
+def test_what_an_index_does_not_keep_is_refused(
+    folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trace", "find", str(folder), "--index", *options]) == 2
+    assert options[0] in capsys.readouterr().err
+    assert main(["trace", "find", str(folder), str(folder), "--index"]) == 2
+
+
+def test_tokens_beside_a_search_are_those_of_the_model_calls_near_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def traced(number: int, tokens: int) -> list[Span]:
+        answer = chat(number, NOON, **{"gen_ai.usage.output_tokens": tokens})
+        root = Span(answer.trace_id, f"{number + 512:016x}", "agent", None, NOON, NOON + 10**9)
+        answer.parent_id = root.span_id
+        about = {"fi.span.kind": "RETRIEVER"}
+        return [root, answer, Span(answer.trace_id, "f" * 16, "search", root.span_id, NOON, NOON + 1, about)]
+
+    write_otlp_jsonl(tmp_path / "t.jsonl", [*traced(1, 18_000), *traced(2, 300)])
+    query = "kind=RETRIEVER and output_tokens>10000"
+    assert main(["trace", "find", str(tmp_path / "t.jsonl"), "--json", "--filter", query]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["trace_id"] == f"{1:032x}"

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 
+from simulate.errors import InputError, TraceFileError
 from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.render.trace_tree import clip, money, shown
 from simulate.trace.filter import parse
-from simulate.trace.find import Bound, Query, Summary, TraceSearch, moment
+from simulate.trace.find import Bound, KeptFacts, Query, Summary, TraceSearch, moment
+from simulate.trace.find_index import NAME, indexed
 from simulate.trace.redaction.mask import SecretMask
 
 
@@ -37,6 +40,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--filter", metavar="QUERY", help="a span of it is so: 'kind=LLM output_tokens>10000'"
     )
+    parser.add_argument(
+        "--index", action="store_true",
+        help=f"keep what is asked of the traces of a folder in {NAME} there, and look there next time",
+    )  # fmt: skip
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="the N latest (default: 50)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, as they are found")
 
@@ -44,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Exit code 0, also where nothing is found: looking is not a judgement."""
     search = TraceSearch(_query(args))
-    found = search.among(trace_sources.traces(args))
+    found = search.among(_indexed(args) if args.index else trace_sources.traces(args))
     if args.json:
         mask = SecretMask()
         for each in found:
@@ -57,6 +64,21 @@ def execute(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _indexed(args: argparse.Namespace) -> list[KeptFacts]:
+    folder = Path(args.files[0])
+    if len(args.files) > 1 or not folder.is_dir():
+        raise InputError(
+            "an index is kept in one folder", where="--index", hint="name the folder of the traces"
+        )
+    if args.filter is not None or args.conversation is not None:
+        given = "--filter" if args.filter is not None else "--conversation"
+        raise InputError(f"{given} looks at spans, which an index does not keep", hint="leave out --index")
+    skipped: list[TraceFileError] = []
+    found = indexed(folder, tolerant=args.tolerant, skipped=skipped)
+    trace_sources.tell(skipped)
+    return found
 
 
 _TOLD = {

@@ -50,7 +50,7 @@ def traces(args: argparse.Namespace) -> Iterator[Trace]:
         yield from iter_traces(*args.files, tolerant=args.tolerant, skipped=skipped)
     else:
         yield from parts(*args.files, choice=choice, tolerant=args.tolerant, skipped=skipped)
-    _tell(skipped)
+    tell(skipped)
 
 
 def conversations(args: argparse.Namespace, *files: str | Path) -> list[Trace]:
@@ -59,7 +59,7 @@ def conversations(args: argparse.Namespace, *files: str | Path) -> list[Trace]:
     skipped: list[TraceFileError] = []
     paths = files or tuple(args.files)
     found = read_conversations(*paths, choice=chosen(args), tolerant=args.tolerant, skipped=skipped)
-    _tell(skipped)
+    tell(skipped)
     return found
 
 
@@ -68,9 +68,10 @@ def each(args: argparse.Namespace, files: Sequence[str]) -> Iterator[Trace]:
     skipped: list[TraceFileError] = []
     choice = chosen(args)
     yield from iter_conversations(*files, choice=choice, tolerant=args.tolerant, skipped=skipped)
-    _tell(skipped)
+    tell(skipped)
 
 
-def _tell(skipped: list[TraceFileError]) -> None:
+def tell(skipped: list[TraceFileError]) -> None:
+    """Say on stderr which files were left out, and why."""
     for error in skipped:
         say(f"! left out: {error.where}: {error.message}", file=sys.stderr)
