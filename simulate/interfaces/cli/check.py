@@ -1,4 +1,8 @@
-"""``simulate check``: refuse bad files before anything runs."""
+"""``simulate check``: refuse bad files before anything runs.
+
+Functions import what is heavy, so that ``--help`` and a refusal come at once, as
+`tests/commands/test_startup.py` demands.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from simulate.errors import Problem
     from simulate.model.trial import TrialSpec
-
-HELP = "refuse bad files before anything runs; runs nothing"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

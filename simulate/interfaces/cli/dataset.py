@@ -7,18 +7,22 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import run, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
+from simulate.model.loading.files import load_scenarios
+from simulate.model.loading.yaml_reader import read_documents
+from simulate.model.units import plain
+from simulate.replay.from_trace import cassette_of
+from simulate.scoring.datasets import Dataset, DatasetCase, Wish, add
+from simulate.scoring.datasets.store import dump
+from simulate.trace.files.reader import read
+from simulate.trace.redaction.people import finder
+from simulate.trace.redaction.redact import Redactor
 
-if TYPE_CHECKING:
-    from simulate.scoring.datasets import Dataset, DatasetCase
-    from simulate.trace.redaction.redact import Redactor
-
-HELP = "golden datasets: add cases from traces, list, show, run, versions"
 DEFAULT = "datasets/golden"
 
 
@@ -101,8 +105,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset, Wish, add
-
     wish = Wish(
         expect=[_mapping(text, "--expect") for text in args.expect],
         answer=args.answer,
@@ -132,12 +134,8 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _redactor(args: argparse.Namespace) -> Redactor:
-    from simulate.trace.redaction.redact import Redactor
-
     finders: list[Any] = []
     if args.names:
-        from simulate.trace.redaction.people import finder
-
         finders = [finder()]
     return Redactor(None, dict(_pattern(text) for text in args.pattern), args.path, finders)
 
@@ -165,16 +163,11 @@ def _pattern(text: str) -> tuple[str, str]:
 
 def _yaml(text: str, option: str) -> Any:
     """One YAML value, read as scenario files are."""
-    from simulate.model.loading.yaml_reader import read_documents
-    from simulate.model.units import plain
-
     documents = read_documents(text.encode(), option)
     return plain(documents[0].value) if documents else None
 
 
 def _list(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset
-
     dataset = Dataset.open(args.dataset)
     edited = dataset.edited()
     for case in dataset.cases():
@@ -191,9 +184,6 @@ def _cases(count: int) -> str:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset
-    from simulate.scoring.datasets.store import dump
-
     case = Dataset.open(args.dataset).case(args.case)
     print(f"# {case.scenario}\n{case.scenario.read_text(encoding='utf-8').rstrip()}\n\n# where it comes from")
     print(dump(case.origin).rstrip())
@@ -202,16 +192,12 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _versions(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset
-
     for version in Dataset.open(args.dataset).versions():
         print(f"{version.version}  {version.date}  {version.change}")
     return 0
 
 
 def _accept(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset
-
     version = Dataset.open(args.dataset).accept(args.by, args.case)
     print(f"{args.dataset} is version {version.version}")
     return 0
@@ -245,9 +231,6 @@ PASSED_ON = (
 
 def _run(args: argparse.Namespace) -> int:
     """Refuse a dataset that was changed, then run its cases as scenarios."""
-    from simulate.interfaces.cli import run
-    from simulate.scoring.datasets import Dataset
-
     check_gate(args)
     dataset = Dataset.open(args.dataset)
     dataset.check()
@@ -288,10 +271,6 @@ def _chosen(args: argparse.Namespace, dataset: Dataset) -> list[DatasetCase]:
 
 def _cassettes(cases: list[DatasetCase], folder: Path, trials: int) -> None:
     """Each case's trace as the cassettes that its trials are answered from."""
-    from simulate.model.loading.files import load_scenarios
-    from simulate.replay.from_trace import cassette_of
-    from simulate.trace.files.reader import read
-
     for loaded, case in zip(load_scenarios([case.scenario for case in cases]), cases, strict=True):
         cassette = cassette_of(read(case.trace)[0], partial=True)
         for trial in range(1, trials + 1):

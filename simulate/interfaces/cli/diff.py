@@ -1,4 +1,8 @@
-"""``simulate diff``: what changed between two traces, in ten lines."""
+"""``simulate diff``: what changed between two traces, in ten lines.
+
+Functions import what is heavy, so that ``--help`` and a refusal come at once, as
+`tests/commands/test_startup.py` demands.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,6 @@ if TYPE_CHECKING:
     from simulate.trace.diff import Diff
     from simulate.trace.span import Trace
 
-HELP = "say what changed between two traces"
 TRIAL = "trace.otlp.jsonl"
 """What a run's folder calls the agent's trace of a trial."""
 CATEGORIES = ("behaviour", "content", "cost", "latency", "shape")

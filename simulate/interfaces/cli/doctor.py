@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
 
-HELP = "say what is installed, what is missing, and what brings it"
+from simulate.errors import MissingExtra, SimulateError
+from simulate.llm import from_environment
+from simulate.model.loading.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,6 @@ def _extra(extra: str, what: str, *packages: str) -> Callable[[], Iterator[Diagn
 
 
 def _model() -> Iterator[Diagnosis]:
-    from pathlib import Path
-
-    from simulate.errors import SimulateError
-    from simulate.llm import from_environment
-    from simulate.model.loading.project import Project
-
     try:
         project = Project.find(Path.cwd())
     except SimulateError as error:
@@ -120,10 +118,6 @@ def _built_livekit() -> bool:
 
 def _calls() -> Iterator[Diagnosis]:
     """How many calls by voice this machine holds: measured, which takes some seconds."""
-    import asyncio
-
-    from simulate.errors import MissingExtra
-
     try:
         from simulate.conversation.voice.capacity import measure
         from simulate.conversation.voice.seats import calls_at_once

@@ -11,11 +11,13 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 from types import ModuleType
 from typing import NoReturn
 
 from simulate.errors import Fault, InputError, SimulateError
 from simulate.interfaces.cli import hush
+from simulate.interfaces.cli.verbs import add_verbs
 
 REFUSED = 2
 NO_VERDICT = 3
@@ -93,24 +95,14 @@ def entry() -> NoReturn:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    verb = next((word for word in arguments if not word.startswith("-")), None)
     parser = argparse.ArgumentParser(
         prog="simulate",
         description="Simulate callers against your agent, judge, diff and replay what it did.",
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    for name, text in VERBS.items():
-        # parsing one verb needs its module only; the others are there for --help and for near misses
-        sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        if name == verb:
-            module = module_of(name)
-            module.configure(sub)
-            sub.set_defaults(execute=module.execute)
+    add_verbs(parser, VERBS, module_of)
     args = parser.parse_args(arguments)
     if args.version:
-        from importlib.metadata import version
-
         print(version("simulate-agents"))
         return 0
     if args.verb is None:

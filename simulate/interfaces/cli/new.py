@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from simulate.model.loading.project import Project
-
-HELP = "write a first scenario and persona, or make them from a production trace"
+from simulate.errors import InputError
+from simulate.interfaces.cli.schema import schema_text, write_text
+from simulate.model.file_names import slug
+from simulate.model.loading.project import Project
+from simulate.model.loading.schema import KINDS, file_name
+from simulate.model.loading.yaml_reader import scalar
+from simulate.replay.loaders import load_source
+from simulate.replay.scenario_draft import scenario_from
 
 AGENT_FILE = "first_agent.py"
 PERSONA = "patient_customer"
@@ -28,12 +33,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from simulate.errors import InputError
-    from simulate.interfaces.cli.schema import schema_text, write_text
-    from simulate.model.file_names import slug
-    from simulate.model.loading.project import Project
-    from simulate.model.loading.schema import KINDS, file_name
-
     name = " ".join(args.name.split())
     if not name:
         raise InputError("a scenario needs a name", hint='simulate new "Where is my parcel"')
@@ -68,11 +67,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _from_trace(args: argparse.Namespace, name: str, scenario: Path, root: Path) -> int:
-    from simulate.interfaces.cli.schema import write_text
-    from simulate.model.file_names import slug
-    from simulate.replay.loaders import load_source
-    from simulate.replay.scenario_draft import scenario_from
-
     found = load_source(args.from_trace, partial=args.partial, trace_id=args.trace)
     found[0].manifest["scenario"] = name
     write_text(scenario, scenario_from(found[0], name))
@@ -97,11 +91,6 @@ def _agent(project: Project, root: Path) -> tuple[str, Path | None]:
 
 def _quoted(text: str) -> str:
     """As YAML: with quotes only where it needs them."""
-    import json
-    import re
-
-    from simulate.model.loading.yaml_reader import scalar
-
     safe = re.fullmatch(r"[^\W_][\w .,()/;!?'’&+-]*(?::[\w./][\w.:/]*)?", text) and isinstance(
         scalar(text), str
     )

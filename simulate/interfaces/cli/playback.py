@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import signal
 import sys
 from pathlib import Path
 
-HELP = "serve recordings as an OpenAI-compatible server"
+from simulate.interfaces.render.output import write_json
+from simulate.replay.loaders import load_source
+from simulate.replay.matching.rules import default_rules
+from simulate.replay.serving.server import PlaybackServer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,10 +42,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Serve until interrupted; exit code 1 when a request diverged or a recording was left."""
-    from simulate.replay.loaders import load_source
-    from simulate.replay.matching.rules import default_rules
-    from simulate.replay.serving.server import PlaybackServer
-
     rules = default_rules(ignore=tuple(args.ignore))
     cassettes = load_source(
         args.source, partial=args.partial, allow_edited=args.allow_edited, trace_id=args.trace, rules=rules
@@ -53,17 +53,11 @@ def execute(args: argparse.Namespace) -> int:
     for report in reports:
         print(report.explain(), file=sys.stderr)
     if args.report is not None:
-        from simulate.interfaces.render.output import write_json
-
         write_json([report.as_dict() for report in reports], str(args.report), indent=True)
     return 0 if all(report.passed for report in reports) else 1
 
 
 async def _serve(server: object, port: int) -> None:
-    import signal
-
-    from simulate.replay.serving.server import PlaybackServer
-
     assert isinstance(server, PlaybackServer)
     over = asyncio.Event()
     with contextlib.suppress(NotImplementedError):  # Windows knows no signal handlers in a loop

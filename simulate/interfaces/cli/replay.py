@@ -7,19 +7,27 @@ import asyncio
 import itertools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
-
-if TYPE_CHECKING:
-    from simulate.conversation.engine import TrialSession
-    from simulate.model.outcome import Outcome
-    from simulate.model.scenario import Scenario
-    from simulate.replay.cassette.cassette import Cassette
-    from simulate.replay.report import ReplayReport
-    from simulate.resources import Resources
-
-HELP = "run an agent again on a cassette or a production trace"
+from simulate.model.explain import told_verdict
+from simulate.model.loading.project import Project
+from simulate.model.outcome import Outcome
+from simulate.model.scenario import Line, Scenario
+from simulate.model.trial import TrialSpec
+from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.cassette.stale import cassettes, find_stale
+from simulate.replay.intercept.guard import refuse_production
+from simulate.replay.loaders import load_source
+from simulate.replay.matching.rules import default_rules
+from simulate.replay.report import ReplayReport
+from simulate.replay.running import replayed
+from simulate.replay.serving.endpoint import ModelEndpoint
+from simulate.replay.verify import verify_folders
+from simulate.resources import Resources
+from simulate.run import run_trial
+from simulate.trace.files.writing import write_otlp_jsonl
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -108,9 +116,6 @@ def execute(args: argparse.Namespace) -> int:
         return _verify(args)
     if args.agent is None:
         raise InputError("which agent is to run again?", hint="name it with --agent")
-    from simulate.replay.loaders import load_source
-    from simulate.replay.matching.rules import default_rules
-
     rules = default_rules(ignore=tuple(args.ignore))
     cassettes = load_source(
         args.source, partial=args.partial, allow_edited=args.allow_edited, trace_id=args.trace, rules=rules
@@ -119,8 +124,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _stale(args: argparse.Namespace) -> int:
-    from simulate.replay.cassette.stale import cassettes, find_stale
-
     system = args.system.read_text() if args.system else None
     found = find_stale(args.source, system=system, model=args.model)
     for one in found:
@@ -130,8 +133,6 @@ def _stale(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from simulate.replay.verify import verify_folders
-
     reports = verify_folders(Path(args.source), args.verify)
     for name, report in reports.items():
         print(f"{name}: {report.explain()}".replace("\n", "\n  "))
@@ -141,11 +142,6 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
-    from simulate.model.loading.project import Project
-    from simulate.replay.intercept.guard import refuse_production
-    from simulate.replay.serving.endpoint import ModelEndpoint
-    from simulate.resources import Resources
-
     refuse_production()
     project = Project.find(Path.cwd())
     scenarios = [scenario_of(cassette, improvises=args.policy == "simulate") for cassette in cassettes]
@@ -166,8 +162,6 @@ async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: An
 def scenario_of(cassette: Cassette, *, improvises: bool = False) -> Scenario:
     """The scenario that says again what the caller said; or, where the caller ``improvises`` once the agent
     leaves the recorded path, one with the goal that the first line tells."""
-    from simulate.model.scenario import Line, Scenario
-
     lines = [Line(says=said["text"]) for said in cassette.conversation if said["speaker"] == "caller"]
     if not lines:
         raise InputError(
@@ -185,10 +179,6 @@ def scenario_of(cassette: Cassette, *, improvises: bool = False) -> Scenario:
 async def _one(
     args: argparse.Namespace, stage: Resources, scenario: Scenario, cassette: Cassette, rules: Any
 ) -> int:
-    from simulate.model.trial import TrialSpec
-    from simulate.replay.running import replayed
-    from simulate.run import run_trial
-
     reports: list[ReplayReport] = []
 
     def opening(session: TrialSession) -> Any:
@@ -210,8 +200,6 @@ def _new(folder: Path) -> Path:
 
 
 def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, reports: list[ReplayReport]) -> int:
-    from simulate.model.explain import told_verdict
-
     print(f"{outcome.scenario}:")
     for said in outcome.conversation.utterances:
         print(f"  {said.speaker}: {said.text}")
@@ -238,8 +226,6 @@ def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, report
     if recorded and recorded != now and not cut_off:
         print("  the agent's words are not as recorded")
     if args.save is not None and outcome.trace is not None:
-        from simulate.trace.files.writing import write_otlp_jsonl
-
         write_otlp_jsonl(args.save, outcome.trace.spans)
     if outcome.status == "error" and outcome.side != "agent":
         return 3

@@ -1,4 +1,8 @@
-"""``simulate run``: scenario files against an agent, judged and kept."""
+"""``simulate run``: scenario files against an agent, judged and kept.
+
+Functions import what is heavy, so that ``--help`` and a refusal come at once, as
+`tests/commands/test_startup.py` demands.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +25,6 @@ if TYPE_CHECKING:
     from simulate.resources import Resources
     from simulate.run_folder import RunFolder
     from simulate.suite import Suite
-
-HELP = "run scenario files or folders against an agent"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

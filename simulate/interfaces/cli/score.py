@@ -9,24 +9,31 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from simulate.determinism.context import RunContext
 from simulate.errors import Fault, InputError
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.judge_options import add_judge_options
 from simulate.interfaces.cli.output_options import add_json_option
-
-if TYPE_CHECKING:
-    from simulate.interfaces.cli.score_sources import References
-    from simulate.scoring.evaluators.evaluator import Evaluator
-    from simulate.scoring.evaluators.export import Target
-    from simulate.scoring.evaluators.result import Result
-    from simulate.scoring.gate import Gate
-    from simulate.scoring.judge import Judge
-    from simulate.trace.redaction.mask import SecretMask
-    from simulate.trace.span import Trace
-
-HELP = "run evaluators on a trace, a run or a dataset"
+from simulate.interfaces.cli.score_sources import References, cases, is_run, run_path
+from simulate.interfaces.render.output import write_json
+from simulate.llm import Budget
+from simulate.model.loading.project import Project
+from simulate.model.text import line
+from simulate.resources import Resources
+from simulate.scoring.evaluators.alerts import alert, webhook
+from simulate.scoring.evaluators.attach import emit_logs, refuse_same, write_scored
+from simulate.scoring.evaluators.evaluator import Evaluator, describe
+from simulate.scoring.evaluators.export import Target, export, target
+from simulate.scoring.evaluators.result import Result
+from simulate.scoring.evaluators.scoring import choose, evaluators, score
+from simulate.scoring.gate import Gate
+from simulate.scoring.judge import Judge
+from simulate.trace.capture.simulator_tracing import OwnTrace, collecting
+from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.redaction.mask import SecretMask
+from simulate.trace.span import Trace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -78,16 +85,6 @@ class Job:
     """One call of the command; everything that can be refused is refused here, before a judge is paid."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from simulate.determinism.context import RunContext
-        from simulate.interfaces.cli.score_sources import References, is_run
-        from simulate.model.loading.project import Project
-        from simulate.resources import Resources
-        from simulate.scoring.evaluators.alerts import webhook
-        from simulate.scoring.evaluators.export import target
-        from simulate.scoring.evaluators.scoring import choose
-        from simulate.trace.capture.simulator_tracing import OwnTrace
-        from simulate.trace.redaction.mask import SecretMask
-
         self.args = args
         self.gate = check_gate(args)
         if self.gate is not None and (args.watch or not is_run(args.source)):
@@ -115,8 +112,6 @@ class Job:
     async def once(self, source: str) -> int:
         """Score a source; what was finished is written whatever stops it."""
         if self.args.out:
-            from simulate.scoring.evaluators.attach import refuse_same
-
             refuse_same(self.args.out, source)
         try:
             await self._score(source)
@@ -133,8 +128,6 @@ class Job:
 
     async def _hold(self, gate: Gate, source: str) -> int:
         """What the gate says of the run; the baseline is scored alike, or their difference means nothing."""
-        from simulate.interfaces.cli.score_sources import run_path
-
         before: dict[str, list[Result]] | None = None
         if self.args.baseline is not None and gate.scores:
             finished, self.results, self.traces = self.results, [], []
@@ -168,10 +161,6 @@ class Job:
         del self.results[:]
 
     async def _score(self, source: str, *, quiet: bool = False) -> None:
-        from simulate.interfaces.cli.score_sources import cases
-        from simulate.scoring.evaluators.scoring import score
-        from simulate.trace.capture.simulator_tracing import collecting
-
         least = {name.rpartition(":")[2]: value for name, value in self.thresholds.items()}
         waiting = cases(source, self.references)
         # as many traces at once as the judge takes questions; without one there is nothing to wait for
@@ -191,27 +180,18 @@ class Job:
                     sys.stdout.flush()
 
     async def _send(self, results: Sequence[Result], source: str) -> None:
-        from simulate.scoring.evaluators.alerts import alert
-        from simulate.scoring.evaluators.attach import emit_logs
-        from simulate.scoring.evaluators.export import export
-
         emit_logs(results)
-        for target in self.targets:
-            count = await export(results, target)
-            print(f"{count} scores sent to {target.kind}", file=sys.stderr)
+        for place in self.targets:
+            count = await export(results, place)
+            print(f"{count} scores sent to {place.kind}", file=sys.stderr)
         if self.webhook is not None:
             await alert(results, self.webhook, source)
 
     def _write(self) -> None:
-        from simulate.interfaces.render.output import write_json
-        from simulate.scoring.evaluators.attach import write_scored
-
         results = [result for _, result in self.results]
         if self.args.out and self.traces:
             write_scored(self.args.out, self.traces, results)
         if self.args.judge_trace:
-            from simulate.trace.files.writing import write_otlp_jsonl
-
             write_otlp_jsonl(self.args.judge_trace, self.mask.spans(self.own.spans))
         results_of_traces = [{"source": name, **one.to_dict()} for name, one in self.results]
         write_json(results_of_traces, self.args.json, indent=True)
@@ -230,9 +210,6 @@ def _judge(given: Judge | None, args: argparse.Namespace) -> Judge | None:
     """The judge that is configured, with what the command line says of it."""
     if given is None:
         return None
-    from simulate.llm import Budget
-    from simulate.scoring.judge import Judge
-
     if args.prompts is not None and not args.prompts.is_dir():
         raise InputError("--prompts names no folder", where=str(args.prompts))
     budget = None if args.judge_calls is None else Budget(calls=args.judge_calls)
@@ -281,8 +258,6 @@ class Watched:
 
 def _told(name: str, results: Sequence[Result], *, every: bool) -> str:
     """One trace's results for people; reasons that several evaluators share stand once."""
-    from simulate.model.text import line
-
     lines = [line(name)]
     for one in results:
         if one.status == "scored":
@@ -323,9 +298,6 @@ def _thresholds(given: Sequence[str]) -> dict[str, float]:
 
 
 def _list() -> int:
-    from simulate.scoring.evaluators.evaluator import describe
-    from simulate.scoring.evaluators.scoring import evaluators
-
     for name, cls in evaluators().items():
         needs: list[Any] = [need.value for need in cls.needs]
         print(f"{name:<34}{describe(cls).splitlines()[0]}")

@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from simulate.errors import FileProblems, InputError, Problem
+from simulate.interfaces.render.run_reports import load_run, traces_of
+from simulate.model.loading.problems import problems_of
+from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.reference import Reference
+from simulate.model.units import as_written
+from simulate.run_folder import RUNS, find_run
+from simulate.scoring.datasets import Dataset
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
+from simulate.trace.files.reader import iter_traces
 from simulate.trace.reading import ToolCall
 from simulate.trace.span import Trace
 
@@ -27,10 +34,6 @@ class References:
     def load(cls, path: Path) -> References:
         """Raises FileProblems, with all that is wrong at its line."""
         from pydantic import ValidationError
-
-        from simulate.model.loading.problems import problems_of
-        from simulate.model.loading.yaml_reader import read_documents
-        from simulate.model.units import as_written
 
         try:
             data = path.read_bytes()
@@ -104,8 +107,6 @@ def cases(source: str, references: References) -> Iterator[ScoringCase]:
 
 def is_run(source: str) -> bool:
     """Whether a source is a run: its folder, its id, or ``latest``."""
-    from simulate.run_folder import RUNS
-
     if is_dataset(source):
         return False
     path = Path(source)
@@ -121,8 +122,6 @@ def is_dataset(source: str) -> bool:
 
 def run_path(source: str) -> Path:
     """The folder of a run. Raises InputError where there is none."""
-    from simulate.run_folder import find_run
-
     path = Path(source)
     if (path / "outcomes.jsonl").is_file():
         return path
@@ -132,8 +131,6 @@ def run_path(source: str) -> Path:
 def _run(source: str, references: References) -> Iterator[ScoringCase]:
     """The outcomes of a run that the agent can be held to: one that a simulator or an environment broke says
     nothing of the agent."""
-    from simulate.interfaces.render.run_reports import load_run, traces_of
-
     path = run_path(source)
     _, outcomes = load_run(path)
     load = traces_of(path)
@@ -148,8 +145,6 @@ def _run(source: str, references: References) -> Iterator[ScoringCase]:
 
 def _dataset(source: str, references: References) -> Iterator[ScoringCase]:
     """The traces that the cases were made from, each with what its case says is right."""
-    from simulate.scoring.datasets import Dataset
-
     dataset = Dataset.open(source)
     dataset.check()
     for case in dataset.cases():
@@ -160,8 +155,6 @@ def _dataset(source: str, references: References) -> Iterator[ScoringCase]:
 
 
 def _file(source: str, references: References) -> Iterator[ScoringCase]:
-    from simulate.trace.files.reader import iter_traces
-
     for trace in iter_traces(source):
         yield ScoringCase(f"trace {trace.trace_id}", EvaluationContext(trace, references.of(trace.trace_id)))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import trace_sources
-
-if TYPE_CHECKING:
-    from simulate.trace.span import Span
-
-HELP = "any trace file as OTLP JSON, JSON lines, protobuf, or for Jaeger's UI"
+from simulate.model.whole_file import write_pieces
+from simulate.trace.files import documents, writing
+from simulate.trace.files.base import Notes
+from simulate.trace.files.reader import iter_spans, read
+from simulate.trace.otlp import encode
+from simulate.trace.span import Span
+from simulate.trace.vendors.jaeger import to_jaeger
 
 FORMATS = ("otlp-json", "otlp-jsonl", "otlp-protobuf", "jaeger")
 
@@ -28,11 +29,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write the spans as they came; JSON lines of any size are converted without holding the file."""
-    from simulate.model.whole_file import write_pieces
-    from simulate.trace.files import documents
-    from simulate.trace.files.base import Notes
-    from simulate.trace.files.reader import iter_spans, read
-
     notes = Notes(documents.name_of(args.files[0]), args.tolerant)
     spans: Iterable[Span]
     if args.trace is not None:
@@ -74,15 +70,10 @@ class _Counted:
 def _chunks(spans: Iterable[Span], to: str) -> Iterable[bytes]:
     import orjson
 
-    from simulate.trace.files import writing
-    from simulate.trace.otlp import encode
-
     if to == "otlp-jsonl":
         yield from writing.otlp_lines(spans)
     elif to == "otlp-protobuf":
         yield encode.to_protobuf(spans).SerializeToString()
     else:
-        from simulate.trace.vendors.jaeger import to_jaeger
-
         made = to_jaeger(spans) if to == "jaeger" else encode.to_json(spans)
         yield orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n"

@@ -6,16 +6,15 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import trace_sources
-
-if TYPE_CHECKING:
-    from simulate.trace.redaction.redact import Redactor
-    from simulate.trace.span import Span
-
-HELP = "replace secrets and personal data by stable placeholders"
+from simulate.model.whole_file import write_pieces
+from simulate.trace.files.reader import iter_spans
+from simulate.trace.files.writing import otlp_lines
+from simulate.trace.redaction.people import finder
+from simulate.trace.redaction.redact import Redactor
+from simulate.trace.span import Span
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,10 +37,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write the redacted spans and say how many of each kind there were, never which."""
-    from simulate.model.whole_file import write_pieces
-    from simulate.trace.files.reader import iter_spans
-    from simulate.trace.files.writing import otlp_lines
-
     redactor = _redactor(args)
 
     def redacted() -> Iterator[Span]:
@@ -59,8 +54,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _redactor(args: argparse.Namespace) -> Redactor:
-    from simulate.trace.redaction.redact import Redactor
-
     patterns: dict[str, str] = {}
     for given in args.pattern:
         kind, equals, pattern = given.partition("=")
@@ -79,7 +72,5 @@ def _redactor(args: argparse.Namespace) -> Redactor:
             raise InputError(f"the variable {name} is not set")
     finders = []
     if args.names:
-        from simulate.trace.redaction.people import finder
-
         finders = [finder()]
     return Redactor(key, patterns, args.path, finders)

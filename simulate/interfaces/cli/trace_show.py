@@ -7,16 +7,18 @@ import os
 import shutil
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simulate.interfaces.cli import trace_sources
-
-if TYPE_CHECKING:
-    from simulate.trace.filter import Filter
-    from simulate.trace.span import Trace
-    from simulate.trace.tree import Tree
-
-HELP = "the tree of a trace: kinds, durations, tokens, cost, errors, verdicts"
+from simulate.interfaces.render.html import write_trace_html
+from simulate.interfaces.render.trace_tree import TreeOptions, lines
+from simulate.trace.files.documents import name_of
+from simulate.trace.files.reader import one
+from simulate.trace.filter import Filter, parse
+from simulate.trace.reading import TraceReading
+from simulate.trace.redaction.mask import SecretMask
+from simulate.trace.span import Trace
+from simulate.trace.tree import Tree, build
 
 _COLOURS = {
     "error": "31",
@@ -47,11 +49,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 0; a filter that finds nothing is 0 too, since looking is not a judgement."""
-    from simulate.trace.files.documents import name_of
-    from simulate.trace.files.reader import one
-    from simulate.trace.filter import parse
-    from simulate.trace.redaction.mask import SecretMask
-
     query = parse(args.filter) if args.filter is not None else None
     traces = list(trace_sources.traces(args))
     if args.trace is not None:
@@ -59,8 +56,6 @@ def execute(args: argparse.Namespace) -> int:
     mask = SecretMask()
     traces = [mask.trace(each) for each in traces]
     if args.html:
-        from simulate.interfaces.render.html import write_trace_html
-
         write_trace_html(args.html, traces)
         print(f"wrote {args.html}", file=sys.stderr)
     if args.json:
@@ -75,11 +70,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) -> None:
-    from simulate.interfaces.render.trace_tree import TreeOptions, lines
-    from simulate.trace.reading import TraceReading
-    from simulate.trace.span import Trace
-    from simulate.trace.tree import build
-
     tree = build(trace)
     reading = TraceReading(Trace(trace.trace_id, [node.span for node in tree]))
     only = None if query is None else _with_ancestors(tree, query)
@@ -110,10 +100,6 @@ def _with_ancestors(tree: Tree, query: Filter) -> set[int]:
 
 def _print_json(trace: Trace, query: Filter | None) -> None:
     import orjson
-
-    from simulate.trace.reading import TraceReading
-    from simulate.trace.span import Trace
-    from simulate.trace.tree import build
 
     tree = build(trace)
     reading = TraceReading(Trace(trace.trace_id, [node.span for node in tree]))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from simulate.errors import TraceFileError
-    from simulate.trace.span import Trace
+from simulate.errors import TraceFileError
+from simulate.trace.files.reader import iter_traces
+from simulate.trace.span import Trace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def traces(args: argparse.Namespace) -> Iterator[Trace]:
     """The traces that the arguments name; files that had to be left out are told on stderr."""
     # the readers of every format are imported by whoever reads, not by `simulate --help`
-    from simulate.trace.files.reader import iter_traces
-
     skipped: list[TraceFileError] = []
     yield from iter_traces(*args.files, tolerant=args.tolerant, skipped=skipped)
     for error in skipped:

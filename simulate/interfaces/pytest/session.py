@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from simulate.errors import InputError
+from simulate.interfaces.render.html import write_html
+from simulate.interfaces.render.run_reports import traces_of
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.trial import TrialSpec
@@ -132,9 +134,6 @@ class Session:
 
     def _write_report(self, path: str) -> None:
         """One page of what all processes ran."""
-        from simulate.interfaces.render.html import write_html
-        from simulate.interfaces.render.run_reports import traces_of
-
         folders = [self.root, *sorted(self.root.glob("gw*"))]
         loaders = {folder: traces_of(folder) for folder in folders}
         home = {outcome.folder: folder for folder in folders for outcome in RunFolder(folder).outcomes()}

@@ -12,6 +12,7 @@ from simulate.interfaces.render.page import page
 from simulate.model.whole_file import write_pieces
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.change import Change
+from simulate.trace.diff.content import dumped
 from simulate.trace.diff.forest import Forest
 from simulate.trace.diff.result import Diff
 from simulate.trace.diff.summary import headline
@@ -74,12 +75,7 @@ def _change(change: Change) -> dict[str, Any]:
 def _clip(value: Any) -> str | None:
     if value is None:
         return None
-    if isinstance(value, str):
-        text = value
-    else:
-        from simulate.trace.diff.content import dumped
-
-        text = dumped(value).decode("utf-8", "replace")
+    text = value if isinstance(value, str) else dumped(value).decode("utf-8", "replace")
     return text if len(text) <= LONG else f"{text[:LONG]}… ({len(text) - LONG:,} more characters)"
 
 

@@ -17,6 +17,7 @@ from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import outcome_to_dict
 from simulate.model.text import line
 from simulate.run_folder import RunFolder
+from simulate.trace.files.reader import read
 from simulate.trace.span import Trace
 
 REPORT = "report.html"
@@ -71,7 +72,6 @@ def traces_of(path: Path) -> Callable[[Outcome], Trace | None]:
 
     A trace that cannot be read hides neither the outcome nor the others: its place says why.
     """
-    from simulate.trace.files.reader import read
 
     def load(outcome: Outcome) -> Trace | None:
         file = path / Path(outcome.folder or outcome.key).name / "trace.otlp.jsonl"

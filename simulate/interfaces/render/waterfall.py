@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from simulate.interfaces.render.shortening import Clip
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Kind, Message, Span, Trace, View
 from simulate.trace.tree import Node, build
 
@@ -108,8 +109,6 @@ def _at(node: Node, zero: int) -> float:
 
 
 def _dialects(trace: Trace) -> Mapping[str, View]:
-    from simulate.trace.reading import TraceReading
-
     return TraceReading(trace).views
 
 

@@ -14,6 +14,7 @@ from simulate.model.expect import Expectation, Times
 from simulate.model.outcome import Status, Verdict
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.scoring.evaluators.attach import attach_to
 from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Trace
 
@@ -116,8 +117,6 @@ async def check_all(expectations: Sequence[Expectation], evidence: Evidence) -> 
     found = await asyncio.gather(*(_one(each, evidence) for each in expectations))
     found.append(by_default(list(expectations), evidence))
     if evidence.scores:
-        from simulate.scoring.evaluators.attach import attach_to
-
         attach_to(evidence.trace, evidence.scores)
     return [verdict for verdicts in found for verdict in verdicts]
 

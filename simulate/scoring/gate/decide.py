@@ -8,9 +8,12 @@ from statistics import fmean
 from typing import Any, Literal
 
 from simulate.errors import InputError
+from simulate.model.reliability import pass_hat_k
 from simulate.scoring.gate import statistics as stats
 from simulate.scoring.gate.measured import Measured, Values
 from simulate.scoring.gate.spec import DiffRule, Floor, Gate
+from simulate.trace.diff import compare
+from simulate.trace.files.reader import read
 
 Verdict = Literal["pass", "fail", "not enough evidence"]
 
@@ -183,8 +186,6 @@ def _at_least(
 def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> RuleResult:
     """One case: its rate's interval to the power k. Several: the mean over cases of the unbiased estimate,
     with the better of two lower bounds, each at half of the risk: over cases, and over all trials."""
-    from simulate.model.reliability import pass_hat_k
-
     rule = f"pass_hat: k={k}"
     short = [case for case, trials in cases.items() if len(trials) < k]
     if short or not cases:
@@ -290,9 +291,6 @@ def _may_grow(rule: str, effect: float, now: Values, before: Values, confidence:
 
 def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float) -> RuleResult:
     """Each case's first trace against the baseline's first; its further trials show what varies."""
-    from simulate.trace.diff import compare
-    from simulate.trace.files.reader import read
-
     order = ["none", "shape", "latency", "cost", "content", "behaviour"]
     seen: dict[str, int] = {}
     for case in before.traces:

@@ -21,6 +21,7 @@ from simulate.trace.diff.result import Diff
 from simulate.trace.diff.scores import score_changes
 from simulate.trace.diff.shape import shape_changes
 from simulate.trace.diff.voice import voice_changes
+from simulate.trace.files import reader
 from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
@@ -190,8 +191,6 @@ def recorded(path: str | Path) -> Trace:
 
 @lru_cache(maxsize=64)
 def _recorded(path: Path, *_: int) -> Trace:
-    from simulate.trace.files import reader
-
     found = reader.read(path)
     if len(found) != 1:
         raise TraceFileError(
