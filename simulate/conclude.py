@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from simulate.conversation.callers.fidelity import doubts, fidelity
 from simulate.conversation.engine import TrialSession
 from simulate.determinism.clock import current_loop
 from simulate.errors import Fault, NotInstalled, Side
 from simulate.masking import hide_secrets
 from simulate.model.outcome import Outcome, Status, Verdict
 from simulate.model.scenario import Scenario
+from simulate.model.text import shorten
 from simulate.model.transcript import Conversation
 from simulate.scoring.checks.check import Evidence, describe
 from simulate.session import persona_of
@@ -18,7 +20,7 @@ from simulate.session import persona_of
 IN_VIRTUAL_TIME = "kept in virtual time: waiting took none, and what the agent computes counts as no time"
 STARVED = 0.98
 """Share of this machine's processor time in use from which a failed call is not held against the agent."""
-_EXPLAINS = ("machine", "model")
+_EXPLAINS = ("machine", "model", "caller")
 """Words of verdicts that explain all failures beside them."""
 _WHO = {
     "agent": "the agent keeps up the conversation",
@@ -34,6 +36,8 @@ def conclude(session: TrialSession, evidence: Evidence | None, verdicts: Sequenc
     ``evidence`` is None where not even that could be gathered, ``verdicts`` where nothing was checked."""
     spec, conversation = session.spec, session.conversation
     all_verdicts = _all_verdicts(session, verdicts)
+    if (caller := _caller_left_its_part(session)) is not None:
+        all_verdicts.insert(0, caller)
     if (down := _model_down(session, evidence, all_verdicts)) is not None:
         all_verdicts.insert(0, down)
     # in a replay latency cannot be checked, and all else can
@@ -141,6 +145,32 @@ def _model_down(
         side="environment",
         turn=turn,
         hint="look at the model's endpoint and its key",
+    )
+
+
+def _caller_left_its_part(session: TrialSession) -> Verdict | None:
+    """A caller who improvises and leaves persona or goal says nothing of the agent, whatever came of it."""
+    scenario = session.scenario
+    if scenario.goal is None or session.spec.recorded or not session.conversation.by("agent"):
+        return None
+    persona = persona_of(session.spec)
+    found = doubts(scenario, persona, session.conversation)
+    shares = fidelity(scenario, persona, session.conversation)
+    if shares is not None:
+        session.measures["caller_fidelity"] = min(shares.values())
+        session.measures |= {f"caller_{aspect}": share for aspect, share in shares.items()}
+    if not found:
+        return None
+    first = found[0]
+    return Verdict(
+        "caller",
+        _WHO["simulator"],
+        "error",
+        f"turn {first.turn}: the simulated caller {first.fault}: {shorten(first.evidence, 200)}",
+        side="simulator",
+        turn=first.turn,
+        evidence=[f"turn {each.turn}: {each.fault}: {shorten(each.evidence, 200)}" for each in found[1:]],
+        hint="`redo: 1` has such a trial again; a better caller model does it less often",
     )
 
 

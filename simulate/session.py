@@ -77,7 +77,8 @@ def _filled(persona: str, seed: int) -> Persona:
 
 
 def _seed(spec: TrialSpec) -> int:
-    return determinism.derive_seed(spec.seed, spec.scenario.name, spec.case, spec.trial)
+    again = (spec.attempt,) if spec.attempt else ()
+    return determinism.derive_seed(spec.seed, spec.scenario.name, spec.case, spec.trial, *again)
 
 
 def _own_trace(conversation: str, run_id: str) -> OwnTrace:

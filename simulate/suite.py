@@ -151,6 +151,14 @@ class Suite:
         spec = replace(spec, folder=self.folder.scratch(spec.name))
         carry = functools.partial(run_trial, spec, self.resources, engine)
         outcome = await self.resources.in_its_time(spec.scenario, carry)
+        for again in range(1, spec.scenario.redo + 1):
+            if outcome.status != "error" or outcome.side != "simulator":
+                break
+            told = f"had again ({again} of {spec.scenario.redo}): {outcome.reason}"
+            # another seed for the caller's chance; the persona keeps its own
+            carry = functools.partial(run_trial, replace(spec, attempt=again), self.resources, engine)
+            outcome = await self.resources.in_its_time(spec.scenario, carry)
+            outcome.notes.insert(0, told)
         await self.keep(spec, outcome)
         return outcome
 

@@ -208,6 +208,8 @@ class Scenario(Strict):
     """Where the conversation is cut off."""
     trials: Whole = Field(default=1, ge=1, le=1000)
     """How often it is played; reported as pass^1 … pass^k."""
+    redo: Whole = Field(default=0, ge=0, le=5)
+    """How often a trial is had again whose simulated caller left its part; each time is told."""
     seed: Whole | None = None
     """Fixes Faker and sampling for this scenario, whatever the run's seed."""
     cases: (

@@ -30,6 +30,8 @@ class TrialSpec:
     """What outcomes call the scenario, where its name alone would be that of another file's scenario too."""
     trial: int = 1
     """From 1."""
+    attempt: int = 0
+    """From 1 where the trial is had again, because its caller left its part."""
     seed: int = 0
     """Fixes the persona's open facts and the caller's chance."""
     folder: Path | None = None

@@ -35,6 +35,7 @@ VERBS = {
     "gate": "hold a run against thresholds and against an earlier run",
     "score": "run evaluators on a trace, a run or a dataset",
     "judge": "hold the judge against labels that people gave",
+    "callers": "measure what tells good simulated callers from bad ones",
     "dataset": "keep golden datasets made from traces",
     "open": "open a run's report in the browser",
     "livekit": "install or inspect a local livekit-server",

@@ -1,0 +1,68 @@
+"""How well callers who left their part are told from good ones, on turns that people labelled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from simulate.conversation.callers.fidelity import Doubt, doubts
+from simulate.model.persona import Persona
+from simulate.model.scenario import Scenario
+from simulate.model.transcript import Conversation, Utterance
+
+TURNS = Path(__file__).with_name("labelled_turns.json")
+
+
+@dataclass(slots=True)
+class Agreement:
+    """What the rules made of labelled turns; ``kind`` is what is wrong with a bad one."""
+
+    good: int = 0
+    thrown_out: list[str] = field(default_factory=list[str])
+    """Good turns that the rules doubt, each with why."""
+    bad: Counter[str] = field(default_factory=Counter[str])
+    found: Counter[str] = field(default_factory=Counter[str])
+    missed: list[str] = field(default_factory=list[str])
+
+    @property
+    def precision(self) -> float:
+        """Of the turns that are doubted, the share of bad ones."""
+        found = self.found.total()
+        return found / (found + len(self.thrown_out)) if found else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Of the bad turns, the share that is doubted."""
+        return self.found.total() / self.bad.total() if self.bad else 0.0
+
+
+def check(path: Path = TURNS) -> Agreement:
+    """Hold the rules against the labelled turns of a file of the shape of ``labelled_turns.json``."""
+    data: dict[str, Any] = orjson.loads(path.read_bytes())
+    result = Agreement()
+    for turn in data["turns"]:
+        found = _doubts(data, turn)
+        if turn["kind"] == "good":
+            result.good += 1
+            result.thrown_out += [f"{turn['line']!r}: {doubt.fault}: {doubt.evidence}" for doubt in found[:1]]
+            continue
+        result.bad[turn["kind"]] += 1
+        result.found[turn["kind"]] += bool(found)
+        if not found:
+            result.missed.append(f"{turn['kind']}: {turn['line']!r}")
+    return result
+
+
+def _doubts(data: dict[str, Any], turn: dict[str, Any]) -> list[Doubt]:
+    given = dict(data["personas"][turn["persona"]])
+    goal = given.pop("goal")
+    persona = Persona.model_validate(given)
+    conversation = Conversation("0" * 32)
+    for number, text in enumerate(data["agent"][turn["persona"]][: turn["heard"] + 1]):
+        conversation.add(Utterance("agent", text, number, 0.0, 0.0))
+    conversation.add(Utterance("caller", turn["line"], turn["heard"] + 1, 0.0, 0.0))
+    return doubts(Scenario(name="labelled", goal=goal, persona=persona), persona, conversation)

@@ -1,0 +1,133 @@
+"""Callers whom a model played and who left their part: the agent is not judged by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.agents.model_server import ModelServer
+from simulate.conversation.callers.fidelity import doubts, fidelity
+from simulate.conversation.callers.labelled import check
+from simulate.llm import Model, ModelConfig
+from simulate.model.loading.project import Project
+from simulate.model.outcome import Outcome
+from simulate.model.persona import Persona
+from simulate.model.scenario import Scenario
+from simulate.model.transcript import Conversation, Utterance
+from simulate.model.trial import TrialSpec
+from simulate.resources import Resources
+from simulate.run import run_trial
+
+PERSONA = Persona(name="Lena Vogt", traits=["calm", "precise"], knows={"ticket": "TK-7305", "fare": "$88.00"})
+SCENARIO = Scenario(
+    name="x", goal="Have the ticket TK-7305 moved to the afternoon train.", persona=PERSONA, expect=[]
+)
+
+
+def test_labelled_turns() -> None:
+    found = check()
+    assert found.good + found.bad.total() >= 150
+    assert len(found.thrown_out) <= 0.05 * found.good
+    assert found.recall >= 0.95
+
+
+def said(*lines: str, ended_by: Any = None) -> Conversation:
+    """Agent and caller in turn, the agent first."""
+    conversation = Conversation("0" * 32, ended_by=ended_by)
+    for number, line in enumerate(lines):
+        conversation.add(Utterance("caller" if number % 2 else "agent", line, (number + 1) // 2, 0.0, 0.0))
+    return conversation
+
+
+@pytest.mark.parametrize(
+    ("lines", "aspect"),
+    [
+        (("Which ticket?", "TK-7305."), None),
+        (("Which ticket?", "TK-7999."), "facts"),
+        (("It costs $12 more. Shall I?", "But the fare was ninety dollars!"), "facts"),
+        (("It costs $12 more. Shall I?", "The fare was $88.00, so that makes $100, yes."), None),
+        (("It is moved to 14:10. Anything else?", "Perfect, 14:10 it is. Bye!"), None),
+        (("Shall I move it?", "Your ticket has been changed, enjoy the trip."), "role"),
+        (("Shall I move it?", "Thanks, bye!"), "goal"),
+        (("Anything else?", "Thanks, bye!"), None),
+        (("Hello?", "I am calm and precise."), "role"),
+        (("Shall I move it?", "Sì grazie, vorrei questo."), "persona"),
+        (("Shall I move it?", "I want a window blind for my kitchen."), "goal"),
+    ],
+)
+def test_each_aspect(lines: tuple[str, str], aspect: str | None) -> None:
+    conversation = said(*lines, ended_by="caller" if "bye" in lines[1].lower() else None)
+    found = doubts(SCENARIO, PERSONA, conversation)
+    assert {each.aspect for each in found} == ({aspect} if aspect else set()), found
+    shares = fidelity(SCENARIO, PERSONA, conversation)
+    assert shares is not None
+    assert min(shares.values()) == (0.0 if aspect else 1.0)
+
+
+def test_a_caller_that_never_says_what_it_is_asked_for_by_name() -> None:
+    ask = "What is your ticket number?"
+    lines = (
+        ask,
+        "I do not have it.",
+        ask,
+        "Can you look it up?",
+        "I need the ticket, what is it?",
+        "No idea.",
+    )
+    assert [each.aspect for each in doubts(SCENARIO, PERSONA, said(*lines))] == ["goal"]
+
+
+def test_what_the_author_wrote_is_no_doubt() -> None:
+    scripted = SCENARIO.model_copy(update={"opens_with": "My ticket is TK-0000."})
+    assert doubts(scripted, PERSONA, said("Hi", "My ticket is TK-0000.")) == []
+
+
+async def played(answers: list[Any], expect: list[Any], *, agent: Any) -> Outcome:
+    left = list(answers)
+
+    def brain(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
+        answer = left.pop(0)
+        return {"content": answer} if isinstance(answer, str) else answer
+
+    scenario = Scenario.model_validate(
+        {"name": "x", "goal": SCENARIO.goal, "persona": PERSONA.model_dump(), "expect": expect}
+    )
+    async with ModelServer({"caller": brain}).running() as server:
+        resources = Resources(Project(Path.cwd()), [], agent=agent)
+        resources.caller_model = Model(ModelConfig("caller", server.url, "none"))
+        resources.prepare(scenario)
+        async with resources:
+            spec = TrialSpec(scenario).numbered(1)
+            return await run_trial(spec, resources)
+
+
+def ends(text: str) -> dict[str, Any]:
+    function = {"name": "end_call", "arguments": '{"reason": "done", "goal_reached": true}'}
+    return {"content": text, "tool_calls": [{"id": "1", "type": "function", "function": function}]}
+
+
+async def test_an_agent_is_judged_by_callers_that_keep_their_part_alone() -> None:
+    def agent(messages: list[dict[str, Any]]) -> str:
+        return "It is moved." if len(messages) > 2 else "Shall I move it for $12?"
+
+    good = [
+        "Hi, I want to take the afternoon train, my ticket is TK-7305.",
+        "Yes please.",
+        ends("Thanks, bye!"),
+    ]
+    passed = await played(good, [{"said": {"contains": "moved"}}], agent=agent)
+    assert passed.passed
+    assert passed.measures["caller_fidelity"] == 1.0
+    failed = await played(good, [{"said": {"contains": "14:10"}}], agent=agent)
+    assert (failed.status, failed.side) == ("failed", "agent")
+    bad = [
+        "Hi, I want to take the afternoon train.",
+        "Have a good trip, and travel with us again.",
+        ends("Bye"),
+    ]
+    for wanted in ("moved", "14:10"):
+        outcome = await played(bad, [{"said": {"contains": wanted}}], agent=agent)
+        assert (outcome.status, outcome.side) == ("error", "simulator"), outcome.reason
+        assert outcome.measures["caller_fidelity"] < 1
