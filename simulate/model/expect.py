@@ -11,7 +11,7 @@ from simulate.model.base import WORDS, Expectation, Strict
 from simulate.model.evaluator_names import known_evaluators
 from simulate.model.expect_text import Text, TextOrMeaning
 from simulate.model.json_path import ignored_path
-from simulate.model.reference import Reference
+from simulate.model.reference import Calls, Reference
 from simulate.model.units import (
     Arguments,
     AsWritten,
@@ -103,6 +103,18 @@ class NotCalled(Expectation):
     """What the tool gave back."""
 
 
+class OnlyWrites(Expectation):
+    """The agent's successful writes are exactly these; what only reads is ignored. Which tools write is told
+    by ``writes:`` of the scenario or of pyproject.toml, by ``@simulate.tool(write=True)``, or by MCP's
+    ``readOnlyHint``. An empty list: nothing is written."""
+
+    word = "only_writes"
+    only_writes: Calls
+    """Each a tool's name, or a mapping of ``name`` and ``arguments``, which match as under ``called``."""
+    in_order: Flag = False
+    """They also have to come in this order."""
+
+
 class Said(Expectation):
     """The agent said this. A bare text is a meaning, for the judge."""
 
@@ -127,6 +139,15 @@ class NotSaid(Expectation):
     word = "not_said"
     not_said: TextOrMeaning
     in_turn: Turn | None = None
+
+
+class Complete(Expectation):
+    """The agent's answers are whole: their model did not stop for its token limit, a content filter or an
+    error. Holds by default for the answers that the caller goes on from; ``true`` asks it of all, the last
+    one too, and ``false`` of none."""
+
+    word = "complete"
+    complete: Flag
 
 
 class BacksClaims(Expectation):
@@ -319,6 +340,7 @@ AnyExpectation = Annotated[
     | Annotated[NotCalled, Tag("<not_called>")]
     | Annotated[Said, Tag("<said>")]
     | Annotated[NotSaid, Tag("<not_said>")]
+    | Annotated[Complete, Tag("<complete>")]
     | Annotated[BacksClaims, Tag("<backs_claims>")]
     | Annotated[CleanText, Tag("<clean_text>")]
     | Annotated[EndedBy, Tag("<ended_by>")]
@@ -335,7 +357,8 @@ AnyExpectation = Annotated[
     | Annotated[NoDeadAir, Tag("<no_dead_air>")]
     | Annotated[TalkRatio, Tag("<talk_ratio>")]
     | Annotated[Heard, Tag("<heard>")]
-    | Annotated[Dtmf, Tag("<dtmf>")],
+    | Annotated[Dtmf, Tag("<dtmf>")]
+    | Annotated[OnlyWrites, Tag("<only_writes>")],
     Discriminator(cast("Callable[[Any], Any]", _tag)),
 ]
 """An item of ``expect:``: a mapping with exactly one of the words, and its modifiers."""

@@ -26,6 +26,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from simulate.errors import InputError
+from simulate.model.bounded_regex import BoundedRegex, bounded
 from simulate.model.json_path import JsonPath, parse_path, values_at
 from simulate.model.text import shorten
 
@@ -283,16 +284,11 @@ _MATCHERS: dict[str, Callable[[Any, Any, str, Any], str | None]] = {
 # -- small things ----------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
-def _pattern(given: Any, path: str) -> re.Pattern[str]:
+def _pattern(given: Any, path: str) -> BoundedRegex:
     if not isinstance(given, str):
         raise ValueError(f"{path}: matches: takes a regular expression")
     try:
-        return _compiled(given)
+        return bounded(given)
     except re.error as error:
         raise ValueError(f"{path}: {given!r} is not a regular expression: {error}") from error
 

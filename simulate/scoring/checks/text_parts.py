@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from simulate.conversation.voice.normalise import says
+from simulate.model.bounded_regex import bounded
 from simulate.model.expect_text import Text
 from simulate.model.language import is_language
 from simulate.model.matchers import matches, mismatch
@@ -48,7 +49,7 @@ def holds(wanted: Text, text: str, *, spoken: bool, language: str, every: bool =
     """
     if wanted.contains is not None and not _contains(text, wanted.contains, language, spoken=spoken):
         return False
-    if wanted.matches is not None and re.search(wanted.matches, text) is None:
+    if wanted.matches is not None and bounded(wanted.matches).search(text) is None:
         return False
     if wanted.id is not None and not names_id(text, wanted.id, language):
         return False

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from simulate.model.expect import Called, NotCalled
 from simulate.model.outcome import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, at_span, judges, say_times
+from simulate.scoring.checks.unread import unread_run
 from simulate.scoring.checks.wanted_call import WantedCall, as_json
 from simulate.trace.reading import Fact, ToolCall, Unknown
 
@@ -46,7 +47,10 @@ class _Calls:
             wrong, happened = wanted.wrong(call), call.happened
             if happened is False:
                 continue
-            if isinstance(wrong, str) or (turn is not None and call.turn not in (None, turn)):
+            if wanted.holds_elsewhere(call):
+                told = f"{call} holds {as_json(wanted.arguments)} in another place than expected"
+                self.unknown.append((call, told))
+            elif isinstance(wrong, str) or (turn is not None and call.turn not in (None, turn)):
                 self.others.append(call)
             elif isinstance(happened, Unknown):
                 self.unknown.append((call, happened.why))
@@ -87,6 +91,8 @@ class CalledCheck(Check[Called]):
             return self.verdict("not_run", str(evidence.no_tools_because), hint=BLIND)
         if most is not None and evidence.no_tools_because:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
+        if most is not None and (why := unread_run(evidence.reading, word.called, found.named)) is not None:
+            return self.verdict("not_run", why, hint=BLIND)
         if not found.meant:
             return self.verdict("passed", f"{word.called} was not called")
         return self._order(evidence, found)
@@ -254,6 +260,8 @@ class NotCalledCheck(Check[NotCalled]):
             return self.verdict("not_run", why, hint=BLIND, **at_span(call))
         if evidence.no_tools_because:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
+        if (why := unread_run(evidence.reading, word.not_called, found.named)) is not None:
+            return self.verdict("not_run", why, hint=BLIND)
         if found.never_ran:
             return self.verdict("passed", f"{found.never_ran[0]} was asked for and never ran")
         return self.verdict("passed", f"{word.not_called} was not called")

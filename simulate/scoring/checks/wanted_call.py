@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from simulate.model.expect import Called, NotCalled, OtherCall
 from simulate.model.matchers import mismatch
+from simulate.scoring.checks.unread import held_elsewhere
 from simulate.trace.reading import Fact, ToolCall, Unknown
 
 
@@ -42,6 +43,12 @@ class WantedCall:
         return next((each for each in found if isinstance(each, str)), None) or next(
             (each for each in found if isinstance(each, Unknown)), None
         )
+
+    def holds_elsewhere(self, call: ToolCall) -> bool:
+        """Whether the call holds the arguments, though not where they are expected."""
+        if not self.arguments or not isinstance(self._wrong_arguments(call), str):
+            return False
+        return held_elsewhere(self.arguments, call)
 
     def _wrong_arguments(self, call: ToolCall) -> Fact[str | None]:
         arguments, expected = call.arguments, self.arguments

@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from simulate.model.bounded_regex import BoundedRegex
+
 
 @dataclass(frozen=True, slots=True)
 class RedactionRule:
@@ -21,7 +23,7 @@ class RedactionRule:
     one must be there, so that most rules cost nothing; ``check`` refuses what only looks like it."""
 
     kind: str
-    pattern: re.Pattern[str]
+    pattern: re.Pattern[str] | BoundedRegex
     needles: tuple[str, ...] = ()
     check: Callable[[str], bool] | None = None
 
