@@ -2,6 +2,7 @@
 
 python -m benchmarks.faults            # every fault once, every clean control 100 times
 python -m benchmarks.faults --clean 5 --fault double_refund --verbose
+python -m benchmarks.faults --jitter 300   # clean agents in other words, spellings, orders and pauses
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 
 from fixtures.faults.catalogue import CATALOGUE
 from fixtures.faults.fault import MAST, TAU2, TRAIL
-from fixtures.faults.play import Matrix, Played, matrix, play_all
+from fixtures.faults.play import Matrix, Played, matrix, play_all, play_jittered
 from simulate.model.reliability import wilson
 
 
@@ -25,13 +26,31 @@ def main() -> int:
     parser.add_argument("--clean", type=int, default=100, help="clean runs of each scenario (default 100)")
     parser.add_argument("--fault", action="append", help="only faults of these names")
     parser.add_argument("--verbose", action="store_true", help="one line a fault")
+    parser.add_argument(
+        "--jitter", type=int, metavar="N", help="only so many clean runs, each in other words"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="the first seed of --jitter")
     args = parser.parse_args()
+    if args.jitter:
+        return _jitter(args.jitter, args.seed)
     chosen = [each for each in CATALOGUE if not args.fault or each.name in args.fault]
     began = time.perf_counter()
     played = asyncio.run(play_all(chosen, args.clean))
     show(played, verbose=args.verbose)
     print(f"\n{len(played)} conversations in {time.perf_counter() - began:.1f} s")
     return int(any(each.verdict in ("missed", "wrong side", "false alarm") for each in played))
+
+
+def _jitter(runs: int, seed: int) -> int:
+    began = time.perf_counter()
+    played = asyncio.run(play_jittered(runs, seed))
+    alarms = [each for each in played if each.verdict == "false alarm"]
+    checks = sum(len(each.outcome.verdicts) for each in played)
+    print(f"{len(played)} clean runs in other words, {checks} verdicts: {len(alarms)} false alarms")
+    print(f"{time.perf_counter() - began:.1f} s")
+    for each in alarms:
+        print(_line(each))
+    return int(bool(alarms))
 
 
 def show(played: Sequence[Played], *, verbose: bool = False) -> None:

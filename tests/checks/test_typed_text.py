@@ -58,7 +58,7 @@ async def test_numbers_in_words_are_read_in_the_callers_language() -> None:
 
 
 async def test_a_language_that_cannot_be_told_neither_passes_nor_fails(monkeypatch: Any) -> None:
-    monkeypatch.setattr("simulate.scoring.checks.text_parts.language_of", lambda text: None)
+    monkeypatch.setattr("simulate.scoring.checks.text_parts.is_language", lambda text, code: None)
     for word in ("said", "not_said"):
         assert (await verdict({word: {"language": "de"}}, "Merci Danke Thanks")).status == "not_run"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from simulate.model.text_values.numbers import PLAIN, in_digits, value_of
+from simulate.model.text_values.numbers import BETWEEN, PLAIN, in_digits, value_of
 
 _DOLLARS = frozenset({"USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "TWD"})
 _CROWNS = frozenset({"SEK", "NOK", "DKK", "CZK", "ISK"})
@@ -129,8 +129,8 @@ def _amount(text: str, match: re.Match[str]) -> Amount | None:
         currencies, end = _CURRENCIES[name], after.end()
         if name in _SMALL:
             value /= 100
-        elif (cents := _CENTS.match(text, end)) and (cents[2] is None or _name(cents[2]) in _SMALL):
-            value, end = value + int(cents[1]) / 100, cents.end()
+        elif (cents := _CENTS.match(text, end)) and _ends_amount(cents[2]):
+            value, end = value + int(cents[1]) / 100, cents.end(1)
     elif currencies is not None and name is not None and currencies & _CURRENCIES[name] and after is not None:
         end = after.end()
     decimals = re.search(r"[.,](\d{2})$", match[0])
@@ -140,6 +140,11 @@ def _amount(text: str, match: re.Match[str]) -> Amount | None:
     negative = before is not None and bool(before["sign"] or before["inner"])
     start = match.start() if before is None else before.start()
     return Amount(-value if negative else value, currencies or frozenset(), start, end)
+
+
+def _ends_amount(word: str | None) -> bool:
+    """Whether what stands after two more digits makes them cents: "42 euros 50 a month"."""
+    return word is None or word.casefold() in BETWEEN or _name(word) in _SMALL
 
 
 def _name(word: str) -> str | None:

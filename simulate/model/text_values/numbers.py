@@ -19,7 +19,29 @@ _NUMBER = re.compile(
 )
 _RANGE = re.compile(rf"\s*(?:-|–|to|or|and|bis|oder|à|ou|a|o)\s*(?:{PLAIN})\s*", re.IGNORECASE)
 _SCALED = re.compile(rf"({PLAIN})\s+(thousand|million|billion)\b", re.IGNORECASE)
-_BETWEEN = frozenset({"or", "and", "to", "oder", "und", "bis", "ou", "et"})
+BETWEEN = frozenset(
+    {
+        "or",
+        "and",
+        "to",
+        "oder",
+        "und",
+        "bis",
+        "ou",
+        "et",
+        "in",
+        "im",
+        "per",
+        "pro",
+        "je",
+        "a",
+        "an",
+        "at",
+        "for",
+    }
+    | {"on", "from", "of", "by", "par", "al", "por", "every", "each", "pour", "für"}
+)
+"""Words after which a number's unit does not come any more."""
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 _WORD = re.compile(r"\s*[-–]?\s*([^\W\d_]+|%|°)")
 
@@ -94,7 +116,7 @@ def _unit_words(text: str, at: int) -> tuple[str, ...]:
         at = match.end()
     words: list[str] = []
     while len(words) < 3 and (found := _WORD.match(text, at)) is not None:
-        if found[1].casefold() in _BETWEEN:
+        if found[1].casefold() in BETWEEN:
             break
         words.append(found[1].casefold())
         at = found.end()

@@ -11,7 +11,7 @@ from typing import Any
 from simulate.conversation.voice.normalise import says
 from simulate.model.bounded_regex import bounded
 from simulate.model.expect_text import Text
-from simulate.model.language import language_of
+from simulate.model.language import is_language
 from simulate.model.matchers import matches, mismatch
 from simulate.model.text_values import amounts, contains, dates, names_id, numbers
 from simulate.trace.reading import Fact, Unknown
@@ -95,8 +95,8 @@ def _is(expected: Any, value: float) -> bool:
 
 
 def _in_language(text: str, wanted: str) -> Fact[bool]:
-    code = language_of(text)
-    return Unknown(f"the language of “{text[:80]}” cannot be told") if code is None else code == wanted
+    known = is_language(text, wanted)
+    return Unknown(f"whether “{text[:80]}” is {wanted} cannot be told") if known is None else known
 
 
 def json_mismatch(expected: Any, text: str) -> str | None:
