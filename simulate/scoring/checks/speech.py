@@ -8,7 +8,7 @@ from simulate.conversation.voice.normalise import says
 from simulate.model.bounded_regex import bounded
 from simulate.model.expect import EndedBy, NotSaid, Said, Text
 from simulate.model.outcome import Status, Verdict
-from simulate.model.text import shorten
+from simulate.model.text import folded, shorten
 from simulate.model.transcript import Utterance
 from simulate.scoring.checks.check import Check, Evidence, judges
 
@@ -32,14 +32,10 @@ def _describe(value: Text) -> str:
     return " and ".join(part for part in parts if part).replace("that that ", "that ")
 
 
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
 def _holds(wanted: Text, text: str, *, spoken: bool) -> bool:
     """The parts that need no judge. What was spoken has no one spelling: "order 4-4-1-7" is order 4417."""
     if wanted.contains is not None:
-        heard = _folded(wanted.contains) in _folded(text)
+        heard = folded(wanted.contains) in folded(text)
         if not heard and not (spoken and says(text, wanted.contains)):
             return False
     return wanted.matches is None or bounded(wanted.matches).search(text) is not None
@@ -128,7 +124,7 @@ async def _by_meaning(
 def _turn_of(quotes: list[str], utterances: list[Utterance]) -> int | None:
     for quote in quotes:
         for each in utterances:
-            if _folded(quote) in _folded(each.received):
+            if folded(quote) in folded(each.received):
                 return each.turn
     return utterances[-1].turn if utterances else None
 
