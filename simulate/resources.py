@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import simulate.no_telemetry  # noqa: F401 - before an agent imports what would report
 from simulate.child_process import free_port
 from simulate.conversation.agents.process import AgentProcess
 from simulate.conversation.callers import require_model

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from simulate.conversation.engine import Engine
 from simulate.errors import Fault, HarnessFault
 from simulate.fingerprint import changed, fingerprint
+from simulate.masking import without_secrets
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.reliability import reliability
 from simulate.model.trial import TrialSpec
@@ -100,9 +101,9 @@ class Suite:
         record = RunRecord(
             id=self.folder.path.name,
             started=_now(),
-            agent=None if agent is None else str(agent),
+            agent=None if agent is None else without_secrets(str(agent)),
             seed=self.seed,
-            command=list(self.command),
+            command=[without_secrets(word) for word in self.command],
             versions={"python": platform.python_version()} | {name: version(name) for name in VERSIONS},
         )
         before = self.folder.begun()

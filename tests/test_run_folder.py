@@ -34,9 +34,7 @@ def test_of_many_that_come_at_once_one_gets_the_folder(tmp_path: Path) -> None:
     ]
     try:
         with ThreadPoolExecutor(4) as pool:
-            told = list(
-                pool.map(lambda process: process.stdout.readline() if process.stdout else "", started)
-            )
+            told = list(pool.map(_first_line, started))
     finally:
         for process in started:
             process.communicate()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.secret_placements import look_alikes, measure
 from simulate.interfaces.cli.main import main
 from simulate.interfaces.render.html import write_html, write_trace_html
 from simulate.model.outcome import Outcome
@@ -142,3 +143,45 @@ def test_pages_of_runs(tmp_path: Path) -> None:
         assert not re.search(r"zz[A-Z]", told)
         assert "sk-proj" not in told
         assert PLACEHOLDER.search(told.replace("\\u003c", "<").replace("\\u003e", ">"))
+
+
+def test_the_rules_find_what_stands_where_people_leave_it() -> None:
+    found, asked, missed, hidden = measure()
+    assert sum(asked.values()) >= 300
+    assert len(look_alikes()) >= 100
+    assert sum(found.values()) >= 0.99 * sum(asked.values()), missed
+    assert len(hidden) <= 0.02 * len(look_alikes()), hidden
+
+
+ROOT = Path(__file__).parents[1]
+PASSWORD = "zzPASSw0rdzz"
+
+
+def test_nothing_that_a_run_writes_or_prints_holds_a_secret_of_what_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    address = f"http://127.0.0.1:9/v1?token={PASSWORD}"
+    (tmp_path / "s.yaml").write_text(
+        f"name: Login with password={PASSWORD}\nopens_with: hi\ntags: ['token={PASSWORD}']\n"
+        f"persona: {{name: Bo, knows: {{portal: 'my password is {PASSWORD}'}}}}\n"
+        f"cases: [{{n: 'api_key={PASSWORD}'}}]\nexpect: [{{said: {{contains: ok}}}}]\n"
+    )
+    arguments = ["run", "s.yaml", "--agent", address, "--out", "r", "--junit", "j.xml", "--json", "o.json"]
+    monkeypatch.setattr("sys.argv", ["simulate", *arguments])
+    assert main(arguments) in (1, 3)
+    told = capsys.readouterr()
+    assert PASSWORD not in told.out + told.err
+    files = [each for each in tmp_path.rglob("*") if each.is_file() and each.name != "s.yaml"]
+    assert {"run.json", "j.xml", "o.json", "report.html", "outcomes.jsonl"} <= {each.name for each in files}
+    assert not [each.name for each in files if PASSWORD.encode() in each.read_bytes()]
+    assert main(["run", "--resume", "r"]) == 2
+    assert "give its --agent again" in capsys.readouterr().err
+
+
+def test_a_refusal_repeats_no_password(capsys: pytest.CaptureFixture[str]) -> None:
+    for address in (f"ftp://app:{PASSWORD}@host/x", f"http://app:{PASSWORD}@host/x"):
+        assert main(["run", str(ROOT / "scenarios/opening_hours.yaml"), "--agent", address]) == 2
+        told = capsys.readouterr().err
+        assert PASSWORD not in told
+        assert "fault of simulate" not in told

@@ -47,13 +47,27 @@ def line(text: object, limit: int | None = 200) -> str:
     return safe(text, limit).replace("\n", "⏎ ")
 
 
+_SPACES = {code: " " for code in range(0x3001) if chr(code).isspace()}
+
+
+def folded(text: str) -> str:
+    """For comparing: without upper case, and one blank for any white space.
+
+    A list of its words would take twenty times the size of a long text."""
+    text = text.casefold().translate(_SPACES)
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text.strip(" ")
+
+
 def shorten(text: str, most: int = 160) -> str:
     """At most ``most`` characters on one line, ending in … where something was cut off.
 
     >>> shorten("a long  sentence", 8)
     'a long…'
     """
-    text = " ".join(text.split())
+    begins = " ".join(text[: 4 * most].split())
+    text = begins if len(begins) > most else " ".join(text.split())
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 

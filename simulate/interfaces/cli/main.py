@@ -13,6 +13,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import NoReturn
 
+import simulate.no_telemetry  # noqa: F401 - before an agent imports what would report
 from simulate import stopping
 from simulate.errors import Fault, HarnessFault, InputError, SimulateError
 from simulate.interfaces.cli import hush, say
@@ -55,24 +56,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except InputError as error:
-        say(f"refused: {error}", file=sys.stderr)
+        _tell(f"refused: {error}")
         return REFUSED
     except Fault as error:
-        say(f"{error.side} fault: {error}", file=sys.stderr)
+        _tell(f"{error.side} fault: {error}")
         return NO_VERDICT
     except SimulateError as error:
-        say(f"error: {error}", file=sys.stderr)
+        _tell(f"error: {error}")
         return NO_VERDICT
     except BrokenPipeError:
         hush()
         return 0
     except Exception:  # noqa: BLE001 - Python's own exit code for it, 1, would say that the agent failed
-        say(traceback.format_exc().rstrip(), file=sys.stderr)
+        _tell(traceback.format_exc().rstrip())
         say("this is a fault of simulate; please report it with the lines above", file=sys.stderr)
         return NO_VERDICT
     except KeyboardInterrupt:
         say("stopped; what had finished is kept", file=sys.stderr)
         return stopping.STOPPED
+
+
+def _tell(error: str) -> None:
+    """What went wrong, without the password of an address that is named in it."""
+    from simulate.masking import without_secrets  # start-up time
+
+    say(without_secrets(error), file=sys.stderr)
 
 
 def entry() -> NoReturn:

@@ -195,6 +195,11 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
         began = parser.parse_args(words[2:])
     except SystemExit:
         raise InputError(f"the command of {path} cannot be read: {words}") from None
+    if not args.agent and "<secret:" in (began.agent or ""):
+        raise InputError(
+            f"the run was begun with {began.agent}, whose secret was not written down",
+            hint="give its --agent again",
+        )
     for name in (
         "paths",
         "agent",

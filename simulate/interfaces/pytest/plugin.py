@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
+import simulate.no_telemetry
 from simulate.errors import SimulateError
 
 if TYPE_CHECKING:

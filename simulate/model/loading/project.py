@@ -198,7 +198,11 @@ class Project:
                 f'no agent "{name_or_address}"{did_you_mean(name_or_address, self.agents)}',
                 hint="name it in pyproject.toml under [tool.simulate.agents], or give its address",
             )
-        return AgentConfig(address=name_or_address)
+        try:
+            return AgentConfig(address=name_or_address)
+        except ValidationError as error:
+            told = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
+            raise AddressError(f"{name_or_address}: {told}") from None
 
 
 def _read(file: Path) -> _Table:

@@ -9,7 +9,7 @@ from simulate.model.expect import EndedBy, NotSaid, Said
 from simulate.model.expect_text import Text
 from simulate.model.outcome import Status, Verdict
 from simulate.model.persona import Persona
-from simulate.model.text import shorten
+from simulate.model.text import folded, shorten
 from simulate.model.text_values import sentences
 from simulate.model.transcript import Utterance
 from simulate.scoring.checks.check import Check, Evidence, judges
@@ -25,10 +25,6 @@ NO_JUDGE_HINT = (
 
 def _text(value: str | Text) -> Text:
     return Text(means=value) if isinstance(value, str) else value
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _language(evidence: Evidence) -> str:
@@ -152,7 +148,7 @@ async def _by_meaning(
 def _turn_of(quotes: list[str], utterances: list[Utterance]) -> int | None:
     for quote in quotes:
         for each in utterances:
-            if _folded(quote) in _folded(each.received):
+            if folded(quote) in folded(each.received):
                 return each.turn
     return utterances[-1].turn if utterances else None
 

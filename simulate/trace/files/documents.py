@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -82,6 +82,10 @@ def opened(source: Source) -> Generator[BinaryIO]:
             yield file
 
 
+FREELY = 16 << 20
+"""Bytes that may be unpacked before it matters how small they were packed."""
+RATIO = 200
+"""How many times its size a file may unpack to; JSON of real traces reaches 50."""
 PACKED = 5
 """How often a file may be packed in another one."""
 
@@ -93,13 +97,42 @@ def streams(source: BinaryIO, name: str, packed: int = 0) -> Iterator[tuple[str,
     stream = source if isinstance(source, io.BufferedReader) else io.BufferedReader(cast(Any, source))
     head = stream.peek(4)[:4]
     if head[:2] == b"\x1f\x8b":
-        yield from streams(cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb")), name, packed + 1)
+        yield from streams(_unzipped(stream, name), name, packed + 1)
     elif head == b"PK\x03\x04":
         with ExitStack() as stack:
             for inner, member in _members(stream, name, stack):
-                yield from streams(member, inner, packed + 1)
+                yield from streams(cast(BinaryIO, member), inner, packed + 1)
     else:
         yield name, stream
+
+
+class _Counted(io.RawIOBase):
+    """Reads from another stream, and refuses what unpacks to far more than it was."""
+
+    def __init__(self, stream: Any, name: str, packed: Callable[[], int] | None = None) -> None:
+        self.count = 0
+        self._stream, self._name, self._packed = stream, name, packed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self.count += len(data)
+        if self._packed is not None and self.count > max(FREELY, RATIO * self._packed()):
+            raise TraceFileError(
+                f"unpacks to more than {RATIO} times its size",
+                where=self._name,
+                hint="unpack it first, if it is what you expect",
+            )
+        return len(data)
+
+
+def _unzipped(stream: BinaryIO, name: str) -> BinaryIO:
+    packed = _Counted(stream, name)
+    inside = gzip.GzipFile(fileobj=io.BufferedReader(packed), mode="rb")
+    return cast(BinaryIO, _Counted(inside, name, lambda: packed.count))
 
 
 def _members(stream: io.BufferedReader, name: str, stack: ExitStack) -> Iterator[tuple[str, BinaryIO]]:
@@ -122,7 +155,8 @@ def _members(stream: io.BufferedReader, name: str, stack: ExitStack) -> Iterator
                     f"cannot be unpacked: {error}", where=f"{name}/{info.filename}"
                 ) from error
             with member:
-                yield f"{name}/{info.filename}", cast(BinaryIO, member)
+                inner = f"{name}/{info.filename}"
+                yield inner, cast(BinaryIO, _Counted(member, inner, lambda size=info.compress_size: size))
 
 
 UNPACKING = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile)
@@ -213,7 +247,7 @@ def _sequence(data: bytes) -> list[Any]:
     return found
 
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]]', re.DOTALL)
 _HOLDS_RECORDS = frozenset([b'"spans"', b'"observations"', b'"runs"', b'"data"', b'"messages"', b'"traj"'])
 
 

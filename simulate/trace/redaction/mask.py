@@ -31,8 +31,9 @@ class SecretMask:
     """Replaces each secret by ``<secret:3f2a>``, the same one by the same placeholder for as long as the mask
     lives. What holds none, which is nearly everything, is handed back as it is."""
 
-    def __init__(self) -> None:
-        self._redactor = Redactor(kinds=("secret",))
+    def __init__(self, key: str | None = None) -> None:
+        """With a ``key``, every mask that has it makes the same placeholders."""
+        self._redactor = Redactor(key, kinds=("secret",))
 
     def text(self, text: str) -> str:
         """The text without secrets."""

@@ -156,6 +156,10 @@ class Redactor:
             if word[:1] in ("{", "[") or (match["colon"] and is_secret_name(word)):
                 return False
             words.append(word)
+            if len(words) >= TOGETHER:
+                if self.find("\n".join(words)):
+                    return False
+                words.clear()
         return not self.find("\n".join(words))
 
     def placeholder(self, kind: str, value: str) -> str:
@@ -323,10 +327,13 @@ class _Literals:
 
 # -- small things ----------------------------------------------------------------------------------------
 
-_LITERAL = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?', re.DOTALL)
+# possessive: what re remembers to go back to would take a hundred times the text
+_LITERAL = re.compile(r'(?P<text>"(?:[^"\\]++|\\.)*+")(?P<colon>\s*:)?', re.DOTALL)
 _TOKEN = re.compile(
     _LITERAL.pattern + r"|(?P<number>-?\d[\d.eE+-]*)|(?P<opens>[{\[])|(?P<closes>[}\]])", re.DOTALL
 )
+TOGETHER = 10_000
+"""How many literals are looked at together: more are no faster, and take more memory."""
 _PLACEHOLDER = re.compile(r"<[a-z_][a-z0-9_-]*:[0-9a-f]{4,32}>")
 
 

@@ -28,8 +28,8 @@ class RedactionRule:
     check: Callable[[str], bool] | None = None
 
 
-# not inside of a word; after an escaped line break of a text that is JSON inside of JSON, yes
-_START = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))"
+# not inside of a word; after an escaped line break of JSON inside of JSON or a percent-encoded sign, yes
+_START = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
 _W = r"[A-Za-z0-9_-]"
 _A = r"[A-Za-z0-9]"
 
@@ -75,13 +75,25 @@ _KEYS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 _URL_PASSWORD = r"[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:/@\"'<>]{0,200}:(?P<value>[^\s/@\"'<>]{1,200})@"
 _BEARER = r"(?i:(?<![a-z])(?:bearer|basic|token)\s+)(?P<value>[A-Za-z0-9+/._~=-]{16,})"
-_SCHEME = r"(?:(?:bearer|basic|token|digest)\s+)?"
+_SCHEME = r"(?:(?:bearer|basic|token|digest|api-?key|key)\s+)?"
 _WORDS = (
     "password|passwd|passphrase|passcode|pwd|secret|api[ _-]?key|apikey|access[ _-]?key|private[ _-]?key|"
     "client[ _-]?secret|auth[ _-]?token|access[ _-]?token|refresh[ _-]?token|authorization|credentials"
 )
-_ASSIGNED = rf"(?i:(?:{_WORDS})\\?[\"']?\s*[:=]\s*\\?[\"']?{_SCHEME})(?P<value>[^\s\"'<>,;&\\{{}}\[\]]{{4,}})"
-_SPOKEN = r"(?i:(?:password|passphrase|passcode)\s+is\s+)(?P<value>(?=[^\s\"]*\d)[^\s\"'<>,;\\]{4,40}[^\s\"'<>,;\\.?!])"
+_ASSIGNED = (
+    rf"(?i:(?:{_WORDS})\\?[\"']?\s*(?:[:=]|=>)\s*\\?[\"']?{_SCHEME})(?P<value>[^\s\"'<>,;&\\{{}}\[\]]{{4,}})"
+)
+# after an option of a command line: --api-key VALUE, curl -u user:VALUE
+_OPTION = rf"(?i:(?<![\w-])--?(?:[a-z]+-)*(?:{_WORDS}|token|secret-key)(?:=|\s+|[\"'],\s*)[\"']?)(?P<value>(?=[^\s\"']*[0-9A-Z])[^\s\"'<>-][^\s\"'<>]{{5,}})"
+_USER = r"(?<![\w-])(?:curl\s[^\n]{0,200}?)?(?:-u|--user)[ =][\"']?[A-Za-z][\w.@+-]{0,80}:(?P<value>(?!//)[^\s\"'<>]{4,})"
+# NAME=value of an environment, a query or a form, also percent-encoded; a bare token, key or sig has digits
+_VARIABLE = r"(?<![A-Za-z0-9])(?:[A-Za-z0-9]+[_-])*(?i:token|secret|sig|signature|sessionid|session_id|sid)(?:\s?=\s?|%3[Dd])[\"']?(?P<value>(?=[A-Za-z0-9+/=._~%-]*[0-9])[A-Za-z0-9+/=._~%-]{8,})"
+_QUERY = r"(?<=[?&;])(?:[\w.-]*[_.-])?(?i:key|token|sig|signature|secret|password|pwd|auth)=(?P<value>(?=[^\s&#\"'<>]*[0-9A-Z])[^\s&#\"'<>]{6,})"
+_ENCODED = rf"(?i:(?:{_WORDS})(?:%22)?(?:%3a|%3d)(?:%20|%22|\+)*)(?P<value>(?!%)[^\s\"'<>&%]{{4,}}(?:%[0-9A-Fa-f]{{2}}[^\s\"'<>&%]+)*)"
+_COOKIE = r"(?i:(?<![a-z-])(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?[\w.-]{1,60}=)(?P<value>[^\s\"'<>;,]{6,})"
+_ELEMENT = rf"(?i:<(?P<element>(?:\w+:)?(?:{_WORDS}|token)(?:\s[^<>]{{0,80}})?)>)\s*(?P<value>[^<>\s][^<>]{{2,200}}?)\s*</"
+_ELSEWHERE = r"(?i:sshpass\s+-p\s*|identified\s+by\s+|name=[\"'](?:password|passwd|token|secret|api_?key)[\"']\s+)[\"']?(?P<value>[^\s\"'<>]{4,})"
+_SPOKEN = r"(?i:(?:password|passphrase|passcode|pin|secret|api key|access key|token|passwort|kennwort|mot de passe|contraseña)\s+(?:is|lautet|est|es|ist)[\s:]+[\"'“`]?)(?P<value>(?=[^\s\"]*\d)[^\s\"'<>,;\\]{4,40}[^\s\"'<>,;\\.?!])"
 
 
 # -- checks ----------------------------------------------------------------------------------------------
@@ -153,7 +165,15 @@ RULES: tuple[RedactionRule, ...] = (
     RedactionRule("secret", re.compile(_URL_PASSWORD), ("://",)),
     RedactionRule("secret", re.compile(_BEARER), ("earer ", "EARER ", "asic ", "oken "), _credential),
     RedactionRule("secret", re.compile(_ASSIGNED), ("=", ":")),
-    RedactionRule("secret", re.compile(_SPOKEN), (" is ",)),
+    RedactionRule("secret", re.compile(_OPTION), ("-",)),
+    RedactionRule("secret", re.compile(_USER), ("-u", "--user")),
+    RedactionRule("secret", re.compile(_VARIABLE), ("=", "%3")),
+    RedactionRule("secret", re.compile(_QUERY), ("=",)),
+    RedactionRule("secret", re.compile(_ENCODED), ("%3",)),
+    RedactionRule("secret", re.compile(_COOKIE), ("ookie", "OOKIE")),
+    RedactionRule("secret", re.compile(_ELEMENT), ("</",)),
+    RedactionRule("secret", re.compile(_ELSEWHERE), ("sshpass", "DENTIFIED", "dentified", "name=")),
+    RedactionRule("secret", re.compile(_SPOKEN), (" is ", " lautet ", " est ", " es ")),
     RedactionRule(
         "email",
         re.compile(r"(?<![\w.+%-])[\w.+%-]+?(?:@|%40)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![A-Za-z0-9])"),

@@ -1,0 +1,71 @@
+"""What a long answer and a small file that unpacks to a large one may cost: memory of the whole program."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import re, sys
+from simulate.interfaces.cli.main import main
+code = main(sys.argv[1:])
+# not ru_maxrss, in which the memory of the program that started this one counts
+print(code, int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024)
+"""
+
+
+def peak(words: list[str], where: Path) -> tuple[int, int, str]:
+    """The exit code of a verb, the most megabytes that it had at once, and what it said."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words], cwd=where, capture_output=True, text=True, timeout=300
+    )
+    code, megabytes = done.stdout.split()[-2:]
+    return int(code), int(megabytes), done.stderr
+
+
+ANSWERS = {
+    "words": "'word ' * 2_000_000",
+    "lines": "'a line of text, 12 of 30\\n' * 400_000",
+    "json": "'[' + ', '.join(['\"a text\"'] * 1_000_000) + ']'",
+    "one word": "'x' * 10_000_000",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no /proc")
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_of_10_mb_takes_less_than_200(answer: str, tmp_path: Path) -> None:
+    (tmp_path / "agents.py").write_text(f"def agent(message):\n    return {ANSWERS[answer]}\n")
+    (tmp_path / "s.yaml").write_text(
+        "name: s\nagent: python:agents:agent\nopens_with: hi\nexpect: [{not_said: {contains: nowhere}}]\n"
+    )
+    code, megabytes, told = peak(["run", "s.yaml", "--out", "r"], tmp_path)
+    assert code == 0, told[-2000:]
+    assert megabytes < 200
+
+
+def _zipped(data: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", data)
+    return packed.getvalue()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no /proc")
+@pytest.mark.parametrize("form", ["gz", "gz of lines", "gz in gz", "zip"])
+def test_a_bomb_of_a_megabyte_takes_less_than_100(form: str, tmp_path: Path) -> None:
+    blank = b"\n" if form == "gz of lines" else b" "
+    data = b'{"resourceSpans":[' + blank * 300_000_000 + b"]}"
+    packed = _zipped(data) if form == "zip" else gzip.compress(data, 6)
+    packed = gzip.compress(packed) if form == "gz in gz" else packed
+    del data
+    (tmp_path / "bomb").write_bytes(packed)
+    code, megabytes, told = peak(["trace", "show", "bomb"], tmp_path)
+    assert code == 2, told[-2000:]
+    assert "times its size" in told
+    assert megabytes < 100
