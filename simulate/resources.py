@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import simulate.no_telemetry  # noqa: F401 - before an agent imports what would report
+# before an agent imports what would report
+import simulate.no_telemetry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from simulate.child_process import free_port
 from simulate.conversation.agents.process import AgentProcess
 from simulate.conversation.callers import require_model

@@ -18,7 +18,7 @@ TURNS = Path(__file__).with_name("labelled_turns.json")
 
 
 @dataclass(slots=True)
-class Agreement:
+class GuardAgreement:
     """What the rules made of labelled turns; ``kind`` is what is wrong with a bad one."""
 
     good: int = 0
@@ -40,10 +40,10 @@ class Agreement:
         return self.found.total() / self.bad.total() if self.bad else 0.0
 
 
-def check(path: Path = TURNS) -> Agreement:
+def check(path: Path = TURNS) -> GuardAgreement:
     """Hold the rules against the labelled turns of a file of the shape of ``labelled_turns.json``."""
     data: dict[str, Any] = orjson.loads(path.read_bytes())
-    result = Agreement()
+    result = GuardAgreement()
     for turn in data["turns"]:
         found = _doubts(data, turn)
         if turn["kind"] == "good":

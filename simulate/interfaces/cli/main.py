@@ -13,7 +13,8 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import NoReturn
 
-import simulate.no_telemetry  # noqa: F401 - before an agent imports what would report
+# before an agent imports what would report
+import simulate.no_telemetry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from simulate import stopping
 from simulate.errors import Fault, HarnessFault, InputError, SimulateError
 from simulate.interfaces.cli import hush, say

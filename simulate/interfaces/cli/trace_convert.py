@@ -35,7 +35,7 @@ def execute(args: argparse.Namespace) -> int:
         spans = iter_spans(*args.files, notes=notes)
     else:
         spans = (span for trace in trace_sources.traces(args) for span in trace.spans)
-    counted = _Counted(spans)
+    counted = _CountedSpans(spans)
     chunks = _chunks(counted, args.to)
     if args.out:
         write_pieces(args.out, chunks)
@@ -52,12 +52,12 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-class _Counted:
+class _CountedSpans:
     def __init__(self, spans: Iterable[Span]) -> None:
         self._spans = iter(spans)
         self.seen = 0
 
-    def __iter__(self) -> _Counted:
+    def __iter__(self) -> _CountedSpans:
         return self
 
     def __next__(self) -> Span:

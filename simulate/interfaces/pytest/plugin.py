@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
-import simulate.no_telemetry
+from simulate import no_telemetry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from simulate.errors import SimulateError
 
 if TYPE_CHECKING:

@@ -96,6 +96,8 @@ class Check(Generic[E]):
 
 CHECKS: dict[type[Expectation], type[Check[Any]]] = {}
 """Which class judges which word."""
+BY_DEFAULT: list[Callable[[Sequence[Expectation], Evidence], list[Verdict]]] = []
+"""What is judged though no word asks for it; each says nothing where nothing is wrong."""
 
 _MODULES = (
     "tools",
@@ -128,11 +130,8 @@ async def check_all(expectations: Sequence[Expectation], evidence: Evidence) -> 
     """One verdict an expectation (``scores:`` has one an evaluator), in the scenario's order; judges are
     asked side by side. Scores are put on the trace last, so that no check sees what another one changed."""
     _import_all()
-    # registered with the others, and so not importable before them
-    from simulate.scoring.checks.complete import by_default
-
     found = await asyncio.gather(*(_one(each, evidence) for each in expectations))
-    found.append(by_default(list(expectations), evidence))
+    found += [check(expectations, evidence) for check in BY_DEFAULT]
     if evidence.scores:
         attach_to(evidence.trace, evidence.scores)
     return [verdict for verdicts in found for verdict in verdicts]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from simulate.model.expect import Complete, Expectation
 from simulate.model.outcome import Status, Verdict
 from simulate.model.text import shorten
 from simulate.model.transcript import Utterance
-from simulate.scoring.checks.check import Check, Evidence, judges
+from simulate.scoring.checks.check import BY_DEFAULT, Check, Evidence, judges
 from simulate.trace.reading.finish import finish_of
 
 
@@ -31,7 +32,7 @@ class CompleteCheck(Check[Complete]):
         return self.verdict("passed", f"all {len(answers)} answers are whole")
 
 
-def by_default(expectations: list[Expectation], evidence: Evidence) -> list[Verdict]:
+def by_default(expectations: Sequence[Expectation], evidence: Evidence) -> list[Verdict]:
     """What is wrong with answers that the caller went on from, where the scenario says nothing of it."""
     if any(isinstance(each, Complete) for each in expectations):
         return []
@@ -66,3 +67,6 @@ def cut_off_verdict(answers: list[Utterance]) -> Verdict | None:
 def _stop_unknown(evidence: Evidence, said: Utterance) -> bool:
     span = evidence.reading.by_id.get(said.span_id or "")
     return span is None or not evidence.reading.view(span).finish_reasons
+
+
+BY_DEFAULT.append(by_default)
