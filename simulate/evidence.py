@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
@@ -13,9 +12,9 @@ from simulate.model.outage import outage
 from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
-from simulate.scoring.judge import Judge
 from simulate.tools import marked
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
@@ -26,16 +25,10 @@ from simulate.trace.span import Kind, Span, Trace
 from simulate.trace.truncated import truncated
 
 
-async def gather(
-    session: TrialSession,
-    judge: Judge | None = None,
-    project: Path | None = None,
-    writes: Sequence[str] | None = None,
-) -> Evidence:
+async def gather(session: TrialSession, resources: Resources) -> Evidence:
     """Wait for the agent's spans, then put together what a check may look at.
 
-    ``writes`` are the tools that the project lists as those that write. The session gets its notes and
-    measures; the conversation, where each utterance came from."""
+    The session gets its notes and measures; the conversation, where each utterance came from."""
     spec, conversation, tools = session.spec, session.conversation, session.tools
     if session.recording is not None:
         # numpy, which a conversation by text does without
@@ -66,11 +59,12 @@ async def gather(
         calls,
         no_tools_because=visible.why_not or None,
         observed=not instrumented,
-        writes=_both(spec.scenario.writes, writes),
-        judge=judge,
+        writes=_both(spec.scenario.writes, resources.project.writes),
+        judge=resources.judge,
         measures=dict(session.measures),
         folder=spec.root,
-        project=project,
+        project=resources.project.root,
+        update_snapshots=resources.update_snapshots,
         recording=session.recording,
         delays={} if session.delays is None else session.delays.by_turn,
         replayed=session.replayed,
