@@ -149,7 +149,8 @@ async def test_scores_take_the_list_of_the_scenario() -> None:
     }
     assert (await verdict(expect, [READ, REFUND])).status == "passed"
     assert (await verdict(expect, [READ, REFUND, MAIL])).status == "failed"
-    assert (await verdict(expect, [READ, REFUND], writes=None)).status == "not_run"
+    unlisted = ToolUse("a_tool_that_nobody_marked", {}, "ok")
+    assert (await verdict(expect, [unlisted, REFUND], writes=None)).status == "not_run"
 
 
 def test_a_project_lists_what_writes(tmp_path: Any) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks import mutation
 from benchmarks.mutation_edits import Text
+from simulate.trace.diff import Diff, compare
+from simulate.trace.span import Trace
 
 SAMPLE = [
     "adk_traceai", "agent_framework", "langchain_openinference", "openai_agents_openllmetry",
@@ -28,8 +30,11 @@ def test_no_edit_of_a_recording_stays_green(name: str, tmp_path: Path) -> None:
 
 def test_a_reader_that_reads_nothing_would_be_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The edits themselves are real: a comparison that never sees a change fails them."""
-    empty = mutation.compare
-    monkeypatch.setattr(mutation, "compare", lambda one, _: empty(one, one))
+
+    def blind(one: Trace, _: Trace) -> Diff:
+        return compare(one, one)
+
+    monkeypatch.setattr(mutation, "compare", blind)
     found = [
         told
         for case in mutation.cases("pydantic_ai_agent")
