@@ -26,9 +26,7 @@ def main() -> int:
     parser.add_argument("--clean", type=int, default=100, help="clean runs of each scenario (default 100)")
     parser.add_argument("--fault", action="append", help="only faults of these names")
     parser.add_argument("--verbose", action="store_true", help="one line a fault")
-    parser.add_argument(
-        "--jitter", type=int, metavar="N", help="only so many clean runs, each in other words"
-    )
+    parser.add_argument("--jitter", type=int, metavar="N", help="so many clean runs in other words")
     parser.add_argument("--seed", type=int, default=0, help="the first seed of --jitter")
     args = parser.parse_args()
     if args.jitter:

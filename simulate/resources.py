@@ -25,6 +25,7 @@ from simulate.model.agent_address import KINDS, Medium, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
 from simulate.model.scenario import Scenario
+from simulate.scoring.checks.preload import preload
 from simulate.scoring.judge import Judge
 from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
@@ -156,6 +157,7 @@ class Resources:
     def prepare(self, scenario: Scenario) -> None:
         """Refuse what can be known before anything runs."""
         require_model(scenario, self.caller_model)
+        preload(scenario.expect)
         for each in scenario.expect:
             if isinstance(each, PythonCheck):
                 load_object(

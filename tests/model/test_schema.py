@@ -27,13 +27,27 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"called": "x", "with": {"a": {"one_of": [1, "b"]}, "n": None}, "exactly": True, "times": 2},
         {"called": "x", "times": {"at_least": 1, "at_most": 3}, "before": "y", "after": "z", "in_turn": 0},
     ],
-    "not_called": [{"not_called": "x"}, {"not_called": "x", "with": {"a": {"any": True}}}],
+    "not_called": [
+        {"not_called": "x"},
+        {"not_called": "x", "returned": {"$.a": 1}},
+        {"not_called": "x", "with": {"a": {"any": True}}},
+    ],
     "said": [
         {"said": "that it is late"},
         {"said": {"contains": "a", "matches": "b+", "means": "c"}, "in_turn": 2},
+        {
+            "said": {"amount": {"any": True}, "currency": "EUR", "json": {"a": 1}},
+            "whenever": {"contains": "x"},
+        },
     ],
     "not_said": [{"not_said": "sorry"}, {"not_said": {"matches": r"\d{16}"}}],
     "complete": [{"complete": True}, {"complete": False}],
+    "backs_claims": [{"backs_claims": True}],
+    "clean_text": [{"clean_text": True}, {"clean_text": True, "markup": False}],
+    "snapshot": [
+        {"snapshot": "a.yaml"},
+        {"snapshot": "a.yaml", "of": "transcript", "ignore": ["$[*].with.note"]},
+    ],
     "ended_by": [{"ended_by": "agent"}],
     "replied_within": [
         {"replied_within": "1500ms"},
