@@ -33,7 +33,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"said": {"contains": "a", "matches": "b+", "means": "c"}, "in_turn": 2},
     ],
     "not_said": [{"not_said": "sorry"}, {"not_said": {"matches": r"\d{16}"}}],
-    "complete": [{"complete": true}, {"complete": false}],
+    "complete": [{"complete": True}, {"complete": False}],
     "ended_by": [{"ended_by": "agent"}],
     "replied_within": [
         {"replied_within": "1500ms"},
