@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
@@ -13,20 +12,20 @@ from simulate.model.outage import outage
 from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
-from simulate.scoring.judge import Judge
 from simulate.tools import marked
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
 from simulate.trace.reading.finish import cut_off
 from simulate.trace.reading.tool_call import holds
-from simulate.trace.root import root_span_id
+from simulate.trace.root import is_ours, root_span_id
 from simulate.trace.span import Kind, Span, Trace
 from simulate.trace.truncated import truncated
 
 
-async def gather(session: TrialSession, judge: Judge | None = None, project: Path | None = None) -> Evidence:
+async def gather(session: TrialSession, resources: Resources) -> Evidence:
     """Wait for the agent's spans, then put together what a check may look at.
 
     The session gets its notes and measures; the conversation, where each utterance came from."""
@@ -60,15 +59,21 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
         calls,
         no_tools_because=visible.why_not or None,
         observed=not instrumented,
-        judge=judge,
+        writes=_both(spec.scenario.writes, resources.project.writes),
+        judge=resources.judge,
         measures=dict(session.measures),
         folder=spec.root,
-        project=project,
+        project=resources.project.root,
+        update_snapshots=resources.update_snapshots,
         recording=session.recording,
         delays={} if session.delays is None else session.delays.by_turn,
         replayed=session.replayed,
         outages=outages,
     )
+
+
+def _both(one: Sequence[str] | None, other: Sequence[str] | None) -> list[str] | None:
+    return None if one is None and other is None else [*(one or ()), *(other or ())]
 
 
 async def _trace(session: TrialSession) -> tuple[Trace, bool]:
@@ -86,10 +91,19 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
     if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
         session.notes.append(lost)
     if trace.spans:
+        _with_cost(trace)
         return trace, True
-    observed = observed_trace(conversation, tools.uses, seen=session.seen)
+    observed = observed_trace(conversation, tools.uses, seen=session.seen, about=session.attributes)
+    _with_cost(observed)
     session.notes += observed.notes
     return observed, False
+
+
+def _with_cost(trace: Trace) -> None:
+    """What all model calls cost, where every price is known, on the conversation's own span."""
+    root = next((span for span in trace.spans if is_ours(span)), None)
+    if root is not None and (dollars := TraceReading(trace).cost.dollars) is not None:
+        root.attributes["gen_ai.cost.total"] = dollars
 
 
 def _visible_at(session: TrialSession) -> Visible:

@@ -89,7 +89,7 @@ class Suite:
         except BaseException:
             # where the disk is full, closing fails for the same reason: the first one is to be told
             with contextlib.suppress(Fault):
-                await self.close(record)
+                await self.close(record, whole=False)
             raise
         await self.close(record)
         return record
@@ -113,14 +113,15 @@ class Suite:
         await self._keeper.__aenter__()
         return record
 
-    async def close(self, record: RunRecord) -> None:
-        """Stop what was started, and write down what came of it."""
+    async def close(self, record: RunRecord, *, whole: bool = True) -> None:
+        """Stop what was started, and write down what came of it; a run that is not ``whole`` never ended."""
         await self._keeper.__aexit__()
         try:
             await (self.elsewhere or self.resources).__aexit__()
         finally:
             record.notes += self.elsewhere.notes if self.elsewhere else self.resources.capture.notes()
             self._summarise(record)
+            record.ended = _now() if whole else None
             self.folder.write_run(record)
 
     async def _all(self, trials: list[TrialSpec], progress: Progress) -> None:
@@ -205,7 +206,6 @@ class Suite:
                 record.reliability += reliability(scenario, case, passes)
             if 0 < sum(passes) < len(passes):
                 record.flaky.append(f"{scenario}[{case}]" if case else scenario)
-        record.ended = _now()
 
 
 _Finished = tuple[str, Outcome, Mapping[str, bytes] | None, asyncio.Future[None]]

@@ -19,9 +19,11 @@ from simulate.conversation.agents.adapter import (
     HungUp,
 )
 from simulate.conversation.agents.python import PythonAdapter
+from simulate.conversation.blocking import Blocked, blocks_since, interrupted_after
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
 from simulate.conversation.delays import Delays, LoopLag
 from simulate.conversation.engine import TrialSession
+from simulate.determinism.clock import current_loop, real_time
 from simulate.errors import AgentFault
 from simulate.load_object import load_object
 from simulate.model.agent_address import kind_of
@@ -88,21 +90,35 @@ class _Talk:
         self.delays = session.delays = Delays(LoopLag(), nearby=False)
 
     async def carry(self, adapter: AgentAdapter) -> None:
-        call = Call(self.conversation.id, self.session.tools, self.session.headers, self.limits.reply)
+        session = self.session
+        call = Call(
+            self.conversation.id, session.tools, session.headers, self.limits.reply, session.attributes
+        )
+        began = real_time()
         try:
-            async with self.limit, adapter.connect(call) as agent:
-                with LoopLag.here() as lag:
-                    self.delays = self.session.delays = Delays(lag, nearby=_is_near(adapter.address))
-                    await self._talk(agent)
+            async with self.limit:
+                with interrupted_after(self.limits.time):
+                    async with adapter.connect(call) as agent:
+                        with LoopLag.here() as lag:
+                            self.delays = self.session.delays = Delays(lag, nearby=_is_near(adapter.address))
+                            await self._talk(agent)
         except TimeoutError:
             if not self.limit.expired():
                 raise
-            said = self.conversation.utterances
-            waited = " before the agent had answered" if said and said[-1].speaker == "caller" else ""
-            self._end("limit", f"the limit of {self.limits.time:g} s was reached{waited}")
+            self._over_time()
+        except Blocked as error:
+            self._over_time(f": the agent blocks the event loop at {error.where}")
         except BaseException:
             self._end("fault", None)
             raise
+        finally:
+            if current_loop() is None:
+                self.session.notes += blocks_since(began)
+
+    def _over_time(self, why: str = "") -> None:
+        said = self.conversation.utterances
+        waited = " before the agent had answered" if said and said[-1].speaker == "caller" else ""
+        self._end("limit", f"the limit of {self.limits.time:g} s was reached{waited}{why}")
 
     async def _talk(self, agent: AgentSession) -> None:
         if self.session.scenario.speaks_first == "agent":
@@ -160,8 +176,13 @@ class _Talk:
     async def _hear(self, agent: AgentSession, message: str | None) -> bool:
         """Send, and take in all that the agent says to it; whether it said anything."""
         first, spoke = None, False
+        loop = asyncio.get_running_loop()
         self.delays.begin()
         async for event in agent.send(message):
+            until = self.limit.when()
+            if until is not None and loop.time() > until:
+                # it blocked the loop, so that the time-out had no chance: it fires now
+                await asyncio.sleep(self.limits.time)
             match event:
                 case Connected(at):
                     self._line_is_up(at)

@@ -13,12 +13,14 @@ from simulate.conversation.callers.caller import Caller
 from simulate.conversation.delays import Delays
 from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
 from simulate.model.outcome import Verdict
+from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.trace.capture import Captured
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span
+from simulate.user_code import meant_for_us
 
 
 @dataclass(slots=True)
@@ -48,6 +50,8 @@ class TrialSession:
     """What was judged besides the scenario's expectations: a replay's course."""
     fault: Fault | None = None
     """What broke the conversation, or made it impossible to judge."""
+    persona: Persona = field(default_factory=Persona)
+    """As it is played, with all of its facts."""
     _reading: TraceReading | None = None
 
     @property
@@ -58,6 +62,11 @@ class TrialSession:
     def headers(self) -> Mapping[str, str]:
         """``traceparent`` and ``baggage`` for the agent."""
         return {} if self.captured is None else self.captured.headers
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """Who calls and what is tried, as span attributes."""
+        return {} if self.captured is None else self.captured.attributes
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -101,12 +110,14 @@ class TrialSession:
         try:
             yield
             self.fault = self.fault or self.tools.fault
-        except Exception as error:  # noqa: BLE001 - whatever it is, the outcome says so
+        except BaseException as error:
+            if meant_for_us(error):
+                raise
             self.fault = self.fault or _as_fault(error)
             self.conversation.ended_by = self.conversation.ended_by or "fault"
 
 
-def _as_fault(error: Exception) -> Fault:
+def _as_fault(error: BaseException) -> Fault:
     """What nobody foresaw is this package's fault."""
     if isinstance(error, Fault):
         return error

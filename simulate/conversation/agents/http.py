@@ -35,6 +35,7 @@ from simulate.conversation.agents.http_connection import (
 )
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
+from simulate.model.identity import filled
 from simulate.retry_after import retry_after
 from simulate.tools import ToolFailed
 from simulate.trace.reading.finish import cut_off
@@ -116,7 +117,6 @@ class HttpAdapter:
                 # the SDK insists on a key; an endpoint of one's own often has none
                 api_key=self._api_key or "none",
                 max_retries=0,
-                default_headers=self.headers,
             )
         return self._clients[loop]
 
@@ -143,6 +143,11 @@ class HttpSession:
         self.history: list[dict[str, Any]] = []
         self._refused: Exception | None = None
         """How the endpoint turned this turn's request away, as long as it has not taken it."""
+
+    def _carried(self, configured: Mapping[str, Any]) -> dict[str, Any]:
+        """What each request of this conversation carries, ``{user}`` and the like filled in."""
+        made = filled(dict(configured), self.call.attributes, self.call.conversation_id)
+        return cast("dict[str, Any]", made)
 
     async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
         """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
@@ -218,8 +223,8 @@ class HttpSession:
                     response = await create(
                         model=self.adapter.model,
                         messages=self.history,
-                        extra_headers=dict(self.call.headers),
-                        extra_body=self.adapter.body or None,
+                        extra_headers=self._carried(self.adapter.headers) | dict(self.call.headers),
+                        extra_body=self._carried(self.adapter.body) or None,
                         timeout=openai.Timeout(self.call.reply_timeout, connect=CONNECT),
                         **(options if self.adapter.stream else {}),
                     )

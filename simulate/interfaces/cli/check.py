@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulate.interfaces.cli import say
+
 if TYPE_CHECKING:
     from simulate.errors import Problem
     from simulate.model.trial import TrialSpec
@@ -48,9 +50,9 @@ def execute(args: argparse.Namespace) -> int:
     if problems:
         raise FileProblems(problems)
     for note in _without_effect(loaded):
-        print(note, file=sys.stderr)
+        say(note, file=sys.stderr)
     files = len({each.file for each in loaded})
-    print(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
+    say(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
     return 0
 
 
@@ -76,7 +78,7 @@ def _without_effect(loaded: list[TrialSpec]) -> list[str]:
 def _same_names(loaded: list[TrialSpec]) -> list[Problem]:
     """Scenarios of one name in two files, which reports could hardly tell apart."""
     from simulate.errors import Problem
-    from simulate.model.loading.reader import files_by_name
+    from simulate.model.file_names import files_by_name
 
     return [
         Problem(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from simulate.errors import AddressError, FileProblems, InputError, Problem
 from simulate.model.agent_address import kind_of
-from simulate.model.file_names import unique_ids
+from simulate.model.file_names import with_unique_ids
 from simulate.model.loading import cases
 from simulate.model.loading.places import SUFFIXES, Surroundings, read_bytes, scenario_files
 from simulate.model.loading.problems import problems_of
@@ -111,13 +110,7 @@ class ScenarioReader(PersonaReader):
         self.done()
         if not found:
             raise InputError("no scenario in these files", where=", ".join(map(str, paths)))
-        ids = unique_ids([(each.scenario.name, each.case, each.file) for each in found])
-        shared = {name for name, files in files_by_name(found).items() if len(files) > 1}
-        return [
-            replace(each, id=unique, title=f"{name} ({each.file})" if name in shared else "")
-            for each, unique in zip(found, ids, strict=True)
-            for name in [each.scenario.name]
-        ]
+        return with_unique_ids(found, Path.cwd())
 
     def load_scenario(self, path: Path | str) -> Scenario:
         """The one scenario of a file; raises InputError where there are several."""
@@ -323,14 +316,6 @@ class ScenarioReader(PersonaReader):
             found = problems_of(error, self._scenario_type, document)
             return [problem for problem in found if problem.message.startswith("unknown ")]
         return []
-
-
-def files_by_name(found: Iterable[TrialSpec]) -> dict[str, dict[str, TrialSpec]]:
-    """The files in which scenarios of each name stand, with the first of each file."""
-    files: dict[str, dict[str, TrialSpec]] = {}
-    for each in found:
-        files.setdefault(each.scenario.name, {}).setdefault(each.file, each)
-    return files
 
 
 def _digest(scenario: Scenario) -> str:

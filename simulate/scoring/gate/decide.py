@@ -12,8 +12,8 @@ from simulate.model.reliability import pass_hat_k
 from simulate.scoring.gate import statistics as stats
 from simulate.scoring.gate.measured import Measured, Values
 from simulate.scoring.gate.spec import DiffRule, Floor, Gate
+from simulate.trace.conversations import whole_file
 from simulate.trace.diff import compare
-from simulate.trace.files.reader import read
 
 Verdict = Literal["pass", "fail", "not enough evidence"]
 
@@ -297,8 +297,8 @@ def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float)
         was = [path for path in before.traces[case] if path.is_file() and path.stat().st_size]
         new = [path for path in now.traces.get(case, []) if path.is_file() and path.stat().st_size]
         if was and new:
-            first, *more = [trace for path in was for trace in read(str(path))[:1]]
-            changes = compare(first, read(str(new[0]))[0], repeats=more, ignore=rule.ignore).changes
+            first, *more = map(whole_file, was)
+            changes = compare(first, whole_file(new[0]), repeats=more, ignore=rule.ignore).changes
             seen[case] = max((order.index(change.category.value) for change in changes), default=0)
     cases = {case: [float(grave <= order.index(rule.worst))] for case, grave in seen.items()}
     finding = _at_least(
