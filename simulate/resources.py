@@ -251,7 +251,7 @@ class Resources:
         model = self._model("judge")
         if model is None:
             return None
-        return Judge(model)
+        return Judge(model, planted=True)
 
 
 def _resolved(config: ModelSettings) -> ModelConfig:

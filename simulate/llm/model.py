@@ -115,12 +115,14 @@ class Model:
         return sent
 
     async def _attempt(self, messages: Messages, body: dict[str, Any]) -> Reply:
-        clock = determinism.current().clock
-        started, gatherer = clock.monotonic(), Gatherer()
+        clock, gatherer = determinism.current().clock, Gatherer()
+        # imported here, and so not within the time that the endpoint has for its answer
+        sdk: Any = await wire.client(self.config)
+        ask = sdk.chat.completions.create
+        started = clock.monotonic()
         try:
             async with asyncio.timeout(self.config.timeout):
-                sdk: Any = await wire.client(self.config)
-                stream = await sdk.chat.completions.create(
+                stream = await ask(
                     model=self.config.model,
                     messages=list(messages),
                     stream=True,

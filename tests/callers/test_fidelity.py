@@ -118,7 +118,7 @@ async def test_an_agent_is_judged_by_callers_that_keep_their_part_alone() -> Non
         ends("Thanks, bye!"),
     ]
     passed = await played(good, [{"said": {"contains": "moved"}}], agent=agent)
-    assert passed.passed
+    assert passed.passed, passed.reason
     assert passed.measures["caller_fidelity"] == 1.0
     failed = await played(good, [{"said": {"contains": "14:10"}}], agent=agent)
     assert (failed.status, failed.side) == ("failed", "agent")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from simulate.conversation.callers.labelled import TURNS, check
+
 HELP = "hold the rules that read simulated callers against labelled turns"
 
 
@@ -16,8 +18,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print what was found, missed and thrown out."""
-    from simulate.conversation.callers.labelled import TURNS, check
-
     found = check(args.turns or TURNS)
     bad = found.bad.total()
     print(f"{found.good + bad} labelled turns: {found.good} good, {bad} bad")

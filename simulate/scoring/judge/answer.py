@@ -12,6 +12,9 @@ from typing import Any, cast
 from simulate.llm import Reply, Token
 from simulate.scoring.judge.question import Question
 
+LONG_WORD = 5
+"""Letters from which on a single word may be telling by itself."""
+
 
 @dataclass(slots=True)
 class Answer:
@@ -120,6 +123,10 @@ def unproven(answer: Answer, question: Question) -> str | None:
         return (
             f"the option “{answer.label}” needs the words of the material that show it, and none are quoted"
         )
+    if answer.label in question.needs_evidence and not any(
+        _says_something(one, question) for one in answer.evidence
+    ):
+        return f"one common word (“{answer.evidence[0][:100]}”) shows nothing; quote the words around it"
     bound = question.quote_from if answer.label in question.needs_evidence else None
     parts = bound or tuple(question.material)
     material = [folded(text) for part in parts for text in leaves(question.material.get(part))]
@@ -127,6 +134,14 @@ def unproven(answer: Answer, question: Question) -> str | None:
         if not _stands_in(quote, material):
             return f"the quote “{quote[:200]}” does not stand in {_names(parts)}"
     return None
+
+
+def _says_something(quote: str, question: Question) -> bool:
+    """Whether a quote is more than a word that stands in every text: several, a number, or a whole text."""
+    words = folded(quote).split()
+    if len(words) != 1 or any(letter.isdigit() for letter in quote) or len(words[0]) > LONG_WORD:
+        return True
+    return any(folded(text) == words[0] for part in question.material.values() for text in leaves(part))
 
 
 def _names(parts: Sequence[str]) -> str:

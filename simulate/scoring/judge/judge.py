@@ -31,6 +31,11 @@ SURE = 0.6
 _calls: contextvars.ContextVar[list[None]] = contextvars.ContextVar("simulate_judge_calls")
 """One entry a call made for the question at hand; others are asked at the same time."""
 
+PLANTED_WORDS = 4
+"""Words from which a line is long enough to ask the judge for it."""
+PLANTED_NO = "A parrot of the mayor of Lisbon has won the first prize for singing in three languages."
+"""What no agent says."""
+
 SAID = "what the agent said"
 TOOLS = "what its tools returned"
 
@@ -39,7 +44,8 @@ class Judge:
     """Answers `Question`s by a model.
 
     ``cache`` is a folder that keeps judgements, ``prompts`` one whose files replace the package's own by
-    name, ``concurrency`` bounds the calls under way at once. A judge that cannot judge raises SimulatorFault
+    name, ``concurrency`` bounds the calls under way at once. With ``planted``, its first question of what was
+    said is preceded by two whose answers are known. A judge that cannot judge raises SimulatorFault
     (or EnvironmentFault where its endpoint fails): it never blames the agent, and never passes it.
     """
 
@@ -51,7 +57,11 @@ class Judge:
         prompts: Path | None = None,
         concurrency: int = 8,
         budget: Budget | None = None,
+        planted: bool = False,
     ) -> None:
+        self.planted = planted
+        self._proof: SimulatorFault | None = None
+        self._proven = False
         self.model = Model(model, role="judge", budget=budget) if isinstance(model, ModelConfig) else model
         self.prompts = prompts
         self.concurrency = concurrency
@@ -96,21 +106,29 @@ class Judge:
         said = [one for one in utterances if not says_nothing(one.received)]
         if not said:
             return Judgement("no", "the agent said nothing that has a meaning", method="rule")
-        returned = [call.told() for call in tool_calls]
-        question = Question(
-            question="Did the agent say this, in whatever words and in whichever of its lines?\n"
-            f"{json.dumps(statement, ensure_ascii=False)}\n"
-            "What its tools returned is only there to understand what it speaks of: what a tool returned "
-            "and the agent did not say, it did not say.",
-            labels={
-                "yes": "it said this, all of it",
-                "no": "it did not say this, or only a part of it, or the opposite",
-            },
-            material={SAID: [{"turn": one.turn, "text": one.received} for one in said], TOOLS: returned},
-            needs_evidence=frozenset({"yes"}),
-            quote_from=(SAID,),
-        )
-        return await self.classify(question)
+        if self.planted:
+            await self._prove(said)
+        return await self.classify(_said_question(statement, said, [call.told() for call in tool_calls]))
+
+    async def _prove(self, said: Sequence[Utterance]) -> None:
+        """Ask for a line that stands in the material and for one that does not, once; raise SimulatorFault
+        for a judge that always says yes, always no, or the opposite of what is so."""
+        line = max((one.received for one in said), key=len)
+        if self._proof is None and len(line.split()) >= PLANTED_WORDS and not self._proven:
+            here, not_here = await asyncio.gather(
+                *(self.classify(_said_question(planted, said, [])) for planted in (line, PLANTED_NO))
+            )
+            # questions that are asked side by side may each plant their own: none counts unproven
+            self._proven = True
+            if here.label == "no" or not_here.label == "yes":
+                self._proof = SimulatorFault(
+                    f"the judge cannot be believed: asked whether the agent said a line that it did say, it "
+                    f"answers {here.label!r}; for a line that nobody said, {not_here.label!r}",
+                    where=f"the judge {self.model.config.model!r}",
+                    hint="a stronger `judge` under [tool.simulate.models] helps; the agent is not to blame",
+                )
+        if self._proof is not None:
+            raise self._proof
 
     async def _both_orders(
         self, question: Question, template: Template, *, again: bool = False
@@ -208,6 +226,23 @@ class Judge:
                 )
             self._templates[name] = template
         return self._templates[name]
+
+
+def _said_question(statement: str, said: Sequence[Utterance], returned: Sequence[Any]) -> Question:
+    """Whether a statement was made, in any words."""
+    return Question(
+        question="Did the agent say this, in whatever words and in whichever of its lines?\n"
+        f"{json.dumps(statement, ensure_ascii=False)}\n"
+        "What its tools returned is only there to understand what it speaks of: what a tool returned "
+        "and the agent did not say, it did not say.",
+        labels={
+            "yes": "it said this, all of it",
+            "no": "it did not say this, or only a part of it, or the opposite",
+        },
+        material={SAID: [{"turn": one.turn, "text": one.received} for one in said], TOOLS: list(returned)},
+        needs_evidence=frozenset({"yes"}),
+        quote_from=(SAID,),
+    )
 
 
 def _messages(question: Question, template: Template, lettered: Mapping[str, str]) -> list[dict[str, Any]]:
