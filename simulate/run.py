@@ -36,9 +36,9 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
                     await session.engine.converse(session)
         evidence, verdicts = None, None
         with session.keeps_faults():
-            evidence = await gather(session, resources.judge, resources.project.root)
+            evidence = await gather(session, resources)
             if session.fault is None:
-                verdicts = await check_all(spec.scenario.expect, evidence)
+                verdicts = await check_all(session.scenario.expect, evidence)
     return conclude(session, evidence, verdicts)
 
 

@@ -11,7 +11,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,19 @@ class RunFolder:
             for number, line in enumerate(file, 1):
                 if line.endswith(b"\n"):
                     yield outcome_from_json(line, where=f"{self._lines}:{number}")
+
+    def forget(self, names: Collection[str]) -> None:
+        """Remove these outcomes, so that they can be had again."""
+        kept = [each for each in self.outcomes() if Path(each.folder or each.key).name not in names]
+        write_whole(self._lines, *(outcome_to_json(each) + b"\n" for each in kept))
+        for name in names:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def progress(self) -> str:
+        """``4 of 12 conversations``: how far the run came."""
+        record, finished = self.begun(), sum(1 for _ in self.outcomes())
+        planned = None if record is None else record.planned
+        return f"{finished} of {planned or 'an unknown number of'} conversations"
 
     def close(self) -> None:
         """Let another run have the folder."""

@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,8 +34,21 @@ def slug(text: str) -> str:
 def with_unique_ids(specs: Sequence[TrialSpec], root: Path) -> list[TrialSpec]:
     """The same trials under ids that are unique among them. Whoever loads the same files, by whatever path,
     gives them the same ids: files count by their path from ``root``."""
-    parts = [(each.scenario.name, each.case, _from(root, each.file)) for each in specs]
-    return [replace(each, id=unique) for each, unique in zip(specs, unique_ids(parts), strict=True)]
+    ids = unique_ids([(each.scenario.name, each.case, _from(root, each.file)) for each in specs])
+    shared = {name for name, files in files_by_name(specs).items() if len(files) > 1}
+    return [
+        replace(each, id=unique, title=f"{name} ({each.file})" if name in shared else "")
+        for each, unique in zip(specs, ids, strict=True)
+        for name in [each.scenario.name]
+    ]
+
+
+def files_by_name(found: Iterable[TrialSpec]) -> dict[str, dict[str, TrialSpec]]:
+    """The files in which scenarios of each name stand, with the first of each file."""
+    files: dict[str, dict[str, TrialSpec]] = {}
+    for each in found:
+        files.setdefault(each.scenario.name, {}).setdefault(each.file, each)
+    return files
 
 
 def _from(root: Path, file: str) -> str:

@@ -28,6 +28,9 @@ class AgentMessage:
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the adapter could see from outside, as span attributes (model, tokens); never guessed."""
 
+    cut_off: str | None = None
+    """Why it is not whole (``length``, ``content_filter``), where the adapter could see it."""
+
 
 @dataclass(frozen=True, slots=True)
 class HungUp:
@@ -36,7 +39,15 @@ class HungUp:
     reason: str | None = None
 
 
-AgentEvent = Delta | AgentMessage | HungUp
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The connection to the agent came about only now, ``at`` seconds of the conversation's clock: the time
+    until then is that of names, networks and handshakes."""
+
+    at: float
+
+
+AgentEvent = Delta | AgentMessage | HungUp | Connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,8 @@ class Call:
     """``traceparent`` and ``baggage`` for agents outside the process."""
     reply_timeout: float = 60.0
     """Seconds that one reply may take."""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Who calls and what is tried, as span attributes: ``user.id``, ``tenant.id`` …"""
 
 
 class AgentSession(Protocol):

@@ -27,8 +27,10 @@ from typing import Any, Literal, cast
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
 from simulate.conversation.blocking import Blocked
-from simulate.errors import AddressError, AgentFault, Fault, SimulateError
+from simulate.conversation.delays import thread_ends
+from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, SimulateError
 from simulate.load_object import own_traceback
+from simulate.model.outage import model_failure
 from simulate.user_code import meant_for_us
 
 Shape = Literal["message", "messages", "object"]
@@ -231,6 +233,7 @@ async def in_thread(function: Callable[[], Any]) -> Any:
             problem = RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
         except BaseException as error:  # noqa: BLE001 - carried over to the loop as it is
             problem = error
+        thread_ends()
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             loop.call_soon_threadsafe(settle, result, problem)
 
@@ -296,8 +299,10 @@ def _check_instance(instance: Any, address: str) -> None:
         )
 
 
-def _broke(who: str, error: BaseException) -> AgentFault:
+def _broke(who: str, error: BaseException) -> AgentFault | EnvironmentFault:
     told = f"{who} raised {type(error).__name__}: {error}".rstrip(": ")
+    if (why := model_failure(error)) is not None:
+        return EnvironmentFault(f"the agent's own model {why}; {told}", proof=own_traceback(error))
     return AgentFault(told, proof=own_traceback(error))
 
 

@@ -19,7 +19,7 @@ from simulate.model.units import plain
 from simulate.replay.from_trace import cassette_of
 from simulate.scoring.datasets import Dataset, DatasetCase, Wish, add
 from simulate.scoring.datasets.store import dump
-from simulate.trace.files.reader import read
+from simulate.trace.conversations import whole_file
 from simulate.trace.redaction.people import finder
 from simulate.trace.redaction.redact import Redactor
 
@@ -69,8 +69,7 @@ def _where(parser: argparse.ArgumentParser, *, option: bool = False) -> None:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    trace_sources.configure(parser)
-    add("--trace", dest="trace_id", metavar="ID", help="the id (or its beginning) of one of them")
+    trace_sources.configure(parser, by_trace=True)
     add(
         "--to",
         default=DEFAULT,
@@ -114,12 +113,7 @@ def _add(args: argparse.Namespace) -> int:
         source=Path(args.files[0]).name, partial=args.partial,
     )  # fmt: skip
     redactor = _redactor(args)
-    traces = list(trace_sources.traces(args))
-    if args.trace_id is not None:
-        traces = [trace for trace in traces if trace.trace_id.startswith(args.trace_id)]
-    if not traces:
-        wanted = f" {args.trace_id}" if args.trace_id else ""
-        raise InputError(f"the file holds no trace{wanted}", where=args.files[0])
+    traces = trace_sources.conversations(args)
     dataset = Dataset(args.to)
     added = add(dataset, traces, wish, redactor)
     for each in added:
@@ -272,6 +266,6 @@ def _chosen(args: argparse.Namespace, dataset: Dataset) -> list[DatasetCase]:
 def _cassettes(cases: list[DatasetCase], folder: Path, trials: int) -> None:
     """Each case's trace as the cassettes that its trials are answered from."""
     for loaded, case in zip(load_scenarios([case.scenario for case in cases]), cases, strict=True):
-        cassette = cassette_of(read(case.trace)[0], partial=True)
+        cassette = cassette_of(whole_file(case.trace), partial=True)
         for trial in range(1, trials + 1):
             cassette.save(folder / (loaded.id if trial == 1 else f"{loaded.id}-{trial}"))

@@ -11,7 +11,7 @@ from typing import Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
-from simulate.interfaces.cli import say
+from simulate.interfaces.cli import say, trace_sources
 from simulate.model.explain import told_verdict
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
@@ -33,11 +33,9 @@ from simulate.trace.files.writing import write_otlp_jsonl
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("source", help="a cassette, a folder of cassettes, or a file of production traces")
+    parser.add_argument("source", nargs="+", help="cassettes, production traces, or folders of either")
     parser.add_argument("--agent", metavar="ADDRESS", help="the agent that runs again")
-    parser.add_argument(
-        "--trace", help="the id (or its beginning) of one trace, where the file holds several"
-    )
+    trace_sources.add_reading_options(parser)
     parser.add_argument(
         "--policy",
         choices=["fail", "stop", "nearest", "live", "simulate"],
@@ -119,17 +117,22 @@ def execute(args: argparse.Namespace) -> int:
         raise InputError("which agent is to run again?", hint="name it with --agent")
     rules = default_rules(ignore=tuple(args.ignore))
     cassettes = load_source(
-        args.source, partial=args.partial, allow_edited=args.allow_edited, trace_id=args.trace, rules=rules
+        *args.source,
+        choice=trace_sources.chosen(args),
+        partial=args.partial,
+        allow_edited=args.allow_edited,
+        tolerant=args.tolerant,
+        rules=rules,
     )
     return asyncio.run(_replay(args, cassettes, rules))
 
 
 def _stale(args: argparse.Namespace) -> int:
     system = args.system.read_text() if args.system else None
-    number = len(list(cassettes(args.source)))
+    number = sum(1 for path in args.source for _ in cassettes(path))
     if not number:
-        raise InputError("there is no cassette here", where=args.source)
-    found = find_stale(args.source, system=system, model=args.model)
+        raise InputError("there is no cassette here", where=args.source[0])
+    found = [one for path in args.source for one in find_stale(path, system=system, model=args.model)]
     for one in found:
         say(f"{one.folder}: {'; '.join(one.reasons)}")
     say(f"{len(found)} of {number} cassettes are stale", file=sys.stderr)
@@ -137,11 +140,13 @@ def _stale(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    reports = verify_folders(Path(args.source), args.verify)
+    if len(args.source) > 1:
+        raise InputError("--verify compares one folder with another", hint="name one folder of cassettes")
+    reports = verify_folders(Path(args.source[0]), args.verify)
     for name, report in reports.items():
         say(f"{name}: {report.explain()}".replace("\n", "\n  "))
     if not reports:
-        raise InputError("there is no cassette here", where=args.source)
+        raise InputError("there is no cassette here", where=args.source[0])
     return 0 if all(report.passed for report in reports.values()) else 1
 
 

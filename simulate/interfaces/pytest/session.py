@@ -69,6 +69,7 @@ class Session:
             run_id=self.run_id,
             logs=path / "logs",
         )
+        stage.update_snapshots = bool(self.config.getoption("--simulate-update"))
         recordings = self._recordings(stage)
         self._known = self._identified()
         for loaded in self._known.values():
@@ -120,7 +121,7 @@ class Session:
 
         @functools.cache
         def at(path: Path) -> Recordings:
-            return Recordings(path, mode, models=stage.models)
+            return Recordings(path, mode, models=stage.models, personal=self.project.redact.personal)
 
         return lambda loaded: at(Path(folder or Path(loaded.file).parent / "cassettes"))
 

@@ -181,7 +181,8 @@ RULES: tuple[RedactionRule, ...] = (
     ),
     RedactionRule(
         "iban",
-        re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?![A-Za-z0-9])"),
+        # in groups only in capitals, so that the word after it is not taken for a part of it
+        re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11,30})(?![A-Za-z0-9])"),
         (),
         iban,
     ),
