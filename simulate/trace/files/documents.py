@@ -101,7 +101,7 @@ def streams(source: BinaryIO, name: str, packed: int = 0) -> Iterator[tuple[str,
     elif head == b"PK\x03\x04":
         with ExitStack() as stack:
             for inner, member in _members(stream, name, stack):
-                yield from streams(cast(BinaryIO, member), inner, packed + 1)
+                yield from streams(member, inner, packed + 1)
     else:
         yield name, stream
 
