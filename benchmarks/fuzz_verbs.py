@@ -25,7 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -70,7 +70,7 @@ def cases() -> dict[str, Case]:
     }  # fmt: skip
     record = {"id": "r", "started": "2026-01-01T00:00:00", "ended": "2026-01-01T00:00:01", "agent": "a",
               "seed": 0, "command": ["simulate", "run"], "versions": {}, "counts": {"failed": 1}}  # fmt: skip
-    http = {"interactions": [{
+    http: dict[str, Any] = {"interactions": [{
         "request": {"method": "POST", "uri": "http://x/v1/chat/completions", "body": "{}", "headers": {}},
         "response": {"status": {"code": 200, "message": "OK"}, "headers": {"content-type": ["text/x"]},
                      "body": {"string": "{}"}}}], "version": 1}  # fmt: skip
@@ -148,14 +148,18 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
+def _keys(item: Any) -> list[Any]:
+    if isinstance(item, dict):
+        return list(cast("dict[Any, Any]", item))
+    return list(range(len(cast("list[Any]", item)))) if isinstance(item, list) else []
+
+
 def _twisted(value: Any, chance: random.Random) -> Any:
     for _ in range(chance.randint(1, 3)):
         places, waiting = list[tuple[Any, Any]](), [value]
         while waiting:
             item = waiting.pop()
-            keys = (
-                list(item) if isinstance(item, dict) else range(len(item)) if isinstance(item, list) else ()
-            )
+            keys = _keys(item)
             places += [(item, key) for key in keys]
             waiting += [item[key] for key in keys]
         if not places:
@@ -164,7 +168,7 @@ def _twisted(value: Any, chance: random.Random) -> Any:
         match chance.randrange(4):
             case 0:
                 del holder[key]
-            case 1 if isinstance(holder, dict):
+            case 1 if hasattr(holder, "items"):
                 holder[chance.choice([f"{key}_", EVIL, "name", "", "x" * 300])] = holder.pop(key)
             case 2:
                 holder[key] = copy.deepcopy(chance.choice(places)[0]) if len(places) < 200 else None

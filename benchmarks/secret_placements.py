@@ -100,8 +100,13 @@ NAMED: dict[str, Placement] = {
 def look_alikes() -> list[str]:
     """What must stay: at least a hundred texts without any secret."""
     chance = random.Random(7)
-    digits = lambda n: "".join(chance.choices("0123456789", k=n))  # noqa: E731
-    hexes = lambda n: "".join(chance.choices("0123456789abcdef", k=n))  # noqa: E731
+
+    def digits(number: int) -> str:
+        return "".join(chance.choices("0123456789", k=number))
+
+    def hexes(number: int) -> str:
+        return "".join(chance.choices("0123456789abcdef", k=number))
+
     made: list[str] = []
     for _ in range(8):
         made += [

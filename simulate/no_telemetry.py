@@ -1,6 +1,6 @@
 """Libraries that report to their makers by default do not, neither in this process nor in those it starts.
 
-Imported before anything else that might import one of them. A variable that is set already stays as it is."""
+A variable that is set already stays as it is."""
 
 from __future__ import annotations
 
@@ -22,5 +22,8 @@ SWITCHES = {
 }
 """Of what we depend on ourselves, and of what agents under test often bring."""
 
-for _name, _value in SWITCHES.items():
-    os.environ.setdefault(_name, _value)
+
+def switch_off() -> None:
+    """From now on; before any of them is imported."""
+    for name, value in SWITCHES.items():
+        os.environ.setdefault(name, value)

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-# before an agent imports what would report
-import simulate.no_telemetry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from simulate.child_process import free_port
 from simulate.conversation.agents.process import AgentProcess
 from simulate.conversation.callers import require_model
@@ -25,10 +23,13 @@ from simulate.model.agent_address import KINDS, Medium, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
 from simulate.model.scenario import Scenario
+from simulate.no_telemetry import switch_off
 from simulate.scoring.checks.preload import preload
 from simulate.scoring.judge import Judge
 from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
+
+switch_off()  # before an agent imports what would report
 
 if TYPE_CHECKING:
     from simulate.replay.serving.endpoint import ModelEndpoint

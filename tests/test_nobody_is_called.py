@@ -81,7 +81,8 @@ def test_speech_models_report_to_nobody(tmp_path: Path) -> None:
 
 def test_what_is_set_already_stays(tmp_path: Path) -> None:
     program = (
-        "import os, simulate.no_telemetry; print(os.environ['DO_NOT_TRACK'], os.environ['AGNO_TELEMETRY'])"
+        "import os; from simulate.no_telemetry import switch_off; switch_off(); "
+        "print(os.environ['DO_NOT_TRACK'], os.environ['AGNO_TELEMETRY'])"
     )
     environment = {name: value for name, value in os.environ.items() if name not in SWITCHES}
     done = subprocess.run(

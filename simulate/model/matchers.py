@@ -28,7 +28,7 @@ from typing import Any, cast
 from simulate.errors import InputError
 from simulate.model.bounded_regex import BoundedRegex, bounded
 from simulate.model.json_path import JsonPath, parse_path, values_at
-from simulate.model.text import shorten
+from simulate.model.text import folded, shorten
 
 WORDS = frozenset({"any", "matches", "about", "within", "one_of", "contains", "schema", "exactly"})
 
@@ -222,7 +222,7 @@ def _one_of(given: Any, actual: Any, path: str, whole: Any) -> str | None:
 
 def _contains(given: Any, actual: Any, path: str, whole: Any) -> str | None:
     if isinstance(actual, str) and isinstance(given, str):
-        if _folded(given) in _folded(actual):
+        if folded(given) in folded(actual):
             return None
     elif isinstance(actual, list):
         if any(_differs(given, item, path) is None for item in cast("list[Any]", actual)):
@@ -318,10 +318,6 @@ def _reads_as(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold()
 
 
 def _at(path: str, key: Any) -> str:

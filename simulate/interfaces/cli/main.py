@@ -13,12 +13,13 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import NoReturn
 
-# before an agent imports what would report
-import simulate.no_telemetry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from simulate import stopping
 from simulate.errors import Fault, HarnessFault, InputError, SimulateError
 from simulate.interfaces.cli import hush, say
 from simulate.interfaces.cli.verbs import add_verbs
+from simulate.no_telemetry import switch_off
+
+switch_off()  # before an agent imports what would report
 
 REFUSED = 2
 NO_VERDICT = 3

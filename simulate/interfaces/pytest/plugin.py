@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
-from simulate import no_telemetry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from simulate.errors import SimulateError
+from simulate.no_telemetry import switch_off
+
+switch_off()  # before an agent imports what would report
 
 if TYPE_CHECKING:
     from simulate.interfaces.pytest.session import Session

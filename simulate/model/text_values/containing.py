@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from simulate.model.text import folded
 from simulate.model.text_values.amounts import Amount, amounts
 from simulate.model.text_values.dates import Date, dates
 from simulate.model.text_values.numbers import in_digits
@@ -19,7 +20,7 @@ def contains(text: str, wanted: str, language: str = "en") -> bool:
     money = [amount for amount in amounts(wanted, language) if amount.currencies]
     days = dates(wanted, language)
     if not money and not days:
-        return _folded(wanted) in _folded(text)
+        return folded(wanted) in folded(text)
     written = in_digits(wanted, language)
     if len(money) == 1 and _is_all(written, money[0]):
         return any(money[0].same(one) for one in amounts(text, language))
@@ -52,8 +53,4 @@ def _canonical(text: str, language: str) -> str:
         else:
             form = f"‹{value.month}-{value.day}›"
         written = f"{written[: value.start]}{form}{written[value.end :]}"
-    return _folded(written)
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    return folded(written)
