@@ -14,6 +14,7 @@ PAGE = Path(__file__).resolve().with_name("command-line.md")
 sys.path.insert(0, str(PAGE.parents[1]))
 
 from simulate.interfaces.cli.main import VERBS, module_of  # noqa: E402
+from simulate.interfaces.cli.verbs import VerbParser  # noqa: E402
 
 INTRODUCTION = """# The command line
 
@@ -44,6 +45,8 @@ def page() -> str:
 
 
 def _section(parser: argparse.ArgumentParser, level: str) -> Iterator[str]:
+    if isinstance(parser, VerbParser):
+        parser.declare()
     yield f"{level} {parser.prog}\n"
     yield f"{_sentence(parser.description or '')}\n"
     rows = [row for action in parser._actions for row in _row(action)]

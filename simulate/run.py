@@ -20,6 +20,7 @@ from simulate.resources import Resources
 from simulate.scoring.checks import check_all
 from simulate.session import open_session
 from simulate.tools import using
+from simulate.user_code import cannot_exit
 
 
 async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None = None) -> Outcome:
@@ -28,14 +29,14 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
     ``engine`` overrides the one of the scenario's agent. Whatever breaks on the way is in the outcome, with
     whose fault it is. Raises InputError only for what
     ``resources.prepare`` refuses, too."""
-    with open_session(spec, resources, engine) as session:
+    with open_session(spec, resources, engine) as session, cannot_exit():
         with session.keeps_faults():
             async with resources.toolbox(session) as toolbox:
                 with using(toolbox):
                     await session.engine.converse(session)
         evidence, verdicts = None, None
         with session.keeps_faults():
-            evidence = await gather(session, resources.judge, resources.project.root)
+            evidence = await gather(session, resources)
             if session.fault is None:
                 verdicts = await check_all(session.scenario.expect, evidence)
     return conclude(session, evidence, verdicts)

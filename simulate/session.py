@@ -12,6 +12,7 @@ from simulate import determinism
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.callers import make_caller
 from simulate.conversation.engine import Engine, TrialSession
+from simulate.model.identity import identity_of
 from simulate.model.persona import Persona
 from simulate.model.persona_details import fill
 from simulate.model.scenario import Scenario
@@ -36,10 +37,11 @@ def open_session(
     conversation = Conversation(pins.trace_id(), spec.scenario.medium, started_ns=pins.clock.time_ns())
     own = _own_trace(conversation.id, resources.capture.run_id)
     tools = PinnedTools(spec.scenario.tools)
+    about = identity_of(spec.scenario) | resources.tags
     with (
         determinism.pinned(pins),
         collecting(own),
-        resources.capture.open(conversation.id) as captured,
+        resources.capture.open(conversation.id, attributes=about) as captured,
     ):
         # what an agent elsewhere calls shows too late to tell its path by: its words do
         recorded = [dict(said) for said in spec.recorded if "text" in said or not engine.outside]

@@ -9,29 +9,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import openai
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
-from opentelemetry import context as otel_context
 
 from simulate import determinism
-from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, within
+from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Connected, Delta, within
+from simulate.conversation.agents.endpoint_faults import (
+    error_told,
+    fault_of,
+    never_connected,
+    other_protocol,
+    page_fault,
+    refuse_pages,
+)
+from simulate.conversation.agents.http_connection import (
+    connections,
+    rehearse,
+    uninstrumented,
+    watch_connection,
+)
 from simulate.conversation.agents.pinned_tools import PinnedTools
-from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
+from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
+from simulate.model.identity import filled
 from simulate.retry_after import retry_after
 from simulate.tools import ToolFailed
+from simulate.trace.reading.finish import cut_off
 
 TRIES = 3
 """Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
 connection, and 429, with which a server says that it did nothing."""
 LONGEST_WAIT = 30.0
 """Seconds that a ``Retry-After`` is obeyed for at most."""
+CONNECT = 5.0
+"""Seconds that a connection may take to come about."""
 TOOL_ROUNDS = 16
-_UPSTREAM = {502, 503, 504}
 
 
 @dataclass(slots=True)
@@ -44,6 +60,11 @@ class _Reply:
     finish_reason: str | None = None
     model: str | None = None
     usage: Any = None
+
+    @property
+    def cut_off(self) -> str | None:
+        """Why the answer is not whole."""
+        return cut_off((self.finish_reason,))
 
     def message(self) -> dict[str, Any]:
         """The answer as a message of the history."""
@@ -92,16 +113,18 @@ class HttpAdapter:
             }
             self._clients[loop] = AsyncOpenAI(
                 base_url=self.address,
+                http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [watch_connection]}),
                 # the SDK insists on a key; an endpoint of one's own often has none
                 api_key=self._api_key or "none",
                 max_retries=0,
-                default_headers=self.headers,
             )
         return self._clients[loop]
 
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[HttpSession, None]:
-        """One conversation. Nothing is sent until the first message is."""
+        """One conversation. Nothing is sent to the endpoint until the first message is."""
+        self.client()  # its certificates take a while to load
+        await rehearse()
         yield HttpSession(self, call)
 
     async def aclose(self) -> None:
@@ -121,6 +144,11 @@ class HttpSession:
         self._refused: Exception | None = None
         """How the endpoint turned this turn's request away, as long as it has not taken it."""
 
+    def _carried(self, configured: Mapping[str, Any]) -> dict[str, Any]:
+        """What each request of this conversation carries, ``{user}`` and the like filled in."""
+        made = filled(dict(configured), self.call.attributes, self.call.conversation_id)
+        return cast("dict[str, Any]", made)
+
     async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
         """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
         if message is not None:
@@ -135,16 +163,16 @@ class HttpSession:
             if self._refused is None:
                 raise
             # the time went by while we waited to be let in: that is not a slow answer
-            raise _fault(self._refused, self.adapter.address) from late
+            raise fault_of(self._refused, self.adapter.address) from late
 
     async def _events(self) -> AsyncIterator[AgentEvent]:
         for _ in range(TOOL_ROUNDS):
             reply = _Reply()
             async for piece in self._once(reply):
-                yield Delta(piece)
+                yield Delta(piece) if isinstance(piece, str) else piece
             self.history.append(reply.message())
             if reply.text or reply.refusal:
-                yield AgentMessage(reply.text or reply.refusal, reply.attributes())
+                yield AgentMessage(reply.text or reply.refusal, reply.attributes(), reply.cut_off)
             elif not reply.tool_calls:
                 raise AgentFault(
                     f"{self.adapter.address}: the answer is empty (finish_reason {reply.finish_reason})"
@@ -154,12 +182,16 @@ class HttpSession:
             await self._answer_tools(reply)
         raise AgentFault(f"{self.adapter.address}: still calls tools after {TOOL_ROUNDS} rounds in one turn")
 
-    async def _once(self, reply: _Reply) -> AsyncIterator[str]:
-        response = await self._request()
+    async def _once(self, reply: _Reply) -> AsyncIterator[str | Connected]:
+        with connections() as opened:
+            response = await self._request()
+        if opened:
+            yield Connected(opened[-1])
         if not self.adapter.stream:
             _take_whole(response, reply, self.adapter.address)
             return
         try:
+            await refuse_pages(response.response, self.adapter.address)
             if response.response.headers.get("content-type", "").startswith("application/json"):
                 # asked to stream, it answered as a whole
                 _take_whole(await _read_whole(response.response), reply, self.adapter.address)
@@ -170,7 +202,7 @@ class HttpSession:
         except Fault:
             raise
         except Exception as error:
-            raise _fault(error, self.adapter.address, midway=True) from error
+            raise fault_of(error, self.adapter.address, midway=True) from error
         finally:
             await response.close()
         if reply.finish_reason is None:
@@ -183,7 +215,7 @@ class HttpSession:
         options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
         for attempt in range(1, TRIES + 1):
             try:
-                with _uninstrumented():
+                with uninstrumented():
                     # plain dicts, as on the wire: the SDK's types would tell apart what we only pass on
                     create = cast(
                         "Callable[..., Awaitable[Any]]", self.adapter.client().chat.completions.create
@@ -191,9 +223,9 @@ class HttpSession:
                     response = await create(
                         model=self.adapter.model,
                         messages=self.history,
-                        extra_headers=dict(self.call.headers),
-                        extra_body=self.adapter.body or None,
-                        timeout=self.call.reply_timeout,
+                        extra_headers=self._carried(self.adapter.headers) | dict(self.call.headers),
+                        extra_body=self._carried(self.adapter.body) or None,
+                        timeout=openai.Timeout(self.call.reply_timeout, connect=CONNECT),
                         **(options if self.adapter.stream else {}),
                     )
                     self._refused = None
@@ -205,7 +237,10 @@ class HttpSession:
                 wait = _wait_before_retry(error, attempt)
                 if wait is None or attempt == TRIES:
                     self._refused = None
-                    raise _fault(error, self.adapter.address) from error
+                    fault = fault_of(error, self.adapter.address)
+                    if isinstance(error, openai.APIConnectionError) and isinstance(fault, AgentFault):
+                        fault = await other_protocol(self.adapter.address) or fault
+                    raise fault from error
                 self._refused = error
                 await determinism.current().clock.sleep(wait)
         raise HarnessFault("unreachable")  # pragma: no cover
@@ -227,16 +262,6 @@ class HttpSession:
                 result = {"error": str(error)}
             content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
             self.history.append({"role": "tool", "tool_call_id": asked["id"], "content": content})
-
-
-@contextlib.contextmanager
-def _uninstrumented() -> Generator[None]:
-    """An instrumentation of this process must not write our request into the agent's trace."""
-    token = otel_context.attach(otel_context.set_value("suppress_instrumentation", True))
-    try:
-        yield
-    finally:
-        otel_context.detach(token)
 
 
 def _take_chunk(chunk: Any, reply: _Reply) -> list[str]:
@@ -268,8 +293,13 @@ def _take_tool_call(reply: _Reply, index: int, part: Any) -> None:
 
 
 def _take_whole(response: Any, reply: _Reply, address: str) -> None:
+    if str(response).lstrip().startswith("<!") or str(response).lstrip().startswith("<html"):
+        raise page_fault(str(response), address)
     choices = getattr(response, "choices", None)
     if not choices:
+        told = error_told(getattr(response, "model_extra", None) or getattr(response, "__dict__", None))
+        if told is not None:
+            raise EnvironmentFault(f"{address}: its model {told}: {str(response)[:200]}")
         raise AgentFault(f"{address}: the answer holds no choices: {str(response)[:200]}")
     choice = choices[0]
     reply.model, reply.usage, reply.finish_reason = response.model, response.usage, choice.finish_reason
@@ -296,50 +326,5 @@ def _wait_before_retry(error: Exception, attempt: int) -> float | None:
         asked = retry_after(error.response.headers)
         return 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
     if isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError):
-        return 0.2 * 2**attempt if _never_connected(error) else None
+        return 0.2 * 2**attempt if never_connected(error) else None
     return None
-
-
-def _never_connected(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        if type(cause).__name__ == "ConnectError" or isinstance(cause, ConnectionRefusedError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
-def _fault(error: Exception, address: str, *, midway: bool = False) -> Fault:
-    """Whose fault a failed request is, and what to do about it."""
-    if isinstance(error, Fault):
-        return error
-    if isinstance(error, openai.APITimeoutError):
-        return AgentFault(f"{address} did not answer in time")
-    if isinstance(error, openai.APIStatusError):
-        return _status_fault(error, address)
-    if isinstance(error, openai.APIConnectionError) and not midway:
-        if _never_connected(error):
-            return NotReached(f"nothing listens at {address}", hint="start the agent, or correct its address")
-        return AgentFault(f"{address} closed the connection without an answer")
-    if isinstance(error, (json.JSONDecodeError, openai.APIResponseValidationError)):
-        return AgentFault(f"{address}: the answer is not what the OpenAI protocol says: {error}")
-    if midway:
-        detail = getattr(error, "message", None) or str(error) or type(error).__name__
-        return AgentFault(f"{address}: the stream broke off: {detail}")
-    return AgentFault(f"{address}: {type(error).__name__}: {error}")
-
-
-def _status_fault(error: Any, address: str) -> Fault:
-    status: int = error.status_code
-    message = f"{address} answered {status}"
-    if error.message != f"Error code: {status}":
-        message += f": {error.message}"
-    if status in (401, 403):
-        return EnvironmentFault(message, hint="set the agent's key in [tool.simulate.agents] as env:NAME")
-    if status == 404:
-        return EnvironmentFault(message, hint="the address should end before /chat/completions, often in /v1")
-    if status == 429:
-        return EnvironmentFault(message, hint=f"tried {TRIES} times; run fewer at once with --jobs")
-    if status in _UPSTREAM:
-        return EnvironmentFault(message)
-    return AgentFault(message)

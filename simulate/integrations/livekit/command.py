@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-HELP = "install or inspect a local livekit-server"
+from simulate.integrations.livekit.server import VERSION, find_server, install, version_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +29,6 @@ def execute(args: argparse.Namespace) -> int:
 
 def _install(args: argparse.Namespace) -> int:
     # numpy, which `simulate --help` does without
-    from simulate.integrations.livekit.server import find_server, install, version_of
-
     found = find_server()
     if found is not None and not args.force:
         print(f"livekit-server {version_of(found)}: {found}")
@@ -40,8 +38,6 @@ def _install(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from simulate.integrations.livekit.server import VERSION, find_server, version_of
-
     url = os.environ.get("LIVEKIT_URL")
     if url:
         missing = [name for name in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET") if not os.environ.get(name)]

@@ -44,6 +44,7 @@ class Order:
     logs: str | None
     real_time: bool
     virtual: bool
+    tags: dict[str, str]
     tape: Tape | None
 
 
@@ -119,7 +120,7 @@ def _suite(order: Order, path: Path) -> tuple[Suite, TrialSpec]:
     agent = order.agent if order.agent is not None else loaded.scenario.agent
     if order.virtual and agent is not None:
         project.agents[agent] = project.agent(agent).model_copy(update={"time": "virtual"})
-    resources = Resources(project, [], agent=order.agent, run_id=order.run_id, logs=logs)
+    resources = Resources(project, [], agent=order.agent, run_id=order.run_id, logs=logs, tags=order.tags)
     resources.real_time = order.real_time
     try:
         resources.prepare(loaded.scenario)

@@ -7,18 +7,22 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import run, say, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
+from simulate.model.loading.files import load_scenarios
+from simulate.model.loading.yaml_reader import read_documents
+from simulate.model.units import plain
+from simulate.replay.from_trace import cassette_of
+from simulate.scoring.datasets import Dataset, DatasetCase, Wish, add
+from simulate.scoring.datasets.store import dump
+from simulate.trace.conversations import whole_file
+from simulate.trace.redaction.people import finder
+from simulate.trace.redaction.redact import Redactor
 
-if TYPE_CHECKING:
-    from simulate.scoring.datasets import Dataset, DatasetCase
-    from simulate.trace.redaction.redact import Redactor
-
-HELP = "golden datasets: add cases from traces, list, show, run, versions"
 DEFAULT = "datasets/golden"
 
 
@@ -65,8 +69,7 @@ def _where(parser: argparse.ArgumentParser, *, option: bool = False) -> None:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    trace_sources.configure(parser)
-    add("--trace", dest="trace_id", metavar="ID", help="the id (or its beginning) of one of them")
+    trace_sources.configure(parser, by_trace=True)
     add(
         "--to",
         default=DEFAULT,
@@ -101,8 +104,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset, Wish, add
-
     wish = Wish(
         expect=[_mapping(text, "--expect") for text in args.expect],
         answer=args.answer,
@@ -112,32 +113,23 @@ def _add(args: argparse.Namespace) -> int:
         source=Path(args.files[0]).name, partial=args.partial,
     )  # fmt: skip
     redactor = _redactor(args)
-    traces = list(trace_sources.traces(args))
-    if args.trace_id is not None:
-        traces = [trace for trace in traces if trace.trace_id.startswith(args.trace_id)]
-    if not traces:
-        wanted = f" {args.trace_id}" if args.trace_id else ""
-        raise InputError(f"the file holds no trace{wanted}", where=args.files[0])
+    traces = trace_sources.conversations(args)
     dataset = Dataset(args.to)
     added = add(dataset, traces, wish, redactor)
     for each in added:
         if each.case is not None:
-            print(f"{'added' if each.is_new else 'there already:'} {each.case}")
+            say(f"{'added' if each.is_new else 'there already:'} {each.case}")
         for note in each.notes:
-            print(f"  {note}", file=sys.stderr)
+            say(f"  {note}", file=sys.stderr)
     kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(redactor.counts.items()))
-    print(f"redacted: {kinds or 'nothing was found'}", file=sys.stderr)
-    print(f"{args.to} is version {dataset.version}", file=sys.stderr)
+    say(f"redacted: {kinds or 'nothing was found'}", file=sys.stderr)
+    say(f"{args.to} is version {dataset.version}", file=sys.stderr)
     return 0
 
 
 def _redactor(args: argparse.Namespace) -> Redactor:
-    from simulate.trace.redaction.redact import Redactor
-
     finders: list[Any] = []
     if args.names:
-        from simulate.trace.redaction.people import finder
-
         finders = [finder()]
     return Redactor(None, dict(_pattern(text) for text in args.pattern), args.path, finders)
 
@@ -165,24 +157,19 @@ def _pattern(text: str) -> tuple[str, str]:
 
 def _yaml(text: str, option: str) -> Any:
     """One YAML value, read as scenario files are."""
-    from simulate.model.loading.yaml_reader import read_documents
-    from simulate.model.units import plain
-
     documents = read_documents(text.encode(), option)
     return plain(documents[0].value) if documents else None
 
 
 def _list(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset
-
     dataset = Dataset.open(args.dataset)
     edited = dataset.edited()
     for case in dataset.cases():
         state = f"verified by {case.verified}" if case.verified else "candidate"
         changed = f", {edited[case.id]} by hand" if case.id in edited else ""
         why = case.origin.get("why")
-        print(f"{case.id}  {state}{changed}" + (f"  {why}" if why else ""))
-    print(f"{_cases(len(dataset.ids()))}, version {dataset.version}", file=sys.stderr)
+        say(f"{case.id}  {state}{changed}" + (f"  {why}" if why else ""))
+    say(f"{_cases(len(dataset.ids()))}, version {dataset.version}", file=sys.stderr)
     return 0
 
 
@@ -191,29 +178,22 @@ def _cases(count: int) -> str:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset
-    from simulate.scoring.datasets.store import dump
-
     case = Dataset.open(args.dataset).case(args.case)
-    print(f"# {case.scenario}\n{case.scenario.read_text(encoding='utf-8').rstrip()}\n\n# where it comes from")
-    print(dump(case.origin).rstrip())
-    print(f"# its trace: simulate trace show {case.trace}")
+    say(f"# {case.scenario}\n{case.scenario.read_text(encoding='utf-8').rstrip()}\n\n# where it comes from")
+    say(dump(case.origin).rstrip())
+    say(f"# its trace: simulate trace show {case.trace}")
     return 0
 
 
 def _versions(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset
-
     for version in Dataset.open(args.dataset).versions():
-        print(f"{version.version}  {version.date}  {version.change}")
+        say(f"{version.version}  {version.date}  {version.change}")
     return 0
 
 
 def _accept(args: argparse.Namespace) -> int:
-    from simulate.scoring.datasets import Dataset
-
     version = Dataset.open(args.dataset).accept(args.by, args.case)
-    print(f"{args.dataset} is version {version.version}")
+    say(f"{args.dataset} is version {version.version}")
     return 0
 
 
@@ -245,9 +225,6 @@ PASSED_ON = (
 
 def _run(args: argparse.Namespace) -> int:
     """Refuse a dataset that was changed, then run its cases as scenarios."""
-    from simulate.interfaces.cli import run
-    from simulate.scoring.datasets import Dataset
-
     check_gate(args)
     dataset = Dataset.open(args.dataset)
     dataset.check()
@@ -257,8 +234,8 @@ def _run(args: argparse.Namespace) -> int:
         told = "is a candidate: nobody has verified it"
         if candidates > 1:
             told = "are candidates: nobody has verified them"
-        print(f"{candidates} of {_cases(len(cases))} {told}", file=sys.stderr)
-    print(f"{args.dataset}, version {dataset.version}", file=sys.stderr)
+        say(f"{candidates} of {_cases(len(cases))} {told}", file=sys.stderr)
+    say(f"{args.dataset}, version {dataset.version}", file=sys.stderr)
     given = [str(case.scenario) for case in cases]
     for option in PASSED_ON:
         value = getattr(args, option)
@@ -288,11 +265,7 @@ def _chosen(args: argparse.Namespace, dataset: Dataset) -> list[DatasetCase]:
 
 def _cassettes(cases: list[DatasetCase], folder: Path, trials: int) -> None:
     """Each case's trace as the cassettes that its trials are answered from."""
-    from simulate.model.loading.files import load_scenarios
-    from simulate.replay.from_trace import cassette_of
-    from simulate.trace.files.reader import read
-
     for loaded, case in zip(load_scenarios([case.scenario for case in cases]), cases, strict=True):
-        cassette = cassette_of(read(case.trace)[0], partial=True)
+        cassette = cassette_of(whole_file(case.trace), partial=True)
         for trial in range(1, trials + 1):
             cassette.save(folder / (loaded.id if trial == 1 else f"{loaded.id}-{trial}"))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
 
-HELP = "say what is installed, what is missing, and what brings it"
+from simulate.errors import MissingExtra, SimulateError
+from simulate.interfaces.cli import say
+from simulate.llm import from_environment
+from simulate.model.loading.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +35,9 @@ def execute(args: argparse.Namespace) -> int:
     findings = [finding for look in LOOKS for finding in look()]
     signs = {"ok": "✓", "missing": "○", "wrong": "✗"}
     for finding in findings:
-        print(f"{signs[finding.mark]} {finding.what}")
+        say(f"{signs[finding.mark]} {finding.what}")
         if finding.remedy:
-            print(f"    {finding.remedy}")
+            say(f"    {finding.remedy}")
     return 2 if any(finding.mark == "wrong" for finding in findings) else 0
 
 
@@ -80,12 +85,6 @@ def _extra(extra: str, what: str, *packages: str) -> Callable[[], Iterator[Diagn
 
 
 def _model() -> Iterator[Diagnosis]:
-    from pathlib import Path
-
-    from simulate.errors import SimulateError
-    from simulate.llm import from_environment
-    from simulate.model.loading.project import Project
-
     try:
         project = Project.find(Path.cwd())
     except SimulateError as error:
@@ -120,10 +119,6 @@ def _built_livekit() -> bool:
 
 def _calls() -> Iterator[Diagnosis]:
     """How many calls by voice this machine holds: measured, which takes some seconds."""
-    import asyncio
-
-    from simulate.errors import MissingExtra
-
     try:
         from simulate.conversation.voice.capacity import measure
         from simulate.conversation.voice.seats import calls_at_once

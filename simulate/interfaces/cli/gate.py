@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from simulate.interfaces.cli import say
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
-
-HELP = "hold a run against thresholds and against an earlier run"
+from simulate.run_folder import find_run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +21,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 1: a rule is broken; 3: too few conversations came to a verdict."""
-    from simulate.run_folder import find_run
-
     if args.example:
         from importlib.resources import files
 
-        print((files("simulate.scoring.gate") / "example.yaml").read_text("utf-8"), end="")
+        say((files("simulate.scoring.gate") / "example.yaml").read_text("utf-8"), end="")
         return 0
     gate = check_gate(args)
     assert gate is not None  # the option has a default

@@ -7,18 +7,21 @@ import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import say
 from simulate.interfaces.cli.judge_options import add_judge_options
 from simulate.interfaces.cli.output_options import add_json_option
+from simulate.interfaces.render.output import write_json
+from simulate.llm import Budget
+from simulate.model.loading.project import Project
+from simulate.model.text import line
+from simulate.resources import Resources
+from simulate.scoring.evaluators.calibration import Judged, agreement, as_data, by_question, judge_all, load
+from simulate.scoring.evaluators.evaluator import NO_JUDGE_HINT
+from simulate.scoring.judge import Judge
+from simulate.scoring.judge.agreement import SOURCE, WEAK, LabelQuality
 
-if TYPE_CHECKING:
-    from simulate.scoring.evaluators.calibration import Judged
-    from simulate.scoring.judge import Judge
-    from simulate.scoring.judge.agreement import LabelQuality
-
-HELP = "hold the judge against labels that people gave"
 MARGIN = 22
 SURE = ((0.0, 0.75), (0.75, 0.9), (0.9, 1.01))
 """Ranges of the judge's confidence that are told apart."""
@@ -38,14 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 1: agreement is below ``--least``; 3: a case could not be judged."""
-    from simulate.interfaces.render.output import write_json
-    from simulate.scoring.evaluators.calibration import as_data, by_question, judge_all, load
-
     if args.least is not None and not -1 <= args.least <= 1:
         raise InputError(f"--least {args.least:g}: kappa lies between -1 and 1")
     cases = load(args.file, args.prompts)
     judge = _judge(args)
-    print(
+    say(
         f"{len(cases)} cases, two calls each or four where two readings disagree; the judge is "
         f"{judge.model.config.model}",
         file=sys.stderr,
@@ -56,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
         nonlocal count
         count += 1
         mark = {True: "✓", False: "✗", None: "!"}[one.agrees]
-        print(f"{mark} {count}/{len(cases)} {one.case.name}", file=sys.stderr)
+        say(f"{mark} {count}/{len(cases)} {one.case.name}", file=sys.stderr)
 
     judged = asyncio.run(judge_all(cases, judge, done))
     write_json(as_data(judged, judge.model.config.model), args.json, indent=True)
@@ -67,12 +67,6 @@ def execute(args: argparse.Namespace) -> int:
 
 def _judge(args: argparse.Namespace) -> Judge:
     """The configured judge. Raises InputError where there is none."""
-    from simulate.llm import Budget
-    from simulate.model.loading.project import Project
-    from simulate.resources import Resources
-    from simulate.scoring.evaluators.evaluator import NO_JUDGE_HINT
-    from simulate.scoring.judge import Judge
-
     if args.prompts is not None and not args.prompts.is_dir():
         raise InputError("--prompts names no folder", where=str(args.prompts))
     configured = Resources(Project.find(Path.cwd()), []).judge
@@ -83,8 +77,6 @@ def _judge(args: argparse.Namespace) -> Judge:
 
 
 def _exit_code(questions: Sequence[Sequence[Judged]], least: float | None) -> int:
-    from simulate.scoring.evaluators.calibration import agreement
-
     if least is not None:
         for judged in questions:
             beyond = agreement(judged).kappa()
@@ -97,10 +89,6 @@ def _exit_code(questions: Sequence[Sequence[Judged]], least: float | None) -> in
 
 def told(judged: Sequence[Judged], model: str) -> Iterator[str]:
     """All of it for people, line by line."""
-    from simulate.model.text import line
-    from simulate.scoring.evaluators.calibration import by_question
-    from simulate.scoring.judge.agreement import SOURCE
-
     yield f"{line(model)} beside people"
     for name, found in by_question(judged).items():
         yield ""
@@ -115,8 +103,6 @@ def told(judged: Sequence[Judged], model: str) -> Iterator[str]:
 
 
 def _question(name: str, judged: Sequence[Judged]) -> Iterator[str]:
-    from simulate.scoring.evaluators.calibration import agreement
-
     found = agreement(judged)
     lost = len(judged) - len(found.pairs)
     yield f"{name}: {len(judged)} cases" + (f", {lost} without a judgement" if lost else "")
@@ -145,8 +131,6 @@ def _question(name: str, judged: Sequence[Judged]) -> Iterator[str]:
 
 
 def _weak(qualities: Sequence[LabelQuality]) -> Iterator[str]:
-    from simulate.scoring.judge.agreement import WEAK
-
     for one in qualities:
         if not one.weak:
             continue
@@ -179,8 +163,6 @@ def _confidence(judged: Sequence[Judged]) -> Iterator[str]:
 
 
 def _disagreements(judged: Sequence[Judged]) -> Iterator[str]:
-    from simulate.model.text import line
-
     for one in judged:
         if one.agrees is not False or one.judgement is None:
             continue

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import webbrowser
 from pathlib import Path
 
-HELP = "open a run's report in the browser"
+from simulate.interfaces.cli import say
+from simulate.interfaces.render.html import write_html
+from simulate.interfaces.render.run_reports import REPORT, load_run, traces_of
+from simulate.run_folder import find_run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,23 +27,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Make the report where there is none or an outcome is younger than it, print its path, open it."""
-    from simulate.interfaces.render.html import write_html
-    from simulate.interfaces.render.run_reports import REPORT, load_run, traces_of
-
     folder = _folder(args.run)
     report = folder / REPORT
     if _stale(folder, report):
         record, outcomes = load_run(folder)
         write_html(report, record, outcomes, traces_of(folder))
-    print(report)
+    say(report)
     if not args.no_browser and not _browse(report):
-        print("no browser could be opened; open the file above in one", file=sys.stderr)
+        say("no browser could be opened; open the file above in one", file=sys.stderr)
     return 0
 
 
 def _folder(name: str) -> Path:
-    from simulate.run_folder import find_run
-
     given = Path(name)
     if (given / "outcomes.jsonl").is_file():  # also one whose run.json a kill prevented
         return given
@@ -55,6 +54,4 @@ def _stale(folder: Path, report: Path) -> bool:
 
 
 def _browse(report: Path) -> bool:
-    import webbrowser
-
     return webbrowser.open(report.resolve().as_uri())

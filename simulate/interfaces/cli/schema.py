@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from simulate.model.loading.schema import Kind
-
-HELP = "print the JSON schema of scenario and persona files"
+from simulate.errors import EnvironmentFault, InputError
+from simulate.interfaces.cli import say
+from simulate.model.loading.schema import KINDS, Kind, file_name, json_schema
+from simulate.model.whole_file import write_whole
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,24 +20,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from simulate.model.loading.schema import KINDS, file_name
-
     if args.write is None:
-        print(schema_text(args.kind or "scenario"), end="")
+        say(schema_text(args.kind or "scenario"), end="")
         return 0
     for kind in KINDS:
         if args.kind in (None, kind):
             path = args.write / file_name(kind)
             write_text(path, schema_text(kind))
-            print(path)
+            say(path)
     return 0
 
 
 def write_text(path: Path, text: str) -> None:
     """Whole or not at all; raises InputError where the folder cannot be written."""
-    from simulate.errors import EnvironmentFault, InputError
-    from simulate.model.whole_file import write_whole
-
     try:
         write_whole(path, text.encode())
     except EnvironmentFault as error:
@@ -46,8 +41,4 @@ def write_text(path: Path, text: str) -> None:
 
 def schema_text(kind: Kind) -> str:
     """The schema as its file holds it."""
-    import json
-
-    from simulate.model.loading.schema import json_schema
-
     return json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n"

@@ -9,35 +9,44 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from simulate.determinism.context import RunContext
 from simulate.errors import Fault, InputError
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.judge_options import add_judge_options
 from simulate.interfaces.cli.output_options import add_json_option
-
-if TYPE_CHECKING:
-    from simulate.interfaces.cli.score_sources import References
-    from simulate.scoring.evaluators.evaluator import Evaluator
-    from simulate.scoring.evaluators.export import Target
-    from simulate.scoring.evaluators.result import Result
-    from simulate.scoring.gate import Gate
-    from simulate.scoring.judge import Judge
-    from simulate.trace.redaction.mask import SecretMask
-    from simulate.trace.span import Trace
-
-HELP = "run evaluators on a trace, a run or a dataset"
+from simulate.interfaces.cli.score_sources import References, cases, is_run, run_path
+from simulate.interfaces.render.output import write_json
+from simulate.llm import Budget
+from simulate.model.loading.project import Project
+from simulate.model.text import line
+from simulate.resources import Resources
+from simulate.scoring.evaluators.alerts import alert, webhook
+from simulate.scoring.evaluators.attach import emit_logs, refuse_same, write_scored
+from simulate.scoring.evaluators.evaluator import Evaluator, describe
+from simulate.scoring.evaluators.export import Target, export, target
+from simulate.scoring.evaluators.result import Result
+from simulate.scoring.evaluators.scoring import choose, evaluators, score
+from simulate.scoring.gate import Gate
+from simulate.scoring.judge import Judge
+from simulate.trace.capture.simulator_tracing import OwnTrace, collecting
+from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.redaction.mask import SecretMask
+from simulate.trace.span import Trace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     add = parser.add_argument
     add(
-        "source",
-        nargs="?",
+        "sources",
+        nargs="*",
         metavar="SOURCE",
-        help="a trace file (- for stdin), a run's folder or id, latest, or a dataset's folder",
+        help="trace files (- for stdin), folders of them, a run (its folder, its id, latest) or a dataset",
     )
+    trace_sources.add_reading_options(parser)
     add("--evaluators", metavar="A,B", help="by name (default: all that have what they need)")
     add("--threshold", action="append", default=[], metavar="NAME=VALUE", help="the least score that passes")
     add("--reference", metavar="FILE", type=Path, help="what is right: YAML or JSON, one document a trace")
@@ -68,29 +77,21 @@ def execute(args: argparse.Namespace) -> int:
     """Exit code 1: a score is below its threshold; 3: one that was asked for could not be reached."""
     if args.list:
         return _list()
-    if (args.source is None) == (args.watch is None):
+    if bool(args.sources) == (args.watch is not None):
         raise InputError("what is to be scored?", hint="name a trace file or a run, or a folder with --watch")
     job = Job(args)
-    return asyncio.run(job.watch(args.watch, args.interval) if args.watch else job.once(args.source))
+    return asyncio.run(job.watch(args.watch, args.interval) if args.watch else job.once(args.sources))
 
 
 class Job:
     """One call of the command; everything that can be refused is refused here, before a judge is paid."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from simulate.determinism.context import RunContext
-        from simulate.interfaces.cli.score_sources import References, is_run
-        from simulate.model.loading.project import Project
-        from simulate.resources import Resources
-        from simulate.scoring.evaluators.alerts import webhook
-        from simulate.scoring.evaluators.export import target
-        from simulate.scoring.evaluators.scoring import choose
-        from simulate.trace.capture.simulator_tracing import OwnTrace
-        from simulate.trace.redaction.mask import SecretMask
-
         self.args = args
         self.gate = check_gate(args)
-        if self.gate is not None and (args.watch or not is_run(args.source)):
+        if self.gate is not None and len(args.sources) > 1:
+            raise InputError("a gate decides about one run", hint="hold each run against it by itself")
+        if self.gate is not None and (args.watch or not all(map(is_run, args.sources))):
             raise InputError(
                 "a gate decides about a run",
                 hint="traces are held against --threshold NAME=VALUE; simulate dataset run makes a run",
@@ -112,18 +113,18 @@ class Job:
         self.results: list[tuple[str, Result]] = []
         self.traces: list[Trace] = []
 
-    async def once(self, source: str) -> int:
-        """Score a source; what was finished is written whatever stops it."""
+    async def once(self, sources: Sequence[str]) -> int:
+        """Score the sources; what was finished is written whatever stops it."""
+        source = ", ".join(sources)
         if self.args.out:
-            from simulate.scoring.evaluators.attach import refuse_same
-
-            refuse_same(self.args.out, source)
+            for each in sources:
+                refuse_same(self.args.out, each)
         try:
-            await self._score(source)
+            await self._score(sources)
         finally:
             self._write()
         for name in self.references.unused:
-            print(f"note: the reference names trace {name}, which is not there", file=sys.stderr)
+            say(f"note: the reference names trace {name}, which is not there", file=sys.stderr)
         if not self.results:
             raise InputError("there is nothing to score", where=source)
         await self._send([result for _, result in self.results], source)
@@ -133,13 +134,11 @@ class Job:
 
     async def _hold(self, gate: Gate, source: str) -> int:
         """What the gate says of the run; the baseline is scored alike, or their difference means nothing."""
-        from simulate.interfaces.cli.score_sources import run_path
-
         before: dict[str, list[Result]] | None = None
         if self.args.baseline is not None and gate.scores:
             finished, self.results, self.traces = self.results, [], []
-            print(f"scoring the baseline {self.args.baseline}", file=sys.stderr)
-            await self._score(self.args.baseline, quiet=True)
+            say(f"scoring the baseline {self.args.baseline}", file=sys.stderr)
+            await self._score([self.args.baseline], quiet=True)
             before, self.results = _by_name(self.results), finished
         return hold(self.args, gate, run_path(source), _by_name(self.results), before)
 
@@ -150,7 +149,7 @@ class Job:
                 "--watch writes no files", hint="use --export or --webhook, or score each file by itself"
             )
         folder_watched = Watched(folder)
-        print(f"watching {folder}; Ctrl-C ends it", file=sys.stderr)
+        say(f"watching {folder}; Ctrl-C ends it", file=sys.stderr)
         while True:
             for path in folder_watched.settled():
                 await self._watched(path)
@@ -160,20 +159,16 @@ class Job:
         """A file that is not a trace, or a service that is down, ends nothing."""
         before = len(self.results)
         try:
-            await self._score(str(path))
+            await self._score([str(path)])
             await self._send([result for _, result in self.results[before:]], str(path))
         except (InputError, Fault) as error:
-            print(f"{path}: {error}", file=sys.stderr)
+            say(f"{path}: {error}", file=sys.stderr)
         self.traces.clear()
         del self.results[:]
 
-    async def _score(self, source: str, *, quiet: bool = False) -> None:
-        from simulate.interfaces.cli.score_sources import cases
-        from simulate.scoring.evaluators.scoring import score
-        from simulate.trace.capture.simulator_tracing import collecting
-
+    async def _score(self, sources: Sequence[str], *, quiet: bool = False) -> None:
         least = {name.rpartition(":")[2]: value for name, value in self.thresholds.items()}
-        waiting = cases(source, self.references)
+        waiting = cases(sources, self.references, lambda files: trace_sources.each(self.args, files))
         # as many traces at once as the judge takes questions; without one there is nothing to wait for
         at_once = 1 if self.judge is None else self.judge.concurrency
         while some := list(itertools.islice(waiting, at_once)):
@@ -191,27 +186,18 @@ class Job:
                     sys.stdout.flush()
 
     async def _send(self, results: Sequence[Result], source: str) -> None:
-        from simulate.scoring.evaluators.alerts import alert
-        from simulate.scoring.evaluators.attach import emit_logs
-        from simulate.scoring.evaluators.export import export
-
         emit_logs(results)
-        for target in self.targets:
-            count = await export(results, target)
-            print(f"{count} scores sent to {target.kind}", file=sys.stderr)
+        for place in self.targets:
+            count = await export(results, place)
+            say(f"{count} scores sent to {place.kind}", file=sys.stderr)
         if self.webhook is not None:
             await alert(results, self.webhook, source)
 
     def _write(self) -> None:
-        from simulate.interfaces.render.output import write_json
-        from simulate.scoring.evaluators.attach import write_scored
-
         results = [result for _, result in self.results]
         if self.args.out and self.traces:
             write_scored(self.args.out, self.traces, results)
         if self.args.judge_trace:
-            from simulate.trace.files.writing import write_otlp_jsonl
-
             write_otlp_jsonl(self.args.judge_trace, self.mask.spans(self.own.spans))
         results_of_traces = [{"source": name, **one.to_dict()} for name, one in self.results]
         write_json(results_of_traces, self.args.json, indent=True)
@@ -230,9 +216,6 @@ def _judge(given: Judge | None, args: argparse.Namespace) -> Judge | None:
     """The judge that is configured, with what the command line says of it."""
     if given is None:
         return None
-    from simulate.llm import Budget
-    from simulate.scoring.judge import Judge
-
     if args.prompts is not None and not args.prompts.is_dir():
         raise InputError("--prompts names no folder", where=str(args.prompts))
     budget = None if args.judge_calls is None else Budget(calls=args.judge_calls)
@@ -281,8 +264,6 @@ class Watched:
 
 def _told(name: str, results: Sequence[Result], *, every: bool) -> str:
     """One trace's results for people; reasons that several evaluators share stand once."""
-    from simulate.model.text import line
-
     lines = [line(name)]
     for one in results:
         if one.status == "scored":
@@ -323,11 +304,8 @@ def _thresholds(given: Sequence[str]) -> dict[str, float]:
 
 
 def _list() -> int:
-    from simulate.scoring.evaluators.evaluator import describe
-    from simulate.scoring.evaluators.scoring import evaluators
-
     for name, cls in evaluators().items():
         needs: list[Any] = [need.value for need in cls.needs]
-        print(f"{name:<34}{describe(cls).splitlines()[0]}")
-        print(f"{'':<34}least {cls.threshold:g}; needs {', '.join(needs) or 'see its page'}")
+        say(f"{name:<34}{describe(cls).splitlines()[0]}")
+        say(f"{'':<34}least {cls.threshold:g}; needs {', '.join(needs) or 'see its page'}")
     return 0

@@ -5,23 +5,25 @@ from __future__ import annotations
 import argparse
 import importlib
 
-HELP = "show, find, convert, price, measure, redact or sample traces"
+from simulate.interfaces.cli.verbs import add_verbs
 
-SUB_VERBS = ("show", "find", "convert", "cost", "quality", "redact", "sample")
+SUB_VERBS = {
+    "show": "the tree of a trace: kinds, durations, tokens, cost, errors, verdicts",
+    "find": "find traces by user, session, time, tool, error, cost or score",
+    "convert": "any trace file as OTLP JSON, JSON lines, protobuf, or for Jaeger's UI",
+    "cost": "what traces cost, by user, feature, prompt version, model, tenant or cohort",
+    "quality": "coverage, completeness, causality, latency, cost, attachment and feedback of trace files",
+    "redact": "replace secrets and personal data by stable placeholders",
+    "sample": "keep errors, breached scores, cost outliers and a uniform baseline; whole traces only",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the sub-verbs; their modules import what is heavy when they run."""
-    verbs = parser.add_subparsers(dest="trace_verb", metavar="SUB-VERB", required=True)
-    for name in SUB_VERBS:
-        module = importlib.import_module(f"simulate.interfaces.cli.trace_{name}")
-        sub = verbs.add_parser(
-            name, help=module.HELP, description=f"{module.HELP[0].upper()}{module.HELP[1:]}."
-        )
-        module.configure(sub)
-        sub.set_defaults(run_trace_verb=module.execute)
-
-
-def execute(args: argparse.Namespace) -> int:
-    """Run the sub-verb."""
-    return int(args.run_trace_verb(args))
+    """Declare the sub-verbs."""
+    add_verbs(
+        parser,
+        SUB_VERBS,
+        lambda name: importlib.import_module(f"simulate.interfaces.cli.trace_{name}"),
+        required=True,
+        metavar="SUB-VERB",
+    )

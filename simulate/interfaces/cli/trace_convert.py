@@ -5,41 +5,36 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
-
-if TYPE_CHECKING:
-    from simulate.trace.span import Span
-
-HELP = "any trace file as OTLP JSON, JSON lines, protobuf, or for Jaeger's UI"
+from simulate.interfaces.cli import say, trace_sources
+from simulate.model.whole_file import write_pieces
+from simulate.trace.conversations import ALL
+from simulate.trace.files import documents, writing
+from simulate.trace.files.base import Notes
+from simulate.trace.files.reader import iter_spans
+from simulate.trace.otlp import encode
+from simulate.trace.span import Span
+from simulate.trace.vendors.jaeger import to_jaeger
 
 FORMATS = ("otlp-json", "otlp-jsonl", "otlp-protobuf", "jaeger")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    trace_sources.configure(parser)
+    trace_sources.configure(parser, by_trace=True)
     parser.add_argument("--to", choices=FORMATS, default="otlp-jsonl", help="default: otlp-jsonl")
     parser.add_argument("-o", "--out", metavar="OUT", help="default: stdout")
-    parser.add_argument("--trace", metavar="ID", help="this trace only")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Write the spans as they came; JSON lines of any size are converted without holding the file."""
-    from simulate.model.whole_file import write_pieces
-    from simulate.trace.files import documents
-    from simulate.trace.files.base import Notes
-    from simulate.trace.files.reader import iter_spans, read
-
     notes = Notes(documents.name_of(args.files[0]), args.tolerant)
     spans: Iterable[Span]
-    if args.trace is not None:
-        (trace,) = read(*args.files, trace_id=args.trace, tolerant=args.tolerant)
-        spans = trace.spans
-    else:
+    if trace_sources.chosen(args) == ALL:
         spans = iter_spans(*args.files, notes=notes)
+    else:
+        spans = (span for trace in trace_sources.traces(args) for span in trace.spans)
     counted = _Counted(spans)
     chunks = _chunks(counted, args.to)
     if args.out:
@@ -52,8 +47,8 @@ def execute(args: argparse.Namespace) -> int:
     if not counted.seen:
         raise InputError("the file holds no spans", where=notes.source)
     for sentence in notes.of(""):
-        print(f"! {sentence}", file=sys.stderr)
-    print(f"{counted.seen} spans", file=sys.stderr)
+        say(f"! {sentence}", file=sys.stderr)
+    say(f"{counted.seen} spans", file=sys.stderr)
     return 0
 
 
@@ -74,15 +69,10 @@ class _Counted:
 def _chunks(spans: Iterable[Span], to: str) -> Iterable[bytes]:
     import orjson
 
-    from simulate.trace.files import writing
-    from simulate.trace.otlp import encode
-
     if to == "otlp-jsonl":
         yield from writing.otlp_lines(spans)
     elif to == "otlp-protobuf":
         yield encode.to_protobuf(spans).SerializeToString()
     else:
-        from simulate.trace.vendors.jaeger import to_jaeger
-
         made = to_jaeger(spans) if to == "jaeger" else encode.to_json(spans)
         yield orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n"

@@ -6,15 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
-
-if TYPE_CHECKING:
-    from simulate.trace.cost import Row
-
-HELP = "what traces cost, by user, feature, prompt version, model, tenant or cohort"
+from simulate.interfaces.cli import say, trace_sources
+from simulate.interfaces.render.trace_tree import clip, money, shown
+from simulate.trace.cost import Row, rollup, succeeded
 
 BY = (
     "model", "provider", "user", "session", "feature", "prompt_version", "tenant", "cohort", "experiment",
@@ -34,13 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 0: a cost is a figure, not a verdict; `trace quality` has thresholds."""
-    from simulate.trace.cost import rollup, succeeded
-
     least = dict(_threshold(one) for one in args.threshold)
     rows = rollup(trace_sources.traces(args), args.by, lambda trace: succeeded(trace, least=least))
     if args.json:
         for row in rows:
-            print(json.dumps(_record(row, args.by)))
+            say(json.dumps(_record(row, args.by)))
         return 0
     sys.stdout.writelines(_table(rows, args.by))
     return 0
@@ -74,8 +68,6 @@ def _table(rows: list[Row], by: str) -> Iterator[str]:
     """At most 80 columns, where the figures leave room for that."""
     from rich.cells import cell_len
 
-    from simulate.interfaces.render.trace_tree import clip, shown
-
     if not rows:
         yield "no model call in these traces\n"
         return
@@ -107,8 +99,6 @@ def _cells(row: Row) -> list[str]:
 
 
 def _total(rows: list[Row]) -> Row:
-    from simulate.trace.cost import Row
-
     whole = Row("")
     for row in rows:
         for name in ("calls", "dollars", "unpriced", "input_tokens", "output_tokens", "untold"):
@@ -117,6 +107,4 @@ def _total(rows: list[Row]) -> Row:
 
 
 def _dollars(amount: float | None) -> str:
-    from simulate.interfaces.render.trace_tree import money
-
     return "unknown" if amount is None else money(amount)

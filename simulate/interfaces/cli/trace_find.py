@@ -9,14 +9,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from simulate.interfaces.cli import trace_sources
-
-if TYPE_CHECKING:
-    from simulate.trace.find import Query, Summary
-
-HELP = "find traces by user, session, time, tool, error, cost or score"
+from simulate.interfaces.cli import say, trace_sources
+from simulate.interfaces.render.trace_tree import clip, money, shown
+from simulate.trace.filter import parse
+from simulate.trace.find import Bound, Query, Summary, TraceSearch, moment
+from simulate.trace.redaction.mask import SecretMask
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,19 +43,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 0, also where nothing is found: looking is not a judgement."""
-    from simulate.trace.find import TraceSearch
-    from simulate.trace.redaction.mask import SecretMask
-
     search = TraceSearch(_query(args))
     found = search.among(trace_sources.traces(args))
     if args.json:
         mask = SecretMask()
         for each in found:
-            print(json.dumps(mask.value(asdict(each))))
+            say(json.dumps(mask.value(asdict(each))))
     else:
         sys.stdout.writelines(_table(found, args.limit))
     for reason, count in search.undecided.items():
-        print(
+        say(
             f"! {count} of {search.looked_at} traces left out: they do not tell {_TOLD[reason]}",
             file=sys.stderr,
         )
@@ -72,9 +67,6 @@ _TOLD = {
 
 
 def _query(args: argparse.Namespace) -> Query:
-    from simulate.trace.filter import parse
-    from simulate.trace.find import Bound, Query, moment
-
     return Query(
         args.user,
         args.session,
@@ -114,9 +106,6 @@ def _table(found: Iterable[Summary], limit: int) -> Iterator[str]:
 
 
 def _cells(each: Summary) -> tuple[str, ...]:
-    from simulate.interfaces.render.trace_tree import clip, money, shown
-    from simulate.trace.redaction.mask import SecretMask
-
     mask = SecretMask()
     began = "–"
     if each.start_ns is not None:

@@ -8,16 +8,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import trace_sources
 from simulate.interfaces.cli.output_options import add_json_option
-
-if TYPE_CHECKING:
-    from simulate.trace.quality import Signal
-
-HELP = "coverage, completeness, causality, latency, cost, attachment and feedback of trace files"
+from simulate.interfaces.render.output import write_json
+from simulate.interfaces.render.trace_tree import shown
+from simulate.trace.quality import Quality, Signal
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +39,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Exit code 1 where a measured signal misses its threshold."""
-    from simulate.interfaces.render.output import write_json
-    from simulate.trace.quality import Quality
-
     quality = Quality(_thresholds(args.threshold))
     requests = None if args.requests is None else _requests(args.requests)
     feedback = None if args.feedback is None else _json_lines(args.feedback)
@@ -57,8 +52,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _told(signal: Signal) -> str:
-    from simulate.interfaces.render.trace_tree import shown
-
     verdict = {True: "ok  ", False: "LOW ", None: "    "}[signal.passed]
     if signal.passed is False and signal.name in {"latency", "ttft", "cost", "feedback"}:
         verdict = "HIGH"

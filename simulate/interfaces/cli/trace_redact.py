@@ -6,21 +6,21 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
-
-if TYPE_CHECKING:
-    from simulate.trace.redaction.redact import Redactor
-    from simulate.trace.span import Span
-
-HELP = "replace secrets and personal data by stable placeholders"
+from simulate.interfaces.cli import say, trace_sources
+from simulate.model.whole_file import write_pieces
+from simulate.trace.conversations import ALL
+from simulate.trace.files.reader import iter_spans
+from simulate.trace.files.writing import otlp_lines
+from simulate.trace.redaction.people import finder
+from simulate.trace.redaction.redact import Redactor
+from simulate.trace.span import Span
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    trace_sources.configure(parser)
+    trace_sources.configure(parser, by_trace=True)
     parser.add_argument("-o", "--out", metavar="OUT", help="OTLP JSON lines; default: stdout")
     parser.add_argument(
         "--pattern", action="append", default=[], metavar="KIND=REGEX", help="redact this too"
@@ -38,15 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write the redacted spans and say how many of each kind there were, never which."""
-    from simulate.model.whole_file import write_pieces
-    from simulate.trace.files.reader import iter_spans
-    from simulate.trace.files.writing import otlp_lines
-
     redactor = _redactor(args)
 
     def redacted() -> Iterator[Span]:
-        for span in iter_spans(*args.files, tolerant=args.tolerant):
-            yield redactor.span(span)
+        spans = iter_spans(*args.files, tolerant=args.tolerant)
+        if trace_sources.chosen(args) != ALL:
+            spans = (span for trace in trace_sources.traces(args) for span in trace.spans)
+        yield from map(redactor.span, spans)
 
     if args.out:
         write_pieces(args.out, otlp_lines(redacted()))
@@ -54,13 +52,11 @@ def execute(args: argparse.Namespace) -> int:
         for line in otlp_lines(redacted()):
             sys.stdout.buffer.write(line)
     found = ", ".join(f"{count} × {kind}" for kind, count in sorted(redactor.counts.items()))
-    print(f"redacted: {found or 'nothing was found'}", file=sys.stderr)
+    say(f"redacted: {found or 'nothing was found'}", file=sys.stderr)
     return 0
 
 
 def _redactor(args: argparse.Namespace) -> Redactor:
-    from simulate.trace.redaction.redact import Redactor
-
     patterns: dict[str, str] = {}
     for given in args.pattern:
         kind, equals, pattern = given.partition("=")
@@ -79,7 +75,5 @@ def _redactor(args: argparse.Namespace) -> Redactor:
             raise InputError(f"the variable {name} is not set")
     finders = []
     if args.names:
-        from simulate.trace.redaction.people import finder
-
         finders = [finder()]
     return Redactor(key, patterns, args.path, finders)

@@ -7,15 +7,13 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import trace_sources
-
-if TYPE_CHECKING:
-    from simulate.trace.span import Span, Trace
-
-HELP = "keep errors, breached scores, cost outliers and a uniform baseline; whole traces only"
+from simulate.trace.files import documents
+from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.sampling import Rule, Sampler, sample
+from simulate.trace.span import Span, Trace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,10 +54,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write the kept traces and say on stderr why each group was kept."""
-    from simulate.trace.files import documents
-    from simulate.trace.files.writing import write_otlp_jsonl
-    from simulate.trace.sampling import Rule, Sampler, sample
-
     if "-" in args.files:
         raise InputError("stdin cannot be sampled: the files are read twice", hint="write it to a file first")
     for file in documents.sources(*args.files):

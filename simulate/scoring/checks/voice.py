@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
+from simulate.conversation.voice.normalise import says
 from simulate.model.expect import (
     Dtmf,
     Expectation,
@@ -158,8 +159,6 @@ class HeardCheck(Check[Heard]):
         return f"the agent hears “{self.expectation.heard}”{where}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        from simulate.conversation.voice.normalise import says
-
         heard = list(_transcripts(evidence))
         if not heard:
             return self.verdict(

@@ -15,6 +15,7 @@ import yaml
 
 from simulate.errors import FileProblems, InputError, NotReplayable
 from simulate.model.file_names import slug
+from simulate.model.loading.files import scenario_reader
 from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
 from simulate.replay.from_trace import cassette_of
@@ -377,8 +378,6 @@ def _offered(trace: Trace) -> set[str]:
 def _refuse(text: str, name: str) -> None:
     """Whatever was wished has to be a scenario, before anything is written."""
     from pathlib import Path
-
-    from simulate.model.loading.files import scenario_reader
 
     reader = scenario_reader()
     list(reader.scenarios_in(text.encode(), Path(f"{name}.yaml")))

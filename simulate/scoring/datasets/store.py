@@ -30,9 +30,15 @@ from typing import TYPE_CHECKING, Any, cast
 import yaml
 
 from simulate.errors import InputError
+from simulate.model.expect import Scores
+from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
+from simulate.model.scenario import Scenario
 from simulate.model.whole_file import write_whole
+from simulate.scoring.checks.scores import reference_of
+from simulate.scoring.evaluators.evaluation_context import EvaluationContext
+from simulate.trace.conversations import whole_file
 
 if TYPE_CHECKING:
     from simulate.scoring.evaluators.evaluation_context import EvaluationContext
@@ -71,16 +77,9 @@ class DatasetCase:
 
     def materials(self) -> Iterator[EvaluationContext]:
         """The trace that it was made from, for `evaluate`, with what it says is right."""
-        from simulate.model.expect import Scores
-        from simulate.model.scenario import Scenario
-        from simulate.scoring.checks.scores import reference_of
-        from simulate.scoring.evaluators.evaluation_context import EvaluationContext
-        from simulate.trace.files.reader import read
-
         scenario = Scenario.load(self.scenario)
         given = next((one.reference for one in scenario.expect if isinstance(one, Scores)), None)
-        for trace in read(self.trace):
-            yield EvaluationContext(trace, reference_of(scenario, given))
+        yield EvaluationContext(whole_file(self.trace), reference_of(scenario, given))
 
 
 class Dataset:
@@ -243,8 +242,6 @@ class Dataset:
     def accept(self, by: str, verify: Iterable[str] = ()) -> Version:
         """Make the files as they are now a version, also where two versions are in conflict; ``by`` says
         that the cases in ``verify`` are right. Raises FileProblems where a case is no longer a scenario."""
-        from simulate.model.loading.files import load_scenarios
-
         with self.alone():
             if self.ids():
                 load_scenarios([self.file("cases", name) for name in self.ids()])

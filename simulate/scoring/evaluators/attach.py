@@ -12,8 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from simulate import determinism
 from simulate.errors import InputError
 from simulate.scoring.evaluators.result import Result
+from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.span import Attributes, Event, Span, Trace
 from simulate.trace.vendors.simulate_conventions import EVENT
 
@@ -92,8 +94,6 @@ def emit_logs(results: Iterable[Result]) -> None:
     from opentelemetry import trace as otel
     from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
 
-    from simulate import determinism
-
     logger = get_logger_provider().get_logger("simulate.evaluators")
     now = determinism.current().clock.time_ns()
     for result in results:
@@ -128,8 +128,6 @@ def _number(given: str | None, digits: int) -> int:
 def write_scored(path: Path | str, traces: Sequence[Trace], results: Sequence[Result]) -> None:
     """Write copies of the traces with their scores, as OTLP JSON lines. Raises InputError where the file is
     one that the traces were read from: a stored trace is never written over."""
-    from simulate.trace.files.writing import write_otlp_jsonl
-
     for trace in traces:
         refuse_same(path, trace.source)
     spans: list[Span] = []

@@ -23,6 +23,7 @@ from simulate.model.nearest import did_you_mean
 from simulate.retry_after import retry_after
 from simulate.scoring.evaluators.attach import attributes_of
 from simulate.scoring.evaluators.result import Result
+from simulate.trace.otlp.encode import to_protobuf
 from simulate.trace.span import Event, Span
 from simulate.trace.vendors.simulate_conventions import EVENT
 
@@ -184,8 +185,6 @@ def evaluator_span(result: Result, moment: int) -> Span:
 def _otlp(to: Target, results: Sequence[Result]) -> Iterable[Post]:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
     from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_INFO, SEVERITY_NUMBER_WARN
-
-    from simulate.trace.otlp.encode import to_protobuf
 
     if not results:
         return

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from simulate.errors import InputError
 from simulate.load_object import load_object
 from simulate.model.evaluator_names import unknown
+from simulate.model.loading.problems import describe
 from simulate.model.outcome import Outcome
 from simulate.model.reference import Reference
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import EVALUATORS, Evaluator
 from simulate.scoring.evaluators.result import Result
+from simulate.trace.conversations import read_conversations
 from simulate.trace.reading import ToolCall
 from simulate.trace.span import Trace
 
@@ -93,9 +95,7 @@ def materials(
             calls = [ToolCall.of(use) for use in source.tool_uses] or None
             return [EvaluationContext(source.trace, reference, source.conversation, calls)]
         case str() | Path():
-            from simulate.trace.files.reader import read
-
-            return [EvaluationContext(trace, reference) for trace in read(str(source))]
+            return [EvaluationContext(trace, reference) for trace in read_conversations(str(source))]
         case _:
             return [found for one in source for found in materials(one, reference)]
 
@@ -157,8 +157,6 @@ def as_reference(given: Reference | Mapping[str, object] | None) -> Reference:
     if given is None or isinstance(given, Reference):
         return given or Reference()
     from pydantic import ValidationError
-
-    from simulate.model.loading.problems import describe
 
     try:
         return Reference.model_validate(dict(given))

@@ -20,6 +20,7 @@ from typing import Any, cast
 import orjson
 
 from simulate.errors import InputError
+from simulate.model.bounded_regex import bounded
 from simulate.model.secret_names import is_secret, is_secret_name, is_secret_throughout
 from simulate.trace.redaction.edits import Edit, edited
 from simulate.trace.redaction.pseudonyms import normal
@@ -376,7 +377,7 @@ def _custom(kind: str, text: str) -> RedactionRule:
     if not re.fullmatch(r"[a-z_][a-z0-9_-]*", kind):
         raise InputError(f"{kind!r} is not a name of a pattern", hint="lower-case letters, digits, - and _")
     try:
-        return RedactionRule(kind, re.compile(text))
+        return RedactionRule(kind, bounded(text))
     except re.error as error:
         raise InputError(f"pattern {kind}: {text!r} is not a regular expression: {error}") from None
 
