@@ -102,12 +102,23 @@ class RecordSession:
 
         return ToolExchange(ended=ended)
 
+    def in_flight(self) -> bool:
+        """Whether an answer is on its way."""
+        with self._lock:
+            return any(not exchange.over for exchange in self._exchanges)
+
     def may_connect(self) -> bool:
         """A conversation that is recorded beside a replay may reach everything."""
         return True
 
     def refuse(self, what: str) -> None:
-        """Nothing is refused while recording."""
+        """Something that no recording can see was done all the same."""
+        self._refuse(
+            InputError(
+                f"{what} cannot be recorded",
+                hint="let the agent's own process, or a thread of it, ask for it",
+            )
+        )
 
     def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
         """The toolbox that records; ``inner`` answers (the scenario's pins)."""

@@ -87,7 +87,8 @@ class ReplaySession:
     def _index(self, cassette: Cassette) -> None:
         self._http: dict[tuple[str, str | None], list[HttpRecording]] = {}
         """By key, and by key and base URL."""
-        self._bases: set[str | None] = set()
+        self._bases: dict[str | None, str] = {}
+        """The base URLs that were asked, each with an address there."""
         self._endpoints: dict[str, list[HttpRecording]] = {}
         self._tools: dict[str, list[ToolRecording]] = {}
         self._names: dict[str, list[ToolRecording]] = {}
@@ -96,7 +97,7 @@ class ReplaySession:
             base = base_of(recording.endpoint, recording.uri)
             for index in {(recording.key, None), (recording.key, base)}:
                 self._http.setdefault(index, []).append(recording)
-            self._bases.add(base)
+            self._bases.setdefault(base, recording.uri)
             self._endpoints.setdefault(recording.endpoint, []).append(recording)
         for tool in cassette.tools:
             self._tools.setdefault(tool.key, []).append(tool)
@@ -130,7 +131,10 @@ class ReplaySession:
 
     def _is_elsewhere(self, base: str, url: str) -> bool:
         """Whether a request goes to a base URL for which nothing that was recorded may answer."""
-        return self.cassette.match == "http" and base not in self._bases and not is_models(url)
+        if self.cassette.match != "http" or base in self._bases:
+            return False
+        known = (uri for recorded, uri in self._bases.items() if recorded is not None)
+        return not is_models(url) and not any(map(is_models, known))
 
     def knows(self, request: HttpRequest) -> bool:
         """Whether the cassette holds such a request; nothing is played."""
@@ -205,6 +209,10 @@ class ReplaySession:
         if self.recorder is not None and self._may_go_live():
             return self.recorder.begin(request)
         return HttpExchange(refusal(str(divergence), divergence))
+
+    def in_flight(self) -> bool:
+        """Only what went live can be."""
+        return self.recorder is not None and self.recorder.in_flight()
 
     def may_connect(self) -> bool:
         """The policy lets this conversation go live, and counts."""

@@ -21,7 +21,7 @@ from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import watched
 from simulate.replay.intercept import process
 from simulate.replay.intercept.guard import refuse_production
-from simulate.replay.intercept.process import intercepted
+from simulate.replay.intercept.process import intercepted, settled
 from simulate.replay.matching.date_drift import local_ahead, real_ns
 from simulate.replay.matching.divergence import POLICIES, Policy
 from simulate.replay.matching.recordings import number
@@ -75,6 +75,7 @@ async def record(
             tools.using(recorder.toolbox(tools.current())),
         ):
             yield recorder
+            await settled(recorder)
     except BaseException as error:
         recorder.ended = recorder.ended or f"{type(error).__name__}: {error}"
         raise
@@ -126,6 +127,7 @@ async def replaying(
             tools.using(player.toolbox(tools.current())),
         ):
             yield player
+            await settled(player)
     finally:
         player.finish()
         recorder = player.recorder

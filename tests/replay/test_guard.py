@@ -15,7 +15,7 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.replay import Cassette, replaying
-from simulate.replay.intercept.guard import LiveCallRefused
+from simulate.replay.intercept.router import LiveCallRefused
 
 
 async def test_sockets_names_and_udp_are_refused_with_the_place(server: Any) -> None:

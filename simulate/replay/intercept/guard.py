@@ -11,18 +11,16 @@ import functools
 import importlib
 import importlib.util
 import os
-import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterable, Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Generator
 from typing import Any, cast
 from unittest import mock
 
 from simulate.determinism.shared_patch import SharedPatch
 from simulate.errors import InputError
-from simulate.replay.intercept.router import TrafficRouter
+from simulate.replay.intercept import children
+from simulate.replay.intercept.router import LiveCallRefused, TrafficRouter
 from simulate.replay.intercept.senders import is_exporting
 from simulate.replay.intercept.traffic import Traffic
 from simulate.replay.matching.endpoints import LOOPBACK, host_port
@@ -42,10 +40,6 @@ _ENVIRONMENT = (
 _PRODUCTION = frozenset({"prod", "production", "live", "prd"})
 
 
-class LiveCallRefused(ConnectionRefusedError):
-    """A connection that a replay refused. Clients treat it as any refused connection."""
-
-
 def refuse_production() -> None:
     """InputError where the environment says production: a replay has no business there."""
     for name in _ENVIRONMENT:
@@ -62,44 +56,36 @@ class Guard:
 
     def __init__(self, router: TrafficRouter) -> None:
         self.router = router
-        self._logs: dict[Traffic, Path] = {}
-        """Where the child processes of each replay note what was refused to them."""
         self._lock = threading.Lock()
         self._hooked = False
-        self._native = SharedPatch(self._patch)
+        self.native = SharedPatch(self._patch)
         self._inside = threading.local()
 
     @contextlib.contextmanager
     def held(self, replay: Traffic) -> Generator[None]:
         """Guard the process while ``replay`` runs inside."""
-        with TemporaryDirectory(prefix="simulate-") as folder, self._native.held():
-            log = Path(folder) / "refused"
-            self._begin(replay, log)
+        with self.native.held():
+            self._begin(replay)
             try:
                 yield
             finally:
                 self._end(replay)
-                if log.exists():
-                    for text in log.read_text("utf-8").splitlines():
-                        replay.refuse(text)
 
-    def _begin(self, replay: Traffic, log: Path) -> None:
+    def _begin(self, replay: Traffic) -> None:
         with self._lock:
             if not self._hooked:
                 sys.addaudithook(
                     self._hook
                 )  # cannot be taken off again; it does nothing while no replay runs
                 self._hooked = True
-            self._logs[replay] = log
             self.router.replays = (*self.router.replays, replay)
 
     def _end(self, replay: Traffic) -> None:
         with self._lock:
             self.router.replays = tuple(one for one in self.router.replays if one is not replay)
-            del self._logs[replay]
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self.router.replays:
+        if not self.router.playing:
             return
         if event == "socket.connect":
             self._connecting(args[1])
@@ -141,8 +127,8 @@ class Guard:
     # private names of grpcio are used: tests/test_private_names.py lists them, with the version tried
     def _patch(self, undo: contextlib.ExitStack) -> None:
         """What audit hooks cannot see: gRPC's C core, and what child processes do."""
-        popen: Any = subprocess.Popen
-        undo.enter_context(mock.patch.object(popen, "__init__", self._child(popen.__init__)))
+        for holder, name, replacement in children.patches(self.router):
+            undo.enter_context(mock.patch.object(holder, name, replacement))
         if importlib.util.find_spec("grpc") is not None:
             for name in ("grpc._channel", "grpc.aio._channel"):
                 kind: Any = importlib.import_module(name).Channel
@@ -153,53 +139,9 @@ class Guard:
         def __init__(channel: Any, target: Any, *args: Any, **kwargs: Any) -> None:
             text = target.decode() if isinstance(target, bytes) else str(target)
             place = text.removeprefix("ipv4:").replace("localhost", "127.0.0.1")
-            if self.router.replays and place not in self._all_allowed():
+            if self.router.replays and place not in self.router.all_allowed:
                 self.router.refuse(f"gRPC channel to {text}: a replay plays no gRPC")
                 raise LiveCallRefused(f"refused during replay: gRPC channel to {text}")
             real(channel, target, *args, **kwargs)
 
         return __init__
-
-    def _child(self, real: Any) -> Any:
-        """Children inherit the guard."""
-
-        @functools.wraps(real)
-        def __init__(process: Any, *args: Any, **kwargs: Any) -> None:
-            traffic = self.router.current
-            if self.router.replays and traffic is not None:
-                env = dict(os.environ if kwargs.get("env") is None else kwargs["env"])
-                log = self._logs.get(traffic)
-                kwargs["env"] = env | child_environment(self._all_allowed(), log, env)
-            real(process, *args, **kwargs)
-
-        return __init__
-
-    def _all_allowed(self) -> set[str]:
-        return set[str]().union(*(replay.allow for replay in self.router.replays))
-
-
-_CHILD = Path(__file__).parent / "child"
-NOWHERE = "http://127.0.0.1:9"
-"""A proxy that leads nowhere (the discard port): what a child that is neither Python nor Node gets."""
-
-
-def child_environment(
-    allowed: Iterable[str], log: Path | None, base: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """What guards a process and its children: Python by an audit hook of its own, Node by a module that is
-    loaded first, others by a proxy to nowhere. What they refuse stands in ``log``, a line each.
-
-    ``base`` is the environment that the process would have had (default: ours)."""
-    base = os.environ if base is None else base
-    names = sorted(set(allowed))
-    guard = {
-        "SIMULATE_REPLAY_ALLOW": ",".join(names),
-        "PYTHONPATH": os.pathsep.join(part for part in (str(_CHILD), base.get("PYTHONPATH", "")) if part),
-        "NODE_OPTIONS": f'{base.get("NODE_OPTIONS", "")} --require "{_CHILD / "guard.cjs"}"'.strip(),
-    }
-    if log is not None:
-        guard["SIMULATE_REPLAY_LOG"] = str(log)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        guard[name] = guard[name.lower()] = NOWHERE
-    guard["NO_PROXY"] = guard["no_proxy"] = ",".join({address.rpartition(":")[0] for address in names})
-    return guard

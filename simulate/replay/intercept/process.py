@@ -7,11 +7,19 @@ buffer streams, give all chunks at once, and let other threads' requests out whi
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Generator
 from unittest import mock
 
 from simulate.determinism.shared_patch import SharedPatch
-from simulate.replay.intercept import aiohttp_client, httpx_client, mcp_client, socket_client, threads
+from simulate.replay.intercept import (
+    aiohttp_client,
+    background,
+    children,
+    httpx_client,
+    mcp_client,
+    socket_client,
+)
 from simulate.replay.intercept.guard import Guard
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import Traffic
@@ -24,9 +32,19 @@ class _Process:
         self.router = TrafficRouter()
         self.guard = Guard(self.router)
         self.patches = SharedPatch(self._patch)
+        self.stays = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: children.after_fork(self.router))
+
+    def stay(self) -> None:
+        """Keep the patches on until the process ends: something of a conversation still runs."""
+        if not self.stays:
+            self.stays = True
+            self.patches.held().__enter__()
+            self.guard.native.held().__enter__()
 
     def _patch(self, undo: contextlib.ExitStack) -> None:
-        for client in (httpx_client, aiohttp_client, socket_client, mcp_client, threads):
+        for client in (httpx_client, aiohttp_client, socket_client, mcp_client, background):
             for holder, name, replacement in client.patches(self.router):
                 undo.enter_context(mock.patch.object(holder, name, replacement))
 
@@ -39,8 +57,19 @@ def intercepted(traffic: Traffic) -> Generator[None]:
     """``traffic`` decides what becomes of all that the code inside asks of the network. Where it is a replay,
     every other connection of this process is refused meanwhile."""
     guarded = _PROCESS.guard.held(traffic) if traffic.replaying else contextlib.nullcontext()
-    with _PROCESS.patches.held(), guarded, _PROCESS.router.entered(traffic):
-        yield
+    router = _PROCESS.router
+    with router.logged(traffic), _PROCESS.patches.held(), guarded, router.entered(traffic):
+        try:
+            yield
+        finally:
+            _PROCESS.router.background.over.add(traffic)
+            if _PROCESS.router.background.lasts(traffic):
+                _PROCESS.stay()
+
+
+async def settled(traffic: Traffic) -> None:
+    """Wait for the threads and tasks that were started in this conversation."""
+    await _PROCESS.router.background.settled(traffic)
 
 
 def entered(traffic: Traffic) -> contextlib.AbstractContextManager[None]:

@@ -10,8 +10,11 @@ import contextlib
 import sys
 from collections.abc import Generator
 from contextvars import ContextVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from simulate.replay.intercept import senders
+from simulate.replay.intercept.background import Background, told_late
 from simulate.replay.intercept.traffic import HttpExchange, Traffic
 from simulate.replay.matching.divergence import refusal
 from simulate.replay.matching.endpoints import address
@@ -23,11 +26,19 @@ _ABSENT = HttpResponse(404, "Not Found", [("content-length", "0")])
 _ACCEPTED = HttpResponse(200, "OK", [_JSON, ("content-length", "2")], [(0.0, b"{}")])
 
 
+class LiveCallRefused(ConnectionRefusedError):
+    """A connection that a replay refused. Clients treat it as any refused connection."""
+
+
 class TrafficRouter:
     """The conversations of this process that are recorded or replayed at this moment."""
 
     def __init__(self) -> None:
         self.replays: tuple[Traffic, ...] = ()
+        self.background = Background()
+        self.forked = False
+        """This process was forked from one that is recorded or replayed."""
+        self._logs: dict[Traffic, Path] = {}
         self._current: ContextVar[Traffic | None] = ContextVar("simulate_traffic", default=None)
 
     @property
@@ -63,6 +74,35 @@ class TrafficRouter:
             traffic.allow if traffic is not None else set[str]().union(*(one.allow for one in self.replays))
         )
 
+    @property
+    def all_allowed(self) -> set[str]:
+        """``host:port`` that any of the replays may reach."""
+        return set[str]().union(*(replay.allow for replay in self.replays))
+
+    @property
+    def log(self) -> Path | None:
+        """Where processes that this conversation started note what was refused to them."""
+        traffic = self.current
+        return None if traffic is None else self._logs.get(traffic)
+
+    @contextlib.contextmanager
+    def logged(self, traffic: Traffic) -> Generator[None]:
+        """What processes that are started inside try to reach is told to ``traffic`` at the end."""
+        with TemporaryDirectory(prefix="simulate-") as folder:
+            log = self._logs[traffic] = Path(folder) / "refused"
+            try:
+                yield
+            finally:
+                del self._logs[traffic]
+                if log.exists():
+                    for text in log.read_text("utf-8").splitlines():
+                        traffic.refuse(text)
+
+    def _tell_parent(self, what: str) -> None:
+        if self.log is not None:
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(f"{what} in a process of the agent's, forked ({senders.place_in_agent()})\n")
+
     def begin(self, request: HttpRequest) -> HttpExchange | None:
         """What becomes of a request: None lets it out unseen; otherwise play or record the exchange."""
         traffic = self.current
@@ -73,8 +113,13 @@ class TrafficRouter:
         if senders.is_housekeeping(request):
             return HttpExchange(_ABSENT) if self.playing else None
         if traffic is None:
-            text = f"{request.method} {request.url.split('?')[0]} from outside of any conversation"
-            return HttpExchange(refusal(self.refuse(text)))
+            return HttpExchange(refusal(self.refuse(f"{_named(request)} from outside of any conversation")))
+        if self.forked:
+            self._tell_parent(_named(request))
+            return HttpExchange(refusal("asked by a forked process")) if traffic.replaying else None
+        if traffic in self.background.over:
+            told = told_late(f"{_named(request)} ({senders.place_in_agent()})", traffic)
+            return HttpExchange(refusal(told)) if traffic.replaying else None
         if not traffic.replaying and _is_mcp(request):
             return None
         return traffic.begin(request)
@@ -84,9 +129,18 @@ class TrafficRouter:
         the place in the code; returns what was told."""
         text = f"{what} ({senders.place_in_agent()})"
         traffic = self.current
+        if self.forked:
+            self._tell_parent(what)
+            return text
+        if traffic is not None and traffic in self.background.over:
+            return told_late(text, traffic)
         for one in self.replays if traffic is None else (traffic,):
             one.refuse(text)
         return text
+
+
+def _named(request: HttpRequest) -> str:
+    return f"{request.method} {request.url.split('?')[0]}"
 
 
 def _is_mcp(request: HttpRequest) -> bool:

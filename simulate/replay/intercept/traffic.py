@@ -38,6 +38,10 @@ class Traffic(Protocol):
         """What becomes of a tool call."""
         ...
 
+    def in_flight(self) -> bool:
+        """Whether an answer is on its way."""
+        ...
+
     def may_connect(self) -> bool:
         """Whether a socket may be opened to anywhere."""
         ...
@@ -92,6 +96,11 @@ class HttpExchange:
         status, reason, headers = self._status
         self.recording.end = self.recording.start + (time.perf_counter() - self._began) * 1000
         self.recording.response = HttpResponse(status, reason, headers, self._chunks, how)
+
+    @property
+    def over(self) -> bool:
+        """The body has come to its end, or the request has failed."""
+        return self._done
 
     @property
     def began(self) -> bool:

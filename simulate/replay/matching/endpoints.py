@@ -2,8 +2,8 @@
 
 A model's endpoint goes by many base URLs: the provider's, a gateway's, a stub's, the playback server's. So
 the base URL is left out of what a request is matched by where the host is a known provider's, where the
-environment configures it as one, or where path, method and body are all those of a provider's API. Of the
-last, a recording answers for no other base URL than its own: nobody knows that they are one service.
+environment configures it as one, or where path, method and body are all those of a provider's API. Where
+all that is known of two base URLs is the last, neither answers for the other: they may be two services.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
-from simulate.replay.intercept.guard import child_environment
+from simulate.replay.intercept.children import child_environment
 from simulate.replay.intercept.process import entered
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.divergence import refusal

@@ -1,0 +1,188 @@
+"""Processes that an agent starts while it is replayed, in whatever way: guarded, or stopped and named.
+
+Python and Node load a guard of ours, which names what they try to reach; Linux fences all of them. A program
+whose only use is to reach something is not started at all.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from multiprocessing import util
+from pathlib import Path
+from typing import Any
+
+from simulate.replay.intercept import kernel
+from simulate.replay.intercept.router import LiveCallRefused, TrafficRouter
+
+_CLIENTS = ("curl", "wget", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "scp", "http", "https", "xh")
+_SHELLS = ("sh", "bash", "dash", "zsh", "env", "timeout", "nohup")
+_COMMAND = re.compile(rf"(?:^|[|;&(`])\s*(?:\S*/)?(?:{'|'.join(_CLIENTS)})(?=\s)")
+"""One of them where a shell begins a command."""
+_PYTHON = re.compile(r"(?:python|pypy)[\d.]*(?:\.exe)?$")
+_CHILD = Path(__file__).parent / "child"
+NOWHERE = "http://127.0.0.1:9"
+"""A proxy that leads nowhere (the discard port): what a child that is neither Python nor Node gets."""
+
+
+def child_environment(
+    allowed: Iterable[str], log: Path | None, base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What guards a process and its children: Python by an audit hook of its own, Node by a module that is
+    loaded first, others by a proxy to nowhere. What they refuse stands in ``log``, a line each.
+
+    ``base`` is the environment that the process would have had (default: ours)."""
+    base = os.environ if base is None else base
+    names = sorted(set(allowed))
+    guard = {
+        "SIMULATE_REPLAY_ALLOW": ",".join(names),
+        "PYTHONPATH": os.pathsep.join(part for part in (str(_CHILD), base.get("PYTHONPATH", "")) if part),
+        "NODE_OPTIONS": f'{base.get("NODE_OPTIONS", "")} --require "{_CHILD / "guard.cjs"}"'.strip(),
+    }
+    if log is not None:
+        guard["SIMULATE_REPLAY_LOG"] = str(log)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        guard[name] = guard[name.lower()] = NOWHERE
+    guard["NO_PROXY"] = guard["no_proxy"] = ",".join({address.rpartition(":")[0] for address in names})
+    return guard
+
+
+def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
+    """The functions to replace."""
+    found: list[tuple[Any, str, Any]] = [
+        (subprocess.Popen, "__init__", _popen(subprocess.Popen.__init__, router)),
+        (os, "system", _system(getattr(os, "system"), router)),  # noqa: B009 (it is softly deprecated)
+        (util, "spawnv_passfds", _spawning(util.spawnv_passfds, router)),
+    ]
+    names = [name for name in ("posix_spawn", "posix_spawnp") if hasattr(os, name)]
+    return [*found, *((os, name, _posix_spawn(getattr(os, name), router)) for name in names)]
+
+
+def _popen(real: Any, router: TrafficRouter) -> Any:
+    @functools.wraps(real)
+    def __init__(process: Any, args: Any, *more: Any, **kwargs: Any) -> None:
+        if router.playing and router.current is not None:
+            _refuse_clients(args, router)
+            env = dict(os.environ if kwargs.get("env") is None else kwargs["env"])
+            args, env = _not_isolated(args, env)
+            kwargs["env"] = env | _guard(router, env)
+            if kernel.fences() and len(more) < 6:
+                kwargs["preexec_fn"] = _fenced(kwargs.get("preexec_fn"), router)
+        real(process, args, *more, **kwargs)
+
+    return __init__
+
+
+def _system(real: Any, router: TrafficRouter) -> Any:
+    @functools.wraps(real)
+    def system(command: Any) -> int:
+        if not router.playing or router.current is None:
+            return real(command)
+        code = subprocess.call(command, shell=True)
+        return -code if code < 0 else code << 8
+
+    return system
+
+
+def _posix_spawn(real: Any, router: TrafficRouter) -> Any:
+    @functools.wraps(real)
+    def posix_spawn(path: Any, argv: Any, env: Any, **kwargs: Any) -> int:
+        if router.playing and router.current is not None:
+            given = {os.fsdecode(name): os.fsdecode(value) for name, value in env.items()}
+            _refuse_clients(argv, router)
+            argv, given = _not_isolated(argv, given)
+            env = given | _guard(router, given)
+        return real(path, argv, env, **kwargs)
+
+    return posix_spawn
+
+
+def _spawning(real: Any, router: TrafficRouter) -> Any:
+    """How `multiprocessing` starts processes that it does not fork; they take the environment as it is."""
+
+    @functools.wraps(real)
+    def spawnv_passfds(*args: Any) -> Any:
+        if not router.playing or router.current is None:
+            return real(*args)
+        guard = _guard(router, os.environ)
+        before = {name: os.environ.get(name) for name in guard}
+        os.environ.update(guard)
+        try:
+            return real(*args)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+    return spawnv_passfds
+
+
+def after_fork(router: TrafficRouter) -> None:
+    """In a process that was just forked: it can ask nobody whose it is, so it reaches nothing in a replay."""
+    router.forked = router.current is not None
+    if router.forked and router.playing:
+        kernel.fence(_ports(router))
+
+
+def _guard(router: TrafficRouter, env: Mapping[str, str]) -> dict[str, str]:
+    return child_environment(router.all_allowed, router.log, env)
+
+
+def _ports(router: TrafficRouter) -> list[int]:
+    ports = (address.rpartition(":")[2] for address in router.all_allowed)
+    return [int(port) for port in ports if port.isdigit()]
+
+
+def _fenced(before: Any, router: TrafficRouter) -> Any:
+    ports = _ports(router)
+
+    def begin() -> None:
+        if before is not None:
+            before()
+        kernel.fence(ports)
+
+    return begin
+
+
+def _words(args: Any) -> list[str]:
+    if isinstance(args, (str, bytes)):
+        try:
+            return shlex.split(os.fsdecode(args))
+        except ValueError:
+            return os.fsdecode(args).split()
+    if isinstance(args, Sequence):
+        return [os.fsdecode(word) for word in args]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return [os.fsdecode(args)]
+
+
+def _refuse_clients(args: Any, router: TrafficRouter) -> None:
+    words = _words(args)
+    lines = [os.fsdecode(args)] if isinstance(args, (str, bytes)) else words[1:]
+    alone = bool(words) and os.path.basename(words[0]) in _CLIENTS
+    shell = isinstance(args, (str, bytes)) or (bool(words) and os.path.basename(words[0]) in _SHELLS)
+    if alone or (shell and any(_COMMAND.search(line) for line in lines)):
+        text = router.refuse(f"process {' '.join(words)[:200]}: a replay plays no other programs")
+        raise LiveCallRefused(f"refused during replay: {text}")
+
+
+def _not_isolated(args: Any, env: dict[str, str]) -> tuple[Any, dict[str, str]]:
+    """``python -I`` and ``-E`` would not load the guard: the same without them, by what they stand for."""
+    words = _words(args) if isinstance(args, (list, tuple)) else []
+    if not words or not _PYTHON.search(os.path.basename(words[0])):
+        return args, env
+    made = [words[0]]
+    for index, word in enumerate(words[1:], 1):
+        if not word.startswith("-") or word.startswith("--") or word[1:2] in {"c", "m", "W", "X"}:
+            return [*made, *words[index:]], env
+        flags = word[1:]
+        if "I" in flags or "E" in flags:
+            env = {name: value for name, value in env.items() if not name.startswith("PYTHON")}
+        flags = flags.replace("I", "Ps").replace("E", "")
+        made += [f"-{flags}"] if flags else []
+    return made, env
