@@ -207,8 +207,9 @@ class Resources:
 
     def _open(self, address: str, config: AgentConfig, medium: Medium) -> Engine:
         options: dict[str, Any] = {}
-        if scheme_of(address) in ("http", "https"):
+        if medium == "text" and scheme_of(address) != "python":
             options = {
+                "request": config.request,
                 "model": config.model or "agent",
                 "headers": {name: resolve_secret(value) for name, value in config.headers.items()},
                 "api_key": None if config.api_key is None else resolve_secret(config.api_key),

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from simulate import determinism
-from simulate.conversation.agents.adapter import AgentAdapter, AgentMessage, AgentSession, Call, Delta, HungUp
+from simulate.conversation.agents.adapter import (
+    AgentAdapter,
+    AgentMessage,
+    AgentSession,
+    Call,
+    Delta,
+    EndpointOptions,
+    HungUp,
+)
 from simulate.conversation.agents.python import PythonAdapter
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
 from simulate.conversation.engine import TrialSession
-from simulate.errors import AgentFault
+from simulate.errors import AgentFault, InputError
 from simulate.load_object import load_object
 from simulate.model.agent_address import kind_of
-from simulate.model.scenario import Limits
+from simulate.model.scenario import Limits, Scenario
 from simulate.model.transcript import Conversation, EndedBy, Utterance
 
 LISTENS = 10
@@ -25,25 +34,35 @@ LISTENS = 10
 class CloudEngine:
     """Carries text conversations; one engine serves any number of them at once.
 
-    ``agent`` is a callable, ``python:module:callable`` or the address of an OpenAI-compatible endpoint;
-    ``options`` are those of an endpoint: ``model``, ``headers``, ``api_key``, ``stream``, ``body``. Raises
-    AddressError for an address that leads to no such agent."""
+    ``agent`` is a callable, ``python:module:callable`` or the address of an agent outside the process;
+    ``options`` are the fields of `EndpointOptions`. Raises AddressError for an address that leads to no such
+    agent."""
 
     name = "cloud"
 
     def __init__(self, agent: str | Callable[..., Any], *, root: Path | None = None, **options: Any) -> None:
         self.adapter: AgentAdapter
+        self.outside = False
         if not isinstance(agent, str):
             self.adapter = PythonAdapter(agent)
-        elif kind_of(agent, "text").outside:
-            # the openai SDK takes a second to import
-            from simulate.conversation.agents.http import HttpAdapter
-
-            self.adapter = HttpAdapter(agent, **options)
-        else:
+        elif agent.startswith("python:"):
             self.adapter = PythonAdapter(load_object(agent.partition(":")[2], agent, root), agent)
+        else:
+            kind = kind_of(agent, "text", templated=options.get("request") is not None)
+            # SDKs take a second to import, and some are extras
+            module, _, name = kind.adapter.partition(":")
+            adapter = getattr(importlib.import_module(module), name)
+            self.adapter = adapter(agent, EndpointOptions(root=root, **options))
+            self.outside = True
         self.address = self.adapter.address
-        self.outside = isinstance(agent, str) and kind_of(agent, "text").outside
+
+    def prepare(self, scenario: Scenario) -> None:
+        """Refuse what this agent can't do: one that answers requests cannot speak first."""
+        if scenario.speaks_first == "agent" and not getattr(self.adapter, "speaks_first", True):
+            raise InputError(
+                f"{scenario.name!r} lets the agent speak first, and {self.address} only answers",
+                hint="take `speaks_first: agent` out of it",
+            )
 
     async def converse(self, session: TrialSession) -> None:
         """Let caller and agent talk until one ends it or a limit is reached."""
@@ -72,7 +91,13 @@ class _Talk:
         session.tools.began = self.began
 
     async def carry(self, adapter: AgentAdapter) -> None:
-        call = Call(self.conversation.id, self.session.tools, self.session.headers, self.limits.reply)
+        call = Call(
+            self.conversation.id,
+            self.session.tools,
+            self.session.headers,
+            self.limits.reply,
+            self.session.environment,
+        )
         try:
             async with self.limit, adapter.connect(call) as agent:
                 await self._talk(agent)

@@ -167,3 +167,16 @@ def _members(value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, dict):
         return list(cast("dict[Any, Any]", value).items())
     return list(enumerate(cast("list[Any]", value))) if isinstance(value, list) else []
+
+
+def values_at(value: Any, path: JsonPath) -> list[Any]:
+    """What a path names in a JSON value, in the order in which it stands there; empty where nothing is."""
+    if not path:
+        return [value]
+    first, rest = path[0], path[1:]
+    if first is Wild.DEEP:
+        deeper = [found for _, inner in _members(value) for found in values_at(inner, path)]
+        return values_at(value, rest) + deeper
+    return [
+        found for key, inner in _members(value) if _is_member(first, key) for found in values_at(inner, rest)
+    ]

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from fixtures.agents.model_server import ModelServer
 from simulate.child_process import free_port
-from simulate.conversation.agents.adapter import AgentMessage, Call, Delta
+from simulate.conversation.agents.adapter import AgentMessage, Call, Delta, EndpointOptions
 from simulate.conversation.agents.http import HttpAdapter
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
@@ -58,7 +58,7 @@ async def talk(
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_conversation(stream: bool) -> None:
     async with endpoint() as server:
-        events = await talk(HttpAdapter(server.url, stream=stream), "hello there", "again")
+        events = await talk(HttpAdapter(server.url, EndpointOptions(stream=stream)), "hello there", "again")
         said = [event for event in events if isinstance(event, AgentMessage)]
         assert [each.text for each in said] == ["You said hello there", "You said again"]
         assert said[0].attributes["gen_ai.usage.output_tokens"] > 0
@@ -76,7 +76,9 @@ async def test_a_conversation(stream: bool) -> None:
 async def test_tool_calls_are_answered_as_pinned(stream: bool) -> None:
     async with endpoint() as server:
         events = await talk(
-            HttpAdapter(server.url, stream=stream), "my order", tools={"lookup_order": {"status": "lost"}}
+            HttpAdapter(server.url, EndpointOptions(stream=stream)),
+            "my order",
+            tools={"lookup_order": {"status": "lost"}},
         )
     assert [event.text for event in events if isinstance(event, AgentMessage)] == [
         'The answer is {"status": "lost"}'
@@ -106,7 +108,7 @@ async def test_a_tool_that_is_not_pinned_is_the_scenarios_gap() -> None:
 async def test_each_failure_has_its_side(fault: str, kind: type[Fault], told: str) -> None:
     async with endpoint() as server:
         with pytest.raises(kind, match=told):
-            await talk(HttpAdapter(server.url, model=f"agent+{fault}"), "hello")
+            await talk(HttpAdapter(server.url, EndpointOptions(model=f"agent+{fault}")), "hello")
         assert len(server.requests) == 1, "a request that may have reached the agent is not made twice"
 
 
@@ -121,7 +123,7 @@ async def test_429_is_tried_again_after_the_time_it_names() -> None:
 async def test_429_without_end_is_the_environments() -> None:
     async with endpoint() as server:
         with pytest.raises(EnvironmentFault, match="429"):
-            await talk(HttpAdapter(server.url, model="agent+429"), "hello")
+            await talk(HttpAdapter(server.url, EndpointOptions(model="agent+429")), "hello")
 
 
 async def test_time_that_went_by_while_being_turned_away_is_not_the_agents() -> None:
@@ -129,7 +131,7 @@ async def test_time_that_went_by_while_being_turned_away_is_not_the_agents() -> 
     async with endpoint() as server:
         server.retry_after = "20"
         with pytest.raises(EnvironmentFault, match="429"):
-            await talk(HttpAdapter(server.url, model="agent+429"), "hello", reply=0.4)
+            await talk(HttpAdapter(server.url, EndpointOptions(model="agent+429")), "hello", reply=0.4)
         server.retry_after = "0"
         server.fail("429")
         server.fail("500")
@@ -151,7 +153,7 @@ async def test_nobody_listens() -> None:
 
 async def test_an_endpoint_that_hangs_is_cut_off() -> None:
     async with endpoint() as server:
-        adapter = HttpAdapter(server.url, model="agent+hang")
+        adapter = HttpAdapter(server.url, EndpointOptions(model="agent+hang"))
         call = Call("ab" * 16, None, {}, 0.2)
         async with adapter.connect(call) as session:
             with pytest.raises(AgentFault, match=r"no whole answer|in time"):
@@ -187,7 +189,10 @@ async def test_the_key_never_shows_in_an_error() -> None:
     port = runner.addresses[0][1]
     try:
         with pytest.raises(EnvironmentFault) as caught:
-            await talk(HttpAdapter(f"http://127.0.0.1:{port}/v1", api_key="sk-verysecret123"), "hello")
+            await talk(
+                HttpAdapter(f"http://127.0.0.1:{port}/v1", EndpointOptions(api_key="sk-verysecret123")),
+                "hello",
+            )
         assert "verysecret" not in str(caught.value)
     finally:
         await runner.cleanup()
@@ -211,7 +216,7 @@ async def test_an_endpoint_that_cannot_stream_is_asked_for_whole_answers(refuses
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
-        adapter = HttpAdapter(f"http://127.0.0.1:{port}/v1", stream=None)
+        adapter = HttpAdapter(f"http://127.0.0.1:{port}/v1", EndpointOptions(stream=None))
         assert [event.text for event in await talk(adapter, "one", "two")] == ["Hello.", "Hello."]
     finally:
         await runner.cleanup()

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from simulate.errors import AgentFault
+from simulate.model.request_template import RequestTemplate
 from simulate.tools import Toolbox
 
 
@@ -49,6 +51,24 @@ class Call:
     """``traceparent`` and ``baggage`` for agents outside the process."""
     reply_timeout: float = 60.0
     """Seconds that one reply may take."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What a process is started with that serves this conversation alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """What an entry of ``[tool.simulate.agents]`` says of an agent outside the process."""
+
+    model: str = "agent"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    api_key: str | None = None
+    stream: bool | None = None
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Further fields of every request."""
+    request: RequestTemplate | None = None
+    """How a turn becomes a request, where no protocol says so."""
+    root: Path | None = None
+    """Where a program is started."""
 
 
 class AgentSession(Protocol):

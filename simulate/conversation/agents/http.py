@@ -9,29 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import openai
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
-from opentelemetry import context as otel_context
 
 from simulate import determinism
-from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, within
-from simulate.conversation.agents.pinned_tools import PinnedTools
-from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
+from simulate.conversation.agents.adapter import (
+    AgentEvent,
+    AgentMessage,
+    Call,
+    Delta,
+    EndpointOptions,
+    within,
+)
+from simulate.conversation.agents.handed_tools import TOOL_ROUNDS, HandedCall, tool_answer
+from simulate.conversation.agents.http_client import LONGEST_WAIT, TRIES, status_fault, uninstrumented
+from simulate.errors import AgentFault, Fault, HarnessFault, NotReached
 from simulate.retry_after import retry_after
-from simulate.tools import ToolFailed
-
-TRIES = 3
-"""Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
-connection, and 429, with which a server says that it did nothing."""
-LONGEST_WAIT = 30.0
-"""Seconds that a ``Retry-After`` is obeyed for at most."""
-TOOL_ROUNDS = 16
-_UPSTREAM = {502, 503, 504}
 
 
 @dataclass(slots=True)
@@ -65,22 +63,14 @@ class _Reply:
 class HttpAdapter:
     """Connects to ``http(s)://host/v1`` with one client, so one pool of connections for all conversations."""
 
-    def __init__(
-        self,
-        address: str,
-        *,
-        model: str = "agent",
-        headers: Mapping[str, str] | None = None,
-        api_key: str | None = None,
-        stream: bool | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, address: str, options: EndpointOptions | None = None) -> None:
+        options = options or EndpointOptions()
         self.address = address
-        self.model = model
-        self.headers = dict(headers or {})
-        self.stream = stream is not False
-        self.body = dict(body or {})
-        self._api_key = api_key
+        self.model = options.model
+        self.headers = dict(options.headers)
+        self.stream = options.stream is not False
+        self.body = dict(options.body)
+        self._api_key = options.api_key
         self._clients: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
 
     def client(self) -> AsyncOpenAI:
@@ -183,7 +173,7 @@ class HttpSession:
         options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
         for attempt in range(1, TRIES + 1):
             try:
-                with _uninstrumented():
+                with uninstrumented():
                     # plain dicts, as on the wire: the SDK's types would tell apart what we only pass on
                     create = cast(
                         "Callable[..., Awaitable[Any]]", self.adapter.client().chat.completions.create
@@ -211,32 +201,13 @@ class HttpSession:
         raise HarnessFault("unreachable")  # pragma: no cover
 
     async def _answer_tools(self, reply: _Reply) -> None:
-        toolbox = self.call.toolbox
         for index in sorted(reply.tool_calls):
             asked = reply.tool_calls[index]
-            name, raw = asked["function"]["name"], asked["function"]["arguments"]
-            try:
-                arguments = json.loads(raw or "{}")
-            except ValueError as error:
-                raise AgentFault(f"the arguments of its call of {name} are not JSON: {raw!r}") from error
-            if not isinstance(toolbox, PinnedTools):
-                raise HarnessFault(f"the agent asks its caller to run {name!r}, but no tools are pinned")
-            try:
-                result = await toolbox.answer(name, arguments, asked["id"])
-            except ToolFailed as error:
-                result = {"error": str(error)}
-            content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+            function = asked["function"]
+            content, _ = await tool_answer(
+                self.call, HandedCall(asked["id"], function["name"], function["arguments"])
+            )
             self.history.append({"role": "tool", "tool_call_id": asked["id"], "content": content})
-
-
-@contextlib.contextmanager
-def _uninstrumented() -> Generator[None]:
-    """An instrumentation of this process must not write our request into the agent's trace."""
-    token = otel_context.attach(otel_context.set_value("suppress_instrumentation", True))
-    try:
-        yield
-    finally:
-        otel_context.detach(token)
 
 
 def _take_chunk(chunk: Any, reply: _Reply) -> list[str]:
@@ -331,15 +302,6 @@ def _fault(error: Exception, address: str, *, midway: bool = False) -> Fault:
 
 def _status_fault(error: Any, address: str) -> Fault:
     status: int = error.status_code
-    message = f"{address} answered {status}"
-    if error.message != f"Error code: {status}":
-        message += f": {error.message}"
-    if status in (401, 403):
-        return EnvironmentFault(message, hint="set the agent's key in [tool.simulate.agents] as env:NAME")
-    if status == 404:
-        return EnvironmentFault(message, hint="the address should end before /chat/completions, often in /v1")
-    if status == 429:
-        return EnvironmentFault(message, hint=f"tried {TRIES} times; run fewer at once with --jobs")
-    if status in _UPSTREAM:
-        return EnvironmentFault(message)
-    return AgentFault(message)
+    detail = "" if error.message == f"Error code: {status}" else error.message
+    not_found = "the address should end before /chat/completions, often in /v1"
+    return status_fault(address, status, detail, not_found=not_found)
