@@ -55,6 +55,7 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
         folder=spec.root,
         project=project,
         recording=session.recording,
+        state=None if session.world is None else (session.world.state_before, session.world.state_after),
     )
 
 

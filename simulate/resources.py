@@ -14,6 +14,7 @@ from simulate.conversation.agents.process import AgentProcess
 from simulate.conversation.callers import require_model
 from simulate.conversation.engine import Engine, TrialSession
 from simulate.conversation.own_process import NoEngine, OwnProcess
+from simulate.conversation.world import World, living, load_world
 from simulate.determinism.clock import Apart, current_loop
 from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, NotInstalled
 from simulate.integrations.registry import engine_for
@@ -23,6 +24,7 @@ from simulate.model.agent_address import KINDS, Medium, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
 from simulate.model.scenario import Scenario
+from simulate.model.trial import TrialSpec
 from simulate.scoring.judge import Judge
 from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
@@ -79,6 +81,13 @@ class Resources:
         if self.recordings is None:
             return nullcontext(session.tools)
         return self.recordings(session)
+
+    def world(self, spec: TrialSpec) -> AbstractAsyncContextManager[World | None]:
+        """The world of one conversation; None where the scenario has none."""
+        name = spec.scenario.world
+        if name is None:
+            return living(spec.world, "simulate_world")
+        return living(load_world(name, self.project.root), name)
 
     def outside(self, scenario: Scenario) -> bool:
         """Whether a scenario's agent runs in another process."""
@@ -149,6 +158,8 @@ class Resources:
     def prepare(self, scenario: Scenario) -> None:
         """Refuse what can be known before anything runs."""
         require_model(scenario, self.caller_model)
+        if scenario.world is not None:
+            load_world(scenario.world, self.project.root)
         for each in scenario.expect:
             if isinstance(each, PythonCheck):
                 load_object(

@@ -35,7 +35,9 @@ def open_session(
     pins = determinism.RunContext(random=random.Random(_seed(spec)))
     conversation = Conversation(pins.trace_id(), spec.scenario.medium, started_ns=pins.clock.time_ns())
     own = _own_trace(conversation.id, resources.capture.run_id)
-    tools = PinnedTools(spec.scenario.tools)
+    # the agent's own draws must not depend on how often a tool is called
+    chance = random.Random(determinism.derive_seed(_seed(spec), "tools"))
+    tools = PinnedTools(spec.scenario.tools, chance)
     with (
         determinism.pinned(pins),
         collecting(own),
@@ -52,7 +54,7 @@ def open_session(
             recorded=recorded,
             same=_same(resources.judge),
         )
-        session = TrialSession(spec, engine, caller, conversation, tools, captured, own.spans)
+        session = TrialSession(spec, engine, caller, conversation, tools, None, captured, own.spans)
         yield session
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.callers.caller import Caller
+from simulate.conversation.world import World
 from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
 from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
@@ -31,6 +32,7 @@ class TrialSession:
     caller: Caller
     conversation: Conversation
     tools: PinnedTools
+    world: World | None = None
     captured: Captured | None = None
     """The agent's spans as they come in; None where nobody captures them."""
     own_spans: list[Span] = field(default_factory=list[Span])

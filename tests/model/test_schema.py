@@ -33,6 +33,10 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"said": {"contains": "a", "matches": "b+", "means": "c"}, "in_turn": 2},
     ],
     "not_said": [{"not_said": "sorry"}, {"not_said": {"matches": r"\d{16}"}}],
+    "state": [
+        {"state": {"orders.4417.refunded": True}},
+        {"state": {"$.mails[*].to": {"one_of": ["a", "b"]}}, "nothing_else_changed": True},
+    ],
     "ended_by": [{"ended_by": "agent"}],
     "replied_within": [
         {"replied_within": "1500ms"},

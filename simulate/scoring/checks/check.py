@@ -46,6 +46,8 @@ class Evidence:
     project: Path | None = None
     """The project's folder, where modules of one's own are looked for; None is the working directory."""
     recording: str | None = None
+    state: tuple[Any, Any] | None = None
+    """What the world's ``state()`` gave before and after the conversation; None without a world."""
     scores: list[Result] = field(default_factory=list["Result"])
     """What evaluators found; they land on the trace once every expectation is judged."""
 
@@ -87,7 +89,7 @@ class Check(Generic[E]):
 CHECKS: dict[type[Expectation], type[Check[Any]]] = {}
 """Which class judges which word."""
 
-_MODULES = ("tools", "speech", "amounts", "spans", "traces", "voice", "scores")
+_MODULES = ("tools", "speech", "amounts", "spans", "traces", "voice", "scores", "state")
 """Imported when the first expectation is judged, so that reading scenarios stays cheap."""
 
 
