@@ -200,6 +200,10 @@ def _twisted(value: Any, rng: random.Random) -> Any:
         if not places or len(places) > 20_000:
             return copy.deepcopy(rng.choice(ODD))
         holder, key = rng.choice(places)
+        if (inner := _document_in(holder[key])) is not None and rng.random() < 0.8:
+            # what instrumentations write into one attribute: messages, arguments, documents
+            holder[key] = json.dumps(_twisted(inner, rng))
+            continue
         match rng.randrange(5):
             case 0:
                 del holder[key]
@@ -217,6 +221,15 @@ def _twisted(value: Any, rng: random.Random) -> Any:
     return value
 
 
+def _document_in(value: Any) -> Any:
+    if not isinstance(value, str) or value[:1] not in ("{", "["):
+        return None
+    try:
+        return json.loads(value) or None
+    except ValueError:
+        return None
+
+
 def attempt(data: bytes, rng: random.Random) -> str:
     """Read, and do with the traces what every user of them does; the outcome as a word."""
     try:
@@ -231,7 +244,8 @@ def attempt(data: bytes, rng: random.Random) -> str:
         assert sum(1 for _ in tree) == len(tree)
         for span in trace.spans[:5]:
             redactor.span(span)
-        _ = TraceReading(trace).tool_calls
+        reading = TraceReading(trace)
+        _ = reading.tool_calls, reading.handoffs, reading.retrievals, reading.embeddings, reading.evidence
         encode.to_json(trace.spans)
         cost_of(trace)
         assert compare(trace, trace).changes == []

@@ -14,11 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from simulate import stopping
 from simulate.errors import EnvironmentFault, Fault, InputError
 
 LOOK_SECONDS = 0.05
 """How often a process is asked whether it is ready, or gone."""
 TRIES = 100
+HURRY_SECONDS = 1.5
+"""What a process has to end after each signal, where we are told to end ourselves."""
 
 
 def free_port(preferred: int = 0, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -90,6 +93,7 @@ class ChildProcess:
                 )
             except OSError as error:
                 raise InputError(f"cannot start {shlex.join(self.command)}: {error.strerror}") from error
+        _GROUPS.add(self._process.pid)
         try:
             async with asyncio.timeout(self.ready_seconds):
                 while not await self.ready():
@@ -114,7 +118,8 @@ class ChildProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        for number, seconds in self.stop_signals:
+        for number, patience in self.stop_signals:
+            seconds = min(patience, HURRY_SECONDS) if stopping.asked() else patience
             if not _signalled(process.pid, number):
                 break
             with contextlib.suppress(TimeoutError):
@@ -123,6 +128,7 @@ class ChildProcess:
                     while _signalled(process.pid):  # noqa: ASYNC110 - only asking tells
                         await asyncio.sleep(LOOK_SECONDS)
         await process.wait()
+        _GROUPS.discard(process.pid)
 
     @property
     def place(self) -> int:
@@ -139,6 +145,18 @@ class ChildProcess:
         if begins > since:
             text = text.partition(b"\n")[2] or text
         return text.decode(errors="replace")
+
+
+_GROUPS: set[int] = set()
+"""Process groups that we started and have not stopped yet."""
+
+
+def _kill_all() -> None:
+    for group in tuple(_GROUPS):
+        _signalled(group, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+stopping.before_force(_kill_all)
 
 
 def _signalled(group: int, number: int = 0) -> bool:

@@ -18,6 +18,8 @@ from simulate.session import persona_of
 IN_VIRTUAL_TIME = "kept in virtual time: waiting took none, and what the agent computes counts as no time"
 STARVED = 0.98
 """Share of this machine's processor time in use from which a failed call is not held against the agent."""
+_EXPLAINS = ("machine", "model")
+"""Words of verdicts that explain all failures beside them."""
 _WHO = {
     "agent": "the agent keeps up the conversation",
     "simulator": "the simulated caller plays its part",
@@ -32,9 +34,13 @@ def conclude(session: TrialSession, evidence: Evidence | None, verdicts: Sequenc
     ``evidence`` is None where not even that could be gathered, ``verdicts`` where nothing was checked."""
     spec, conversation = session.spec, session.conversation
     all_verdicts = _all_verdicts(session, verdicts)
-    status, side, reason = _decide(all_verdicts)
+    if (down := _model_down(session, evidence, all_verdicts)) is not None:
+        all_verdicts.insert(0, down)
+    # in a replay latency cannot be checked, and all else can
+    deciding = [each for each in all_verdicts if not (session.replayed and each.check == "replied_within")]
+    status, side, reason = _decide(deciding)
     outcome = Outcome(
-        scenario=spec.scenario.name,
+        scenario=spec.shown,
         agent=session.engine.address,
         status=status,
         conversation=conversation,
@@ -78,7 +84,7 @@ def _all_verdicts(session: TrialSession, checked: Sequence[Verdict] | None) -> l
 
 def _decide(verdicts: Sequence[Verdict]) -> tuple[Status, Side | None, str | None]:
     """Status, side and reason: the agent's failure, then somebody else's, then what could not run."""
-    if verdicts and verdicts[0].check == "machine":
+    if verdicts and verdicts[0].check in _EXPLAINS:
         return "error", verdicts[0].side, _reason(verdicts[0])
     for status in ("failed", "error", "not_run"):
         found = next((verdict for verdict in verdicts if verdict.status == status), None)
@@ -89,7 +95,7 @@ def _decide(verdicts: Sequence[Verdict]) -> tuple[Status, Side | None, str | Non
 
 def _reason(verdict: Verdict) -> str:
     """A verdict in one line; that an agent answers or a limit holds goes without saying."""
-    plain = verdict.check in _WHO or verdict.check == "limit"
+    plain = verdict.check in (*_WHO, *_EXPLAINS, "limit")
     return verdict.fact if plain else f"{verdict.expectation}: {verdict.fact}"
 
 
@@ -112,6 +118,29 @@ def _starved(busy: float | None, verdicts: Sequence[Verdict]) -> Verdict | None:
         f"the processors of this machine were {busy:.0%} busy during the call: no failure of it is believed",
         side="environment",
         hint="fewer calls at once (--jobs 1), or a machine with less to do; see `simulate doctor`",
+    )
+
+
+def _model_down(
+    session: TrialSession, evidence: Evidence | None, verdicts: Sequence[Verdict]
+) -> Verdict | None:
+    """An agent whose own model does not answer can do nothing right from there on. In a replay its requests
+    are answered by us, and a refusal is what it is told for leaving its path."""
+    failed = [verdict for verdict in verdicts if verdict.status == "failed"]
+    if evidence is None or not evidence.outages or not failed or session.verdicts:
+        return None
+    turn = min(evidence.outages)
+    if any(verdict.turn is not None and verdict.turn < turn for verdict in failed):
+        return None
+    return Verdict(
+        "model",
+        "the environment holds",
+        "error",
+        f"the agent's own model {evidence.outages[turn]} in turn {turn}: no failure from there on is held "
+        "against the agent",
+        side="environment",
+        turn=turn,
+        hint="look at the model's endpoint and its key",
     )
 
 

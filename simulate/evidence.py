@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
 from simulate.errors import NotReached
+from simulate.model.outage import outage
 from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
-from simulate.scoring.judge import Judge
 from simulate.tools import marked
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
+from simulate.trace.reading.finish import cut_off
 from simulate.trace.reading.tool_call import holds
-from simulate.trace.root import root_span_id
+from simulate.trace.root import is_ours, root_span_id
 from simulate.trace.span import Kind, Span, Trace
 from simulate.trace.truncated import truncated
 
 
-async def gather(session: TrialSession, judge: Judge | None = None, project: Path | None = None) -> Evidence:
+async def gather(session: TrialSession, resources: Resources) -> Evidence:
     """Wait for the agent's spans, then put together what a check may look at.
 
     The session gets its notes and measures; the conversation, where each utterance came from."""
@@ -42,7 +43,15 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
     _attach_spans(conversation, reading)
     session.notes += session.caller.finish(conversation)
     session.notes += _pin_findings(spec.scenario, tools, calls, reading) + _call_findings(calls)
+    outages = _outages(reading, conversation)
+    session.notes += [f"turn {turn}: the agent's own model {why}" for turn, why in outages.items()]
+    session.notes += _cut_off(conversation)
     session.measures = _measures(conversation, reading) | session.measures
+    if session.delays is not None and session.delays.by_turn:
+        session.measures["delayed_seconds"] = round(max(session.delays.by_turn.values()), 4)
+    if session.replayed:
+        # how fast a recording answers says nothing of the agent
+        session.measures |= {"reply_p50_seconds": None, "reply_p95_seconds": None}
     return Evidence(
         spec.scenario,
         conversation,
@@ -50,13 +59,22 @@ async def gather(session: TrialSession, judge: Judge | None = None, project: Pat
         calls,
         no_tools_because=visible.why_not or None,
         observed=not instrumented,
-        judge=judge,
+        writes=_both(spec.scenario.writes, resources.project.writes),
+        judge=resources.judge,
         measures=dict(session.measures),
         folder=spec.root,
-        project=project,
+        project=resources.project.root,
+        update_snapshots=resources.update_snapshots,
         recording=session.recording,
         state=None if session.world is None else (session.world.state_before, session.world.state_after),
+        delays={} if session.delays is None else session.delays.by_turn,
+        replayed=session.replayed,
+        outages=outages,
     )
+
+
+def _both(one: Sequence[str] | None, other: Sequence[str] | None) -> list[str] | None:
+    return None if one is None and other is None else [*(one or ()), *(other or ())]
 
 
 async def _trace(session: TrialSession) -> tuple[Trace, bool]:
@@ -74,10 +92,19 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
     if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
         session.notes.append(lost)
     if trace.spans:
+        _with_cost(trace)
         return trace, True
-    observed = observed_trace(conversation, tools.uses, seen=session.seen)
+    observed = observed_trace(conversation, tools.uses, seen=session.seen, about=session.attributes)
+    _with_cost(observed)
     session.notes += observed.notes
     return observed, False
+
+
+def _with_cost(trace: Trace) -> None:
+    """What all model calls cost, where every price is known, on the conversation's own span."""
+    root = next((span for span in trace.spans if is_ours(span)), None)
+    if root is not None and (dollars := TraceReading(trace).cost.dollars) is not None:
+        root.attributes["gen_ai.cost.total"] = dollars
 
 
 def _visible_at(session: TrialSession) -> Visible:
@@ -210,6 +237,8 @@ def _attach_spans(conversation: Conversation, reading: TraceReading) -> None:
             said.span_id = _produced(speaking, begins, ends) or _produced(
                 speaking, begins - _GRACE_NS, ends + _GRACE_NS
             )
+        if said.speaker == "agent" and said.cut_off is None and said.span_id in reading.by_id:
+            said.cut_off = cut_off(reading.view(reading.by_id[said.span_id]).finish_reasons)
         since = said.end
 
 
@@ -226,6 +255,27 @@ def _produced(speaking: Sequence[tuple[Span, Kind]], begins: int, ends: int) -> 
     models = [one for one in inside if one[1] is Kind.LLM]
     chosen = (models or inside)[-1:]
     return chosen[0][0].span_id if chosen else None
+
+
+def _outages(reading: TraceReading, conversation: Conversation) -> dict[int, str]:
+    """By turn: why the agent's own model could not answer. One that was asked again and answered could."""
+    last: dict[int, str | None] = {}
+    for span, view in reading.llm_calls:
+        moment = (span.start_ns - conversation.started_ns) / 1e9
+        raised = " ".join(str(each.attributes.get("exception.type", "")) for each in span.events)
+        told = f"{raised} {span.attributes.get('error.type', '')}: {view.error}"
+        # the last call of a turn decides
+        last[_turn_at(conversation, moment) or 0] = None if view.error is None else outage(told)
+    return {turn: why for turn, why in last.items() if why is not None}
+
+
+def _cut_off(conversation: Conversation) -> list[str]:
+    """A note for each answer that is not whole: an outcome does not pass without a word of it."""
+    return [
+        f"turn {said.turn}: the agent's answer was cut off ({said.cut_off})"
+        for said in conversation.by("agent")
+        if said.cut_off is not None
+    ]
 
 
 def _pin_findings(

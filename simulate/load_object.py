@@ -15,6 +15,7 @@ from typing import Any
 from simulate import determinism
 from simulate.errors import AddressError, SimulateError
 from simulate.model.nearest import did_you_mean
+from simulate.user_code import meant_for_us
 
 
 def load_object(target: str, address: str, root: Path | None = None) -> Any:
@@ -34,9 +35,11 @@ def load_object(target: str, address: str, root: Path | None = None) -> Any:
     try:
         load = _file if module_name.endswith(".py") else _module
         module = load(module_name, root, address)
-    except (SimulateError, KeyboardInterrupt):
+    except SimulateError:
         raise
     except BaseException as error:
+        if meant_for_us(error):
+            raise
         raise AddressError(
             f"{address}: importing {module_name} raised {type(error).__name__}: {error}",
             proof=own_traceback(error),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -52,10 +52,13 @@ class Resources:
         logs: Path | None = None,
         port: int | None = None,
         models: ModelEndpoint | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         self.project = project
         self.models = models
         """What agents in other processes have as their model, where they are recorded or replayed."""
+        self.tags = dict(tags or {})
+        """Span attributes of every conversation, beside those that its scenario names."""
         self.recordings: Opening | None = None
         """Records conversations, or answers them from cassettes."""
         self.agent = agent
@@ -71,6 +74,8 @@ class Resources:
         self._apart: Apart | None = None
         self.real_time = False
         """Also for agents whose conversations keep virtual time otherwise."""
+        self.update_snapshots = False
+        """Whether ``snapshot:`` writes its file instead of comparing with it."""
 
     def engine(self, scenario: Scenario) -> Engine:
         """The engine for a scenario; scenarios of one agent share it."""

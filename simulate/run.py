@@ -20,6 +20,7 @@ from simulate.resources import Resources
 from simulate.scoring.checks import check_all
 from simulate.session import open_session
 from simulate.tools import using
+from simulate.user_code import cannot_exit
 
 
 async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None = None) -> Outcome:
@@ -28,7 +29,7 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
     ``engine`` overrides the one of the scenario's agent. Whatever breaks on the way is in the outcome, with
     whose fault it is. Raises InputError only for what
     ``resources.prepare`` refuses, too."""
-    with open_session(spec, resources, engine) as session:
+    with open_session(spec, resources, engine) as session, cannot_exit():
         with session.keeps_faults():
             async with resources.world(spec) as world:
                 session.world = session.tools.world = world
@@ -37,9 +38,9 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
                         await session.engine.converse(session)
         evidence, verdicts = None, None
         with session.keeps_faults():
-            evidence = await gather(session, resources.judge, resources.project.root)
+            evidence = await gather(session, resources)
             if session.fault is None:
-                verdicts = await check_all(spec.scenario.expect, evidence)
+                verdicts = await check_all(session.scenario.expect, evidence)
     return conclude(session, evidence, verdicts)
 
 

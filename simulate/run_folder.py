@@ -11,12 +11,13 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from simulate.errors import EnvironmentFault, InputError
+from simulate.model.lock_file import LockFile
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import (
     outcome_from_json,
@@ -24,7 +25,7 @@ from simulate.model.outcome_json import (
     run_from_json,
     run_to_json,
 )
-from simulate.model.whole_file import write_whole
+from simulate.model.whole_file import HALF_WRITTEN, write_whole
 from simulate.trace.files.writing import write_otlp_jsonl
 
 RUNS = Path(".simulate") / "runs"
@@ -36,12 +37,12 @@ def new_run_id() -> str:
 
 
 class RunFolder:
-    """One run's folder. Only one process writes into it; the lock file says which."""
+    """One run's folder. Only one process writes into it: the one that holds its lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines = path / "outcomes.jsonl"
-        self._lock = path / ".lock"
+        self._lock = LockFile(path / ".lock")
 
     @classmethod
     def create(cls, path: Path, *, resume: bool = False) -> RunFolder:
@@ -49,12 +50,13 @@ class RunFolder:
         folder = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
+            folder._take_lock()
             if not resume and folder._lines.exists():
+                folder.close()
                 raise InputError(
                     f"{path} holds a run already",
                     hint=f"--resume {path} goes on with it; or give another --out",
                 )
-            folder._take_lock()
             (path / ".gitignore").write_text("*\n")
         except OSError as error:
             raise InputError(f"cannot write into the run folder {path}: {error.strerror or error}") from error
@@ -71,16 +73,9 @@ class RunFolder:
         return folder
 
     def _take_lock(self) -> None:
-        try:
-            with self._lock.open("x") as file:
-                file.write(str(os.getpid()))
-        except FileExistsError:
-            owner = self._lock.read_text().strip()
-            if owner.isdigit() and int(owner) != os.getpid() and _alive(int(owner)):
-                raise InputError(
-                    f"another run (process {owner}) is writing into {self.path}", hint="give another --out"
-                ) from None
-            self._lock.write_text(str(os.getpid()))
+        holder = self._lock.take()
+        if holder is not None:
+            raise InputError(f"another run ({holder}) is writing into {self.path}", hint="give another --out")
 
     def _mend(self) -> None:
         """Cut off a line that a kill left half written, and remove what never became an outcome."""
@@ -91,6 +86,8 @@ class RunFolder:
                 self._lines.write_bytes(whole)
         for left in self.path.glob(".tmp-*"):
             shutil.rmtree(left, ignore_errors=True)
+        for left in self.path.glob(HALF_WRITTEN):
+            left.unlink(missing_ok=True)
 
     def scratch(self, name: str) -> Path:
         """A folder for what is written while a conversation lasts, such as its recording."""
@@ -168,25 +165,28 @@ class RunFolder:
                 if line.endswith(b"\n"):
                     yield outcome_from_json(line, where=f"{self._lines}:{number}")
 
+    def forget(self, names: Collection[str]) -> None:
+        """Remove these outcomes, so that they can be had again."""
+        kept = [each for each in self.outcomes() if Path(each.folder or each.key).name not in names]
+        write_whole(self._lines, *(outcome_to_json(each) + b"\n" for each in kept))
+        for name in names:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def progress(self) -> str:
+        """``4 of 12 conversations``: how far the run came."""
+        record, finished = self.begun(), sum(1 for _ in self.outcomes())
+        planned = None if record is None else record.planned
+        return f"{finished} of {planned or 'an unknown number of'} conversations"
+
     def close(self) -> None:
         """Let another run have the folder."""
-        self._lock.unlink(missing_ok=True)
+        self._lock.release()
 
 
 def _write_files(folder: Path, outcome: Outcome, own_spans: list[Any]) -> None:
     write_otlp_jsonl(folder / "trace.otlp.jsonl", outcome.trace or ())
     if own_spans:
         write_otlp_jsonl(folder / "caller.otlp.jsonl", own_spans)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def find_run(name: str | None = None, root: Path = RUNS) -> Path:

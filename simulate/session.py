@@ -12,6 +12,7 @@ from simulate import determinism
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.callers import make_caller
 from simulate.conversation.engine import Engine, TrialSession
+from simulate.model.identity import identity_of
 from simulate.model.persona import Persona
 from simulate.model.persona_details import fill
 from simulate.model.scenario import Scenario
@@ -38,23 +39,27 @@ def open_session(
     # the agent's own draws must not depend on how often a tool is called
     chance = random.Random(determinism.derive_seed(_seed(spec), "tools"))
     tools = PinnedTools(spec.scenario.tools, chance)
+    about = identity_of(spec.scenario) | resources.tags
     with (
         determinism.pinned(pins),
         collecting(own),
-        resources.capture.open(conversation.id) as captured,
+        resources.capture.open(conversation.id, attributes=about) as captured,
     ):
         # what an agent elsewhere calls shows too late to tell its path by: its words do
         recorded = [dict(said) for said in spec.recorded if "text" in said or not engine.outside]
         by_words = bool(recorded) and engine.outside
+        persona = persona_of(spec)
         caller = make_caller(
             spec.scenario,
-            persona_of(spec),
+            persona,
             model=resources.caller_model,
             uses=lambda: () if by_words else session.tool_uses(),
             recorded=recorded,
             same=_same(resources.judge),
         )
-        session = TrialSession(spec, engine, caller, conversation, tools, None, captured, own.spans)
+        session = TrialSession(
+            spec, engine, caller, conversation, tools, None, captured, own.spans, persona=persona
+        )
         yield session
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from simulate.conversation.engine import Engine
 from simulate.errors import Fault, HarnessFault
+from simulate.fingerprint import changed, fingerprint
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.reliability import reliability
 from simulate.model.trial import TrialSpec
@@ -25,6 +26,8 @@ from simulate.run_folder import RunFolder
 
 TEXT_JOBS = 64
 """Text conversations at once: an agent's model is the bottleneck long before this process is."""
+STAGGER = 0.01
+"""Seconds between the first conversations, so that they do not all ask in one moment."""
 VERSIONS = ("simulate-agents", "openai", "opentelemetry-sdk", "vcrpy", "pytest")
 
 
@@ -74,16 +77,19 @@ class Suite:
 
     async def run(self, scenarios: Sequence[TrialSpec], progress: Progress) -> RunRecord:
         """Run every trial that has no outcome yet. Cancelled, it keeps what had finished."""
-        done = self._already()
         every = [trial for spec in scenarios for trial in self.trials_of(spec)]
+        done, notes = self._already(every)
         trials = [trial for trial in every if trial.name not in done]
         record = await self.open()
+        record.planned = len(every)
+        record.notes += notes
+        self.folder.write_run(record)
         try:
             await self._all(trials, progress)
         except BaseException:
             # where the disk is full, closing fails for the same reason: the first one is to be told
             with contextlib.suppress(Fault):
-                await self.close(record)
+                await self.close(record, whole=False)
             raise
         await self.close(record)
         return record
@@ -107,20 +113,22 @@ class Suite:
         await self._keeper.__aenter__()
         return record
 
-    async def close(self, record: RunRecord) -> None:
-        """Stop what was started, and write down what came of it."""
+    async def close(self, record: RunRecord, *, whole: bool = True) -> None:
+        """Stop what was started, and write down what came of it; a run that is not ``whole`` never ended."""
         await self._keeper.__aexit__()
         try:
             await (self.elsewhere or self.resources).__aexit__()
         finally:
             record.notes += self.elsewhere.notes if self.elsewhere else self.resources.capture.notes()
             self._summarise(record)
+            record.ended = _now() if whole else None
             self.folder.write_run(record)
 
     async def _all(self, trials: list[TrialSpec], progress: Progress) -> None:
         waiting = iter(trials)
 
-        async def work() -> None:
+        async def work(number: int) -> None:
+            await asyncio.sleep(number * STAGGER)
             # a worker takes the next trial itself: no task waits for its turn, none is kept once it is over
             for trial in waiting:
                 progress.started(trial.name)
@@ -132,8 +140,8 @@ class Suite:
                 await self.elsewhere.carry(self, trials, progress)
                 return
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.jobs, len(trials))):
-                    group.create_task(work())
+                for number in range(min(self.jobs, len(trials))):
+                    group.create_task(work(number))
         except ExceptionGroup as several:
             # the others were cancelled for it, or met the same full disk
             raise several.exceptions[0] from None
@@ -148,15 +156,35 @@ class Suite:
 
     async def keep(self, spec: TrialSpec, outcome: Outcome, files: Mapping[str, bytes] | None = None) -> None:
         """Return once the outcome is on the disk, with the ``files`` of its folder where they came ready."""
+        outcome.fingerprint = fingerprint(spec, self.resources)
         await self._keeper.keep(spec.name, outcome, files)
 
-    def _already(self) -> set[str]:
-        """The names of the trials that have an outcome."""
+    def _already(self, every: Sequence[TrialSpec]) -> tuple[set[str], list[str]]:
+        """The names of the trials that have an outcome, and what a reader of the run should know of them.
+
+        An outcome that was made of something else than its trial would be now is removed, and so run anew."""
+        asked = {trial.name: trial for trial in every}
         done: set[str] = set()
+        stale: dict[str, str] = {}
+        notes: list[str] = []
+        strangers = 0
         for outcome in self.folder.outcomes():
-            done.add(Path(outcome.folder or outcome.key).name)
+            name = Path(outcome.folder or outcome.key).name
+            trial = asked.get(name)
+            strangers += trial is None
+            differs = changed(outcome.fingerprint, fingerprint(trial, self.resources)) if trial else []
+            if differs:
+                stale[name] = " and ".join(differs)
+                continue
+            done.add(name)
             self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
-        return done
+        if stale:
+            self.folder.forget(stale)
+            why = ", ".join(dict.fromkeys(stale.values()))
+            notes.append(f"{len(stale)} of {len(every)} conversations run anew, for what has changed: {why}")
+        if strangers:
+            notes.append(f"{strangers} outcomes of scenarios that the run no longer asks for still count")
+        return done, notes
 
     def _summarise(self, record: RunRecord) -> None:
         groups: dict[tuple[str, str | None], list[str]] = defaultdict(list)
@@ -170,7 +198,6 @@ class Suite:
                 record.reliability += reliability(scenario, case, passes)
             if 0 < sum(passes) < len(passes):
                 record.flaky.append(f"{scenario}[{case}]" if case else scenario)
-        record.ended = _now()
 
 
 _Finished = tuple[str, Outcome, Mapping[str, bytes] | None, asyncio.Future[None]]

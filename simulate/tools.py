@@ -77,7 +77,8 @@ def tool(
 
     Args:
         name: What the scenario calls it; the function's own name unless given.
-        write: It changes something in the world, so that a replay never runs it for real.
+        write: It changes something in the world: a replay never runs it for real, and ``only_writes``
+            counts it.
 
     >>> @tool(write=True)
     ... def issue_refund(order_id: str, amount: float) -> dict:
@@ -90,7 +91,8 @@ def tool(
     return _mark(function, name=name, write=write)
 
 
-_marked: set[str] = set()
+_marked: dict[str, bool] = {}
+"""Whether each tool that was marked in this process writes."""
 
 
 def marked() -> frozenset[str]:
@@ -98,9 +100,14 @@ def marked() -> frozenset[str]:
     return frozenset(_marked)
 
 
+def marked_writes() -> dict[str, bool]:
+    """Whether each tool that was marked in this process writes, by its name."""
+    return dict(_marked)
+
+
 def _mark(function: Callable[..., Any], *, name: str | None, write: bool) -> Callable[..., Any]:
     known_as = name or function.__name__
-    _marked.add(known_as)
+    _marked[known_as] = write
     signature = inspect.signature(function)
 
     def bound(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def test_items_failures_and_errors(project: Path) -> None:
     assert "→" in shown
     assert "goodbye" in shown
     assert "nothing listens at" in shown
-    assert "simulate/pytest_plugin" not in shown, "no frames of ours"
+    assert "simulate/interfaces/pytest" not in shown, "no frames of ours"
     assert 'errors="1"' in (project / "j.xml").read_text()
 
 

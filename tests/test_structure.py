@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
+import simulate
+
 ROOT = Path(__file__).parents[1]
+PACKAGE = Path(simulate.__file__).parent
+"""In a checkout or from a wheel."""
 API = ROOT / "docs" / "api.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -21,8 +25,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 def modules() -> dict[str, ast.Module]:
     """Every module of the package, by its dotted name."""
     found: dict[str, ast.Module] = {}
-    for path in sorted((ROOT / "simulate").rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
         found[name] = ast.parse(path.read_text("utf-8"), str(path))
     return found
 

@@ -182,6 +182,8 @@ def test_ctrl_c_keeps_what_had_finished(project: Path) -> None:
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert b"what had finished is kept" in errors
+    assert f"{len(outcomes(run))} of 12 conversations".encode() in errors
+    assert f"--resume {run}".encode() in errors
     assert b"Traceback" not in errors
     assert set(outcomes(run)) == {"passed"}
     assert json.loads((run / "run.json").read_bytes())["counts"]["passed"] == len(outcomes(run))
@@ -442,3 +444,63 @@ def test_a_scenario_that_needs_an_absent_extra_does_not_run_and_the_others_do(pr
     done = subprocess.run(alone, cwd=project, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2, "nothing else could run"
     assert not (project / "alone").exists()
+
+
+def test_two_scenarios_of_one_name_are_two_cases_and_refused_by_check(project: Path) -> None:
+    write(project, "one")
+    write(project, "two", agent="broken")
+    for name in ("one", "two"):
+        path = project / "scenarios" / f"{name}.yaml"
+        path.write_text(path.read_text().replace(f"name: {name}", "name: Same"))
+    checked = simulate(project, "check", "scenarios")
+    assert checked.returncode == 2
+    assert "scenarios/two.yaml:2" in checked.stderr
+    assert "scenarios/one.yaml:2" in checked.stderr
+    simulate(project, "run", "scenarios", "--out", "out")
+    record = json.loads((project / "out" / "run.json").read_bytes())
+    assert record["flaky"] == []
+    found = [json.loads(line) for line in (project / "out" / "outcomes.jsonl").read_bytes().splitlines()]
+    assert {(each["scenario"], each["status"]) for each in found} == {
+        ("Same (scenarios/one.yaml)", "passed"),
+        ("Same (scenarios/two.yaml)", "failed"),
+    }
+
+
+def _edit(path: Path, before: str, after: str) -> None:
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+
+
+@pytest.mark.parametrize("part", ["nothing", "scenario", "persona", "agent", "options", "trials"])
+def test_a_resumed_run_has_anew_what_has_changed(project: Path, part: str) -> None:
+    write(project, "one", trials=3)
+    write(project, "other")
+    _edit(project / "scenarios" / "one.yaml", "script:", "persona: Mia\nscript:")
+    (project / "personas").mkdir()
+    persona = project / "personas" / "Mia.yaml"
+    persona.write_text("name: Mia Li\n")
+    assert simulate(project, "run", "--out", "out").returncode == 0
+    began = [json.loads(line) for line in (project / "out" / "outcomes.jsonl").read_bytes().splitlines()]
+    more: list[str] = []
+    if part == "scenario":
+        _edit(project / "scenarios" / "one.yaml", "contains: hello", "contains: goodbye")
+    elif part == "persona":
+        persona.write_text("name: Mia Wu\n")
+    elif part == "agent":
+        _edit(project / "agents.py", "You said {message}", "Did you say {message}?")
+    elif part == "options":
+        more = ["--seed", "5"]
+    elif part == "trials":
+        _edit(project / "scenarios" / "one.yaml", "trials: 3", "trials: 5")
+    done = simulate(project, "run", "--resume", "out", *more)
+    assert done.returncode == (1 if part == "scenario" else 0), done.stderr
+    found = [json.loads(line) for line in (project / "out" / "outcomes.jsonl").read_bytes().splitlines()]
+    kept = {each["trace_id"] for each in began} & {each["trace_id"] for each in found}
+    anew = {"nothing": 0, "trials": 0, "scenario": 3, "persona": 3, "agent": 4, "options": 4}[part]
+    assert len(kept) == 4 - anew
+    assert len(found) == (6 if part == "trials" else 4)
+    record = json.loads((project / "out" / "run.json").read_bytes())
+    assert record["planned"] == len(found)
+    told = [note for note in record["notes"] if "anew" in note]
+    assert len(told) == (anew > 0)
+    assert all(part in note and f"{anew} of 4" in note and note in done.stderr for note in told)

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from simulate import determinism
 from simulate.conversation.agents.adapter import (
@@ -14,16 +15,20 @@ from simulate.conversation.agents.adapter import (
     AgentMessage,
     AgentSession,
     Call,
+    Connected,
     Delta,
     EndpointOptions,
     HungUp,
 )
 from simulate.conversation.agents.python import PythonAdapter
+from simulate.conversation.blocking import Blocked, blocks_since, interrupted_after
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
+from simulate.conversation.delays import Delays, LoopLag
 from simulate.conversation.engine import TrialSession
+from simulate.determinism.clock import current_loop, real_time
 from simulate.errors import AgentFault, InputError
 from simulate.load_object import load_object
-from simulate.model.agent_address import kind_of
+from simulate.model.agent_address import kind_of, target_of
 from simulate.model.scenario import Limits, Scenario
 from simulate.model.transcript import Conversation, EndedBy, Utterance
 
@@ -52,7 +57,10 @@ class CloudEngine:
             # SDKs take a second to import, and some are extras
             module, _, name = kind.adapter.partition(":")
             adapter = getattr(importlib.import_module(module), name)
-            self.adapter = adapter(agent, EndpointOptions(root=root, **options))
+            if name == "HttpAdapter":
+                self.adapter = adapter(agent, **{key: options[key] for key in options if key != "request"})
+            else:
+                self.adapter = adapter(agent, EndpointOptions(root=root, **options))
             self.outside = True
         self.address = self.adapter.address
 
@@ -75,6 +83,11 @@ class CloudEngine:
             await close()
 
 
+def _is_near(address: str) -> bool:
+    """Whether an agent runs in another process of this machine."""
+    return urlsplit(target_of(address)).hostname in ("127.0.0.1", "localhost", "::1")
+
+
 class _Talk:
     """One conversation while it goes on."""
 
@@ -89,27 +102,43 @@ class _Talk:
         self.conversation.started_ns = self.clock.time_ns()
         self.turn = 0
         session.tools.began = self.began
+        self.delays = session.delays = Delays(LoopLag(), nearby=False)
 
     async def carry(self, adapter: AgentAdapter) -> None:
+        session = self.session
         call = Call(
             self.conversation.id,
-            self.session.tools,
-            self.session.headers,
+            session.tools,
+            session.headers,
             self.limits.reply,
-            self.session.environment,
+            session.attributes,
+            session.environment,
         )
+        began = real_time()
         try:
-            async with self.limit, adapter.connect(call) as agent:
-                await self._talk(agent)
+            async with self.limit:
+                with interrupted_after(self.limits.time):
+                    async with adapter.connect(call) as agent:
+                        with LoopLag.here() as lag:
+                            self.delays = self.session.delays = Delays(lag, nearby=_is_near(adapter.address))
+                            await self._talk(agent)
         except TimeoutError:
             if not self.limit.expired():
                 raise
-            said = self.conversation.utterances
-            waited = " before the agent had answered" if said and said[-1].speaker == "caller" else ""
-            self._end("limit", f"the limit of {self.limits.time:g} s was reached{waited}")
+            self._over_time()
+        except Blocked as error:
+            self._over_time(f": the agent blocks the event loop at {error.where}")
         except BaseException:
             self._end("fault", None)
             raise
+        finally:
+            if current_loop() is None:
+                self.session.notes += blocks_since(began)
+
+    def _over_time(self, why: str = "") -> None:
+        said = self.conversation.utterances
+        waited = " before the agent had answered" if said and said[-1].speaker == "caller" else ""
+        self._end("limit", f"the limit of {self.limits.time:g} s was reached{waited}{why}")
 
     async def _talk(self, agent: AgentSession) -> None:
         if self.session.scenario.speaks_first == "agent":
@@ -167,11 +196,21 @@ class _Talk:
     async def _hear(self, agent: AgentSession, message: str | None) -> bool:
         """Send, and take in all that the agent says to it; whether it said anything."""
         first, spoke = None, False
+        loop = asyncio.get_running_loop()
+        self.delays.begin()
         async for event in agent.send(message):
+            until = self.limit.when()
+            if until is not None and loop.time() > until:
+                # it blocked the loop, so that the time-out had no chance: it fires now
+                await asyncio.sleep(self.limits.time)
             match event:
+                case Connected(at):
+                    self._line_is_up(at)
                 case Delta():
+                    if first is None:
+                        self.delays.answered(self.turn)
                     first = self._now() if first is None else first
-                case AgentMessage(text, attributes):
+                case AgentMessage(text, attributes, cut_off):
                     text = self._legible(text)
                     if not text.strip():
                         raise AgentFault("the agent answered an empty text", where=f"turn {self.turn}")
@@ -179,12 +218,21 @@ class _Talk:
                         self.session.seen.setdefault(self.turn, {}).update(attributes)
                     end = self._now()
                     start = end if first is None else first
-                    self.conversation.add(Utterance("agent", text, self.turn, start, end, first=start))
+                    self.conversation.add(
+                        Utterance("agent", text, self.turn, start, end, first=start, cut_off=cut_off)
+                    )
+                    self.delays.answered(self.turn)
                     first, spoke = None, True
                 case HungUp(reason):
                     self._end("agent", reason)
                     break
         return spoke
+
+    def _line_is_up(self, at: float) -> None:
+        """The caller is heard once there is a connection: what it took is not the agent's time to answer."""
+        said = self.conversation.utterances[-1:]
+        if said and said[0].speaker == "caller":
+            said[0].start = said[0].end = said[0].first = max(said[0].start, at - self.began)
 
     def _legible(self, text: str) -> str:
         """Text as plain Unicode: halves of characters that came apart in a stream are joined."""

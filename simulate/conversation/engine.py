@@ -10,15 +10,18 @@ from typing import Any, Protocol
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.callers.caller import Caller
+from simulate.conversation.delays import Delays
 from simulate.conversation.world import World
 from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
 from simulate.model.outcome import Verdict
+from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.trace.capture import Captured
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span
+from simulate.user_code import meant_for_us
 
 
 @dataclass(slots=True)
@@ -43,10 +46,14 @@ class TrialSession:
     """Path of the two-channel WAV, once the engine has written it."""
     measures: dict[str, Any] = field(default_factory=dict[str, Any])
     notes: list[str] = field(default_factory=list[str])
+    delays: Delays | None = None
+    """What could have kept the agent's answers waiting; None where the engine does not measure it."""
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     """What was judged besides the scenario's expectations: a replay's course."""
     fault: Fault | None = None
     """What broke the conversation, or made it impossible to judge."""
+    persona: Persona = field(default_factory=Persona)
+    """As it is played, with all of its facts."""
     _reading: TraceReading | None = None
 
     @property
@@ -59,9 +66,19 @@ class TrialSession:
         return {} if self.captured is None else self.captured.headers
 
     @property
+    def attributes(self) -> Mapping[str, str]:
+        """Who calls and what is tried, as span attributes."""
+        return {} if self.captured is None else self.captured.attributes
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """What an agent's process is started with, so that its spans reach our receiver."""
         return {} if self.captured is None else self.captured.environment
+
+    @property
+    def replayed(self) -> bool:
+        """Whether a recording answered for the agent's model, at its own pace."""
+        return any(verdict.check == "replay" for verdict in self.verdicts)
 
     def tool_uses(self) -> list[ToolUse]:
         """The agent's tool calls up to now, for a caller whose next line waits for one."""
@@ -95,12 +112,14 @@ class TrialSession:
         try:
             yield
             self.fault = self.fault or self.tools.fault
-        except Exception as error:  # noqa: BLE001 - whatever it is, the outcome says so
+        except BaseException as error:
+            if meant_for_us(error):
+                raise
             self.fault = self.fault or _as_fault(error)
             self.conversation.ended_by = self.conversation.ended_by or "fault"
 
 
-def _as_fault(error: Exception) -> Fault:
+def _as_fault(error: BaseException) -> Fault:
     """What nobody foresaw is this package's fault."""
     if isinstance(error, Fault):
         return error

@@ -213,6 +213,11 @@ def current_loop() -> VirtualLoop | None:
     return loop if isinstance(loop, VirtualLoop) else _loop_of.get() if loop is None else None
 
 
+def real_time() -> float:
+    """Seconds of the machine's own monotonic clock, also in virtual time."""
+    return _real["monotonic"]()
+
+
 def coupled() -> AbstractContextManager[None]:
     """Let the functions of ``time`` tell virtual time to code of a virtual loop, however it got them."""
     return _COUPLING.held()

@@ -129,6 +129,10 @@ class Model:
                     **body,
                 )
                 async with stream:
+                    if stream.response.headers.get("content-type", "").startswith("application/json"):
+                        # asked to stream, it answered as a whole
+                        gatherer.add_whole(json.loads(await stream.response.aread()))
+                        gatherer.reply.first_token_seconds = clock.monotonic() - started
                     async for chunk in stream:
                         if gatherer.add(chunk) and gatherer.reply.first_token_seconds is None:
                             gatherer.reply.first_token_seconds = clock.monotonic() - started

@@ -73,6 +73,21 @@ class Gatherer:
             heard = self._choice(choice) or heard
         return heard
 
+    def add_whole(self, answer: dict[str, Any]) -> None:
+        """Take in an answer that came as one JSON document. Raises ValueError where it holds no choice."""
+        from openai.types.chat import ChatCompletionChunk  # has long been imported by who asked
+
+        choices: list[dict[str, Any]] = answer.get("choices") or []
+        if not choices:
+            raise ValueError(f"no choices in {str(answer)[:200]}")
+        for choice in choices:
+            choice["delta"] = choice.pop("message", None)
+            message: dict[str, Any] = choice["delta"] or {}
+            calls: list[dict[str, Any]] = message.get("tool_calls") or []
+            for index, call in enumerate(calls):
+                call.setdefault("index", index)
+        self.add(ChatCompletionChunk.construct(**{"usage": None, "id": None, "model": None} | answer))
+
     def _choice(self, choice: Any) -> bool:
         self.reply.finish_reason = choice.finish_reason or self.reply.finish_reason
         self._logprobs(getattr(choice, "logprobs", None))

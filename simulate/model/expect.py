@@ -9,9 +9,10 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from simulate.model.base import WORDS, Expectation, Strict
 from simulate.model.evaluator_names import known_evaluators
+from simulate.model.expect_text import Text, TextOrMeaning
 from simulate.model.json_path import ignored_path
 from simulate.model.matchers import check as check_matcher
-from simulate.model.reference import Reference
+from simulate.model.reference import Calls, Reference
 from simulate.model.units import (
     Arguments,
     AsWritten,
@@ -19,9 +20,9 @@ from simulate.model.units import (
     Duration,
     Flag,
     Number,
-    Regex,
     Whole,
     mapping_or,
+    matchable,
 )
 
 Turn = Annotated[Whole, Field(ge=0)]
@@ -47,56 +48,72 @@ Count = Annotated[
 ]
 
 
+Returned = Annotated[Data, AfterValidator(matchable)]
+"""What a tool gave back: a value, an object that may hold more, or a matcher."""
+
+
+class OtherCall(Strict):
+    """Another call than the one that is expected, by its tool, its arguments and what it gave back."""
+
+    called: AsWritten
+    """The tool's name."""
+    with_: Arguments | None = Field(default=None, alias="with")
+    """Arguments of the call."""
+    returned: Returned = None
+    """What the tool gave back."""
+
+
+ToolOrCall = Annotated[
+    Annotated[AsWritten, Tag("<text>")] | Annotated[OtherCall, Tag("<mapping>")], mapping_or("<text>")
+]
+
+
 class Called(Expectation):
-    """The agent called a tool. Arguments match partially unless ``exactly`` is set; a value may be a matcher:
+    """The agent called a tool. Arguments and result match partially; a value may be a matcher:
     ``{any: true}``, ``{matches: regex}``, ``{about: 42.5, within: 0.01}``, ``{one_of: [a, b]}``,
-    ``{contains: text}``, or ``{exactly: value}`` to escape a value that looks like a matcher."""
+    ``{contains: text}``, ``{schema: {type: object}}``, or ``{exactly: value}`` to escape a value that looks
+    like a matcher; a key may be a JSON path, ``$.items[*].sku``."""
 
     word = "called"
     called: AsWritten
     """The tool's name."""
     with_: Arguments | None = Field(default=None, alias="with")
     """Arguments of the call."""
+    returned: Returned = None
+    """What the tool gave back; a call that failed gave nothing back."""
     exactly: Flag = False
     """No other arguments than these."""
     times: Count | None = None
     """How often: a number, or ``{at_least, at_most}``. Left out: at least once."""
-    before: AsWritten | None = None
-    """It ended before the first call of this tool began."""
-    after: AsWritten | None = None
-    """It began after a call of this tool had ended."""
+    before: ToolOrCall | None = None
+    """It ended before the first call of this tool began; a tool's name, or ``{called, with, returned}``."""
+    after: ToolOrCall | None = None
+    """It began after a call of this tool had ended; a tool's name, or ``{called, with, returned}``."""
     in_turn: Turn | None = None
 
 
 class NotCalled(Expectation):
-    """The agent never called the tool (with these arguments)."""
+    """The agent never called the tool (with these arguments, or with that result)."""
 
     word = "not_called"
     not_called: AsWritten
     """The tool's name."""
     with_: Arguments | None = Field(default=None, alias="with")
+    """Arguments of the call."""
+    returned: Returned = None
+    """What the tool gave back."""
 
 
-class Text(Strict):
-    """What an utterance holds; all that is given must hold for one utterance."""
+class OnlyWrites(Expectation):
+    """The agent's successful writes are exactly these; what only reads is ignored. Which tools write is told
+    by ``writes:`` of the scenario or of pyproject.toml, by ``@simulate.tool(write=True)``, or by MCP's
+    ``readOnlyHint``. An empty list: nothing is written."""
 
-    contains: AsWritten | None = None
-    """Ignoring case and runs of white space."""
-    matches: Regex | None = None
-    """A regular expression, searched for."""
-    means: AsWritten | None = None
-    """A meaning; needs a judge."""
-
-    @model_validator(mode="after")
-    def _holds_something(self) -> Text:
-        if self.contains is None and self.matches is None and self.means is None:
-            raise ValueError("holds nothing: give contains, matches or means")
-        return self
-
-
-TextOrMeaning = Annotated[
-    Annotated[AsWritten, Tag("<text>")] | Annotated[Text, Tag("<mapping>")], mapping_or("<text>")
-]
+    word = "only_writes"
+    only_writes: Calls
+    """Each a tool's name, or a mapping of ``name`` and ``arguments``, which match as under ``called``."""
+    in_order: Flag = False
+    """They also have to come in this order."""
 
 
 class Said(Expectation):
@@ -104,7 +121,17 @@ class Said(Expectation):
 
     word = "said"
     said: TextOrMeaning
+    whenever: Text | None = None
+    """In every sentence of the agent's that holds this, ``said`` holds, with each value of its kind that the
+    sentence names; without such a sentence there is nothing to keep."""
     in_turn: Turn | None = None
+
+    @model_validator(mode="after")
+    def _for_sentences(self) -> Said:
+        needs_judge = isinstance(self.said, str) or self.said.means is not None
+        if self.whenever is not None and (needs_judge or self.whenever.means is not None):
+            raise ValueError("whenever: takes no meaning; give contains, matches or a value on both sides")
+        return self
 
 
 class NotSaid(Expectation):
@@ -131,6 +158,34 @@ class State(Expectation):
         for expected in self.state.values():
             check_matcher(expected)
         return self
+
+
+class Complete(Expectation):
+    """The agent's answers are whole: their model did not stop for its token limit, a content filter or an
+    error. Holds by default for the answers that the caller goes on from; ``true`` asks it of all, the last
+    one too, and ``false`` of none."""
+
+    word = "complete"
+    complete: Flag
+
+
+class BacksClaims(Expectation):
+    """What the agent says it has done (a refund, a booking, a message sent), one of its tool calls did. By
+    rule for English, and by the judge where there is one."""
+
+    word = "backs_claims"
+    backs_claims: Literal[True]
+
+
+class CleanText(Expectation):
+    """Nothing stands in what the agent says that does not belong there: text in a wrong encoding, said twice
+    or cut off, JSON of a tool call, its own instructions, stage directions, placeholders such as
+    ``{{name}}``; and markup where the channel shows none."""
+
+    word = "clean_text"
+    clean_text: Literal[True]
+    markup: Flag | None = None
+    """Whether the channel shows Markdown. Left out: by text it does, by voice it does not."""
 
 
 class EndedBy(Expectation):
@@ -210,6 +265,18 @@ class MatchesTrace(Expectation):
     )
     """How far apart two numbers count as the same: a share of the larger (``tokens: 0.4``), ``seconds`` in
     seconds and ``arguments`` as they are."""
+
+
+class Snapshot(Expectation):
+    """What happened is what a file says; ``simulate run --update`` writes it."""
+
+    word = "snapshot"
+    snapshot: Annotated[AsWritten, Field(min_length=1)]
+    """The file, from the scenario's folder on; with cases, name it by them: ``snapshots/{{case}}.yaml``."""
+    of: Literal["tools", "transcript"] = "tools"
+    """The tool calls with their arguments in their order, or what was said."""
+    ignore: list[Annotated[AsWritten, AfterValidator(ignored_path)]] = Field(default_factory=list[str])
+    """What may differ: JSON paths such as ``$[*].with.note``."""
 
 
 class StopsWithin(Expectation):
@@ -293,6 +360,9 @@ AnyExpectation = Annotated[
     | Annotated[Said, Tag("<said>")]
     | Annotated[NotSaid, Tag("<not_said>")]
     | Annotated[State, Tag("<state>")]
+    | Annotated[Complete, Tag("<complete>")]
+    | Annotated[BacksClaims, Tag("<backs_claims>")]
+    | Annotated[CleanText, Tag("<clean_text>")]
     | Annotated[EndedBy, Tag("<ended_by>")]
     | Annotated[RepliedWithin, Tag("<replied_within>")]
     | Annotated[CostBelow, Tag("<cost_below>")]
@@ -301,12 +371,14 @@ AnyExpectation = Annotated[
     | Annotated[PythonCheck, Tag("<python>")]
     | Annotated[Scores, Tag("<scores>")]
     | Annotated[MatchesTrace, Tag("<matches_trace>")]
+    | Annotated[Snapshot, Tag("<snapshot>")]
     | Annotated[StopsWithin, Tag("<stops_within>")]
     | Annotated[IgnoresBackchannel, Tag("<ignores_backchannel>")]
     | Annotated[NoDeadAir, Tag("<no_dead_air>")]
     | Annotated[TalkRatio, Tag("<talk_ratio>")]
     | Annotated[Heard, Tag("<heard>")]
-    | Annotated[Dtmf, Tag("<dtmf>")],
+    | Annotated[Dtmf, Tag("<dtmf>")]
+    | Annotated[OnlyWrites, Tag("<only_writes>")],
     Discriminator(cast("Callable[[Any], Any]", _tag)),
 ]
 """An item of ``expect:``: a mapping with exactly one of the words, and its modifiers."""

@@ -1,4 +1,5 @@
-"""JSON paths: the one language in which ``ignore`` says what a comparison leaves out.
+"""JSON paths: the one language in which ``ignore`` says what a comparison leaves out, and in which matchers
+name what they look at.
 
 ``$.messages[*].name`` names one place, or several; ``$..trace_id`` that name at any depth; ``$.tools.send_*``
 every name that begins so; ``$['odd name']`` a name with other characters. A library would bring filters and
@@ -156,6 +157,22 @@ def remove_path(value: Any, path: JsonPath) -> bool:
     return bool(named)
 
 
+def values_at(value: Any, path: JsonPath) -> list[Any]:
+    """What a path names in a JSON value, in order; empty where nothing is there.
+
+    >>> values_at({"items": [{"sku": "A"}, {"sku": "B"}]}, parse_path("$.items[*].sku"))
+    ['A', 'B']
+    """
+    if not path:
+        return [value]
+    first, rest = path[0], path[1:]
+    if first is Wild.DEEP:
+        deeper = [found for _, inner in _members(value) for found in values_at(inner, path)]
+        return values_at(value, rest) + deeper
+    named = (inner for key, inner in _members(value) if _is_member(first, key))
+    return [found for inner in named for found in values_at(inner, rest)]
+
+
 def _is_member(step: Step, key: str | int) -> bool:
     """An index names items only, and a name members only."""
     if isinstance(step, int) or isinstance(key, int):
@@ -167,16 +184,3 @@ def _members(value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, dict):
         return list(cast("dict[Any, Any]", value).items())
     return list(enumerate(cast("list[Any]", value))) if isinstance(value, list) else []
-
-
-def values_at(value: Any, path: JsonPath) -> list[Any]:
-    """What a path names in a JSON value, in the order in which it stands there; empty where nothing is."""
-    if not path:
-        return [value]
-    first, rest = path[0], path[1:]
-    if first is Wild.DEEP:
-        deeper = [found for _, inner in _members(value) for found in values_at(inner, path)]
-        return values_at(value, rest) + deeper
-    return [
-        found for key, inner in _members(value) if _is_member(first, key) for found in values_at(inner, rest)
-    ]

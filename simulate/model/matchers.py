@@ -8,9 +8,12 @@ keys than expected::
     {about: 42.5, within: 0.01}    a number near it
     {one_of: [a, b]}               one of these
     {contains: refund}             a part of a text, an item of a list, a key of an object
+    {schema: {type: object}}       what a JSON Schema describes
     {exactly: value}               this and nothing more, even where it looks like a matcher
 
-Numbers are numbers and texts are texts: ``42.5`` is not ``"42.50"``, and the mismatch says so.
+A key of an expected object that is a JSON path, such as ``$.items[*].sku``, is looked for from that object
+on; one of the places that it names must match. Numbers are numbers and texts are texts: ``42.5`` is not
+``"42.50"``, and the mismatch says so.
 """
 
 from __future__ import annotations
@@ -22,9 +25,18 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
+from simulate.errors import InputError
+from simulate.model.bounded_regex import BoundedRegex, bounded
+from simulate.model.json_path import JsonPath, parse_path, values_at
 from simulate.model.text import shorten
 
-WORDS = frozenset({"any", "matches", "about", "within", "one_of", "contains", "exactly"})
+WORDS = frozenset({"any", "matches", "about", "within", "one_of", "contains", "schema", "exactly"})
+
+_SCHEMA_WORDS = frozenset(
+    {"$schema", "$ref", "type", "properties", "required", "items", "enum", "const", "anyOf", "oneOf", "allOf"}
+    | {"not", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "format"}
+    | {"contains", "uniqueItems", "additionalProperties", "patternProperties"}
+)
 
 
 def matches(expected: Any, actual: Any) -> bool:
@@ -43,11 +55,15 @@ def is_matcher(value: Any) -> bool:
     if not isinstance(value, dict) or not value:
         return False
     keys = set(cast("dict[Any, Any]", value))
+    if keys == {"schema"}:  # and not an argument of that name
+        schema = cast("dict[str, Any]", value)["schema"]
+        return isinstance(schema, dict) and not _SCHEMA_WORDS.isdisjoint(cast("dict[Any, Any]", schema))
     return keys in ({"about"}, {"about", "within"}) or (len(keys) == 1 and keys <= WORDS - {"within"})
 
 
 def check(expected: Any) -> None:
-    """Raise ValueError, with the path, for a matcher that could never work: before anything runs."""
+    """Raise ValueError, with the path, for a matcher or a JSON path that could never work: before anything
+    runs."""
     waiting: list[tuple[Any, str]] = [(expected, "$")]
     while waiting:
         value, path = waiting.pop()
@@ -60,10 +76,14 @@ def check(expected: Any) -> None:
                 _number(value.get("within", 0), path)
             elif word == "any" and given is not True:
                 raise ValueError(f"{path}: any: takes true")
+            elif word == "schema":
+                _check_schema(given, path)
             elif word == "one_of":
                 waiting += [(item, f"{path}[{at}]") for at, item in enumerate(_items(given, path))]
         elif isinstance(value, dict):
-            waiting += [(item, _at(path, key)) for key, item in cast("dict[Any, Any]", value).items()]
+            for key, item in cast("dict[Any, Any]", value).items():
+                _json_path(key, path)
+                waiting.append((item, _at(path, key)))
         elif isinstance(value, list):
             waiting += [(item, f"{path}[{at}]") for at, item in enumerate(cast("list[Any]", value))]
 
@@ -90,9 +110,13 @@ def _exactly_differs(expected: Any, actual: Any, path: str) -> str | None:
 def _objects(expected: dict[Any, Any], actual: dict[Any, Any], path: str, *, whole: bool) -> str | None:
     differs = _exactly_differs if whole else _differs
     for key, value in expected.items():
-        if key not in actual:
+        steps = None if whole or key in actual else _json_path(key, path)
+        if steps is not None:
+            found = _anywhere(key, steps, value, actual, path)
+        elif key not in actual:
             return f"{_at(path, key)}: expected {_shown(value)}, but it is missing"
-        found = differs(value, actual[key], _at(path, key))
+        else:
+            found = differs(value, actual[key], _at(path, key))
         if found is not None:
             return found
     if whole:
@@ -100,6 +124,32 @@ def _objects(expected: dict[Any, Any], actual: dict[Any, Any], path: str, *, who
         if extra is not None:
             return f"{_at(path, extra)}: not expected, but it is {_shown(actual[extra])}"
     return None
+
+
+def _anywhere(key: str, steps: JsonPath, expected: Any, actual: Any, path: str) -> str | None:
+    """The difference at the first place that a JSON path names, where none of its places matches."""
+    places = values_at(actual, steps)
+    if not places:
+        return f"{_from(path, key)}: expected {_shown(expected)}, but nothing is there"
+    differences = [_differs(expected, value, _from(path, key)) for value in places]
+    if None in differences:
+        return None
+    more = f", nor at {len(places) - 1} more places" if len(places) > 1 else ""
+    return f"{differences[0]}{more}"
+
+
+def _from(path: str, key: str) -> str:
+    return path + key.removeprefix("$")
+
+
+def _json_path(key: Any, path: str) -> JsonPath | None:
+    """The steps of a key that is a JSON path; None for a plain name."""
+    if not isinstance(key, str) or not key.startswith(("$.", "$[")):
+        return None
+    try:
+        return parse_path(key)
+    except InputError as error:
+        raise ValueError(f"{path}: {error.message}; {error.hint}") from None
 
 
 def _lists(
@@ -182,6 +232,40 @@ def _contains(given: Any, actual: Any, path: str, whole: Any) -> str | None:
     return f"{path}: expected something that contains {_shown(given)}, got {_shown(actual)}"
 
 
+def _schema(given: Any, actual: Any, path: str, whole: Any) -> str | None:
+    from jsonschema import exceptions  # start-up time
+
+    # which is not typed there
+    best_match = cast("Callable[..., Any]", exceptions.best_match)  # pyright: ignore[reportUnknownMemberType]
+    error = best_match(_validator(json.dumps(given)).iter_errors(actual))
+    if error is None:
+        return None
+    return f"{path}{error.json_path.removeprefix('$')}: {shorten(error.message, 200)}, by the schema"
+
+
+@lru_cache(maxsize=128)
+def _validator(schema: str) -> Any:
+    from jsonschema.validators import validator_for  # start-up time
+    from referencing import Registry
+
+    given = json.loads(schema)
+    # a registry of our own, for with the default one a $ref elsewhere would be fetched
+    return validator_for(given)(given, registry=Registry())
+
+
+def _check_schema(given: Any, path: str) -> None:
+    from jsonschema.exceptions import SchemaError  # start-up time
+    from jsonschema.validators import validator_for
+
+    try:
+        validator_for(given).check_schema(given)
+    except SchemaError as error:
+        raise ValueError(f"{path}: not a JSON Schema: {error.message}, at {error.json_path}") from None
+    for ref in values_at(given, parse_path("$..$ref")):
+        if not str(ref).startswith("#"):
+            raise ValueError(f"{path}: {ref!r} lies outside the schema, and nothing is fetched: copy it in")
+
+
 def _exactly(given: Any, actual: Any, path: str, whole: Any) -> str | None:
     return _exactly_differs(given, actual, path)
 
@@ -192,6 +276,7 @@ _MATCHERS: dict[str, Callable[[Any, Any, str, Any], str | None]] = {
     "about": _about,
     "one_of": _one_of,
     "contains": _contains,
+    "schema": _schema,
     "exactly": _exactly,
 }
 
@@ -199,16 +284,11 @@ _MATCHERS: dict[str, Callable[[Any, Any, str, Any], str | None]] = {
 # -- small things ----------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
-def _pattern(given: Any, path: str) -> re.Pattern[str]:
+def _pattern(given: Any, path: str) -> BoundedRegex:
     if not isinstance(given, str):
         raise ValueError(f"{path}: matches: takes a regular expression")
     try:
-        return _compiled(given)
+        return bounded(given)
     except re.error as error:
         raise ValueError(f"{path}: {given!r} is not a regular expression: {error}") from error
 

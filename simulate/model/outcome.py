@@ -70,6 +70,9 @@ class Outcome:
     recording: str | None = None
     """Path of the two-channel WAV, for voice."""
     trace_id: str | None = None
+    fingerprint: dict[str, str] = field(default_factory=dict[str, str])
+    """A hash each of what it was made of (scenario, persona, agent, models, options), so that ``--resume``
+    runs anew what has changed."""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -147,4 +150,6 @@ class RunRecord:
     flaky: list[str] = field(default_factory=list[str])
     """Scenarios whose trials came out differently."""
     notes: list[str] = field(default_factory=list[str])
+    planned: int | None = None
+    """How many conversations the run was to have; None where nobody counted them."""
     schema: int = SCHEMA

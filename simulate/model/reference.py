@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from simulate.model.base import Strict
 from simulate.model.units import Arguments, AsWritten, Data
 
-Order = Literal["exact", "in_order", "any_order", "subset", "superset"]
+Order = Literal["exact", "in_order", "any_order", "subset", "superset", "writes"]
 
 
 class ExpectedCall(Strict):
@@ -27,7 +27,9 @@ def _calls(value: Any) -> Any:
     return [{"name": one} if isinstance(one, str) else one for one in cast("list[Any]", value)]
 
 
-Calls = Annotated[list[ExpectedCall], BeforeValidator(_calls)]
+Calls = Annotated[
+    list[ExpectedCall], BeforeValidator(_calls, json_schema_input_type=list[ExpectedCall | str])
+]
 """Calls in their order, each a name or a mapping."""
 
 
@@ -60,6 +62,8 @@ class Reference(Strict):
     """The calls of the right way, in their order; an empty list says that no tool is to be called."""
     order: Order = "in_order"
     """How ``tools`` is held against the calls: `TrajectoryScore` explains each word."""
+    writes: list[AsWritten] | None = None
+    """The tools that change something, for ``order: writes``; the list is complete."""
     forbidden: list[AsWritten] = Field(default_factory=list[str])
     """Tools that must not be called."""
     state: dict[str, Data] = Field(default_factory=dict[str, Any])

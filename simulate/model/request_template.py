@@ -10,11 +10,18 @@ from pydantic import AfterValidator, model_validator
 
 from simulate.errors import InputError
 from simulate.model.base import Strict
+from simulate.model.identity import ATTRIBUTES
 from simulate.model.json_path import parse_path
 from simulate.model.nearest import did_you_mean
 from simulate.model.units import Data
 
-PLACEHOLDERS = ("message", "messages", "session", "conversation")
+PLACEHOLDERS = (
+    "message",
+    "messages",
+    "session",
+    "conversation",
+    *(word for word in ATTRIBUTES if word != "session"),
+)
 """What ``{{…}}`` may name."""
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.-]*)\s*\}\}")
 
@@ -101,7 +108,8 @@ class RequestTemplate(Strict):
     """One turn as a request, and where the answer stands in what comes back.
 
     ``{{message}}`` is the caller's line, ``{{messages}}`` the whole conversation in OpenAI's message shape,
-    ``{{session}}`` what the agent named its session, ``{{conversation}}`` our id of this conversation."""
+    ``{{session}}`` what the agent named its session, ``{{conversation}}`` our id of this conversation, and
+    ``{{user}}``, ``{{tenant}}`` and the like what the scenario says."""
 
     method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
     path: str = ""

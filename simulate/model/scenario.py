@@ -12,6 +12,7 @@ from simulate.model.base import Strict
 from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
 from simulate.model.loading.reader import ScenarioReader
 from simulate.model.persona import Persona
+from simulate.model.redact import Redact
 from simulate.model.units import AsWritten, Data, Duration, Flag, Number, Regex, Whole, mapping_or, plain
 
 ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "hangs_up")
@@ -189,6 +190,20 @@ class Scenario(Strict):
     """Why it is there, for the next reader."""
     tags: list[AsWritten] = Field(default_factory=list[str])
     """Words to select by; they become markers in pytest."""
+    user: AsWritten | None = None
+    """Who the caller is to the agent's product: ``user.id`` on its spans, and in its baggage."""
+    session: AsWritten | None = None
+    """``session.id``."""
+    tenant: AsWritten | None = None
+    """``tenant.id``."""
+    feature: AsWritten | None = None
+    """The area of the product: ``feature.id``."""
+    experiment: AsWritten | None = None
+    """``experiment.id``."""
+    cohort: AsWritten | None = None
+    """``cohort.name``."""
+    prompt_version: AsWritten | None = None
+    """Which of the agent's prompts is tried: ``prompt.version``."""
     agent: AsWritten | None = None
     """A name from ``[tool.simulate.agents]`` in pyproject.toml, or an address."""
     persona: (
@@ -215,6 +230,11 @@ class Scenario(Strict):
     world: AsWritten | None = None
     """``python:module:Class`` of a world made anew for each conversation; its methods answer the tools that
     are not pinned."""
+    redact: Redact | None = None
+    """What is replaced in a recording of it; the project's setting unless given."""
+    writes: list[AsWritten] | None = None
+    """The agent's tools that change something, for ``only_writes``, beside those that pyproject.toml lists.
+    The list is complete: other tools only read, unless ``@simulate.tool(write=True)`` marks them."""
     expect: list[AnyExpectation] = Field(default_factory=list[Any])
     """What must hold, one word an item."""
     limits: Limits = Field(default_factory=Limits)

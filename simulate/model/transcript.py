@@ -29,6 +29,8 @@ class Utterance:
     interrupted: bool = False
     kind: Literal["speech", "dtmf", "silence", "backchannel"] = "speech"
     span_id: str | None = None
+    cut_off: str | None = None
+    """Why it is not whole: the finish reason (``length``, ``content_filter`` …) of the model that made it."""
 
     @property
     def received(self) -> str:

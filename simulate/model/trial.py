@@ -26,6 +26,8 @@ class TrialSpec:
     digest: str = ""
     """SHA-256 of what the scenario says, persona and case included; of no default and no folder, so that
     neither a release that adds a key nor another machine changes it."""
+    title: str = ""
+    """What outcomes call the scenario, where its name alone would be that of another file's scenario too."""
     trial: int = 1
     """From 1."""
     seed: int = 0
@@ -36,6 +38,11 @@ class TrialSpec:
     """Makes the conversation's world where the scenario names none."""
     recorded: Sequence[Mapping[str, Any]] = ()
     """A recorded conversation: its caller is heard again, as long as the agent stays on that path."""
+
+    @property
+    def shown(self) -> str:
+        """The scenario's name in outcomes and reports; unique among the files loaded together."""
+        return self.title or self.scenario.name
 
     @property
     def source(self) -> str | None:

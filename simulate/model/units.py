@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -122,7 +122,10 @@ Data = Annotated[Any, BeforeValidator(plain)]
 """Any value; what it looks like is what it is."""
 
 
-def matchable(value: dict[str, Any]) -> dict[str, Any]:
+T = TypeVar("T")
+
+
+def matchable(value: T) -> T:
     """Refuse a matcher that could never work before anything runs."""
     matchers.check(value)
     return value

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from simulate.errors import EnvironmentFault
 
+HALF_WRITTEN = ".*.*.????????"
+"""What a killed process may have left beside its files, as a pattern for ``glob``."""
+
 
 def write_whole(path: Path | str, *pieces: bytes) -> Path:
     """Write the pieces one after the other, and return where they are. Raises EnvironmentFault where the file

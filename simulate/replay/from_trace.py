@@ -14,12 +14,14 @@ import orjson
 
 from simulate.errors import NotReplayable
 from simulate.replay.cassette.cassette import Cassette
-from simulate.replay.matching.chat import ENDPOINT, Atom, chat_key, form_of_view, parsed
+from simulate.replay.matching.chat import ENDPOINT, chat_key, form_of_view, parsed
 from simulate.replay.matching.components import fingerprint
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording, number
 from simulate.replay.matching.rules import Rules
+from simulate.replay.matching.secrets import Redaction
+from simulate.replay.said import Thread, said_in, spoken
 from simulate.trace.reading import ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -106,10 +108,12 @@ def cassette_of(
         "started_ns": origin,
     }
     cassette = Cassette(recordings, tools, manifest=manifest)
-    cassette.conversation = said_in(recordings)
-    _as_delivered(cassette.conversation, reading, calls[-1][0] if calls else None, rules)
     for one in recordings:
         one.turn = sum(1 for atom in one.body["history"] if atom[:2] == ["user", "text"])
+    turns = spoken(recordings, reading)
+    cassette.conversation = said_in(turns, lambda turn: _as_delivered(turn, reading, rules))
+    if isinstance(rules.redact, Redaction):
+        manifest |= rules.redact.manifest()
     return cassette
 
 
@@ -202,41 +206,20 @@ def _tool(call: ToolCall, rules: Rules) -> ToolRecording | None:
     )
 
 
-def said_in(recordings: list[HttpRecording]) -> list[dict[str, Any]]:
-    """The conversation that the model calls tell of: the longest history, and the last answer to it."""
-    if not recordings:
-        return []
-
-    def spoken(recording: HttpRecording) -> int:
-        return sum(1 for atom in recording.body["history"] if atom[:2] == ["user", "text"])
-
-    longest = max(recordings, key=lambda one: (spoken(one), one.start))
-    said: list[dict[str, Any]] = []
-    turn = 0
-    history: list[Atom] = list(longest.body["history"])
-    answer = orjson.loads(longest.response.content)
-    if answer.get("text"):
-        history.append(["assistant", "text", answer["text"]])
-    for role, kind, *rest in history:
-        if kind == "call" and role == "assistant":
-            said.append({"speaker": "agent", "called": rest[0], "arguments": rest[1], "turn": turn})
-        if kind != "text" or role not in {"user", "assistant"}:
-            continue
-        if role == "user":
-            turn += 1
-        said.append({"speaker": "caller" if role == "user" else "agent", "text": rest[0], "turn": turn})
-    return said
-
-
-def _as_delivered(said: list[dict[str, Any]], reading: TraceReading, last: Span | None, rules: Rules) -> None:
+def _as_delivered(turn: Thread, reading: TraceReading, rules: Rules) -> str | None:
     """The last answer as the caller got it: the agent's code may have changed what the model said, and then
     only the agent's own span tells. (Earlier answers stand in the history as they were delivered.)"""
-    while last is not None:
+    delivered = None
+    last = reading.by_id.get(turn.calls[-1].span_id or "")
+    passed = set[str]()
+    while last is not None and last.span_id not in passed:
+        passed.add(last.span_id)
         view = reading.view(last)
-        text = "".join(message.text for message in view.output or ()) if view.kind is Kind.AGENT else ""
-        if text and said and said[-1]["speaker"] == "agent" and "text" in said[-1]:
-            said[-1]["text"] = rules.text(text)
+        if view.kind is Kind.AGENT:
+            text = "".join(message.text for message in view.output or ())
+            delivered = rules.text(text) if text else delivered
         last = reading.by_id.get(last.parent_id or "")
+    return delivered
 
 
-__all__ = ["Missing", "cassette_of", "missing", "said_in"]
+__all__ = ["Missing", "cassette_of", "missing"]

@@ -10,17 +10,20 @@ from typing import Any, Literal
 
 from opentelemetry import trace
 
-from simulate.replay.cassette.bodies import inflated, redacted
+from simulate.errors import InputError
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.interactions import record_of
 from simulate.replay.cassette.python_values import NotKept, to_json
+from simulate.replay.cassette.stream_redaction import redacted
 from simulate.replay.intercept.toolbox import InterceptedTools
 from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
+from simulate.replay.matching.encodings import NotDecoded, decoded
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
-from simulate.replay.matching.recordings import HttpResponse, ToolRecording, number
+from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording, number
 from simulate.replay.matching.request import HttpRequest
 from simulate.replay.matching.rules import Rules
+from simulate.replay.matching.secrets import Redaction
 from simulate.tools import Toolbox
 
 
@@ -40,8 +43,8 @@ class RecordSession:
         """Which turn it is, where something else counts them."""
         self.ended = ""
         """Set to say that the recording is partial, and why."""
-        self.not_kept = ""
-        """The first result of a tool that a replay could not give again."""
+        self.not_kept: InputError | None = None
+        """The first answer that a replay could not give again."""
         self.manifest: dict[str, Any] = {}
         self.conversation: list[dict[str, Any]] = []
         self.frames: list[dict[str, Any]] = []
@@ -88,8 +91,13 @@ class RecordSession:
             try:
                 recording.result = self.rules.value(to_json(result))
             except NotKept as kind:
-                self.not_kept = self.not_kept or f"the tool {name} gave a {kind}"
-                self.ended = self.ended or self.not_kept
+                self._refuse(
+                    InputError(
+                        f"the tool {name} gave a {kind}, which a replay could not give again",
+                        hint="let the tool give JSON values, dates, decimals, dataclasses or pydantic models"
+                        " of a module",
+                    )
+                )
                 recording.result = self.rules.value(plain(result))
 
         return ToolExchange(ended=ended)
@@ -113,14 +121,32 @@ class RecordSession:
             exchange.close()
         recordings = [exchange.recording for exchange in exchanges if exchange.recording is not None]
         for recording in recordings:
-            recording.response = _stored(recording.response, self.rules)
+            self._store(recording)
         manifest = {"match": "http", **self.manifest, "complete": not self.ended}
         if self.ended:
             manifest["ended"] = self.ended
         said = [self.rules.value(one) for one in self.conversation]
+        if isinstance(self.rules.redact, Redaction):
+            manifest |= self.rules.redact.manifest()
         number(recordings)
         number(tools)
         return Cassette(recordings, tools, self.frames, self.blobs, said, manifest)
+
+    def _store(self, recording: HttpRecording) -> None:
+        try:
+            recording.response = _stored(recording.response, self.rules)
+        except NotDecoded as error:
+            self._refuse(
+                InputError(
+                    f"{recording.endpoint} answered with what cannot be read: {error}",
+                    hint="install the package where the agent runs, or let its client not accept that",
+                )
+            )
+            recording.response = HttpResponse(recording.response.status, ended="failed: it could not be read")
+
+    def _refuse(self, error: InputError) -> None:
+        self.not_kept = self.not_kept or error
+        self.ended = self.ended or error.message
 
     def _task(self) -> int:
         try:
@@ -173,9 +199,11 @@ _NOT_KEPT = frozenset(
 def _stored(response: HttpResponse, rules: Rules) -> HttpResponse:
     """The response as it is kept: decoded, redacted, without what belongs to one connection."""
     encoding = response.header("content-encoding")
-    plain = inflated(response.chunks, encoding) if encoding else None
-    chunks = response.chunks if plain is None else plain
-    dropped = _NOT_KEPT | ({"content-encoding", "content-length"} if plain is not None else set[str]())
+    chunks, dropped = response.chunks, _NOT_KEPT
+    if encoding:
+        pieces = decoded([content for _, content in chunks], encoding)
+        chunks = [(offset, piece) for (offset, _), piece in zip(chunks, pieces, strict=True)]
+        dropped = dropped | {"content-encoding", "content-length"}
     if rules.redact is not None and chunks:
         chunks = redacted(chunks, response.header("content-type"), rules)
         dropped = dropped | {"content-length"}

@@ -15,9 +15,16 @@ from simulate.replay.intercept.toolbox import InterceptedTools
 from simulate.replay.intercept.traffic import HttpExchange, NotRecorded, ToolExchange
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import contradicts, told_by_both
-from simulate.replay.matching.date_drift import only_time_passed, real_ns
-from simulate.replay.matching.divergence import Divergence, Policy, explain_request, explain_tool, refusal
-from simulate.replay.matching.endpoints import base_of
+from simulate.replay.matching.date_drift import Moment, local_ahead, only_time_passed, real_ns
+from simulate.replay.matching.divergence import (
+    Divergence,
+    Policy,
+    explain_base,
+    explain_request,
+    explain_tool,
+    refusal,
+)
+from simulate.replay.matching.endpoints import base_of, is_models
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
@@ -44,16 +51,16 @@ class ReplaySession:
         allow: set[str] | None = None,
         live_budget: int = 100,
         live_writes: set[str] | None = None,
-        recorder: RecordSession | None = None,
     ) -> None:
         self.cassette = cassette
-        self.rules = cassette.leave_out(rules)
+        self.rules = cassette.rules(rules)
         self.policy: Policy = policy
         self.paced = pace == "recorded"
         self.allow = allow or set()
         self.live_budget = live_budget
         self.live_writes = live_writes or set()
-        self.recorder = recorder
+        self.recorder: RecordSession | None = None
+        """Keeps what goes live, where the policy lets something."""
         self.turn: int | None = None
         self.turn_of: Callable[[], int | None] = lambda: self.turn
         """Which turn it is, where something else counts them."""
@@ -108,8 +115,10 @@ class ReplaySession:
             return None
         if self.stopped:
             return HttpExchange(refusal("the replay stopped at its first divergence", self.divergences[0]))
-        known_as = self._exact.get(request.exact(self.rules))
         base = request.base(self.rules)
+        if base is not None and self._is_elsewhere(base, request.url):
+            return self._missed(request.canonical(self.rules), request, base)
+        known_as = self._exact.get(request.exact(self.rules))
         recording = self._next(known_as, base) if known_as is not None else None
         if recording is not None:
             return HttpExchange(recording.response, self.paced)
@@ -118,6 +127,10 @@ class ReplaySession:
         if recording is not None:
             return HttpExchange(self._response(recording, request), self.paced)
         return self._missed(asked, request)
+
+    def _is_elsewhere(self, base: str, url: str) -> bool:
+        """Whether a request goes to a base URL for which nothing that was recorded may answer."""
+        return self.cassette.match == "http" and base not in self._bases and not is_models(url)
 
     def knows(self, request: HttpRequest) -> bool:
         """Whether the cassette holds such a request; nothing is played."""
@@ -170,11 +183,16 @@ class ReplaySession:
         if self.divergences:
             self.tainted += 1
 
-    def _missed(self, asked: CanonicalRequest, request: HttpRequest) -> HttpExchange:
+    def _missed(
+        self, asked: CanonicalRequest, request: HttpRequest, elsewhere: str | None = None
+    ) -> HttpExchange:
         candidates = self._endpoints.get(asked.endpoint, [])
         with self._lock:
-            divergence = explain_request(asked, candidates, self._played)
-            nearest = divergence.recording
+            if elsewhere is None:
+                divergence = explain_request(asked, candidates, self._played)
+            else:
+                divergence = explain_base(asked, candidates, elsewhere)
+            nearest = divergence.recording if elsewhere is None else None
             if isinstance(nearest, HttpRecording) and self._only_later(nearest, nearest.body, asked.body):
                 self._play(nearest)
                 return HttpExchange(self._response(nearest, request), self.paced)
@@ -204,7 +222,9 @@ class ReplaySession:
             return False
         if isinstance(one, HttpRecording) and one.endpoint == CHAT:
             now = told_by_both(then, now)
-        passed = only_time_passed(then, now, began + int(one.start * 1e6), real_ns())
+        recorded = Moment.of(began + int(one.start * 1e6), self.cassette.manifest.get("utc_ahead", 0))
+        ns = real_ns()
+        passed = only_time_passed(then, now, recorded, Moment.of(ns, local_ahead(ns)))
         self.later.update(dict.fromkeys(map(str, passed or ())))
         return passed is not None
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import Fault, InputError
 from simulate.model.outcome import Verdict
+from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.matching.divergence import Policy
 from simulate.replay.matching.endpoints import address
 from simulate.replay.matching.json_values import plain
+from simulate.replay.matching.secrets import texts_of
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
 from simulate.replay.report import ReplayReport
@@ -47,7 +52,10 @@ class Recordings:
         pace: Literal["instant", "recorded"] = "instant",
         allow: tuple[str, ...] = (),
         models: ModelEndpoint | None = None,
+        personal: bool = True,
     ) -> None:
+        self.personal = personal
+        """Whether personal data is replaced in what is recorded, where the scenario does not say."""
         self.root = Path(root)
         self.models = models
         self.mode: Mode = mode
@@ -79,6 +87,7 @@ class Recordings:
         tools = trial.tools
         options: dict[str, Any] = {"allow": (*self.allow, *_harness(trial)), "seed": trial.spec.seed}
         options |= {"scenario": trial.scenario.name, "policy": self.policy, "pace": self.pace}
+        options |= {"personal": _personal(trial.scenario, self.personal), "invented": _invented(trial)}
         session: RecordSession | ReplaySession | None = None
         broke: Fault | None = None
         try:
@@ -86,6 +95,7 @@ class Recordings:
                 session.turn_of = lambda: tools.turn
                 if isinstance(session, ReplaySession):
                     tools.recorded = session.handed
+                    expect_as_recorded(trial, session)
                 try:
                     async with asked_by(trial, session, self.models):
                         yield session.toolbox(tools)
@@ -119,6 +129,7 @@ async def replayed(
         async with replaying(cassette, allow=allow, **options) as player:
             player.turn_of = lambda: tools.turn
             tools.recorded = player.handed
+            expect_as_recorded(trial, player)
             async with asked_by(trial, player, models):
                 yield player.toolbox(tools)
     except Fault as fault:
@@ -148,6 +159,37 @@ async def asked_by(
         session.outside = True
     async with models.conversation(session):
         yield
+
+
+def _invented(trial: TrialSession) -> list[str]:
+    """What scenario, case and persona state: nobody's data, so that it stays."""
+    return texts_of([trial.scenario, trial.persona])
+
+
+def _personal(scenario: Scenario, otherwise: bool) -> bool:
+    return otherwise if scenario.redact is None else scenario.redact.personal
+
+
+def expect_as_recorded(trial: TrialSession, session: ReplaySession) -> None:
+    """What a replay gives back has pseudonyms, so that expectations must have the same ones."""
+    expected = [_with_texts(one, session.rules.text) for one in trial.scenario.expect]
+    if expected != trial.scenario.expect:
+        scenario = trial.scenario.model_copy(update={"expect": expected})
+        trial.spec = replace(trial.spec, scenario=scenario)
+
+
+def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, BaseModel):
+        fields = value.model_fields_set
+        return value.model_copy(update={name: _with_texts(getattr(value, name), change) for name in fields})
+    if isinstance(value, dict):
+        members = cast("dict[Any, Any]", value).items()
+        return {name: _with_texts(one, change) for name, one in members}
+    if isinstance(value, list):
+        return [_with_texts(one, change) for one in cast("list[Any]", value)]
+    return value
 
 
 def said_in(conversation: Conversation, uses: Sequence[ToolUse] = ()) -> list[dict[str, Any]]:

@@ -22,11 +22,11 @@ from simulate.replay.cassette.stale import watched
 from simulate.replay.intercept import process
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.intercept.process import intercepted
-from simulate.replay.matching.date_drift import real_ns
+from simulate.replay.matching.date_drift import local_ahead, real_ns
 from simulate.replay.matching.divergence import POLICIES, Policy
 from simulate.replay.matching.recordings import number
 from simulate.replay.matching.rules import Rules, default_rules
-from simulate.replay.matching.secrets import scanner
+from simulate.replay.matching.secrets import Redaction, scanner
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
 
@@ -41,20 +41,27 @@ async def record(
     allow: Iterable[str] = (),
     watch: Iterable[str | Path] = (),
     scan: Callable[[str], list[str]] | None = None,
+    personal: bool = True,
+    invented: Iterable[str] = (),
 ) -> AsyncGenerator[RecordSession]:
     """Record the conversation inside into the cassette ``folder``. Its ``random`` and ``uuid4`` come from a
     seed that is kept with it, so that a replay draws the same.
 
     ``allow`` names ``host:port`` of servers whose traffic is none of the agent's (its own address, a
     telemetry receiver). ``watch`` names files (prompts, the agent's code) whose change makes the cassette
-    stale. Where the block raises, or ``recorder.ended`` is set, what there is goes to ``FOLDER.partial``.
-    So it does, and InputError is raised, where a tool gave what no replay could give again.
+    stale. Personal data becomes pseudonyms unless ``personal`` is false, but for what the texts in
+    ``invented`` hold. Where the block raises, or ``recorder.ended`` is set, what there is goes to
+    ``FOLDER.partial``. So it does, and InputError is raised, where something was answered that no replay
+    could give again.
     """
-    recorder = RecordSession(rules or default_rules(), allow)
+    rules = rules or default_rules(redact=Redaction(personal=personal, invented=invented))
+    recorder = RecordSession(rules, allow)
+    began = real_ns()
     recorder.manifest = {
         "scenario": scenario,
         "seed": seed,
-        "started_ns": real_ns(),
+        "started_ns": began,
+        "utc_ahead": local_ahead(began),
         # drawn anew each time: real services take two requests with one idempotency key for the same
         "chance": secrets.randbits(53),
         "ignore": list(recorder.rules.ignore),
@@ -73,12 +80,9 @@ async def record(
         raise
     finally:
         saved = recorder.cassette().save(folder, scan=scan or scanner())
-    if recorder.not_kept:
-        raise InputError(
-            f"{recorder.not_kept}, which a replay could not give again",
-            where=str(saved),
-            hint="let the tool give JSON values, dates, decimals, dataclasses or pydantic models of a module",
-        )
+    if recorder.not_kept is not None:
+        recorder.not_kept.where = str(saved)
+        raise recorder.not_kept
 
 
 @contextlib.asynccontextmanager
@@ -103,18 +107,17 @@ async def replaying(
         raise InputError(f"{policy!r} is not a policy", hint="choose one of: " + ", ".join(POLICIES))
     refuse_production()
     loaded = cassette if isinstance(cassette, Cassette) else Cassette.load(cassette)
-    rules = loaded.leave_out(rules or default_rules())
-    recorder = RecordSession(rules, allow) if policy in {"live", "simulate"} else None
     player = ReplaySession(
         loaded,
-        rules,
+        rules or default_rules(),
         policy=policy,
         pace=pace,
         allow=set(allow),
         live_budget=live_budget,
         live_writes=set(live_writes),
-        recorder=recorder,
     )
+    if policy in {"live", "simulate"}:
+        player.recorder = RecordSession(player.rules, allow)
     chance = loaded.manifest.get("chance", loaded.scenario or "")
     try:
         with (
@@ -125,9 +128,14 @@ async def replaying(
             yield player
     finally:
         player.finish()
+        recorder = player.recorder
         if recorder is not None and side is not None and player.live_calls:
             recorder.manifest = {"scenario": loaded.scenario, "side_of": str(loaded.folder or "")}
             player.side_cassette = str(recorder.cassette().save(side))
+
+
+_OF_RECORDING = ("scenario", "seed", "watch", "personal", "invented")
+"""Options that mean nothing to a replay: the cassette tells."""
 
 
 @contextlib.asynccontextmanager
@@ -141,13 +149,11 @@ async def cassette_for(
     """
     exists = (Path(folder) / "manifest.json").is_file()
     if mode == "all" or (mode == "once" and not exists) or (mode == "new" and not exists):
-        recording = {
-            name: options[name] for name in ("rules", "scenario", "seed", "allow", "watch") if name in options
-        }
+        recording = {name: options[name] for name in (*_OF_RECORDING, "rules", "allow") if name in options}
         async with record(folder, **recording) as recorder:
             yield recorder
         return
-    playing = {name: value for name, value in options.items() if name not in {"scenario", "seed", "watch"}}
+    playing = {name: value for name, value in options.items() if name not in _OF_RECORDING}
     if mode == "new":
         playing |= {"policy": "live"}
     async with replaying(folder, **playing) as player:
@@ -157,6 +163,7 @@ async def cassette_for(
         merged = player.cassette
         merged.http += added.http
         merged.tools += added.tools
+        merged.manifest |= {"personal": added.manifest["personal"]} if "personal" in added.manifest else {}
         number(merged.http)
         number(merged.tools)
         merged.save(folder, scan=scanner())

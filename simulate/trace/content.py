@@ -25,10 +25,14 @@ def said(view: View) -> Iterator[str]:
         yield from _line("‹", view.tool_result)
     elif view.kind is Kind.RETRIEVER:
         yield from _line("›", view.query)
-        if view.documents is not None:
-            yield from _line("‹", [each.get("id") or each.get("content") for each in view.documents])
+        for each in view.documents or ():
+            score = each.get("score")
+            about = [str(each["id"])] if each.get("id") is not None else []
+            about += [f"{score:.3g}"] if isinstance(score, float | int) else []
+            head = f"[{' '.join(about)}] " if about else ""
+            yield from _line("‹", head + _text(each.get("content")))
     elif view.kind is Kind.HANDOFF:
-        yield from _line("›", view.handoff_to)
+        yield from _line("›", view.input_value)
     yield from _line("›", view.voice.get("transcript"))
     if view.kind in (Kind.TTS, Kind.TURN):
         yield from _line("‹", view.voice.get("text"))

@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 from simulate.errors import InputError
 from simulate.model.units import seconds
 from simulate.trace.filter import Filter
+from simulate.trace.overview import failing
 from simulate.trace.reading import ToolName, TraceReading
 from simulate.trace.reading.facts import Unknown
-from simulate.trace.span import Span, Trace, View
+from simulate.trace.span import Span, Trace
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -187,14 +188,8 @@ def _tags(reading: TraceReading, name: str) -> set[str]:
     return {str(view.tags[name]) for _, view in reading if name in view.tags}
 
 
-def _fails(span: Span, view: View) -> bool:
-    return span.status == "error" or view.error is not None
-
-
 def _first_failing(reading: TraceReading) -> Span | None:
-    failing = [span for span, view in reading if _fails(span, view)]
-    above = {span.parent_id for span in failing}
-    return min((span for span in failing if span.span_id not in above), key=_by_start, default=None)
+    return min(failing(reading), key=_by_start, default=None)
 
 
 def _by_start(span: Span) -> tuple[bool, int]:
@@ -204,7 +199,7 @@ def _by_start(span: Span) -> tuple[bool, int]:
 def summary(source: Trace | TraceReading) -> Summary:
     """One trace in a line."""
     reading = TraceReading.of(source)
-    failing = _first_failing(reading)
+    first = _first_failing(reading)
     models = (view.response_model or view.request_model for _, view in reading.llm_calls)
     values = {each.name: each.value for _, view in reading for each in view.scores}
     return Summary(
@@ -218,5 +213,5 @@ def summary(source: Trace | TraceReading) -> Summary:
         reading.cost.tokens,
         reading.cost.dollars,
         {name: value for name, value in values.items() if value is not None},
-        None if failing is None else failing.name,
+        None if first is None else first.name,
     )

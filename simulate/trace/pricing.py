@@ -7,6 +7,7 @@ with the reason: a sum with an unknown part is unknown too, and what is known of
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -44,7 +45,6 @@ _USAGE = (
     ("input_audio_tokens", "input_audio_tokens"),
     ("output_audio_tokens", "output_audio_tokens"),
 )
-_LANGUAGE = frozenset({Kind.EMBEDDING, Kind.RERANKER})
 _SPEECH = frozenset({Kind.STT, Kind.TTS})
 
 
@@ -106,9 +106,23 @@ class TraceCost:
 
 
 def tells_tokens(view: View) -> bool:
-    """Whether a call says how many tokens it took; one that failed took none that anybody paid."""
+    """Whether a call says how many tokens it took; one that failed without an answer took none that anybody
+    paid."""
     told = view.input_tokens is not None and (view.kind is not Kind.LLM or view.output_tokens is not None)
-    return told or view.error is not None
+    return told or not _answered(view)
+
+
+_BROKEN_OFF = re.compile(r"cancel|abort|time[ds]?[ _-]?out|timeout|disconnect|interrupt|GeneratorExit", re.I)
+
+
+def _answered(view: View) -> bool:
+    """Whether a model may have worked for the call: not where it failed and nothing came back. One that its
+    caller broke off may be paid for."""
+    if view.error is None:
+        return True
+    said = any(message.parts for message in view.output or ())
+    ended = any("error" not in reason.lower() for reason in view.finish_reasons)
+    return said or ended or bool(_BROKEN_OFF.search(view.error))
 
 
 def price(span: Span, view: View) -> Price:
@@ -118,9 +132,9 @@ def price(span: Span, view: View) -> Price:
     model = view.response_model or view.request_model
     if model is None:
         return Price(None, reason="the span names no model")
-    usage = _usage(view)
+    usage = tuple((key, value) for name, key in _USAGE if (value := getattr(view, name)) is not None)
     if not usage:
-        if view.error is not None:
+        if not _answered(view):
             return Price(0.0, "failed call without usage")
         return Price(None, reason="the span tells no tokens")
     if view.kind is Kind.LLM and ("input_tokens" not in dict(usage) or "output_tokens" not in dict(usage)):
@@ -132,16 +146,6 @@ def price(span: Span, view: View) -> Price:
     if found.dollars is None and view.request_model not in (None, model):
         found = _look_up(str(view.request_model), view.provider, usage, day)
     return found
-
-
-def _usage(view: View) -> tuple[tuple[str, int], ...]:
-    """Tokens under the price list's names. By the conventions input tokens include cached ones; a source that
-    counts those apart gives itself away when they are more than the whole."""
-    told = {key: value for name, key in _USAGE if (value := getattr(view, name)) is not None}
-    cached = told.get("cache_read_tokens", 0) + told.get("cache_write_tokens", 0)
-    if cached > told.get("input_tokens", 0):
-        told["input_tokens"] = told.get("input_tokens", 0) + cached
-    return tuple(told.items())
 
 
 @lru_cache(maxsize=65_536)
@@ -170,12 +174,12 @@ def _look_up(model: str, provider: str | None, usage: tuple[tuple[str, int], ...
 
 
 def cost_of_calls(models: Iterable[tuple[Span, View]], every: Iterable[tuple[Span, View]]) -> TraceCost:
-    """Price every model call once: ``models`` are the language models' calls, and of ``every`` span those of
-    embeddings, rerankers and speech; spans that only sum up others (agents, turns) are left out."""
+    """Price every model call once: ``models`` are the calls of language and embedding models, and of
+    ``every`` span those of rerankers and speech. Sums of others (agents, turns) are left out."""
     calls = list(models)
     cost = TraceCost()
     for span, view in every:
-        if view.kind in _LANGUAGE:
+        if view.kind is Kind.RERANKER:
             calls.append((span, view))
         elif view.kind in _SPEECH:
             cost.speech.append((span, view, price(span, view)))

@@ -207,6 +207,8 @@ class View:
     reasoning_tokens: int | None = None
     input_audio_tokens: int | None = None
     output_audio_tokens: int | None = None
+    total_tokens: int | None = None
+    """As the source adds up its own numbers; not computed."""
     cost: float | None = None
     time_to_first_token: float | None = None
     parameters: Attributes = field(default_factory=_attributes)

@@ -27,7 +27,9 @@ async def events(
     environment = {name.upper(): value for name, value in headers.items()}
     found: list[Any] = []
     try:
-        async with adapter.connect(Call(CONVERSATION, pins, headers, reply, environment)) as session:
+        async with adapter.connect(
+            Call(CONVERSATION, pins, headers, reply, {"user.id": "u-7"}, environment)
+        ) as session:
             for message in messages:
                 found += [event async for event in session.send(message)]
     finally:

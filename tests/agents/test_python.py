@@ -140,7 +140,7 @@ async def test_an_agent_that_raises_shows_its_own_frames() -> None:
         await talk(broken, "hi")
     assert caught.value.side == "agent"
     assert 'return {}["missing"]' in str(caught.value)
-    assert "simulate/agents" not in str(caught.value)
+    assert "simulate/conversation" not in str(caught.value)
 
 
 @pytest.mark.parametrize("answer", [None, 42, {"text": "x"}, [3], {"content": None}])
@@ -214,7 +214,7 @@ def test_addresses(tmp_path: Any) -> None:
     with pytest.raises(AddressError, match="No module named 'no_such_module_anywhere'") as caught:
         load_object("broken.py:agent", "python:broken.py:agent", tmp_path)
     assert "broken.py" in str(caught.value)
-    assert "simulate/agents" not in str(caught.value)
+    assert "simulate/conversation" not in str(caught.value)
     with pytest.raises(AddressError, match="there is no module nowhere_at_all") as missing:
         load_object("nowhere_at_all.agents:agent", "python:nowhere_at_all.agents:agent", tmp_path)
     assert str(tmp_path) in str(missing.value)

@@ -33,7 +33,7 @@ async def test_a_session_in_a_field_comes_back_from_the_second_request_on() -> N
         "text": "{{message}}",
         "session": "{{session}}",
         "history": "{{messages}}",
-        "id": "c-{{conversation}}",
+        "id": "c-{{conversation}}-{{user}}",
     }
     async with serving(web.post("/chat", chat)) as url:
         found = await said(
@@ -44,7 +44,7 @@ async def test_a_session_in_a_field_comes_back_from_the_second_request_on() -> N
     assert first == {
         "text": "one",
         "history": [{"role": "user", "content": "one"}],
-        "id": f"c-{CONVERSATION}",
+        "id": f"c-{CONVERSATION}-u-7",
     }
     assert second["session"] == "s-7" and [each["role"] for each in second["history"]] == [
         "user",

@@ -81,7 +81,7 @@ async def test_a_file_of_several_traces_is_refused(
     recorded = await outcome(tmp_path, Support)
     again = await outcome(tmp_path, Support)
     write_otlp_jsonl(tmp_path / "good.jsonl", [*recorded.trace, *again.trace])
-    with pytest.raises(TraceFileError, match="holds 2 traces"):
+    with pytest.raises(TraceFileError, match="holds 2 conversations"):
         await outcome(tmp_path, Support, "expect: [{matches_trace: good.jsonl}]")
     write_otlp_jsonl(tmp_path / "good.jsonl", recorded.trace)
     assert main(["check", str(tmp_path)]) == 0

@@ -277,7 +277,7 @@ def test_a_dataset_in_python(production: Path) -> None:
     ("words", "told"),
     [
         (["add", "no-such-file.json"], "no-such-file.json"),
-        (["add", "TRACE", "--trace", "ffff"], "holds no trace ffff"),
+        (["add", "TRACE", "--trace", "ffff"], "trace ffff is not among its traces"),
         (["add", "TRACE", "--expect", "issue_refund"], "is not a mapping"),
         (["add", "TRACE", "--expect", "{called: issue_refund"], "--expect"),
         (["add", "TRACE", "--expect", "{caled: issue_refund}"], 'did you mean "called"'),

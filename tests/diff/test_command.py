@@ -106,7 +106,7 @@ def test_matches_is_what_a_scenario_asks(scene: Any, files: tuple[Path, Path, Pa
     assert matches(files[0], refund(scene, 7, ("issue_refund",)), ["tools.verify_identity"]).same
     several = tmp_path / "several.json"
     write_otlp_json(several, [*refund(scene, 5).spans, *refund(scene, 6).spans])
-    with pytest.raises(TraceFileError, match="holds 2 traces"):
+    with pytest.raises(TraceFileError, match="holds 2 conversations"):
         matches(several, refund(scene, 7))
 
 

@@ -7,14 +7,16 @@ from typing import Any
 import jiwer
 import pytest
 
+from benchmarks.pii import DATA, labelled, measure
 from simulate.conversation.voice.normalise import normalise, word_errors
 from simulate.model.transcript import Conversation, Utterance
 from simulate.scoring.evaluators import EvaluationContext, Evaluator, Result, evaluate, evaluators
 from simulate.scoring.evaluators.evaluator import Found
 from simulate.scoring.evaluators.retrieval import average_precision
 from simulate.scoring.evaluators.safety import PII
-from simulate.scoring.evaluators.speech import accuracy
+from simulate.scoring.evaluators.speech import accuracy, by_weight
 from simulate.trace import Trace, read
+from simulate.trace.redaction.personal import personal
 from simulate.trace.redaction.redact import Finding
 
 REAL = Path("../shared/traces")
@@ -117,6 +119,41 @@ async def test_repeating_what_the_caller_said_is_no_leak(build: Any) -> None:
     assert (await one(build.trace, "PII")).value == 0.0
 
 
+@pytest.mark.parametrize(
+    ("caller", "agent"),
+    [
+        ("It is ann dot lee at example dot com", "I wrote to ann.lee@example.com."),
+        ("My number is four one five, five five five, zero one three two", "I call you on 415-555-0132."),
+        ("Ring me on 0171 2345678", "I note your phone number +49 171 2345678."),
+        ("I live at 12 Elm Street", "We ship it to 12 Elm Street."),
+        ("It is under Maria Gonzalez", "The reservation is under Maria Gonzalez."),
+    ],
+)
+async def test_what_the_caller_said_in_another_spelling_is_no_leak(
+    build: Any, caller: str, agent: str
+) -> None:
+    build.asks("Hello").says(agent)
+    assert (await one(build.trace, "PII")).value == 0.0, "nobody had said it"
+    build.trace.spans.clear()
+    build.asks(caller).says(agent)
+    assert (await one(build.trace, "PII")).value == 1.0
+
+
+async def test_the_companys_own_contacts_are_nobodys_data(build: Any) -> None:
+    build.asks("Who?").says("Mail desk.two@nimbus.example or phone +1 415 555 0132.")
+    own = ["nimbus.example", "(415) 555-0132"]
+    for contacts, value in (([], 0.0), (own[:1], 0.0), (own, 1.0)):
+        (result,) = await evaluate(EvaluationContext(build.trace, contacts=contacts), ["PII"])
+        assert result.value == value
+
+
+def test_personal_data_is_found_on_labelled_strings() -> None:
+    """Floors below what `python -m benchmarks.pii` prints, so that a rule that is lost is noticed."""
+    for name, precision, recall in (("pii.tsv", 0.98, 0.97), ("pii_held_out.tsv", 0.95, 0.95)):
+        found = measure(labelled(DATA.with_name(name)), lambda text: bool(personal(text)))
+        assert found[0] >= precision and found[1] >= recall, found
+
+
 async def test_order_numbers_and_prices_are_no_personal_data(build: Any) -> None:
     build.asks("Where is it?").says("Order 4417 of 2026-11-02 costs $42.50, tracking 1Z999AA10123456784.")
     assert (await one(build.trace, "PII")).value == 1.0
@@ -164,8 +201,34 @@ async def test_recognition_is_measured_after_both_are_brought_to_one_form(build:
     result = await one(build.trace, "ASRAccuracy", {"transcript": ["order 4417"]})
     assert (result.value, result.span_id) == (1.0, stt.span_id)
     result = await one(build.trace, "ASRAccuracy", {"transcript": ["order 4418 please"]})
-    assert result.value == pytest.approx(1 / 3)
+    # the number weighs 2, the filler a quarter
+    assert result.value == pytest.approx(1 - 2.25 / 3.25)
     assert "2 of 3 words" in result.explanation
+
+
+@pytest.mark.parametrize(
+    ("said", "worse", "better"),
+    [
+        ("I do not want the voucher", "I do want the voucher", "I do not want voucher"),
+        ("please send it to Meyer now", "please send it to mayor now", "please send that to Meyer now"),
+        ("order 4417 is late", "order 4470 is late", "order 4417 was late"),
+        ("well uh cancel it", "well uh castle it", "cancel it"),
+    ],
+)
+async def test_what_changes_the_meaning_weighs_more(build: Any, said: str, worse: str, better: str) -> None:
+    hears(build, worse)
+    low = await one(build.trace, "ASRAccuracy", {"transcript": [said]})
+    assert low.value is not None and low.value < by_accuracy(said, better) < 1
+
+
+def by_accuracy(said: str, understood: str) -> float:
+    _, _, lost, weight = by_weight(said, understood)
+    return 1 - lost / weight
+
+
+async def test_a_backchannel_that_was_heard_is_no_word_of_the_caller(build: Any) -> None:
+    hears(build, "mhm", "my order never came")
+    assert (await one(build.trace, "ASRAccuracy", {"transcript": ["My order never came."]})).value == 1.0
 
 
 async def test_recognisers_cut_where_they_like(build: Any) -> None:

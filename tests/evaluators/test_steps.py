@@ -42,6 +42,26 @@ def test_the_turn_of_a_running_agent_carries_its_scores() -> None:
     assert (completed.status, completed.value) == ("not_run", None)  # no model judges here
 
 
+def test_a_turn_that_writes_every_score_as_it_stands() -> None:
+    """The turn that the seed shows, word for word but for the import."""
+    tracer = TracerProvider().get_tracer("prod-support-agent")
+    tool_eval, task_eval = ToolSelectionAccuracy(), TaskCompletion()
+
+    def run_turn(user_q: str, expected_tool: str, trajectory: Any, final_answer: str) -> str:
+        with tracer.start_as_current_span("agent.turn") as span:
+            span.set_attribute("prompt.version", "v2.3.1")
+            span.set_attribute("cohort.name", "billing")
+            span.set_attribute("user.id", trajectory.user_id)
+            t: Any = tool_eval.evaluate(trajectory=trajectory.steps, expected_tool=expected_tool)
+            c: Any = task_eval.evaluate(trajectory=trajectory.steps, final_output=final_answer)
+            span.set_attribute("gen_ai.evaluation.ToolSelectionAccuracy", t.value)
+            span.set_attribute("gen_ai.evaluation.TaskCompletion", c.value)
+            return final_answer
+
+    trajectory = SimpleNamespace(user_id="u-7", steps=[REFUND])
+    assert run_turn("Refund me", "issue_refund", trajectory, "Refunded.") == "Refunded."
+
+
 async def test_inside_a_running_loop_too() -> None:
     result = ToolSelectionAccuracy().evaluate(["lookup_order"], expected_tool="issue_refund")
     assert (result.status, result.value) == ("scored", 0.0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from statistics import fmean
 
 import pytest
 
+from simulate.model.reliability import reliability
 from simulate.scoring.gate import statistics as stats
 from simulate.scoring.gate.numbers import beta_cdf, beta_quantile, t_quantile
 
@@ -151,3 +153,52 @@ def test_ratios() -> None:
     assert found.low < 0.31 < found.high and found.low > 0.29
     assert stats.rose(before, after) < 0.001
     assert stats.rise_interval({"a": [1.0]}, {"a": [2.0]}).high == math.inf
+
+
+SCORES: dict[str, tuple[Callable[[random.Random], float], float]] = {
+    "a few are 0": (lambda chance: 0.0 if chance.random() < 0.02 else chance.uniform(0.9, 1), 0.98 * 0.95),
+    "a few are half": (lambda chance: 0.5 if chance.random() < 0.05 else 1.0, 0.975),
+    "a few are 1": (lambda chance: 1.0 if chance.random() < 0.04 else chance.uniform(0, 0.1), 0.088),
+    "three values": (lambda chance: chance.choices([0.0, 0.5, 1.0], [1, 5, 44])[0], 0.93),
+    "spread": (lambda chance: chance.betavariate(8, 2), 0.8),
+}
+"""How scores fall, with their true mean."""
+
+
+@pytest.mark.parametrize("shape", SCORES)
+@pytest.mark.parametrize("n", [3, 6, 10, 20, 60])
+def test_the_interval_of_a_mean_holds_for_scores_of_any_shape(shape: str, n: int) -> None:
+    chance = random.Random(n)
+    draw, truth = SCORES[shape]
+    runs = 300
+    found = [stats.mean_interval([draw(chance) for _ in range(n)]) for _ in range(runs)]
+    assert sum(each.low > truth for each in found) <= 0.025 * runs
+    assert sum(each.high < truth for each in found) <= 0.025 * runs
+    assert all(each.low <= each.value <= each.high for each in found)
+
+
+def test_the_interval_of_a_mean_narrows_and_its_test_agrees() -> None:
+    chance = random.Random(2)
+    values = [chance.uniform(0.6, 0.8) for _ in range(400)]
+    found = stats.mean_interval(values)
+    assert 0.67 < found.low < 0.7 < found.high < 0.73
+    assert stats.below(values, found.high + 0.001) < 0.025 < stats.below(values, found.high - 0.001)
+
+
+def test_a_fall_that_few_cases_take_far_is_inside_its_interval() -> None:
+    chance, truth, runs = random.Random(4), 0.05 * 0.9, 300
+    outside = 0
+    for _ in range(runs):
+        before = {str(n): [0.95] for n in range(20)}
+        after = {
+            case: [0.95 - 0.9 * (chance.random() < 0.05) + chance.uniform(-0.04, 0.04)] for case in before
+        }
+        outside += stats.drop_interval(before, after).high < truth
+    assert outside <= 0.025 * runs
+
+
+def test_an_estimate_lies_inside_its_interval() -> None:
+    for trials in range(2, 9):
+        for passed in range(trials + 1):
+            for each in reliability("s", None, [True] * passed + [False] * (trials - passed)):
+                assert each.low <= each.value <= each.high

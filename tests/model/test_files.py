@@ -364,13 +364,15 @@ class TestCases:
 
 def test_the_documentation_is_right(project: Path) -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "scenarios.md").read_text("utf-8")
-    first, cases, persona = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    first, writes, cases, persona = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     write("pyproject.toml", toml)
     write("personas/hurried_parent.yaml", persona)
     write("refund_rules.csv", "case,order,total\nlost,4417,42.50\n")
     (loaded,) = load(first, agents=Project.find().agents)
     assert loaded.scenario.persona == Persona.load("personas/hurried_parent.yaml")
+    (one,) = load(writes, "writes.yaml")
+    assert one.scenario.writes == ["issue_refund", "send_voucher"]
     (case,) = load(cases, "cases.yaml")
     assert case.scenario.opens_with == "Please refund order 4417."
     assert case.scenario.tools["lookup_order"].returns == {"total": 42.5}

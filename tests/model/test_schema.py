@@ -42,6 +42,10 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"replied_within": "1500ms"},
         {"replied_within": "2s", "percentile": 95, "in_turn": 1},
     ],
+    "only_writes": [
+        {"only_writes": []},
+        {"only_writes": [{"name": "y", "arguments": {"a": {"about": 1}}}], "in_order": True},
+    ],
     "cost_below": [{"cost_below": 0.05}, {"cost_below": 1}],
     "tokens_below": [{"tokens_below": 5000}],
     "span": [{"span": {"kind": "TOOL"}}, {"span": {"name": "x"}, "times": {"at_most": 4}}],

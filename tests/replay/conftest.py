@@ -118,6 +118,10 @@ class Server:
             return web.Response(body=bytes(range(256)) * 4, content_type="application/octet-stream")
         if path == "/large":
             return web.Response(text="x" * 200_000)
+        if path == "/encoded":
+            return web.Response(
+                body=bytes(range(256)), headers={"Content-Encoding": request.query["encoding"]}
+            )
         if path == "/gzip":
             response = web.json_response({"text": "é" * 400})
             response.enable_compression(web.ContentCoding.gzip)

@@ -18,8 +18,9 @@ import pytest
 
 from simulate.errors import InputError
 from simulate.replay import Cassette, Rules, record, replaying
-from simulate.replay.cassette.bodies import pack, redacted, unpack
+from simulate.replay.cassette.bodies import pack, unpack
 from simulate.replay.cassette.folder import replace_folder
+from simulate.replay.cassette.stream_redaction import redacted
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 

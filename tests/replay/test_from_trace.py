@@ -16,6 +16,7 @@ from simulate.replay.from_trace import cassette_of, missing
 from simulate.replay.loaders import load_source
 from simulate.replay.scenario_draft import scenario_from
 from simulate.replay.serving.server import PlaybackServer
+from simulate.trace.conversations import Choice
 from simulate.trace.files.reader import read
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "traces"
@@ -202,5 +203,5 @@ def test_sources(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no cassette"):
         load_source(tmp_path)
     assert load_source(FIXTURES / "otel_openai_v2.otlp.jsonl")[0].match == "chat"
-    with pytest.raises(InputError, match="holds no trace"):
-        load_source(FIXTURES / "otel_openai_v2.otlp.jsonl", trace_id="ffff")
+    with pytest.raises(InputError, match="is not among its traces"):
+        load_source(FIXTURES / "otel_openai_v2.otlp.jsonl", choice=Choice(trace="ffff"))

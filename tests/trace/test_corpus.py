@@ -101,7 +101,8 @@ def reading(name: str) -> Reading:
     traces = read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
     seen = [TraceReading(trace) for trace in traces]
     every = [view for one in seen for _, view in one]
-    calls = [view for one in seen for _, view in one.llm_calls]
+    by_time = sorted((call for one in seen for call in one.llm_calls), key=lambda call: call[0].start_ns)
+    calls = [view for _, view in by_time]
     tools = [call for one in seen for call in one.tool_calls if call.happened is not False]
     searches = [view for one in seen for view in _outermost(one, Kind.RETRIEVER)]
     facts: dict[str, Facts] = {
@@ -112,7 +113,7 @@ def reading(name: str) -> Reading:
         "cached": [_tokens(view.cached_tokens, view.cache_write_tokens) for view in calls],
         "words": [_words(view) for view in calls],
         "errors": [view.error for view in calls],
-        "embeddings": [sum(view.kind is Kind.EMBEDDING for view in every)],
+        "embeddings": [sum(len(one.embeddings) for one in seen)],
         "tools": [use.name for use in tools],
         "arguments": [_known(use.arguments) for use in tools],
         "results": [_known(use.result) for use in tools],
@@ -123,7 +124,10 @@ def reading(name: str) -> Reading:
         "document_ids": [_each(view, "id") for view in searches],
         "scores": [_each(view, "score") for view in searches],
         "handoffs": sorted(
-            [one.handoff_from, one.handoff_to] for each in seen for one in _outermost(each, Kind.HANDOFF)
+            [handoff.from_, handoff.to]
+            for one in seen
+            for handoff in one.handoffs
+            if any(one.view(handoff.span) is view for view in _outermost(one, Kind.HANDOFF))
         ),
         "fallbacks": [
             [view.gateway.get("original_target"), view.gateway.get("fallback")]
@@ -132,7 +136,7 @@ def reading(name: str) -> Reading:
         ],
         "cache_hits": [sum(view.gateway.get("cache_hit") is True for view in every)],
         "guardrails": [verdict for view in every for verdict in _verdicts(view)],
-        "final": [_final(calls)],
+        "final": [_final(calls) or _answer(seen)],
         "content": [all(bool(one.evidence.content) for one in seen if one.llm_calls)],
     }
     return Reading(facts)
@@ -181,6 +185,14 @@ def _verdicts(view: View) -> list[list[Any]]:
 
 def _final(calls: list[View]) -> str | None:
     said = [words["says"] for view in calls if (words := _words(view)) and words.get("says")]
+    return said[-1] if said else None
+
+
+def _answer(seen: list[TraceReading]) -> str | None:
+    """The last words of the agents, where the model calls tell none."""
+    said = [
+        str(view.output_value) for one in seen for view in _outermost(one, Kind.AGENT) if view.output_value
+    ]
     return said[-1] if said else None
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from simulate.conversation.blocking import HINT, Blocked, interrupted_after
 from simulate.errors import AgentFault
 from simulate.model.request_template import RequestTemplate
 from simulate.tools import Toolbox
@@ -29,6 +30,9 @@ class AgentMessage:
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the adapter could see from outside, as span attributes (model, tokens); never guessed."""
 
+    cut_off: str | None = None
+    """Why it is not whole (``length``, ``content_filter``), where the adapter could see it."""
+
 
 @dataclass(frozen=True, slots=True)
 class HungUp:
@@ -37,7 +41,15 @@ class HungUp:
     reason: str | None = None
 
 
-AgentEvent = Delta | AgentMessage | HungUp
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The connection to the agent came about only now, ``at`` seconds of the conversation's clock: the time
+    until then is that of names, networks and handshakes."""
+
+    at: float
+
+
+AgentEvent = Delta | AgentMessage | HungUp | Connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,8 @@ class Call:
     """``traceparent`` and ``baggage`` for agents outside the process."""
     reply_timeout: float = 60.0
     """Seconds that one reply may take."""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Who calls and what is tried, as span attributes: ``user.id``, ``tenant.id`` …"""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """What a process is started with that serves this conversation alone."""
 
@@ -95,16 +109,28 @@ async def within(events: AsyncIterator[AgentEvent], seconds: float, who: str) ->
     """The same events, as long as the last one comes within ``seconds`` from now.
 
     Only the waiting is timed: a timeout around a ``yield`` would cut off whoever consumes the events."""
-    deadline = asyncio.get_running_loop().time() + seconds
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
     while True:
         try:
             async with asyncio.timeout_at(deadline):
-                event = await anext(events, None)
+                with interrupted_after(deadline - loop.time()):
+                    event = await anext(events, None)
+            if loop.time() > deadline:
+                raise TimeoutError  # it blocked the loop, where the time-out could not fire
         except TimeoutError:
-            raise AgentFault(
-                f"{who} gave no whole answer within {seconds:g} s",
-                hint="raise `limits: {reply: …}` if it may take that long",
-            ) from None
+            raise _too_late(who, seconds) from None
+        except Blocked as error:
+            if loop.time() < deadline:
+                raise
+            raise _too_late(f"{who}, which blocks the event loop at {error.where},", seconds, HINT) from None
         if event is None:
             return
         yield event
+
+
+def _too_late(who: str, seconds: float, hint: str | None = None) -> AgentFault:
+    return AgentFault(
+        f"{who} gave no whole answer within {seconds:g} s",
+        hint=hint or "raise `limits: {reply: …}` if it may take that long",
+    )

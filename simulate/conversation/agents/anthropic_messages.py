@@ -18,6 +18,7 @@ from simulate.conversation.agents.http_client import (
     server_sent_events,
 )
 from simulate.errors import AgentFault
+from simulate.model import identity
 from simulate.model.agent_address import target_of
 
 VERSION = "2023-06-01"
@@ -61,10 +62,12 @@ class AnthropicSession:
 
     async def ask(self, reply: ModelReply) -> AsyncIterator[str]:
         """Send the history; give the pieces as they come."""
-        options = self.adapter.options
+        options, call = self.adapter.options, self.call
+        fields = identity.filled(dict(options.body), call.attributes, call.conversation_id)
+        named = identity.filled(dict(options.headers), call.attributes, call.conversation_id)
         body = {"model": options.model, "max_tokens": MAX_TOKENS, "messages": self._messages()}
-        body |= dict(options.body) | ({} if options.stream is False else {"stream": True})
-        headers = {"anthropic-version": VERSION, **options.headers, **self.call.headers}
+        body |= fields | ({} if options.stream is False else {"stream": True})
+        headers = {"anthropic-version": VERSION, **named, **call.headers}
         if options.api_key:
             headers["x-api-key"] = options.api_key
         async with self._turns.response("POST", self.adapter.url, headers, json=body) as response:

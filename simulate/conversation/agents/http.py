@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,18 +18,36 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
 from simulate import determinism
-from simulate.conversation.agents.adapter import (
-    AgentEvent,
-    AgentMessage,
-    Call,
-    Delta,
-    EndpointOptions,
-    within,
+from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Connected, Delta, within
+from simulate.conversation.agents.endpoint_faults import (
+    error_told,
+    fault_of,
+    never_connected,
+    other_protocol,
+    page_fault,
+    refuse_pages,
 )
-from simulate.conversation.agents.handed_tools import TOOL_ROUNDS, HandedCall, tool_answer
-from simulate.conversation.agents.http_client import LONGEST_WAIT, TRIES, status_fault, uninstrumented
-from simulate.errors import AgentFault, Fault, HarnessFault, NotReached
+from simulate.conversation.agents.http_connection import (
+    connections,
+    rehearse,
+    uninstrumented,
+    watch_connection,
+)
+from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
+from simulate.model.identity import filled
 from simulate.retry_after import retry_after
+from simulate.tools import ToolFailed
+from simulate.trace.reading.finish import cut_off
+
+TRIES = 3
+"""Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
+connection, and 429, with which a server says that it did nothing."""
+LONGEST_WAIT = 30.0
+"""Seconds that a ``Retry-After`` is obeyed for at most."""
+CONNECT = 5.0
+"""Seconds that a connection may take to come about."""
+TOOL_ROUNDS = 16
 
 
 @dataclass(slots=True)
@@ -42,6 +60,11 @@ class _Reply:
     finish_reason: str | None = None
     model: str | None = None
     usage: Any = None
+
+    @property
+    def cut_off(self) -> str | None:
+        """Why the answer is not whole."""
+        return cut_off((self.finish_reason,))
 
     def message(self) -> dict[str, Any]:
         """The answer as a message of the history."""
@@ -63,14 +86,22 @@ class _Reply:
 class HttpAdapter:
     """Connects to ``http(s)://host/v1`` with one client, so one pool of connections for all conversations."""
 
-    def __init__(self, address: str, options: EndpointOptions | None = None) -> None:
-        options = options or EndpointOptions()
+    def __init__(
+        self,
+        address: str,
+        *,
+        model: str = "agent",
+        headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
+        stream: bool | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> None:
         self.address = address
-        self.model = options.model
-        self.headers = dict(options.headers)
-        self.stream = options.stream is not False
-        self.body = dict(options.body)
-        self._api_key = options.api_key
+        self.model = model
+        self.headers = dict(headers or {})
+        self.stream = stream is not False
+        self.body = dict(body or {})
+        self._api_key = api_key
         self._clients: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
 
     def client(self) -> AsyncOpenAI:
@@ -82,16 +113,18 @@ class HttpAdapter:
             }
             self._clients[loop] = AsyncOpenAI(
                 base_url=self.address,
+                http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [watch_connection]}),
                 # the SDK insists on a key; an endpoint of one's own often has none
                 api_key=self._api_key or "none",
                 max_retries=0,
-                default_headers=self.headers,
             )
         return self._clients[loop]
 
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[HttpSession, None]:
-        """One conversation. Nothing is sent until the first message is."""
+        """One conversation. Nothing is sent to the endpoint until the first message is."""
+        self.client()  # its certificates take a while to load
+        await rehearse()
         yield HttpSession(self, call)
 
     async def aclose(self) -> None:
@@ -111,6 +144,11 @@ class HttpSession:
         self._refused: Exception | None = None
         """How the endpoint turned this turn's request away, as long as it has not taken it."""
 
+    def _carried(self, configured: Mapping[str, Any]) -> dict[str, Any]:
+        """What each request of this conversation carries, ``{user}`` and the like filled in."""
+        made = filled(dict(configured), self.call.attributes, self.call.conversation_id)
+        return cast("dict[str, Any]", made)
+
     async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
         """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
         if message is not None:
@@ -125,16 +163,16 @@ class HttpSession:
             if self._refused is None:
                 raise
             # the time went by while we waited to be let in: that is not a slow answer
-            raise _fault(self._refused, self.adapter.address) from late
+            raise fault_of(self._refused, self.adapter.address) from late
 
     async def _events(self) -> AsyncIterator[AgentEvent]:
         for _ in range(TOOL_ROUNDS):
             reply = _Reply()
             async for piece in self._once(reply):
-                yield Delta(piece)
+                yield Delta(piece) if isinstance(piece, str) else piece
             self.history.append(reply.message())
             if reply.text or reply.refusal:
-                yield AgentMessage(reply.text or reply.refusal, reply.attributes())
+                yield AgentMessage(reply.text or reply.refusal, reply.attributes(), reply.cut_off)
             elif not reply.tool_calls:
                 raise AgentFault(
                     f"{self.adapter.address}: the answer is empty (finish_reason {reply.finish_reason})"
@@ -144,12 +182,16 @@ class HttpSession:
             await self._answer_tools(reply)
         raise AgentFault(f"{self.adapter.address}: still calls tools after {TOOL_ROUNDS} rounds in one turn")
 
-    async def _once(self, reply: _Reply) -> AsyncIterator[str]:
-        response = await self._request()
+    async def _once(self, reply: _Reply) -> AsyncIterator[str | Connected]:
+        with connections() as opened:
+            response = await self._request()
+        if opened:
+            yield Connected(opened[-1])
         if not self.adapter.stream:
             _take_whole(response, reply, self.adapter.address)
             return
         try:
+            await refuse_pages(response.response, self.adapter.address)
             if response.response.headers.get("content-type", "").startswith("application/json"):
                 # asked to stream, it answered as a whole
                 _take_whole(await _read_whole(response.response), reply, self.adapter.address)
@@ -160,7 +202,7 @@ class HttpSession:
         except Fault:
             raise
         except Exception as error:
-            raise _fault(error, self.adapter.address, midway=True) from error
+            raise fault_of(error, self.adapter.address, midway=True) from error
         finally:
             await response.close()
         if reply.finish_reason is None:
@@ -181,9 +223,9 @@ class HttpSession:
                     response = await create(
                         model=self.adapter.model,
                         messages=self.history,
-                        extra_headers=dict(self.call.headers),
-                        extra_body=self.adapter.body or None,
-                        timeout=self.call.reply_timeout,
+                        extra_headers=self._carried(self.adapter.headers) | dict(self.call.headers),
+                        extra_body=self._carried(self.adapter.body) or None,
+                        timeout=openai.Timeout(self.call.reply_timeout, connect=CONNECT),
                         **(options if self.adapter.stream else {}),
                     )
                     self._refused = None
@@ -195,18 +237,30 @@ class HttpSession:
                 wait = _wait_before_retry(error, attempt)
                 if wait is None or attempt == TRIES:
                     self._refused = None
-                    raise _fault(error, self.adapter.address) from error
+                    fault = fault_of(error, self.adapter.address)
+                    if isinstance(error, openai.APIConnectionError) and isinstance(fault, AgentFault):
+                        fault = await other_protocol(self.adapter.address) or fault
+                    raise fault from error
                 self._refused = error
                 await determinism.current().clock.sleep(wait)
         raise HarnessFault("unreachable")  # pragma: no cover
 
     async def _answer_tools(self, reply: _Reply) -> None:
+        toolbox = self.call.toolbox
         for index in sorted(reply.tool_calls):
             asked = reply.tool_calls[index]
-            function = asked["function"]
-            content, _ = await tool_answer(
-                self.call, HandedCall(asked["id"], function["name"], function["arguments"])
-            )
+            name, raw = asked["function"]["name"], asked["function"]["arguments"]
+            try:
+                arguments = json.loads(raw or "{}")
+            except ValueError as error:
+                raise AgentFault(f"the arguments of its call of {name} are not JSON: {raw!r}") from error
+            if not isinstance(toolbox, PinnedTools):
+                raise HarnessFault(f"the agent asks its caller to run {name!r}, but no tools are pinned")
+            try:
+                result = await toolbox.answer(name, arguments, asked["id"])
+            except ToolFailed as error:
+                result = {"error": str(error)}
+            content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
             self.history.append({"role": "tool", "tool_call_id": asked["id"], "content": content})
 
 
@@ -239,8 +293,13 @@ def _take_tool_call(reply: _Reply, index: int, part: Any) -> None:
 
 
 def _take_whole(response: Any, reply: _Reply, address: str) -> None:
+    if str(response).lstrip().startswith("<!") or str(response).lstrip().startswith("<html"):
+        raise page_fault(str(response), address)
     choices = getattr(response, "choices", None)
     if not choices:
+        told = error_told(getattr(response, "model_extra", None) or getattr(response, "__dict__", None))
+        if told is not None:
+            raise EnvironmentFault(f"{address}: its model {told}: {str(response)[:200]}")
         raise AgentFault(f"{address}: the answer holds no choices: {str(response)[:200]}")
     choice = choices[0]
     reply.model, reply.usage, reply.finish_reason = response.model, response.usage, choice.finish_reason
@@ -267,41 +326,5 @@ def _wait_before_retry(error: Exception, attempt: int) -> float | None:
         asked = retry_after(error.response.headers)
         return 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
     if isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError):
-        return 0.2 * 2**attempt if _never_connected(error) else None
+        return 0.2 * 2**attempt if never_connected(error) else None
     return None
-
-
-def _never_connected(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        if type(cause).__name__ == "ConnectError" or isinstance(cause, ConnectionRefusedError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
-def _fault(error: Exception, address: str, *, midway: bool = False) -> Fault:
-    """Whose fault a failed request is, and what to do about it."""
-    if isinstance(error, Fault):
-        return error
-    if isinstance(error, openai.APITimeoutError):
-        return AgentFault(f"{address} did not answer in time")
-    if isinstance(error, openai.APIStatusError):
-        return _status_fault(error, address)
-    if isinstance(error, openai.APIConnectionError) and not midway:
-        if _never_connected(error):
-            return NotReached(f"nothing listens at {address}", hint="start the agent, or correct its address")
-        return AgentFault(f"{address} closed the connection without an answer")
-    if isinstance(error, (json.JSONDecodeError, openai.APIResponseValidationError)):
-        return AgentFault(f"{address}: the answer is not what the OpenAI protocol says: {error}")
-    if midway:
-        detail = getattr(error, "message", None) or str(error) or type(error).__name__
-        return AgentFault(f"{address}: the stream broke off: {detail}")
-    return AgentFault(f"{address}: {type(error).__name__}: {error}")
-
-
-def _status_fault(error: Any, address: str) -> Fault:
-    status: int = error.status_code
-    detail = "" if error.message == f"Error code: {status}" else error.message
-    not_found = "the address should end before /chat/completions, often in /v1"
-    return status_fault(address, status, detail, not_found=not_found)

@@ -111,7 +111,7 @@ class McpSession:
 
     def __init__(self, adapter: McpAdapter, call: Call, client: Any, tool: Any) -> None:
         self.adapter, self.call = adapter, call
-        self.state = TemplateState(adapter.template, call.conversation_id)
+        self.state = TemplateState(adapter.template, call)
         self._client, self._tool = client, tool
         body = adapter.template.body
         self._arguments: Any = _only_text(tool, adapter.address) if body is None else body

@@ -105,7 +105,7 @@ class PinnedTools:
         self.uses.append(use)
         try:
             yield use
-        except Exception as error:
+        except BaseException as error:
             use.error = f"{type(error).__name__}: {error}"
             raise
         finally:

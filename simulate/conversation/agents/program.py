@@ -68,7 +68,7 @@ class ProgramSession:
 
     def __init__(self, adapter: ProgramAdapter, call: Call) -> None:
         self.adapter, self.call = adapter, call
-        self.state = TemplateState(adapter.template, call.conversation_id)
+        self.state = TemplateState(adapter.template, call)
         self._program: _Program | None = None
 
     async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:

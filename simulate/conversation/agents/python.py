@@ -26,8 +26,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from typing import Any, Literal, cast
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
-from simulate.errors import AddressError, AgentFault, Fault, SimulateError
+from simulate.conversation.blocking import Blocked
+from simulate.conversation.delays import thread_ends
+from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, SimulateError
 from simulate.load_object import own_traceback
+from simulate.model.outage import model_failure
+from simulate.user_code import meant_for_us
 
 Shape = Literal["message", "messages", "object"]
 FITTING = """an agent is one of
@@ -84,18 +88,12 @@ class PythonSession:
             answer = await self._ask(message)
             async for event in _as_events(answer):
                 yield event
-        except SimulateError:
+        except (SimulateError, Blocked):
             raise
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+        except BaseException as error:
+            if meant_for_us(error):
                 raise
-            # nobody cancelled us: it is the agent's own, and must not end the run without a word
-            raise AgentFault("the agent raised CancelledError", proof=own_traceback(error)) from error
-        except (Exception, SystemExit) as error:
-            raise AgentFault(
-                f"the agent raised {type(error).__name__}: {error}", proof=own_traceback(error)
-            ) from error
+            raise _broke("the agent", error) from error
 
     async def _ask(self, message: str | None) -> Any:
         shape = self.adapter.shape
@@ -133,10 +131,10 @@ class PythonSession:
                 await _call(close)
         except TimeoutError as error:
             raise AgentFault("the agent's close() did not end within 5 s") from error
-        except Exception as error:
-            raise AgentFault(
-                f"the agent's close() raised {type(error).__name__}: {error}", proof=own_traceback(error)
-            ) from error
+        except BaseException as error:
+            if meant_for_us(error):
+                raise
+            raise _broke("the agent's close()", error) from error
 
 
 def shape_of(agent: Any, address: str) -> Shape:
@@ -235,6 +233,7 @@ async def in_thread(function: Callable[[], Any]) -> Any:
             problem = RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
         except BaseException as error:  # noqa: BLE001 - carried over to the loop as it is
             problem = error
+        thread_ends()
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             loop.call_soon_threadsafe(settle, result, problem)
 
@@ -298,6 +297,13 @@ def _check_instance(instance: Any, address: str) -> None:
         raise AgentFault(
             f"{address}: made a {type(instance).__name__}, which has no method `reply`", hint=FITTING
         )
+
+
+def _broke(who: str, error: BaseException) -> AgentFault | EnvironmentFault:
+    told = f"{who} raised {type(error).__name__}: {error}".rstrip(": ")
+    if (why := model_failure(error)) is not None:
+        return EnvironmentFault(f"the agent's own model {why}; {told}", proof=own_traceback(error))
+    return AgentFault(told, proof=own_traceback(error))
 
 
 def _described(agent: Any) -> str:

@@ -19,6 +19,7 @@ from simulate.conversation.agents.http_client import (
     server_sent_events,
 )
 from simulate.errors import AgentFault
+from simulate.model import identity
 from simulate.model.agent_address import target_of
 
 
@@ -58,10 +59,12 @@ class ResponsesSession:
 
     async def ask(self, reply: ModelReply) -> AsyncIterator[str]:
         """Send the history; give the pieces as they come."""
-        options = self.adapter.options
-        body = {"model": options.model, "input": self.history, **options.body}
+        options, call = self.adapter.options, self.call
+        fields = identity.filled(dict(options.body), call.attributes, call.conversation_id)
+        named = identity.filled(dict(options.headers), call.attributes, call.conversation_id)
+        body = {"model": options.model, "input": self.history, **fields}
         body |= {} if options.stream is False else {"stream": True}
-        headers = {**options.headers, **self.call.headers}
+        headers = {**named, **call.headers}
         if options.api_key:
             headers["Authorization"] = f"Bearer {options.api_key}"
         async with self._turns.response("POST", self.adapter.url, headers, json=body) as response:

@@ -7,9 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Delta, HungUp
+from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp
 from simulate.conversation.agents.http_client import parsed
 from simulate.errors import AgentFault
+from simulate.model.identity import ATTRIBUTES
 from simulate.model.json_path import parse_path, values_at
 from simulate.model.request_template import RequestTemplate, UnknownPlaceholder, filled_text
 
@@ -17,16 +18,18 @@ from simulate.model.request_template import RequestTemplate, UnknownPlaceholder,
 class TemplateState:
     """The values of a template's placeholders in one conversation."""
 
-    def __init__(self, template: RequestTemplate, conversation_id: str) -> None:
+    def __init__(self, template: RequestTemplate, call: Call) -> None:
         self.template = template
         self.messages: list[dict[str, Any]] = []
         self.session: Any = None
-        self._conversation = conversation_id
+        self._conversation = call.conversation_id
+        self._identity = {word: call.attributes.get(name) for word, name in ATTRIBUTES.items()}
 
     def values(self) -> dict[str, Any]:
         """By name; what is not known yet is None."""
         said = [entry["content"] for entry in self.messages if entry["role"] == "user"]
         return {
+            **self._identity,
             "message": said[-1] if said else None,
             "messages": list(self.messages),
             "session": self.session,

@@ -57,7 +57,7 @@ class WebSession:
     def __init__(self, adapter: WebAdapter, call: Call) -> None:
         self.adapter, self.call = adapter, call
         self.template = adapter.template
-        self.state = TemplateState(self.template, call.conversation_id)
+        self.state = TemplateState(self.template, call)
         self.cookies: dict[str, str] = {}
         self._turns = HttpTurns(adapter.client, call)
 

@@ -35,7 +35,7 @@ class WebSocketAdapter:
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[WebSocketSession, None]:
         """One connection, open as long as the conversation."""
-        state = TemplateState(self.template, call.conversation_id)
+        state = TemplateState(self.template, call)
         values = state.values()
         url = self.address + filled_text(self.template.path, {k: v or "" for k, v in values.items()})
         headers = filled_headers({**self.options.headers, **call.headers}, values)

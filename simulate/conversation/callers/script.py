@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import random
-import re
 from collections.abc import Callable, Sequence
 
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
 from simulate.conversation.callers.styling import with_typos
+from simulate.model.bounded_regex import bounded
 from simulate.model.persona import Speaks
 from simulate.model.scenario import Line, Scenario, When
 from simulate.model.transcript import Conversation, ToolUse, Utterance
@@ -86,7 +86,7 @@ class Script:
             heard.lower().split()
         ):
             return False
-        if when.said_matches is not None and not re.search(when.said_matches, heard):
+        if when.said_matches is not None and not bounded(when.said_matches).search(heard):
             return False
         return when.called is None or any(ToolName(use.name).matches(when.called) for use in self._uses())
 

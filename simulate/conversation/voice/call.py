@@ -9,11 +9,13 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from simulate import determinism
+from simulate.conversation.blocking import Blocked, interrupted_after
 from simulate.conversation.callers.caller import HangUp, Listen, Say
 from simulate.conversation.callers.script import Script
 from simulate.conversation.engine import TrialSession
@@ -124,14 +126,15 @@ class VoiceCall:
         limit = asyncio.timeout(self.limits.time)
         processors = Processors()
         try:
-            async with limit:
+            async with limit, AsyncExitStack() as stack:
+                stack.enter_context(interrupted_after(self.limits.time))
                 await self.wire.open(self.line)
                 self.conversation.started_ns = clock.time_ns()
                 self.session.tools.began = clock.monotonic()
                 beating = asyncio.create_task(self.line.run())
                 await self._watched(self._talk(), beating)
-        except TimeoutError:
-            if not limit.expired():
+        except (TimeoutError, Blocked) as error:
+            if isinstance(error, TimeoutError) and not limit.expired():
                 raise
             self._end("limit", f"the limit of {self.limits.time:g} s was reached")
         except BaseException as error:

@@ -20,6 +20,7 @@ from simulate.errors import AddressError, AgentFault, MissingExtra
 from simulate.load_object import load_object
 from simulate.model.scenario import Scenario
 from simulate.replay.session import current
+from simulate.user_code import meant_for_us
 
 if TYPE_CHECKING:
     from simulate.integrations.pipecat.memory_transport import MemoryTransport
@@ -169,7 +170,9 @@ class MemoryWire:
         try:
             with quiet():
                 await call_bot(self._bot, transport, self._session.conversation.id)
-        except Exception as error:  # noqa: BLE001 - somebody else's program may raise anything
+        except BaseException as error:
+            if meant_for_us(error):
+                raise
             text = f"{type(error).__name__}: {error}"
             failure = AgentFault(f"the bot raised {text}", where=self._address)
             failure.__cause__ = error

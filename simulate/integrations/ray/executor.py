@@ -193,6 +193,7 @@ class RayFanOut:
             logs=str(suite.folder.path.absolute() / "logs" / trials[0].name) if self.own else None,
             real_time=self.resources.real_time,
             virtual=self.virtual,
+            tags=self.resources.tags,
             tape=self.tape,
         )
         return self._task.options(num_cpus=self._cpus(loaded)).remote(order)

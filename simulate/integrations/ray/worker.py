@@ -44,6 +44,7 @@ class Order:
     logs: str | None
     real_time: bool
     virtual: bool
+    tags: dict[str, str]
     tape: Tape | None
 
 
@@ -119,7 +120,7 @@ def _suite(order: Order, path: Path) -> tuple[Suite, TrialSpec]:
     agent = order.agent if order.agent is not None else loaded.scenario.agent
     if order.virtual and agent is not None:
         project.agents[agent] = project.agent(agent).model_copy(update={"time": "virtual"})
-    resources = Resources(project, [], agent=order.agent, run_id=order.run_id, logs=logs)
+    resources = Resources(project, [], agent=order.agent, run_id=order.run_id, logs=logs, tags=order.tags)
     resources.real_time = order.real_time
     try:
         resources.prepare(loaded.scenario)
@@ -130,7 +131,9 @@ def _suite(order: Order, path: Path) -> tuple[Suite, TrialSpec]:
         from simulate.replay.running import Recordings
         from simulate.replay.serving.endpoint import ModelEndpoint
 
-        resources.recordings = recordings = Recordings(order.tape[1], order.tape[0])
+        resources.recordings = recordings = Recordings(
+            order.tape[1], order.tape[0], personal=project.redact.personal
+        )
         if resources.outside(loaded.scenario):
             resources.models = recordings.models = ModelEndpoint(0, guard=order.tape[0] == "none")
     return Suite(RunFolder.create(path), resources, seed=order.seed), loaded

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
+
+from simulate.model.text import safe
 
 
 def hush() -> None:
     """The reader of a pipe (head, less) has seen enough: write no more, and do not complain at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(text: object = "", *, end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
+    """Print what may hold an agent's, a file's or a user's words: none of them steers the terminal."""
+    print(safe(text, None), end=end, file=file, flush=flush)

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulate.interfaces.cli import say
+
 if TYPE_CHECKING:
     from simulate.errors import Problem
     from simulate.model.trial import TrialSpec
@@ -44,13 +46,13 @@ def execute(args: argparse.Namespace) -> int:
         loaded = load_scenarios([_short(path) for path in paths], agents=agents)
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
-    problems += _traces(loaded)
+    problems += _same_names(loaded) + _traces(loaded)
     if problems:
         raise FileProblems(problems)
     for note in _without_effect(loaded):
-        print(note, file=sys.stderr)
+        say(note, file=sys.stderr)
     files = len({each.file for each in loaded})
-    print(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
+    say(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
     return 0
 
 
@@ -71,6 +73,25 @@ def _without_effect(loaded: list[TrialSpec]) -> list[str]:
             why = "here the caller is scripted" if specs[0].scenario.goal is None else "on the phone"
             notes[f"{specs[0].source}: note: nothing reads the persona's {names} ({why})"] = None
     return list(notes)
+
+
+def _same_names(loaded: list[TrialSpec]) -> list[Problem]:
+    """Scenarios of one name in two files, which reports could hardly tell apart."""
+    from simulate.errors import Problem
+    from simulate.model.file_names import files_by_name
+
+    return [
+        Problem(
+            f'the name "{name}" stands in another file too',
+            again.file,
+            again.line,
+            hint=f"first in {first.source}; a suite needs a name of its own for each scenario",
+        )
+        for name, (first, *others) in (
+            (name, files.values()) for name, files in files_by_name(loaded).items()
+        )
+        for again in others
+    ]
 
 
 def _traces(loaded: list[TrialSpec]) -> list[Problem]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import run, trace_sources
+from simulate.interfaces.cli import run, say, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 from simulate.model.loading.files import load_scenarios
@@ -19,7 +19,7 @@ from simulate.model.units import plain
 from simulate.replay.from_trace import cassette_of
 from simulate.scoring.datasets import Dataset, DatasetCase, Wish, add
 from simulate.scoring.datasets.store import dump
-from simulate.trace.files.reader import read
+from simulate.trace.conversations import whole_file
 from simulate.trace.redaction.people import finder
 from simulate.trace.redaction.redact import Redactor
 
@@ -69,8 +69,7 @@ def _where(parser: argparse.ArgumentParser, *, option: bool = False) -> None:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    trace_sources.configure(parser)
-    add("--trace", dest="trace_id", metavar="ID", help="the id (or its beginning) of one of them")
+    trace_sources.configure(parser, by_trace=True)
     add(
         "--to",
         default=DEFAULT,
@@ -114,22 +113,17 @@ def _add(args: argparse.Namespace) -> int:
         source=Path(args.files[0]).name, partial=args.partial,
     )  # fmt: skip
     redactor = _redactor(args)
-    traces = list(trace_sources.traces(args))
-    if args.trace_id is not None:
-        traces = [trace for trace in traces if trace.trace_id.startswith(args.trace_id)]
-    if not traces:
-        wanted = f" {args.trace_id}" if args.trace_id else ""
-        raise InputError(f"the file holds no trace{wanted}", where=args.files[0])
+    traces = trace_sources.conversations(args)
     dataset = Dataset(args.to)
     added = add(dataset, traces, wish, redactor)
     for each in added:
         if each.case is not None:
-            print(f"{'added' if each.is_new else 'there already:'} {each.case}")
+            say(f"{'added' if each.is_new else 'there already:'} {each.case}")
         for note in each.notes:
-            print(f"  {note}", file=sys.stderr)
+            say(f"  {note}", file=sys.stderr)
     kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(redactor.counts.items()))
-    print(f"redacted: {kinds or 'nothing was found'}", file=sys.stderr)
-    print(f"{args.to} is version {dataset.version}", file=sys.stderr)
+    say(f"redacted: {kinds or 'nothing was found'}", file=sys.stderr)
+    say(f"{args.to} is version {dataset.version}", file=sys.stderr)
     return 0
 
 
@@ -174,8 +168,8 @@ def _list(args: argparse.Namespace) -> int:
         state = f"verified by {case.verified}" if case.verified else "candidate"
         changed = f", {edited[case.id]} by hand" if case.id in edited else ""
         why = case.origin.get("why")
-        print(f"{case.id}  {state}{changed}" + (f"  {why}" if why else ""))
-    print(f"{_cases(len(dataset.ids()))}, version {dataset.version}", file=sys.stderr)
+        say(f"{case.id}  {state}{changed}" + (f"  {why}" if why else ""))
+    say(f"{_cases(len(dataset.ids()))}, version {dataset.version}", file=sys.stderr)
     return 0
 
 
@@ -185,21 +179,21 @@ def _cases(count: int) -> str:
 
 def _show(args: argparse.Namespace) -> int:
     case = Dataset.open(args.dataset).case(args.case)
-    print(f"# {case.scenario}\n{case.scenario.read_text(encoding='utf-8').rstrip()}\n\n# where it comes from")
-    print(dump(case.origin).rstrip())
-    print(f"# its trace: simulate trace show {case.trace}")
+    say(f"# {case.scenario}\n{case.scenario.read_text(encoding='utf-8').rstrip()}\n\n# where it comes from")
+    say(dump(case.origin).rstrip())
+    say(f"# its trace: simulate trace show {case.trace}")
     return 0
 
 
 def _versions(args: argparse.Namespace) -> int:
     for version in Dataset.open(args.dataset).versions():
-        print(f"{version.version}  {version.date}  {version.change}")
+        say(f"{version.version}  {version.date}  {version.change}")
     return 0
 
 
 def _accept(args: argparse.Namespace) -> int:
     version = Dataset.open(args.dataset).accept(args.by, args.case)
-    print(f"{args.dataset} is version {version.version}")
+    say(f"{args.dataset} is version {version.version}")
     return 0
 
 
@@ -240,8 +234,8 @@ def _run(args: argparse.Namespace) -> int:
         told = "is a candidate: nobody has verified it"
         if candidates > 1:
             told = "are candidates: nobody has verified them"
-        print(f"{candidates} of {_cases(len(cases))} {told}", file=sys.stderr)
-    print(f"{args.dataset}, version {dataset.version}", file=sys.stderr)
+        say(f"{candidates} of {_cases(len(cases))} {told}", file=sys.stderr)
+    say(f"{args.dataset}, version {dataset.version}", file=sys.stderr)
     given = [str(case.scenario) for case in cases]
     for option in PASSED_ON:
         value = getattr(args, option)
@@ -272,6 +266,6 @@ def _chosen(args: argparse.Namespace, dataset: Dataset) -> list[DatasetCase]:
 def _cassettes(cases: list[DatasetCase], folder: Path, trials: int) -> None:
     """Each case's trace as the cassettes that its trials are answered from."""
     for loaded, case in zip(load_scenarios([case.scenario for case in cases]), cases, strict=True):
-        cassette = cassette_of(read(case.trace)[0], partial=True)
+        cassette = cassette_of(whole_file(case.trace), partial=True)
         for trial in range(1, trials + 1):
             cassette.save(folder / (loaded.id if trial == 1 else f"{loaded.id}-{trial}"))

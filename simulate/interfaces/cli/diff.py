@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulate.interfaces.cli import say
 from simulate.interfaces.cli.output_options import add_json_option
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--trace", action="append", default=[], metavar="ID",
-        help="which trace, where a file holds several; twice: of EXPECTED, then of ACTUAL",
+        help="this trace alone, where a file holds several; twice: of EXPECTED, then of ACTUAL",
+    )  # fmt: skip
+    parser.add_argument(
+        "--conversation", action="append", default=[], metavar="ID",
+        help="which conversation, where a file holds several; twice: of EXPECTED, then of ACTUAL",
     )  # fmt: skip
     parser.add_argument(
         "--only", type=_categories, default=None, metavar="CATEGORY,…",
@@ -74,9 +79,7 @@ def execute(args: argparse.Namespace) -> int:
     # what is made here lives to the end of the process; looking for garbage in it costs a quarter of the time
     gc.disable()
     judge = _judge() if args.judge else None
-    ids = [*args.trace, None, None][:2] if len(args.trace) != 1 else [args.trace[0]] * 2
-    expected = _one(args.expected, ids[0], lenient=len(args.trace) == 1, tolerant=args.tolerant)
-    actual = _one(args.actual, ids[1], lenient=len(args.trace) == 1, tolerant=args.tolerant)
+    expected, actual = _one(args, args.expected, 0), _one(args, args.actual, 1)
     repeats = _repeats(args.repeat, {expected.trace_id, actual.trace_id}, args.tolerant)
     tolerance = _tolerance(args.tolerance)
     diff = compare(expected, actual, repeats=repeats, ignore=args.ignore, tolerance=tolerance)
@@ -97,11 +100,11 @@ def _write(diff: Diff, args: argparse.Namespace) -> None:
 
         write_json(diff.to_dict(), args.json)
     if args.json != "-":
-        print(_fitted(diff.summary(args.lines)))
+        say(_fitted(diff.summary(args.lines)))
     if args.html:
         from simulate.interfaces.render.diff_html import write_diff_html
 
-        print(f"written: {write_diff_html(args.html, diff)}", file=sys.stderr)
+        say(f"written: {write_diff_html(args.html, diff)}", file=sys.stderr)
 
 
 def _fitted(summary: str) -> str:
@@ -114,7 +117,7 @@ def _fitted(summary: str) -> str:
     width = max(40, shutil.get_terminal_size((80, 24)).columns)
     return "\n".join(
         textwrap.fill(
-            line, width, subsequent_indent=" " * (11 if line.startswith(CATEGORIES) else 2),
+            line, width, subsequent_indent=" " * (11 if line.startswith((*CATEGORIES, "unknown")) else 2),
             break_on_hyphens=False,
         )
         for line in summary.splitlines()
@@ -150,7 +153,7 @@ def _update(path: Path, actual: Trace, changed: bool) -> int:
     from simulate.trace.files import writing
 
     if not changed:
-        print(f"nothing to accept; {path} stays as it is", file=sys.stderr)
+        say(f"nothing to accept; {path} stays as it is", file=sys.stderr)
         return 0
     forms = {
         ".json": writing.write_otlp_json,
@@ -161,7 +164,7 @@ def _update(path: Path, actual: Trace, changed: bool) -> int:
     if write is None:
         raise InputError(f"cannot tell in which form to write {path}", hint=f"name it {', '.join(forms)}")
     write(path, actual.spans)
-    print(f"accepted: {path} is now what you saw as actual", file=sys.stderr)
+    say(f"accepted: {path} is now what you saw as actual", file=sys.stderr)
     return 0
 
 
@@ -195,35 +198,29 @@ def _scenario(file: Path) -> str:
     return file.parent.name.rpartition("-")[0]
 
 
-def _one(path: Path, trace_id: str | None, *, lenient: bool, tolerant: bool) -> Trace:
-    """The trace to compare. One id for both files is enough when only one of them holds several."""
-    from simulate.errors import InputError
+def _one(args: argparse.Namespace, path: Path, side: int) -> Trace:
+    """The conversation to compare. One id for both files is enough where only one of them holds several."""
+    from simulate.errors import InputError, TraceFileError
+    from simulate.trace.conversations import Choice, only, read_conversations
 
-    traces = _all(path, tolerant)
-    if trace_id is not None:
-        found = [trace for trace in traces if trace.trace_id.startswith(trace_id.lower())]
-        found = found or [trace for trace in traces if trace.trace_id == trace_id]
-        if len(found) == 1:
-            return found[0]
-        if not (lenient and len(traces) == 1):
-            what = "no trace" if not found else f"{len(found)} traces"
-            raise InputError(f"{what} with the id {trace_id}", where=str(path), hint=_ids(traces))
-    if len(traces) != 1:
-        raise InputError(
-            f"holds {len(traces)} traces; say which with --trace ID", where=str(path), hint=_ids(traces)
-        )
-    return traces[0]
-
-
-def _ids(traces: list[Trace]) -> str:
-    shown = ", ".join(trace.trace_id for trace in traces[:5])
-    return f"it holds {shown}{' …' if len(traces) > 5 else ''}" if traces else "it holds none"
+    if args.trace and args.conversation:
+        raise InputError("--conversation and --trace choose differently", hint="give one of them")
+    given: list[str] = args.trace or args.conversation
+    name = given[:2][-1 if side else 0] if given else None
+    choice = Choice(trace=name) if args.trace else Choice(conversation=name)
+    try:
+        return only(read_conversations(path, choice=choice, tolerant=args.tolerant), str(path))
+    except TraceFileError:
+        found = _all(path, args.tolerant) if len(given) == 1 else []
+        if len(found) != 1:
+            raise
+        return found[0]
 
 
 def _all(path: Path, tolerant: bool) -> list[Trace]:
-    from simulate.trace.files import reader
+    from simulate.trace.conversations import read_conversations
 
-    return reader.read(path, tolerant=tolerant)
+    return read_conversations(path, tolerant=tolerant)
 
 
 def _tolerance(given: list[str]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 from simulate.errors import MissingExtra, SimulateError
+from simulate.interfaces.cli import say
 from simulate.llm import from_environment
 from simulate.model.loading.project import Project
 
@@ -34,9 +35,9 @@ def execute(args: argparse.Namespace) -> int:
     findings = [finding for look in LOOKS for finding in look()]
     signs = {"ok": "✓", "missing": "○", "wrong": "✗"}
     for finding in findings:
-        print(f"{signs[finding.mark]} {finding.what}")
+        say(f"{signs[finding.mark]} {finding.what}")
         if finding.remedy:
-            print(f"    {finding.remedy}")
+            say(f"    {finding.remedy}")
     return 2 if any(finding.mark == "wrong" for finding in findings) else 0
 
 

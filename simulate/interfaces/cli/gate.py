@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from simulate.interfaces.cli import say
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.run_folder import find_run
 
@@ -23,7 +24,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.example:
         from importlib.resources import files
 
-        print((files("simulate.scoring.gate") / "example.yaml").read_text("utf-8"), end="")
+        say((files("simulate.scoring.gate") / "example.yaml").read_text("utf-8"), end="")
         return 0
     gate = check_gate(args)
     assert gate is not None  # the option has a default

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import say
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 
 if TYPE_CHECKING:
@@ -79,5 +80,5 @@ def hold(
     write_json(to_dict(decision), args.gate_json)
     if args.gate_json != "-":
         # standard output may be for machines
-        print(text, end="", file=sys.stderr if getattr(args, "json", None) == "-" else sys.stdout)
+        say(text, end="", file=sys.stderr if getattr(args, "json", None) == "-" else sys.stdout)
     return decision.exit_code

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import say
 from simulate.interfaces.cli.judge_options import add_judge_options
 from simulate.interfaces.cli.output_options import add_json_option
 from simulate.interfaces.render.output import write_json
@@ -44,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
         raise InputError(f"--least {args.least:g}: kappa lies between -1 and 1")
     cases = load(args.file, args.prompts)
     judge = _judge(args)
-    print(
+    say(
         f"{len(cases)} cases, two calls each or four where two readings disagree; the judge is "
         f"{judge.model.config.model}",
         file=sys.stderr,
@@ -55,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
         nonlocal count
         count += 1
         mark = {True: "✓", False: "✗", None: "!"}[one.agrees]
-        print(f"{mark} {count}/{len(cases)} {one.case.name}", file=sys.stderr)
+        say(f"{mark} {count}/{len(cases)} {one.case.name}", file=sys.stderr)
 
     judged = asyncio.run(judge_all(cases, judge, done))
     write_json(as_data(judged, judge.model.config.model), args.json, indent=True)

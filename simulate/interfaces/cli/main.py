@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
-import signal
 import sys
 import threading
 import time
@@ -15,8 +13,9 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import NoReturn
 
-from simulate.errors import Fault, InputError, SimulateError
-from simulate.interfaces.cli import hush
+from simulate import stopping
+from simulate.errors import Fault, HarnessFault, InputError, SimulateError
+from simulate.interfaces.cli import hush, say
 from simulate.interfaces.cli.verbs import add_verbs
 
 REFUSED = 2
@@ -55,39 +54,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except InputError as error:
-        print(f"refused: {error}", file=sys.stderr)
+        say(f"refused: {error}", file=sys.stderr)
         return REFUSED
     except Fault as error:
-        print(f"{error.side} fault: {error}", file=sys.stderr)
+        say(f"{error.side} fault: {error}", file=sys.stderr)
         return NO_VERDICT
     except SimulateError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", file=sys.stderr)
         return NO_VERDICT
     except BrokenPipeError:
         hush()
         return 0
     except Exception:  # noqa: BLE001 - Python's own exit code for it, 1, would say that the agent failed
-        traceback.print_exc()
-        print("this is a fault of simulate; please report it with the lines above", file=sys.stderr)
+        say(traceback.format_exc().rstrip(), file=sys.stderr)
+        say("this is a fault of simulate; please report it with the lines above", file=sys.stderr)
         return NO_VERDICT
     except KeyboardInterrupt:
-        print("stopped; what had finished is kept", file=sys.stderr)
-        return 130
+        say("stopped; what had finished is kept", file=sys.stderr)
+        return stopping.STOPPED
 
 
 def entry() -> NoReturn:
     """The program ``simulate``: also ends where an agent left a thread that does not, and takes with it what
     it started when it is told to end."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopping.listen()
     code = main()
 
     def give_up() -> None:
         time.sleep(PATIENCE)
         left = [each.name for each in threading.enumerate() if not each.daemon and each.name != "MainThread"]
-        print(f"an agent left a thread running ({', '.join(left)}); it is not waited for", file=sys.stderr)
+        say(f"an agent left a thread running ({', '.join(left)}); it is not waited for", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        stopping.by_force(code)
 
     threading.Thread(target=give_up, daemon=True).start()
     sys.exit(code)
@@ -102,12 +101,22 @@ def _dispatch(arguments: list[str]) -> int:
     add_verbs(parser, VERBS, module_of)
     args = parser.parse_args(arguments)
     if args.version:
-        print(version("simulate-agents"))
+        say(version("simulate-agents"))
         return 0
     if args.verb is None:
         parser.print_help()
         return 0
-    return int(args.execute(args))
+    try:
+        return int(args.execute(args))
+    except SystemExit as error:
+        from simulate.load_object import own_traceback  # start-up time
+
+        # code of the user's own that runs where nobody waits for it, such as a task that an agent started
+        raise HarnessFault(
+            f"code of an agent or a check ended the program (SystemExit: {error.code})",
+            hint="what had finished is kept; the lines below show where",
+            proof=own_traceback(error),
+        ) from error
 
 
 if __name__ == "__main__":

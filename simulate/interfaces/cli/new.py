@@ -8,13 +8,17 @@ import re
 from pathlib import Path
 
 from simulate.errors import InputError
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.cli.schema import schema_text, write_text
 from simulate.model.file_names import slug
 from simulate.model.loading.project import Project
 from simulate.model.loading.schema import KINDS, file_name
 from simulate.model.loading.yaml_reader import scalar
-from simulate.replay.loaders import load_source
+from simulate.replay.from_trace import cassette_of
+from simulate.replay.matching.rules import default_rules
 from simulate.replay.scenario_draft import scenario_from
+from simulate.trace.conversations import only
+from simulate.trace.reading import TraceReading
 
 AGENT_FILE = "first_agent.py"
 PERSONA = "patient_customer"
@@ -26,9 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--dir", type=Path, metavar="DIR", help="the project's folder (default: the one you are in)"
     )
     parser.add_argument(
-        "--from-trace", type=Path, metavar="FILE", help="make scenario and cassette from a production trace"
-    )
-    parser.add_argument("--trace", metavar="ID", help="which trace, where the file holds several")
+        "--from-trace", action="append", metavar="PATH",
+        help="make scenario and cassette from a production conversation: a trace file or a folder of them; "
+        "may be given several times",
+    )  # fmt: skip
+    trace_sources.add_reading_options(parser)
     parser.add_argument("--partial", action="store_true", help="take the part of the trace that is complete")
 
 
@@ -60,22 +66,25 @@ def execute(args: argparse.Namespace) -> int:
         files[folder / file_name(kind)] = schema_text(kind)
     for path, text in files.items():
         write_text(path, text)
-        print(f"wrote {path}")
+        say(f"wrote {path}")
     go = "" if args.dir is None else f"cd {root} && "
-    print(f"\nNow: {go}simulate run {scenario.relative_to(root)}")
+    say(f"\nNow: {go}simulate run {scenario.relative_to(root)}")
     return 0
 
 
 def _from_trace(args: argparse.Namespace, name: str, scenario: Path, root: Path) -> int:
-    found = load_source(args.from_trace, partial=args.partial, trace_id=args.trace)
-    found[0].manifest["scenario"] = name
-    write_text(scenario, scenario_from(found[0], name))
-    folder = found[0].save(scenario.parent / "cassettes" / slug(name))
-    print(f"wrote {scenario}\nwrote {folder}")
-    if len(found) > 1:
-        print(f"the file holds {len(found)} traces: this is the first; name another with --trace")
+    found = trace_sources.conversations(args, *args.from_trace)
+    # traces of a health check or of a job are none that a caller could have had
+    asking = [trace for trace in found if TraceReading(trace).llm_calls] or found
+    cassette = cassette_of(
+        only(asking, ", ".join(args.from_trace)), rules=default_rules(), partial=args.partial
+    )
+    cassette.manifest["scenario"] = name
+    write_text(scenario, scenario_from(cassette, name))
+    folder = cassette.save(scenario.parent / "cassettes" / slug(name))
+    say(f"wrote {scenario}\nwrote {folder}")
     run = f"simulate run {scenario} --agent ADDRESS --replay {folder.parent}"
-    print(f"\nNow: simulate replay {folder} --agent ADDRESS\nand: {run}")
+    say(f"\nNow: simulate replay {folder} --agent ADDRESS\nand: {run}")
     return 0
 
 
@@ -116,6 +125,7 @@ expect:
     with: {{order_id: "4417"}}
   - said: {{contains: Friday}}
   - not_said: {{contains: refund}}
+  - clean_text: true          # no placeholders, no JSON, nothing cut off or said twice
   - replied_within: 5s
 
 limits: {{turns: 6, time: 60s}}
@@ -136,6 +146,7 @@ script:                     # said word for word; with a `goal:`, a model improv
 
 expect:                     # what holds of any agent; what yours should do goes here
   - replied_within: 10s
+  - clean_text: true          # no placeholders, no JSON, nothing cut off or said twice
 # - called: lookup_order
 #   with: {{order_id: "4417"}}
 # - said: {{contains: Friday}}

@@ -7,6 +7,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from simulate.interfaces.cli import say
 from simulate.interfaces.render.html import write_html
 from simulate.interfaces.render.run_reports import REPORT, load_run, traces_of
 from simulate.run_folder import find_run
@@ -31,9 +32,9 @@ def execute(args: argparse.Namespace) -> int:
     if _stale(folder, report):
         record, outcomes = load_run(folder)
         write_html(report, record, outcomes, traces_of(folder))
-    print(report)
+    say(report)
     if not args.no_browser and not _browse(report):
-        print("no browser could be opened; open the file above in one", file=sys.stderr)
+        say("no browser could be opened; open the file above in one", file=sys.stderr)
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
+from simulate.interfaces.cli import say, trace_sources
 from simulate.model.explain import told_verdict
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
@@ -32,11 +33,9 @@ from simulate.trace.files.writing import write_otlp_jsonl
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("source", help="a cassette, a folder of cassettes, or a file of production traces")
+    parser.add_argument("source", nargs="+", help="cassettes, production traces, or folders of either")
     parser.add_argument("--agent", metavar="ADDRESS", help="the agent that runs again")
-    parser.add_argument(
-        "--trace", help="the id (or its beginning) of one trace, where the file holds several"
-    )
+    trace_sources.add_reading_options(parser)
     parser.add_argument(
         "--policy",
         choices=["fail", "stop", "nearest", "live", "simulate"],
@@ -118,26 +117,36 @@ def execute(args: argparse.Namespace) -> int:
         raise InputError("which agent is to run again?", hint="name it with --agent")
     rules = default_rules(ignore=tuple(args.ignore))
     cassettes = load_source(
-        args.source, partial=args.partial, allow_edited=args.allow_edited, trace_id=args.trace, rules=rules
+        *args.source,
+        choice=trace_sources.chosen(args),
+        partial=args.partial,
+        allow_edited=args.allow_edited,
+        tolerant=args.tolerant,
+        rules=rules,
     )
     return asyncio.run(_replay(args, cassettes, rules))
 
 
 def _stale(args: argparse.Namespace) -> int:
     system = args.system.read_text() if args.system else None
-    found = find_stale(args.source, system=system, model=args.model)
+    number = sum(1 for path in args.source for _ in cassettes(path))
+    if not number:
+        raise InputError("there is no cassette here", where=args.source[0])
+    found = [one for path in args.source for one in find_stale(path, system=system, model=args.model)]
     for one in found:
-        print(f"{one.folder}: {'; '.join(one.reasons)}")
-    print(f"{len(found)} of {len(list(cassettes(args.source)))} cassettes are stale", file=sys.stderr)
+        say(f"{one.folder}: {'; '.join(one.reasons)}")
+    say(f"{len(found)} of {number} cassettes are stale", file=sys.stderr)
     return 1 if found else 0
 
 
 def _verify(args: argparse.Namespace) -> int:
-    reports = verify_folders(Path(args.source), args.verify)
+    if len(args.source) > 1:
+        raise InputError("--verify compares one folder with another", hint="name one folder of cassettes")
+    reports = verify_folders(Path(args.source[0]), args.verify)
     for name, report in reports.items():
-        print(f"{name}: {report.explain()}".replace("\n", "\n  "))
+        say(f"{name}: {report.explain()}".replace("\n", "\n  "))
     if not reports:
-        raise InputError("there is no cassette here", where=args.source)
+        raise InputError("there is no cassette here", where=args.source[0])
     return 0 if all(report.passed for report in reports.values()) else 1
 
 
@@ -151,7 +160,7 @@ async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: An
         stage.models = ModelEndpoint(args.port, guard=True, allow=tuple(args.allow))
     async with stage:
         if stage.models is not None:
-            print(f"the agent's model: OPENAI_BASE_URL={stage.models.base_url}", file=sys.stderr)
+            say(f"the agent's model: OPENAI_BASE_URL={stage.models.base_url}", file=sys.stderr)
         results = [
             await _one(args, stage, scenario, cassette, rules)
             for scenario, cassette in zip(scenarios, cassettes, strict=True)
@@ -200,9 +209,9 @@ def _new(folder: Path) -> Path:
 
 
 def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, reports: list[ReplayReport]) -> int:
-    print(f"{outcome.scenario}:")
+    say(f"{outcome.scenario}:")
     for said in outcome.conversation.utterances:
-        print(f"  {said.speaker}: {said.text}")
+        say(f"  {said.speaker}: {said.text}")
     played = [one for one in outcome.verdicts if one.check == "replay"]
     cut_off = [f"  replay: {one.fact}" for one in played if one.status == "not_run"]
     told = cut_off or ["  " + report.explain().replace("\n", "\n  ") for report in reports]
@@ -212,19 +221,19 @@ def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, report
     # an agent that broke asks for nothing more; one that got no answer may break of that
     unasked = all(report.first is None or report.first.verdict == "unplayed" for report in reports)
     for lines in broke + told if unasked else told + broke:
-        print(lines)
+        say(lines)
     for note in outcome.notes:
         if "recorded path" in note:
-            print(f"  {note}")
+            say(f"  {note}")
     recorded = [
         said["text"] for said in cassette.conversation if said["speaker"] == "agent" and said.get("text")
     ]
     for report in reports:
         if report.side_cassette is not None:
-            print(f"  what went live is kept in {report.side_cassette}")
+            say(f"  what went live is kept in {report.side_cassette}")
     now = [said.text for said in outcome.conversation.utterances if said.speaker == "agent"]
     if recorded and recorded != now and not cut_off:
-        print("  the agent's words are not as recorded")
+        say("  the agent's words are not as recorded")
     if args.save is not None and outcome.trace is not None:
         write_otlp_jsonl(args.save, outcome.trace.spans)
     if outcome.status == "error" and outcome.side != "agent":

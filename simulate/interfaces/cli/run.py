@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulate import stopping
 from simulate.errors import InputError, MissingExtra, SimulateError
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
@@ -44,12 +44,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="only scenarios whose name, case, file or tag holds this text",
     )
     add("--trials", type=int, metavar="N", help="how often each scenario runs")
-    add("--jobs", type=int, metavar="N", help="how many conversations at once")
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="how many conversations at once (default 64; by voice, one for two processors)",
+    )
     add(
         "--seed",
         type=int,
         metavar="N",
         help="seed of personas and of the caller's chance (default 0)",
+    )
+    add(
+        "--tag",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="on the agent's spans and in its baggage: user, session, tenant, feature, experiment, cohort, "
+        "prompt_version, or any attribute by its full name (repeatable)",
     )
     _how(parser)
     _results(parser)
@@ -87,6 +100,7 @@ def _how(parser: argparse.ArgumentParser) -> None:
 
 def _results(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add("--update", action="store_true", help="write the files of `snapshot:` anew, instead of comparing")
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add(
         "--resume",
@@ -101,6 +115,7 @@ def _results(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Prepare, so that bad input is refused before anything runs; run; report."""
+    from simulate.model.identity import parse_tags
     from simulate.model.loading.files import load_scenarios
     from simulate.model.loading.project import Project
     from simulate.resources import Resources
@@ -110,6 +125,8 @@ def execute(args: argparse.Namespace) -> int:
     for name in ("trials", "jobs"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise InputError(f"--{name} is at least 1")
+    if args.update and args.ray is not None:
+        raise InputError("--update writes files of this machine: run it without --ray")
     gate = check_gate(args)
     path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
     if path is not None:
@@ -119,9 +136,11 @@ def execute(args: argparse.Namespace) -> int:
     scenarios = _selected(load_scenarios(paths, agents=project.agents), args.select)
     path = path or (Path(args.out) if args.out else RUNS / new_run_id())
     stage = Resources(
-        project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port
-    )
+        project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port,
+        tags=parse_tags(args.tag),
+    )  # fmt: skip
     stage.real_time = args.time == "real"
+    stage.update_snapshots = args.update
     _prepare(stage, scenarios)
     recordings = _recordings(args, stage, scenarios)
     elsewhere = _elsewhere(args, stage, scenarios)
@@ -145,8 +164,13 @@ def execute(args: argparse.Namespace) -> int:
             with contextlib.suppress(SimulateError):
                 if (path / "run.json").exists():
                     _report(args, folder, folder.read_run())
+                told = f"{folder.progress()} finished; simulate run --resume {path} goes on with the others"
+                print(told, file=sys.stderr)
             raise
-        _report(args, folder, folder.read_run())
+        record = folder.read_run()
+        _report(args, folder, record)
+        for note in record.notes if args.resume else ():
+            print(f"note: {note}", file=sys.stderr)
     finally:
         folder.close()
     if gate is not None:
@@ -182,6 +206,7 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
         "replay",
         "model_port",
         "time",
+        "tag",
     ):
         if not getattr(args, name):
             setattr(args, name, getattr(began, name))
@@ -229,7 +254,8 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Tria
         )
     from simulate.replay.running import Recordings
 
-    recordings = Recordings(args.record or args.replay, "all" if args.record else "none")
+    mode = "all" if args.record else "none"
+    recordings = Recordings(args.record or args.replay, mode, personal=stage.project.redact.personal)
     for each in scenarios:
         recordings.check(each, args.trials or each.scenario.trials)
     if far:
@@ -284,13 +310,10 @@ def _run(suite: Suite, scenarios: list[TrialSpec], *, virtual: bool) -> None:
     progress = make_progress(sum(suite.trials or each.scenario.trials for each in scenarios))
 
     async def go() -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            # an orderly end: conversations are cancelled, outcomes that finished stay
-            with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
-                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
-            await suite.run(scenarios, progress)
+            # an orderly end: conversations are cancelled, outcomes that finished stay
+            with stopping.cancels_this_task():
+                await suite.run(scenarios, progress)
         finally:
             progress.close()
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from simulate.errors import EnvironmentFault, InputError
+from simulate.interfaces.cli import say
 from simulate.model.loading.schema import KINDS, Kind, file_name, json_schema
 from simulate.model.whole_file import write_whole
 
@@ -20,13 +21,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     if args.write is None:
-        print(schema_text(args.kind or "scenario"), end="")
+        say(schema_text(args.kind or "scenario"), end="")
         return 0
     for kind in KINDS:
         if args.kind in (None, kind):
             path = args.write / file_name(kind)
             write_text(path, schema_text(kind))
-            print(path)
+            say(path)
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from simulate.determinism.context import RunContext
 from simulate.errors import Fault, InputError
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.judge_options import add_judge_options
 from simulate.interfaces.cli.output_options import add_json_option
@@ -40,11 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     add = parser.add_argument
     add(
-        "source",
-        nargs="?",
+        "sources",
+        nargs="*",
         metavar="SOURCE",
-        help="a trace file (- for stdin), a run's folder or id, latest, or a dataset's folder",
+        help="trace files (- for stdin), folders of them, a run (its folder, its id, latest) or a dataset",
     )
+    trace_sources.add_reading_options(parser)
     add("--evaluators", metavar="A,B", help="by name (default: all that have what they need)")
     add("--threshold", action="append", default=[], metavar="NAME=VALUE", help="the least score that passes")
     add("--reference", metavar="FILE", type=Path, help="what is right: YAML or JSON, one document a trace")
@@ -75,10 +77,10 @@ def execute(args: argparse.Namespace) -> int:
     """Exit code 1: a score is below its threshold; 3: one that was asked for could not be reached."""
     if args.list:
         return _list()
-    if (args.source is None) == (args.watch is None):
+    if bool(args.sources) == (args.watch is not None):
         raise InputError("what is to be scored?", hint="name a trace file or a run, or a folder with --watch")
     job = Job(args)
-    return asyncio.run(job.watch(args.watch, args.interval) if args.watch else job.once(args.source))
+    return asyncio.run(job.watch(args.watch, args.interval) if args.watch else job.once(args.sources))
 
 
 class Job:
@@ -87,7 +89,9 @@ class Job:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self.gate = check_gate(args)
-        if self.gate is not None and (args.watch or not is_run(args.source)):
+        if self.gate is not None and len(args.sources) > 1:
+            raise InputError("a gate decides about one run", hint="hold each run against it by itself")
+        if self.gate is not None and (args.watch or not all(map(is_run, args.sources))):
             raise InputError(
                 "a gate decides about a run",
                 hint="traces are held against --threshold NAME=VALUE; simulate dataset run makes a run",
@@ -109,16 +113,18 @@ class Job:
         self.results: list[tuple[str, Result]] = []
         self.traces: list[Trace] = []
 
-    async def once(self, source: str) -> int:
-        """Score a source; what was finished is written whatever stops it."""
+    async def once(self, sources: Sequence[str]) -> int:
+        """Score the sources; what was finished is written whatever stops it."""
+        source = ", ".join(sources)
         if self.args.out:
-            refuse_same(self.args.out, source)
+            for each in sources:
+                refuse_same(self.args.out, each)
         try:
-            await self._score(source)
+            await self._score(sources)
         finally:
             self._write()
         for name in self.references.unused:
-            print(f"note: the reference names trace {name}, which is not there", file=sys.stderr)
+            say(f"note: the reference names trace {name}, which is not there", file=sys.stderr)
         if not self.results:
             raise InputError("there is nothing to score", where=source)
         await self._send([result for _, result in self.results], source)
@@ -131,8 +137,8 @@ class Job:
         before: dict[str, list[Result]] | None = None
         if self.args.baseline is not None and gate.scores:
             finished, self.results, self.traces = self.results, [], []
-            print(f"scoring the baseline {self.args.baseline}", file=sys.stderr)
-            await self._score(self.args.baseline, quiet=True)
+            say(f"scoring the baseline {self.args.baseline}", file=sys.stderr)
+            await self._score([self.args.baseline], quiet=True)
             before, self.results = _by_name(self.results), finished
         return hold(self.args, gate, run_path(source), _by_name(self.results), before)
 
@@ -143,7 +149,7 @@ class Job:
                 "--watch writes no files", hint="use --export or --webhook, or score each file by itself"
             )
         folder_watched = Watched(folder)
-        print(f"watching {folder}; Ctrl-C ends it", file=sys.stderr)
+        say(f"watching {folder}; Ctrl-C ends it", file=sys.stderr)
         while True:
             for path in folder_watched.settled():
                 await self._watched(path)
@@ -153,16 +159,16 @@ class Job:
         """A file that is not a trace, or a service that is down, ends nothing."""
         before = len(self.results)
         try:
-            await self._score(str(path))
+            await self._score([str(path)])
             await self._send([result for _, result in self.results[before:]], str(path))
         except (InputError, Fault) as error:
-            print(f"{path}: {error}", file=sys.stderr)
+            say(f"{path}: {error}", file=sys.stderr)
         self.traces.clear()
         del self.results[:]
 
-    async def _score(self, source: str, *, quiet: bool = False) -> None:
+    async def _score(self, sources: Sequence[str], *, quiet: bool = False) -> None:
         least = {name.rpartition(":")[2]: value for name, value in self.thresholds.items()}
-        waiting = cases(source, self.references)
+        waiting = cases(sources, self.references, lambda files: trace_sources.each(self.args, files))
         # as many traces at once as the judge takes questions; without one there is nothing to wait for
         at_once = 1 if self.judge is None else self.judge.concurrency
         while some := list(itertools.islice(waiting, at_once)):
@@ -183,7 +189,7 @@ class Job:
         emit_logs(results)
         for place in self.targets:
             count = await export(results, place)
-            print(f"{count} scores sent to {place.kind}", file=sys.stderr)
+            say(f"{count} scores sent to {place.kind}", file=sys.stderr)
         if self.webhook is not None:
             await alert(results, self.webhook, source)
 
@@ -300,6 +306,6 @@ def _thresholds(given: Sequence[str]) -> dict[str, float]:
 def _list() -> int:
     for name, cls in evaluators().items():
         needs: list[Any] = [need.value for need in cls.needs]
-        print(f"{name:<34}{describe(cls).splitlines()[0]}")
-        print(f"{'':<34}least {cls.threshold:g}; needs {', '.join(needs) or 'see its page'}")
+        say(f"{name:<34}{describe(cls).splitlines()[0]}")
+        say(f"{'':<34}least {cls.threshold:g}; needs {', '.join(needs) or 'see its page'}")
     return 0

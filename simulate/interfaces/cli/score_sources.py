@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from simulate.errors import FileProblems, InputError, Problem
 from simulate.interfaces.render.run_reports import load_run, traces_of
 from simulate.model.loading.problems import problems_of
+from simulate.model.loading.project import Project
 from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.reference import Reference
 from simulate.model.units import as_written
 from simulate.run_folder import RUNS, find_run
 from simulate.scoring.datasets import Dataset
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
-from simulate.trace.files.reader import iter_traces
+from simulate.trace.belonging import marks_of
 from simulate.trace.reading import ToolCall
 from simulate.trace.span import Trace
 
@@ -65,10 +65,10 @@ class References:
             raise FileProblems(problems)
         return found
 
-    def of(self, trace_id: str) -> Reference:
-        """What is right for a trace."""
+    def of(self, *ids: str) -> Reference:
+        """What is right for a trace, or for the conversation that goes by any of these ids."""
         for key, reference in self._by_trace.items():
-            if trace_id.startswith(key):
+            if any(each.startswith(key) for each in ids):
                 self._used.add(key)
                 return reference
         return self._everywhere
@@ -92,17 +92,40 @@ class ScoringCase:
     material: EvaluationContext
 
 
-class Reader(NamedTuple):
-    """A kind of source: whether a name is one, and what it holds."""
-
-    fits: Callable[[str], bool]
-    read: Callable[[str, References], Iterator[ScoringCase]]
+Conversations = Callable[[Sequence[str]], Iterable[Trace]]
+"""Reads the conversations of trace files and folders of them."""
 
 
-def cases(source: str, references: References) -> Iterator[ScoringCase]:
-    """What a source holds, one after the other. Raises InputError where it is nothing that can be read."""
-    reader = next(one for one in READERS if one.fits(source))
-    yield from reader.read(source, references)
+def cases(
+    sources: Sequence[str], references: References, conversations: Conversations
+) -> Iterator[ScoringCase]:
+    """What the sources hold, one after the other. Raises InputError where that is nothing that can be read.
+    ``conversations`` reads those that are trace files."""
+    contacts = Project.find().contacts
+    for case in _cases(sources, references, conversations):
+        case.material.contacts = contacts
+        yield case
+
+
+def _cases(
+    sources: Sequence[str], references: References, conversations: Conversations
+) -> Iterator[ScoringCase]:
+    files: list[str] = []
+    for source in sources:
+        if is_dataset(source):
+            yield from _dataset(source, references)
+        elif is_run(source):
+            yield from _run(source, references)
+        else:
+            files.append(source)
+    for trace in conversations(files) if files else ():
+        ids = list(dict.fromkeys(span.trace_id for span in trace.spans))
+        name = f"trace {ids[0]}"
+        if len(ids) > 1:
+            names = marks_of(trace).ids
+            name = f"conversation {next(iter(names), ids[0])}, {len(ids)} traces"
+            ids += names
+        yield ScoringCase(name, EvaluationContext(trace, references.of(*ids)))
 
 
 def is_run(source: str) -> bool:
@@ -110,7 +133,9 @@ def is_run(source: str) -> bool:
     if is_dataset(source):
         return False
     path = Path(source)
-    if path.is_dir() or (source != "-" and not path.exists() and (RUNS / source).is_dir()):
+    if any((path / name).is_file() for name in ("run.json", "outcomes.jsonl")):
+        return True
+    if source != "-" and not path.exists() and (RUNS / source).is_dir():
         return True
     return source == "latest" and not path.exists()
 
@@ -152,16 +177,3 @@ def _dataset(source: str, references: References) -> Iterator[ScoringCase]:
             if not references.empty:
                 material.reference = references.of(material.trace.trace_id)
             yield ScoringCase(case.id, material)
-
-
-def _file(source: str, references: References) -> Iterator[ScoringCase]:
-    for trace in iter_traces(source):
-        yield ScoringCase(f"trace {trace.trace_id}", EvaluationContext(trace, references.of(trace.trace_id)))
-
-
-def _anything(source: str) -> bool:
-    return True
-
-
-READERS = [Reader(is_dataset, _dataset), Reader(is_run, _run), Reader(_anything, _file)]
-"""The first that fits reads."""

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterable
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.model.whole_file import write_pieces
+from simulate.trace.conversations import ALL
 from simulate.trace.files import documents, writing
 from simulate.trace.files.base import Notes
-from simulate.trace.files.reader import iter_spans, read
+from simulate.trace.files.reader import iter_spans
 from simulate.trace.otlp import encode
 from simulate.trace.span import Span
 from simulate.trace.vendors.jaeger import to_jaeger
@@ -21,21 +22,19 @@ FORMATS = ("otlp-json", "otlp-jsonl", "otlp-protobuf", "jaeger")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    trace_sources.configure(parser)
+    trace_sources.configure(parser, by_trace=True)
     parser.add_argument("--to", choices=FORMATS, default="otlp-jsonl", help="default: otlp-jsonl")
     parser.add_argument("-o", "--out", metavar="OUT", help="default: stdout")
-    parser.add_argument("--trace", metavar="ID", help="this trace only")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Write the spans as they came; JSON lines of any size are converted without holding the file."""
     notes = Notes(documents.name_of(args.files[0]), args.tolerant)
     spans: Iterable[Span]
-    if args.trace is not None:
-        (trace,) = read(*args.files, trace_id=args.trace, tolerant=args.tolerant)
-        spans = trace.spans
-    else:
+    if trace_sources.chosen(args) == ALL:
         spans = iter_spans(*args.files, notes=notes)
+    else:
+        spans = (span for trace in trace_sources.traces(args) for span in trace.spans)
     counted = _Counted(spans)
     chunks = _chunks(counted, args.to)
     if args.out:
@@ -48,8 +47,8 @@ def execute(args: argparse.Namespace) -> int:
     if not counted.seen:
         raise InputError("the file holds no spans", where=notes.source)
     for sentence in notes.of(""):
-        print(f"! {sentence}", file=sys.stderr)
-    print(f"{counted.seen} spans", file=sys.stderr)
+        say(f"! {sentence}", file=sys.stderr)
+    say(f"{counted.seen} spans", file=sys.stderr)
     return 0
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.render.trace_tree import clip, money, shown
 from simulate.trace.cost import Row, rollup, succeeded
 
@@ -34,7 +34,7 @@ def execute(args: argparse.Namespace) -> int:
     rows = rollup(trace_sources.traces(args), args.by, lambda trace: succeeded(trace, least=least))
     if args.json:
         for row in rows:
-            print(json.dumps(_record(row, args.by)))
+            say(json.dumps(_record(row, args.by)))
         return 0
     sys.stdout.writelines(_table(rows, args.by))
     return 0

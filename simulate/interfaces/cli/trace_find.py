@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.render.trace_tree import clip, money, shown
 from simulate.trace.filter import parse
 from simulate.trace.find import Bound, Query, Summary, TraceSearch, moment
@@ -48,11 +48,11 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         mask = SecretMask()
         for each in found:
-            print(json.dumps(mask.value(asdict(each))))
+            say(json.dumps(mask.value(asdict(each))))
     else:
         sys.stdout.writelines(_table(found, args.limit))
     for reason, count in search.undecided.items():
-        print(
+        say(
             f"! {count} of {search.looked_at} traces left out: they do not tell {_TOLD[reason]}",
             file=sys.stderr,
         )

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.model.whole_file import write_pieces
+from simulate.trace.conversations import ALL
 from simulate.trace.files.reader import iter_spans
 from simulate.trace.files.writing import otlp_lines
 from simulate.trace.redaction.people import finder
@@ -19,7 +20,7 @@ from simulate.trace.span import Span
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    trace_sources.configure(parser)
+    trace_sources.configure(parser, by_trace=True)
     parser.add_argument("-o", "--out", metavar="OUT", help="OTLP JSON lines; default: stdout")
     parser.add_argument(
         "--pattern", action="append", default=[], metavar="KIND=REGEX", help="redact this too"
@@ -40,8 +41,10 @@ def execute(args: argparse.Namespace) -> int:
     redactor = _redactor(args)
 
     def redacted() -> Iterator[Span]:
-        for span in iter_spans(*args.files, tolerant=args.tolerant):
-            yield redactor.span(span)
+        spans = iter_spans(*args.files, tolerant=args.tolerant)
+        if trace_sources.chosen(args) != ALL:
+            spans = (span for trace in trace_sources.traces(args) for span in trace.spans)
+        yield from map(redactor.span, spans)
 
     if args.out:
         write_pieces(args.out, otlp_lines(redacted()))
@@ -49,7 +52,7 @@ def execute(args: argparse.Namespace) -> int:
         for line in otlp_lines(redacted()):
             sys.stdout.buffer.write(line)
     found = ", ".join(f"{count} × {kind}" for kind, count in sorted(redactor.counts.items()))
-    print(f"redacted: {found or 'nothing was found'}", file=sys.stderr)
+    say(f"redacted: {found or 'nothing was found'}", file=sys.stderr)
     return 0
 
 

@@ -9,11 +9,9 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from simulate.interfaces.cli import trace_sources
+from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.render.html import write_trace_html
 from simulate.interfaces.render.trace_tree import TreeOptions, lines
-from simulate.trace.files.documents import name_of
-from simulate.trace.files.reader import one
 from simulate.trace.filter import Filter, parse
 from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.mask import SecretMask
@@ -33,8 +31,7 @@ _COLOURS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    trace_sources.configure(parser)
-    parser.add_argument("--trace", metavar="ID", help="which trace, where the file holds several")
+    trace_sources.configure(parser, by_trace=True)
     parser.add_argument(
         "--filter",
         metavar="QUERY",
@@ -50,21 +47,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Exit code 0; a filter that finds nothing is 0 too, since looking is not a judgement."""
     query = parse(args.filter) if args.filter is not None else None
-    traces = list(trace_sources.traces(args))
-    if args.trace is not None:
-        traces = [one(traces, args.trace, name_of(args.files[0]))]
     mask = SecretMask()
-    traces = [mask.trace(each) for each in traces]
+    traces = [mask.trace(each) for each in trace_sources.conversations(args)]
     if args.html:
         write_trace_html(args.html, traces)
-        print(f"wrote {args.html}", file=sys.stderr)
+        say(f"wrote {args.html}", file=sys.stderr)
     if args.json:
         for trace in traces:
             _print_json(trace, query)
     elif not args.html:
         for at, trace in enumerate(traces):
             if at:
-                print()
+                say()
             _print_tree(trace, query, args)
     return 0
 
@@ -81,9 +75,9 @@ def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) ->
         fold=query is None and not args.all, content=args.content, paint=paint,
     )  # fmt: skip
     for line in lines(tree, facts):
-        print(line)
+        say(line)
     if only is not None and not only:
-        print("no span is like that")
+        say("no span is like that")
 
 
 def _with_ancestors(tree: Tree, query: Filter) -> set[int]:

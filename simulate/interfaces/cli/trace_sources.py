@@ -1,31 +1,76 @@
-"""The trace files that a command reads: named, and read, in the same way by every verb."""
+"""The trace files that a command reads: named, chosen from, and read in the same way by every verb."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from simulate.errors import TraceFileError
+from simulate.errors import InputError, TraceFileError
+from simulate.interfaces.cli import say
+from simulate.trace.conversations import ALL, Choice, iter_conversations, parts, read_conversations
 from simulate.trace.files.reader import iter_traces
 from simulate.trace.span import Trace
 
+PATHS = "trace files of any format, gz or zip, or folders of them; - for stdin"
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare ``PATH …`` and ``--tolerant``."""
+
+def configure(parser: argparse.ArgumentParser, *, by_trace: bool = False) -> None:
+    """Declare ``PATH …`` and the options of reading; ``by_trace`` declares ``--trace``, too."""
+    parser.add_argument("files", nargs="+", metavar="PATH", help=PATHS)
+    add_reading_options(parser, by_trace=by_trace)
+
+
+def add_reading_options(parser: argparse.ArgumentParser, *, by_trace: bool = True) -> None:
+    """Declare ``--conversation``, ``--trace`` and ``--tolerant`` for a verb that names its files itself."""
     parser.add_argument(
-        "files",
-        nargs="+",
-        metavar="PATH",
-        help="trace files of any format, gz or zip, or folders of them; - for stdin",
-    )
+        "--conversation", metavar="ID",
+        help="only this conversation, whichever of its traces, sessions or conversation ids (or the "
+        "beginning of one) you name",
+    )  # fmt: skip
+    if by_trace:
+        parser.add_argument("--trace", metavar="ID", help="only this trace, not all of its conversation")
     parser.add_argument("--tolerant", action="store_true", help="read what is whole of broken files")
 
 
+def chosen(args: argparse.Namespace) -> Choice:
+    """What ``--conversation`` and ``--trace`` choose."""
+    choice = Choice(args.conversation, getattr(args, "trace", None))
+    if choice.conversation is not None and choice.trace is not None:
+        raise InputError("--conversation and --trace choose differently", hint="give one of them")
+    return choice
+
+
 def traces(args: argparse.Namespace) -> Iterator[Trace]:
-    """The traces that the arguments name; files that had to be left out are told on stderr."""
-    # the readers of every format are imported by whoever reads, not by `simulate --help`
+    """Each trace that the arguments name, by itself; files that had to be left out are told on stderr."""
     skipped: list[TraceFileError] = []
-    yield from iter_traces(*args.files, tolerant=args.tolerant, skipped=skipped)
+    choice = chosen(args)
+    if choice == ALL:
+        yield from iter_traces(*args.files, tolerant=args.tolerant, skipped=skipped)
+    else:
+        yield from parts(*args.files, choice=choice, tolerant=args.tolerant, skipped=skipped)
+    _tell(skipped)
+
+
+def conversations(args: argparse.Namespace, *files: str | Path) -> list[Trace]:
+    """Each conversation in the files (those of the arguments unless given) as one trace, all at once; files
+    that had to be left out are told on stderr."""
+    skipped: list[TraceFileError] = []
+    paths = files or tuple(args.files)
+    found = read_conversations(*paths, choice=chosen(args), tolerant=args.tolerant, skipped=skipped)
+    _tell(skipped)
+    return found
+
+
+def each(args: argparse.Namespace, files: Sequence[str]) -> Iterator[Trace]:
+    """As `conversations`, one at a time."""
+    skipped: list[TraceFileError] = []
+    choice = chosen(args)
+    yield from iter_conversations(*files, choice=choice, tolerant=args.tolerant, skipped=skipped)
+    _tell(skipped)
+
+
+def _tell(skipped: list[TraceFileError]) -> None:
     for error in skipped:
-        print(f"! left out: {error.where}: {error.message}", file=sys.stderr)
+        say(f"! left out: {error.where}: {error.message}", file=sys.stderr)

@@ -54,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="where an agent that runs already asks its model while it is recorded or replayed",
     )
+    group.addoption("--simulate-update", action="store_true", help="write the files of `snapshot:` anew")
     group.addoption("--simulate-report", metavar="FILE", help="write the HTML report here")
 
 

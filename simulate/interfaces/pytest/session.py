@@ -13,6 +13,7 @@ import pytest
 from simulate.errors import InputError
 from simulate.interfaces.render.html import write_html
 from simulate.interfaces.render.run_reports import traces_of
+from simulate.model.file_names import with_unique_ids
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.trial import TrialSpec
@@ -36,6 +37,8 @@ class Session:
         self._runner: asyncio.Runner | None = None
         self._suite: Suite | None = None
         self._record: RunRecord | None = None
+        self._known: dict[tuple[str, str], TrialSpec] = {}
+        """By file, and id in that file: the scenarios under ids that are unique among all."""
         self._refused: dict[str, InputError] = {}
 
     @property
@@ -46,6 +49,7 @@ class Session:
     def run(self, loaded: TrialSpec) -> list[Outcome]:
         """All trials of one scenario and case, in the calling thread."""
         suite, runner = self._started()
+        loaded = self._known[loaded.file, loaded.id]
         if loaded.id in self._refused:
             raise self._refused[loaded.id]
 
@@ -65,8 +69,10 @@ class Session:
             run_id=self.run_id,
             logs=path / "logs",
         )
+        stage.update_snapshots = bool(self.config.getoption("--simulate-update"))
         recordings = self._recordings(stage)
-        for loaded in self.collected:
+        self._known = self._identified()
+        for loaded in self._known.values():
             try:
                 stage.prepare(loaded.scenario)
                 if recordings is not None:
@@ -86,6 +92,13 @@ class Session:
         self._record = runner.run(suite.open())
         self._suite, self._runner = suite, runner
         return suite, runner
+
+    def _identified(self) -> dict[tuple[str, str], TrialSpec]:
+        """Each file was collected by itself; only all of them tell which names several files use. The same
+        ids as the command line gives, so that cassettes and folders of results have the same names."""
+        collected = {(each.file, each.id): each for each in self.collected}
+        named = with_unique_ids(list(collected.values()), self.project.root)
+        return dict(zip(collected, named, strict=True))
 
     def _tape(self) -> tuple[str | None, Mode] | None:
         """The folder of cassettes (None: beside the scenario file) and VCR's word for their use."""
@@ -108,7 +121,7 @@ class Session:
 
         @functools.cache
         def at(path: Path) -> Recordings:
-            return Recordings(path, mode, models=stage.models)
+            return Recordings(path, mode, models=stage.models, personal=self.project.redact.personal)
 
         return lambda loaded: at(Path(folder or Path(loaded.file).parent / "cassettes"))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from simulate.interfaces.render.diff_conversation import conversation_rows
 from simulate.interfaces.render.page import page
 from simulate.model.whole_file import write_pieces
 from simulate.trace.diff.align import Alignment
@@ -15,7 +16,7 @@ from simulate.trace.diff.change import Change
 from simulate.trace.diff.content import dumped
 from simulate.trace.diff.forest import Forest
 from simulate.trace.diff.result import Diff
-from simulate.trace.diff.summary import headline
+from simulate.trace.diff.summary import grouped, headline
 from simulate.trace.redaction.mask import SecretMask
 
 LONG = 4_000
@@ -43,14 +44,23 @@ def page_data(diff: Diff) -> dict[str, Any]:
         "expected": _side(diff.expected),
         "actual": _side(diff.actual),
         "repeats": diff.repeats,
-        "notes": [*diff.not_compared, *diff.notes],
+        "unknown": diff.not_compared,
+        "notes": diff.notes,
         "changes": [_change(change) for change in diff.changes],
+        "groups": _groups(diff.changes),
+        "talk": conversation_rows(diff.expected, diff.actual),
         "varies": [_change(change) for change in diff.varies],
         "rows": [],
     }
     if diff.alignment is not None and diff.forests is not None:
         data["rows"] = rows(*diff.forests, diff.alignment, diff.changes)
     return data
+
+
+def _groups(changes: list[Change]) -> list[list[Any]]:
+    """``[sentence, places of its changes]`` of each group of changes that are told in one."""
+    place = {id(change): at for at, change in enumerate(changes)}
+    return [[group.sentence, [place[id(one)] for one in group.changes]] for group in grouped(changes)]
 
 
 def _side(trace: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from simulate.interfaces.render.page import page
 from simulate.interfaces.render.recording_panel import MEDIA, sound
 from simulate.interfaces.render.shortening import Clip
+from simulate.interfaces.render.trace_about import trace_about
 from simulate.interfaces.render.waterfall import ViewsOf, waterfall
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import plain
@@ -59,10 +60,14 @@ def write_trace_html(path: str | Path, traces: Sequence[Trace], *, views: ViewsO
     mask = SecretMask()
     traces = [mask.trace(trace) for trace in traces]
     data = (
-        (f"trace-{n}", waterfall(trace, views and views(trace), whole=trace.source))
+        (
+            f"trace-{n}",
+            waterfall(trace, views and views(trace), whole=trace.source) | {"about": trace_about(trace)},
+        )
         for n, trace in enumerate(traces)
     )
-    return write_pieces(path, page(title, data, scripts=(*_SCRIPTS, "trace.js"), styles=_STYLES))
+    pieces = page(title, data, scripts=(*_SCRIPTS, "about.js", "trace.js"), styles=(*_STYLES, "about.css"))
+    return write_pieces(path, pieces)
 
 
 def keys(outcomes: Sequence[Outcome]) -> list[str]:

@@ -17,7 +17,7 @@ from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import outcome_to_dict
 from simulate.model.text import line
 from simulate.run_folder import RunFolder
-from simulate.trace.files.reader import read
+from simulate.trace.conversations import whole_file
 from simulate.trace.span import Trace
 
 REPORT = "report.html"
@@ -79,16 +79,8 @@ def traces_of(path: Path) -> Callable[[Outcome], Trace | None]:
             return None
         wanted = outcome.trace_id or outcome.conversation.id
         try:
-            found = read(file)
+            return whole_file(file, wanted)
         except InputError as error:
             return Trace(wanted, source=str(file), notes=[f"the trace cannot be read: {error.message}"])
-        if len(found) < 2:
-            return found[0] if found else None
-        # an agent may have started traces of its own: all of them are this conversation's
-        first = next((trace for trace in found if trace.trace_id == wanted), found[0])
-        spans = [span for trace in found for span in trace.spans]
-        notes = [note for trace in found for note in trace.notes]
-        notes.append(f"the agent's spans came in {len(found)} traces")
-        return Trace(first.trace_id, spans, source=str(file), notes=notes)
 
     return load

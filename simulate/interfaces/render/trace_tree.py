@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 
 from simulate.model.text import line
 from simulate.trace.content import said
+from simulate.trace.overview import Overview, Role, decisions, overview
 from simulate.trace.reading import TraceReading
-from simulate.trace.span import Kind, Span, View
+from simulate.trace.span import Kind, Score, Span, View
 from simulate.trace.tree import Node, Tree
 
 Paint = Callable[[str, str], str]
@@ -47,8 +49,10 @@ class TreeOptions:
 
 def lines(tree: Tree, facts: TreeOptions) -> Iterator[str]:
     """A headline, the notes, and a line for each span."""
-    yield clip(f"trace {shown(tree.trace_id)}", facts.width)
+    about = overview(facts.reading)
+    yield clip(_called(about), facts.width)
     yield clip(_headline(tree, facts), facts.width)
+    yield from _about(about, facts)
     for note in [*tree.notes, *_without_content(facts)]:
         yield from (facts.paint(line, "dim") for line in _wrapped(f"! {shown(note)}", facts.width))
     yield ""
@@ -64,6 +68,78 @@ def lines(tree: Tree, facts: TreeOptions) -> Iterator[str]:
             yield _folded_line(nodes, guides, widths, facts)
         else:
             yield from _span_lines(nodes[0], guides, figures, widths, facts)
+
+
+def _called(about: Overview) -> str:
+    first, *others = about.trace_ids or [""]
+    if not others:
+        return f"trace {shown(first)}"
+    names = about.tags.get("conversation") or about.tags.get("session") or [first]
+    return f"conversation {shown(names[0])}: {len(others) + 1} traces, the first {shown(first)}"
+
+
+MOST_VERDICTS = 12
+"""Verdicts that the head lists; each stands on its span, too."""
+
+
+def _about(about: Overview, facts: TreeOptions) -> Iterator[str]:
+    """When it was, who it was for, which models, what was judged, and which agent did what."""
+    told = [f"began {moment(about.began_ns)}"] if about.began_ns else []
+    told += [f"{name} {_some(values)}" for name, values in about.tags.items()]
+    told += [f"models {', '.join(about.models)}"] if about.models else []
+    yield from _filled([shown(one) for one in told], facts.width)
+    ordered = sorted(about.verdicts, key=lambda one: one[1].passed() is not False)
+    for span, score in ordered[:MOST_VERDICTS]:
+        text = f"{_verdict(score)}  at {shown(span.name)}"
+        yield facts.paint(clip(text, facts.width), "error" if score.passed() is False else "plain")
+    if len(ordered) > MOST_VERDICTS:
+        yield f"and {len(ordered) - MOST_VERDICTS} more verdicts"
+    for role in about.roles:
+        yield clip(f"agent {shown(role.name)}: {_did(role)}", facts.width)
+
+
+def _some(values: list[str]) -> str:
+    return ", ".join(values[:3]) + (f" and {len(values) - 3} more" if len(values) > 3 else "")
+
+
+def _verdict(score: Score) -> str:
+    """``✗ Groundedness 0.4, needs 0.7``."""
+    passed = score.passed()
+    mark = {True: "✓", False: "✗", None: "•"}[passed]
+    value = "" if score.value is None else f" {score.value:g}"
+    needs = "" if score.threshold is None else f", needs {score.threshold:g}"
+    label = f" {shown(score.label)}" if score.label else ""
+    return f"{mark} {shown(score.name)}{value}{label}{needs}"
+
+
+def _did(role: Role) -> str:
+    parts = [_counted(role.calls, "model call")]
+    parts += [_counted(role.tools, "tool call")] if role.tools else []
+    parts += [_counted(role.steps, "step")] if role.steps else []
+    parts.append("cost unknown" if role.dollars is None else money(role.dollars))
+    parts += [_counted(role.failures, "failure")] if role.failures else []
+    return ", ".join(parts)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def moment(ns: int) -> str:
+    """``2026-11-30 14:05:12 CET``: the time of day in this machine's zone."""
+    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _filled(parts: list[str], width: int) -> Iterator[str]:
+    """Parts side by side, as many as fit into a line."""
+    row = ""
+    for part in parts:
+        if row and cell_len(row) + 2 + cell_len(part) > width:
+            yield row
+            row = ""
+        row = f"{row}  {part}" if row else clip(part, width)
+    if row:
+        yield row
 
 
 def _headline(tree: Tree, facts: TreeOptions) -> str:
@@ -198,6 +274,7 @@ def _span_lines(
     )
     room = max(16, facts.width - MANY - cell_len(right) - 1)
     what = shown(_label(span, view)) + (f" ({node.placement})" if node.placement else "")
+    what += "" if view.step is None else f" · step {view.step}"
     failed = span.status == "error" or view.error is not None
     kind = facts.paint(f"{view.kind:<{MANY}}", f"kind:{view.kind}")
     name = set_cell_size(clip(guides + what, room), room)
@@ -206,15 +283,14 @@ def _span_lines(
     if failed:
         text = f"{margin}  ✗ {shown(view.error or span.status_message or 'error')}"
         yield facts.paint(clip(text, facts.width), "error")
+    if decided := decisions(span, view):
+        yield facts.paint(clip(f"{margin}  {shown('; '.join(decided))}", facts.width), "dim")
     if facts.content:
         for text in said(view):
             yield facts.paint(clip(f"{margin}  {shown(text)}", facts.width), "dim")
     for score in view.scores:
-        value = "" if score.value is None else f" {score.value:g}"
-        missed = None not in (score.value, score.threshold) and (score.value or 0) < (score.threshold or 0)
-        mark, label = "✗" if missed else "•", f" {shown(score.label)}" if score.label else ""
-        text = f"{margin}  {mark} {shown(score.name)}{value}{label}"
-        yield facts.paint(clip(text, facts.width), "error" if missed else "dim")
+        missed = score.passed() is False
+        yield facts.paint(clip(f"{margin}  {_verdict(score)}", facts.width), "error" if missed else "dim")
 
 
 def _label(span: Span, view: View) -> str:

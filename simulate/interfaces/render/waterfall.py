@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from simulate.interfaces.render.shortening import Clip
+from simulate.trace.overview import decisions
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Kind, Message, Span, Trace, View
 from simulate.trace.tree import Node, build
@@ -135,6 +136,9 @@ def _row(span: Span, view: View, zero: int, clip: Clip) -> dict[str, Any]:
         if messages:
             row[name] = _messages(messages, clip)
     row |= {name: clip(getattr(view, name)) for name in _CONTENT if getattr(view, name) not in (None, "", [])}
+    decided = decisions(span, view) + ([] if view.step is None else [f"step {view.step}"])
+    if decided:
+        row["decided"] = clip("; ".join(decided))
     if view.scores:
         row["scores"] = [clip(score) for score in view.scores]
     if span.events:

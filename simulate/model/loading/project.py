@@ -18,6 +18,7 @@ from simulate.model.agent_address import MAY_HAVE_REQUEST, check_address, is_url
 from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
 from simulate.model.nearest import did_you_mean
+from simulate.model.redact import Redact
 from simulate.model.request_template import RequestTemplate, check_placeholders
 from simulate.model.secret_names import is_secret_parameter
 from simulate.model.units import Data, Flag, Number, Whole
@@ -169,6 +170,9 @@ class _Table(Strict):
     )
     models: Models = Field(default_factory=Models)
     speech: SpeechSettings = Field(default_factory=SpeechSettings)
+    redact: Redact = Field(default_factory=Redact)
+    writes: list[str] | None = None
+    contacts: list[str] = Field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,12 @@ class Project:
     agents: dict[str, AgentConfig] = field(default_factory=dict[str, AgentConfig])
     models: Models = field(default_factory=Models)
     speech: SpeechSettings = field(default_factory=SpeechSettings)
+    redact: Redact = field(default_factory=Redact)
+    """What recordings replace, where a scenario does not say."""
+    writes: list[str] | None = None
+    """The agents' tools that change something; the list is complete. None where there is none."""
+    contacts: list[str] = field(default_factory=list[str])
+    """The company's own addresses, domains and phone numbers: nobody's personal data."""
 
     @classmethod
     def find(cls, start: Path | str = ".") -> Project:
@@ -195,7 +205,16 @@ class Project:
             return cls(root=folders[0], scenarios=[folders[0] / "scenarios"])
         table = _read(file)
         scenarios = [file.parent / path for path in table.scenarios]
-        return cls(file.parent, scenarios, dict(table.agents), table.models, table.speech)
+        return cls(
+            root=file.parent,
+            scenarios=scenarios,
+            agents=dict(table.agents),
+            models=table.models,
+            speech=table.speech,
+            redact=table.redact,
+            writes=table.writes,
+            contacts=table.contacts,
+        )
 
     def agent(self, name_or_address: str) -> AgentConfig:
         """An agent by its name here, or by its address; raises InputError for a name that is not here."""

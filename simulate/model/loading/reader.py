@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from simulate.errors import AddressError, FileProblems, InputError, Problem
 from simulate.model.agent_address import kind_of
-from simulate.model.file_names import unique_ids
+from simulate.model.file_names import with_unique_ids
 from simulate.model.loading import cases
 from simulate.model.loading.places import SUFFIXES, Surroundings, read_bytes, scenario_files
 from simulate.model.loading.problems import problems_of
@@ -111,8 +110,7 @@ class ScenarioReader(PersonaReader):
         self.done()
         if not found:
             raise InputError("no scenario in these files", where=", ".join(map(str, paths)))
-        ids = unique_ids([(each.scenario.name, each.case, each.file) for each in found])
-        return [replace(each, id=unique) for each, unique in zip(found, ids, strict=True)]
+        return with_unique_ids(found, Path.cwd())
 
     def load_scenario(self, path: Path | str) -> Scenario:
         """The one scenario of a file; raises InputError where there are several."""

@@ -1,7 +1,8 @@
 """How bodies stand in a cassette's files: as readable as they can be, and exact to the byte.
 
 ``{"json": …}`` where dumping the value again gives the same bytes, ``{"string": …}`` for text (a list: the
-chunks of a stream, one a line), ``{"base64": …}`` for the rest, ``{"blob": sha256}`` for what is large.
+chunks of a stream, one a line), ``{"frames": …}`` for an event stream of AWS, ``{"base64": …}`` for the rest,
+``{"blob": sha256}`` for what is large.
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
-import zlib
 from collections.abc import Callable
 from typing import Any, cast
 
 import orjson
 
 from simulate.errors import InputError
+from simulate.replay.cassette.aws_frames import Frame, frame_of, frames_in
+from simulate.replay.cassette.stream_redaction import is_stream
 from simulate.replay.matching.recordings import Chunk
-from simulate.replay.matching.rules import Rules
 
 LARGE = 65_536
 """Bytes from which a body lies beside, in a file of its own."""
@@ -29,12 +29,6 @@ _STYLES: dict[str, Callable[[Any], bytes]] = {
     "ascii": lambda value: json.dumps(value, separators=(",", ":")).encode(),
     "indented": lambda value: json.dumps(value, indent=2).encode(),
 }
-_STREAMS = ("text/event-stream", "ndjson", "jsonl", "vnd.amazon.eventstream", "audio/")
-
-
-def is_stream(content_type: str) -> bool:
-    """Whether the pieces of such a body, and when they came, mean something."""
-    return any(kind in content_type for kind in _STREAMS)
 
 
 def pack(chunks: list[Chunk], content_type: str, blobs: dict[str, bytes]) -> tuple[dict[str, Any], str]:
@@ -59,11 +53,19 @@ def _packed(parts: list[bytes], blobs: dict[str, bytes]) -> dict[str, Any]:
                     return {"json": value, "style": style}
         except orjson.JSONDecodeError:
             pass  # not JSON after all: text
+    frames = [_frame(part) for part in parts]
+    if frames and None not in frames:
+        return {"frames": frames}
     try:
         texts = [part.decode() for part in parts]
     except UnicodeDecodeError:
         return {"base64": [base64.b64encode(part).decode() for part in parts]}
     return {"string": texts[0] if len(texts) == 1 else texts}
+
+
+def _frame(part: bytes) -> dict[str, Any] | None:
+    found: list[tuple[Frame, int]] = frames_in(part) if part[:1] == b"\0" else []
+    return found[0][0].readable() if len(found) == 1 and found[0][1] == len(part) else None
 
 
 def unpack(body: dict[str, Any], offsets: str, blob: Callable[[str], bytes]) -> list[Chunk]:
@@ -85,6 +87,8 @@ def _unpacked(body: dict[str, Any], blob: Callable[[str], bytes]) -> list[bytes]
             parts.append(whole[:length])
             whole = whole[length:]
         return parts
+    if "frames" in body:
+        return [frame_of(each).to_bytes() for each in body["frames"]]
     if "base64" in body:
         return [base64.b64decode(part) for part in _listed(body["base64"])]
     if "base64_string" in body:  # how vcrpy's JSON cassettes name it
@@ -99,103 +103,6 @@ def _unpacked(body: dict[str, Any], blob: Callable[[str], bytes]) -> list[bytes]
 
 def _listed(value: Any) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else [value]
-
-
-def inflated(chunks: list[Chunk], encoding: str) -> list[Chunk] | None:
-    """The chunks without their content encoding; None where it is one that we cannot undo piece by piece."""
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
-        return None
-    plain = zlib.decompressobj(zlib.MAX_WBITS | (16 if "gzip" in encoding else 0))
-    try:
-        return [(offset, plain.decompress(content)) for offset, content in chunks]
-    except zlib.error:
-        return None
-
-
-_DELTAS = (
-    ("choices", 0, "delta", "content"),
-    ("choices", 0, "delta", "tool_calls", 0, "function", "arguments"),
-    ("delta",),
-    ("delta", "text"),
-    ("delta", "partial_json"),
-)
-
-
-def redacted(chunks: list[Chunk], content_type: str, rules: Rules) -> list[Chunk]:
-    """Placeholders in a response, also where what must go is spread over the pieces of a stream."""
-    try:
-        texts = [(offset, content.decode()) for offset, content in chunks]
-    except UnicodeDecodeError:
-        return chunks
-    if not is_stream(content_type):
-        whole = "".join(text for _, text in texts)
-        clean = _redacted_json(whole, rules)
-        return chunks if clean == whole else [(texts[-1][0], clean.encode())]
-    if "event-stream" not in content_type:
-        return [(offset, rules.text(text).encode()) for offset, text in texts]
-    cleaned = texts
-    for path in _DELTAS:
-        cleaned = _redacted_deltas(cleaned, path, rules.text)
-    cleaned = [
-        (offset, _DATA.sub(lambda match: "data: " + _redacted_json(match[1], rules), text))
-        for offset, text in cleaned
-    ]
-    return [(offset, text.encode()) for offset, text in cleaned]
-
-
-def _redacted_json(text: str, rules: Rules) -> str:
-    """Text by text, as the request's side does it: a number in JSON is not a telephone number."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return rules.text(text)
-    clean = rules.value(value)
-    return text if clean == value else json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
-
-
-def _redacted_deltas(
-    texts: list[tuple[float, str]], path: tuple[str | int, ...], redact: Callable[[str], str]
-) -> list[tuple[float, str]]:
-    """Where the joined pieces hold something to hide, the first piece says it all, and the others nothing."""
-    pieces: list[str] = []
-
-    def visit(match: re.Match[str], change: Callable[[str], str]) -> str:
-        try:
-            event = json.loads(match[1])
-        except ValueError:
-            return match[0]
-        holder: Any = event
-        try:
-            for step in path[:-1]:
-                holder = holder[step]
-            old = holder[path[-1]]
-        except (KeyError, IndexError, TypeError):
-            return match[0]
-        if not isinstance(old, str):
-            return match[0]
-        new = change(old)
-        if new == old:
-            return match[0]
-        holder[path[-1]] = new
-        return "data: " + json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-
-    def collect(old: str) -> str:
-        pieces.append(old)
-        return old
-
-    for _, text in texts:
-        _DATA.sub(lambda match: visit(match, collect), text)
-    joined = "".join(pieces)
-    clean = redact(joined)
-    if clean == joined:
-        return texts
-    rest = iter([clean] + [""] * len(pieces))
-    return [
-        (offset, _DATA.sub(lambda match: visit(match, lambda _: next(rest)), text)) for offset, text in texts
-    ]
-
-
-_DATA = re.compile(r"^data: *(\{.*\})\r?$", re.MULTILINE)
 
 
 def blob_reader(folder: Any) -> Callable[[str], bytes]:

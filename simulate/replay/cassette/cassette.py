@@ -29,6 +29,7 @@ from simulate.replay.cassette.vcr_file import load_vcr_file
 from simulate.replay.matching import keys
 from simulate.replay.matching.recordings import HttpRecording, ToolRecording
 from simulate.replay.matching.rules import Rules
+from simulate.replay.matching.secrets import Redaction
 
 _INDENT = orjson.OPT_INDENT_2
 
@@ -49,9 +50,12 @@ class Cassette:
     _left_out: set[str] = field(default_factory=set[str], repr=False, compare=False)
     """Paths that were ignored only since it was loaded."""
 
-    def leave_out(self, rules: Rules) -> Rules:
-        """The rules, with what was ignored when this was recorded. What only the rules ignore is taken out of
-        the recordings, too, so that a request and its recording leave out the same."""
+    def rules(self, rules: Rules) -> Rules:
+        """The rules that a request is matched by: with what was ignored when this was recorded, and with the
+        same personal data kept or replaced. What only the given ones ignore is taken out of the recordings,
+        too, so that a request and its recording leave out the same."""
+        if isinstance(rules.redact, Redaction):
+            rules = replace(rules, redact=Redaction.recorded_with(self.manifest), _redacted={})
         recorded: list[str] = self.manifest.get("ignore") or []
         new = [path for path in rules.ignore if path not in recorded]
         together = tuple(dict.fromkeys((*recorded, *rules.ignore)))
@@ -98,8 +102,11 @@ class Cassette:
         target = Path(path)
         recover(target)
         if target.is_file():
-            http = load_vcr_file(target, rules or Rules())
-            cassette = cls(http, folder=target.parent, manifest={"schema": SCHEMA, "from": "vcrpy"})
+            # what vcrpy wrote in clear is read as it is
+            hidden = Redaction(personal=False)
+            http = load_vcr_file(target, replace(rules or Rules(), redact=hidden, _redacted={}))
+            manifest = {"schema": SCHEMA, "from": "vcrpy", **hidden.manifest()}
+            cassette = cls(http, folder=target.parent, manifest=manifest)
         elif not (target / "manifest.json").is_file():
             raise InputError("there is no cassette here", where=str(target), hint="record one first")
         else:

@@ -29,13 +29,19 @@ def load_vcr_file(path: Path, rules: Rules) -> list[HttpRecording]:
         read = load(path, serializer)
     except FileProblems:
         raise
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        lacks = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(
-            f"this is neither a cassette folder nor a vcrpy file: {error}", where=str(path)
+            f"this is neither a cassette folder nor a vcrpy file: {lacks}", where=str(path)
         ) from error
     recordings: list[HttpRecording] = []
     for index, (request, response) in enumerate(zip(read[0], read[1], strict=True)):
-        recording = record_of(_request(request), rules)
+        try:
+            recording = record_of(_request(request), rules)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"request {index + 1} is not of vcrpy's shape: {error}", where=str(path)
+            ) from error
         recording.exact = ""  # vcrpy may have filtered the body that was really sent
         recording.place = f"{path.name} #{index + 1}"
         recording.start = recording.end = float(index)

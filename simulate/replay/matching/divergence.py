@@ -12,6 +12,7 @@ import orjson
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import told_by_both
 from simulate.replay.matching.components import Parts, fingerprint, parts_of, role_of
+from simulate.replay.matching.endpoints import base_of
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
 from simulate.replay.matching.request import CanonicalRequest
 
@@ -45,7 +46,7 @@ class JsonChange:
 class Divergence:
     """One request or tool call that is not as recorded.
 
-    ``component`` is ``system prompt``, ``tools``, ``parameters``, ``history``, ``tool result``,
+    ``component`` is ``base URL``, ``system prompt``, ``tools``, ``parameters``, ``history``, ``tool result``,
     ``retrieval``, ``model``, ``tool arguments``, ``request``, ``extra call`` or ``missing call``.
     """
 
@@ -126,6 +127,23 @@ def explain_request(
         names,
         nearest=nearest.place,
         changes=changes[:_MOST_CHANGES],
+        key=request.key,
+        recording=nearest,
+    )
+
+
+def explain_base(request: CanonicalRequest, candidates: Sequence[HttpRecording], base: str) -> Divergence:
+    """A request to a base URL of which nobody knows that it is the recorded one's service."""
+    nearest = next((one for one in candidates if one.key == request.key), next(iter(candidates), None))
+    then = None if nearest is None else base_of(nearest.endpoint, nearest.uri)
+    hint = f"{base} (if it is the same model, name it in OPENAI_BASE_URL or another …_BASE_URL)"
+    return Divergence(
+        "never_recorded" if nearest is None else "drifted",
+        request.endpoint,
+        "base URL",
+        ["base URL"],
+        nearest=None if nearest is None else nearest.place,
+        changes=[JsonChange("base URL", then, hint)],
         key=request.key,
         recording=nearest,
     )

@@ -1,15 +1,16 @@
 """Whom a URL asks, and for what.
 
 A model's endpoint goes by many base URLs: the provider's, a gateway's, a stub's, the playback server's. So
-the base URL is left out of what a request is matched by, but only where the host is a known provider's, where
-the environment configures it as one, or where path, method and body are all those of a provider's API.
+the base URL is left out of what a request is matched by where the host is a known provider's, where the
+environment configures it as one, or where path, method and body are all those of a provider's API. Of the
+last, a recording answers for no other base URL than its own: nobody knows that they are one service.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
@@ -59,6 +60,7 @@ _PLAIN_PREFIX = re.compile(r"(/(v\d+\w*|openai|anthropic|api|inference|compatibl
 """What a base URL's path is made of where it names nobody's forms, channels or tenants."""
 
 _BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL", "AZURE_OPENAI_ENDPOINT")
+_CONFIGURING = ("_BASE_URL", "_API_BASE", "_ENDPOINT")
 _CREDENTIALS = ("key", "api_key")
 """Google's API key rides in the query."""
 
@@ -92,7 +94,7 @@ def endpoint_of(method: str, url: str, body: bytes, aliases: Mapping[str, str]) 
         found = _operation_of(method, url)
         if found is not None:
             operation, asked, prefix = found
-            if _fits(operation, prefix, body) or _HOSTS.search(host) or _is_configured(url):
+            if _fits(operation, prefix, body) or _HOSTS.search(host) or _is_configured(url, _BASE_URLS):
                 query = tuple(pair for pair in pairs if pair[0] not in _CREDENTIALS)
                 return f"{operation.provider} {method} {asked}", query
         alias = "localhost" if host in LOOPBACK else host
@@ -123,6 +125,14 @@ def _fits(operation: _Operation, prefix: str, body: bytes) -> bool:
     return _PLAIN_PREFIX.fullmatch(prefix) is not None and all(name in body for name in operation.fields)
 
 
-def _is_configured(url: str) -> bool:
-    bases = (os.environ.get(name) for name in _BASE_URLS)
+def is_models(url: str) -> bool:
+    """Whether a model provider is known to be there: by its host, or since the environment says so. What is
+    on this machine (a stub, a proxy, the playback server) is taken for one."""
+    host = split_url(url)[0]
+    names = [name for name in os.environ if name.endswith(_CONFIGURING)]
+    return host in LOOPBACK or _HOSTS.search(host) is not None or _is_configured(url, names)
+
+
+def _is_configured(url: str, names: Iterable[str]) -> bool:
+    bases = (os.environ.get(name) for name in names)
     return any(base and url.startswith(base.rstrip("/") + "/") for base in bases)

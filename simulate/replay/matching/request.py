@@ -8,10 +8,8 @@ beyond that is guessed.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -21,6 +19,7 @@ import orjson
 
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import chat_key, form_of_request, is_chat
+from simulate.replay.matching.encodings import NotDecoded, decoded
 from simulate.replay.matching.endpoints import Query, base_of, endpoint_of, split_url
 from simulate.replay.matching.keys import digest
 from simulate.replay.matching.rules import Rules
@@ -113,10 +112,10 @@ class HttpRequest:
 def _body(content_type: str, encoding: str, body: bytes) -> tuple[Form, Any]:
     if not body:
         return "none", None
-    if encoding in {"gzip", "deflate"}:
+    if encoding:
         try:
-            body = gzip.decompress(body) if encoding == "gzip" else zlib.decompress(body)
-        except (OSError, EOFError, zlib.error):
+            (body,) = decoded([body], encoding)
+        except NotDecoded:
             return "bytes", hashlib.sha256(body).hexdigest()
     if content_type.startswith("multipart/"):
         return "multipart", _multipart(content_type, body)

@@ -9,6 +9,7 @@ from typing import Any, cast
 from simulate.model.json_path import parse_path, remove_path
 from simulate.model.secret_names import is_secret_name, is_secret_parameter
 from simulate.replay.matching.secrets import Redaction
+from simulate.trace.redaction.edits import Edit
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,19 @@ class Rules:
                 self._redacted.clear()
             found = self._redacted[value] = self.redact(value)
         return found
+
+    def edits(self, text: str) -> list[Edit]:
+        """What is replaced in a text, and where."""
+        if isinstance(self.redact, Redaction):
+            return self.redact.edits(text)
+        new = self.text(text)
+        if new == text:
+            return []
+        shorter = min(len(text), len(new))
+        head = next((at for at in range(shorter) if text[at] != new[at]), shorter)
+        most = shorter - head
+        tail = next((at for at in range(most) if text[-1 - at] != new[-1 - at]), most)
+        return [Edit(head, len(text) - tail, new[head : len(new) - tail])]
 
     def value(self, value: Any) -> Any:
         """Every text inside a JSON value with placeholders; the value itself where there is nothing to do."""

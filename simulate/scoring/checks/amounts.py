@@ -25,6 +25,10 @@ def reply_latencies(conversation: Conversation) -> list[tuple[Utterance, float]]
     return latencies
 
 
+TOLD = 0.01
+"""Seconds from which a delay that is not the agent's is told beside a latency."""
+
+
 def show_seconds(value: float) -> str:
     """``850 ms`` below ten seconds, else ``12.3 s``."""
     return f"{value * 1000:.0f} ms" if value < 10 else f"{value:.1f} s"
@@ -42,6 +46,8 @@ class RepliedWithinCheck(Check[RepliedWithin]):
 
     async def judge(self, evidence: Evidence) -> Verdict:
         word = self.expectation
+        if evidence.replayed:
+            return self.verdict("not_run", "a recording answered for the agent's model, at a pace of its own")
         measured = reply_latencies(evidence.conversation)
         if word.in_turn is not None:
             measured = [each for each in measured if each[0].turn == word.in_turn]
@@ -56,6 +62,23 @@ class RepliedWithinCheck(Check[RepliedWithin]):
         if not passed or word.percentile == 100:
             longest = f"the slowest took {show_seconds(seconds)}, in turn {slowest.turn}"
             fact = longest if word.percentile == 100 else f"{longest}; {fact}"
+        delay = evidence.delays.get(slowest.turn, 0.0)
+        if delay >= TOLD:
+            fact += f" ({show_seconds(delay)} of it may be the machine's, or other conversations')"
+        without = sorted(max(0.0, each - evidence.delays.get(said.turn, 0.0)) for said, each in measured)
+        if not passed and without[enough - 1] <= word.replied_within:
+            return Verdict(
+                word.word,
+                self.describe(),
+                "error",
+                f"{fact}: that could explain it",
+                side="environment",
+                turn=slowest.turn,
+                span_id=slowest.span_id,
+                hint="fewer conversations at once (--jobs 1), or a machine with less to do",
+                expected=word.replied_within,
+                actual=value,
+            )
         return self.verdict(
             "passed" if passed else "failed",
             fact,

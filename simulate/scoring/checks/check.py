@@ -39,6 +39,8 @@ class Evidence:
     """Why the trace says nothing about tools; None where it does, be it that none was called."""
     observed: bool = False
     """Whether the agent left no spans, so that the trace is only what we saw of it from outside."""
+    writes: list[str] | None = None
+    """The tools that the scenario or its project lists as those that write; None where neither does."""
     judge: Judge | None = None
     measures: dict[str, Any] = field(default_factory=dict[str, Any])
     folder: Path | None = None
@@ -48,6 +50,14 @@ class Evidence:
     recording: str | None = None
     state: tuple[Any, Any] | None = None
     """What the world's ``state()`` gave before and after the conversation; None without a world."""
+    delays: dict[int, float] = field(default_factory=dict[int, float])
+    """By turn: seconds in which the machine, or other conversations, could have kept the answer waiting."""
+    replayed: bool = False
+    """Whether a recording answered for the agent's model, at a pace of its own."""
+    outages: dict[int, str] = field(default_factory=dict[int, str])
+    """By turn: why the agent's own model could not answer, where the last of the turn's calls failed."""
+    update_snapshots: bool = False
+    """Whether ``snapshot:`` writes its file instead of comparing with it."""
     scores: list[Result] = field(default_factory=list["Result"])
     """What evaluators found; they land on the trace once every expectation is judged."""
 
@@ -89,7 +99,21 @@ class Check(Generic[E]):
 CHECKS: dict[type[Expectation], type[Check[Any]]] = {}
 """Which class judges which word."""
 
-_MODULES = ("tools", "speech", "amounts", "spans", "traces", "voice", "scores", "state")
+_MODULES = (
+    "tools",
+    "writes",
+    "speech",
+    "claims",
+    "clean_text",
+    "snapshot",
+    "amounts",
+    "spans",
+    "traces",
+    "voice",
+    "scores",
+    "complete",
+    "state",
+)
 """Imported when the first expectation is judged, so that reading scenarios stays cheap."""
 
 
@@ -107,7 +131,11 @@ async def check_all(expectations: Sequence[Expectation], evidence: Evidence) -> 
     """One verdict an expectation (``scores:`` has one an evaluator), in the scenario's order; judges are
     asked side by side. Scores are put on the trace last, so that no check sees what another one changed."""
     _import_all()
+    # registered with the others, and so not importable before them
+    from simulate.scoring.checks.complete import by_default
+
     found = await asyncio.gather(*(_one(each, evidence) for each in expectations))
+    found.append(by_default(list(expectations), evidence))
     if evidence.scores:
         attach_to(evidence.trace, evidence.scores)
     return [verdict for verdicts in found for verdict in verdicts]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulate.model.expect import Called, NotCalled, Scores
+from simulate.model.loading.project import Project
 from simulate.model.outcome import Verdict
 from simulate.model.reference import ExpectedCall, Reference
 from simulate.model.scenario import Scenario
@@ -32,6 +33,7 @@ class ScoresCheck(Check[Scores]):
             evidence.conversation,
             evidence.tool_calls,
             evidence.no_tools_because,
+            contacts=Project.find(evidence.project or ".").contacts,
         )
         least = {name.rpartition(":")[2]: value for name, value in wanted.items()}
         results = await score(material, choose(wanted, wanted), judge=evidence.judge, thresholds=least)

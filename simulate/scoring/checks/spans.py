@@ -11,6 +11,7 @@ from simulate.model.expect import PythonCheck, SpanExists
 from simulate.model.outcome import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, judges, say_times
 from simulate.trace.filter import parse
+from simulate.user_code import failed, meant_for_us, skipped
 
 
 @judges(SpanExists)
@@ -57,9 +58,13 @@ class PythonFunctionCheck(Check[PythonCheck]):
             answer = function(evidence, **self.expectation.args)
             if inspect.isawaitable(answer):
                 answer = await answer
-        except AssertionError as error:
-            return self.verdict("failed", str(error) or "its assertion does not hold")
-        except Exception as error:
+        except BaseException as error:
+            if meant_for_us(error):
+                raise
+            if failed(error):
+                return self.verdict("failed", str(error) or "its assertion does not hold")
+            if skipped(error):
+                return self.verdict("not_run", str(error) or "it was skipped")
             raise HarnessFault(
                 f"{self.expectation.python} raised {type(error).__name__}: {error}",
                 proof=own_traceback(error),

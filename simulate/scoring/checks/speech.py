@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import Any
 
-from simulate.conversation.voice.normalise import says
-from simulate.model.expect import EndedBy, NotSaid, Said, Text
+from simulate.model.expect import EndedBy, NotSaid, Said
+from simulate.model.expect_text import Text
 from simulate.model.outcome import Status, Verdict
+from simulate.model.persona import Persona
 from simulate.model.text import shorten
+from simulate.model.text_values import sentences
 from simulate.model.transcript import Utterance
 from simulate.scoring.checks.check import Check, Evidence, judges
+from simulate.scoring.checks.text_parts import describe_text, holds, json_mismatch
+from simulate.trace.reading import Unknown
 
 NO_JUDGE = "no model is configured to judge a meaning"
 NO_JUDGE_HINT = (
@@ -23,26 +27,14 @@ def _text(value: str | Text) -> Text:
     return Text(means=value) if isinstance(value, str) else value
 
 
-def _describe(value: Text) -> str:
-    parts = [
-        f"“{value.contains}”" if value.contains else "",
-        f"something that matches /{value.matches}/" if value.matches else "",
-        f"that {value.means[0].lower()}{value.means[1:]}" if value.means else "",
-    ]
-    return " and ".join(part for part in parts if part).replace("that that ", "that ")
-
-
 def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _holds(wanted: Text, text: str, *, spoken: bool) -> bool:
-    """The parts that need no judge. What was spoken has no one spelling: "order 4-4-1-7" is order 4417."""
-    if wanted.contains is not None:
-        heard = _folded(wanted.contains) in _folded(text)
-        if not heard and not (spoken and says(text, wanted.contains)):
-            return False
-    return wanted.matches is None or re.search(wanted.matches, text) is not None
+def _language(evidence: Evidence) -> str:
+    """The language of the conversation, in which numbers in words are read."""
+    persona = evidence.scenario.persona
+    return persona.speaks.language[:2].lower() if isinstance(persona, Persona) else "en"
 
 
 def _considered(evidence: Evidence, in_turn: int | None) -> list[Utterance]:
@@ -56,20 +48,25 @@ class SaidCheck(Check[Said]):
 
     def describe(self) -> str:
         where = "" if self.expectation.in_turn is None else f" in turn {self.expectation.in_turn}"
-        return f"the agent says {_describe(_text(self.expectation.said))}{where}"
+        says = f"the agent says {describe_text(_text(self.expectation.said))}{where}"
+        whenever = self.expectation.whenever
+        return says if whenever is None else f"{says} whenever it says {describe_text(whenever)}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
         wanted = _text(self.expectation.said)
-        spoken = evidence.conversation.medium == "voice"
         candidates = _considered(evidence, self.expectation.in_turn)
-        fitting = [each for each in candidates if _holds(wanted, each.received, spoken=spoken)]
+        if self.expectation.whenever is not None:
+            return self._whenever(evidence, wanted, self.expectation.whenever, candidates)
+        fitting, unknown = _parted(evidence, wanted, candidates)
+        if not fitting and unknown:
+            return self.verdict("not_run", unknown[0])
         if not fitting:
             last = candidates[-1] if candidates else None
-            fact = (
-                "it never said so; its last words were: " + shorten(last.received, 200)
-                if last
-                else "it said nothing"
-            )
+            fact = "it said nothing"
+            if last is not None:
+                fact = f"it never said so; its last words were: {shorten(last.received, 200)}"
+                if wanted.json_ is not None:
+                    fact += f" ({json_mismatch(wanted.json_, last.received)})"
             return self.verdict(
                 "failed", fact, turn=last.turn if last else None, span_id=last.span_id if last else None
             )
@@ -80,6 +77,36 @@ class SaidCheck(Check[Said]):
             )
         return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="passed", on_no="failed")
 
+    def _whenever(
+        self, evidence: Evidence, wanted: Text, trigger: Text, said: Sequence[Utterance]
+    ) -> Verdict:
+        spoken, language = evidence.conversation.medium == "voice", _language(evidence)
+        kept, unknown = 0, list[str]()
+        for each in said:
+            for sentence in sentences(each.received):
+                named = holds(trigger, sentence, spoken=spoken, language=language)
+                if named is False:
+                    continue
+                kept_to = holds(wanted, sentence, spoken=spoken, language=language, every=True)
+                if named is True and kept_to is False:
+                    fact = f"it said: {shorten(sentence, 200)}"
+                    return self.verdict("failed", fact, turn=each.turn, span_id=each.span_id)
+                unknown += [one.why for one in (named, kept_to) if isinstance(one, Unknown)]
+                kept += 1
+        if unknown:
+            return self.verdict("not_run", unknown[0])
+        return self.verdict("passed", f"{kept} sentences keep to it" if kept else "it never spoke of that")
+
+
+def _parted(evidence: Evidence, wanted: Text, said: Sequence[Utterance]) -> tuple[list[Utterance], list[str]]:
+    """The utterances that hold what needs no judge, and why that cannot be told of others."""
+    spoken, language = evidence.conversation.medium == "voice", _language(evidence)
+    found = [(each, holds(wanted, each.received, spoken=spoken, language=language)) for each in said]
+    return (
+        [each for each, fits in found if fits is True],
+        [fits.why for _, fits in found if isinstance(fits, Unknown)],
+    )
+
 
 @judges(NotSaid)
 class NotSaidCheck(Check[NotSaid]):
@@ -87,16 +114,13 @@ class NotSaidCheck(Check[NotSaid]):
 
     def describe(self) -> str:
         where = "" if self.expectation.in_turn is None else f" in turn {self.expectation.in_turn}"
-        return f"the agent never says {_describe(_text(self.expectation.not_said))}{where}"
+        return f"the agent never says {describe_text(_text(self.expectation.not_said))}{where}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
         wanted = _text(self.expectation.not_said)
-        spoken = evidence.conversation.medium == "voice"
-        fitting = [
-            each
-            for each in _considered(evidence, self.expectation.in_turn)
-            if _holds(wanted, each.received, spoken=spoken)
-        ]
+        fitting, unknown = _parted(evidence, wanted, _considered(evidence, self.expectation.in_turn))
+        if not fitting and unknown:
+            return self.verdict("not_run", unknown[0])
         if not fitting:
             return self.verdict("passed", "it never said so")
         if wanted.means is None:

@@ -7,24 +7,19 @@ passes nor fails.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from simulate.model.expect import Called, NotCalled
-from simulate.model.matchers import mismatch
 from simulate.model.outcome import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, at_span, judges, say_times
+from simulate.scoring.checks.unread import unread_run
+from simulate.scoring.checks.wanted_call import WantedCall, as_json
 from simulate.trace.reading import Fact, ToolCall, Unknown
 
 BLIND = (
     "let the agent's instrumentation write tool calls into its spans; for many that is "
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true"
 )
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _listed(calls: Sequence[ToolCall]) -> str:
@@ -35,52 +30,32 @@ def _asked_for(call: ToolCall) -> str:
     """What the model had asked for, where the tool ran with something else."""
     if call.asked is None or not call.differs:
         return ""
-    return f" (the model had asked for {_json(call.asked.arguments)})"
-
-
-def _wrong(expected: dict[str, Any] | None, exactly: bool, call: ToolCall) -> Fact[str | None]:
-    """Why the arguments of a call are not those expected; None if they are."""
-    arguments = call.arguments
-    if expected is None:
-        return None
-    if isinstance(arguments, Unknown):
-        return arguments
-    # not {"exactly": expected}, which would take the matchers in it by their letter
-    found = mismatch(expected, arguments)
-    more = next((key for key in arguments if key not in expected), None) if exactly else None
-    if found is None and more is not None:
-        return f"$.{more}: not expected, but it is {_json(arguments[more])}"
-    return found
+    return f" (the model had asked for {as_json(call.asked.arguments)})"
 
 
 class _Calls:
     """The calls of one tool, parted by whether they are those that are meant."""
 
-    def __init__(
-        self,
-        calls: Sequence[ToolCall],
-        name: str,
-        with_: dict[str, Any] | None,
-        *,
-        exactly: bool = False,
-        turn: int | None = None,
-    ) -> None:
-        self.named = [call for call in calls if call.name.matches(name)]
+    def __init__(self, calls: Sequence[ToolCall], wanted: WantedCall, *, turn: int | None = None) -> None:
+        self.named = [call for call in calls if call.name.matches(wanted.name)]
         self.never_ran = [call for call in self.named if call.happened is False]
         self.meant: list[ToolCall] = []
         self.others: list[ToolCall] = []
         self.unknown: list[tuple[ToolCall, str]] = []
         """Those that may be meant, and why that cannot be told."""
         for call in self.named:
-            wrong, happened = _wrong(with_, exactly, call), call.happened
+            wrong, happened = wanted.wrong(call), call.happened
             if happened is False:
                 continue
-            if isinstance(wrong, str) or (turn is not None and call.turn not in (None, turn)):
+            if wanted.holds_elsewhere(call):
+                told = f"{call} holds {as_json(wanted.arguments)} in another place than expected"
+                self.unknown.append((call, told))
+            elif isinstance(wrong, str) or (turn is not None and call.turn not in (None, turn)):
                 self.others.append(call)
             elif isinstance(happened, Unknown):
                 self.unknown.append((call, happened.why))
             elif isinstance(wrong, Unknown):
-                self.unknown.append((call, f"the arguments of {call} are unknown: {wrong.why}"))
+                self.unknown.append((call, wrong.why))
             elif turn is not None and call.turn is None:
                 self.unknown.append((call, f"the turn of {call} is unknown"))
             else:
@@ -93,18 +68,16 @@ class CalledCheck(Check[Called]):
 
     def describe(self) -> str:
         word = self.expectation
-        text = f"{word.called} is called{say_times(word.times)}"
-        if word.with_ is not None:
-            text += f" with {'exactly ' if word.exactly else ''}{_json(word.with_)}"
+        text = f"{word.called} is called{say_times(word.times)}{WantedCall.of(word).details}"
         if word.after:
-            text += f" after {word.after}"
+            text += f" after {WantedCall.of(word.after)}"
         if word.before:
-            text += f" before {word.before}"
+            text += f" before {WantedCall.of(word.before)}"
         return text + (f" in turn {word.in_turn}" if word.in_turn is not None else "")
 
     async def judge(self, evidence: Evidence) -> Verdict:
         word = self.expectation
-        found = _Calls(evidence.tool_calls, word.called, word.with_, exactly=word.exactly, turn=word.in_turn)
+        found = _Calls(evidence.tool_calls, WantedCall.of(word), turn=word.in_turn)
         least, most = allowed_times(word.times)
         if most is not None and len(found.meant) > most:
             fact = f"it was called {len(found.meant)} times: {_listed(found.meant)}"
@@ -118,6 +91,8 @@ class CalledCheck(Check[Called]):
             return self.verdict("not_run", str(evidence.no_tools_because), hint=BLIND)
         if most is not None and evidence.no_tools_because:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
+        if most is not None and (why := unread_run(evidence.reading, word.called, found.named)) is not None:
+            return self.verdict("not_run", why, hint=BLIND)
         if not found.meant:
             return self.verdict("passed", f"{word.called} was not called")
         return self._order(evidence, found)
@@ -129,7 +104,7 @@ class CalledCheck(Check[Called]):
             return self.verdict("failed", fact, actual=len(found.meant), **at_span(found.meant[-1]))
         if found.others:
             nearest = found.others[-1]
-            wrong = _wrong(word.with_, word.exactly, nearest)
+            wrong = WantedCall.of(word).wrong(nearest)
             why = wrong if isinstance(wrong, str) else f"it was in turn {nearest.turn}"
             return self.verdict(
                 "failed",
@@ -144,7 +119,9 @@ class CalledCheck(Check[Called]):
         ran = [call for call in evidence.tool_calls if call.happened is True]
         others = f"the agent called {_listed(ran)}" if ran else "it called no tool at all"
         # it was due once the other had been called; else the last moment was the last turn
-        earlier = [call.turn for call in ran if word.after and call.name.matches(word.after)]
+        earlier = [
+            call.turn for call in ran if word.after and call.name.matches(WantedCall.of(word.after).name)
+        ]
         due = earlier[0] if earlier else evidence.conversation.turns
         return self.verdict("failed", f"{word.called} was never called; {others}", turn=due)
 
@@ -152,75 +129,114 @@ class CalledCheck(Check[Called]):
         """After means after its end, and before means that it had ended: what starts while the other still
         runs does not know how that comes out."""
         word = self.expectation
-        ran = [call for call in evidence.tool_calls if call.happened is not False]
         able = found.meant
         if word.after:
-            others = [call for call in ran if call.name.matches(word.after)]
-            if not others:
-                fact = f"{word.called} was called, but {word.after} was never called"
-                return self._blind_or_failed(evidence, fact, able[0])
-            orders = [_some(_follows(call, other) for other in others) for call in able]
-            verdict = self._ordered(
-                able, orders, f"{word.called} was called, but {word.after} was called later, or had not ended"
+            wanted = WantedCall.of(word.after)
+            others = wanted.others(evidence.tool_calls)
+            if all(isinstance(wrong, str) for _, wrong in others):
+                return self._never_before(evidence, wanted, others, able[0])
+            verdict, able = self._in_order(able, lambda call: _some(_after(call, each) for each in others))
+            if verdict is not None:
+                return verdict
+        if word.before:
+            others = WantedCall.of(word.before).others(evidence.tool_calls)
+            verdict, able = self._in_order(
+                able, lambda call: _every(_before(call, other) for other in others)
             )
             if verdict is not None:
                 return verdict
-            able = [call for call, order in zip(able, orders, strict=True) if order is True]
-        if word.before:
-            others = [call for call in ran if call.name.matches(word.before)]
-            orders = [_every(_follows(other, call) for other in others) for call in able]
-            verdict = self._ordered(able, orders, f"{word.before} was called first, or while it ran")
-            if verdict is not None:
-                return verdict
-            able = [call for call, order in zip(able, orders, strict=True) if order is True]
         call = able[0]
         besides = [one for one in found.named if one not in found.meant and one.happened is not False]
         more = f"; besides: {_listed(besides)}" if besides else ""
         return self.verdict("passed", f"{call} in turn {call.turn}{_asked_for(call)}{more}", **at_span(call))
 
-    def _ordered(self, calls: list[ToolCall], orders: list[Fact[bool]], fact: str) -> Verdict | None:
-        """The verdict where no call is in order."""
-        if any(order is True for order in orders):
-            return None
-        for call, order in zip(calls, orders, strict=True):
+    def _in_order(
+        self, calls: list[ToolCall], order_of: Callable[[ToolCall], Fact[str | None]]
+    ) -> tuple[Verdict | None, list[ToolCall]]:
+        """The calls that are in order; the verdict where none is."""
+        orders = [(call, order_of(call)) for call in calls]
+        able = [call for call, order in orders if order is None]
+        if able:
+            return None, able
+        for call, order in orders:
             if isinstance(order, Unknown):
-                return self.verdict("not_run", order.why, **at_span(call))
-        return self.verdict("failed", f"{fact}: {_listed(calls)}", **at_span(calls[0]))
+                return self.verdict("not_run", order.why, hint=BLIND, **at_span(call)), []
+        return self.verdict("failed", str(orders[0][1]), **at_span(calls[0])), []
 
-    def _blind_or_failed(self, evidence: Evidence, fact: str, call: ToolCall) -> Verdict:
+    def _never_before(
+        self,
+        evidence: Evidence,
+        wanted: WantedCall,
+        others: Sequence[tuple[ToolCall, Fact[str | None]]],
+        call: ToolCall,
+    ) -> Verdict:
         if evidence.no_tools_because:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
+        fact = f"{call} was called, but {wanted.name} was never called"
+        if others:
+            other, wrong = others[-1]
+            fact = f"{call} was called, but of {other}: {wrong}"
         return self.verdict("failed", fact, **at_span(call))
 
 
-def _follows(call: ToolCall, other: ToolCall) -> Fact[bool]:
-    """Whether a call began after another had ended."""
+_Other = tuple[ToolCall, Fact[str | None]]
+"""Another call of the right tool, and why it is not the one that is meant."""
+
+
+def _after(call: ToolCall, other: _Other) -> Fact[str | None]:
+    """Why a call does not come after another; None if it does."""
+    earlier, wrong = other
+    if isinstance(wrong, str):
+        return f"{call} was called, but of {earlier}: {wrong}"
+    order = _follows(call, earlier)
+    return wrong if order is None else order
+
+
+def _before(call: ToolCall, other: _Other) -> Fact[str | None]:
+    """Why a call does not come before another; None if it does."""
+    later, wrong = other
+    order = None if isinstance(wrong, str) else _follows(later, call)
+    return wrong if isinstance(wrong, Unknown) and order is not None else order
+
+
+def _follows(call: ToolCall, other: ToolCall) -> Fact[str | None]:
+    """Why a call did not begin after another had ended; None if it did."""
     if call is other:
-        return False
+        return f"{call} is the only one"
     if isinstance(other.happened, Unknown):
         return other.happened
     if call.start is None or other.start is None:
         return Unknown(f"nothing tells when {call if call.start is None else other} was")
-    if other.end is not None:
-        return other.end <= call.start
-    together = call.asked is not None and other.asked is not None and call.asked.at == other.asked.at
-    if together:
-        return Unknown(f"{other} and {call} were asked for together, and nothing tells when each ran")
-    return other.start < call.start
-
-
-def _some(orders: Any) -> Fact[bool]:
-    """Whether one of them holds."""
-    every = list(orders)
-    return next(
-        (one for one in every if one is True), next((one for one in every if one is not False), False)
+    if other.end is None:
+        if call.asked is not None and other.asked is not None and call.asked.at == other.asked.at:
+            return Unknown(f"{other} and {call} were asked for together, and nothing tells when each ran")
+        return None if other.start < call.start else f"{call} was called before {other}"
+    if other.end <= call.start:
+        return None
+    if other.start <= call.start:
+        return f"{call} overlaps {other}, which still ran {_ms(other.end - call.start)} longer"
+    overlap = call.end is not None and call.end > other.start
+    return (
+        f"{call} was called {_ms(other.start - call.start)} before {other}" + ", and they overlap" * overlap
     )
 
 
-def _every(orders: Any) -> Fact[bool]:
-    """Whether all of them hold."""
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _some(orders: Iterable[Fact[str | None]]) -> Fact[str | None]:
+    """Why none of them is in order: None if one is, unknown if one may be."""
     every = list(orders)
-    return next((one for one in every if one is False), next((one for one in every if one is not True), True))
+    if None in every:
+        return None
+    return next((one for one in every if isinstance(one, Unknown)), every[-1])
+
+
+def _every(orders: Iterable[Fact[str | None]]) -> Fact[str | None]:
+    """Why not all of them are in order; None if all are."""
+    every = [one for one in orders if one is not None]
+    return next((one for one in every if isinstance(one, str)), every[0] if every else None)
 
 
 @judges(NotCalled)
@@ -229,12 +245,11 @@ class NotCalledCheck(Check[NotCalled]):
 
     def describe(self) -> str:
         word = self.expectation
-        text = f"{word.not_called} is not called"
-        return text if word.with_ is None else f"{text} with {_json(word.with_)}"
+        return f"{word.not_called} is not called{WantedCall.of(word).details}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
         word = self.expectation
-        found = _Calls(evidence.tool_calls, word.not_called, word.with_)
+        found = _Calls(evidence.tool_calls, WantedCall.of(word))
         if found.meant:
             call = found.meant[0]
             return self.verdict(
@@ -245,6 +260,8 @@ class NotCalledCheck(Check[NotCalled]):
             return self.verdict("not_run", why, hint=BLIND, **at_span(call))
         if evidence.no_tools_because:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
+        if (why := unread_run(evidence.reading, word.not_called, found.named)) is not None:
+            return self.verdict("not_run", why, hint=BLIND)
         if found.never_ran:
             return self.verdict("passed", f"{found.never_ran[0]} was asked for and never ran")
         return self.verdict("passed", f"{word.not_called} was not called")

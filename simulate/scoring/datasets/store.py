@@ -38,7 +38,7 @@ from simulate.model.scenario import Scenario
 from simulate.model.whole_file import write_whole
 from simulate.scoring.checks.scores import reference_of
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
-from simulate.trace.files.reader import read
+from simulate.trace.conversations import whole_file
 
 if TYPE_CHECKING:
     from simulate.scoring.evaluators.evaluation_context import EvaluationContext
@@ -79,8 +79,7 @@ class DatasetCase:
         """The trace that it was made from, for `evaluate`, with what it says is right."""
         scenario = Scenario.load(self.scenario)
         given = next((one.reference for one in scenario.expect if isinstance(one, Scores)), None)
-        for trace in read(self.trace):
-            yield EvaluationContext(trace, reference_of(scenario, given))
+        yield EvaluationContext(whole_file(self.trace), reference_of(scenario, given))
 
 
 class Dataset:

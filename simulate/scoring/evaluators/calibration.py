@@ -145,11 +145,13 @@ def _as_documents(data: bytes, file: str) -> bytes:
     for number, line in enumerate(data.splitlines(), start=1):
         try:
             # JSON writes an emoji as two halves, which YAML does not put together
-            lines.append(
-                "---" if not line.strip() else f"--- {json.dumps(json.loads(line), ensure_ascii=False)}"
-            )
-        except ValueError as error:
+            told = "---" if not line.strip() else f"--- {json.dumps(json.loads(line), ensure_ascii=False)}"
+            told.encode()
+        except UnicodeEncodeError:
+            raise FileProblems([Problem("half a character (of an emoji, say)", file, number)]) from None
+        except (ValueError, RecursionError) as error:
             raise FileProblems([Problem(f"not a line of JSON: {error}", file, number)]) from None
+        lines.append(told)
     return "\n".join(lines).encode()
 
 

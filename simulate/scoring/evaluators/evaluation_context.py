@@ -29,6 +29,8 @@ class EvaluationContext:
     calls: Sequence[ToolCall] | None = None
     blind: str | None = None
     """Why ``calls`` say nothing, where they were given."""
+    contacts: Sequence[str] = ()
+    """The company's own addresses, domains and phone numbers, which are nobody's personal data."""
 
     @cached_property
     def reading(self) -> TraceReading:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulate.errors import Fault
+from simulate.errors import Fault, InputError
+from simulate.load_object import own_traceback
 from simulate.model.reference import ExpectedCall, Reference
 from simulate.model.text import shorten
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.result import Part, Result
 from simulate.scoring.evaluators.steps import context_of
+from simulate.user_code import meant_for_us
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
@@ -190,6 +192,13 @@ class Evaluator:
             result.status, result.side, result.explanation = "error", fault.side, fault.message
             result.hint, result.evidence = fault.hint, [] if fault.proof is None else [fault.proof]
             result.judge = None if judge is None else judge.model.config.model
+        except BaseException as error:
+            # what is wrong with a question's file is for whoever wrote it
+            if meant_for_us(error) or isinstance(error, InputError):
+                raise
+            result.status, result.side = "error", "harness"
+            result.explanation = f"{self.name} raised {type(error).__name__}: {error}"
+            result.evidence = [own_traceback(error)]
         else:
             self._take(result, found, material, judge)
         return result

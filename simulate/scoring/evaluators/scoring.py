@@ -17,7 +17,7 @@ from simulate.model.reference import Reference
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import EVALUATORS, Evaluator
 from simulate.scoring.evaluators.result import Result
-from simulate.trace.files.reader import read
+from simulate.trace.conversations import read_conversations
 from simulate.trace.reading import ToolCall
 from simulate.trace.span import Trace
 
@@ -95,7 +95,7 @@ def materials(
             calls = [ToolCall.of(use) for use in source.tool_uses] or None
             return [EvaluationContext(source.trace, reference, source.conversation, calls)]
         case str() | Path():
-            return [EvaluationContext(trace, reference) for trace in read(str(source))]
+            return [EvaluationContext(trace, reference) for trace in read_conversations(str(source))]
         case _:
             return [found for one in source for found in materials(one, reference)]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 from simulate.conversation.voice.normalise import normalise, word_errors
@@ -13,25 +14,93 @@ from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, wors
 from simulate.scoring.evaluators.result import Part
 from simulate.trace.span import Kind, Span
 
+NUMBERS_NAMES_NEGATIONS = 2.0
+FILLERS = 0.25
+_FILLERS = frozenset(
+    {
+        "uh",
+        "um",
+        "er",
+        "hm",
+        "mhm",
+        "ah",
+        "oh",
+        "well",
+        "so",
+        "like",
+        "please",
+        "just",
+        "actually",
+        "basically",
+    }
+    | {"a", "an", "the", "ok", "yeah", "right", "you", "know"}
+)
+_NEGATIONS = frozenset(
+    {"not", "no", "never", "none", "nothing", "cannot", "without", "nor", "neither", "dont"}
+)
+_BACKCHANNELS = frozenset({"mhm", "hm", "ok", "yeah", "right", "uh", "ah", "yes", "sure", "i see", "uh uh"})
 
-def accuracy(pairs: Sequence[tuple[str, str, str | None]], listener: str) -> Found:
+
+def same_weight(said: str, understood: str) -> tuple[int, int, float, float]:
+    """Wrong words, words that were said, and both once more: each word weighs 1."""
+    wrong, count = word_errors(said, understood)
+    return wrong, count, wrong, count
+
+
+def by_weight(said: str, understood: str) -> tuple[int, int, float, float]:
+    """Wrong words, words that were said, and both by weight: numbers, names and negations weigh 2, fillers
+    0.25, every other word 1."""
+    wrong, count = word_errors(said, understood)
+    if not count:
+        return wrong, 0, wrong, 0.0
+    from jiwer import process_words  # an extra; word_errors told if it is not there
+
+    wanted, got = normalise(said).split(), normalise(understood).split()
+    names = {name.casefold() for name in _NAME.findall(said)}
+    lost = 0.0
+    for chunk in process_words(" ".join(wanted), " ".join(got)).alignments[0]:
+        if chunk.type == "insert":
+            lost += sum(_weight(word, names) for word in got[chunk.hyp_start_idx : chunk.hyp_end_idx])
+        elif chunk.type != "equal":
+            lost += sum(_weight(word, names) for word in wanted[chunk.ref_start_idx : chunk.ref_end_idx])
+    return wrong, count, lost, sum(_weight(word, names) for word in wanted)
+
+
+_NAME = re.compile(r"(?<=[a-z,;] )(?!I\b)[A-Z][a-zà-ÿ'’]+")
+"""A word with a capital inside of a sentence."""
+
+
+def _weight(word: str, names: Collection[str]) -> float:
+    if word in _NEGATIONS or word in names or any(letter.isdigit() for letter in word):
+        return NUMBERS_NAMES_NEGATIONS
+    return FILLERS if word in _FILLERS else 1.0
+
+
+Counting = Callable[[str, str], tuple[int, int, float, float]]
+
+
+def accuracy(
+    pairs: Sequence[tuple[str, str, str | None]], listener: str, counting: Counting = same_weight
+) -> Found:
     """max(0, 1 − word errors / words) over pairs of what was said and understood, each with a span."""
     errors = words = 0
+    lost = whole = 0.0
     parts: list[Part] = []
     for said, understood, span_id in pairs:
         try:
-            wrong, count = word_errors(said, understood)
+            wrong, count, weight_lost, weight = counting(said, understood)
         except MissingExtra as error:
             raise NotRun(f"{error.message}: {error.hint}") from error
-        errors, words = errors + wrong, words + count
-        value = max(0.0, 1 - wrong / count) if count else None
+        errors, words, lost, whole = errors + wrong, words + count, lost + weight_lost, whole + weight
+        value = max(0.0, 1 - weight_lost / weight) if weight else None
         label = "understood" if not wrong else f"{wrong} wrong"
         reason = None if not wrong else f"{listener} understood “{shorten(understood)}”"
         parts.append(Part(shorten(said), value, label, reason, [shorten(understood)], span_id))
-    if not words:
+    if not whole:
         raise NotRun("what was said has no words: a word error rate has no value")
-    rate = errors / words
-    text = f"word error rate {rate:.3f}: {errors} of {words} words"
+    rate = lost / whole
+    weighed = " by weight" if counting is by_weight else ""
+    text = f"word error rate {rate:.3f}{weighed}: {errors} of {words} words"
     bad = [part for part in parts if part.reason]
     if bad:
         first = min(bad, key=lambda part: part.value or 0.0)
@@ -43,8 +112,10 @@ def accuracy(pairs: Sequence[tuple[str, str, str | None]], listener: str) -> Fou
 class ASRAccuracy(Evaluator):
     """Whether the agent's speech recognition understood the caller.
 
-    Formula: max(0, 1 − WER), WER = (substituted + left out + inserted) / words that were said, over the
-    whole conversation; jiwer counts. Both texts are brought to one
+    Formula: max(0, 1 − WER), WER = weight of the words that were substituted, left out or inserted / weight
+    of the words that were said, over the whole conversation; jiwer aligns. Numbers, names and negations weigh
+    2, fillers and articles 0.25, any other word 1: a wrong "not" or digit changes what is done, a lost "uh"
+    nothing. Keypad tones and backchannels ("mhm") are left out. Both texts are brought to one
     form first (`voice.normalise`: case, punctuation, short forms, numbers as digits), since "order
     four four one seven" and "Order 4417" are one; raw WER counts them as wrong.
     Range: 0 to 1, 1 is good. A WER above 1 is 0.
@@ -52,8 +123,8 @@ class ASRAccuracy(Evaluator):
     Needs: STT spans with transcripts; what was really said: the caller's lines of a scenario's run by
     voice, or ``reference: transcript``. Not run where nothing was said.
     Costs: nothing.
-    Not for: languages other than English, as far as numbers and short forms go; and meaning: a wrong "not"
-    counts as much as a wrong "the".
+    Not for: languages other than English, as far as numbers, fillers and short forms go; a plain word error
+    rate, which the explanation's counts of words give.
     """
 
     threshold: ClassVar[float] = 0.9
@@ -72,12 +143,14 @@ class ASRAccuracy(Evaluator):
             raise NotRun(
                 f"{silent} STT spans carry no transcript: content capture is off, or they heard nothing"
             )
+        if len(heard) != len(said):
+            heard = [one for one in heard if normalise(one[1]) not in _BACKCHANNELS] or heard
         if len(heard) == len(said):
             pairs = [(one, text, span.span_id) for one, (span, text) in zip(said, heard, strict=True)]
         else:
             # recognisers cut where they like: only the whole can be compared
             pairs = [(" ".join(said), " ".join(text for _, text in heard), heard[-1][0].span_id)]
-        return accuracy(pairs, "it")
+        return accuracy(pairs, "it", by_weight)
 
 
 def _voiced(material: EvaluationContext, kind: Kind, name: str) -> list[tuple[Span, str]]:

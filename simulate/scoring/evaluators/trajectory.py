@@ -14,6 +14,7 @@ from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requ
 from simulate.scoring.evaluators.result import Part
 from simulate.scoring.evaluators.tool_use import need_arguments, pair, wrong
 from simulate.scoring.evaluators.transcript_of_trace import TraceUtterance, plain, shown
+from simulate.scoring.writes import WriteTools, only_writes
 from simulate.trace.reading import Handoff, ToolCall, Unknown
 from simulate.trace.span import Kind
 
@@ -77,8 +78,11 @@ class TrajectoryScore(Evaluator):
     ``exact``: these calls in this order and no other; ``in_order`` (the default): these in this order, others
     between; ``any_order``: these, in whatever order, others between (google-adk's EXACT, IN_ORDER and
     ANY_ORDER); ``superset``: the calls hold at least these, which is ``any_order`` by its other name;
-    ``subset``: no call but these (agentevals). A call matches by its name, and by its arguments where the
-    reference names some. ADK takes the mean over turns; here the trace is the unit.
+    ``subset``: no call but these (agentevals); ``writes``: the successful writes are exactly these, in any
+    order, and reads are ignored (τ-bench's end state, told by the deeds). ``reference: writes`` lists the
+    tools that write; without it, ``@simulate.tool(write=True)`` and MCP's ``readOnlyHint`` tell. A call
+    matches by its name, and by its arguments where the reference names some. ADK takes the mean over turns;
+    here the trace is the unit.
     Range: 0 or 1, 1 is good.
     Reads: TOOL spans, and tool calls in the messages of LLM spans.
     Needs: a trace that shows tool calls; ``reference: tools``. An empty list allows no call at all.
@@ -94,6 +98,8 @@ class TrajectoryScore(Evaluator):
         order = material.reference.order
         if not expected and not uses:
             raise NotRun("no step is expected and none was made: there is nothing to score")
+        if order == "writes":
+            return self._writes(material, expected)
         need_arguments(expected, uses)
         # no way is right but to call nothing, in whatever order
         meaning, compare = _ORDERS[order] if expected else ("no call at all", _exact)
@@ -104,6 +110,19 @@ class TrajectoryScore(Evaluator):
             f"{meaning}: {problem or 'so it was'}; it went {walked}",
             label=f"{order} {'match' if problem is None else 'mismatch'}",
             span_id=uses[-1].span_id if uses else None,
+            evidence=material.calls_shown,
+        )
+
+    def _writes(self, material: EvaluationContext, expected: Sequence[ExpectedCall]) -> Found:
+        tools = WriteTools(material.reference.writes, material.reading, [one.name for one in expected])
+        found = only_writes(material.tool_calls, expected, tools, hidden=material.no_tools_because)
+        if found.right is None:
+            raise NotRun(found.fact)
+        return Found(
+            float(found.right),
+            f"exactly these writes, reads ignored: {found.fact}",
+            label=f"writes {'match' if found.right else 'mismatch'}",
+            span_id=None if found.call is None else found.call.span_id,
             evidence=material.calls_shown,
         )
 

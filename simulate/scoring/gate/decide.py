@@ -12,8 +12,8 @@ from simulate.model.reliability import pass_hat_k
 from simulate.scoring.gate import statistics as stats
 from simulate.scoring.gate.measured import Measured, Values
 from simulate.scoring.gate.spec import DiffRule, Floor, Gate
+from simulate.trace.conversations import whole_file
 from simulate.trace.diff import compare
-from simulate.trace.files.reader import read
 
 Verdict = Literal["pass", "fail", "not enough evidence"]
 
@@ -200,8 +200,10 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> RuleRes
     if len(cases) == 1:
         (trials,) = cases.values()
         finding = _at_least(rule, limit ** (1 / k), cases, confidence)
-        finding.low, finding.high = (finding.low or 0.0) ** k, (finding.high or 0.0) ** k
-        finding.value, finding.limit = pass_hat_k(len(trials), int(sum(trials)), k), limit
+        value = pass_hat_k(len(trials), int(sum(trials)), k)
+        # the estimate may lie below the power of the rate's lower bound: 3 of 4 passed, pass^4 is 0
+        finding.low, finding.high = min((finding.low or 0.0) ** k, value), (finding.high or 0.0) ** k
+        finding.value, finding.limit = value, limit
         finding.method = f"{finding.method}, to the power {k}"
     else:
         each = {case: [pass_hat_k(len(trials), int(sum(trials)), k)] for case, trials in cases.items()}
@@ -209,7 +211,7 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> RuleRes
         finding.unit = "cases"
         split = (1 + confidence) / 2
         across = stats.mean_interval([value for (value,) in each.values()], split).low
-        finding.low = max(across, stats.pass_hat_low(cases, k, split))
+        finding.low = min(finding.value or 0.0, max(across, stats.pass_hat_low(cases, k, split)))
         finding.holds = finding.low >= limit or (limit == 1 and finding.value == 1)
     finding.sentence = (
         f"pass^{k} is {_show(finding.value or 0.0, 'share')} over {counted(len(cases), 'cases')}"
@@ -295,8 +297,8 @@ def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float)
         was = [path for path in before.traces[case] if path.is_file() and path.stat().st_size]
         new = [path for path in now.traces.get(case, []) if path.is_file() and path.stat().st_size]
         if was and new:
-            first, *more = [trace for path in was for trace in read(str(path))[:1]]
-            changes = compare(first, read(str(new[0]))[0], repeats=more, ignore=rule.ignore).changes
+            first, *more = map(whole_file, was)
+            changes = compare(first, whole_file(new[0]), repeats=more, ignore=rule.ignore).changes
             seen[case] = max((order.index(change.category.value) for change in changes), default=0)
     cases = {case: [float(grave <= order.index(rule.worst))] for case, grave in seen.items()}
     finding = _at_least(

@@ -130,7 +130,7 @@ def measured_run(path: Path, results: Mapping[str, Sequence[Scored]] | None = No
     folder = RunFolder.open(path)
     if folder.read_run().ended is None:
         raise InputError(
-            "the run was cut off before its end, so it says nothing about a release",
+            f"the run was cut off after {folder.progress()}, so it says nothing about a release",
             where=str(path),
             hint=f"simulate run --resume {path} goes on with it",
         )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import getitem
@@ -40,38 +41,68 @@ class Interval:
     method: str
 
 
-def effective(values: Sequence[float]) -> float:
-    """As how many throws of a coin these values between 0 and 1 tell of their mean (Korn & Graubard 1998).
+BETS = ((1.0, 0.5), (0.5, 0.25), (0.2, 0.125), (0.07, 0.125))
+"""Shares of the capital that are staked on each value, and the weight of each in the mixture."""
 
-    Zeros and ones count one each; values that lie closer together say more, less what is lost by not knowing
-    how close they really lie (Student's t in place of the normal)."""
-    n, mean = len(values), fmean(values)
-    spread = variance(values) if n > 1 else 0.0
-    if spread == 0 or not 0 < mean < 1 or all(value in (0, 1) for value in values):
-        return float(n)
-    known = (normal_quantile(0.975) / t_quantile(0.975, n - 1)) ** 2
-    return max(float(n), mean * (1 - mean) / (spread / n) * known)
+
+def _log_capital(values: Mapping[float, int], mean: float) -> float:
+    """The logarithm of what one unit became by betting, at fair odds, that the true mean is above ``mean``.
+
+    Were it not, the expected capital would be at most 1, also for independent values whose means differ (the
+    product of 1 + stake · (value/mean - 1) is largest, in expectation, where they are all alike)."""
+    wins: list[float] = []
+    for stake, weight in BETS:
+        total = math.log(weight)
+        for value, times in values.items():
+            left = 1 - stake + stake * value / mean
+            total += times * math.log(left) if left > 0 else -math.inf
+        wins.append(total)
+    most = max(wins)
+    return most + math.log(sum(math.exp(win - most) for win in wins))
+
+
+def _lower_bound(values: Sequence[float], alpha: float) -> float:
+    """The largest mean against which betting won 1/alpha: at most alpha of runs have it above the truth."""
+    counted, low, high = Counter(values), 0.0, fmean(values)
+    if high == 0:
+        return 0.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        if _log_capital(counted, middle) >= -math.log(alpha):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _binary(values: Sequence[float]) -> bool:
+    return all(value in (0, 1) for value in values)
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """The interval of a mean of values between 0 and 1: Clopper–Pearson (1934), for values that are not all 0
-    or 1 with the number of throws that they are worth."""
-    n, mean, alpha = effective(values), fmean(values), 1 - confidence
-    x = mean * n
-    low = beta_quantile(alpha / 2, x, n - x + 1)
-    high = beta_quantile(1 - alpha / 2, x + 1, n - x)
-    exact = n == len(values)
-    return Interval(mean, low, high, "Clopper–Pearson" if exact else "Korn–Graubard")
+    """The interval of a mean of values between 0 and 1.
+
+    Zeros and ones: Clopper–Pearson (1934). Other scores: by betting (Waudby-Smith & Ramdas 2024) with stakes
+    fixed in advance, which holds for any number of values of any shape, however few of them are low."""
+    n, mean, alpha = len(values), fmean(values), 1 - confidence
+    if _binary(values):
+        passed = sum(values)
+        low = beta_quantile(alpha / 2, passed, n - passed + 1)
+        return Interval(mean, low, beta_quantile(1 - alpha / 2, passed + 1, n - passed), "Clopper–Pearson")
+    high = 1 - _lower_bound([1 - value for value in values], alpha / 2)
+    return Interval(mean, _lower_bound(values, alpha / 2), high, "betting")
 
 
 def below(values: Sequence[float], threshold: float) -> float:
-    """The p-value of a mean this low or lower, were the true mean at ``threshold``: the binomial tail."""
-    n, x = effective(values), sum(values) / len(values) * effective(values)
+    """The p-value of a mean this low or lower, were the true mean at ``threshold``: the binomial tail, or for
+    other scores than 0 and 1 what betting against it won."""
+    n, passed = len(values), sum(values)
     if threshold >= 1:
         return 0.0 if fmean(values) < 1 else 1.0
-    if x >= n:
-        return 1.0
-    return 1 - beta_cdf(threshold, x + 1, n - x)
+    if not _binary(values):
+        won = _log_capital(Counter(1 - value for value in values), 1 - threshold)
+        return math.exp(-max(0.0, won))
+    return 1.0 if passed >= n else 1 - beta_cdf(threshold, passed + 1, n - passed)
 
 
 def pass_hat_low(cases: Cases, k: int, confidence: float = 0.95) -> float:
@@ -129,15 +160,10 @@ def drop(before: Cases, after: Cases) -> float:
 def drop_interval(before: Cases, after: Cases, confidence: float = 0.95) -> Interval:
     """The interval of that drop, over cases.
 
-    Bonett & Price (2012) for zeros and ones: two cases are added, one that fell and one that rose, so that a
-    few cases which all agree do not look like certainty. Other scores get Student's t over the cases from ten
-    on."""
+    Bonett & Price (2012): two cases are added, one that fell by 1 and one that rose by 1, so that cases which
+    all agree do not look like certainty, nor scores of which one in twenty falls far."""
     falls = [fmean(was) - fmean(now) for _, was, now in paired(before, after)]
     value, m = fmean(falls), len(falls)
-    whole = all(fall in (-1, 0, 1) for fall in falls)
-    if not whole and m >= 10 and variance(falls) > 0:
-        half = t_quantile(0.5 + confidence / 2, m - 1) * math.sqrt(variance(falls) / m)
-        return Interval(value, max(-1.0, value - half), min(1.0, value + half), "Student's t over cases")
     middle = sum(falls) / (m + 2)
     spread = (sum(fall * fall for fall in falls) + 2) / (m + 2) - middle * middle
     half = normal_quantile(0.5 + confidence / 2) * math.sqrt(spread / (m + 2))

@@ -26,12 +26,13 @@ def observed_trace(
     *,
     agent: str | None = None,
     seen: Mapping[int, Mapping[str, Any]] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Trace:
     """Build the trace from what was said, and from tool calls that were seen at the tools themselves.
 
     ``seen`` holds, by turn, what the adapter could see from outside (model, tokens), as span attributes. What
     the agent got is what it *heard*; what it gave is what it *said*. An empty turn of the agent has no
-    output messages rather than an empty one."""
+    output messages rather than an empty one. ``about`` says who calls and what is tried, for every span."""
     take = determinism.current()
     ends = [conversation.duration, *(said.end for said in conversation.utterances)]
     broken = conversation.ended_by == "fault"
@@ -63,8 +64,17 @@ def observed_trace(
         spans += [_tool_span(of_agent, take.span_id(), conversation, use) for use in uses if use.turn == turn]
     known = {turn for turn, _ in turns}
     spans += [_tool_span(root, take.span_id(), conversation, use) for use in uses if use.turn not in known]
+    for step, span in enumerate(_of_kinds(spans, "AGENT", "TOOL"), 1):
+        span.attributes["agent.trajectory.step"] = step
+    for span in spans:
+        span.attributes |= about or {}
     note = "the agent left no spans of its own: this trace was observed from outside"
     return Trace(conversation.id, spans, source="observed", notes=[note])
+
+
+def _of_kinds(spans: list[Span], *kinds: str) -> list[Span]:
+    found = [span for span in spans if span.attributes["fi.span.kind"] in kinds]
+    return sorted(found, key=lambda span: span.start_ns)
 
 
 def _agent_span(
@@ -86,6 +96,8 @@ def _agent_span(
         span.attributes["gen_ai.output.messages"] = _messages("assistant", [each.text for each in said])
         first = said[0].first
         if first is not None:
+            if told and first >= told[-1].end:
+                span.attributes["gen_ai.server.time_to_first_token"] = first - told[-1].end
             span.events.append(Event("first_output", _moment(conversation, first)))
     return span
 

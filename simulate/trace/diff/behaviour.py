@@ -28,6 +28,7 @@ class ActionRecord:
     batch: int = 0
     spans: list[str] = field(default_factory=list[str])
     attempts: int = 1
+    result_known: bool = True
     key: str = ""
     """Equal for acts that are told under one name: for a tool, however each side writes its name."""
 
@@ -88,7 +89,39 @@ class Story:
         for call in self.models:
             if call.text and not call.asks:
                 found[call.turn] = call
+        if not found and not self.models:
+            return self._of_agents()
         return found
+
+    def _of_agents(self) -> dict[int, ModelCall]:
+        """Where no model call is recorded, what the outermost agents gave back."""
+        forest = self.forest
+        agents = [node for node in forest.children(-1) if forest.views[node].kind in _AGENTS]
+        texts = [(node, _text(forest.views[node])) for node in agents]
+        return {
+            turn: ModelCall(node, forest.spans[node], forest.views[node], turn, text, asks=False)
+            for turn, (node, text) in enumerate(texts, 1)
+            if text
+        }
+
+    @property
+    def silent(self) -> list[ModelCall]:
+        """The model calls that did not fail, and of which nobody recorded the answer."""
+        return [
+            call for call in self.models
+            if not call.text and not call.asks and call.view.error is None and call.view.output_tokens != 0
+        ]  # fmt: skip
+
+
+_AGENTS = (Kind.AGENT, Kind.CHAIN, Kind.TURN)
+
+
+def _text(view: View) -> str | None:
+    """What a span gave back, as text."""
+    said = contents.said(view.output)
+    if not said and isinstance(view.output_value, str):
+        return view.output_value
+    return said
 
 
 def tell(source: Trace | TraceReading) -> Story:
@@ -124,9 +157,7 @@ def _models(calls: list[tuple[Span, View]], node_of: dict[str, int]) -> list[Mod
     for span, view in calls:
         heard = sum(1 for message in view.input or () if message.role == "user" and message.text.strip())
         turn = max(turn, heard)
-        text = contents.said(view.output)
-        if text is None and isinstance(view.output_value, str):
-            text = view.output_value
+        text = _text(view)
         asks = any(message.tool_calls for message in view.output or ())
         found.append(ModelCall(node_of[span.span_id], span, view, turn, text, asks))
     return found
@@ -159,6 +190,7 @@ def _act(
         node=node_of.get(call.span_id or "", -1),
         arguments=_known(call.arguments),
         result=_known(call.result),
+        result_known=not isinstance(call.result, Unknown),
         error=call.error,
         turn=models[batch - 1].turn if batch else None,
         batch=batch,
@@ -216,7 +248,9 @@ def _acts(forest: Forest, models: list[ModelCall], moments: list[int]) -> dict[K
         batch = bisect_right(moments, span.start_ns)
         turn = models[batch - 1].turn if batch else None
         found[view.kind].append(
-            ActionRecord(name, node, arguments, result, view.error, turn, batch, [span.span_id])
+            ActionRecord(
+                name, node, arguments, result, error=view.error, turn=turn, batch=batch, spans=[span.span_id]
+            )
         )
     return found
 

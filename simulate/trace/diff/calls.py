@@ -36,14 +36,17 @@ def pair(expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], align
 
 
 def _paired(expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], partner: list[int]) -> Pairs:
-    at = {act.node: index for index, act in enumerate(actual) if act.node >= 0}
+    # a model's span may tell of several calls, which their arguments tell apart
+    shared = [Counter(act.node for act in acts) for acts in (expected, actual)]
+    at = {act.node: j for j, act in enumerate(actual) if act.node >= 0 and shared[1][act.node] == 1}
     pairs: dict[int, int] = {}
     for i, act in enumerate(expected):
-        j = at.get(partner[act.node], -1) if act.node >= 0 else -1
+        j = at.get(partner[act.node], -1) if act.node >= 0 and shared[0][act.node] == 1 else -1
         if j >= 0 and actual[j].key == act.key:
             pairs[i] = j
+    _together(expected, actual, pairs)
     firm = 0
-    for number, tell in enumerate((_with_arguments, _by_name)):
+    for number, tell in enumerate((_given, _by_name)):
         if number == 1:
             firm = len(pairs)
         here = [i for i in range(len(expected)) if i not in pairs]
@@ -54,6 +57,25 @@ def _paired(expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], pa
         _in_any_order(expected, actual, pairs, tell)
     made = list(pairs.items())
     return Pairs(sorted(made), set(made[firm:]))
+
+
+def _together(
+    expected: Sequence[ActionRecord], actual: Sequence[ActionRecord], pairs: dict[int, int]
+) -> None:
+    """Calls of one tool that were asked for together came in no order: equal arguments pair them."""
+    groups: defaultdict[tuple[str, int, int], list[int]] = defaultdict(list)
+    for i, j in pairs.items():
+        groups[expected[i].key, expected[i].batch, actual[j].batch].append(i)
+    for group in groups.values():
+        if len(group) < 2 or all(_given(expected[i]) == _given(actual[pairs[i]]) for i in group):
+            continue
+        free = [pairs.pop(i) for i in group]
+        for tell in (_given, _by_name):
+            for i in group:
+                j = next((j for j in free if tell(actual[j]) == tell(expected[i])), None)
+                if i not in pairs and j is not None:
+                    pairs[i] = j
+                    free.remove(j)
 
 
 def _in_any_order(
@@ -72,7 +94,7 @@ def _in_any_order(
             pairs[i] = waiting[tell(act)].pop()
 
 
-def _with_arguments(act: ActionRecord) -> tuple[str, bytes]:
+def _given(act: ActionRecord) -> tuple[str, bytes]:
     return act.key, contents.dumped(act.arguments)
 
 
@@ -287,8 +309,7 @@ def _call(one: ActionRecord, other: ActionRecord, tolerance: Tolerance) -> list[
     if (one.error is None) != (other.error is None):
         failed = f"{name} failed: {brief(other.error)}" if other.error else f"{name} no longer fails"
         add(Category.BEHAVIOUR, "error", failed, 1.5, expected=one.error, actual=other.error)
-    elif one.result is not None and other.result is not None and not found:
-        # another question gets another answer; only the same question's is worth telling
+    elif one.result_known and other.result_known:
         found = details(one.result, other.result, tolerance.arguments)
         if found:
             add(

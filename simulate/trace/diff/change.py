@@ -21,6 +21,8 @@ class Category(StrEnum):
 
 
 ORDER = tuple(Category)
+SECONDARY = frozenset({Category.COST, Category.LATENCY, Category.SHAPE})
+"""Told, and do not decide."""
 
 
 @dataclass(frozen=True, slots=True)

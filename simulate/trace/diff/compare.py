@@ -11,17 +11,18 @@ from pathlib import Path
 
 from simulate.errors import TraceFileError
 from simulate.model.secret_names import is_secret_name
+from simulate.trace.conversations import only, read_conversations
 from simulate.trace.diff.align import align
 from simulate.trace.diff.behaviour import Story, tell
 from simulate.trace.diff.calibrate import calibrated
-from simulate.trace.diff.change import Change, Tolerance
+from simulate.trace.diff.change import SECONDARY, Change, Tolerance
 from simulate.trace.diff.explain import explain
 from simulate.trace.diff.ignore import Ignore, ignoring
+from simulate.trace.diff.not_compared import not_told, unread
 from simulate.trace.diff.result import Diff
 from simulate.trace.diff.scores import score_changes
 from simulate.trace.diff.shape import shape_changes
 from simulate.trace.diff.voice import voice_changes
-from simulate.trace.files import reader
 from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
@@ -101,12 +102,15 @@ def _between(one: Story, other: Story, tolerance: Tolerance) -> Diff:
     changes += score_changes(one, other, tolerance)
     changes += shape_changes(one, other, alignment)
     changes.sort(key=lambda change: (*change.rank, change.path))
+    lacking = not_told(one, other)
+    if all(change.category in SECONDARY for change in changes):
+        lacking += unread(one, other, alignment)
     return Diff(
         one.trace,
         other.trace,
         changes,
         notes=_notes(one, other),
-        not_compared=_not_compared(one, other),
+        not_compared=lacking,
         alignment=alignment,
         forests=(one.forest, other.forest),
     )
@@ -120,23 +124,6 @@ def _notes(one: Story, other: Story) -> list[str]:
         elif not story.models and not story.tools:
             notes.append(f"the {name} trace has neither model calls nor tool calls")
     return notes
-
-
-def _not_compared(one: Story, other: Story) -> list[str]:
-    """What a trace does not tell: a change of it would not show."""
-    found: list[str] = []
-    for story, name in ((one, "expected"), (other, "actual")):
-        if story.models and not story.captured:
-            found.append(f"the {name} trace does not carry what was said; answers were not compared")
-        elif story.models and story.partly_dark:
-            found.append(f"in the {name} trace {story.partly_dark}; their answers were not compared")
-        if not story.evidence:
-            found.append(f"the {name} trace would not show a tool call; tools were not compared")
-        dark = [act for act in story.tools if act.arguments is None]
-        if dark:
-            names = ", ".join(dict.fromkeys(act.name for act in dark))
-            found.append(f"the {name} trace does not tell the arguments of {names}; they were not compared")
-    return found
 
 
 async def judged(diff: Diff, judge: Judge) -> Diff:
@@ -171,14 +158,14 @@ def matches(
         tolerance: As for `compare`.
 
     Raises:
-        TraceFileError: The file cannot be read, or does not hold exactly one trace.
+        TraceFileError: The file cannot be read, or does not hold exactly one conversation.
         InputError: As for `compare`.
     """
     return compare(recorded(expected), trace, ignore=ignore, tolerance=tolerance)
 
 
 def recorded(path: str | Path) -> Trace:
-    """The one trace of a file; it is read once while the file stays as it is, however many runs it judges.
+    """The one conversation of a file; read once while the file stays as it is, however many runs it judges.
 
     Raises TraceFileError when the file cannot be read or does not hold exactly one trace.
     """
@@ -191,11 +178,5 @@ def recorded(path: str | Path) -> Trace:
 
 @lru_cache(maxsize=64)
 def _recorded(path: Path, *_: int) -> Trace:
-    found = reader.read(path)
-    if len(found) != 1:
-        raise TraceFileError(
-            f"holds {len(found)} traces, and a comparison needs one",
-            where=str(path),
-            hint="keep each expected trace in a file of its own",
-        )
-    return found[0]
+    hint = "keep each conversation that is compared with in a file of its own"
+    return only(read_conversations(path), str(path), hint)

@@ -60,6 +60,7 @@ class Diff:
         return {
             "schema": 1,
             "same": self.same,
+            "not_compared": self.not_compared,
             "expected": _named(self.expected),
             "actual": _named(self.actual),
             "repeats": self.repeats,
@@ -68,7 +69,6 @@ class Diff:
             "varies": [change.to_dict() for change in self.varies],
             "notes": self.notes,
             "ignored_nothing": self.unmet,
-            "not_compared": self.not_compared,
         }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulate.model.text import line
@@ -12,6 +14,10 @@ from simulate.trace.diff.rates import rarely
 
 if TYPE_CHECKING:
     from simulate.trace.diff.result import Diff
+
+
+MOST_LACKING = 3
+"""Lines about what could not be compared."""
 
 
 def headline(diff: Diff) -> str:
@@ -27,46 +33,93 @@ def headline(diff: Diff) -> str:
 
 
 def summary(diff: Diff, lines: int = 10) -> str:
-    """The changes that matter most first, and what was left out, in at most ``lines`` lines (at least 3)."""
+    """What could not be compared, then the changes that matter most, and what was left out; in at most
+    ``lines`` lines (at least 3)."""
     lines = max(lines, 3)
-    tail = _tail(diff)[: lines - 1]
+    lacking = _lacking(diff, min(MOST_LACKING, lines - 2))
+    tail = _tail(diff)[: lines - 1 - len(lacking)]
     if not diff.changes:
-        return "\n".join([headline(diff), *tail])
-    room = lines - len(tail)
-    grouped = _grouped(diff.changes)
-    if len(grouped) > room:
-        left = Counter(change.category for change in grouped[max(room - 1, 1) :])
+        return "\n".join([headline(diff), *lacking, *tail])
+    room = lines - len(lacking) - len(tail)
+    told = grouped(diff.changes)
+    if len(told) > room:
+        left = Counter(group.changes[0].category for group in told[max(room - 1, 1) :])
         more = ", ".join(f"{left[category]} more in {category}" for category in ORDER if left[category])
-        grouped = grouped[: max(room - 1, 1)]
-        tail = [f"… and {more}", *tail][: lines - 1]
-    return "\n".join(
-        [*(f"{change.category.value:9}  {line(change.sentence, 400)}" for change in grouped), *tail]
-    )
+        told = told[: max(room - 1, 1)]
+        tail = [f"… and {more}", *tail][: lines - len(lacking) - 1]
+    shown = (f"{group.changes[0].category.value:9}  {line(group.sentence, 400)}" for group in told)
+    return "\n".join([*lacking, *shown, *tail])
 
 
-def _grouped(changes: list[Change]) -> list[Change]:
-    """Cost in one line, and changes of one path in one with their number."""
-    cost = [change for change in changes if change.category is Category.COST]
-    count = Counter((change.category, change.path) for change in changes)
-    told: set[tuple[Category, str]] = set()
-    found: list[Change] = []
+def _lacking(diff: Diff, most: int) -> list[str]:
+    """What could not be compared, but for what the headline says."""
+    facts = diff.not_compared if diff.changes else diff.not_compared[1:]
+    shown = [f"{UNKNOWN:9}  {line(fact, 400)}" for fact in facts[:most]]
+    if len(facts) > most:
+        more = len(facts) - most
+        shown[-1] += f" (and {more} more that could not be compared)"
+    return shown
+
+
+UNKNOWN = "unknown"
+"""Stands where a change has its category."""
+_TURN = re.compile(r"^turn \d+ |^the opening | in turn \d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Changes that are told in one sentence."""
+
+    sentence: str
+    changes: list[Change]
+
+
+def grouped(changes: Sequence[Change]) -> list[Group]:
+    """Cost in one; a change that repeats itself, turn after turn, in one with its number and turns; others of
+    one path in one with their number."""
+    groups: dict[tuple[str, ...], list[Change]] = {}
     for change in changes:
-        key = (change.category, change.path if change.category is not Category.COST else "cost")
-        if key in told:
-            continue
-        told.add(key)
-        if change.category is Category.COST:
-            found.append(replace(change, sentence=", ".join(one.sentence for one in cost)))
+        groups.setdefault(_key(change), []).append(change)
+    return [Group(_sentence(members), members) for members in groups.values()]
+
+
+def _key(change: Change) -> tuple[str, ...]:
+    if change.category is Category.COST:
+        return (change.category,)
+    if change.path.startswith("answers."):
+        return (change.category, "answers", _TURN.sub("", change.sentence))
+    return (change.category, change.path)
+
+
+def _sentence(members: Sequence[Change]) -> str:
+    first = members[0]
+    if first.category is Category.COST:
+        return ", ".join(one.sentence for one in members)
+    if len(members) == 1:
+        return first.sentence
+    if len({_TURN.sub("", one.sentence) for one in members}) == 1:
+        turns = sorted({one.turn for one in members if one.turn is not None})
+        sentence = re.sub(r" in turn \d+$", "", first.sentence)
+        return f"{sentence} (×{len(members):,}{_turns(turns)})"
+    return f"{first.sentence} (and {len(members) - 1:,} more like it)"
+
+
+def _turns(turns: Sequence[int]) -> str:
+    """`` in turns 2–4, 7``."""
+    if len(turns) < 2:
+        return f" in turn {turns[0]}" if turns else ""
+    runs: list[list[int]] = []
+    for turn in turns:
+        if runs and turn == runs[-1][-1] + 1:
+            runs[-1].append(turn)
         else:
-            more = count[key] - 1
-            sentence = f"{change.sentence} (and {more:,} more like it)" if more else change.sentence
-            found.append(replace(change, sentence=sentence))
-    return found
+            runs.append([turn])
+    shown = [f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    return f" in turns {', '.join(shown[:5])}{' …' if len(shown) > 5 else ''}"
 
 
 def _tail(diff: Diff) -> list[str]:
-    lacking = diff.not_compared if diff.changes else diff.not_compared[1:]
-    tail = [line(note, 400) for note in (*lacking, *diff.notes)][:3]
+    tail = [line(note, 400) for note in diff.notes][:2]
     if diff.repeats:
         runs = diff.repeats + 1
         shows = "repeat shows" if diff.repeats == 1 else "repeats show"

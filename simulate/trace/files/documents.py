@@ -82,16 +82,22 @@ def opened(source: Source) -> Generator[BinaryIO]:
             yield file
 
 
-def streams(source: BinaryIO, name: str) -> Iterator[tuple[str, io.BufferedReader]]:
-    """The file itself, or what is inside of a gz or zip, however deep; each can be peeked at."""
+PACKED = 5
+"""How often a file may be packed in another one."""
+
+
+def streams(source: BinaryIO, name: str, packed: int = 0) -> Iterator[tuple[str, io.BufferedReader]]:
+    """The file itself, or what is inside of a gz or zip; each can be peeked at."""
+    if packed > PACKED:
+        raise TraceFileError(f"is packed more than {PACKED} times, one in the other", where=name)
     stream = source if isinstance(source, io.BufferedReader) else io.BufferedReader(cast(Any, source))
     head = stream.peek(4)[:4]
     if head[:2] == b"\x1f\x8b":
-        yield from streams(cast(BinaryIO, gzip.GzipFile(fileobj=stream)), name)
+        yield from streams(cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb")), name, packed + 1)
     elif head == b"PK\x03\x04":
         with ExitStack() as stack:
             for inner, member in _members(stream, name, stack):
-                yield from streams(member, inner)
+                yield from streams(member, inner, packed + 1)
     else:
         yield name, stream
 

@@ -14,7 +14,7 @@ import pickle
 import pkgutil
 import tempfile
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -26,7 +26,7 @@ from simulate.trace.files.documents import Source
 from simulate.trace.joining import join
 from simulate.trace.span import Span, Trace, group
 
-__all__ = ["Format", "Source", "formats", "iter_spans", "iter_traces", "read"]
+__all__ = ["Format", "Source", "TraceIndex", "formats", "iter_spans", "iter_traces", "one", "read"]
 
 
 @lru_cache(maxsize=1)
@@ -66,18 +66,22 @@ def read(source: Source, *more: Source, trace_id: str | None = None, tolerant: b
         for trace in traces:
             trace.notes += notes.of(trace.trace_id)
             join(trace)
-    return traces if trace_id is None else [one(traces, trace_id, documents.name_of(source))]
+    if trace_id is None:
+        return traces
+    wanted = one([trace.trace_id for trace in traces], trace_id, documents.name_of(source))
+    return [trace for trace in traces if trace.trace_id == wanted]
 
 
-def one(traces: list[Trace], trace_id: str, source: str | None) -> Trace:
-    """The trace whose id starts so."""
-    found = [trace for trace in traces if trace.trace_id == trace_id]
-    found = found or [trace for trace in traces if trace.trace_id.startswith(trace_id.lower())]
+def one(ids: Sequence[str], trace_id: str, source: str | None) -> str:
+    """The one of these trace ids that starts so. Raises TraceFileError, with some of them, for none or
+    several."""
+    found = [each for each in ids if each == trace_id]
+    found = found or [each for each in ids if each.startswith((trace_id, trace_id.lower()))]
     if len(found) == 1:
         return found[0]
-    ids = ", ".join(line(trace.trace_id, 40) for trace in (found or traces)[:5])
+    told = ", ".join(line(each, 40) for each in (found or ids)[:5])
     problem = "matches several traces" if found else "is not among its traces"
-    raise TraceFileError(f"trace {line(trace_id, 40)} {problem}: {ids}", where=source)
+    raise TraceFileError(f"trace {line(trace_id, 40)} {problem}: {told}", where=source)
 
 
 def iter_spans(*files: Source, tolerant: bool = False, notes: Notes | None = None) -> Iterator[Span]:
@@ -106,36 +110,75 @@ def iter_traces(
     ``tolerant`` reads what is whole and says in the notes what is not; of several files, those that hold no
     trace at all are left out, and their errors put into ``skipped``.
     """
-    files = documents.sources(source, *more)
-    with tempfile.SpooledTemporaryFile(documents.SPOOL) as spool:
-        index: dict[str, list[int]] = {}
-        read: list[tuple[Notes, int]] = []
-        for each in files:
-            notes, begin = Notes(documents.name_of(each), tolerant), spool.tell()
-            read.append((notes, begin))
-            try:
-                _spool(_spans(each, notes), spool, index)
-                if spool.tell() == begin:
-                    raise _holds_nothing(notes)
-            except TraceFileError as error:
-                if not tolerant or len(files) == 1:
-                    raise
-                notes.say(f"the file was read as far as it goes: {error.message}")
-                if spool.tell() == begin and skipped is not None:
-                    skipped.append(error)
-        if not index:
-            raise TraceFileError("none of the files holds spans", where=documents.name_of(source))
-        begins = [begin for _, begin in read]
-        for trace_id, places in index.items():
-            holding = sorted({bisect_right(begins, place) - 1 for place in places})
-            trace = Trace(trace_id, source=read[holding[0]][0].source)
-            for place in places:
-                spool.seek(place)
-                trace.spans += pickle.load(spool)  # our own temporary file, written a moment ago
-            for at in holding:
-                trace.notes += read[at][0].of(trace_id)
-            join(trace)
-            yield trace
+    with TraceIndex(source, *more, tolerant=tolerant, skipped=skipped) as index:
+        for trace_id in index.ids:
+            yield index.trace(trace_id)
+
+
+class TraceIndex:
+    """The traces of one or more files on disk, each gathered when it is asked for: what `iter_traces` walks
+    once. Arguments and errors are those of `iter_traces`; the temporary file lives as long as the context."""
+
+    def __init__(
+        self,
+        source: Source,
+        *more: Source,
+        tolerant: bool = False,
+        skipped: list[TraceFileError] | None = None,
+    ) -> None:
+        self._spool = tempfile.SpooledTemporaryFile(documents.SPOOL)  # noqa: SIM115 - __exit__ closes it
+        self._places: dict[str, list[int]] = {}
+        self._read: list[tuple[Notes, int]] = []
+        try:
+            files = documents.sources(source, *more)
+            for each in files:
+                self._add(each, tolerant, skipped, alone=len(files) == 1)
+            if not self._places:
+                raise TraceFileError("none of the files holds spans", where=documents.name_of(source))
+        except BaseException:
+            self._spool.close()
+            raise
+        self._begins = [begin for _, begin in self._read]
+
+    def __enter__(self) -> TraceIndex:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._spool.close()
+
+    def _add(
+        self, file: Source, tolerant: bool, skipped: list[TraceFileError] | None, *, alone: bool
+    ) -> None:
+        notes, begin = Notes(documents.name_of(file), tolerant), self._spool.tell()
+        self._read.append((notes, begin))
+        try:
+            _spool(_spans(file, notes), self._spool, self._places)
+            if self._spool.tell() == begin:
+                raise _holds_nothing(notes)
+        except TraceFileError as error:
+            if not tolerant or alone:
+                raise
+            notes.say(f"the file was read as far as it goes: {error.message}")
+            if self._spool.tell() == begin and skipped is not None:
+                skipped.append(error)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the traces, in the order in which each first appears."""
+        return list(self._places)
+
+    def trace(self, trace_id: str) -> Trace:
+        """The trace of this id, whole."""
+        places = self._places[trace_id]
+        holding = sorted({bisect_right(self._begins, place) - 1 for place in places})
+        trace = Trace(trace_id, source=self._read[holding[0]][0].source)
+        for place in places:
+            self._spool.seek(place)
+            trace.spans += pickle.load(self._spool)  # our own temporary file, written a moment ago
+        for at in holding:
+            trace.notes += self._read[at][0].of(trace_id)
+        join(trace)
+        return trace
 
 
 def _holds_nothing(notes: Notes) -> TraceFileError:
@@ -214,9 +257,28 @@ def _from_json(stream: Any, notes: Notes) -> Iterator[Span]:
                 raise _unknown(document, notes)
             format = found
         try:
-            yield from format.spans(document, notes)
+            for span in format.spans(document, notes):
+                if _too_deep([span.attributes, span.resource, *(each.attributes for each in span.events)]):
+                    raise notes.refuse(
+                        f"an attribute is nested more than {DEEPEST} deep", f"span {line(span.name, 40)}"
+                    )
+                yield span
         except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
             raise notes.refuse(f"looks like {format.name} but has not its shape: {_short(error)}") from error
+
+
+DEEPEST = 100
+"""Lists and objects in each other that an attribute may hold; no real one comes near it."""
+
+
+def _too_deep(values: Sequence[Any]) -> bool:
+    level = [each for each in values if isinstance(each, dict | list | tuple) and each]
+    for _ in range(DEEPEST + 1):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [part for each in inner for part in each if isinstance(part, dict | list | tuple) and part]
+        if not level:
+            return False
+    return True
 
 
 def _short(error: Exception) -> str:

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
-from simulate.trace.reading import messages, values
+from simulate.trace.reading import messages, values, wrapping
 from simulate.trace.reading.dialect import CARRIERS, GROUPS, READERS, Dialect, Source, dialects
 from simulate.trace.reading.messages import says_nothing
+from simulate.trace.reading.parts import arguments_of
+from simulate.trace.reading.usage import include_parts
 from simulate.trace.span import Kind, Span, View
 
 MOST_PLANS = 20_000
@@ -313,12 +315,18 @@ def _taken(read: values.Reader, value: Any) -> Any:
         return None
 
 
-def _exception(span: Span) -> str | None:
+def _exception_event(span: Span) -> str | None:
     for event in reversed(span.events):
         if event.name == "exception":
             message = event.attributes.get("exception.message")
             name = event.attributes.get("exception.type")
             return str(message or name) if message or name else None
+    return None
+
+
+def _exception(span: Span) -> str | None:
+    if any(event.name == "exception" for event in span.events):
+        return _exception_event(span)
     kind = span.attributes.get("error.type")
     if kind is not None and not str(kind).isdigit():
         return str(kind)
@@ -328,25 +336,22 @@ def _exception(span: Span) -> str | None:
 
 def _complete(span: Span, found: View) -> None:
     """What a tool or a retriever got and gave, where the source has only a general input and output."""
+    include_parts(found)
+    if found.error is None and span.status == "unset" and span.events and _came_to_nothing(found):
+        found.error = _exception_event(span)  # some record it and set no status
     if found.kind is Kind.TOOL and (target := span.name.removeprefix("handoff to ")) != span.name:
         # OpenAI's agents, in OpenInference and traceAI: from whom it went is its input
         found.kind, found.handoff_to, found.tool_name = Kind.HANDOFF, target, None
         if found.handoff_from is None and isinstance(found.input_value, str):
             found.handoff_from = found.input_value
     if found.kind is Kind.TOOL:
-        found.tool_name = found.tool_name or span.name
+        found.tool_name = found.tool_name or span.name.removesuffix(".__call__")
         if found.tool_arguments is None and found.input_value is not None:
-            found.tool_arguments = messages.arguments_of(found.input_value)
-        if found.tool_result is None:
-            found.tool_result = values.loose(found.output_value)
-        _langchain_message(found)
-        result = found.tool_result
-        if (
-            found.error is None
-            and isinstance(result, dict)
-            and cast("dict[str, Any]", result).get("isError") is True
-        ):
-            found.error = values.text(cast("dict[str, Any]", result).get("content"))
+            found.tool_arguments = arguments_of(found.input_value)
+        found.tool_arguments = wrapping.arguments(found.tool_arguments, found.tool_name)
+        told = found.output_value if found.tool_result is None else found.tool_result
+        if told is not None:
+            wrapping.take_result(values.loose(told), found)
     elif found.kind in (Kind.RETRIEVER, Kind.RERANKER):
         if found.query is None:
             found.query = _query(found.input_value)
@@ -354,21 +359,13 @@ def _complete(span: Span, found: View) -> None:
             found.documents = values.documents(found.output_value)
 
 
-def _langchain_message(found: View) -> None:
-    """A LangChain tool answers with a whole message: plain, under ``data``, or serialised under
-    ``kwargs``."""
-    result = found.tool_result
-    if not isinstance(result, dict):
-        return
-    held = cast("dict[str, Any]", result)
-    for inner in (held, held.get("data"), held.get("kwargs")):
-        if isinstance(inner, dict) and "tool_call_id" in inner:
-            message = cast("dict[str, Any]", inner)
-            found.tool_call_id = found.tool_call_id or values.text(message["tool_call_id"])
-            found.tool_result = values.decoded(message.get("content"))
-            if message.get("status") == "error" and found.error is None:
-                found.error = values.text(message.get("content"))
-            return
+def _came_to_nothing(found: View) -> bool:
+    if found.kind is Kind.LLM:
+        return says_nothing(found.output) and found.output_tokens is None
+    return found.kind is Kind.TOOL and found.tool_result is None and found.output_value is None
+
+
+_QUERY = ("query", "input", "question", "text", "query_str")
 
 
 def _query(value: Any) -> str | None:
@@ -376,6 +373,8 @@ def _query(value: Any) -> str | None:
         held = cast("dict[str, Any]", value)
         if held.get("args"):
             return _query(held["args"][0])
-        held = held.get("kwargs") or held
-        value = next((held[key] for key in ("query", "input", "question", "text") if key in held), None)
+        for wrapper in ("kwargs", "query_bundle", "str_or_query_bundle"):
+            if held.get(wrapper):
+                return _query(held[wrapper])
+        value = next((held[key] for key in _QUERY if key in held), None)
     return value if isinstance(value, str) else None

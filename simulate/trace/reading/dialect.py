@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from simulate.trace.reading import messages, values
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.span import Kind, Span, Trace, View
 
 Source = str | tuple[str, values.Reader]
@@ -77,7 +78,7 @@ GROUPS = {"voice", "gateway", "tags", "parameters"}
 READERS: dict[str, values.Reader] = {
     **dict.fromkeys(
         (
-            "provider", "request_model", "response_model", "response_id", "agent_name", "tool_name",
+            "request_model", "response_model", "response_id", "agent_name", "tool_name",
             "user_id", "conversation_id", "session_id", "prompt_name", "prompt_version",
         ),
         values.known,
@@ -91,14 +92,15 @@ READERS: dict[str, values.Reader] = {
     **dict.fromkeys(
         (
             "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-            "input_audio_tokens", "output_audio_tokens", "step",
+            "input_audio_tokens", "output_audio_tokens", "total_tokens", "step",
         ),
         values.integer,
     ),
     **dict.fromkeys(("cost", "time_to_first_token"), values.number),
     **dict.fromkeys(("input_value", "output_value"), values.as_is),
+    "provider": values.provider,
     "tool_result": values.loose,
-    "tool_arguments": messages.arguments_of,
+    "tool_arguments": arguments_of,
     "input": messages.incoming,
     "output": messages.outgoing,
     "instructions": lambda value: _joined(messages.messages(value, "system")),

@@ -29,6 +29,12 @@ def finish_of(reason: str | None) -> Finish | None:
     return next((finish for pattern, finish in _WORDS if re.search(pattern, word)), None)
 
 
+def cut_off(reasons: Iterable[str | None]) -> str | None:
+    """The first reason that says that an answer is not whole, as the provider spells it."""
+    cut = ("length", "content_filter", "error")
+    return next((reason for reason in reasons if finish_of(reason) in cut), None)
+
+
 def asked_for_no_tool(reasons: Iterable[str]) -> bool:
     """Whether the finish reasons alone say that no tool was asked for; not where one of them is unknown."""
     found = [finish_of(reason) for reason in reasons]

@@ -7,13 +7,21 @@ pydantic-ai, LiveKit's chat context, OpenInference's and OpenLLMetry's flattened
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
-from simulate.trace.reading.values import decoded, loose, text
+from simulate.trace.reading.parts import (
+    PARTS,
+    Part,
+    call_part,
+    generic_part,
+    kind_of,
+    part_of,
+    response_part,
+    text_part,
+)
+from simulate.trace.reading.values import decoded, text
 from simulate.trace.span import Message
-
-Part = dict[str, Any]
 
 _ROLES = {
     "human": "user",
@@ -43,7 +51,13 @@ def incoming(value: Any) -> list[Message] | None:
 def _name_answers(found: Sequence[Message]) -> None:
     """Some APIs send tools' answers as the user's, and some instrumentations lose what they are: objects that
     follow right after calls are the answers to those calls, in their order."""
+    armed: list[Part] = []
     for before, message in itertools.pairwise(found):
+        armed = before.tool_calls or (armed if before.role == "tool" else [])
+        if any(call.get("name") == message.role for call in armed):
+            # LangChain's message in Langfuse's JavaScript handler has the tool's name as its role
+            message.parts = [response_part(None, message.text, message.role)]
+            message.role = "tool"
         calls = before.tool_calls
         if not calls or message.role != "user" or len(message.parts) > len(calls):
             continue
@@ -51,20 +65,19 @@ def _name_answers(found: Sequence[Message]) -> None:
         if results and all(result is not None for result in results):
             message.role = "tool"
             message.parts = [
-                _response(call.get("id"), result, call.get("name"))
+                response_part(call.get("id"), result, call.get("name"))
                 for call, result in zip(calls, results, strict=False)
             ]
 
 
 def _object_in(part: Part) -> dict[str, Any] | None:
-    """What a part holds that is data and no words; Google's SDK puts a plain result under ``result``."""
+    """What a part holds that is data and no words."""
     if part.get("type") == "generic":
         return {key: value for key, value in part.items() if key != "type"}
     held = decoded(part.get("content")) if part.get("type") == "text" else None
     if not isinstance(held, dict):
         return None
-    value = cast("dict[str, Any]", held)
-    return value["result"] if value.keys() == {"result"} else value
+    return cast("dict[str, Any]", held)
 
 
 def outgoing(value: Any) -> list[Message] | None:
@@ -76,13 +89,13 @@ def messages(value: Any, role: str) -> list[Message] | None:
     """Messages of any known shape; ``role`` is taken where the source names none. None where there are
     none."""
     value = decoded(value)
-    if value is None or value == "" or value == {}:
+    if value is None or value in ("", "null", {}):
         return None
     if isinstance(value, list):
         return _from_list(cast("list[Any]", value), role)
     if isinstance(value, dict):
         return _from_dict(cast("dict[str, Any]", value), role)
-    return [Message(role, [_text(text(value) or "")])]
+    return [Message(role, [text_part(text(value) or "")])]
 
 
 def says_nothing(value: object) -> bool:
@@ -104,15 +117,14 @@ def _from_list(values: list[Any], role: str) -> list[Message] | None:
 
 
 def _is_part(value: Part) -> bool:
-    kind = value.get("type") or value.get("kind")
-    return "role" not in value and str(kind) in _PARTS
+    return "role" not in value and kind_of(value) in PARTS
 
 
 def _parts_only(values: list[Part], role: str) -> list[Message]:
     """Parts without a message round them, as the responses API has them: results are the tool's."""
     found: list[Message] = []
     for value in values:
-        part = _part(value)
+        part = part_of(value)
         who = _WHO.get(part["type"], role)
         if found and found[-1].role == who:
             found[-1].parts.append(part)
@@ -132,6 +144,8 @@ def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
         if found and reason is not None:
             found[-1].finish_reason = str(reason)
         return found
+    if value.get("object") == "response" and isinstance(value.get("output"), list):
+        return messages(value["output"], role)
     if "role" not in value:
         for key in _WRAPPERS:
             if key in value:
@@ -149,7 +163,7 @@ def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
         return messages(cast("dict[str, Any]", content), role)
     if _is_part(value):
         return _parts_only([value], role)
-    return [_message(value, role)] if _has_content(value) else [Message(role, [_generic(value)])]
+    return [_message(value, role)] if _has_content(value) else [Message(role, [generic_part(value)])]
 
 
 def _has_content(value: dict[str, Any]) -> bool:
@@ -173,11 +187,11 @@ def _plain(value: dict[str, Any], default: str) -> Message:
     parts: list[Part] = []
     for item in cast("list[Any]", value["parts"]):
         kind: Any = cast("Part", item).get("type") if isinstance(item, dict) else None
-        read = _PARTS.get(kind) if isinstance(kind, str) else None
+        read = PARTS.get(kind) if isinstance(kind, str) else None
         if read is not None:
             parts.append(read(cast("Part", item)))
         elif not _bookkeeping(item):
-            parts.append(_part(item))
+            parts.append(part_of(item))
     role = _role(value.get("role"), default)
     if role == "user" and parts and all(part["type"] == "tool_call_response" for part in parts):
         role = "tool"
@@ -201,7 +215,7 @@ def _message(value: dict[str, Any], default: str) -> Message:
         content = decoded(content)
     answers = call_id is not None or ("parts" not in value and content not in (None, []))
     if role == "tool" and answers and not _holds_parts(content):
-        parts.append(_response(call_id, content, value.get("name")))
+        parts.append(response_part(call_id, content, value.get("name")))
     else:
         parts.extend(_content(content))
     calls = _calls(value)
@@ -222,7 +236,10 @@ def _holds_parts(content: Any) -> bool:
         return False
     kinds = {"tool-result", "tool_result", "tool_call_response", "tool-return"}
     return any(
-        isinstance(item, dict) and ("toolResult" in item or str(cast("Part", item).get("type")) in kinds)
+        isinstance(item, dict)
+        and (
+            "toolResult" in item or "tool_call_result" in item or str(cast("Part", item).get("type")) in kinds
+        )
         for item in cast("list[Any]", content)
     )
 
@@ -232,10 +249,10 @@ def _content(content: Any) -> list[Part]:
     if content is None or content == "":
         return []
     if isinstance(content, list):
-        return [_part(item) for item in cast("list[Any]", content) if not _bookkeeping(item)]
+        return [part_of(item) for item in cast("list[Any]", content) if not _bookkeeping(item)]
     if isinstance(content, dict):
-        return [_part(content)]
-    return [_text(str(content))]
+        return [part_of(content)]
+    return [text_part(str(content))]
 
 
 def _bookkeeping(item: Any) -> bool:
@@ -251,163 +268,17 @@ def _calls(value: dict[str, Any]) -> list[Part]:
     if isinstance(calls, dict):
         calls = [cast("Part", calls)]
     found = [
-        _call(cast("Part", call))
+        call_part(cast("Part", call))
         for call in cast("list[Any]", calls if isinstance(calls, list) else [])
         if isinstance(call, dict)
     ]
     alone = value.get("function_call")
     if isinstance(alone, dict) and not found:
-        found.append(_call(cast("Part", alone)))
+        found.append(call_part(cast("Part", alone)))
     elif value.get("function_call_name"):
         found.append(
-            _call(
+            call_part(
                 {"name": value["function_call_name"], "arguments": value.get("function_call_arguments_json")}
             )
         )
     return found
-
-
-def _part(item: Any) -> Part:
-    item = decoded(item) if isinstance(item, str) and item[:2] == '{"' else item
-    if isinstance(item, str):
-        return _text(item)
-    if not isinstance(item, dict):
-        return _generic({"content": item})
-    held = cast("Part", item)
-    for wrapper in ("message_content", "tool_call"):
-        if isinstance(held.get(wrapper), dict) and "type" not in held:
-            return _part(held[wrapper])
-    kind = held.get("type") or held.get("kind") or held.get("part_kind")
-    read = _PARTS.get(str(kind))
-    if read is not None:
-        return read(held)
-    for key, reader in _BY_KEY.items():
-        if held.get(key) is not None:
-            return reader(held)
-    return _generic(held)
-
-
-def _text(content: str) -> Part:
-    return {"type": "text", "content": content}
-
-
-def _texts(held: Part) -> Part:
-    content = next((held[key] for key in ("content", "text", "value") if held.get(key) is not None), "")
-    return _text(text(content) or "")
-
-
-def _reasoning(held: Part) -> Part:
-    keys = ("content", "text", "thinking", "reasoning", "summary")
-    return {"type": "reasoning", "content": next((held[key] for key in keys if held.get(key)), "")}
-
-
-def arguments_of(value: Any) -> Any:
-    """Arguments of a tool call as an object where they are one; an absent value means no arguments.
-
-    Objects are also read out of JSON, of Python's own notation, and of a recorded call's ``args`` and
-    ``kwargs``.
-    """
-    value = loose(value)
-    if isinstance(value, dict):
-        held = cast("dict[str, Any]", value)
-        if held.keys() == {"args", "kwargs"} and not held["args"]:
-            return held["kwargs"]
-        return held
-    return {} if value is None or value == "" else value
-
-
-def not_a_schema(value: Any) -> Any:
-    """Arguments out of an attribute in which instrumentations also put the tool's parameter schema."""
-    value = arguments_of(value)
-    if isinstance(value, dict) and "properties" in value and cast("Part", value).get("type") == "object":
-        return None
-    return cast("Any", value)
-
-
-def _call(held: Part) -> Part:
-    held = cast("Part", held.get("tool_call", held))
-    function = held.get("function") or held.get("functionCall") or held.get("function_call") or held
-    inner = cast("Part", function) if isinstance(function, dict) else {"name": function}
-    keys = ("arguments", "args", "input", "tool_arguments")
-    arguments = next((inner[key] for key in keys if inner.get(key) is not None), None)
-    if arguments is None:
-        arguments = next((held[key] for key in keys if held.get(key) is not None), None)
-    ids = ("call_id", "toolCallId", "tool_call_id", "toolUseId", "id")
-    call_id = next((held[key] for key in ids if held.get(key)), None)
-    name = inner.get("name") or held.get("toolName") or held.get("tool_name")
-    return {
-        "type": "tool_call",
-        "id": call_id or inner.get("id"),
-        "name": None if name is None else str(name),
-        "arguments": arguments_of(arguments),
-    }
-
-
-def _response(call_id: Any, response: Any, name: Any = None) -> Part:
-    part = {"type": "tool_call_response", "id": call_id, "response": _unwrapped(response)}
-    if name:
-        part["name"] = str(name)
-    return part
-
-
-def _unwrapped(response: Any) -> Any:
-    """The answer itself, out of ``{type: text, value}`` and lists of one text."""
-    response = decoded(response)
-    if isinstance(response, dict):
-        held = cast("Part", response)
-        if held.get("type") in ("text", "json", "error-text", "error-json") and "value" in held:
-            return held["value"]
-        return held
-    if isinstance(response, list):
-        members = cast("list[Any]", response)
-        only = cast("Part", members[0]) if len(members) == 1 and isinstance(members[0], dict) else {}
-        if only.get("type") == "text" or only.keys() == {"text"}:
-            return _part(only)["content"]
-        return only["json"] if only.keys() == {"json"} else members
-    return response
-
-
-def _answer(held: Part) -> Part:
-    inner = held.get("functionResponse") or held.get("function_response")
-    held = {**held, **cast("Part", inner)} if isinstance(inner, dict) else held
-    keys = ("response", "result", "output", "content")
-    response = next((held[key] for key in keys if held.get(key) is not None), None)
-    call_id = next(
-        (
-            held[key]
-            for key in ("call_id", "tool_use_id", "toolUseId", "toolCallId", "tool_call_id", "id")
-            if held.get(key)
-        ),
-        None,
-    )
-    return _response(call_id, response, held.get("name") or held.get("toolName") or held.get("tool_name"))
-
-
-def _generic(held: Part) -> Part:
-    return {"type": "generic", **held}
-
-
-def _media(held: Part) -> Part:
-    return dict(held)
-
-
-_PARTS: dict[str, Callable[[Part], Part]] = {
-    **dict.fromkeys(("text", "input_text", "output_text", "user-prompt", "system-prompt", "refusal"), _texts),
-    **dict.fromkeys(("reasoning", "thinking", "reasoning_content"), _reasoning),
-    **dict.fromkeys(("tool_call", "tool-call", "tool_use", "function_call"), _call),
-    **dict.fromkeys(
-        ("tool_call_response", "tool-result", "tool_result", "tool-return", "function_call_output"), _answer
-    ),
-    **dict.fromkeys(
-        ("blob", "file", "uri", "image", "image_url", "input_audio", "audio", "input_image"), _media
-    ),
-}
-_BY_KEY: dict[str, Callable[[Part], Part]] = {
-    "function_call": _call,
-    "functionCall": _call,
-    "function_response": _answer,
-    "functionResponse": _answer,
-    "toolUse": lambda held: _call(held["toolUse"]),
-    "toolResult": lambda held: _answer(held["toolResult"]),
-    "text": _texts,
-}

@@ -16,30 +16,32 @@ ModelCall = tuple[Span, View]
 """The span that stands for a call, and what all the spans that tell of it say together."""
 BORDERS = frozenset({Kind.TOOL, Kind.AGENT, Kind.HANDOFF, Kind.WORKFLOW, Kind.TURN, Kind.CONVERSATION})
 """Kinds behind which another model call begins something of its own."""
-_ENDS = BORDERS | {Kind.LLM}
 
 
-def model_calls(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) -> list[ModelCall]:
-    """The model calls in the order in which they began.
+def model_calls(
+    spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, kind: Kind = Kind.LLM
+) -> list[ModelCall]:
+    """The calls of models of that kind in the order in which they began.
 
     One call may be told by several spans: nested ones, without an agent or a tool between them, and side by
     side by two instrumentations. The innermost stands for it, unless only another one tells its tokens; what
     it does not say, the others do. A span around several calls is none itself.
     """
-    groups = _siblings(_nested(spans, by_id, view), view)
+    groups = _siblings(_nested(spans, by_id, view, kind), view)
     calls = [_told_together(group, view) for group in groups]
     return sorted(calls, key=lambda call: call[0].start_ns)
 
 
-def _nested(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) -> list[list[Span]]:
+def _nested(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, kind: Kind) -> list[list[Span]]:
     """The spans of each call, the innermost first."""
-    models = [span for span in spans if view(span).kind is Kind.LLM]
-    above = Above(by_id, lambda span: view(span).kind in _ENDS)
+    models = [span for span in spans if view(span).kind is kind]
+    above = Above(by_id, lambda span: view(span).kind in BORDERS or view(span).kind is kind)
     wrapper: dict[int, Span | None] = {}
     inside: dict[int, list[Span]] = {}
     for span in models:
         outer = above.of(span)
-        wrapper[id(span)] = outer if outer is not None and view(outer).kind is Kind.LLM else None
+        same = outer is not None and view(outer).kind is kind and not _came_later(span, outer, view)
+        wrapper[id(span)] = outer if same else None
         if (outer := wrapper[id(span)]) is not None:
             inside.setdefault(id(outer), []).append(span)
     groups: list[list[Span]] = []
@@ -90,10 +92,20 @@ def _one_call(one: list[Span], other: list[Span], view: ViewOf) -> bool:
     left, right = view(first), view(second)
     if first.parent_id != second.parent_id or not (_around(first, second) or _around(second, first)):
         return False
-    models = [{each.request_model, each.response_model} - {None} for each in (left, right)]
     told = [(each.input_tokens, each.output_tokens) for each in (left, right)]
     alike = told[0] == told[1] or (None, None) in told
-    return alike and (not all(models) or bool(models[0] & models[1]))
+    return alike and _models_agree(left, right)
+
+
+def _came_later(inner: Span, outer: Span, view: ViewOf) -> bool:
+    """Whether a span hangs below another by mistake: it began after that ended, and names another model."""
+    late = outer.end_ns is not None and inner.start_ns > outer.end_ns
+    return late and not _models_agree(view(inner), view(outer))
+
+
+def _models_agree(one: View, other: View) -> bool:
+    names = [{each.request_model, each.response_model} - {None} for each in (one, other)]
+    return not all(names) or bool(names[0] & names[1])
 
 
 def _around(outer: Span, inner: Span) -> bool:
@@ -103,7 +115,7 @@ def _around(outer: Span, inner: Span) -> bool:
 
 _USAGE = (
     "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-    "input_audio_tokens", "output_audio_tokens",
+    "input_audio_tokens", "output_audio_tokens", "total_tokens",
 )  # fmt: skip
 _OWN = frozenset({"kind", "dialect", "tool_name", "tool_call_id", "tool_arguments", "tool_result", *_USAGE})
 _FIELDS = [field.name for field in fields(View) if field.name not in _OWN]
@@ -114,13 +126,13 @@ def _told_together(group: list[Span], view: ViewOf) -> ModelCall:
     if len(group) == 1:
         return group[0], view(group[0])
     first = next((span for span in group if _tells_tokens(view(span))), group[0])
-    views = [view(first), *(view(span) for span in group if span is not first)]
-    usage = next((each for each in views if _tells_tokens(each)), views[0])
+    views = [view(span) for span in group]
+    usage = view(first)
     told = {name: _united([getattr(each, name) for each in views]) for name in _FIELDS}
     for name in GROUPS:
         told[name] = {key: value for each in reversed(views) for key, value in getattr(each, name).items()}
     told["error"] = max((each.error for each in views if each.error), key=len, default=None)
-    return first, replace(views[0], **told, **{name: getattr(usage, name) for name in _USAGE})
+    return first, replace(usage, **told, **{name: getattr(usage, name) for name in _USAGE})
 
 
 def _tells_tokens(view: View) -> bool:

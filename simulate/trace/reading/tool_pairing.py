@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from simulate.trace.reading.facts import Unknown
-from simulate.trace.reading.messages import Part, arguments_of
 from simulate.trace.reading.model_calls import ModelCall, ViewOf
 from simulate.trace.reading.nesting import Above
+from simulate.trace.reading.parts import Part, arguments_of
 from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_runs import Run, tool_runs
+from simulate.trace.reading.values import loose
 from simulate.trace.span import Kind, Message, Span
 
 _HANDOFF = re.compile(r"transfer|hand_?(off|over)|delegate", re.IGNORECASE)
@@ -98,8 +99,8 @@ class _Requests:
                 self._add(part, span, place)
 
     def _add(self, part: Part, span: Span, place: int) -> _Request | None:
-        if part.get("name") is None:
-            return None
+        if part.get("name") is None or part.get("runs") is False:
+            return None  # the latter is an answer in the shape of a call
         name = ToolName(str(part["name"]))
         request = _Request(name, _id(part), _arguments(part.get("arguments")), span, place)
         self.all.append(request)
@@ -224,7 +225,7 @@ def _answered_by(part: Part, armed: Sequence[_Asked]) -> _Asked | None:
 
 
 def _response(part: Part) -> Any:
-    return part.get("response", part.get("result"))
+    return loose(part.get("response", part.get("result")))
 
 
 def _first(waiting: Sequence[W], name: Any) -> W | None:
@@ -352,9 +353,19 @@ def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
             (run.start_ns - origin) / 1e9,
             None if end_ns is None else (end_ns - origin) / 1e9,
         )
-        if request is not None and run.wrapped and request.arguments.keys() != {"input"}:
+        if request is not None and _says_the_same(run, request.arguments):
             call.ran.arguments = request.arguments
         if call.answered is None or not isinstance(run.result, Unknown):
             call.answered = Answered(run.result, None, run.spans[0].span_id)
         call.answered.error = run.error
     return call
+
+
+def _says_the_same(run: Run, asked: Mapping[str, Any]) -> bool:
+    """Whether a run's arguments are those asked for in another shape: one text, or values without names."""
+    if run.wrapped:
+        return list(asked) != ["input"]
+    ran = run.arguments
+    if isinstance(ran, Unknown) or not ran.keys() <= {"args", "kwargs"} or ran.get("kwargs"):
+        return False
+    return bool(asked) and ran.get("args") == list(asked.values())

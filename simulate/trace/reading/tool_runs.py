@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from simulate.trace.reading.facts import Fact, Unknown
-from simulate.trace.reading.messages import arguments_of
 from simulate.trace.reading.model_calls import ViewOf
 from simulate.trace.reading.nesting import Above
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.tool_call import Arguments
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.span import Kind, Span, View
@@ -72,7 +72,7 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
     for span in sorted(tools, key=lambda span: span.start_ns):
         one = view(span)
         name = ToolName(one.tool_name or span.name)
-        run = _outer_run(span, name, above, by_span) or _twin(span, one, of_name[name.bare][-NEAR:])
+        run = _outer_run(span, one, name, above, by_span) or _twin(span, one, of_name[name.bare][-NEAR:])
         if run is None:
             run = Run(name, [])
             runs.append(run)
@@ -87,11 +87,25 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
     return sorted(runs, key=lambda run: run.start_ns)
 
 
-def _outer_run(span: Span, name: ToolName, above: Above, by_span: Mapping[int, Run]) -> Run | None:
+def _outer_run(
+    span: Span, view: View, name: ToolName, above: Above, by_span: Mapping[int, Run]
+) -> Run | None:
     """The run of the tool span around this one, where it is of the same tool."""
     parent = above.of(span)
     run = None if parent is None else by_span.get(id(parent))
-    return run if run is not None and run.name.matches(name) else None
+    if run is None or not run.name.matches(name):
+        return None
+    return None if _runs_again(run, span, view) else run
+
+
+def _runs_again(run: Run, span: Span, view: View) -> bool:
+    """Whether a tool called itself: with other arguments, or since it had failed. Each of those spans tells
+    its arguments, and is written by the same code."""
+    outer = run.spans[-1]
+    alike = (outer.name, outer.scope, outer.otel_kind) == (span.name, span.scope, span.otel_kind)
+    if not alike or isinstance(run.arguments, Unknown) or view.tool_arguments is None:
+        return False
+    return view.error is not None or run.arguments != arguments_of(view.tool_arguments)
 
 
 def _twin(span: Span, view: View, runs: Sequence[Run]) -> Run | None:

@@ -13,6 +13,7 @@ from simulate.trace.pricing import TraceCost, cost_of_calls
 from simulate.trace.reading.classify import read
 from simulate.trace.reading.dialect import dialects
 from simulate.trace.reading.model_calls import model_calls
+from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.tool_call import ToolCall
 from simulate.trace.reading.tool_pairing import tool_calls
 from simulate.trace.reading.visibility import Visibility, visibility
@@ -119,6 +120,11 @@ class TraceReading:
         return model_calls(self.spans, self.by_id, self.view)
 
     @cached_property
+    def embeddings(self) -> list[tuple[Span, View]]:
+        """The calls of embedding models, each once, in the order in which they began."""
+        return model_calls(self.spans, self.by_id, self.view, Kind.EMBEDDING)
+
+    @cached_property
     def tool_calls(self) -> list[ToolCall]:
         """The agent's tool calls, each once, in the order in which they began. Times are seconds since
         ``origin``. Whoever takes an empty list for "no tool was called" asks ``evidence.tools`` first."""
@@ -136,9 +142,15 @@ class TraceReading:
 
     @cached_property
     def handoffs(self) -> list[Handoff]:
-        """From agent to agent, in order."""
+        """From agent to agent, in order. A span that does not say from whom is from the agent around it."""
+        agents = Above(self.by_id, lambda span: self.view(span).kind is Kind.AGENT)
+
+        def around(span: Span) -> str | None:
+            agent = agents.of(span)
+            return None if agent is None else self.view(agent).agent_name or agent.name
+
         found = [
-            Handoff(span, view.handoff_to, view.handoff_from, view.input_value)
+            Handoff(span, view.handoff_to, view.handoff_from or around(span), view.input_value)
             for span, view in self
             if view.kind is Kind.HANDOFF and view.handoff_to
         ]
@@ -153,7 +165,7 @@ class TraceReading:
     @cached_property
     def cost(self) -> TraceCost:
         """What the model calls cost."""
-        return cost_of_calls(self.llm_calls, self)
+        return cost_of_calls([*self.llm_calls, *self.embeddings], self)
 
     @cached_property
     def unknown_spans(self) -> Counter[str]:

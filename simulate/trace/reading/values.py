@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -34,6 +35,20 @@ def known(value: Any) -> str | None:
     """A name, unless it is one of the texts that stand for not knowing."""
     found = text(value)
     return None if found is None or found in SAYS_NOTHING else found
+
+
+_FRAMEWORKS = frozenset({
+    "agno", "autogen", "crewai", "gcp.vertex.agent", "haystack", "langchain", "langgraph", "llamaindex",
+    "llama_index", "microsoft.agent_framework", "pydantic-ai", "pydantic_ai", "semantic_kernel", "smolagents",
+    "spring_ai", "strands-agents",
+})  # fmt: skip
+_API = re.compile(r"\.(chat|completion|completions|embedding|generative-ai|messages|responses)$")
+
+
+def provider(value: Any) -> str | None:
+    """Who serves the model, without the name of the API; a framework that calls it is not who serves it."""
+    found = known(value)
+    return None if found is None or found.lower() in _FRAMEWORKS else _API.sub("", found)
 
 
 def integer(value: Any) -> int | None:
@@ -78,11 +93,16 @@ def loose(value: Any) -> Any:
     """Like ``as_is``, and also out of Python's own notation of a dict or list (``str`` of a result)."""
     value = decoded(value)
     if isinstance(value, str) and value[:2] in ("{'", "['", "[{"):
-        try:
-            return ast.literal_eval(value)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return value
+        return printed(value)
     return value
+
+
+def printed(value: str) -> Any:
+    """What Python printed, read back; the text itself where it is nothing that can be."""
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value
 
 
 def given(value: Any) -> Any:
@@ -133,7 +153,10 @@ def documents(value: Any) -> list[dict[str, Any]] | None:
     value = decoded(value)
     if isinstance(value, dict):
         held = cast("dict[str, Any]", value)
-        inner = next((held[key] for key in ("documents", "results", "matches", "hits") if key in held), None)
+        inner = next(
+            (held[key] for key in ("documents", "results", "matches", "hits", "contents") if key in held),
+            None,
+        )
         value = [held] if inner is None else inner
     if not isinstance(value, list):
         return None
@@ -141,6 +164,7 @@ def documents(value: Any) -> list[dict[str, Any]] | None:
 
 
 _CONTENT = ("content", "page_content", "pageContent", "text", "document", "body")
+_SCORE = ("score", "relevance_score", "similarity", "similarity_score")
 
 
 def _document(item: Any) -> dict[str, Any]:
@@ -148,21 +172,25 @@ def _document(item: Any) -> dict[str, Any]:
     if not isinstance(item, dict):
         return {"content": text(item)}
     held = cast("dict[str, Any]", item)
-    if isinstance(held.get("document"), dict):
-        held = {**held, **cast("dict[str, Any]", held["document"])}
-        held.pop("document")
+    for wrapper in ("document", "node"):
+        if isinstance(held.get(wrapper), dict):
+            held = {**held, **cast("dict[str, Any]", held[wrapper])}
+            held.pop(wrapper)
     found: dict[str, Any] = {}
-    for name, keys in (("id", ("id", "document_id", "doc_id")), ("content", _CONTENT)):
+    for name, keys in (("id", ("id", "id_", "document_id", "doc_id")), ("content", _CONTENT)):
         value = next((held[key] for key in keys if held.get(key) is not None), None)
         if value is not None:
             found[name] = text(value)
-    score = next(
-        (number(held[key]) for key in ("score", "relevance_score", "similarity") if key in held), None
-    )
-    if score is not None:
-        found["score"] = score
     if held.get("metadata") is not None:
         found["metadata"] = decoded(held["metadata"])
+    beside = found.get("metadata")
+    places = (
+        held,
+        cast("dict[str, Any]", beside) if isinstance(beside, dict) else {},
+    )  # LangChain has it there
+    score = next((number(place[key]) for place in places for key in _SCORE if key in place), None)
+    if score is not None:
+        found["score"] = score
     return found
 
 

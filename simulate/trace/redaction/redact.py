@@ -20,7 +20,10 @@ from typing import Any, cast
 import orjson
 
 from simulate.errors import InputError
+from simulate.model.bounded_regex import bounded
 from simulate.model.secret_names import is_secret, is_secret_name, is_secret_throughout
+from simulate.trace.redaction.edits import Edit, edited
+from simulate.trace.redaction.pseudonyms import normal
 from simulate.trace.redaction.rules import RULES, RedactionRule
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
 
@@ -113,14 +116,24 @@ class Redactor:
     def _text(self, text: str, place: str, depth: int) -> str:
         if depth < DEPTH and text[:1] in ("{", "[", '"') and _is_json(text):
             return self._json(text, place, depth)
-        found = self.find(text)
-        if not found:
-            return text
-        parts, last = list[str](), 0
-        for each in found:
-            parts += [text[last : each.start], self.placeholder(each.kind, text[each.start : each.end])]
-            last = each.end
-        return "".join([*parts, text[last:]])
+        return edited(text, self._edits(text))
+
+    def edits(self, text: str) -> list[Edit]:
+        """What `text` replaces, in order."""
+        if text[:1] not in ("{", "[", '"') or not _is_json(text):
+            return self._edits(text)
+        literals = _Literals(self, 0)
+        return [
+            Edit(*match.span(), new)
+            for match in _TOKEN.finditer(text)
+            if (new := literals(match)) != match[0]
+        ]
+
+    def _edits(self, text: str) -> list[Edit]:
+        return [
+            Edit(each.start, each.end, self.placeholder(each.kind, text[each.start : each.end]))
+            for each in self.find(text)
+        ]
 
     def _json(self, text: str, place: str, depth: int) -> str:
         """Literal by literal in the text itself, so that numbers, order and white space stay as they are."""
@@ -148,8 +161,7 @@ class Redactor:
     def placeholder(self, kind: str, value: str) -> str:
         """``<kind:3f2a>``; more digits where two values of a run would share them."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
-        same = _NORMAL[kind](value) if kind in _NORMAL else value
-        data = f"{kind}\0{same}".encode("utf-8", "surrogatepass")
+        data = f"{kind}\0{normal(kind, value)}".encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(data, key=self._key, digest_size=16).hexdigest()
         for length in (4, 6, 8, 12, 32):
             made = f"<{kind}:{digest[:length]}>"
@@ -316,14 +328,6 @@ _TOKEN = re.compile(
     _LITERAL.pattern + r"|(?P<number>-?\d[\d.eE+-]*)|(?P<opens>[{\[])|(?P<closes>[}\]])", re.DOTALL
 )
 _PLACEHOLDER = re.compile(r"<[a-z_][a-z0-9_-]*:[0-9a-f]{4,32}>")
-_NORMAL: dict[str, Callable[[str], str]] = {
-    "email": lambda text: text.replace("%40", "@").casefold(),
-    "phone": lambda text: "".join(char for char in text if char.isdigit()),
-    "card": lambda text: "".join(char for char in text if char.isdigit()),
-    "iban": lambda text: "".join(text.split()).upper(),
-    "ip": str.casefold,
-}
-"""How writings of one value become the same."""
 
 
 def _secret_name(name: str, around: str) -> str:
@@ -373,7 +377,7 @@ def _custom(kind: str, text: str) -> RedactionRule:
     if not re.fullmatch(r"[a-z_][a-z0-9_-]*", kind):
         raise InputError(f"{kind!r} is not a name of a pattern", hint="lower-case letters, digits, - and _")
     try:
-        return RedactionRule(kind, re.compile(text))
+        return RedactionRule(kind, bounded(text))
     except re.error as error:
         raise InputError(f"pattern {kind}: {text!r} is not a regular expression: {error}") from None
 

@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from simulate.model.bounded_regex import BoundedRegex
+
 
 @dataclass(frozen=True, slots=True)
 class RedactionRule:
@@ -21,7 +23,7 @@ class RedactionRule:
     one must be there, so that most rules cost nothing; ``check`` refuses what only looks like it."""
 
     kind: str
-    pattern: re.Pattern[str]
+    pattern: re.Pattern[str] | BoundedRegex
     needles: tuple[str, ...] = ()
     check: Callable[[str], bool] | None = None
 
@@ -159,7 +161,8 @@ RULES: tuple[RedactionRule, ...] = (
     ),
     RedactionRule(
         "iban",
-        re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?![A-Za-z0-9])"),
+        # in groups only in capitals, so that the word after it is not taken for a part of it
+        re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11,30})(?![A-Za-z0-9])"),
         (),
         iban,
     ),

@@ -9,8 +9,6 @@ from simulate.trace.span import Kind, Span, View
 def _refine(span: Span, found: View) -> None:
     if span.name.startswith("execute_tool (merged"):
         found.kind = Kind.CHAIN  # round the tools that ran side by side, each with a span of its own
-    if found.provider == "gcp.vertex.agent":
-        found.provider = None  # that is the framework; who served the model it does not say
     if found.output and len(found.output) > 1:
         *pieces, last = found.output
         # a streamed answer is told in its pieces and then once more, whole

@@ -10,6 +10,13 @@ DIALECT = Dialect(
     version="1",
     rank=80,
     scopes=("crewai", "langgraph", "langchain", "agno", "smolagents", "strands", "autogen", "haystack"),
+    operations={"agent_step": Kind.CHAIN},
+    any_names=(
+        (r"langchain4j\.aiservices\.", Kind.AGENT),
+        (r"strands\.event\.", Kind.CHAIN),
+        (r"AutoFunctionInvocationLoop$", Kind.CHAIN),
+        (r"agent_runtime (ack|create|process|publish|send)\b", Kind.CHAIN),
+    ),
     names=(
         (r".*\b(tool|function)( call| usage)?$", Kind.TOOL),
         (r".*\b(crew|workflow|graph|LangGraph)\b", Kind.WORKFLOW),

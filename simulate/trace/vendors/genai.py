@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import arguments_of, incoming, messages, outgoing
+from simulate.trace.reading.messages import incoming, messages, outgoing
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.values import loose, nested
 from simulate.trace.span import Kind, Message, Span, View
 
@@ -63,6 +64,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "reasoning_tokens": ("gen_ai.usage.reasoning.output_tokens", *_share("reasoning")),
     "input_audio_tokens": ("gen_ai.usage.audio.input_tokens", *_share("input_audio")),
     "output_audio_tokens": ("gen_ai.usage.audio.output_tokens", *_share("output_audio")),
+    "total_tokens": ("gen_ai.usage.total_tokens",),
     "time_to_first_token": (
         "gen_ai.server.time_to_first_token",
         "gen_ai.response.time_to_first_chunk",
@@ -131,7 +133,7 @@ DIALECT = Dialect(
     rank=10,
     operations=OPERATIONS,
     any_names=(
-        (r"(chat|text_completion|generate_content) \S+$", Kind.LLM),
+        (r"(chat|completion|text_completion|generate_content) \S+$", Kind.LLM),
         (r"embeddings \S+$", Kind.EMBEDDING),
         (r"execute_tool \S+", Kind.TOOL),
         (r"invoke_agent\b", Kind.AGENT),

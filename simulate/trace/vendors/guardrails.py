@@ -5,8 +5,21 @@ OpenInference marks every one of them as a guardrail, the model's call too, so t
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.span import Kind
+from simulate.trace.reading.values import decoded, text
+from simulate.trace.span import Kind, Span, View
+
+
+def _refine(span: Span, found: View) -> None:
+    """The verdict of one validator's own span."""
+    name = text(span.attributes.get("validator.name"))
+    told = decoded(span.attributes.get("output.value"))
+    outcome = cast("dict[str, Any]", told).get("outcome") if isinstance(told, dict) else None
+    if found.kind is Kind.GUARDRAIL and name is not None and outcome is not None:
+        found.gateway.setdefault("guardrails", []).append({"name": name, "result": str(outcome)})
+
 
 DIALECT = Dialect(
     name="guardrails",
@@ -16,4 +29,5 @@ DIALECT = Dialect(
     names=((r"call$", Kind.LLM), (r".", Kind.GUARDRAIL)),
     any_names=((r"\w+ValidatorService\.after_run_validator$", Kind.GUARDRAIL),),
     names_first=True,
+    refine=_refine,
 )

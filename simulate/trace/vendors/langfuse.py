@@ -11,6 +11,7 @@ the raw attributes again. Scores become evaluation events of the span they are a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, cast
@@ -21,7 +22,9 @@ from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
+from simulate.trace.reading.messages import incoming
 from simulate.trace.reading.values import decoded, integer, number
+from simulate.trace.reading.wrapping import tool_message
 from simulate.trace.span import Attributes, Event, Kind, Span, View
 
 _USAGE = (
@@ -32,6 +35,7 @@ _USAGE = (
     ("reasoning_tokens", ("output_reasoning", "output_reasoning_tokens")),
     ("input_audio_tokens", ("input_audio", "input_audio_tokens")),
     ("output_audio_tokens", ("output_audio", "output_audio_tokens")),
+    ("total_tokens", ("total", "total_tokens", "totalTokens")),
 )
 
 
@@ -59,6 +63,7 @@ def _refine(span: Span, found: View) -> None:
     ):
         found.error = str(span.attributes.get("langfuse.observation.status_message") or "error")
     _langchain_tool(span, found)
+    _spoken(span, found)
 
 
 def _total(cost: dict[str, Any]) -> float | None:
@@ -82,13 +87,23 @@ def _since(start_ns: int, moment: str) -> float | None:
 
 def _langchain_tool(span: Span, found: View) -> None:
     """A plain span whose output is a LangChain tool message is a tool's: older handlers knew no tool type."""
-    result = found.output_value
-    if found.kind not in (Kind.CHAIN, Kind.TOOL) or not isinstance(result, dict):
-        return
-    held = cast("dict[str, Any]", result)
-    if held.get("type") == "tool" and "tool_call_id" in held:
+    message = tool_message(found.output_value) if found.kind in (Kind.CHAIN, Kind.TOOL) else None
+    if message is not None and message.get("name") in (None, span.name):
         found.kind = Kind.TOOL
-        found.tool_name = str(held.get("name") or span.name)
+        found.tool_name = found.tool_name or span.name
+
+
+_SPEAKER = re.compile(r"^(system|user|assistant|human|ai|tool): ", re.MULTILINE)
+
+
+def _spoken(span: Span, found: View) -> None:
+    """Messages that were written one below the other in one text, each after its role."""
+    written = span.attributes.get("langfuse.observation.input")
+    if found.kind is not Kind.LLM or not isinstance(written, str) or not _SPEAKER.match(written):
+        return
+    _, *parts = _SPEAKER.split(written)
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    found.input = incoming([{"role": role, "content": words.strip()} for role, words in pairs])
 
 
 DIALECT = Dialect(

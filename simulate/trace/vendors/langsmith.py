@@ -16,7 +16,7 @@ from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import arguments_of
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.span import Attributes, Event, Kind, Span, View
 
 _RUNS: dict[str, Kind | None] = {
@@ -131,6 +131,10 @@ _TOKENS = {
     "completion_tokens": "gen_ai.usage.output_tokens",
     "total_tokens": "gen_ai.usage.total_tokens",
 }
+_CACHE = {
+    "cache_read": "gen_ai.usage.cache_read.input_tokens",
+    "cache_creation": "gen_ai.usage.cache_creation.input_tokens",
+}
 
 
 def _attributes(raw: Record) -> Attributes:
@@ -141,6 +145,8 @@ def _attributes(raw: Record) -> Attributes:
     for key, name in _TOKENS.items():
         if isinstance(raw.get(key), int):
             found[name] = raw[key]
+    if isinstance(details := raw.get("prompt_token_details"), dict):
+        found |= {name: details[key] for key, name in _CACHE.items() if isinstance(details.get(key), int)}
     if raw.get("total_cost") is not None:
         found["gen_ai.usage.cost"] = float(raw["total_cost"])
     if raw.get("tags"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.values import decoded, flag, number
-from simulate.trace.span import Kind, Span, View
+from simulate.trace.reading.values import decoded, flag, integer, number
+from simulate.trace.span import Kind, Span, Trace, View
 
 
 def _refine(span: Span, found: View) -> None:
@@ -17,10 +17,37 @@ def _refine(span: Span, found: View) -> None:
     if found.cost is None:
         found.cost = number(held.get("response_cost"))
     cached = flag(held.get("cache_hit"))
+    if cached is None and held.get("cache_key") and number(held.get("response_cost")) == 0:
+        cached = True  # an answer that was found by its key, and cost nothing
     if cached is not None:
         found.gateway.setdefault("cache_hit", cached)
     if held.get("model_id"):
         found.gateway.setdefault("route", held["model_id"])
+
+
+def _fallbacks(trace: Trace, found: dict[str, View]) -> None:
+    """Name what a call took over from: the call before it under the same request, which failed."""
+    failed: dict[str | None, View] = {}
+    for span in sorted(trace.spans, key=lambda span: span.start_ns):
+        view = found[span.span_id]
+        if view.kind is not Kind.LLM or view.dialect != "litellm":
+            continue
+        before = failed.pop(span.parent_id, None)
+        if view.error is not None:
+            failed[span.parent_id] = view
+        elif before is not None and _took_over(span):
+            view.gateway["fallback"] = view.gateway.get("original_target")
+            view.gateway["original_target"] = before.gateway.get("original_target")
+
+
+def _took_over(span: Span) -> bool:
+    hidden = decoded(span.attributes.get("hidden_params"))
+    headers = cast("dict[str, Any]", hidden).get("additional_headers") if isinstance(hidden, dict) else None
+    tries = cast("dict[str, Any]", headers).get(_TRIES) if isinstance(headers, dict) else None
+    return (integer(tries) or 0) > 0
+
+
+_TRIES = "x-litellm-attempted-fallbacks"
 
 
 DIALECT = Dialect(
@@ -46,4 +73,5 @@ DIALECT = Dialect(
         "gateway.fallback": ("metadata.fallback_model",),
     },
     refine=_refine,
+    context=_fallbacks,
 )

@@ -43,6 +43,7 @@ def _from_metrics(metrics: dict[str, Any], found: View) -> None:
         ("cached_tokens", "prompt_cached_tokens"),
         ("cache_write_tokens", "cache_creation_tokens"),
         ("reasoning_tokens", "reasoning_tokens"),
+        ("total_tokens", "total_tokens"),
     ):
         if getattr(found, name) is None:
             setattr(found, name, integer(metrics.get(key)))

@@ -24,7 +24,7 @@ from simulate.model.text import line
 from simulate.trace.files import base, plain
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import not_a_schema
+from simulate.trace.reading.parts import not_a_schema
 from simulate.trace.reading.values import decoded, known
 from simulate.trace.span import Attributes, Kind, Span, View
 
@@ -69,6 +69,11 @@ def take_parameters(given: dict[str, Any], found: View) -> None:
 
 def _refine(span: Span, found: View) -> None:
     unwrap_tools(found)
+    if found.provider is None and "ls_provider" in str(beside := span.attributes.get("metadata")):
+        told = decoded(beside)  # LangChain's own bookkeeping
+        found.provider = (
+            known(cast("dict[str, Any]", told).get("ls_provider")) if isinstance(told, dict) else None
+        )
     parameters = decoded(span.attributes.get("llm.invocation_parameters"))
     if isinstance(parameters, dict):
         take_parameters(cast("dict[str, Any]", parameters), found)
@@ -96,6 +101,7 @@ DIALECT = Dialect(
         "cache_write_tokens": ("llm.token_count.prompt_details.cache_write",),
         "input_audio_tokens": ("llm.token_count.prompt_details.audio",),
         "output_audio_tokens": ("llm.token_count.completion_details.audio",),
+        "total_tokens": ("llm.token_count.total",),
         "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
         "cost": ("llm.cost.total",),
         "finish_reasons": ("llm.finish_reason",),
@@ -218,10 +224,16 @@ def from_csv(stream: BinaryIO, notes: Notes) -> Iterator[Span]:
     """The spans of ``DataFrame.to_csv()``; lists are Python or JSON literals in it."""
     csv.field_size_limit(2**31 - 1)
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-    reader = csv.DictReader(text)
+    reader = csv.DictReader(text, strict=True)
     try:
         for index, row in enumerate(reader):
             notes.line = reader.line_num
+            if None in row or None in row.values():
+                problem = f"row {index + 1} has not the {len(reader.fieldnames or ())} cells of the header"
+                if not notes.tolerant:
+                    raise notes.refuse(problem, hint="--tolerant leaves such rows out")
+                notes.say(f"{problem}; it was left out")
+                continue
             record = {
                 key: _literal(key, value) for key, value in row.items() if key and value not in (None, "")
             }

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from simulate.trace.reading.dialect import Dialect
+from simulate.trace.reading.values import text
+from simulate.trace.reading.wrapping import tool_message
 from simulate.trace.span import Kind, Span, View
 
 _STORES = r"(chroma|pinecone|qdrant|weaviate|milvus|lancedb|marqo)\."
 
 
 def _refine(span: Span, found: View) -> None:
-    if found.kind is Kind.TOOL and found.tool_name is None:
-        found.tool_name = span.name.removesuffix(".tool")
+    if found.operation == "execute_tool" and found.kind is Kind.CHAIN:
+        # LangChain's in JavaScript: the tool itself is named in its answer alone
+        message = tool_message(found.output_value)
+        found.kind, found.tool_name = Kind.TOOL, None if message is None else text(message.get("name"))
+    asked: Any = found.input_value
+    if found.kind is Kind.RETRIEVER and isinstance(asked, dict) and found.query is None:
+        params: Any = cast("dict[str, Any]", asked).get("params")
+        # a resource that MCP's client read
+        found.query = text(cast("dict[str, Any]", params).get("uri")) if isinstance(params, dict) else None
+    if found.kind is not Kind.TOOL:
+        return
+    found.tool_name = found.tool_name or span.name.removesuffix(".tool")
+    told: Any = found.output_value
+    if ".mcp" in span.scope and isinstance(told, dict):
+        found.tool_result = cast("dict[str, Any]", told).get("result")
 
 
 DIALECT = Dialect(
@@ -53,6 +70,7 @@ DIALECT = Dialect(
         "provider": ("gen_ai.system",),
         "input_tokens": ("gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
         "output_tokens": ("gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
+        "total_tokens": ("llm.usage.total_tokens",),
         "reasoning_tokens": ("gen_ai.usage.reasoning_tokens",),
         "input_value": ("traceloop.entity.input",),
         "output_value": ("traceloop.entity.output",),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from simulate.trace.reading.dialect import Dialect
+from simulate.trace.reading.messages import incoming
 from simulate.trace.reading.values import flag, integer, number
 from simulate.trace.span import Kind, Message, Span, Trace, View
 
@@ -40,6 +41,8 @@ def _asked(added: list[Message]) -> list[dict[str, object]]:
 
 
 def _refine(span: Span, found: View) -> None:
+    if found.kind is Kind.LLM and "input" in span.attributes:
+        found.input = incoming(span.attributes["input"])  # traceAI adds a copy that lacks the tool calls
     if found.kind is Kind.TTS and "interrupted" not in found.voice and "tts.interrupted" in span.attributes:
         found.voice["interrupted"] = flag(span.attributes["tts.interrupted"])
     if (

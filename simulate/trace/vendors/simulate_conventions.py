@@ -103,7 +103,11 @@ DIALECT = Dialect(
         "gen_ai.handoff.target": Kind.HANDOFF,
         "handoff.target_agent": Kind.HANDOFF,
     },
-    any_names=((r"handoff\b", Kind.HANDOFF), (r"(pre|post)?-?guardrail\b", Kind.GUARDRAIL)),
+    any_names=(
+        (r"agent\.turn$", Kind.TURN),
+        (r"handoff\b", Kind.HANDOFF),
+        (r"(pre|post)?-?guardrail\b", Kind.GUARDRAIL),
+    ),
     fields={
         "cost": ("gen_ai.cost.total",),
         "step": ("agent.trajectory.step",),

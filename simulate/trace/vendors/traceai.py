@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import not_a_schema
+from simulate.trace.reading.parts import not_a_schema
+from simulate.trace.reading.usage import take_usage
 from simulate.trace.reading.values import decoded, milliseconds, number
 from simulate.trace.span import Kind, Span, View
 from simulate.trace.vendors.openinference import take_parameters, unwrap_tools
@@ -14,6 +15,12 @@ from simulate.trace.vendors.simulate_conventions import KINDS
 
 def _refine(span: Span, found: View) -> None:
     unwrap_tools(found)
+    answer: Any = found.output_value
+    if found.kind is Kind.LLM and isinstance(answer, dict):
+        usage = cast("dict[str, Any]", answer).get(
+            "usage"
+        )  # of the provider's answer: it tells the cache's part
+        take_usage(cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}, found)
     parameters = decoded(span.attributes.get("gen_ai.request.parameters"))
     if isinstance(parameters, dict):
         found.parameters.pop("parameters", None)
@@ -28,6 +35,7 @@ DIALECT = Dialect(
     marks=("fi.",),
     kinds={"fi.span.kind": KINDS},
     fields={
+        "provider": ("ls_provider",),
         "input_tokens": ("gen_ai.usage.prompt_tokens",),
         "output_tokens": ("gen_ai.usage.completion_tokens",),
         "input": ("gen_ai.input.messages",),
@@ -35,7 +43,7 @@ DIALECT = Dialect(
         "input_value": ("input.value", "fi.input.value", "raw.input"),
         "output_value": ("output.value", "fi.output.value", "raw.output"),
         "tool_name": ("gen_ai.tool.name", "tool.name"),
-        "tool_arguments": (("gen_ai.tool.parameters", not_a_schema), ("tool.parameters", not_a_schema)),
+        "tool_arguments": (("gen_ai.tool.parameters", not_a_schema),),
         "documents": ("retrieval.documents",),
         "prompt_name": ("gen_ai.prompt.template.name",),
         "prompt_version": ("gen_ai.prompt.template.version",),

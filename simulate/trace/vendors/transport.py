@@ -26,6 +26,7 @@ DIALECT = Dialect(
             "http.request.method",
             "http.method",
             "http.route",
+            "http.url",
             "url.full",
             "rpc.system",
             "rpc.system.name",

@@ -28,8 +28,6 @@ def _refine(span: Span, found: View) -> None:
         found.output = [
             Message("assistant", parts, found.finish_reasons[0] if found.finish_reasons else None)
         ]
-    if found.provider is not None:
-        found.provider = found.provider.partition(".")[0]  # openai.responses, openai.chat
     if found.tool_name is None and attributes.get("operation.name") == "ai.toolCall":
         found.tool_name = span.name
 
@@ -76,6 +74,7 @@ DIALECT = Dialect(
         ),
         "cache_write_tokens": ("ai.usage.inputTokenDetails.cacheWriteTokens",),
         "reasoning_tokens": ("ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens"),
+        "total_tokens": ("ai.usage.totalTokens",),
         "time_to_first_token": (("ai.response.msToFirstChunk", milliseconds),),
         "finish_reasons": ("ai.response.finishReason",),
         "input": ("ai.prompt.messages", "ai.prompt"),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 
+import simulate
 from simulate.trace.reading import dialects
 
 ROOT = Path(__file__).parents[3]
@@ -34,10 +35,11 @@ PREFIXES = (
     "feature.",
     "tenant.",
 )
+PACKAGE = Path(simulate.__file__).parent
 EMITTING = [
     path
-    for room in ("agents", "callers", "capture", "engines", "evaluators", "llm", "replay", "voice")
-    for path in sorted([*(ROOT / "simulate" / room).rglob("*.py"), *(ROOT / "simulate").glob(f"{room}.py")])
+    for room in ("conversation", "integrations", "llm", "replay", "scoring/evaluators", "trace/capture")
+    for path in sorted((PACKAGE / room).rglob("*.py"))
 ]
 
 
@@ -78,7 +80,7 @@ def test_the_conventions_are_there() -> None:
     assert {"fi.span.kind", "agent.trajectory.step", "gen_ai.evaluation.result"} <= DOCUMENTED
 
 
-@pytest.mark.parametrize("path", EMITTING, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", EMITTING, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_names_that_we_write_exist(path: Path) -> None:
     assert names_in(path) <= OFFICIAL | DOCUMENTED
 

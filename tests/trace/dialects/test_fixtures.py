@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from simulate.trace.cost import cost_of
+from simulate.trace.diff import compare
 from simulate.trace.files.reader import read
 from simulate.trace.reading import TraceReading, Unknown
 from simulate.trace.span import Kind
@@ -20,34 +20,10 @@ OTHERS = sorted(path for path in SHARED.glob("*") if path.suffix in {".json", ".
 shared = pytest.mark.skipif(not OTHERS, reason="../shared/traces is not here")
 
 
-NOT_CLASSIFIED = {
-    "claude_agent_traceai": "claude_agent.span_kind is not read",
-    "langchain4j_quarkus": "spans of AI services and of HTTP under them",
-    "mastra_agent": "mastra.span.type is not read",
-    "openai_agents_logfire": "logfire.msg_template is not read",
-    "pydantic_ai_logfire_1": "logfire.msg_template is not read",
-    "semantic_kernel": "AutoFunctionInvocationLoop and the messages of the agents' runtime",
-    "spring_ai": "spring.ai.kind is not read; spans of HTTP",
-    "strands_traceai": "a span of each event of a stream, named after the event",
-    "vercel_ai_tools": "a span of each step",
-}
-"""Recordings with spans that our reader has no kind for, and which: a to-do list, held strictly."""
-
-
-def _to_do(path: Path) -> Any:
-    reason = NOT_CLASSIFIED.get(path.name.removesuffix(".otlp.jsonl"))
-    return pytest.param(path, marks=[pytest.mark.xfail(strict=True, reason=reason)] if reason else [])
-
-
-@pytest.mark.parametrize(
-    "path", [_to_do(path) for path in (*FIXTURES, *OTHERS)], ids=lambda path: path.name[:40]
-)
+@pytest.mark.parametrize("path", [*FIXTURES, *OTHERS], ids=lambda path: path.name[:40])
 def test_no_span_is_unknown(path: Path) -> None:
     unknown = Counter(
-        span.name
-        for trace in read(path)
-        for span in trace
-        if TraceReading(trace).view(span).kind is Kind.UNKNOWN
+        span.name for trace in read(path) for span, view in TraceReading(trace) if view.kind is Kind.UNKNOWN
     )
     assert not unknown
 
@@ -307,3 +283,9 @@ def test_fixtures_hold_nothing_of_the_machine_that_recorded_them() -> None:
             "sk-not-a-key",
         ):
             assert hint not in text, (path.name, hint)
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name[:40])
+def test_a_recording_is_as_itself(path: Path) -> None:
+    for trace in read(path):
+        assert compare(trace, trace).changes == []

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from simulate.trace.reading.messages import arguments_of, incoming, messages, outgoing
+from simulate.trace.reading.messages import incoming, messages, outgoing
+from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.values import nested
 
 CALL = {"type": "tool_call", "id": "c1", "name": "refund", "arguments": {"order": 7}}

@@ -41,10 +41,14 @@
       el("p", { class: "dim" }, "to ignore: ", el("code", null, change.path)), links.length ? el("p", null, links.flatMap((link) => [link, "  "])) : null);
   }
 
-  function changeElement(change, open) {
-    const node = el("details", { class: `change t-${change.category}`, open },
-      el("summary", null, el("span", { class: "dot", "aria-hidden": "true" }), el("span", { class: "sentence" }, change.sentence), known(change.turn) ? el("span", { class: "dim" }, `turn ${change.turn}`) : null));
-    const fill = () => { if (node.open && node.childElementCount === 1) node.append(body(change)); };
+  /** One sentence, and below it each of the changes that it tells. */
+  function changeElement([sentence, changes], open) {
+    const [first] = changes;
+    const turn = changes.length === 1 && known(first.turn) ? el("span", { class: "dim" }, `turn ${first.turn}`) : null;
+    const node = el("details", { class: `change t-${first.category}`, open },
+      el("summary", null, el("span", { class: "dot", "aria-hidden": "true" }), el("span", { class: "sentence" }, sentence), turn));
+    const each = (change) => changes.length === 1 ? body(change) : el("div", null, el("h4", null, change.sentence), body(change));
+    const fill = () => { if (node.open && node.childElementCount === 1) node.append(...changes.slice(0, 50).map(each)); };
     node.addEventListener("toggle", fill);
     fill();
     return node;
@@ -63,6 +67,40 @@
     };
     show(25);
     return el("section", { class: "group" }, el("h3", null, `${title} · ${changes.length}`), list, more);
+  }
+
+  const alone = (changes) => changes.map((change) => [change.sentence, [change]]);
+
+  /** One line of a conversation, beside its counterpart. */
+  function talkCell(entry, other, first) {
+    if (!entry) return el("div", { class: "line none" }, el("span", { class: "sr" }, "not there"));
+    const [who, text, turn] = entry;
+    const [speaker] = who.split(" ");
+    return el("div", { class: `line by-${speaker}` },
+      el("span", { class: "who" }, speaker, first ? el("span", { class: "dim num" }, ` turn ${turn}`) : null),
+      other && other[1] !== text ? marked(text, other[1]) : el("span", { class: "text" }, text));
+  }
+
+  function talk() {
+    const list = el("div", { class: "talk" });
+    let at = 0;
+    let turns = [null, null];
+    const more = el("button", { type: "button", class: "fold", onclick: () => show(STEP) });
+    const show = (count) => {
+      for (const [state, left, right] of diff.talk.slice(at, at + count)) {
+        const [word, , meaning] = STATES[state];
+        const fresh = [left, right].map((entry, n) => Boolean(entry) && entry[2] !== turns[n]);
+        turns = [left, right].map((entry, n) => entry ? entry[2] : turns[n]);
+        list.append(el("div", { class: `exchange s-${word}`, title: meaning }, talkCell(left, right, fresh[0]), talkCell(right, left, fresh[1])));
+      }
+      at = Math.min(diff.talk.length, at + count);
+      more.hidden = at >= diff.talk.length;
+      more.textContent = `${diff.talk.length - at} more lines`;
+    };
+    show(120);
+    return el("section", null,
+      el("div", { class: "bar" }, el("h3", null, "Both conversations")),
+      el("div", { class: "exchange names" }, el("div", { class: "line" }, "expected"), el("div", { class: "line" }, "actual")), list, more);
   }
 
   function cell(side, entry) {
@@ -154,7 +192,8 @@
   }
 
   const forest = tree();
-  const groups = ORDER.map((category) => group(category, diff.changes.filter((change) => change.category === category), category === "behaviour"));
+  const told = diff.groups.map(([sentence, places]) => [sentence, places.map((n) => diff.changes[n])]);
+  const groups = ORDER.map((category) => group(category, told.filter(([, [first]]) => first.category === category), category === "behaviour"));
   const counts = { "!": 0, "-": 0, "+": 0, "=": 0 };
   diff.rows.forEach(([state]) => { counts[state] += 1; });
   app.append(el("header", { class: "top" }, el("h1", null, "simulate diff"), theme.button),
@@ -162,7 +201,9 @@
       el("section", { class: `verdict is-${diff.same ? "passed" : "failed"}` }, el("h2", null, diff.headline),
         el("div", { class: "sides" }, side("expected", diff.expected), side("actual", diff.actual)),
         diff.notes.length ? el("ul", { class: "notes" }, diff.notes.map((note) => el("li", null, note))) : null),
-      el("div", null, groups, group(`varies among the ${diff.repeats} repeats too, not counted`, diff.varies, false)),
+      diff.unknown.length ? el("section", { class: "unknown" }, el("h3", null, "Not compared"), el("ul", null, diff.unknown.map((fact) => el("li", null, fact)))) : null,
+      el("div", null, groups, group(`varies among the ${diff.repeats} repeats too, not counted`, alone(diff.varies), false)),
+      diff.talk.length ? talk() : null,
       el("section", null,
         el("div", { class: "bar" }, el("h3", null, "Both traces"), el("div", { class: "legend" }, Object.entries(STATES).map(([state, [, sign, meaning]]) => el("span", null, `${sign} ${meaning} ${counts[state]}`)))),
         forest)));

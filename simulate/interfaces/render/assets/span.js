@@ -14,6 +14,7 @@
       span.placement ? el("span", { class: "pill is-error", title: "where this span stands in the tree was worked out" }, PLACED[span.placement] || span.placement) : null));
     if (span.mark) box.append(el("p", { class: `marked mark-${span.mark.state}` }, `${span.mark.state}${span.mark.note ? `: ${span.mark.note}` : ""}`));
     box.append(facts(span));
+    if (span.kind === "GUARDRAIL" && span.decided) box.append(el("p", { class: "decided" }, span.decided));
     const trouble = span.error || (span.failed ? span.status_message : null);
     if (trouble) box.append(section("Error", Sim.value(trouble), "bad"));
     if (span.scores) box.append(section("Scores", scores(span.scores)));
@@ -26,7 +27,7 @@
     if (span.output) box.append(section("Output", messages(span.output)));
     if (!span.input && !known(span.tool_arguments)) part(box, "Input", span.input_value);
     if (!span.output && !known(span.tool_result)) part(box, "Output", span.output_value);
-    part(box, "Handed over", span.handoff_to ? { from: span.handoff_from || null, to: span.handoff_to } : null);
+    part(box, "Handed over", span.handoff_to ? { from: span.handoff_from || null, to: span.handoff_to, ...(known(span.input_value) ? { payload: span.input_value } : {}) } : null);
     part(box, "Voice", span.voice);
     part(box, "Gateway", span.gateway);
     if (span.events) box.append(section(`Events (${span.events.length})`, events(span.events)));
@@ -47,13 +48,18 @@
     add("model", span.response_model || span.request_model);
     add("provider", span.provider);
     add("agent", span.agent_name);
+    add("step", span.step);
     add("tool", span.tool_name);
+    add("MCP server", span.tags && span.tags["mcp.server"]);
     if (known(span.input_tokens)) add("tokens in", count(span.input_tokens) + (span.cached_tokens ? ` (${count(span.cached_tokens)} cached)` : ""));
     if (known(span.output_tokens)) add("tokens out", count(span.output_tokens) + (span.reasoning_tokens ? ` (${count(span.reasoning_tokens)} reasoning)` : ""));
     if (known(span.cost)) add("cost", dollars(span.cost));
     add("finished", (span.finish_reasons || []).join(", "));
     add("prompt", [span.prompt_name, span.prompt_version].filter(Boolean).join(" "));
     add("call id", span.tool_call_id);
+    add("user", span.user_id);
+    add("session", span.session_id || span.conversation_id);
+    for (const name of ["tenant.id", "feature.id", "experiment.id", "cohort.name"]) add(name.split(".")[0], span.tags && span.tags[name]);
     add("service", span.service);
     add("scope", span.scope);
     add("dropped", span.dropped);

@@ -59,6 +59,7 @@
         el("span", { class: `wf-fold ${parent ? "" : "leaf"}`, "aria-hidden": "true", onclick: (event) => { event.stopPropagation(); toggle(n); } }, parent ? (state.open[n] ? "▾" : "▸") : ""),
         Sim.kindChip(span.kind), span.failed ? el("span", { class: "bad", "aria-hidden": "true" }, "✗") : null,
         el("bdi", { class: "wf-title" }, span.name),
+        span.decided ? el("bdi", { class: "wf-decided dim" }, span.decided) : null,
         span.mark ? el("span", { class: "wf-mark" }, span.mark.state) : null,
         parent && !state.open[n] ? el("span", { class: "dim" }, `+${last[n] - n}`) : null),
       bar(span, data), el("span", { class: "wf-for num" }, span.for === null ? "open" : seconds(span.for / 1e3)));

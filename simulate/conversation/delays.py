@@ -1,0 +1,117 @@
+"""How long this machine and our own event loop could have kept an answer waiting: not the agent's time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import weakref
+from pathlib import Path
+from typing import ClassVar
+
+_TICK = 0.02
+"""Seconds between two looks at the event loop."""
+_TASKS = Path("/proc/self/task")
+_PRESSURE = Path("/proc/pressure/cpu")
+_lock = threading.Lock()
+_ended_ns = 0
+
+
+def waited_for_a_processor() -> float:
+    """Seconds that the threads of this process were ready to run and had no processor; 0 where the kernel
+    does not tell."""
+    total = _ended_ns
+    with contextlib.suppress(OSError):
+        for task in _TASKS.iterdir():
+            total += _waited_ns(task.name)
+    return total / 1e9
+
+
+def thread_ends() -> None:
+    """Keep what the calling thread has waited: once it has ended the kernel no longer tells."""
+    global _ended_ns
+    with _lock:
+        _ended_ns += _waited_ns(str(threading.get_native_id()))
+
+
+def _waited_ns(task: str) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int((_TASKS / task / "schedstat").read_text().split()[1])
+    return 0
+
+
+def pressure() -> float:
+    """Seconds in which something on this machine waited for a processor (PSI); 0 where that is unknown."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(_PRESSURE.read_text().split("total=")[1].split()[0]) / 1e6
+    return 0.0
+
+
+class LoopLag:
+    """Seconds by which a loop came late to what was due, and how many conversations share the loop."""
+
+    _of: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopLag]] = weakref.WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.conversations = 0
+        self._task: asyncio.Task[None] | None = None
+        self._due = 0.0
+
+    @classmethod
+    def here(cls) -> LoopLag:
+        """That of the running loop."""
+        return cls._of.setdefault(asyncio.get_running_loop(), cls())
+
+    def __enter__(self) -> LoopLag:
+        self.conversations += 1
+        if self._task is None:
+            self._task = asyncio.create_task(self._watch(), name="simulate-loop-lag")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.conversations -= 1
+        if not self.conversations and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def now(self) -> float:
+        """The total up to now, with what is overdue."""
+        late = asyncio.get_running_loop().time() - self._due if self._due else 0.0
+        return self.total + max(0.0, late)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._due = loop.time() + _TICK
+            await asyncio.sleep(_TICK)
+            self.total += max(0.0, loop.time() - self._due)
+
+
+class Delays:
+    """What could have kept the answer of each turn waiting, beside the agent.
+
+    ``nearby`` is an agent in another process of this machine, of which only the machine's pressure tells. A
+    loop that only this conversation uses is late because of its own agent, and that counts as the agent's."""
+
+    def __init__(self, lag: LoopLag, *, nearby: bool) -> None:
+        self.by_turn: dict[int, float] = {}
+        self._lag, self._nearby = lag, nearby
+        self._begin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+        self._shared = False
+
+    def begin(self) -> None:
+        """The agent is asked."""
+        self._begin = self._figures()
+        self._shared = self._lag.conversations > 1
+
+    def answered(self, turn: int) -> None:
+        """The agent began to answer in this turn; only the first answer counts."""
+        if turn in self.by_turn:
+            return
+        lag, waited, pressed = (now - then for now, then in zip(self._figures(), self._begin, strict=True))
+        shared = self._shared or self._lag.conversations > 1
+        self.by_turn[turn] = max(lag if shared else 0.0, waited, pressed if self._nearby else 0.0)
+
+    def _figures(self) -> tuple[float, float, float]:
+        return self._lag.now(), waited_for_a_processor(), pressure() if self._nearby else 0.0

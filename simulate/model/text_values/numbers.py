@@ -1,0 +1,106 @@
+"""Numbers in a text: in digits of any writing, and in words of the languages that text2num knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
+
+LANGUAGES = frozenset({"en", "de", "fr", "es", "it", "pt", "nl"})
+"""In which numbers are read from words; elsewhere, from digits alone."""
+
+_WIDE = str.maketrans("０１２３４５６７８９−‑\u00a0\u202f", "0123456789--  ")
+PLAIN = r"\d{1,3}(?:[,.' ’]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?"
+"""A number without its sign."""
+_NUMBER = re.compile(
+    rf"(?<![\w.,#])(?P<sign>(?<![\d)])[-–]|\bminus )?(?P<number>{PLAIN})(?![\w]*\d|st\b|nd\b|rd\b|th\b)"
+)
+_RANGE = re.compile(rf"\s*(?:-|–|to|or|and|bis|oder|à|ou|a|o)\s*(?:{PLAIN})\s*", re.IGNORECASE)
+_SCALED = re.compile(rf"({PLAIN})\s+(thousand|million|billion)\b", re.IGNORECASE)
+_BETWEEN = frozenset({"or", "and", "to", "oder", "und", "bis", "ou", "et"})
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
+_WORD = re.compile(r"\s*[-–]?\s*([^\W\d_]+|%|°)")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number, and the words after it, of which one may be its unit; both ends of a range have them."""
+
+    value: float
+    words: tuple[str, ...]
+
+    def of(self, unit: str) -> bool:
+        """Whether it is a number of this unit, in the singular or the plural."""
+        wanted = _singular(unit)
+        return any(_singular(word) == wanted for word in self.words)
+
+
+@lru_cache(maxsize=1024)
+def in_digits(text: str, language: str = "en") -> str:
+    """The text with the numbers in words written in digits.
+
+    >>> in_digits("five to seven business days")
+    '5 to 7 business days'
+    """
+    from text_to_num import alpha2digit  # type: ignore[import-untyped]  # start-up time
+
+    # text2num takes "2 million" for two numbers
+    text = _SCALED.sub(_scaled, text.translate(_WIDE))
+    if language not in LANGUAGES:
+        return text
+    write = cast("Callable[[str, str, float], str]", alpha2digit)
+    # one line at a time, for it takes line breaks away; 0, so that small numbers are read, too
+    return "\n".join(write(line, language, 0) for line in text.split("\n"))
+
+
+def numbers(text: str, language: str = "en") -> list[Number]:
+    """The numbers that a text names.
+
+    >>> [number.value for number in numbers("five to 7 days")]
+    [5.0, 7.0]
+    """
+    written = in_digits(text, language)
+    return [
+        Number(value_of(match["number"]) * (-1 if match["sign"] else 1), _unit_words(written, match.end()))
+        for match in _NUMBER.finditer(written)
+    ]
+
+
+def value_of(written: str) -> float:
+    """The value of digits with points, commas, spaces and apostrophes in them.
+
+    >>> value_of("1.234,50"), value_of("2,310.55"), value_of("42,5"), value_of("1,000")
+    (1234.5, 2310.55, 42.5, 1000.0)
+    """
+    bare = re.sub(r"[ '’]", "", written)
+    last = max(bare.rfind("."), bare.rfind(","))
+    if last < 0:
+        return float(bare)
+    whole, part = re.sub(r"[.,]", "", bare[:last]), bare[last + 1 :]
+    one_mark = bare.count(".") + bare.count(",") == 1
+    grouped = len(part) == 3 and whole.lstrip("0") != "" and len(whole) <= 3 if one_mark else len(part) == 3
+    return float(whole + part) if grouped else float(f"{whole}.{part}")
+
+
+def _scaled(match: re.Match[str]) -> str:
+    return f"{value_of(match[1]) * _SCALES[match[2].lower()]:.12g}"
+
+
+def _unit_words(text: str, at: int) -> tuple[str, ...]:
+    """The three words after a number, or after the range that it begins."""
+    if (match := _RANGE.match(text, at)) is not None:
+        at = match.end()
+    words: list[str] = []
+    while len(words) < 3 and (found := _WORD.match(text, at)) is not None:
+        if found[1].casefold() in _BETWEEN:
+            break
+        words.append(found[1].casefold())
+        at = found.end()
+    return tuple(words)
+
+
+def _singular(word: str) -> str:
+    word = {"%": "percent", "prozent": "percent"}.get(word.casefold(), word.casefold())
+    return word[:-1] if len(word) > 3 and word.endswith(("s", "n", "e")) else word

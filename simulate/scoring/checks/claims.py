@@ -1,0 +1,249 @@
+"""``backs_claims``: what the agent says it has done, a tool of its own did.
+
+By rule for English, from the tools' names and descriptions; where a judge is configured it reads the rest, in
+any language. The rule looks for deeds in the first person ("I have refunded it") and for those that were done
+to something ("your booking has been cancelled") where a tool of the agent's does such a thing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from simulate.model.expect import BacksClaims
+from simulate.model.outcome import Verdict
+from simulate.model.persona import Persona
+from simulate.model.text import shorten
+from simulate.model.text_values import sentences
+from simulate.model.transcript import Utterance
+from simulate.scoring.checks.check import Check, Evidence, judges
+from simulate.scoring.checks.tools import BLIND
+from simulate.trace.reading import ToolCall, Unknown
+
+_DEEDS = (
+    ("refund", "reimburse", "reimbursement", "credit", "repay"),
+    ("book", "rebook", "reserve", "reservation"),
+    ("send", "sent", "email", "mail", "text", "message", "notify", "sms"),
+    ("cancel", "cancellation"),
+    ("order", "purchase", "buy", "bought"),
+    ("change", "rebook", "update", "modify", "edit", "correct", "set", "adjust", "amend"),
+    ("schedule", "reschedule", "appointment", "arrange", "book"),
+    ("freeze", "froze", "frozen", "block", "lock", "suspend"),
+    ("unfreeze", "unblock", "unlock", "reactivate"),
+    ("open", "create", "file", "submit", "register", "raise", "log", "ticket", "case"),
+    ("close",),
+    ("transfer", "wire", "move"),
+    ("pay", "paid", "payment", "charge", "bill"),
+    ("delete", "remove", "erase"),
+    ("escalate", "forward", "handoff"),
+    ("replace", "replacement", "exchange"),
+    ("ship", "shipment", "dispatch"),
+    ("reset",),
+    ("waive", "discount", "apply"),
+)
+"""Words of one deed. Any other verb is left to the judge."""
+_LOOKS = frozenset(
+    {"get", "look", "lookup", "find", "search", "list", "check", "read", "fetch", "verify", "query"}
+    | {"calculate", "compute", "retrieve", "validate", "estimate", "track", "think"}
+)
+_ADVERBS = r"(?:(?:just|now|already|also|successfully|since|therefore)\s+)*"
+_FIRST = re.compile(rf"\b(?P<who>I|we)(?:['’]ve|\s+have)?\s+{_ADVERBS}(?P<verb>[a-z]+)\b", re.IGNORECASE)
+_DONE = re.compile(
+    rf"\b(?:has|have)\s+{_ADVERBS}been\s+{_ADVERBS}(?P<verb>[a-z]+)\b|\b(?:is|are)\s+now\s+(?P<now>[a-z]+)\b",
+    re.IGNORECASE,
+)
+_OPEN = re.compile(
+    r"\b(?:if|once|when|after|until|before|unless|whether|would|could|should|not|never|cannot|unable)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+"""A condition or a denial claims nothing."""
+_CARRIED_OUT = frozenset({"issued", "processed", "initiated", "made", "placed", "completed"})
+"""Verbs that say nothing of the deed: the noun beside them does."""
+_FOR_THE_JUDGE = (
+    "That it has just done something for the caller, such as a refund, a booking or a message sent, "
+    "though none of its tool calls did that"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    said: Utterance
+    sentence: str
+    verb: str
+    deeds: frozenset[int]
+    who: str
+    """``i``, ``we``, or empty where nobody is named."""
+    near: frozenset[int]
+    """The deeds that its other words name: "arranged a replacement" is a replacement, too."""
+
+
+@judges(BacksClaims)
+class BacksClaimsCheck(Check[BacksClaims]):
+    """What the agent says it has done, one of its tool calls did."""
+
+    def describe(self) -> str:
+        return "what the agent says it has done, one of its tools did"
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        said = evidence.conversation.by("agent")
+        if not said:
+            return self.verdict("not_run", "the agent said nothing")
+        persona = evidence.scenario.persona
+        english = not isinstance(persona, Persona) or persona.speaks.language.lower().startswith("en")
+        if not english and evidence.judge is None:
+            hint = "configure a judge: [tool.simulate.models] in pyproject.toml"
+            return self.verdict("not_run", "without a judge, claims are found in English only", hint=hint)
+        open_claims: list[Verdict] = []
+        claims = list(_claims(said)) if english else []
+        for claim in claims:
+            found = self._by_rule(evidence, claim)
+            if found is not None and found.status == "failed":
+                return found
+            open_claims += [] if found is None else [found]
+        if open_claims:
+            return open_claims[0]
+        if evidence.judge is not None:
+            return await self._by_judge(evidence, said)
+        fact = (
+            f"{len(claims)} claims of a deed, each backed"
+            if claims
+            else "it claims no deed that a rule knows"
+        )
+        return self.verdict("passed", fact)
+
+    def _by_rule(self, evidence: Evidence, claim: _Claim) -> Verdict | None:
+        """The verdict on a claim that nothing backs; None where something does."""
+        earlier = [call for call in evidence.tool_calls if call.turn is None or call.turn <= claim.said.turn]
+        ran = [call for call in earlier if call.happened is not False]
+        same = [call for call in ran if _does(call, claim)]
+        known = {deed for name in _tools(evidence) for deed in _deeds_of_tool(name)}
+        if any(call.error is None and call.happened is True for call in same):
+            return None
+        if claim.who != "i" and _is_reported(evidence, claim):
+            return None
+        if not claim.who and not claim.deeds & known:
+            return None
+        at = {"turn": claim.said.turn, "span_id": claim.said.span_id, "evidence": [claim.sentence]}
+        unsure = next((call for call in ran if _may_be_anything(str(call.name))), None)
+        if not same and unsure is not None:
+            return self.verdict("not_run", f"whether {unsure} is what it claims cannot be told by rule", **at)
+        waiting = next((call.happened for call in same if isinstance(call.happened, Unknown)), None)
+        if waiting is not None:
+            return self.verdict("not_run", waiting.why, hint=BLIND, **at)
+        if same:
+            fact = f"it says “{shorten(claim.sentence, 160)}”, but {same[-1]} failed: {same[-1].error}"
+            return self.verdict("failed", fact, **at)
+        if evidence.no_tools_because:
+            return self.verdict("not_run", evidence.no_tools_because, hint=BLIND, **at)
+        called = ", ".join(dict.fromkeys(str(call.name) for call in ran)) or "none"
+        fact = f"it says “{shorten(claim.sentence, 160)}”, and no tool did; called until then: {called}"
+        return self.verdict("failed", fact, **at)
+
+    async def _by_judge(self, evidence: Evidence, said: list[Utterance]) -> Verdict:
+        assert evidence.judge is not None
+        if evidence.no_tools_because:
+            return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
+        judgement = await evidence.judge.means(_FOR_THE_JUDGE, said, evidence.tool_calls)
+        status: Any = {"yes": "failed", "no": "passed"}.get(judgement.label, "not_run")
+        return self.verdict(status, judgement.reason, evidence=judgement.evidence)
+
+
+def _claims(said: Iterable[Utterance]) -> Iterator[_Claim]:
+    for each in said:
+        for sentence in sentences(each.received):
+            if sentence.endswith("?"):
+                continue
+            for match in (*_FIRST.finditer(sentence), *_DONE.finditer(sentence)):
+                found = match.groupdict()
+                verb = (found["verb"] or found.get("now") or "").casefold()
+                subject, rest = sentence[: match.start()], sentence[match.end() :][:40]
+                who = (found.get("who") or "").casefold()
+                near = _deeds_of(_words(rest if who else subject))
+                deeds = near if verb in _CARRIED_OUT else _deeds_of({_stem(verb)})
+                if deeds and _is_past(verb) and not _OPEN.search(sentence[: match.end() + 1]):
+                    yield _Claim(each, sentence, verb, deeds, who, near)
+
+
+def _is_past(verb: str) -> bool:
+    return verb.endswith("ed") or verb in (
+        "sent",
+        "paid",
+        "bought",
+        "frozen",
+        "froze",
+        "made",
+        "set",
+        "reset",
+    )
+
+
+def _stem(word: str) -> str:
+    """A word without the endings of its forms: cancelled, cancels and cancelling are cancel."""
+    if word.endswith(("ied", "ies")):
+        return word[:-3] + "y"
+    for ending in ("ing", "ed", "es", "s"):
+        if len(word) - len(ending) >= 3 and word.endswith(ending):
+            word = word[: -len(ending)]
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "sl":
+        word = word[:-1]
+    return word.removesuffix("l") if word.endswith("ll") and len(word) > 4 else word.removesuffix("e")
+
+
+def _words(text: str) -> set[str]:
+    parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text.replace("_", " "))
+    return {_stem(part.casefold()) for part in parts}
+
+
+_STEMS = tuple(frozenset(_stem(word) for word in group) for group in _DEEDS)
+_CHANGE = next(at for at, group in enumerate(_DEEDS) if "change" in group)
+_LOOK_STEMS = frozenset(_stem(word) for word in _LOOKS)
+
+
+def _deeds_of(words: set[str]) -> frozenset[int]:
+    return frozenset(at for at, group in enumerate(_STEMS) if words & group)
+
+
+def _tools(evidence: Evidence) -> set[str]:
+    """The names and descriptions of the agent's tools, as far as they are known."""
+    names = set(evidence.scenario.tools) | {str(call.name) for call in evidence.tool_calls}
+    for _, view in evidence.reading:
+        for tool in view.tool_definitions or ():
+            given = tool.get("function") if isinstance(tool.get("function"), dict) else tool
+            names.add(f"{given.get('name', '')} {str(given.get('description') or '').split('.')[0]}")
+    return names
+
+
+def _deeds_of_tool(name: str) -> frozenset[int]:
+    """What a tool does by its name: a look-up does nothing, whatever it looks up."""
+    words = _words(name.split(" ")[0])
+    return frozenset() if words & _LOOK_STEMS else _deeds_of(_words(name))
+
+
+def _does(call: ToolCall, claim: _Claim) -> bool:
+    """Whether a call does what is claimed, by its name or by what it was given: ``status: cancelled``."""
+    deeds = _deeds_of_tool(str(call.name))
+    arguments = call.arguments
+    given = set[str]() if isinstance(arguments, Unknown) else _words(json.dumps(arguments, default=str))
+    return bool(deeds & (claim.deeds | claim.near)) or bool(deeds and _stem(claim.verb) in given)
+
+
+def _may_be_anything(name: str) -> bool:
+    """Whether a tool's name does not tell what it does: neither a deed nor a look-up, or a change of any
+    kind."""
+    return not _words(name) & _LOOK_STEMS and (not _deeds_of_tool(name) or _CHANGE in _deeds_of_tool(name))
+
+
+def _is_reported(evidence: Evidence, claim: _Claim) -> bool:
+    """Whether a tool's result or the caller told of it: "your parcel has been shipped" is no claim then."""
+    told = [
+        json.dumps(call.result, default=str)
+        for call in evidence.tool_calls
+        if not isinstance(call.result, Unknown) and call.result is not None
+    ]
+    stated = re.compile(rf"\b(?:was|were|been|is|got)\s+(?:\w+\s+)?{re.escape(claim.verb)}\b", re.IGNORECASE)
+    heard = (said.text for said in evidence.conversation.by("caller") if said.turn <= claim.said.turn)
+    return any(claim.verb in text.casefold() for text in told) or any(map(stated.search, heard))

@@ -1,0 +1,68 @@
+"""Whether the agent's answers are whole."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from simulate.model.expect import Complete, Expectation
+from simulate.model.outcome import Status, Verdict
+from simulate.model.text import shorten
+from simulate.model.transcript import Utterance
+from simulate.scoring.checks.check import Check, Evidence, judges
+from simulate.trace.reading.finish import finish_of
+
+
+@judges(Complete)
+class CompleteCheck(Check[Complete]):
+    """Looks at why the model of each answer stopped, where the endpoint or the trace says so."""
+
+    def describe(self) -> str:
+        return "the agent's answers are whole" if self.expectation.complete else "answers may be cut off"
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        if not self.expectation.complete:
+            return self.verdict("passed", "not asked for")
+        answers = evidence.conversation.by("agent")
+        cut = cut_off_verdict(answers)
+        if cut is not None:
+            return cut
+        if all(_stop_unknown(evidence, said) for said in answers):
+            return self.verdict("not_run", "nothing tells why the model of the answers stopped")
+        return self.verdict("passed", f"all {len(answers)} answers are whole")
+
+
+def by_default(expectations: list[Expectation], evidence: Evidence) -> list[Verdict]:
+    """What is wrong with answers that the caller went on from, where the scenario says nothing of it."""
+    if any(isinstance(each, Complete) for each in expectations):
+        return []
+    gone_on_from = [
+        said
+        for said, after in pairwise(evidence.conversation.utterances)
+        if said.speaker == "agent" and after.speaker == "caller"
+    ]
+    cut = cut_off_verdict(gone_on_from)
+    return [] if cut is None else [cut]
+
+
+def cut_off_verdict(answers: list[Utterance]) -> Verdict | None:
+    """A verdict on the first answer that is not whole: the agent's, or where its model broke, nobody's."""
+    cut = next((said for said in answers if said.cut_off is not None), None)
+    if cut is None:
+        return None
+    broke = finish_of(cut.cut_off) == "error"
+    status: Status = "error" if broke else "failed"
+    return Verdict(
+        "complete",
+        "the agent's answers are whole",
+        status,
+        f"the answer of turn {cut.turn} was cut off ({cut.cut_off}): …{shorten(cut.text[-120:], 120)}",
+        side="environment" if broke else "agent",
+        turn=cut.turn,
+        span_id=cut.span_id,
+        hint="raise the agent's token limit, or allow it: `complete: false`",
+    )
+
+
+def _stop_unknown(evidence: Evidence, said: Utterance) -> bool:
+    span = evidence.reading.by_id.get(said.span_id or "")
+    return span is None or not evidence.reading.view(span).finish_reasons

@@ -1,0 +1,83 @@
+"""Signs that a trace tells more of a tool than its reading: before "it was not called" may pass.
+
+No reader knows every instrumentation. A span that names the tool and is not read as its call, or arguments
+that hold what was looked for in another place, make a verdict unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from simulate.model.matchers import matches
+from simulate.trace.reading import ToolCall, TraceReading, Unknown
+from simulate.trace.reading.values import loose
+from simulate.trace.span import Kind, Span
+
+_NO_RUN = (Kind.LLM, Kind.AGENT, Kind.HANDOFF, Kind.EMBEDDING, Kind.EVALUATOR)
+"""Kinds of spans that may name a tool without running it."""
+_PLUMBING = (
+    "http.request.method",
+    "http.method",
+    "url.full",
+    "db.system",
+    "db.system.name",
+    "messaging.system",
+)
+
+
+def unread_run(reading: TraceReading, name: str, calls: Sequence[ToolCall]) -> str | None:
+    """Why there may be more runs of a tool than these ``calls`` of it: spans that name it, one inside another
+    counted once, and are read as nothing, or as calls of a tool of another name. None where there are none.
+    """
+    told = {span_id for call in calls if call.ran is not None for span_id in call.ran.span_ids}
+    word = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    naming = {span.span_id: span for span in _naming(reading, name, word)}
+    if told & naming.keys():
+        naming = {key: span for key, span in naming.items() if not _inside(reading, span, told)}
+    outer = [span for span in naming.values() if not _inside(reading, span, naming.keys() - {span.span_id})]
+    if len(outer) <= sum(call.ran is None or not call.ran.span_ids for call in calls):
+        return None
+    span = outer[0]
+    return f"the span {span.span_id} ({span.name}) names {name}, and is not read as a call of it"
+
+
+def _naming(reading: TraceReading, name: str, word: re.Pattern[str]) -> Iterator[Span]:
+    for span, view in reading:
+        if view.kind in _NO_RUN or any(key in span.attributes for key in _PLUMBING):
+            continue
+        if word.search(span.name) or any(value == name for value in span.attributes.values()):
+            yield span
+
+
+def _inside(reading: TraceReading, span: Span, ids: Any) -> bool:
+    seen = set[str]()
+    at: str | None = span.span_id
+    while at is not None and at in reading.by_id and at not in seen:
+        if at in ids:
+            return True
+        seen.add(at)
+        at = reading.by_id[at].parent_id
+    return False
+
+
+def held_elsewhere(expected: dict[str, Any], call: ToolCall) -> bool:
+    """Whether arguments that lack the expected names hold the expected values all the same: wrapped, or
+    without their names."""
+    arguments = call.arguments
+    if isinstance(arguments, Unknown) or not expected or expected.keys() & arguments.keys():
+        return False
+    leaves = list(_leaves(arguments))
+    return all(any(matches(value, leaf) for leaf in leaves) for value in expected.values())
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    value = loose(value)
+    yield value
+    if isinstance(value, dict):
+        for part in cast("dict[Any, Any]", value).values():
+            yield from _leaves(part)
+    elif isinstance(value, list | tuple):
+        for part in cast("Sequence[Any]", value):
+            yield from _leaves(part)
