@@ -15,6 +15,7 @@ import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
+from simulate.child_process import LOOK_SECONDS, signalled
 from simulate.conversation.agents.adapter import (
     AgentEvent,
     AgentMessage,
@@ -203,11 +204,14 @@ class _Program:
         if process.stdin is not None:
             process.stdin.close()
         for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, number)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _ENDS_WITHIN)
+            if not signalled(process.pid, number):
                 break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ENDS_WITHIN):
+                    await process.wait()
+                    while signalled(process.pid):  # noqa: ASYNC110 - only asking tells
+                        await asyncio.sleep(LOOK_SECONDS)
+        await process.wait()
         self._reads.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._reads
