@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulate.tools import tool
+from simulate.tools import ToolFailed, tool
 
 if TYPE_CHECKING:
     from simulate.conversation.cloud_engine import CloudEngine
@@ -22,6 +22,7 @@ __all__ = [
     "Persona",
     "PipecatEngine",
     "Scenario",
+    "ToolFailed",
     "run",
     "run_sync",
     "tool",

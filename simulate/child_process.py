@@ -120,12 +120,12 @@ class ChildProcess:
             return
         for number, patience in self.stop_signals:
             seconds = min(patience, HURRY_SECONDS) if stopping.asked() else patience
-            if not _signalled(process.pid, number):
+            if not signalled(process.pid, number):
                 break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await process.wait()
-                    while _signalled(process.pid):  # noqa: ASYNC110 - only asking tells
+                    while signalled(process.pid):  # noqa: ASYNC110 - only asking tells
                         await asyncio.sleep(LOOK_SECONDS)
         await process.wait()
         _GROUPS.discard(process.pid)
@@ -153,13 +153,13 @@ _GROUPS: set[int] = set()
 
 def _kill_all() -> None:
     for group in tuple(_GROUPS):
-        _signalled(group, getattr(signal, "SIGKILL", signal.SIGTERM))
+        signalled(group, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 stopping.before_force(_kill_all)
 
 
-def _signalled(group: int, number: int = 0) -> bool:
+def signalled(group: int, number: int = 0) -> bool:
     """Whether there is still a process of the group to take the signal; 0 only asks."""
     try:
         os.killpg(group, number)

@@ -66,6 +66,7 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
         project=resources.project.root,
         update_snapshots=resources.update_snapshots,
         recording=session.recording,
+        state=None if session.world is None else (session.world.state_before, session.world.state_after),
         delays={} if session.delays is None else session.delays.by_turn,
         replayed=session.replayed,
         outages=outages,

@@ -14,6 +14,7 @@ from simulate.conversation.agents.process import AgentProcess
 from simulate.conversation.callers import require_model
 from simulate.conversation.engine import Engine, TrialSession
 from simulate.conversation.own_process import NoEngine, OwnProcess
+from simulate.conversation.world import World, living, load_world
 from simulate.determinism.clock import Apart, current_loop
 from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, NotInstalled
 from simulate.integrations.registry import engine_for
@@ -23,6 +24,7 @@ from simulate.model.agent_address import KINDS, Medium, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
 from simulate.model.scenario import Scenario
+from simulate.model.trial import TrialSpec
 from simulate.no_telemetry import switch_off
 from simulate.scoring.checks.preload import preload
 from simulate.scoring.judge import Judge
@@ -88,6 +90,13 @@ class Resources:
         if self.recordings is None:
             return nullcontext(session.tools)
         return self.recordings(session)
+
+    def world(self, spec: TrialSpec) -> AbstractAsyncContextManager[World | None]:
+        """The world of one conversation; None where the scenario has none."""
+        name = spec.scenario.world
+        if name is None:
+            return living(spec.world, "simulate_world")
+        return living(load_world(name, self.project.root), name)
 
     def outside(self, scenario: Scenario) -> bool:
         """Whether a scenario's agent runs in another process."""
@@ -159,6 +168,8 @@ class Resources:
         """Refuse what can be known before anything runs."""
         require_model(scenario, self.caller_model)
         preload(scenario.expect)
+        if scenario.world is not None:
+            load_world(scenario.world, self.project.root)
         for each in scenario.expect:
             if isinstance(each, PythonCheck):
                 load_object(
@@ -217,8 +228,9 @@ class Resources:
 
     def _open(self, address: str, config: AgentConfig, medium: Medium) -> Engine:
         options: dict[str, Any] = {}
-        if scheme_of(address) in ("http", "https"):
+        if medium == "text" and scheme_of(address) != "python":
             options = {
+                "request": config.request,
                 "model": config.model or "agent",
                 "headers": {name: resolve_secret(value) for name, value in config.headers.items()},
                 "api_key": None if config.api_key is None else resolve_secret(config.api_key),

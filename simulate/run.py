@@ -31,9 +31,11 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
     ``resources.prepare`` refuses, too."""
     with open_session(spec, resources, engine) as session, cannot_exit():
         with session.keeps_faults():
-            async with resources.toolbox(session) as toolbox:
-                with using(toolbox):
-                    await session.engine.converse(session)
+            async with resources.world(spec) as world:
+                session.world = session.tools.world = world
+                async with resources.toolbox(session) as toolbox:
+                    with using(toolbox):
+                        await session.engine.converse(session)
         evidence, verdicts = None, None
         with session.keeps_faults():
             evidence = await gather(session, resources)

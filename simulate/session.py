@@ -36,7 +36,9 @@ def open_session(
     pins = determinism.RunContext(random=random.Random(_seed(spec)))
     conversation = Conversation(pins.trace_id(), spec.scenario.medium, started_ns=pins.clock.time_ns())
     own = _own_trace(conversation.id, resources.capture.run_id)
-    tools = PinnedTools(spec.scenario.tools)
+    # the agent's own draws must not depend on how often a tool is called
+    chance = random.Random(determinism.derive_seed(_seed(spec), "tools"))
+    tools = PinnedTools(spec.scenario.tools, chance)
     about = identity_of(spec.scenario) | resources.tags
     with (
         determinism.pinned(pins),
@@ -56,7 +58,7 @@ def open_session(
             same=_same(resources.judge),
         )
         session = TrialSession(
-            spec, engine, caller, conversation, tools, captured, own.spans, persona=persona
+            spec, engine, caller, conversation, tools, None, captured, own.spans, persona=persona
         )
         yield session
 

@@ -27,6 +27,7 @@ TRIED = {
     "opentelemetry-api": "1.45.2",
     "opentelemetry-sdk": "1.45.2",
     "pipecat-ai": "1.14.0",
+    "pytest": "9.2.0",
 }
 """The versions that the names below were tried with."""
 
@@ -54,6 +55,10 @@ USED = {
     ("pipecat-ai", "pipecat.transports.base_transport:BaseTransport"): (
         "_register_event_handler _call_event_handler _input_name _output_name"
     ),
+    ("pytest", "_pytest.fixtures"): "TopRequest",
+    ("pytest", "_pytest.main:Session"): "_fixturemanager",
+    ("pytest", "_pytest.python:Function"): "_fixtureinfo",
+    ("pytest", "_pytest.fixtures:TopRequest"): "_fillfixtures",
     ("pipecat-ai", "pipecat.utils.tracing.service_decorators"): "_tts_spans _tts_texts",
 }
 """(package, module or class) → names; a public name in a private module counts as well."""

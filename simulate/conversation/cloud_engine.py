@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from simulate.conversation.agents.adapter import (
     Call,
     Connected,
     Delta,
+    EndpointOptions,
     HungUp,
 )
 from simulate.conversation.agents.python import PythonAdapter
@@ -24,10 +26,10 @@ from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, S
 from simulate.conversation.delays import Delays, LoopLag
 from simulate.conversation.engine import TrialSession
 from simulate.determinism.clock import current_loop, real_time
-from simulate.errors import AgentFault
+from simulate.errors import AgentFault, InputError
 from simulate.load_object import load_object
-from simulate.model.agent_address import kind_of
-from simulate.model.scenario import Limits
+from simulate.model.agent_address import kind_of, target_of
+from simulate.model.scenario import Limits, Scenario
 from simulate.model.transcript import Conversation, EndedBy, Utterance
 
 LISTENS = 10
@@ -37,25 +39,38 @@ LISTENS = 10
 class CloudEngine:
     """Carries text conversations; one engine serves any number of them at once.
 
-    ``agent`` is a callable, ``python:module:callable`` or the address of an OpenAI-compatible endpoint;
-    ``options`` are those of an endpoint: ``model``, ``headers``, ``api_key``, ``stream``, ``body``. Raises
-    AddressError for an address that leads to no such agent."""
+    ``agent`` is a callable, ``python:module:callable`` or the address of an agent outside the process;
+    ``options`` are the fields of `EndpointOptions`. Raises AddressError for an address that leads to no such
+    agent."""
 
     name = "cloud"
 
     def __init__(self, agent: str | Callable[..., Any], *, root: Path | None = None, **options: Any) -> None:
         self.adapter: AgentAdapter
+        self.outside = False
         if not isinstance(agent, str):
             self.adapter = PythonAdapter(agent)
-        elif kind_of(agent, "text").outside:
-            # the openai SDK takes a second to import
-            from simulate.conversation.agents.http import HttpAdapter
-
-            self.adapter = HttpAdapter(agent, **options)
-        else:
+        elif agent.startswith("python:"):
             self.adapter = PythonAdapter(load_object(agent.partition(":")[2], agent, root), agent)
+        else:
+            kind = kind_of(agent, "text", templated=options.get("request") is not None)
+            # SDKs take a second to import, and some are extras
+            module, _, name = kind.adapter.partition(":")
+            adapter = getattr(importlib.import_module(module), name)
+            if name == "HttpAdapter":
+                self.adapter = adapter(agent, **{key: options[key] for key in options if key != "request"})
+            else:
+                self.adapter = adapter(agent, EndpointOptions(root=root, **options))
+            self.outside = True
         self.address = self.adapter.address
-        self.outside = isinstance(agent, str) and kind_of(agent, "text").outside
+
+    def prepare(self, scenario: Scenario) -> None:
+        """Refuse what this agent can't do: one that answers requests cannot speak first."""
+        if scenario.speaks_first == "agent" and not getattr(self.adapter, "speaks_first", True):
+            raise InputError(
+                f"{scenario.name!r} lets the agent speak first, and {self.address} only answers",
+                hint="take `speaks_first: agent` out of it",
+            )
 
     async def converse(self, session: TrialSession) -> None:
         """Let caller and agent talk until one ends it or a limit is reached."""
@@ -70,7 +85,7 @@ class CloudEngine:
 
 def _is_near(address: str) -> bool:
     """Whether an agent runs in another process of this machine."""
-    return urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
+    return urlsplit(target_of(address)).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 class _Talk:
@@ -92,7 +107,12 @@ class _Talk:
     async def carry(self, adapter: AgentAdapter) -> None:
         session = self.session
         call = Call(
-            self.conversation.id, session.tools, session.headers, self.limits.reply, session.attributes
+            self.conversation.id,
+            session.tools,
+            session.headers,
+            self.limits.reply,
+            session.attributes,
+            session.environment,
         )
         began = real_time()
         try:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.callers.caller import Caller
 from simulate.conversation.delays import Delays
+from simulate.conversation.world import World
 from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
 from simulate.model.outcome import Verdict
 from simulate.model.persona import Persona
@@ -34,6 +35,7 @@ class TrialSession:
     caller: Caller
     conversation: Conversation
     tools: PinnedTools
+    world: World | None = None
     captured: Captured | None = None
     """The agent's spans as they come in; None where nobody captures them."""
     own_spans: list[Span] = field(default_factory=list[Span])

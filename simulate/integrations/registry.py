@@ -28,7 +28,8 @@ def engine_for(
             f"{agent} is an agent that writes, and the scenario is `medium: voice`",
             hint="a voice agent's address begins with livekit:, pipecat: or ws:",
         )
-    kind = kind_of(agent, medium) if isinstance(agent, str) else KINDS["python"]
+    templated = bool(options and options.get("request"))
+    kind = kind_of(agent, medium, templated=templated) if isinstance(agent, str) else KINDS["python"]
     module, _, name = kind.engine.partition(":")
     try:
         engine = getattr(importlib.import_module(module), name)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from simulate.errors import AddressError
 
 Medium = Literal["text", "voice"]
+Held = Literal["", "url", "command", "url or command"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +24,45 @@ class AddressKind:
     """``module:class``, imported for the first agent of the kind."""
     outside: bool
     """The agent runs in another process, where time cannot be virtual."""
+    adapter: str = ""
+    """``module:class`` of a text agent's adapter, likewise."""
+    holds: Held = ""
+    """What must follow the scheme."""
 
 
 _CLOUD = "simulate.conversation.cloud_engine:CloudEngine"
 _LIVEKIT = "simulate.integrations.livekit.engine:LiveKitEngine"
 _PIPECAT = "simulate.integrations.pipecat.engine:PipecatEngine"
+_AGENTS = "simulate.conversation.agents"
+
+
+def _text(
+    form: str, adapter: str, holds: Literal["", "url", "command", "url or command"] = ""
+) -> AddressKind:
+    return AddressKind(form, "text", _CLOUD, outside=True, adapter=f"{_AGENTS}.{adapter}", holds=holds)
+
+
 KINDS = {
     "python": AddressKind(
         "python:module:callable, or python:path/to/file.py:callable", "text", _CLOUD, outside=False
     ),
-    "http": AddressKind("http://host:port/v1, an OpenAI-compatible endpoint", "text", _CLOUD, outside=True),
-    "https": AddressKind("https://host/v1, an OpenAI-compatible endpoint", "text", _CLOUD, outside=True),
+    "http": _text("http://host:port/v1, an OpenAI-compatible endpoint", "http:HttpAdapter"),
+    "https": _text("https://host/v1, an OpenAI-compatible endpoint", "http:HttpAdapter"),
+    "responses": _text(
+        "responses:http://host/v1, an endpoint of OpenAI's Responses API", "responses:ResponsesAdapter", "url"
+    ),
+    "anthropic": _text(
+        "anthropic:http://host/v1, an endpoint of Anthropic's Messages API",
+        "anthropic_messages:AnthropicAdapter",
+        "url",
+    ),
+    "a2a": _text("a2a:http://host:port, an agent with an A2A agent card", "a2a_agent:A2AAdapter", "url"),
+    "mcp": _text(
+        "mcp:http://host/mcp or mcp:command, an agent that an MCP server offers as a tool",
+        "mcp_tool:McpAdapter",
+        "url or command",
+    ),
+    "exec": _text("exec:command, a program on stdin and stdout", "program:ProgramAdapter", "command"),
     "livekit": AddressKind(
         "livekit:agent-name, or livekit:path/to/agent.py (voice)", "voice", _LIVEKIT, outside=True
     ),
@@ -43,6 +74,11 @@ KINDS = {
         "wss://host, a Pipecat bot in another process (voice)", "voice", _PIPECAT, outside=True
     ),
 }
+_WEB = _text("http://host:port, with a `request` in pyproject.toml", "web:WebAdapter")
+_SOCKET = _text("ws://host:port, with a `request` in pyproject.toml", "web_socket:WebSocketAdapter")
+_TEMPLATED = {"http": _WEB, "https": _WEB, "ws": _SOCKET, "wss": _SOCKET}
+"""What an address is where its entry says by a template how to speak with it."""
+MAY_HAVE_REQUEST = frozenset({*_TEMPLATED, "exec", "mcp"})
 
 
 def scheme_of(address: str) -> str:
@@ -54,13 +90,47 @@ def scheme_of(address: str) -> str:
     return scheme
 
 
-def kind_of(address: str, medium: Medium) -> AddressKind:
-    """The kind of an address; raises AddressError where there is none, or it speaks another ``medium``."""
+def target_of(address: str) -> str:
+    """The URL or command in an address: all of a URL's own, else what follows the scheme."""
+    return address.partition(":")[2] if KINDS[scheme_of(address)].holds else address
+
+
+def is_url(target: str) -> bool:
+    return target.startswith(("http://", "https://"))
+
+
+def check_address(address: str) -> str:
+    """The address, if its form is right; raises AddressError."""
     kind = KINDS[scheme_of(address)]
+    target = target_of(address)
+    if not kind.holds or ("url" in kind.holds and is_url(target)):
+        if is_url(target) and not urlsplit(target).netloc:
+            raise AddressError(f"{address!r} names no host; an address is\n  {kind.form}")
+        return address
+    try:
+        words = shlex.split(target) if "command" in kind.holds else []
+    except ValueError as error:
+        raise AddressError(f"{address!r} is not a command line: {error}") from None
+    if not words:
+        raise AddressError(f"{address!r} lacks its {kind.holds}; an address is\n  {kind.form}")
+    return address
+
+
+def kind_of(address: str, medium: Medium, *, templated: bool = False) -> AddressKind:
+    """The kind of an address; raises AddressError where there is none, or it speaks another ``medium``.
+
+    ``templated``: its entry in pyproject.toml has a ``request``, so that ``ws://`` may carry text."""
+    scheme = scheme_of(check_address(address))
+    kind = KINDS[scheme]
+    if templated and medium == "text" and scheme in _TEMPLATED:
+        return _TEMPLATED[scheme]
     if kind.medium == medium:
         return kind
     if medium == "text":
-        raise AddressError(f"{address} is an agent that speaks", hint="its scenarios need `medium: voice`")
+        hint = "its scenarios need `medium: voice`"
+        if scheme in _TEMPLATED:
+            hint += "; for text over a WebSocket, give it a `request` in [tool.simulate.agents]"
+        raise AddressError(f"{address} is an agent that speaks", hint=hint)
     raise AddressError(
         f"{address} is an agent that writes, and the scenario is `medium: voice`",
         hint="a voice agent's address begins with livekit:, pipecat: or ws:",

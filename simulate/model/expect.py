@@ -11,6 +11,7 @@ from simulate.model.base import WORDS, Expectation, Strict
 from simulate.model.evaluator_names import known_evaluators
 from simulate.model.expect_text import Text, TextOrMeaning
 from simulate.model.json_path import ignored_path
+from simulate.model.matchers import check as check_matcher
 from simulate.model.reference import Calls, Reference
 from simulate.model.units import (
     Arguments,
@@ -139,6 +140,24 @@ class NotSaid(Expectation):
     word = "not_said"
     not_said: TextOrMeaning
     in_turn: Turn | None = None
+
+
+class State(Expectation):
+    """What the world's ``state()`` holds at the end: path to value, which may be a matcher."""
+
+    word = "state"
+    state: dict[Annotated[str, AfterValidator(ignored_path)], Data]
+    """``{orders.4417.refunded: true}``; a JSON path with wildcards must hold at every place that it names."""
+    nothing_else_changed: Flag = False
+    """Every other place is as it was before the conversation."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> State:
+        if not self.state and not self.nothing_else_changed:
+            raise ValueError("expects nothing: name a path, or set nothing_else_changed")
+        for expected in self.state.values():
+            check_matcher(expected)
+        return self
 
 
 class Complete(Expectation):
@@ -340,6 +359,7 @@ AnyExpectation = Annotated[
     | Annotated[NotCalled, Tag("<not_called>")]
     | Annotated[Said, Tag("<said>")]
     | Annotated[NotSaid, Tag("<not_said>")]
+    | Annotated[State, Tag("<state>")]
     | Annotated[Complete, Tag("<complete>")]
     | Annotated[BacksClaims, Tag("<backs_claims>")]
     | Annotated[CleanText, Tag("<clean_text>")]

@@ -80,6 +80,21 @@ class ToolCase(Strict):
     """The tool fails with this message instead."""
 
 
+class DelaySpread(Strict):
+    """A delay that differs from call to call, drawn from the trial's seed."""
+
+    p50: Duration
+    """Half of the calls take at most this long."""
+    p95: Duration
+    """95 % of them do; the tail is log-normal, as latencies are."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> DelaySpread:
+        if not 0 < self.p50 <= self.p95:
+            raise ValueError("p50 is above 0 and at most p95")
+        return self
+
+
 class ToolPin(Strict):
     """What one of the agent's tools answers: always the same, one answer a call, or by arguments.
 
@@ -94,17 +109,28 @@ class ToolPin(Strict):
     """Answers by arguments; the first case that matches is taken."""
     error: AsWritten | None = None
     """The tool fails with this message."""
-    delay: Duration = 0.0
-    """How long the answer takes. Alone, it slows the agent's own tool down."""
+    probability: Number | None = Field(default=None, gt=0, lt=1)
+    """How often it fails with ``error``, between 0 and 1; otherwise it answers as it would without."""
+    delay: Annotated[
+        Annotated[Duration, Tag("<duration>")] | Annotated[DelaySpread, Tag("<mapping>")],
+        mapping_or("<duration>"),
+    ] = 0.0
+    """How long the answer takes: always the same, or ``{p50: 200ms, p95: 2s}``. Alone, it slows the agent's
+    own tool down."""
 
     @property
     def live(self) -> bool:
         """Nothing is pinned but perhaps a delay: the agent's own tool answers."""
-        return not self.model_fields_set & {"returns", "sequence", "cases", "error"}
+        always_fails = "error" in self.model_fields_set and self.probability is None
+        return not always_fails and not self.model_fields_set & {"returns", "sequence", "cases"}
 
     @model_validator(mode="after")
     def _answers_one_way(self) -> ToolPin:
-        given = self.model_fields_set - {"delay"}
+        given = self.model_fields_set - {"delay", "probability"}
+        if self.probability is not None:
+            if self.error is None:
+                raise ValueError("a probability is that of an error: say which, as in error: timeout")
+            given -= {"error"}
         if len(given) > 1 and given != {"returns", "cases"}:
             raise ValueError(f"answers in more than one way: {', '.join(sorted(given))}")
         if self.sequence == [] or self.cases == []:
@@ -120,7 +146,11 @@ def tool_pin(value: Any) -> Any:
 
 
 def _is_pin(value: Any) -> bool:
-    return isinstance(value, dict) and len(cast("dict[Any, Any]", value)) > 0 and value.keys() <= _PIN_WORDS
+    if not isinstance(value, dict) or not value:
+        return False
+    words = cast("dict[Any, Any]", value).keys()
+    # without an error beside it, a probability is a likely answer of a tool
+    return words <= _PIN_WORDS and ("probability" not in words or "error" in words)
 
 
 def _sequence_item(value: Any) -> Any:
@@ -197,6 +227,9 @@ class Scenario(Strict):
         Field(default_factory=dict[str, ToolPin])
     )
     """The world, pinned: what each of the agent's tools answers."""
+    world: AsWritten | None = None
+    """``python:module:Class`` of a world made anew for each conversation; its methods answer the tools that
+    are not pinned."""
     redact: Redact | None = None
     """What is replaced in a recording of it; the project's setting unless given."""
     writes: list[AsWritten] | None = None

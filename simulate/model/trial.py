@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ class TrialSpec:
     """Fixes the persona's open facts and the caller's chance."""
     folder: Path | None = None
     """Where a recording goes while the call lasts."""
+    world: Callable[[], Any] | None = None
+    """Makes the conversation's world where the scenario names none."""
     recorded: Sequence[Mapping[str, Any]] = ()
     """A recorded conversation: its caller is heard again, as long as the agent stays on that path."""
 

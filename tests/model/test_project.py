@@ -39,6 +39,10 @@ def project(folder: Path, text: str) -> Project:
     return Project.find(folder / "deep" / "er")
 
 
+def _request(table: str, address: str = "http://h/chat") -> str:
+    return f"[tool.simulate.agents.a]\naddress = '{address}'\n[tool.simulate.agents.a.request]\n{table}\n"
+
+
 def test_all_of_it(tmp_path: Path) -> None:
     found = project(tmp_path, GOOD)
     assert found.root == tmp_path
@@ -76,6 +80,18 @@ def test_a_project_without_a_word_about_us(tmp_path: Path) -> None:
         ("[tool.simulate.models]\njudge = { model = 4 }", "a text is wanted, not 4"),
         ("[tool.simulate.speech]\nsst = 'x'", 'did you mean "stt"?'),
         ("scenarios = 3", "a list is wanted, not 3"),
+        ("[tool.simulate.agents]\na = 'a2a:orders'", "lacks its url"),
+        ("[tool.simulate.agents]\na = 'exec:'", "lacks its command"),
+        ("[tool.simulate.agents]\na = 'exec:say \"hi'", "not a command line"),
+        ("[tool.simulate.agents]\na = 'responses:http://u:p@h/v1'", "a URL with a password"),
+        ("[tool.simulate.agents]\na = 'exec:agent {{mesage}}'", 'did you mean "message"?'),
+        (_request("body = { q = '{{mesage}}' }"), 'no placeholder {{mesage}}; did you mean "message"?'),
+        (_request("bdy = 'x'"), 'unknown key "bdy"; did you mean "body"?'),
+        (_request("body = { q = 'x' }"), "leaves out what the caller says"),
+        (_request("body = '{{message}}'\nanswer = 'reply'"), "'reply' is not a JSON path; write $.reply"),
+        (_request("body = '{{message}}'\nsession = 'cookie'"), "a session comes from cookie:NAME"),
+        (_request("body = '{{message}}'\ndone = '$.end'"), '"answer" is missing'),
+        (_request("body = '{{message}}'", "python:a:b"), "`request` is for http, https, ws"),
         ("x = [", "not TOML"),
     ],
 )

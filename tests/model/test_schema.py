@@ -48,6 +48,10 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"snapshot": "a.yaml"},
         {"snapshot": "a.yaml", "of": "transcript", "ignore": ["$[*].with.note"]},
     ],
+    "state": [
+        {"state": {"orders.4417.refunded": True}},
+        {"state": {"$.mails[*].to": {"one_of": ["a", "b"]}}, "nothing_else_changed": True},
+    ],
     "ended_by": [{"ended_by": "agent"}],
     "replied_within": [
         {"replied_within": "1500ms"},

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from simulate.conversation.blocking import HINT, Blocked, interrupted_after
 from simulate.errors import AgentFault
+from simulate.model.request_template import RequestTemplate
 from simulate.tools import Toolbox
 
 
@@ -63,6 +65,24 @@ class Call:
     """Seconds that one reply may take."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     """Who calls and what is tried, as span attributes: ``user.id``, ``tenant.id`` …"""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What a process is started with that serves this conversation alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """What an entry of ``[tool.simulate.agents]`` says of an agent outside the process."""
+
+    model: str = "agent"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    api_key: str | None = None
+    stream: bool | None = None
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Further fields of every request."""
+    request: RequestTemplate | None = None
+    """How a turn becomes a request, where no protocol says so."""
+    root: Path | None = None
+    """Where a program is started."""
 
 
 class AgentSession(Protocol):

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import random
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from simulate import determinism
 from simulate.errors import HarnessFault
 from simulate.model.matchers import matches
-from simulate.model.scenario import ToolPin
+from simulate.model.scenario import DelaySpread, ToolPin
 from simulate.model.transcript import ToolUse
 from simulate.tools import ToolFailed
 from simulate.trace.reading import ToolName
+
+_Z95 = 1.6448536269514722
+"""Standard deviations from the median to the 95th percentile."""
+
+
+class ToolWorld(Protocol):
+    """What answers tools out of a state of its own."""
+
+    def has(self, tool: str) -> bool: ...
+    async def answer(self, tool: str, arguments: dict[str, Any]) -> Any: ...
+    def answer_sync(self, tool: str, arguments: dict[str, Any]) -> Any: ...
 
 
 class PinnedTools:
@@ -22,8 +35,11 @@ class PinnedTools:
     A tool that is not pinned runs for real. ``uses`` holds every call that came through here, pinned or not.
     """
 
-    def __init__(self, tools: Mapping[str, ToolPin]) -> None:
+    def __init__(self, tools: Mapping[str, ToolPin], chance: random.Random | None = None) -> None:
         self.pins = tools
+        self.world: ToolWorld | None = None
+        """Its methods answer what is not pinned."""
+        self._chance = chance or random.Random(0)
         self.uses: list[ToolUse] = []
         self.seen: set[str] = set()
         self.turn = 0
@@ -39,7 +55,7 @@ class PinnedTools:
 
     def answers(self, name: str) -> bool:
         pin = self._pin(name)
-        return pin is not None and not pin.live
+        return (pin is not None and not pin.live) or self._in_world(name) is not None
 
     async def call(
         self, name: str, arguments: dict[str, Any], live: Callable[[], Awaitable[Any]], *, write: bool
@@ -49,7 +65,10 @@ class PinnedTools:
             answer = self._pinned_answer(name, arguments)
             if (delay := self._delay(name)) > 0:
                 await determinism.current().clock.sleep(delay)
-            use.result = await live() if answer is None else answer()
+            if answer is None and self.world is not None and (method := self._in_world(name)) is not None:
+                use.result = await self._of_world(self.world.answer(method, arguments))
+            else:
+                use.result = await live() if answer is None else answer()
             return use.result
 
     def call_sync(self, name: str, arguments: dict[str, Any], live: Callable[[], Any], *, write: bool) -> Any:
@@ -57,7 +76,11 @@ class PinnedTools:
         with self._noted(name, arguments) as use:
             answer = self._pinned_answer(name, arguments)
             time.sleep(self._delay(name))
-            use.result = live() if answer is None else answer()
+            if answer is None and self.world is not None and (method := self._in_world(name)) is not None:
+                with self._keeping_fault():
+                    use.result = self.world.answer_sync(method, arguments)
+            else:
+                use.result = live() if answer is None else answer()
             return use.result
 
     async def answer(self, name: str, arguments: dict[str, Any], call_id: str | None = None) -> Any:
@@ -90,7 +113,31 @@ class PinnedTools:
 
     def _delay(self, name: str) -> float:
         pin = self._pin(name)
-        return pin.delay or 0.0 if pin is not None else 0.0
+        if pin is None:
+            return 0.0
+        if isinstance(pin.delay, DelaySpread):
+            sigma = math.log(pin.delay.p95 / pin.delay.p50) / _Z95
+            return self._chance.lognormvariate(math.log(pin.delay.p50), sigma)
+        return pin.delay
+
+    def _in_world(self, name: str) -> str | None:
+        """The world's method that answers a tool, whichever way the agent writes its name."""
+        if self.world is None:
+            return None
+        return next((each for each in (name, ToolName(name).bare) if self.world.has(each)), None)
+
+    async def _of_world(self, answer: Awaitable[Any]) -> Any:
+        with self._keeping_fault():
+            return await answer
+
+    @contextlib.contextmanager
+    def _keeping_fault(self) -> Generator[None]:
+        """A world that breaks is told even where the agent catches its exception."""
+        try:
+            yield
+        except HarnessFault as fault:
+            self.fault = self.fault or fault
+            raise
 
     def _pin(self, name: str) -> ToolPin | None:
         """What the scenario pins for a tool, whichever way the agent writes its name."""
@@ -101,7 +148,11 @@ class PinnedTools:
     def _pinned_answer(self, name: str, arguments: dict[str, Any]) -> Callable[[], Any] | None:
         """None where the tool is not pinned, or pinned to run for real."""
         pin = self._pin(name)
-        return None if pin is None or pin.live else self._answer(name, pin, arguments)
+        if pin is None:
+            return None
+        if pin.probability is not None and self._chance.random() < pin.probability:
+            return _gives(None, pin.error)
+        return None if pin.live else self._answer(name, pin, arguments)
 
     def _unanswered(self, message: str, hint: str) -> HarnessFault:
         fault = HarnessFault(message, where=f"turn {self.turn}", hint=hint)
@@ -126,7 +177,7 @@ class PinnedTools:
             # the last one stands for every further call
             item = pin.sequence[min(ordinal, len(pin.sequence) - 1)]
             return self._answer(name, item, arguments) if isinstance(item, ToolPin) else _gives(item, None)
-        return _gives(pin.returns, pin.error)
+        return _gives(pin.returns, pin.error if pin.probability is None else None)
 
 
 def _gives(result: Any, error: str | None) -> Callable[[], Any]:

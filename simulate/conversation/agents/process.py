@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from simulate.child_process import ChildProcess, free_port, listens
 from simulate.errors import AgentFault, Fault, InputError
+from simulate.model.agent_address import target_of
 
 ENDED_SECONDS = 0.3
 """A connection breaks a moment before its process is known to have ended."""
@@ -43,7 +44,7 @@ class AgentProcess(ChildProcess):
         self.late = f"does not listen at {self.address}"
 
     async def ready(self) -> bool:
-        parts = urlsplit(self.address)
+        parts = urlsplit(target_of(self.address))
         return await listens(parts.hostname, parts.port or (443 if parts.scheme in ("https", "wss") else 80))
 
     def broken(self, what: str, since: int | None = None) -> AgentFault:

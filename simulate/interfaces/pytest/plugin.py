@@ -7,10 +7,12 @@ the agent's failures are *failures*. Nothing heavy is imported before a scenario
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
+from _pytest.fixtures import TopRequest
 
 from simulate.errors import SimulateError
 from simulate.no_telemetry import switch_off
@@ -116,8 +118,9 @@ class ScenarioItem(pytest.Item):
     def setup(self) -> None:
         super().setup()
         session = session_of(self.config)
+        world = self._world()
         try:
-            self.outcomes = session.run(self.loaded)
+            self.outcomes = session.run(replace(self.loaded, world=world))
         except SimulateError as error:
             pytest.fail(f"refused: {error}", pytrace=False)
         if any(outcome.status == "failed" for outcome in self.outcomes):
@@ -126,6 +129,29 @@ class ScenarioItem(pytest.Item):
         if unclear:
             # a failure in the setup is pytest's error
             pytest.fail(self._story(unclear), pytrace=False)
+
+    def _world(self) -> Callable[[], Any] | None:
+        """What makes the world of each trial: the fixture ``simulate_world``. Fixtures that are autouse, or
+        that a marker ``usefixtures`` names, are set up first, as for any test."""
+        # only now, so that markers count that a conftest.py has added since the item was made
+        # private names of pytest are used: tests/test_private_names.py lists them, with the version tried
+        private: Any = self
+        manager: Any = getattr(self.session, "_fixturemanager")  # noqa: B009
+        private.obj = None
+        private._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
+        private.fixturenames, private.funcargs = private._fixtureinfo.names_closure, {}
+        private._request = TopRequest(private, _ispytest=True)
+        private._request._fillfixtures()
+        world: Any = private._request.getfixturevalue("simulate_world")
+        if world is None or callable(world):
+            return world
+        if self.loaded.scenario.trials > 1:
+            pytest.fail(
+                "simulate_world: one object would be the world of all trials; "
+                "let the fixture return a class, or a function that makes one",
+                pytrace=False,
+            )
+        return lambda: world
 
     def runtest(self) -> None:
         failed = [outcome for outcome in self.outcomes if outcome.status == "failed"]
@@ -206,6 +232,13 @@ class Simulate:
     @property
     def _seed(self) -> int:
         return int(self._config.getoption("--simulate-seed") or 0)
+
+
+@pytest.fixture
+def simulate_world() -> Any:
+    """The world of every scenario file's conversations that name none; a conftest.py overrides it with an
+    object, or with what makes one for each trial: see the page on scenarios."""
+    return None
 
 
 @pytest.fixture

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from simulate.errors import AddressError, FileProblems, InputError, Problem
-from simulate.model.agent_address import scheme_of
+from simulate.model.agent_address import MAY_HAVE_REQUEST, check_address, is_url, scheme_of, target_of
 from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
 from simulate.model.nearest import did_you_mean
 from simulate.model.redact import Redact
+from simulate.model.request_template import RequestTemplate, check_placeholders
 from simulate.model.secret_names import is_secret_parameter
 from simulate.model.units import Data, Flag, Number, Whole
 
@@ -45,9 +46,15 @@ def _only_from_env(value: str) -> str:
     return value
 
 
+def _url_in(address: str) -> str:
+    """The URL of ``a2a:http://…`` and the like; anything else as it is."""
+    scheme, _, rest = address.partition(":")
+    return rest if scheme not in ("http", "https") and is_url(rest) else address
+
+
 def _without_password(value: str) -> str:
     try:
-        password = urlsplit(value.replace("{port}", "0")).password
+        password = urlsplit(_url_in(value).replace("{port}", "0")).password
     except ValueError as error:
         raise ValueError(f"not a URL: {error}") from None
     if password is not None:
@@ -67,7 +74,7 @@ def _safe_headers(headers: dict[str, str]) -> dict[str, str]:
 
 def _some_agents(address: str) -> str:
     try:
-        scheme_of(address)
+        check_address(address)
     except AddressError as error:
         raise ValueError(error.message) from None
     return address
@@ -95,11 +102,31 @@ class AgentConfig(Strict):
     api_secret: Secret | None = None
     stream: Flag | None = None
     """Whether an OpenAI-compatible endpoint is asked to stream."""
+    request: RequestTemplate | None = None
+    """How a turn becomes a request, and where the answer stands: for an agent of no standard protocol."""
     options: dict[str, Data] = Field(default_factory=dict[str, Any])
     """Further fields of every request; for a LiveKit agent, of the metadata of each call's job."""
     time: Literal["real", "virtual"] = "real"
     """``virtual`` for an agent of this process whose models are in it, too: waiting takes no time, and a slow
     machine makes no slow agent."""
+
+    @model_validator(mode="after")
+    def _request_fits(self) -> AgentConfig:
+        scheme, target = scheme_of(self.address), target_of(self.address)
+        program = scheme == "exec" or (scheme == "mcp" and not is_url(target))
+        if scheme == "exec":
+            check_placeholders(target)
+        if program and self.command is not None:
+            raise ValueError(f"{self.address} is a command itself: take `command` out")
+        if self.request is None:
+            return self
+        if scheme not in MAY_HAVE_REQUEST:
+            raise ValueError(f"`request` is for http, https, ws, wss, exec and mcp, not for {scheme}:")
+        check_placeholders(dict(self.headers))
+        needed = scheme in ("http", "https") or (self.request.body is not None and scheme != "exec")
+        if needed and not self.request.says_something(dict(self.headers)):
+            raise ValueError("`request` leaves out what the caller says: write {{message}} or {{messages}}")
+        return self
 
 
 class ModelSettings(Strict):

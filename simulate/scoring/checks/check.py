@@ -48,6 +48,8 @@ class Evidence:
     project: Path | None = None
     """The project's folder, where modules of one's own are looked for; None is the working directory."""
     recording: str | None = None
+    state: tuple[Any, Any] | None = None
+    """What the world's ``state()`` gave before and after the conversation; None without a world."""
     delays: dict[int, float] = field(default_factory=dict[int, float])
     """By turn: seconds in which the machine, or other conversations, could have kept the answer waiting."""
     replayed: bool = False
@@ -112,6 +114,7 @@ _MODULES = (
     "voice",
     "scores",
     "complete",
+    "state",
 )
 """Imported when the first expectation is judged, so that reading scenarios stays cheap."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import secrets
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,8 +50,22 @@ def collecting(trace: OwnTrace) -> Generator[OwnTrace]:
 
 
 def calling() -> str | None:
-    """``caller`` or ``judge`` while a call of theirs is on the wire in this context; None otherwise."""
+    """``caller`` or ``judge`` while a call of theirs is on the wire in this context, ``adapter`` while a
+    client with tracing of its own reaches the agent for us; None otherwise."""
     return _role.get()
+
+
+@contextlib.contextmanager
+def aside() -> Generator[None]:
+    """What a client of ours records of itself inside belongs to no trace: an agent without spans of its own
+    must not look as if it had some."""
+    parent = otel_trace.SpanContext(secrets.randbits(128) or 1, secrets.randbits(64) or 1, is_remote=False)
+    token = _role.set("adapter")
+    try:
+        with _unsampled(parent):
+            yield
+    finally:
+        _role.reset(token)
 
 
 @contextlib.contextmanager
@@ -71,7 +86,8 @@ def model_call(role: str, name: str, attributes: Mapping[str, Any]) -> Generator
     )
     token = _role.set(role)
     try:
-        with _shielded(span):
+        ours = otel_trace.SpanContext(int(span.trace_id, 16), int(span.span_id, 16), is_remote=False)
+        with _unsampled(ours):
             yield span
         span.status = "ok"
     except BaseException as error:
@@ -85,10 +101,9 @@ def model_call(role: str, name: str, attributes: Mapping[str, Any]) -> Generator
 
 
 @contextlib.contextmanager
-def _shielded(span: Span) -> Generator[None]:
+def _unsampled(parent: otel_trace.SpanContext) -> Generator[None]:
     """A root context whose parent is unsampled: instrumentations that honour suppression make no span, and
     those that do not make one that is dropped, or at worst lands in our trace instead of the agent's."""
-    parent = otel_trace.SpanContext(int(span.trace_id, 16), int(span.span_id, 16), is_remote=False)
     fresh = otel_trace.set_span_in_context(otel_trace.NonRecordingSpan(parent), otel_context.Context())
     token = otel_context.attach(otel_context.set_value("suppress_instrumentation", True, fresh))
     try:

@@ -1,0 +1,209 @@
+"""Requests to an agent outside: made again only where the last one cannot have had an effect, and each
+failure with the side that it belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from typing import Any, cast
+
+import aiohttp
+from opentelemetry import context as otel_context
+
+from simulate import determinism
+from simulate.conversation.agents.adapter import AgentEvent, Call, within
+from simulate.errors import AgentFault, EnvironmentFault, Fault, NotReached
+from simulate.retry_after import retry_after
+
+TRIES = 3
+"""Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
+connection, and 429, with which a server says that it did nothing."""
+LONGEST_WAIT = 30.0
+"""Seconds that a ``Retry-After`` is obeyed for at most."""
+_UPSTREAM = {502, 503, 504}
+_EXCERPT = 200
+
+
+@contextlib.contextmanager
+def uninstrumented() -> Generator[None]:
+    """An instrumentation of this process must not write our request into the agent's trace."""
+    token = otel_context.attach(otel_context.set_value("suppress_instrumentation", True))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+
+
+def status_fault(address: str, status: int, detail: str = "", *, not_found: str | None = None) -> Fault:
+    """Whose fault an HTTP status is, and what to do about it."""
+    message = f"{address} answered {status}" + (f": {detail}" if detail else "")
+    if status in (401, 403):
+        return EnvironmentFault(message, hint="set the agent's key in [tool.simulate.agents] as env:NAME")
+    if status == 404:
+        return EnvironmentFault(message, hint=not_found or "correct the agent's address")
+    if status == 429:
+        return EnvironmentFault(message, hint=f"tried {TRIES} times; run fewer at once with --jobs")
+    return EnvironmentFault(message) if status in _UPSTREAM else AgentFault(message)
+
+
+class HttpClient:
+    """One pool of connections for all conversations with an agent, on each event loop."""
+
+    def __init__(self, address: str, *, not_found: str | None = None) -> None:
+        self.address = address
+        self.not_found = not_found
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+
+    def session(self) -> aiohttp.ClientSession:
+        """That of the running loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._sessions:
+            self._sessions = {known: one for known, one in self._sessions.items() if not one.closed}
+            # cookies belong to a conversation, and the pool to all of them
+            self._sessions[loop] = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True)
+        return self._sessions[loop]
+
+    async def aclose(self) -> None:
+        """Close this loop's connections."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
+
+
+class HttpTurns:
+    """The requests of one conversation."""
+
+    def __init__(self, client: HttpClient, call: Call) -> None:
+        self.client, self.call = client, call
+        self._refused: Fault | None = None
+        """How this turn's request was turned away, as long as it has not been taken."""
+
+    async def limited(self, events: AsyncIterator[AgentEvent]) -> AsyncIterator[AgentEvent]:
+        """The same events, within the time that one reply may take."""
+        self._refused = None
+        try:
+            async for event in within(events, self.call.reply_timeout, self.client.address):
+                yield event
+        except AgentFault as late:
+            if self._refused is None:
+                raise
+            # the time went by while we waited to be let in: that is not a slow answer
+            raise self._refused from late
+
+    @contextlib.asynccontextmanager
+    async def response(
+        self, method: str, url: str, headers: Mapping[str, str], **body: Any
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        """The response to one request, for reading inside; raises the Fault of whoever broke it."""
+        response = await self._taken(method, url, dict(headers), body)
+        address = self.client.address
+        try:
+            if response.status >= 400:
+                raise status_fault(
+                    address,
+                    response.status,
+                    _detail(await response.text(errors="replace")),
+                    not_found=self.client.not_found,
+                )
+            yield response
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise AgentFault(f"{address}: the answer broke off: {error or type(error).__name__}") from error
+        finally:
+            response.close()
+
+    async def _taken(
+        self, method: str, url: str, headers: dict[str, str], body: dict[str, Any]
+    ) -> aiohttp.ClientResponse:
+        address = self.client.address
+        timeout = aiohttp.ClientTimeout(total=self.call.reply_timeout)
+        for attempt in range(1, TRIES + 1):
+            wait = 0.2 * 2**attempt
+            try:
+                with uninstrumented():
+                    response = await self.client.session().request(
+                        method, url, headers=headers, timeout=timeout, **body
+                    )
+            except aiohttp.ClientConnectorError as error:
+                hint = "start the agent, or correct its address"
+                self._refused = NotReached(f"nothing listens at {address}", hint=hint)
+                self._refused.__cause__ = error
+            except TimeoutError:
+                raise AgentFault(f"{address} did not answer in time") from None
+            except aiohttp.InvalidURL as error:
+                raise EnvironmentFault(f"{address}: not a URL: {error}") from error
+            except (aiohttp.ClientError, ConnectionError) as error:
+                raise AgentFault(f"{address} closed the connection without an answer") from error
+            else:
+                if response.status != 429:
+                    self._refused = None
+                    return response
+                self._refused = status_fault(address, 429, _detail(await response.text(errors="replace")))
+                asked = retry_after(response.headers)
+                response.close()
+                wait = 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
+            if attempt < TRIES:
+                await determinism.current().clock.sleep(wait)
+        assert self._refused is not None
+        refused, self._refused = self._refused, None
+        raise refused
+
+
+def _detail(text: str) -> str:
+    """What an error's body says, in the shapes that are usual: OpenAI's, Anthropic's, FastAPI's, or plain."""
+    told: Any = text
+    with contextlib.suppress(ValueError, RecursionError):
+        told = json.loads(text)
+        for name in ("error", "detail", "message"):
+            if isinstance(told, dict) and name in told:
+                told = cast("dict[str, Any]", told)[name]
+    shown = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
+    return " ".join(shown.split())[:_EXCERPT]
+
+
+async def read_json(response: aiohttp.ClientResponse, address: str) -> Any:
+    """The whole body as JSON; raises AgentFault."""
+    text = await response.text(errors="replace")
+    return parsed(text, address)
+
+
+def parsed(text: str, address: str) -> Any:
+    """A piece of an answer as JSON; raises AgentFault where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        shown = " ".join(text.split())[:_EXCERPT]
+        raise AgentFault(f"{address}: the answer is not JSON ({error}): {shown}") from None
+
+
+async def lines_of(content: aiohttp.StreamReader) -> AsyncIterator[str]:
+    """A body's lines, however long: ``content.readline`` refuses those beyond its buffer."""
+    rest = bytearray()
+    async for chunk in content.iter_any():
+        rest += chunk
+        *whole, tail = rest.split(b"\n")
+        for line in whole:
+            yield line.decode(errors="replace").rstrip("\r")
+        rest = bytearray(tail)
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+async def server_sent_events(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, str]]:
+    """Name and data of each server-sent event (HTML, 9.2.6); a last one without its blank line, too."""
+    name, data = "message", list[str]()
+    async for line in lines_of(content):
+        if not line:
+            if data:
+                yield name, "\n".join(data)
+            name, data = "message", []
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            data.append(value)
+        elif field == "event":
+            name = value
+    if data:
+        yield name, "\n".join(data)

@@ -1,0 +1,116 @@
+"""An agent behind OpenAI's Responses API: ``responses:http://host/v1``.
+
+The whole conversation is sent each time, with every item that the endpoint gave, so that it need keep none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, cast
+
+from simulate.conversation.agents.adapter import AgentEvent, Call, EndpointOptions
+from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, answered_by_model, seen_of
+from simulate.conversation.agents.http_client import (
+    HttpClient,
+    HttpTurns,
+    parsed,
+    read_json,
+    server_sent_events,
+)
+from simulate.errors import AgentFault
+from simulate.model import identity
+from simulate.model.agent_address import target_of
+
+
+class ResponsesAdapter:
+    """Connects to an endpoint; one pool of connections for all conversations."""
+
+    speaks_first = False
+
+    def __init__(self, address: str, options: EndpointOptions) -> None:
+        self.address, self.options = address, options
+        self.url = target_of(address).rstrip("/") + "/responses"
+        self.client = HttpClient(address, not_found="the address should end before /responses, often in /v1")
+
+    @contextlib.asynccontextmanager
+    async def connect(self, call: Call) -> AsyncGenerator[ResponsesSession, None]:
+        yield ResponsesSession(self, call)
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+
+
+class ResponsesSession:
+    """One conversation."""
+
+    def __init__(self, adapter: ResponsesAdapter, call: Call) -> None:
+        self.adapter, self.call = adapter, call
+        self.history: list[dict[str, Any]] = []
+        self._turns = HttpTurns(adapter.client, call)
+
+    async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
+        """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
+        if message is None:
+            return
+        self.history.append({"role": "user", "content": message})
+        async for event in self._turns.limited(answered_by_model(self, self.adapter.address)):
+            yield event
+
+    async def ask(self, reply: ModelReply) -> AsyncIterator[str]:
+        """Send the history; give the pieces as they come."""
+        options, call = self.adapter.options, self.call
+        fields = identity.filled(dict(options.body), call.attributes, call.conversation_id)
+        named = identity.filled(dict(options.headers), call.attributes, call.conversation_id)
+        body = {"model": options.model, "input": self.history, **fields}
+        body |= {} if options.stream is False else {"stream": True}
+        headers = {**named, **call.headers}
+        if options.api_key:
+            headers["Authorization"] = f"Bearer {options.api_key}"
+        async with self._turns.response("POST", self.adapter.url, headers, json=body) as response:
+            if response.content_type == "text/event-stream":
+                items = list[dict[str, Any]]()
+                whole: dict[str, Any] | None = None
+                async for _, data in server_sent_events(response.content):
+                    if data == "[DONE]":
+                        break
+                    event = parsed(data, self.adapter.address)
+                    kind = event.get("type")
+                    if kind == "response.output_text.delta":
+                        yield event["delta"]
+                    elif kind == "response.output_item.done":
+                        items.append(event["item"])
+                    elif kind in ("response.completed", "response.incomplete", "response.failed"):
+                        whole = event["response"]
+                        break
+                    elif kind == "error":
+                        raise AgentFault(f"{self.adapter.address}: {event.get('message', data)}")
+                if whole is None:
+                    raise AgentFault(f"{self.adapter.address}: the stream ended without response.completed")
+                whole["output"] = whole.get("output") or items
+            else:
+                whole = await read_json(response, self.adapter.address)
+        self._take(whole, reply)
+
+    def result(self, call: HandedCall, content: str, *, failed: bool) -> dict[str, Any]:
+        return {"type": "function_call_output", "call_id": call.id, "output": content}
+
+    def _take(self, response: Any, reply: ModelReply) -> None:
+        address = self.adapter.address
+        found = cast("dict[str, Any]", response if isinstance(response, dict) else {})
+        if not isinstance(found.get("output"), list):
+            raise AgentFault(f"{address}: the answer is no response: it has no list `output`")
+        if found.get("status") == "failed":
+            told: dict[str, Any] = found.get("error") or {}
+            raise AgentFault(f"{address}: {told.get('message', 'it failed')}")
+        output: list[dict[str, Any]] = found["output"]
+        self.history += output
+        for item in output:
+            if item.get("type") == "function_call":
+                reply.calls.append(HandedCall(item["call_id"], item["name"], item["arguments"]))
+            elif item.get("type") == "message":
+                parts: list[dict[str, Any]] = item.get("content", [])
+                text = "".join(part.get("text") or part.get("refusal") or "" for part in parts)
+                reply.texts += [text] if text else []
+        reply.ended = f"status {found.get('status')}"
+        reply.attributes = seen_of(found)
