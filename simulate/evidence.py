@@ -38,6 +38,7 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
         session.measures |= measures_of(session.recording, conversation, agent_first=agent_first)
     trace, instrumented = await _trace(session)
     reading = TraceReading(trace)
+    _with_cost(reading)
     calls = _tool_calls(reading, conversation, tools)
     visible = _visible_in(reading, conversation) if instrumented else _visible_at(session)
     _attach_spans(conversation, reading)
@@ -92,18 +93,16 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
     if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
         session.notes.append(lost)
     if trace.spans:
-        _with_cost(trace)
         return trace, True
     observed = observed_trace(conversation, tools.uses, seen=session.seen, about=session.attributes)
-    _with_cost(observed)
     session.notes += observed.notes
     return observed, False
 
 
-def _with_cost(trace: Trace) -> None:
+def _with_cost(reading: TraceReading) -> None:
     """What all model calls cost, where every price is known, on the conversation's own span."""
-    root = next((span for span in trace.spans if is_ours(span)), None)
-    if root is not None and (dollars := TraceReading(trace).cost.dollars) is not None:
+    root = next((span for span in reading.trace.spans if is_ours(span)), None)
+    if root is not None and (dollars := reading.cost.dollars) is not None:
         root.attributes["gen_ai.cost.total"] = dollars
 
 

@@ -140,9 +140,10 @@ class ScenarioItem(pytest.Item):
         private.obj = None
         private._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
         private.fixturenames, private.funcargs = private._fixtureinfo.names_closure, {}
-        private._request = TopRequest(private, _ispytest=True)
-        private._request._fillfixtures()
-        world: Any = private._request.getfixturevalue("simulate_world")
+        request: Any = TopRequest(private, _ispytest=True)
+        private._request = request
+        request._fillfixtures()
+        world: Any = request.getfixturevalue("simulate_world")
         if world is None or callable(world):
             return world
         if self.loaded.scenario.trials > 1:

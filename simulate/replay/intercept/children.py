@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing import util
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from simulate.replay.intercept import kernel
 from simulate.replay.intercept.router import LiveCallRefused, TrafficRouter
@@ -173,7 +173,7 @@ def _refuse_clients(args: Any, router: TrafficRouter) -> None:
 
 def _not_isolated(args: Any, env: dict[str, str]) -> tuple[Any, dict[str, str]]:
     """``python -I`` and ``-E`` would not load the guard: the same without them, by what they stand for."""
-    words = _words(args) if isinstance(args, (list, tuple)) else []
+    words = _words(args) if isinstance(cast(object, args), (list, tuple)) else []
     if not words or not _PYTHON.search(os.path.basename(words[0])):
         return args, env
     made = [words[0]]
