@@ -20,7 +20,7 @@ from simulate.session import persona_of
 IN_VIRTUAL_TIME = "kept in virtual time: waiting took none, and what the agent computes counts as no time"
 STARVED = 0.98
 """Share of this machine's processor time in use from which a failed call is not held against the agent."""
-_EXPLAINS = ("machine", "model", "caller")
+_EXPLAINS = ("machine", "model", "caller", "pins")
 """Words of verdicts that explain all failures beside them."""
 _WHO = {
     "agent": "the agent keeps up the conversation",
@@ -88,8 +88,9 @@ def _all_verdicts(session: TrialSession, checked: Sequence[Verdict] | None) -> l
 
 def _decide(verdicts: Sequence[Verdict]) -> tuple[Status, Side | None, str | None]:
     """Status, side and reason: the agent's failure, then somebody else's, then what could not run."""
-    if verdicts and verdicts[0].check in _EXPLAINS:
-        return "error", verdicts[0].side, _reason(verdicts[0])
+    explains = next((verdict for verdict in verdicts if verdict.check in _EXPLAINS), None)
+    if explains is not None:
+        return "error", explains.side, _reason(explains)
     for status in ("failed", "error", "not_run"):
         found = next((verdict for verdict in verdicts if verdict.status == status), None)
         if found is not None:

@@ -8,6 +8,7 @@ from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
 from simulate.errors import NotReached
 from simulate.model.outage import outage
+from simulate.model.outcome import Verdict
 from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
@@ -43,7 +44,8 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
     visible = _visible_in(reading, conversation) if instrumented else _visible_at(session)
     _attach_spans(conversation, reading)
     session.notes += session.caller.finish(conversation)
-    session.notes += _pin_findings(spec.scenario, tools, calls, reading) + _call_findings(calls)
+    _tell_bypassed(session, calls)
+    session.notes += _never_offered(spec.scenario, tools, calls, reading) + _call_findings(calls)
     outages = _outages(reading, conversation)
     session.notes += [f"turn {turn}: the agent's own model {why}" for turn, why in outages.items()]
     session.notes += _cut_off(conversation)
@@ -277,25 +279,38 @@ def _cut_off(conversation: Conversation) -> list[str]:
     ]
 
 
-def _pin_findings(
+def _tell_bypassed(session: TrialSession, calls: list[ToolCall]) -> None:
+    """Pinned tools that ran for real, so that the world was not the one that the scenario pins."""
+    names = [ToolName(pinned) for pinned, pin in session.scenario.tools.items() if not pin.live]
+    ran = [call for call in calls if call.happened is True]
+    for name in names:
+        if not any(call.name.matches(name) for call in ran):
+            continue
+        if session.replayed or any(name.matches(use.name) for use in session.tools.uses):
+            continue
+        told = f"the agent ran its own {name}: the answer that the scenario pins never reached it"
+        hint = "mark the tool with @simulate.tool, or let the agent hand its tool calls to the caller"
+        if session.scenario.pins == "optional":
+            session.notes.append(f"{told} ({hint})")
+        else:
+            hint += "; `pins: optional` takes what its own tools answer"
+            expected = "the agent's tools answer as pinned"
+            session.verdicts.append(Verdict("pins", expected, "error", told, side="harness", hint=hint))
+
+
+def _never_offered(
     scenario: Scenario, tools: PinnedTools, calls: list[ToolCall], reading: TraceReading
 ) -> list[str]:
-    """Pins that did nothing: never offered by the agent, or called without being asked of us."""
+    """Pins of tools that the agent neither called nor offered."""
     definitions = [each for _, view in reading.llm_calls for each in view.tool_definitions or ()]
     offered = {name for each in definitions if (name := tool_offered(each)) is not None} | tools.seen
-    findings: list[str] = []
-    for pinned in scenario.tools:
-        name = ToolName(pinned)
-        called = any(call.name.matches(name) for call in calls)
-        if called and not any(name.matches(use.name) for use in tools.uses):
-            findings.append(
-                f"the agent ran its own {name}: the answer that the scenario pins never reached it "
-                "(mark the tool with @simulate.tool, or let the agent hand its tool calls to the caller)"
-            )
-        elif not called and not any(name.matches(other) for other in offered | marked()):
-            listed = ", ".join(sorted(offered)) or "none that we can see"
-            findings.append(f"the scenario pins {name}, which the agent never offered; it offers: {listed}")
-    return findings
+    listed = ", ".join(sorted(offered)) or "none that we can see"
+    return [
+        f"the scenario pins {name}, which the agent never offered; it offers: {listed}"
+        for name in map(ToolName, scenario.tools)
+        if not any(call.name.matches(name) for call in calls)
+        and not any(name.matches(other) for other in offered | marked())
+    ]
 
 
 def _measures(conversation: Conversation, reading: TraceReading) -> dict[str, float | int | str | None]:

@@ -227,6 +227,10 @@ class Scenario(Strict):
         Field(default_factory=dict[str, ToolPin])
     )
     """The world, pinned: what each of the agent's tools answers."""
+    pins: Literal["required", "optional"] = "required"
+    """Whether the pins have to reach the agent. Where the agent runs a pinned tool of its own, the world was
+    not the one that the scenario describes: the outcome is an error of the harness, or with ``optional`` a
+    note."""
     world: AsWritten | None = None
     """``python:module:Class`` of a world made anew for each conversation; its methods answer the tools that
     are not pinned."""

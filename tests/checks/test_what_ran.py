@@ -232,6 +232,7 @@ async def test_every_word_means_the_same_tool(name: str) -> None:
         {"called": "refund"},
         {"scores": {"ToolSelectionAccuracy": 1.0}, "reference": {"tools": ["refund"]}},
         tools={"refund": "ok"},
+        pins="optional",
         script=[{"says": "refund order 1"}, {"says": "thanks", "when": {"called": "refund"}}],
     )
     assert outcome.passed, outcome.explain()

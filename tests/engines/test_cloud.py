@@ -169,7 +169,11 @@ async def test_an_agents_own_tool_that_bypasses_the_pin_is_told() -> None:
             span.set_attributes({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "lookup"})
         return "done"
 
-    outcome = await outcome_of(agent, tools={"lookup": 1})
+    outcome = await outcome_of(agent, tools={"lookup": 1}, expect=[{"called": "lookup"}])
+    assert (outcome.status, outcome.side) == ("error", "harness")
+    assert "ran its own lookup" in str(outcome.reason)
+    outcome = await outcome_of(agent, tools={"lookup": 1}, expect=[{"called": "lookup"}], pins="optional")
+    assert outcome.passed
     assert any("ran its own lookup" in note for note in outcome.notes)
 
 
