@@ -276,3 +276,40 @@ async def test_a_tool_that_is_not_pinned_is_the_scenarios_gap() -> None:
     async with serving(web.post("/v1/messages", Messages().answer)) as url:
         with pytest.raises(HarnessFault, match=r"lookup_order.*does not pin"):
             await said(AnthropicAdapter(f"anthropic:{url}/v1", EndpointOptions()), "my order")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "path", "body", "why"),
+    [
+        (
+            ResponsesAdapter,
+            "/responses",
+            {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
+            "max_output_tokens",
+        ),
+        (
+            ResponsesAdapter,
+            "/responses",
+            {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
+            "content_filter",
+        ),
+        (ResponsesAdapter, "/responses", {"status": "completed"}, None),
+        (AnthropicAdapter, "/messages", {"stop_reason": "max_tokens"}, "max_tokens"),
+        (AnthropicAdapter, "/messages", {"stop_reason": "refusal"}, "refusal"),
+        (AnthropicAdapter, "/messages", {"stop_reason": "end_turn"}, None),
+    ],
+)
+async def test_an_answer_that_is_not_whole_says_so(
+    adapter: Any, path: str, body: Any, why: str | None
+) -> None:
+    text = {"type": "text", "text": "It will arr"}
+    output = [{"type": "message", "content": [text | {"type": "output_text"}]}]
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"content": [text], "output": output, **body})
+
+    scheme = "responses" if adapter is ResponsesAdapter else "anthropic"
+    async with serving(web.post(path, answer)) as url:
+        (message,) = await events(adapter(f"{scheme}:{url}", EndpointOptions(stream=False)), "where is it?")
+    assert message.text == "It will arr"
+    assert message.cut_off == why

@@ -20,6 +20,7 @@ from simulate.conversation.agents.http_client import (
 from simulate.errors import AgentFault
 from simulate.model import identity
 from simulate.model.agent_address import target_of
+from simulate.trace.reading.finish import cut_off
 
 VERSION = "2023-06-01"
 MAX_TOKENS = 4096
@@ -111,6 +112,7 @@ class AnthropicSession:
             if block.get("type") == "tool_use"
         ]
         reply.ended = f"stop_reason {found.get('stop_reason')}"
+        reply.cut_off = cut_off((found.get("stop_reason"),))
         reply.attributes = seen_of(found)
 
 

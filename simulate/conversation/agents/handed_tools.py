@@ -35,6 +35,8 @@ class ModelReply:
     """What can be seen from outside, in the words of the GenAI conventions."""
     ended: str | None = None
     """Why the answer ends, as the protocol puts it."""
+    cut_off: str | None = None
+    """Why it is not whole (``max_tokens``, ``content_filter``); None where it is."""
 
 
 class AsksModel(Protocol):
@@ -58,8 +60,8 @@ async def answered_by_model(session: AsksModel, address: str) -> AsyncIterator[A
         reply = ModelReply()
         async for piece in session.ask(reply):
             yield Delta(piece)
-        for text in reply.texts:
-            yield AgentMessage(text, reply.attributes)
+        for place, text in enumerate(reply.texts, 1):
+            yield AgentMessage(text, reply.attributes, reply.cut_off if place == len(reply.texts) else None)
         if not reply.calls:
             if not reply.texts:
                 raise AgentFault(f"{address}: the answer is empty ({reply.ended})")

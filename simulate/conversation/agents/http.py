@@ -27,10 +27,10 @@ from simulate.conversation.agents.endpoint_faults import (
     page_fault,
     refuse_pages,
 )
+from simulate.conversation.agents.http_client import uninstrumented
 from simulate.conversation.agents.http_connection import (
     connections,
     rehearse,
-    uninstrumented,
     watch_connection,
 )
 from simulate.conversation.agents.pinned_tools import PinnedTools

@@ -15,6 +15,7 @@ from opentelemetry import context as otel_context
 from simulate import determinism
 from simulate.conversation.agents.adapter import AgentEvent, Call, within
 from simulate.errors import AgentFault, EnvironmentFault, Fault, NotReached
+from simulate.model.outage import outage, refuses
 from simulate.retry_after import retry_after
 
 TRIES = 3
@@ -22,7 +23,6 @@ TRIES = 3
 connection, and 429, with which a server says that it did nothing."""
 LONGEST_WAIT = 30.0
 """Seconds that a ``Retry-After`` is obeyed for at most."""
-_UPSTREAM = {502, 503, 504}
 _EXCERPT = 200
 
 
@@ -45,7 +45,10 @@ def status_fault(address: str, status: int, detail: str = "", *, not_found: str 
         return EnvironmentFault(message, hint=not_found or "correct the agent's address")
     if status == 429:
         return EnvironmentFault(message, hint=f"tried {TRIES} times; run fewer at once with --jobs")
-    return EnvironmentFault(message) if status in _UPSTREAM else AgentFault(message)
+    # 500 is what a program answers that raised; what it says of its model counts
+    if (refuses(status) and status != 500) or outage(detail) is not None:
+        return EnvironmentFault(message)
+    return AgentFault(message)
 
 
 class HttpClient:

@@ -12,9 +12,9 @@ from typing import Any
 
 import openai
 from openai import AsyncOpenAI
-from opentelemetry import context as otel_context
 
 from simulate import determinism
+from simulate.conversation.agents.http_client import uninstrumented
 
 _opened: contextvars.ContextVar[list[float] | None] = contextvars.ContextVar("opened", default=None)
 """When connections for the request under way came about."""
@@ -88,13 +88,3 @@ async def _ask_ourselves() -> None:
                 )
                 async for _ in stream:
                     pass
-
-
-@contextlib.contextmanager
-def uninstrumented() -> Generator[None]:
-    """An instrumentation of this process must not write our request into the agent's trace."""
-    token = otel_context.attach(otel_context.set_value("suppress_instrumentation", True))
-    try:
-        yield
-    finally:
-        otel_context.detach(token)

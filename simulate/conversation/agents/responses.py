@@ -21,6 +21,7 @@ from simulate.conversation.agents.http_client import (
 from simulate.errors import AgentFault
 from simulate.model import identity
 from simulate.model.agent_address import target_of
+from simulate.trace.reading.finish import cut_off
 
 
 class ResponsesAdapter:
@@ -113,4 +114,6 @@ class ResponsesSession:
                 text = "".join(part.get("text") or part.get("refusal") or "" for part in parts)
                 reply.texts += [text] if text else []
         reply.ended = f"status {found.get('status')}"
+        incomplete: dict[str, Any] = found.get("incomplete_details") or {}
+        reply.cut_off = cut_off((incomplete.get("reason"), found.get("status")))
         reply.attributes = seen_of(found)
