@@ -27,27 +27,20 @@ from simulate.conversation.agents.endpoint_faults import (
     page_fault,
     refuse_pages,
 )
-from simulate.conversation.agents.http_client import uninstrumented
+from simulate.conversation.agents.handed_tools import TOOL_ROUNDS, HandedCall, tool_answer
+from simulate.conversation.agents.http_client import LONGEST_WAIT, TRIES, uninstrumented
 from simulate.conversation.agents.http_connection import (
     connections,
     rehearse,
     watch_connection,
 )
-from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
 from simulate.model.identity import filled
 from simulate.retry_after import retry_after
-from simulate.tools import ToolFailed
 from simulate.trace.reading.finish import cut_off
 
-TRIES = 3
-"""Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
-connection, and 429, with which a server says that it did nothing."""
-LONGEST_WAIT = 30.0
-"""Seconds that a ``Retry-After`` is obeyed for at most."""
 CONNECT = 5.0
 """Seconds that a connection may take to come about."""
-TOOL_ROUNDS = 16
 
 
 @dataclass(slots=True)
@@ -246,22 +239,11 @@ class HttpSession:
         raise HarnessFault("unreachable")  # pragma: no cover
 
     async def _answer_tools(self, reply: _Reply) -> None:
-        toolbox = self.call.toolbox
         for index in sorted(reply.tool_calls):
             asked = reply.tool_calls[index]
-            name, raw = asked["function"]["name"], asked["function"]["arguments"]
-            try:
-                arguments = json.loads(raw or "{}")
-            except ValueError as error:
-                raise AgentFault(f"the arguments of its call of {name} are not JSON: {raw!r}") from error
-            if not isinstance(toolbox, PinnedTools):
-                raise HarnessFault(f"the agent asks its caller to run {name!r}, but no tools are pinned")
-            try:
-                result = await toolbox.answer(name, arguments, asked["id"])
-            except ToolFailed as error:
-                result = {"error": str(error)}
-            content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
-            self.history.append({"role": "tool", "tool_call_id": asked["id"], "content": content})
+            handed = HandedCall(asked["id"], asked["function"]["name"], asked["function"]["arguments"])
+            content, _ = await tool_answer(self.call, handed)
+            self.history.append({"role": "tool", "tool_call_id": handed.id, "content": content})
 
 
 def _take_chunk(chunk: Any, reply: _Reply) -> list[str]:
