@@ -29,8 +29,8 @@ Results go to standard output, progress and remarks to standard error; `--json -
 | 2 | refused: bad input or usage; nothing ran |
 | 3 | no verdict, and nothing against the agent: the simulator, the harness or the environment broke |
 
-Where 1 and 3 meet, 1 wins. Ctrl-C ends in order and keeps what had finished; `simulate run --resume latest`
-goes on.
+Where 1 and 3 meet, 1 wins. Ctrl-C, SIGTERM and SIGHUP end in order and keep what had finished; what still
+runs after 10 seconds is killed. `simulate run --resume latest` goes on.
 """
 
 

@@ -52,7 +52,7 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
     session.measures = _measures(conversation, reading) | session.measures
     if session.delays is not None and session.delays.by_turn:
         session.measures["delayed_seconds"] = round(max(session.delays.by_turn.values()), 4)
-    if session.replayed:
+    if session.replayed and session.recording is None:
         # how fast a recording answers says nothing of the agent
         session.measures |= {"reply_p50_seconds": None, "reply_p95_seconds": None}
     return Evidence(

@@ -224,6 +224,8 @@ class _Keeper:
     async def keep(self, name: str, outcome: Outcome, files: Mapping[str, bytes] | None) -> None:
         """Return once the outcome is safe on the disk."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # who waits may be cancelled meanwhile, and asyncio must not complain that nobody looked at the fault
+        done.add_done_callback(lambda kept: kept.cancelled() or kept.exception())
         self._queue.put_nowait((name, outcome, files, done))
         # a cancelled run still waits here: what had finished is kept
         await asyncio.shield(done)

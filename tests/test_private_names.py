@@ -56,7 +56,7 @@ USED = {
         "_register_event_handler _call_event_handler _input_name _output_name"
     ),
     ("pytest", "_pytest.fixtures"): "TopRequest",
-    ("pytest", "_pytest.main:Session"): "_fixturemanager",
+    ("pytest", "_pytest.fixtures:pytest_sessionstart"): "_fixturemanager",
     ("pytest", "_pytest.python:Function"): "_fixtureinfo",
     ("pytest", "_pytest.fixtures:TopRequest"): "_fillfixtures",
     ("pipecat-ai", "pipecat.utils.tracing.service_decorators"): "_tts_spans _tts_texts",
@@ -67,6 +67,7 @@ OPTIONAL = {"_handle_transcription"}
 """Looked for in the agent's own classes; nothing breaks where it is missing."""
 STANDARD = {
     "_csock",
+    "_current_frames",
     "_exit",
     "_get_running_loop",
     "_getframe",

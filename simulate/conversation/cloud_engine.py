@@ -113,6 +113,7 @@ class _Talk:
             self.limits.reply,
             session.attributes,
             session.environment,
+            taped=session.taped,
         )
         began = real_time()
         try:

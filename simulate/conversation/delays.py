@@ -17,14 +17,13 @@ _lock = threading.Lock()
 _ended_ns = 0
 
 
-def waited_for_a_processor() -> float:
-    """Seconds that the threads of this process were ready to run and had no processor; 0 where the kernel
-    does not tell."""
-    total = _ended_ns
+def waits_for_a_processor() -> dict[str, float]:
+    """By thread of this process: seconds that it was ready to run and had no processor. Threads that have
+    ended count as one, since they followed each other. Empty where the kernel does not tell."""
+    waits = {"ended": _ended_ns / 1e9}
     with contextlib.suppress(OSError):
-        for task in _TASKS.iterdir():
-            total += _waited_ns(task.name)
-    return total / 1e9
+        waits |= {task.name: _waited_ns(task.name) / 1e9 for task in _TASKS.iterdir()}
+    return waits
 
 
 def thread_ends() -> None:
@@ -97,7 +96,7 @@ class Delays:
     def __init__(self, lag: LoopLag, *, nearby: bool) -> None:
         self.by_turn: dict[int, float] = {}
         self._lag, self._nearby = lag, nearby
-        self._begin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+        self._begin: tuple[float, dict[str, float], float] = (0.0, {}, 0.0)
         self._shared = False
 
     def begin(self) -> None:
@@ -109,9 +108,14 @@ class Delays:
         """The agent began to answer in this turn; only the first answer counts."""
         if turn in self.by_turn:
             return
-        lag, waited, pressed = (now - then for now, then in zip(self._figures(), self._begin, strict=True))
+        lag, waits, pressed = self._figures()
+        lag_then, waits_then, pressed_then = self._begin
+        # an answer needs one thread after the other: what others waited meanwhile did not keep it
+        waited = max((wait - waits_then.get(thread, 0.0) for thread, wait in waits.items()), default=0.0)
         shared = self._shared or self._lag.conversations > 1
-        self.by_turn[turn] = max(lag if shared else 0.0, waited, pressed if self._nearby else 0.0)
+        self.by_turn[turn] = max(
+            lag - lag_then if shared else 0.0, waited, pressed - pressed_then if self._nearby else 0.0
+        )
 
-    def _figures(self) -> tuple[float, float, float]:
-        return self._lag.now(), waited_for_a_processor(), pressure() if self._nearby else 0.0
+    def _figures(self) -> tuple[float, dict[str, float], float]:
+        return self._lag.now(), waits_for_a_processor(), pressure() if self._nearby else 0.0

@@ -48,6 +48,8 @@ class TrialSession:
     notes: list[str] = field(default_factory=list[str])
     delays: Delays | None = None
     """What could have kept the agent's answers waiting; None where the engine does not measure it."""
+    taped: bool = False
+    """Whether a recording of it is made or played."""
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     """What was judged besides the scenario's expectations: a replay's course."""
     fault: Fault | None = None

@@ -92,7 +92,7 @@ class Recordings:
         broke: Fault | None = None
         try:
             async with cassette_for(folder, self.mode, **options) as session:
-                session.turn_of = lambda: tools.turn
+                session.turn_of, trial.taped = lambda: tools.turn, True
                 if isinstance(session, ReplaySession):
                     tools.recorded = session.handed
                     expect_as_recorded(trial, session)
@@ -127,7 +127,7 @@ async def replayed(
     broke: Fault | None = None
     try:
         async with replaying(cassette, allow=allow, **options) as player:
-            player.turn_of = lambda: tools.turn
+            player.turn_of, trial.taped = lambda: tools.turn, True
             tools.recorded = player.handed
             expect_as_recorded(trial, player)
             async with asked_by(trial, player, models):

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from simulate import Scenario, run
-from simulate.conversation.delays import thread_ends, waited_for_a_processor
+from simulate.conversation.delays import thread_ends, waits_for_a_processor
 from simulate.model.outcome import Outcome
 from simulate.scoring.checks.amounts import RepliedWithinCheck, reply_latencies
 from simulate.scoring.checks.check import Evidence
@@ -135,9 +135,9 @@ async def test_a_delay_excuses_what_it_could_explain(delay: float, status: str) 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="needs CONFIG_SCHED_INFO")
 def test_waiting_for_a_processor_never_falls_when_a_thread_ends() -> None:
-    before = waited_for_a_processor()
+    before = waits_for_a_processor()["ended"]
     thread_ends()
-    assert waited_for_a_processor() >= before
+    assert waits_for_a_processor()["ended"] >= before
 
 
 async def test_the_caller_is_heard_once_the_connection_is_up() -> None:

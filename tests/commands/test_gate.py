@@ -145,7 +145,7 @@ def test_half_a_run_decides_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Path("half/outcomes.jsonl").write_bytes(b"".join(lines[:3]))
     for words in (["gate", "half"], ["gate", "same", "--baseline", "half"]):
         assert main([*words, *gate("pass_rate: {at_least: 1, may_drop: 5%}"), "--baseline", "half"]) == 2
-        assert "cut off before its end" in capsys.readouterr().err
+        assert "cut off after 3 of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

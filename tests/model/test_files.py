@@ -364,7 +364,7 @@ class TestCases:
 
 def test_the_documentation_is_right(project: Path) -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "scenarios.md").read_text("utf-8")
-    first, writes, cases, persona = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    first, _, _, writes, cases, persona = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     write("pyproject.toml", toml)
     write("personas/hurried_parent.yaml", persona)

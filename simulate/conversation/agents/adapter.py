@@ -67,6 +67,8 @@ class Call:
     """Who calls and what is tried, as span attributes: ``user.id``, ``tenant.id`` …"""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """What a process is started with that serves this conversation alone."""
+    taped: bool = False
+    """Whether a recording of it is made or played: what we send for ourselves must not get into it."""
 
 
 @dataclass(frozen=True, slots=True)

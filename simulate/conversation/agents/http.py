@@ -117,7 +117,8 @@ class HttpAdapter:
     async def connect(self, call: Call) -> AsyncGenerator[HttpSession, None]:
         """One conversation. Nothing is sent to the endpoint until the first message is."""
         self.client()  # its certificates take a while to load
-        await rehearse()
+        if not call.taped:
+            await rehearse()
         yield HttpSession(self, call)
 
     async def aclose(self) -> None:

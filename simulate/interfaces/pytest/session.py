@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Session:
     def run(self, loaded: TrialSpec) -> list[Outcome]:
         """All trials of one scenario and case, in the calling thread."""
         suite, runner = self._started()
-        loaded = self._known[loaded.file, loaded.id]
+        loaded = replace(self._known[loaded.file, loaded.id], world=loaded.world)
         if loaded.id in self._refused:
             raise self._refused[loaded.id]
 
