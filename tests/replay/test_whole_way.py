@@ -46,9 +46,12 @@ def caller(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[
 
 
 def judge(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
-    """Finds that what is said now does not mean what was said then."""
+    """Finds that what is said now does not mean what was said then, but where it stands there as it is."""
+    text = "\n".join(message["content"] for message in messages)
+    asked = re.search(r'of its lines\?\n"(.*)"$', text, re.M)
+    fits = "cannot tell" if asked is not None and text.count(asked[1]) > 1 else "no"
     options = re.findall(r"^([A-Z]): ([\w ]+?) \(", messages[0]["content"], re.M)
-    letter = next(letter for letter, label in options if label == "no")
+    letter = next(letter for letter, label in options if label == fits)
     return {"content": json.dumps({"evidence": [], "reason": "cut off", "answer": letter})}
 
 

@@ -32,16 +32,17 @@ class _Process:
         self.router = TrafficRouter()
         self.guard = Guard(self.router)
         self.patches = SharedPatch(self._patch)
-        self.stays = False
+        self._stays: contextlib.ExitStack | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=lambda: children.after_fork(self.router))
 
     def stay(self) -> None:
         """Keep the patches on until the process ends: something of a conversation still runs."""
-        if not self.stays:
-            self.stays = True
-            self.patches.held().__enter__()
-            self.guard.native.held().__enter__()
+        if self._stays is None:
+            # kept: what enters a context and forgets it leaves it as soon as it is collected
+            self._stays = contextlib.ExitStack()
+            self._stays.enter_context(self.patches.held())
+            self._stays.enter_context(self.guard.native.held())
 
     def _patch(self, undo: contextlib.ExitStack) -> None:
         for client in (httpx_client, aiohttp_client, socket_client, mcp_client, background):
