@@ -282,15 +282,20 @@ def _cut_off(conversation: Conversation) -> list[str]:
 def _tell_bypassed(session: TrialSession, calls: list[ToolCall]) -> None:
     """Pinned tools that ran for real, so that the world was not the one that the scenario pins."""
     names = [ToolName(pinned) for pinned, pin in session.scenario.tools.items() if not pin.live]
-    ran = [call for call in calls if call.happened is True]
+    # one that failed may have failed on its way to the pin, as with arguments that it does not take
+    ran = [call for call in calls if call.happened is True and call.error is None]
+    # a worker in a room answers by itself: there is no way to its tools yet
+    unreachable = session.engine.outside and session.recording is not None
+    # a tool that is marked in this process asks for its pin, as far as it gets
+    asks = set[str]() if session.engine.outside else marked()
     for name in names:
-        if not any(call.name.matches(name) for call in ran):
+        if not any(call.name.matches(name) for call in ran) or any(name.matches(other) for other in asks):
             continue
         if session.replayed or any(name.matches(use.name) for use in session.tools.uses):
             continue
         told = f"the agent ran its own {name}: the answer that the scenario pins never reached it"
         hint = "mark the tool with @simulate.tool, or let the agent hand its tool calls to the caller"
-        if session.scenario.pins == "optional":
+        if unreachable or session.scenario.pins == "optional":
             session.notes.append(f"{told} ({hint})")
         else:
             hint += "; `pins: optional` takes what its own tools answer"
