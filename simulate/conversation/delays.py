@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import threading
 import weakref
+from collections import deque
 from pathlib import Path
 from typing import ClassVar
 
 _TICK = 0.02
 """Seconds between two looks at the event loop."""
+STEPS = 10
+"""About how often the loop takes up an answer on its way: connect, send and receive are each awaited. Each
+time may be as late as the loop was at its latest; a sleep of a minute is late once, however busy it was."""
+_KEPT = 10_000
 _TASKS = Path("/proc/self/task")
 _PRESSURE = Path("/proc/pressure/cpu")
 _lock = threading.Lock()
@@ -52,7 +58,8 @@ class LoopLag:
     _of: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopLag]] = weakref.WeakKeyDictionary()
 
     def __init__(self) -> None:
-        self.total = 0.0
+        self.ticks = 0
+        self._late: deque[float] = deque(maxlen=_KEPT)
         self.conversations = 0
         self._task: asyncio.Task[None] | None = None
         self._due = 0.0
@@ -74,17 +81,19 @@ class LoopLag:
             self._task.cancel()
             self._task = None
 
-    def now(self) -> float:
-        """The total up to now, with what is overdue."""
-        late = asyncio.get_running_loop().time() - self._due if self._due else 0.0
-        return self.total + max(0.0, late)
+    def since(self, tick: int) -> float:
+        """What an answer may have lost to the loop since then, with what is overdue now."""
+        overdue = asyncio.get_running_loop().time() - self._due if self._due else 0.0
+        late = list(self._late)[-(self.ticks - tick) :] if self.ticks > tick else []
+        return sum(heapq.nlargest(STEPS, [*late, max(0.0, overdue)]))
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             self._due = loop.time() + _TICK
             await asyncio.sleep(_TICK)
-            self.total += max(0.0, loop.time() - self._due)
+            self._late.append(max(0.0, loop.time() - self._due))
+            self.ticks += 1
 
 
 class Delays:
@@ -96,7 +105,7 @@ class Delays:
     def __init__(self, lag: LoopLag, *, nearby: bool) -> None:
         self.by_turn: dict[int, float] = {}
         self._lag, self._nearby = lag, nearby
-        self._begin: tuple[float, dict[str, float], float] = (0.0, {}, 0.0)
+        self._begin: tuple[int, dict[str, float], float] = (0, {}, 0.0)
         self._shared = False
 
     def begin(self) -> None:
@@ -108,14 +117,14 @@ class Delays:
         """The agent began to answer in this turn; only the first answer counts."""
         if turn in self.by_turn:
             return
-        lag, waits, pressed = self._figures()
-        lag_then, waits_then, pressed_then = self._begin
+        _, waits, pressed = self._figures()
+        tick, waits_then, pressed_then = self._begin
         # an answer needs one thread after the other: what others waited meanwhile did not keep it
         waited = max((wait - waits_then.get(thread, 0.0) for thread, wait in waits.items()), default=0.0)
         shared = self._shared or self._lag.conversations > 1
         self.by_turn[turn] = max(
-            lag - lag_then if shared else 0.0, waited, pressed - pressed_then if self._nearby else 0.0
+            self._lag.since(tick) if shared else 0.0, waited, pressed - pressed_then if self._nearby else 0.0
         )
 
-    def _figures(self) -> tuple[float, dict[str, float], float]:
-        return self._lag.now(), waits_for_a_processor(), pressure() if self._nearby else 0.0
+    def _figures(self) -> tuple[int, dict[str, float], float]:
+        return self._lag.ticks, waits_for_a_processor(), pressure() if self._nearby else 0.0
