@@ -27,8 +27,7 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
     """Let caller and agent converse, gather what can be known of it, check what was expected, conclude.
 
     ``engine`` overrides the one of the scenario's agent. Whatever breaks on the way is in the outcome, with
-    whose fault it is. Raises InputError only for what
-    ``resources.prepare`` refuses, too."""
+    whose fault it is. Raises InputError only for what ``resources.prepare`` refuses, too."""
     with open_session(spec, resources, engine) as session, cannot_exit():
         with session.keeps_faults():
             async with resources.world(spec) as world:

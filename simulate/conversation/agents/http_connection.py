@@ -37,10 +37,7 @@ async def watch_connection(request: Any) -> None:
     opened, clock = _opened.get(), determinism.current().clock
 
     async def watch(event: str, _: Any) -> None:
-        if opened is not None and event in (
-            "connection.connect_tcp.complete",
-            "connection.start_tls.complete",
-        ):
+        if opened is not None and event in _COMPLETE:
             opened.append(clock.monotonic())
 
     request.extensions = {**request.extensions, "trace": watch}
