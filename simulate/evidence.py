@@ -286,12 +286,12 @@ def _tell_bypassed(session: TrialSession, calls: list[ToolCall]) -> None:
     ran = [call for call in calls if call.happened is True and call.error is None]
     # a worker in a room answers by itself: there is no way to its tools yet
     unreachable = session.engine.outside and session.recording is not None
-    # a tool that is marked in this process asks for its pin, as far as it gets
-    asks = set[str]() if session.engine.outside else marked()
     for name in names:
-        if not any(call.name.matches(name) for call in ran) or any(name.matches(other) for other in asks):
+        if not any(call.name.matches(name) for call in ran):
             continue
-        if session.replayed or any(name.matches(use.name) for use in session.tools.uses):
+        # a marked tool was seen as soon as it was called here, even where it did not get as far as its pin
+        asked = {use.name for use in session.tools.uses} | session.tools.seen
+        if session.replayed or any(name.matches(other) for other in asked):
             continue
         told = f"the agent ran its own {name}: the answer that the scenario pins never reached it"
         hint = "mark the tool with @simulate.tool, or let the agent hand its tool calls to the caller"
