@@ -32,19 +32,13 @@ def modules() -> dict[str, ast.Module]:
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """What a module imports, also inside functions; not what it imports for types alone."""
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            waiting += node.orelse
-            continue
+    """What a module imports, also inside functions and for types alone."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             # of a package, the submodule where the name is one
             yield from (_module(f"{node.module}.{alias.name}", node.module) for alias in node.names)
-        waiting += ast.iter_child_nodes(node)
 
 
 def _module(name: str, package: str) -> str:

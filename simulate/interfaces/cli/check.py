@@ -78,7 +78,7 @@ def _without_effect(loaded: list[TrialSpec]) -> list[str]:
 def _same_names(loaded: list[TrialSpec]) -> list[Problem]:
     """Scenarios of one name in two files, which reports could hardly tell apart."""
     from simulate.errors import Problem
-    from simulate.model.file_names import files_by_name
+    from simulate.model.trial import files_by_name
 
     return [
         Problem(

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from simulate.model.expect import CleanText
-from simulate.model.outcome import Verdict
 from simulate.model.text import shorten
 from simulate.model.text_values import sentences
 from simulate.model.transcript import Utterance
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 
 LONG = 20
