@@ -98,7 +98,7 @@ class MemoryWire:
         """Start the bot and wait until it takes calls."""
         # imports Pipecat
         from simulate.integrations.pipecat.memory_transport import MemoryTransport
-        from simulate.integrations.pipecat.virtual_time import let_frames_ask
+        from simulate.integrations.pipecat.virtual_time import let_frames_ask  # likewise
 
         let_frames_ask()
         if (cassette := current()) is not None:
