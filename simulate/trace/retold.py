@@ -25,8 +25,8 @@ MANY = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Telling:
-    """What one trace says of one call. ``said`` is a hash of what was asked (a model's newest message, a tool's
-    arguments), None where that is unknown."""
+    """What one trace says of one call. ``said`` is a hash of what was asked (a model's newest message,
+    a tool's arguments), None where that is unknown."""
 
     trace: int
     """The place of its trace among those that are compared."""

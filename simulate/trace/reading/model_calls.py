@@ -9,6 +9,7 @@ from typing import Any
 from simulate.trace.reading.dialect import GROUPS
 from simulate.trace.reading.messages import says_nothing
 from simulate.trace.reading.nesting import Above
+from simulate.trace.reading.usage import COUNTS
 from simulate.trace.span import Kind, Span, View
 
 ViewOf = Callable[[Span], View]
@@ -122,11 +123,7 @@ def _around(outer: Span, inner: Span) -> bool:
     return outer.start_ns <= inner.start_ns and None not in ends and (ends[0] or 0) >= (ends[1] or 0)
 
 
-_USAGE = (
-    "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-    "input_audio_tokens", "output_audio_tokens", "total_tokens",
-)  # fmt: skip
-_OWN = frozenset({"kind", "dialect", "tool_name", "tool_call_id", "tool_arguments", "tool_result", *_USAGE})
+_OWN = frozenset({"kind", "dialect", "tool_name", "tool_call_id", "tool_arguments", "tool_result", *COUNTS})
 _FIELDS = [field.name for field in fields(View) if field.name not in _OWN]
 
 
@@ -141,7 +138,7 @@ def _told_together(group: list[Span], view: ViewOf) -> ModelCall:
     for name in GROUPS:
         told[name] = {key: value for each in reversed(views) for key, value in getattr(each, name).items()}
     told["error"] = max((each.error for each in views if each.error), key=len, default=None)
-    return first, replace(usage, **told, **{name: getattr(usage, name) for name in _USAGE})
+    return first, replace(usage, **told, **{name: getattr(usage, name) for name in COUNTS})
 
 
 def _tells_tokens(view: View) -> bool:
