@@ -13,6 +13,7 @@ from simulate.model.expect_text import Text, TextOrMeaning
 from simulate.model.json_path import ignored_path
 from simulate.model.matchers import check as check_matcher
 from simulate.model.reference import Calls, Reference
+from simulate.model.shapes import is_object
 from simulate.model.units import (
     Arguments,
     AsWritten,
@@ -348,9 +349,9 @@ def _tag(value: Any) -> str | None:
     """The one word that an item of ``expect:`` holds, as a tag; None where it holds none, or several."""
     if isinstance(value, Expectation):
         return f"<{value.word}>"
-    if not isinstance(value, dict):
+    if not is_object(value):
         return None
-    words = [key for key in cast("dict[str, Any]", value) if key in WORDS]
+    words = [key for key in value if key in WORDS]
     return f"<{words[0]}>" if len(words) == 1 else None
 
 

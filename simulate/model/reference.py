@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from simulate.model.base import Strict
+from simulate.model.shapes import is_list
 from simulate.model.units import Arguments, AsWritten, Data
 
 Order = Literal["exact", "in_order", "any_order", "subset", "superset", "writes"]
@@ -22,9 +23,9 @@ class ExpectedCall(Strict):
 
 def _calls(value: Any) -> Any:
     """A bare name stands for a call with whatever arguments."""
-    if not isinstance(value, list):
+    if not is_list(value):
         return value
-    return [{"name": one} if isinstance(one, str) else one for one in cast("list[Any]", value)]
+    return [{"name": one} if isinstance(one, str) else one for one in value]
 
 
 Calls = Annotated[

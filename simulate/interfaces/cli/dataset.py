@@ -15,6 +15,7 @@ from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.yaml_reader import read_documents
+from simulate.model.shapes import is_object
 from simulate.model.units import plain
 from simulate.replay.from_trace import cassette_of
 from simulate.scoring.datasets import Dataset, DatasetCase, Wish, add
@@ -136,9 +137,9 @@ def _redactor(args: argparse.Namespace) -> Redactor:
 
 def _mapping(text: str, option: str) -> dict[str, Any]:
     found = _yaml(text, option)
-    if not isinstance(found, dict):
+    if not is_object(found):
         raise InputError(f"{option} {text!r} is not a mapping", hint="write '{called: issue_refund}'")
-    return cast("dict[str, Any]", found)
+    return found
 
 
 def _pin(text: str) -> tuple[str, Any]:

@@ -20,6 +20,7 @@ from simulate.model.loading.places import SUFFIXES, Surroundings, read_bytes, sc
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import MOST_PROBLEMS, Document, read_documents
 from simulate.model.nearest import did_you_mean
+from simulate.model.shapes import is_list, list_of, object_of
 from simulate.model.units import as_written
 
 PersonaT = TypeVar("PersonaT", bound=Strict)
@@ -190,8 +191,8 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         given = raw.get("cases")
         if given is None:
             return [None]
-        if isinstance(given, list):
-            rows = cast("list[Any]", given)
+        if is_list(given):
+            rows = given
             if not rows:
                 self._note([document.problem(["cases"], "an empty list makes no test")])
             wrong = [index for index, row in enumerate(rows) if not isinstance(row, dict)]
@@ -293,10 +294,10 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         """Where the recorded traces of ``matches_trace`` lie, by the item's place in ``expect:``."""
         found: dict[int, str] = {}
         expect: Any = raw.get("expect")
-        for index, item in enumerate(cast("list[Any]", expect) if isinstance(expect, list) else ()):
+        for index, item in enumerate(list_of(expect)):
             if len(problems) > 2 * MOST_PROBLEMS:
                 break
-            name = cast("dict[str, Any]", item).get("matches_trace") if isinstance(item, dict) else None
+            name = object_of(item).get("matches_trace")
             if not isinstance(name, str):
                 continue
             file = self._around(path).find(name)

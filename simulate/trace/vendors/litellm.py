@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
+from simulate.model.shapes import is_object, object_of
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.values import decoded, flag, integer, number
 from simulate.trace.span import Kind, Span, Trace, View
@@ -11,9 +10,9 @@ from simulate.trace.span import Kind, Span, Trace, View
 
 def _refine(span: Span, found: View) -> None:
     hidden = decoded(span.attributes.get("hidden_params"))
-    if not isinstance(hidden, dict):
+    if not is_object(hidden):
         return
-    held = cast("dict[str, Any]", hidden)
+    held = hidden
     if found.cost is None:
         found.cost = number(held.get("response_cost"))
     cached = flag(held.get("cache_hit"))
@@ -42,8 +41,8 @@ def _fallbacks(trace: Trace, found: dict[str, View]) -> None:
 
 def _took_over(span: Span) -> bool:
     hidden = decoded(span.attributes.get("hidden_params"))
-    headers = cast("dict[str, Any]", hidden).get("additional_headers") if isinstance(hidden, dict) else None
-    tries = cast("dict[str, Any]", headers).get(_TRIES) if isinstance(headers, dict) else None
+    headers = object_of(hidden).get("additional_headers")
+    tries = object_of(headers).get(_TRIES)
     return (integer(tries) or 0) > 0
 
 
