@@ -82,10 +82,10 @@ class Reference(Strict):
     def _agrees_with_itself(self) -> Reference:
         both = sorted({one.name for one in self.tools or ()} & set(self.forbidden))
         if both:
-            raise ValueError(f"{', '.join(both)} stands under tools and under forbidden")
+            raise ValueError(f"{', '.join(both)} is under both tools and forbidden")
         wanted = [one for one in self.tools or () if self.injected and one in self.injected.tools]
         if wanted:
             raise ValueError(f"{wanted[0].name} stands under tools and, the same, under injected")
         if len(self.documents or ()) != len(set(self.documents or ())):
-            raise ValueError("documents names one id twice")
+            raise ValueError("documents has the same id twice")
         return self

@@ -66,7 +66,7 @@ class Line(Strict):
             found = f"does {' and '.join(done)}" if done else "does nothing"
             raise ValueError(f"a line does one thing of {', '.join(ACTIONS)}; this one {found}")
         if self.interrupts_after is not None and self.interrupts_when is not None:
-            raise ValueError("a line cuts in either by interrupts_after or by interrupts_when")
+            raise ValueError("a line has either interrupts_after or interrupts_when")
         return self
 
 

@@ -72,7 +72,7 @@ class AnthropicSession(HistorySession):
     def _take(self, message: Any, reply: ModelReply) -> None:
         found = object_of(message)
         if not isinstance(found.get("content"), list):
-            raise AgentFault(f"{self.adapter.address}: the answer is no message: it has no list `content`")
+            raise AgentFault(f"{self.adapter.address}: the answer is not a message: it has no `content` list")
         blocks: list[dict[str, Any]] = found["content"]
         if blocks:
             self.history.append({"role": "assistant", "content": blocks})

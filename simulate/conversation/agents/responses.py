@@ -72,7 +72,7 @@ class ResponsesSession(HistorySession):
         address = self.adapter.address
         found = object_of(response)
         if not isinstance(found.get("output"), list):
-            raise AgentFault(f"{address}: the answer is no response: it has no list `output`")
+            raise AgentFault(f"{address}: the answer is not a response: it has no `output` list")
         if found.get("status") == "failed":
             told: dict[str, Any] = found.get("error") or {}
             raise AgentFault(f"{address}: {told.get('message', 'it failed')}")

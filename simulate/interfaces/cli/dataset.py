@@ -81,7 +81,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="what must hold, an item of `expect:` such as '{called: issue_refund}' (repeatable); "
              "without any, what happened is taken to be right")  # fmt: skip
     add("--answer", metavar="TEXT", help="the answer that would have been right")
-    add("--tools", metavar="A,B", help="the tools that would have been right, in their order")
+    add("--tools", metavar="A,B", help="the tools that would have been right, in order")
     add("--pin", action="append", default=[], metavar="NAME=YAML", help="what a tool answers (repeatable)")
     add(
         "--keep-scores",
@@ -98,7 +98,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="redact what stands there: **.customer.name",
+        help="redact the values at this path: **.customer.name",
     )
     add("--names", action="store_true", help="redact names of people, too (extra pii)")
     add("--partial", action="store_true", help="take the part of a trace that says enough")

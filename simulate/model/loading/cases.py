@@ -214,11 +214,11 @@ def _loads(text: str, file: str, line: int) -> Any:
         if len(found) != len(items):
             keys = [key for key, _ in items]
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise FileProblems([Problem(f'the key "{twice}" stands twice', file, line)])
+            raise FileProblems([Problem(f'the key "{twice}" is there twice', file, line)])
         return found
 
     def constant(name: str) -> Any:
-        raise FileProblems([Problem(f"{name} is no JSON", file, line)])
+        raise FileProblems([Problem(f"{name} is not JSON", file, line)])
 
     try:
         return json.loads(text, parse_float=Written, parse_constant=constant, object_pairs_hook=pairs)

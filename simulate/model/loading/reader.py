@@ -158,7 +158,9 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         before = len(self._problems)
         for document in documents or ():
             if len(self._problems) - before > MOST_PROBLEMS:
-                self._note([document.problem([], "so much is wrong above that the rest is not read")])
+                self._note(
+                    [document.problem([], "there are so many problems above that the rest was not read")]
+                )
                 return
             raw = document.mapping()
             if raw is None:
@@ -166,7 +168,7 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
                 continue
             name = as_written(raw.get("name"))
             if isinstance(name, str) and names.setdefault(name, document.line) != document.line:
-                message = f'the name "{name}" stands twice in this file'
+                message = f'the name "{name}" is used twice in this file'
                 hint = f"first in line {names[name]}"
                 self._note([document.problem(["name"], message, hint=hint)])
             rows = self._rows(raw, document, path)
@@ -174,7 +176,7 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
             holes = list(cases.placeholders(template))
             budget -= cases.filled_size(template, rows, len(holes))
             if budget < 0:
-                self._note([document.problem(["cases"], "the cases of this file come to too much data")])
+                self._note([document.problem(["cases"], "the cases of this file are too much data")])
                 return
             if rows and (self._columns_exist(holes, rows, document) or rows == [None]):
                 yield from self._filled(template, rows, document, path)

@@ -163,7 +163,7 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
     cassette = cassette_of(clean, partial=wish.partial)
     data = cast("dict[str, Any]", yaml.safe_load(scenario_from(cassette)))
     if not any(line.get("says") for line in data.get("script", ())):
-        raise NotReplayable("nobody is known to have said anything in it")
+        raise NotReplayable("the recording does not tell what the caller said in it")
     scenario = _scenario(data, clean, wish)
     fingerprint = _fingerprint(scenario)
     title = wish.name or _title(scenario)
