@@ -109,7 +109,7 @@ def _results(parser: argparse.ArgumentParser) -> None:
     add(
         "--resume",
         metavar="RUN",
-        help="continue a run with the options it began with: only what has no outcome yet; latest is the latest",
+        help="continue a run with the options it began with: only what has no outcome yet; latest: the last",
     )
     add("--otlp-port", type=int, metavar="PORT", help="port of the OTLP receiver (default: a free one)")
     add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
