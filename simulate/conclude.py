@@ -123,7 +123,7 @@ def _starved(busy: float | None, verdicts: Sequence[Verdict]) -> Verdict | None:
         "error",
         f"the processors of this machine were {busy:.0%} busy during the call: no failure of it is believed",
         side="environment",
-        hint="fewer calls at once (--jobs 1), or a machine with less to do; see `simulate doctor`",
+        hint="fewer calls at once (--jobs 1), or a less busy machine; see `simulate doctor`",
     )
 
 
@@ -172,7 +172,7 @@ def _caller_left_its_part(session: TrialSession) -> Verdict | None:
         side="simulator",
         turn=first.turn,
         evidence=[f"turn {each.turn}: {each.fault}: {shorten(each.evidence, 200)}" for each in found[1:]],
-        hint="`redo: 1` has such a trial again; a better caller model does it less often",
+        hint="`redo: 1` repeats such a trial; with a better caller model it happens less often",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simulate.model.evaluator_names import NAMES
 from simulate.model.reference import Reference
 from simulate.scoring.evaluators import (
     EvaluationContext,
@@ -17,65 +18,24 @@ from simulate.scoring.evaluators import (
 )
 
 if TYPE_CHECKING:
-    from simulate.scoring.evaluators.conversation_quality import (
-        ConversationCoherence,
-        CustomerAgentConversationQuality,
-        TaskCompletion,
-    )
-    from simulate.scoring.evaluators.grounding import (
-        AnswerRelevancy,
-        ContextRelevance,
-        Faithfulness,
-        Groundedness,
-        HallucinationScore,
-    )
-    from simulate.scoring.evaluators.retrieval import ContextPrecision, ContextRecall
-    from simulate.scoring.evaluators.safety import (
-        PII,
-        PromptInjection,
-        ProtectFlashHarm,
-        ProtectFlashInjection,
-    )
-    from simulate.scoring.evaluators.speech import ASRAccuracy, TTSAccuracy
-    from simulate.scoring.evaluators.tool_use import ArgumentCorrectness, ToolSelectionAccuracy
-    from simulate.scoring.evaluators.trajectory import (
-        HandoffCorrectness,
-        LoopDetection,
-        StepEfficiency,
-        TrajectoryScore,
-    )
+    from simulate.scoring.evaluators.conversation_quality import *
+    from simulate.scoring.evaluators.grounding import *
+    from simulate.scoring.evaluators.retrieval import *
+    from simulate.scoring.evaluators.safety import *
+    from simulate.scoring.evaluators.speech import *
+    from simulate.scoring.evaluators.tool_use import *
+    from simulate.scoring.evaluators.trajectory import *
 
-__all__ = [
-    "PII",
-    "ASRAccuracy",
-    "AnswerRelevancy",
-    "ArgumentCorrectness",
-    "ContextPrecision",
-    "ContextRecall",
-    "ContextRelevance",
-    "ConversationCoherence",
-    "CustomerAgentConversationQuality",
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]  the evaluators' names are in one place
     "EvaluationContext",
     "Evaluator",
-    "Faithfulness",
     "Found",
-    "Groundedness",
-    "HallucinationScore",
-    "HandoffCorrectness",
-    "LoopDetection",
     "NotRun",
-    "PromptInjection",
-    "ProtectFlashHarm",
-    "ProtectFlashInjection",
     "Reference",
     "Result",
-    "StepEfficiency",
-    "TTSAccuracy",
-    "TaskCompletion",
-    "ToolSelectionAccuracy",
-    "TrajectoryScore",
     "evaluate",
     "evaluate_sync",
+    *NAMES,
 ]
 
 

@@ -54,8 +54,8 @@ class RunFolder:
             if not resume and folder._lines.exists():
                 folder.close()
                 raise InputError(
-                    f"{path} holds a run already",
-                    hint=f"--resume {path} goes on with it; or give another --out",
+                    f"{path} already holds a run",
+                    hint=f"--resume {path} continues it; or give another --out",
                 )
             (path / ".gitignore").write_text("*\n")
         except OSError as error:
@@ -137,7 +137,7 @@ class RunFolder:
             raise EnvironmentFault(
                 f"cannot keep the outcome: {error.strerror or error}",
                 where=str(final),
-                hint="what had finished before is kept; make room, then go on with --resume",
+                hint="what had finished before is kept; free some space, then continue with --resume",
             ) from error
 
     def sync(self) -> None:

@@ -1,4 +1,4 @@
-"""Write a page for each evaluator from its docstring, and their list: ``python docs/evaluators/generate.py``.
+"""A page for each evaluator from its docstring, and the lists of all: ``python docs/evaluators/generate.py``.
 
 A test holds the pages to what this would write (`tests/evaluators/test_pages.py`).
 """
@@ -109,8 +109,16 @@ def pages() -> dict[str, str]:
     return {f"{name}.md": page(cls) for name, cls in evaluators().items()} | {"README.md": index()}
 
 
+def public_names(page: str) -> str:
+    """``docs/api.md`` with the evaluators that there are."""
+    names = ", ".join(f"`{name}`" for name in evaluators())
+    return re.sub(r"^\| \| [^|]+ \| each \[evaluator\]", f"| | {names} | each [evaluator]", page, flags=re.M)
+
+
 def main() -> None:
-    """Write them all, and remove pages of evaluators that are gone."""
+    """Write them all, with the list of public names, and remove pages of evaluators that are gone."""
+    api = FOLDER.parent / "api.md"
+    api.write_text(public_names(api.read_text("utf-8")), encoding="utf-8")
     made = pages()
     for old in FOLDER.glob("*.md"):
         if old.name not in made:

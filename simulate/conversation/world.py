@@ -65,7 +65,9 @@ class World:
         try:
             return json.loads(json.dumps(found))
         except (TypeError, ValueError, RecursionError) as error:
-            raise HarnessFault(f"{self.name}: state() gave what is no JSON: {error}") from error
+            raise HarnessFault(
+                f"{self.name}: state() returned something that is not JSON: {error}"
+            ) from error
 
     async def run_step(self, step: str) -> None:
         """Call ``setup`` or ``teardown``, where it has one."""

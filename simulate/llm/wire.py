@@ -6,11 +6,12 @@ import asyncio
 import re
 import weakref
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from simulate.errors import EnvironmentFault, Fault, SimulatorFault
 from simulate.llm.config import ModelConfig
+from simulate.model.shapes import object_of
 from simulate.model.text import shorten
 from simulate.retry_after import retry_after
 from simulate.trace.redaction.redact import Redactor
@@ -143,7 +144,7 @@ def translated(error: Exception, config: ModelConfig, role: str, sent: dict[str,
 def _status(error: Any, config: ModelConfig, role: str, sent: dict[str, Any], where: str) -> Exception:
     status: int = error.status_code
     raw: object = error.body
-    body = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
+    body = object_of(raw)
     code = str(body.get("code") or "")
     said = clean(str(body.get("message") or error.message), config)
     entry = f"[tool.simulate.models] {role}"

@@ -39,10 +39,12 @@ class Expectation(Strict):
     voice: ClassVar[bool] = False
     """Only a conversation by voice can be held against it."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if cls.word:
-            WORDS[cls.word] = cls
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        name, field = next(iter(cls.model_fields.items()))
+        cls.word = field.alias or name
+        WORDS[cls.word] = cls
 
 
 WORDS: dict[str, type[Expectation]] = {}

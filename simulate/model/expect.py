@@ -13,6 +13,7 @@ from simulate.model.expect_text import Text, TextOrMeaning
 from simulate.model.json_path import ignored_path
 from simulate.model.matchers import check as check_matcher
 from simulate.model.reference import Calls, Reference
+from simulate.model.shapes import is_object
 from simulate.model.units import (
     Arguments,
     AsWritten,
@@ -74,7 +75,6 @@ class Called(Expectation):
     ``{contains: text}``, ``{schema: {type: object}}``, or ``{exactly: value}`` to escape a value that looks
     like a matcher; a key may be a JSON path, ``$.items[*].sku``."""
 
-    word = "called"
     called: AsWritten
     """The tool's name."""
     with_: Arguments | None = Field(default=None, alias="with")
@@ -95,7 +95,6 @@ class Called(Expectation):
 class NotCalled(Expectation):
     """The agent never called the tool (with these arguments, or with that result)."""
 
-    word = "not_called"
     not_called: AsWritten
     """The tool's name."""
     with_: Arguments | None = Field(default=None, alias="with")
@@ -109,7 +108,6 @@ class OnlyWrites(Expectation):
     by ``writes:`` of the scenario or of pyproject.toml, by ``@simulate.tool(write=True)``, or by MCP's
     ``readOnlyHint``. An empty list: nothing is written."""
 
-    word = "only_writes"
     only_writes: Calls
     """Each a tool's name, or a mapping of ``name`` and ``arguments``, which match as under ``called``."""
     in_order: Flag = False
@@ -119,7 +117,6 @@ class OnlyWrites(Expectation):
 class Said(Expectation):
     """The agent said this. A bare text is a meaning, for the judge."""
 
-    word = "said"
     said: TextOrMeaning
     whenever: Text | None = None
     """In every sentence of the agent's that holds this, ``said`` holds, with each value of its kind that the
@@ -137,7 +134,6 @@ class Said(Expectation):
 class NotSaid(Expectation):
     """The agent never said this."""
 
-    word = "not_said"
     not_said: TextOrMeaning
     in_turn: Turn | None = None
 
@@ -145,7 +141,6 @@ class NotSaid(Expectation):
 class State(Expectation):
     """What the world's ``state()`` holds at the end: path to value, which may be a matcher."""
 
-    word = "state"
     state: dict[Annotated[str, AfterValidator(ignored_path)], Data]
     """``{orders.4417.refunded: true}``; a JSON path with wildcards must hold at every place that it names."""
     nothing_else_changed: Flag = False
@@ -165,7 +160,6 @@ class Complete(Expectation):
     error. Holds by default for the answers that the caller goes on from; ``true`` asks it of all, the last
     one too, and ``false`` of none."""
 
-    word = "complete"
     complete: Flag
 
 
@@ -173,7 +167,6 @@ class BacksClaims(Expectation):
     """What the agent says it has done (a refund, a booking, a message sent), one of its tool calls did. By
     rule for English, and by the judge where there is one."""
 
-    word = "backs_claims"
     backs_claims: Literal[True]
 
 
@@ -182,7 +175,6 @@ class CleanText(Expectation):
     or cut off, JSON of a tool call, its own instructions, stage directions, placeholders such as
     ``{{name}}``; and markup where the channel shows none."""
 
-    word = "clean_text"
     clean_text: Literal[True]
     markup: Flag | None = None
     """Whether the channel shows Markdown. Left out: by text it does, by voice it does not."""
@@ -191,7 +183,6 @@ class CleanText(Expectation):
 class EndedBy(Expectation):
     """Who ended the conversation."""
 
-    word = "ended_by"
     ended_by: Literal["caller", "agent", "limit"]
 
 
@@ -199,7 +190,6 @@ class RepliedWithin(Expectation):
     """The agent began to answer within this time, in every turn or at a percentile of the turns.
     In voice the time is what the caller heard: end of their speech to start of the agent's."""
 
-    word = "replied_within"
     replied_within: Duration
     percentile: Whole = Field(default=100, ge=1, le=100)
     in_turn: Turn | None = None
@@ -208,21 +198,18 @@ class RepliedWithin(Expectation):
 class CostBelow(Expectation):
     """The agent's own model calls cost less than this, in US dollars. An unknown price is not a pass."""
 
-    word = "cost_below"
     cost_below: Number = Field(gt=0)
 
 
 class TokensBelow(Expectation):
     """The agent's own model calls used fewer tokens than this, input and output together."""
 
-    word = "tokens_below"
     tokens_below: Whole = Field(gt=0)
 
 
 class SpanExists(Expectation):
     """The trace holds spans that a query finds (the filter language of ``simulate trace show --filter``)."""
 
-    word = "span"
     span: dict[str, Data]
     times: Count | None = None
 
@@ -231,7 +218,6 @@ class PythonCheck(Expectation):
     """A function of one's own, ``module:function``: it takes the evidence and returns None, a bool, a text
     (the reason why it failed) or a Verdict."""
 
-    word = "python"
     python: Annotated[AsWritten, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
     """``module:function``."""
     args: dict[str, Data] = Field(default_factory=dict[str, Any])
@@ -241,7 +227,6 @@ class PythonCheck(Expectation):
 class Scores(Expectation):
     """Evaluators by name with the least score that passes."""
 
-    word = "scores"
     scores: Annotated[
         dict[str, Annotated[Number, Field(ge=0, le=1)]], Field(min_length=1), AfterValidator(known_evaluators)
     ]
@@ -255,7 +240,6 @@ Toleranced = Literal["tokens", "cost", "latency", "scores", "seconds", "argument
 class MatchesTrace(Expectation):
     """The agent's trace behaves as this recorded one did."""
 
-    word = "matches_trace"
     matches_trace: AsWritten
     """The recorded trace's file."""
     ignore: list[Annotated[AsWritten, AfterValidator(ignored_path)]] = Field(default_factory=list[str])
@@ -270,7 +254,6 @@ class MatchesTrace(Expectation):
 class Snapshot(Expectation):
     """What happened is what a file says; ``simulate run --update`` writes it."""
 
-    word = "snapshot"
     snapshot: Annotated[AsWritten, Field(min_length=1)]
     """The file, from the scenario's folder on; with cases, name it by them: ``snapshots/{{case}}.yaml``."""
     of: Literal["tools", "transcript"] = "tools"
@@ -282,7 +265,6 @@ class Snapshot(Expectation):
 class StopsWithin(Expectation):
     """After the caller cut in, the agent fell silent within this time (voice)."""
 
-    word = "stops_within"
     voice = True
     stops_within: Duration
 
@@ -290,7 +272,6 @@ class StopsWithin(Expectation):
 class IgnoresBackchannel(Expectation):
     """A "mhm" of the caller did not stop the agent (voice)."""
 
-    word = "ignores_backchannel"
     voice = True
     ignores_backchannel: Literal[True]
 
@@ -298,7 +279,6 @@ class IgnoresBackchannel(Expectation):
 class NoDeadAir(Expectation):
     """Nobody was silent for longer than this while the agent was due to speak (voice)."""
 
-    word = "no_dead_air"
     voice = True
     no_dead_air: Duration
 
@@ -319,7 +299,6 @@ class Bounds(Strict):
 class TalkRatio(Expectation):
     """The agent's share of all speech, between 0 and 1 (voice)."""
 
-    word = "talk_ratio"
     voice = True
     talk_ratio: Bounds
 
@@ -327,7 +306,6 @@ class TalkRatio(Expectation):
 class Heard(Expectation):
     """The agent's speech recognition understood this, numbers normalised (voice)."""
 
-    word = "heard"
     voice = True
     heard: AsWritten
     in_turn: Turn | None = None
@@ -336,7 +314,6 @@ class Heard(Expectation):
 class Dtmf(Expectation):
     """The agent got these keys (voice)."""
 
-    word = "dtmf"
     voice = True
     dtmf: Annotated[AsWritten, Field(pattern=r"^[0-9A-D*#]+$")]
 
@@ -348,9 +325,9 @@ def _tag(value: Any) -> str | None:
     """The one word that an item of ``expect:`` holds, as a tag; None where it holds none, or several."""
     if isinstance(value, Expectation):
         return f"<{value.word}>"
-    if not isinstance(value, dict):
+    if not is_object(value):
         return None
-    words = [key for key in cast("dict[str, Any]", value) if key in WORDS]
+    words = [key for key in value if key in WORDS]
     return f"<{words[0]}>" if len(words) == 1 else None
 
 

@@ -73,9 +73,9 @@ class Text(Strict):
     def _holds_something(self) -> Text:
         given = (self.contains, self.matches, self.means, self.language, self.json_)
         if self.currency is not None and self.amount is None:
-            raise ValueError("currency: stands beside amount:, which may be {any: true}")
+            raise ValueError("currency: goes with amount:, which may be {any: true}")
         if self.unit is not None and self.number is None:
-            raise ValueError("unit: stands beside number:, which may be {any: true}")
+            raise ValueError("unit: goes with number:, which may be {any: true}")
         if not self.typed and all(value is None for value in given):
             raise ValueError(
                 "holds nothing: give contains, matches, means, amount, date, number, id, language or json"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from simulate.errors import InputError
 from simulate.model.nearest import did_you_mean
+from simulate.model.shapes import is_list, is_object
 
 ATTRIBUTES = {
     "user": "user.id",
@@ -61,11 +62,11 @@ def filled(value: Any, attributes: Mapping[str, str], conversation: str) -> Any:
         if any(known[each[1]] is None for each in _PLACE.finditer(value)):
             return None
         return _PLACE.sub(lambda each: str(known[each[1]]), value)
-    if isinstance(value, dict):
-        inside = cast("dict[str, Any]", value)
+    if is_object(value):
+        inside = value
         made = {key: filled(each, attributes, conversation) for key, each in inside.items()}
         return {key: each for key, each in made.items() if each is not None or inside[key] is None}
-    if isinstance(value, list):
-        items = [filled(each, attributes, conversation) for each in cast("list[Any]", value)]
+    if is_list(value):
+        items = [filled(each, attributes, conversation) for each in value]
         return [each for each in items if each is not None]
     return value

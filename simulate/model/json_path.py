@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from simulate.errors import InputError
+from simulate.model.shapes import is_list
 
 
 class Wild(Enum):
@@ -183,4 +184,4 @@ def _is_member(step: Step, key: str | int) -> bool:
 def _members(value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, dict):
         return list(cast("dict[Any, Any]", value).items())
-    return list(enumerate(cast("list[Any]", value))) if isinstance(value, list) else []
+    return list(enumerate(value)) if is_list(value) else []

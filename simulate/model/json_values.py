@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.model.shapes import is_object
+
 MAX_DEPTH = 60
 """Deeper values become text: a list that holds itself must not hang a report."""
 
@@ -45,7 +47,7 @@ def object_in(text: str) -> dict[str, Any] | None:
         found = json.loads(text[start : end + 1]) if 0 <= start < end else None
     except ValueError:
         return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+    return found if is_object(found) else None
 
 
 def _many(value: Any, depth: int) -> Any:

@@ -28,6 +28,7 @@ from typing import Any, cast
 from simulate.errors import InputError
 from simulate.model.bounded_regex import BoundedRegex, bounded
 from simulate.model.json_path import JsonPath, parse_path, values_at
+from simulate.model.shapes import is_list, is_object
 from simulate.model.text import folded, shorten
 
 WORDS = frozenset({"any", "matches", "about", "within", "one_of", "contains", "schema", "exactly"})
@@ -52,11 +53,11 @@ def mismatch(expected: Any, actual: Any) -> str | None:
 
 def is_matcher(value: Any) -> bool:
     """Whether this is a matcher: one of the words, and ``within`` only beside ``about``."""
-    if not isinstance(value, dict) or not value:
+    if not is_object(value) or not value:
         return False
     keys = set(cast("dict[Any, Any]", value))
     if keys == {"schema"}:  # and not an argument of that name
-        schema = cast("dict[str, Any]", value)["schema"]
+        schema = value["schema"]
         return isinstance(schema, dict) and not _SCHEMA_WORDS.isdisjoint(cast("dict[Any, Any]", schema))
     return keys in ({"about"}, {"about", "within"}) or (len(keys) == 1 and keys <= WORDS - {"within"})
 
@@ -84,26 +85,26 @@ def check(expected: Any) -> None:
             for key, item in cast("dict[Any, Any]", value).items():
                 _json_path(key, path)
                 waiting.append((item, _at(path, key)))
-        elif isinstance(value, list):
-            waiting += [(item, f"{path}[{at}]") for at, item in enumerate(cast("list[Any]", value))]
+        elif is_list(value):
+            waiting += [(item, f"{path}[{at}]") for at, item in enumerate(value)]
 
 
 def _differs(expected: Any, actual: Any, path: str) -> str | None:
     if is_matcher(expected):
         word, given = _word(expected)
         return _MATCHERS[word](given, actual, path, expected)
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        return _objects(cast("dict[Any, Any]", expected), cast("dict[Any, Any]", actual), path, whole=False)
-    if isinstance(expected, list) and isinstance(actual, list):
-        return _lists(cast("list[Any]", expected), cast("list[Any]", actual), path, _differs)
+    if is_object(expected) and is_object(actual):
+        return _objects(expected, actual, path, whole=False)
+    if is_list(expected) and is_list(actual):
+        return _lists(expected, actual, path, _differs)
     return _scalars(expected, actual, path)
 
 
 def _exactly_differs(expected: Any, actual: Any, path: str) -> str | None:
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        return _objects(cast("dict[Any, Any]", expected), cast("dict[Any, Any]", actual), path, whole=True)
-    if isinstance(expected, list) and isinstance(actual, list):
-        return _lists(cast("list[Any]", expected), cast("list[Any]", actual), path, _exactly_differs)
+    if is_object(expected) and is_object(actual):
+        return _objects(expected, actual, path, whole=True)
+    if is_list(expected) and is_list(actual):
+        return _lists(expected, actual, path, _exactly_differs)
     return _scalars(expected, actual, path)
 
 
@@ -224,8 +225,8 @@ def _contains(given: Any, actual: Any, path: str, whole: Any) -> str | None:
     if isinstance(actual, str) and isinstance(given, str):
         if folded(given) in folded(actual):
             return None
-    elif isinstance(actual, list):
-        if any(_differs(given, item, path) is None for item in cast("list[Any]", actual)):
+    elif is_list(actual):
+        if any(_differs(given, item, path) is None for item in actual):
             return None
     elif isinstance(actual, dict) and isinstance(given, str) and given in actual:
         return None
@@ -300,9 +301,9 @@ def _number(given: Any, path: str) -> float:
 
 
 def _items(given: Any, path: str) -> list[Any]:
-    if not isinstance(given, list):
+    if not is_list(given):
         raise ValueError(f"{path}: one_of: takes a list")
-    return cast("list[Any]", given)
+    return given
 
 
 def _is_number(value: Any) -> bool:

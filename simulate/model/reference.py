@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from simulate.model.base import Strict
+from simulate.model.shapes import is_list
 from simulate.model.units import Arguments, AsWritten, Data
 
 Order = Literal["exact", "in_order", "any_order", "subset", "superset", "writes"]
@@ -22,9 +23,9 @@ class ExpectedCall(Strict):
 
 def _calls(value: Any) -> Any:
     """A bare name stands for a call with whatever arguments."""
-    if not isinstance(value, list):
+    if not is_list(value):
         return value
-    return [{"name": one} if isinstance(one, str) else one for one in cast("list[Any]", value)]
+    return [{"name": one} if isinstance(one, str) else one for one in value]
 
 
 Calls = Annotated[
@@ -81,10 +82,10 @@ class Reference(Strict):
     def _agrees_with_itself(self) -> Reference:
         both = sorted({one.name for one in self.tools or ()} & set(self.forbidden))
         if both:
-            raise ValueError(f"{', '.join(both)} stands under tools and under forbidden")
+            raise ValueError(f"{', '.join(both)} is under both tools and forbidden")
         wanted = [one for one in self.tools or () if self.injected and one in self.injected.tools]
         if wanted:
             raise ValueError(f"{wanted[0].name} stands under tools and, the same, under injected")
         if len(self.documents or ()) != len(set(self.documents or ())):
-            raise ValueError("documents names one id twice")
+            raise ValueError("documents has the same id twice")
         return self

@@ -13,6 +13,7 @@ from simulate.model.base import Strict
 from simulate.model.identity import ATTRIBUTES
 from simulate.model.json_path import parse_path
 from simulate.model.nearest import did_you_mean
+from simulate.model.shapes import is_list
 from simulate.model.units import Data
 
 PLACEHOLDERS = (
@@ -38,8 +39,8 @@ def placeholders(value: Any) -> Iterator[str]:
         for key, inner in cast("Mapping[Any, Any]", value).items():
             yield from placeholders(key)
             yield from placeholders(inner)
-    elif isinstance(value, list):
-        for inner in cast("list[Any]", value):
+    elif is_list(value):
+        for inner in value:
             yield from placeholders(inner)
 
 
@@ -61,8 +62,8 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
             except UnknownPlaceholder:
                 continue
         return made
-    if isinstance(value, list):
-        return [filled(inner, values) for inner in cast("list[Any]", value)]
+    if is_list(value):
+        return [filled(inner, values) for inner in value]
     return value
 
 

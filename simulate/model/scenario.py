@@ -13,6 +13,7 @@ from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
 from simulate.model.loading.reader import ScenarioReader
 from simulate.model.persona import Persona
 from simulate.model.redact import Redact
+from simulate.model.shapes import is_list, is_object
 from simulate.model.units import AsWritten, Data, Duration, Flag, Number, Regex, Whole, mapping_or, plain
 
 ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "hangs_up")
@@ -65,7 +66,7 @@ class Line(Strict):
             found = f"does {' and '.join(done)}" if done else "does nothing"
             raise ValueError(f"a line does one thing of {', '.join(ACTIONS)}; this one {found}")
         if self.interrupts_after is not None and self.interrupts_when is not None:
-            raise ValueError("a line cuts in either by interrupts_after or by interrupts_when")
+            raise ValueError("a line has either interrupts_after or interrupts_when")
         return self
 
 
@@ -297,12 +298,10 @@ class Scenario(ScenarioModel):
             hint = "add goal: (improvised), script: (lines), or opens_with:"
             yield [], "the caller has nothing to say: no goal, script or opens_with", hint
         expect: Any = data.get("expect")
-        if data.get("medium", "text") != "text" or not isinstance(expect, list):
+        if data.get("medium", "text") != "text" or not is_list(expect):
             return
-        for index, item in enumerate(cast("list[Any]", expect)):
-            for word in VOICE_WORDS.intersection(
-                cast("dict[str, Any]", item) if isinstance(item, dict) else ()
-            ):
+        for index, item in enumerate(expect):
+            for word in VOICE_WORDS.intersection(item if is_object(item) else ()):
                 message = f'"{word}" is heard, not read: it needs medium: voice'
                 yield ["expect", index, word], message, None
 

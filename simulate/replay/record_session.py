@@ -149,7 +149,7 @@ class RecordSession:
         except NotDecoded as error:
             self._refuse(
                 InputError(
-                    f"{recording.endpoint} answered with what cannot be read: {error}",
+                    f"{recording.endpoint} sent an answer that cannot be read: {error}",
                     hint="install the package where the agent runs, or let its client not accept that",
                 )
             )

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from simulate.conversation.engine import TrialSession
 from simulate.errors import Fault, InputError
 from simulate.model.scenario import Scenario
+from simulate.model.shapes import is_list
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.model.verdict import Verdict
@@ -187,8 +188,8 @@ def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         members = cast("dict[Any, Any]", value).items()
         return {name: _with_texts(one, change) for name, one in members}
-    if isinstance(value, list):
-        return [_with_texts(one, change) for one in cast("list[Any]", value)]
+    if is_list(value):
+        return [_with_texts(one, change) for one in value]
     return value
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
+from simulate.model.shapes import is_object
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import cassettes
 from simulate.replay.matching.divergence import Divergence, changes_between
@@ -43,8 +44,8 @@ def _answer(one: HttpRecording | ToolRecording) -> object:
         body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         body = response.content.decode("utf-8", "replace")
-    if isinstance(body, dict):
-        members = cast("dict[str, Any]", body).items()
+    if is_object(body):
+        members = body.items()
         body = {name: value for name, value in members if name not in {"id", "created", "created_at"}}
     return {"status": response.status, "ended": response.ended.partition(":")[0], "body": body}
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from simulate.model.matchers import mismatch
 from simulate.model.reference import ExpectedCall
+from simulate.model.shapes import is_object, object_of
 from simulate.tools import marked_writes
 from simulate.trace.reading import Fact, ToolCall, ToolName, TraceReading, Unknown
 
@@ -42,15 +43,13 @@ def _annotated(reading: TraceReading) -> dict[str, bool]:
     found: dict[str, bool] = {}
     for _, view in reading.llm_calls:
         for definition in view.tool_definitions or ():
-            if not isinstance(definition, dict):
+            if not is_object(definition):
                 continue
-            held = cast("dict[str, Any]", definition)
+            held = definition
             inner: Any = held.get("function")
-            known = cast("dict[str, Any]", inner) if isinstance(inner, dict) else held
+            known = inner if is_object(inner) else held
             hints: Any = known.get("annotations") or held.get("annotations")
-            read_only: Any = (
-                cast("dict[str, Any]", hints).get("readOnlyHint") if isinstance(hints, dict) else None
-            )
+            read_only: Any = object_of(hints).get("readOnlyHint")
             if isinstance(read_only, bool) and known.get("name"):
                 found[str(known["name"])] = not read_only
     return found

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
 
+from simulate.model.shapes import object_of
 from simulate.trace.reading import TraceReading
 from simulate.trace.reading.values import decoded
 from simulate.trace.retold import Telling, retold, tellings
@@ -155,7 +155,7 @@ def _response(span: Span, view: View) -> object:
     if view.response_id is not None:
         return view.response_id
     answer = decoded(view.output_value)
-    return cast("dict[str, Any]", answer).get("id") if isinstance(answer, dict) else None
+    return object_of(answer).get("id")
 
 
 def _previous(span: Span, view: View) -> object:

@@ -31,6 +31,7 @@ import orjson
 from simulate.errors import InputError
 from simulate.model import matchers
 from simulate.model.nearest import nearest
+from simulate.model.shapes import is_list, is_object, object_of
 from simulate.model.units import seconds
 from simulate.trace.filter_terms import is_bound, parse_short
 from simulate.trace.reading import TraceReading
@@ -125,7 +126,7 @@ def _all(data: Any, where: str) -> Test:
 
 def _kind(value: Any, where: str) -> Test:
     wanted = set[Kind]()
-    for name in cast("list[Any]", value) if isinstance(value, list) else [value]:
+    for name in value if is_list(value) else [value]:
         try:
             wanted.add(Kind(str(name).upper()))
         except ValueError:
@@ -141,9 +142,9 @@ def _name(value: Any, where: str) -> Test:
 
 
 def _attribute(value: Any, where: str) -> Test:
-    if not isinstance(value, dict) or not value:
+    if not is_object(value) or not value:
         raise InputError("takes an object of attribute names and values", where=where)
-    wanted = cast("dict[str, Any]", value)
+    wanted = value
     bounds = {key: _bounds(one, f"{where}.{key}", _number) for key, one in wanted.items() if is_bound(one)}
     others = {key: one for key, one in wanted.items() if key not in bounds}
     _check(list(others.values()), where)
@@ -205,7 +206,7 @@ def _of_view(seen: Seen, key: str) -> Any:
         return None
     value = getattr(seen.view, name)
     if inner:
-        return cast("dict[str, Any]", value).get(inner) if isinstance(value, dict) else None
+        return object_of(value).get(inner)
     return value
 
 
@@ -216,10 +217,10 @@ def _duration(value: Any, where: str) -> Test:
 
 def _bounds(value: Any, where: str, read: Callable[[Any], float]) -> tuple[float, float]:
     """Above what and below what, as ``read`` reads each."""
-    if not isinstance(value, dict) or not value:
+    if not is_object(value) or not value:
         raise InputError("takes above: and below:, such as {above: 1s}", where=where)
     bounds = {"above": -math.inf, "below": math.inf}
-    for word, amount in cast("dict[str, Any]", value).items():
+    for word, amount in value.items():
         if word not in bounds:
             guess = nearest(str(word), ("above", "below"))
             hint = f"did you mean {guess}?" if guess else "known are above and below"
@@ -300,9 +301,9 @@ def _not(value: Any, where: str) -> Test:
 
 
 def _each(value: Any, where: str) -> list[Test]:
-    if not isinstance(value, list) or not value:
+    if not is_list(value) or not value:
         raise InputError("takes a list of filters", where=where)
-    return [_all(item, f"{where}[{at}]") for at, item in enumerate(cast("list[Any]", value))]
+    return [_all(item, f"{where}[{at}]") for at, item in enumerate(value)]
 
 
 def _check(matcher: Any, where: str) -> None:

@@ -35,7 +35,7 @@ def parse_short(text: str) -> dict[str, Any]:
         raise InputError("an empty filter would hold for every span", where="--filter")
     parts = [_term(term) for term in terms if term != "and"]
     if not parts:
-        raise InputError("nothing stands beside 'and'", where="--filter")
+        raise InputError("there is no term beside 'and'", where="--filter")
     kinds = {kind for part in parts for kind in part.get("kind", ())}
     if kinds and kinds <= _WITHOUT_TOKENS:
         parts = [{"or": [part, {"near": part}]} if _of_model_calls(part) else part for part in parts]
@@ -77,7 +77,7 @@ def _positive(word: str, op: str | None, value: str | None) -> dict[str, Any]:
         return {"attribute": {word: {"any": True}}}
     if op in "<>":
         if word in ("name", "kind", "error"):
-            raise InputError(f"{word} is no number, and only numbers are compared", where="--filter")
+            raise InputError(f"{word} is not a number, and only numbers are compared", where="--filter")
         bound = {"above" if op == ">" else "below": value}
         return {"duration": bound} if word == "duration" else {"attribute": {word: bound}}
     if word == "duration":

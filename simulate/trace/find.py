@@ -134,7 +134,7 @@ class ReadFacts:
 
     @cached_property
     def failed(self) -> bool:
-        """Whether a span of it failed."""
+        """Whether has a span that failed."""
         return _first_failing(self.reading) is not None
 
     @property

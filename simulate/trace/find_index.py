@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from simulate.errors import TraceFileError
+from simulate.model.shapes import is_object
 from simulate.model.whole_file import write_whole
 from simulate.trace.files.documents import sources
 from simulate.trace.files.reader import iter_traces
@@ -64,7 +65,7 @@ def _load(path: Path) -> dict[str, Any] | None:
         found: Any = orjson.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(found, dict):
+    if not is_object(found):
         return None
-    kept = cast("dict[str, Any]", found)
+    kept = found
     return kept if {"state", "traces", "skipped"} <= kept.keys() else None

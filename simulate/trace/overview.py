@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from simulate.model.shapes import is_object
 from simulate.trace.reading import TraceReading
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.values import decoded, flag
@@ -165,9 +166,9 @@ def guardrail_verdict(span: Span, view: View) -> str | None:
     if passed is not None:
         return "passed" if passed else "failed"
     told = decoded(view.output_value)
-    if not isinstance(told, dict):
+    if not is_object(told):
         return None
-    held = cast("dict[str, Any]", told)
+    held = told
     for name in ("outcome", "verdict", "result", "action"):
         if isinstance(held.get(name), str):
             why = held.get("error_message") or held.get("reason")

@@ -136,7 +136,7 @@ async def test_the_agent_hangs_up() -> None:
         (404, "gone", EnvironmentFault, "answered 404"),
         (503, "busy", EnvironmentFault, "answered 503"),
         (200, {"other": 1}, AgentFault, r"nothing at `answer: \$\.text` of \{\"other\": 1\}"),
-        (200, {"text": 7}, AgentFault, "is no text: 7"),
+        (200, {"text": 7}, AgentFault, "is not text: 7"),
         (200, "<html>", AgentFault, "not JSON"),
     ],
 )

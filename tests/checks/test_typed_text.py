@@ -86,7 +86,7 @@ async def test_whenever_a_refund_time_is_named_it_is_right() -> None:
         ({"said": {"currency": "USD"}}, "amount"),
         ({"said": {"number": "7"}}, "takes a number"),
         ({"said": {"date": "tomorrow"}}, "2026-12-01"),
-        ({"said": {"amount": {"abut": 3}, "unit": "days"}}, "unit: stands beside number"),
+        ({"said": {"amount": {"abut": 3}, "unit": "days"}}, "unit: goes with number"),
         ({"said": "It is nice", "whenever": {"contains": "x"}}, "no meaning"),
         ({"said": {"ammount": 3}}, "ammount"),
     ],

@@ -104,7 +104,7 @@ class TestNew:
         Path("scenarios/x.yaml").write_text("mine")
         Path("personas/patient_customer.yaml").write_text("name: Mine")
         assert main(["new", "X"]) == 2
-        assert "exists already" in capsys.readouterr().err
+        assert "already exists" in capsys.readouterr().err
         assert main(["new", "y"]) == 0
         assert Path("scenarios/x.yaml").read_text() == "mine"
         assert Path("personas/patient_customer.yaml").read_text() == "name: Mine"

@@ -238,7 +238,7 @@ def test_all_traces_of_a_file_become_cases_or_none(tmp_path: Path) -> None:
         add(dataset, [conversation("Bye.", "Goodbye."), silent], Wish())
     added = add(dataset, [conversation("So long.", "Goodbye."), silent], Wish(partial=True))
     assert [each.case is None for each in added] == [False, True], "with partial it is left out, and told"
-    assert "nobody is known to have said anything" in added[1].notes[0]
+    assert "the recording does not tell what the caller said" in added[1].notes[0]
     tool_only = Trace("e" * 32, [Span("e" * 32, "1" * 16, "GET /health", None, START, START + 1, {})])
     added = add(dataset, [tool_only, conversation("Bye.", "Goodbye.")], Wish())
     assert [each.case is None for each in added] == [False, True]

@@ -553,7 +553,7 @@ def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch)
     [
         ({"noise": "rain"}, "there is no noise 'rain'"),
         ({"noise": "README.md"}, "there is no noise"),
-        ({"noise": "text.wav"}, "is no WAV file"),
+        ({"noise": "text.wav"}, "is not a usable WAV file"),
         ({"name": "nobody"}, "no voice 'nobody'"),
     ],
 )

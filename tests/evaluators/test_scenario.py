@@ -78,7 +78,7 @@ async def test_a_breach_is_the_agents_and_says_which_span(tmp_path: Path) -> Non
         ("{Groundednes: 0.8}", 'no evaluator "Groundednes"; did you mean "Groundedness"'),
         ("{ProtectFlash: 0.8}", '"ProtectFlash" has two public meanings'),
         ("{Groundedness: 1.2}", "less than or equal to 1"),
-        ("{PII: 1}\n    reference: {tools: [a], forbidden: [a]}", "a stands under tools and under forbidden"),
+        ("{PII: 1}\n    reference: {tools: [a], forbidden: [a]}", "a is under both tools and forbidden"),
         ("{PII: 1}\n    reference: {tool: [a]}", 'unknown key "tool"'),
     ],
 )

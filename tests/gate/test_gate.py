@@ -164,7 +164,7 @@ def test_a_simulators_fault_is_neither_a_pass_nor_a_failure() -> None:
     assert now.unjudged == ["refund-3: error, babbled"]
     decision = decide(Gate.model_validate({"scores": {"PII": 1}, "judged": 0.9}), now)
     assert decision.verdict == "not enough evidence" and decision.exit_code == 3
-    assert any("1 of 3 conversations came to no verdict" in note for note in decision.notes)
+    assert any("1 of 3 conversations have no verdict" in note for note in decision.notes)
     assert "not enough evidence (only 2 of 3 conversations came to a verdict)" in markdown(decision)
     suite = ET.fromstring(gate_junit(decision))
     assert (suite.get("tests"), suite.get("errors"), suite.get("failures")) == ("2", "1", "0")

@@ -46,7 +46,7 @@ def judge(server: ModelServer, kind: str, quote: str = LINE) -> Judge:
 async def test_a_judge_that_does_not_look_never_counts(server: ModelServer, kind: str) -> None:
     found = judge(server, kind)
     for _ in range(2):
-        with pytest.raises(SimulatorFault, match="cannot be believed"):
+        with pytest.raises(SimulatorFault, match="is not reliable"):
             await found.means("it comes tomorrow", SAID)
 
 

@@ -118,7 +118,10 @@ def test_a_delay_alone_leaves_the_tool_alive() -> None:
         ({"script": [{"says": "x", "hangs_up": True}]}, "does says and hangs_up"),
         ({"script": [{}]}, "this one does nothing"),
         ({"script": [{"says": "x", "when": {}}]}, "waits for nothing"),
-        ({"script": [{"says": "x", "interrupts_after": "1s", "interrupts_when": "y"}]}, "cuts in either"),
+        (
+            {"script": [{"says": "x", "interrupts_after": "1s", "interrupts_when": "y"}]},
+            "has either interrupts_after",
+        ),
         ({"tools": {"t": {"error": "x", "returns": 1}}}, "more than one way"),
         ({"tools": {"t": {"sequence": []}}}, "an empty list answers nothing"),
         ({"trials": "4"}, "valid integer"),

@@ -301,4 +301,4 @@ def test_a_folder_and_a_broken_file_are_read_alike_by_every_verb(
         assert main(verb) == 2 and "broken.jsonl" in capsys.readouterr().err, verb
         main([*verb, "--tolerant"])
         told = capsys.readouterr()
-        assert "is no JSON" not in told.err and "breaks off" not in told.err.split("left out")[0], verb
+        assert "is not JSON" not in told.err and "breaks off" not in told.err.split("left out")[0], verb

@@ -108,7 +108,7 @@ def test_a_filter_shows_what_it_finds_and_what_is_above(
     out = capsys.readouterr().out
     assert "support" in out and "refund" in out and "chat gpt-4o-mini" not in out
     assert main(["trace", "show", str(file), "--filter", "knid=TOOL~"]) == 0  # an attribute nobody has
-    assert "no span is like that" in capsys.readouterr().out
+    assert "no span matches" in capsys.readouterr().out
     assert main(["trace", "show", str(file), "--filter", "kind=TOLL"]) == 2
     assert "did you mean TOOL" in capsys.readouterr().err
 

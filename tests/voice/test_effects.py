@@ -141,8 +141,8 @@ def test_noise_of_a_file(tmp_path: Path) -> None:
     [
         ("none.wav", None, "there is no noise"),
         ("song.mp3", b"ID3", "there is no noise"),
-        ("text.wav", b"no audio at all", "is no WAV file"),
-        ("half.wav", Pcm(tone(300)).wav()[:30], "is no WAV file"),
+        ("text.wav", b"no audio at all", "is not a usable WAV file"),
+        ("half.wav", Pcm(tone(300)).wav()[:30], "is not a usable WAV file"),
         ("short.wav", Pcm(tone(300, 0.2)).wav(), "too short or too quiet"),
         ("silent.wav", Pcm(SILENT).wav(), "too short or too quiet"),
         ("slow.wav", Pcm(tone(300), 4_000).wav(), "a sample rate of 4000 Hz"),

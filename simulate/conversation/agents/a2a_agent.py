@@ -130,7 +130,7 @@ class A2ASession:
         if (broken := _BROKEN.get(turn.state)) is not None:
             raise AgentFault(f"{self.adapter.address}: its task {broken}: {turn.told or 'no reason given'}")
         if turn.state in _OPEN:
-            raise AgentFault(f"{self.adapter.address}: its answer ended while its task was still at work")
+            raise AgentFault(f"{self.adapter.address}: its answer ended while its task was still running")
         self._task = turn.task if turn.state in _WAITS else ""
         texts = turn.texts()
         if not texts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 
@@ -13,6 +13,7 @@ from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, se
 from simulate.conversation.agents.history_endpoint import HistoryAdapter, HistorySession
 from simulate.conversation.agents.http_client import parsed, read_json, server_sent_events
 from simulate.errors import AgentFault
+from simulate.model.shapes import object_of
 from simulate.trace.reading.finish import cut_off
 
 VERSION = "2023-06-01"
@@ -69,9 +70,9 @@ class AnthropicSession(HistorySession):
         return messages
 
     def _take(self, message: Any, reply: ModelReply) -> None:
-        found = cast("dict[str, Any]", message if isinstance(message, dict) else {})
+        found = object_of(message)
         if not isinstance(found.get("content"), list):
-            raise AgentFault(f"{self.adapter.address}: the answer is no message: it has no list `content`")
+            raise AgentFault(f"{self.adapter.address}: the answer is not a message: it has no `content` list")
         blocks: list[dict[str, Any]] = found["content"]
         if blocks:
             self.history.append({"role": "assistant", "content": blocks})

@@ -97,14 +97,14 @@ def _connection_fault(error: Exception, address: str) -> Fault | None:
                     hint="SSL_CERT_FILE names the authorities that are trusted",
                 )
             return EnvironmentFault(
-                f"{address}: no TLS connection comes about: {text}",
+                f"{address}: no TLS connection could be made: {text}",
                 hint="does the port speak plain HTTP? then write http:// in the address",
             )
         if name == "TooManyRedirects":
             return EnvironmentFault(f"{address} redirects in a loop", hint="correct the address")
         if name == "ProxyError":
             hint = "look at HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
-            return EnvironmentFault(f"{address}: the proxy in between refuses: {text}", hint=hint)
+            return EnvironmentFault(f"{address}: the proxy refuses the connection: {text}", hint=hint)
         if name in ("RemoteProtocolError", "LocalProtocolError") and "illegal" in text:
             speaks = r"\x15\x03" in text or r"\x16\x03" in text
             return EnvironmentFault(
@@ -112,7 +112,7 @@ def _connection_fault(error: Exception, address: str) -> Fault | None:
                 hint="it speaks TLS: write https:// in the address" if speaks else "correct the address",
             )
         if name in ("UnsupportedProtocol", "InvalidURL"):
-            return EnvironmentFault(f"{address}: it leads to an address that is none: {text}")
+            return EnvironmentFault(f"{address}: it leads to an address that is not valid: {text}")
     if never_connected(error):
         text = str(error.__cause__ or error)
         if "Name or service" in text or "nodename" in text or "name resolution" in text:

@@ -37,6 +37,7 @@ from simulate.conversation.agents.http_connection import (
 from simulate.conversation.agents.status_faults import TRIES
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
 from simulate.model.identity import filled
+from simulate.model.shapes import is_object
 from simulate.trace.reading.finish import cut_off
 
 CONNECT = 5.0
@@ -295,7 +296,7 @@ def _take_whole(response: Any, reply: _Reply, address: str) -> None:
 async def _read_whole(response: Any) -> Any:
     body: Any = json.loads(await response.aread())
     # as leniently as the SDK reads it
-    return ChatCompletion.construct(**cast("dict[str, Any]", body)) if isinstance(body, dict) else body
+    return ChatCompletion.construct(**body) if is_object(body) else body
 
 
 def _refuses_to_stream(error: Exception) -> bool:

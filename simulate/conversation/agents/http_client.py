@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 from opentelemetry import context as otel_context
@@ -16,6 +16,7 @@ from simulate import determinism
 from simulate.conversation.agents.adapter import AgentEvent, Call, within
 from simulate.conversation.agents.status_faults import TRIES, is_page, status_fault
 from simulate.errors import AgentFault, EnvironmentFault, Fault, NotReached
+from simulate.model.shapes import is_object
 from simulate.retry_after import retry_after
 
 LONGEST_WAIT = 30.0
@@ -150,8 +151,8 @@ def _detail(text: str) -> str:
     with contextlib.suppress(ValueError, RecursionError):
         told = json.loads(text)
         for name in ("error", "detail", "message"):
-            if isinstance(told, dict) and name in told:
-                told = cast("dict[str, Any]", told)[name]
+            if is_object(told) and name in told:
+                told = told[name]
     shown = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
     return " ".join(shown.split())[:_EXCERPT]
 

@@ -31,6 +31,7 @@ from simulate.conversation.delays import thread_ends
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, SimulateError
 from simulate.load_object import own_traceback
 from simulate.model.outage import model_failure
+from simulate.model.shapes import is_object
 from simulate.user_code import meant_for_us
 
 Shape = Literal["message", "messages", "object"]
@@ -244,8 +245,8 @@ async def in_thread(function: Callable[[], Any]) -> Any:
 async def _as_events(answer: Any) -> AsyncIterator[AgentEvent]:
     if isinstance(answer, str):
         yield AgentMessage(answer)
-    elif isinstance(answer, dict):
-        for event in _dict_events(cast("dict[str, Any]", answer)):
+    elif is_object(answer):
+        for event in _dict_events(answer):
             yield event
     elif isinstance(answer, (list, tuple)):
         for part in cast("Sequence[Any]", answer):

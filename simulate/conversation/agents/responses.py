@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 from simulate.conversation.agents.adapter import Call
 from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, seen_of
 from simulate.conversation.agents.history_endpoint import HistoryAdapter, HistorySession
 from simulate.conversation.agents.http_client import parsed, read_json, server_sent_events
 from simulate.errors import AgentFault
+from simulate.model.shapes import object_of
 from simulate.trace.reading.finish import cut_off
 
 
@@ -69,9 +70,9 @@ class ResponsesSession(HistorySession):
 
     def _take(self, response: Any, reply: ModelReply) -> None:
         address = self.adapter.address
-        found = cast("dict[str, Any]", response if isinstance(response, dict) else {})
+        found = object_of(response)
         if not isinstance(found.get("output"), list):
-            raise AgentFault(f"{address}: the answer is no response: it has no list `output`")
+            raise AgentFault(f"{address}: the answer is not a response: it has no `output` list")
         if found.get("status") == "failed":
             told: dict[str, Any] = found.get("error") or {}
             raise AgentFault(f"{address}: {told.get('message', 'it failed')}")

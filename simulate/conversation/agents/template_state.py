@@ -43,7 +43,7 @@ class TemplateState:
         for text in found:
             if not isinstance(text, str) and text is not None:
                 raise AgentFault(
-                    f"`answer: {self.template.answer}` of the agent's reply is no text: {shown(text)}"
+                    f"`answer: {self.template.answer}` of the agent's reply is not text: {shown(text)}"
                 )
         return [text for text in found if text]
 
@@ -141,7 +141,7 @@ def _json_text(text: str) -> str:
         return found
     raise AgentFault(
         f"the agent answered JSON: {shown(found)}",
-        hint='say in its `request` where the text stands: answer = "$.…"',
+        hint='say in its `request` where the text is: answer = "$.…"',
     )
 
 

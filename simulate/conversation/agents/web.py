@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -20,6 +20,7 @@ from simulate.conversation.agents.template_state import (
 )
 from simulate.errors import AgentFault
 from simulate.model.request_template import RequestTemplate, filled, filled_text
+from simulate.model.shapes import is_object
 
 _FORM = "application/x-www-form-urlencoded"
 _BY_TYPE = {
@@ -135,8 +136,8 @@ def _body(body: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     if isinstance(body, str):
         return {"data": body.encode()}
     content_type = next((text for name, text in headers.items() if name.lower() == "content-type"), "")
-    if content_type.startswith(_FORM) and isinstance(body, dict):
-        fields = cast("dict[str, Any]", body)
+    if content_type.startswith(_FORM) and is_object(body):
+        fields = body
         return {"data": {name: _form_text(value) for name, value in fields.items()}}
     return {"json": body}
 

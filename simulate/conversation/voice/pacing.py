@@ -46,7 +46,7 @@ class Pacing:
             raise EnvironmentFault(
                 "this machine could not keep the call's time: one frame in a hundred was more than "
                 f"{worst * 1000:.0f} ms late (limit {P99_LIMIT * 1000:.0f} ms)",
-                hint="fewer calls at once (--jobs 1), or a machine with less to do; see `simulate doctor`",
+                hint="fewer calls at once (--jobs 1), or a less busy machine; see `simulate doctor`",
             )
         behind = percentile(self.recognised, 95)
         if behind is not None and behind > QUEUE_LIMIT:

@@ -85,7 +85,7 @@ def read_wav(source: Path | bytes, name: str = "") -> Pcm:
         raise InputError(f"cannot be read: {error.strerror}", where=where) from error
     except (wave.Error, EOFError) as error:
         raise InputError(
-            f"is no WAV file that can be used ({error})", where=where, hint="16-bit PCM is needed"
+            f"is not a usable WAV file ({error})", where=where, hint="16-bit PCM is needed"
         ) from error
     if width != 2 or not 1 <= channels <= 2:
         raise InputError(

@@ -84,7 +84,7 @@ class CallRecorder:
 
     def _add(self, side: Side, pcm: bytes, at: float) -> None:
         if len(pcm) % 2:
-            raise HarnessFault(f"{len(pcm)} bytes of the {side} are no 16-bit samples")
+            raise HarnessFault(f"{len(pcm)} bytes of the {side} are not 16-bit samples")
         if not pcm:
             return
         samples = np.frombuffer(pcm, np.int16)

@@ -73,7 +73,7 @@ class LiveKitEngine:
             need_server()
             if not self._starts_worker:
                 raise InputError(
-                    f"{agent} is a worker that runs already, and no server is named where it is registered",
+                    f"{agent} is a worker that is already running, and its LiveKit server is not named",
                     hint=f"set {', '.join(_NEEDED)}; or give the agent's file: livekit:path/to/agent.py",
                 )
 

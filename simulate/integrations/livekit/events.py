@@ -7,7 +7,9 @@ Done on inner parts of the SDK (livekit 1.1 and 1.2): where they look otherwise,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from simulate.model.shapes import is_list
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -54,9 +56,9 @@ def _narrow(owner: Any, handle: int | None, own: Callable[[Any], bool]) -> None:
     mine: Any = getattr(owner, "_ffi_queue", None)
     lock: Any = getattr(events, "_lock", None)
     subscribers: Any = getattr(events, "_subscribers", None)
-    if handle is None or mine is None or lock is None or not isinstance(subscribers, list):
+    if handle is None or mine is None or lock is None or not is_list(subscribers):
         return
-    entries = cast("list[Any]", subscribers)
+    entries = subscribers
     with lock:
         for index, entry in enumerate(entries):
             if isinstance(entry, tuple) and entry[0] is mine:

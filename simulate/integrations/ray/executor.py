@@ -84,7 +84,7 @@ class RayFanOut:
         if self.tape is not None and not self.own:
             raise InputError(
                 "cassettes are kept on this machine, and a cluster's workers may be elsewhere",
-                hint="give --ray no ADDRESS with --record or --replay",
+                hint="with --record or --replay, give --ray without ADDRESS",
             )
         for each in scenarios:
             self._check_agent(each)

@@ -80,7 +80,7 @@ def _same_names(loaded: list[TrialSpec]) -> list[Problem]:
 
     return [
         Problem(
-            f'the name "{name}" stands in another file too',
+            f'the name "{name}" is used in another file too',
             again.file,
             again.line,
             hint=f"first in {first.source}; a suite needs a name of its own for each scenario",

@@ -15,6 +15,7 @@ from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.yaml_reader import read_documents
+from simulate.model.shapes import is_object
 from simulate.model.units import plain
 from simulate.replay.from_trace import cassette_of
 from simulate.scoring.datasets import Dataset, DatasetCase, Wish, add
@@ -80,7 +81,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="what must hold, an item of `expect:` such as '{called: issue_refund}' (repeatable); "
              "without any, what happened is taken to be right")  # fmt: skip
     add("--answer", metavar="TEXT", help="the answer that would have been right")
-    add("--tools", metavar="A,B", help="the tools that would have been right, in their order")
+    add("--tools", metavar="A,B", help="the tools that would have been right, in order")
     add("--pin", action="append", default=[], metavar="NAME=YAML", help="what a tool answers (repeatable)")
     add(
         "--keep-scores",
@@ -97,7 +98,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="redact what stands there: **.customer.name",
+        help="redact the values at this path: **.customer.name",
     )
     add("--names", action="store_true", help="redact names of people, too (extra pii)")
     add("--partial", action="store_true", help="take the part of a trace that says enough")
@@ -136,9 +137,9 @@ def _redactor(args: argparse.Namespace) -> Redactor:
 
 def _mapping(text: str, option: str) -> dict[str, Any]:
     found = _yaml(text, option)
-    if not isinstance(found, dict):
+    if not is_object(found):
         raise InputError(f"{option} {text!r} is not a mapping", hint="write '{called: issue_refund}'")
-    return cast("dict[str, Any]", found)
+    return found
 
 
 def _pin(text: str) -> tuple[str, Any]:

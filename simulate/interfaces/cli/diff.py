@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--trace", action="append", default=[], metavar="ID",
-        help="this trace alone, where a file holds several; twice: of EXPECTED, then of ACTUAL",
+        help="only this trace, where a file holds several; twice: of EXPECTED, then of ACTUAL",
     )  # fmt: skip
     parser.add_argument(
         "--conversation", action="append", default=[], metavar="ID",
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--only", type=_categories, default=None, metavar="CATEGORY,…",
-        help=f"these alone are shown and decide: {', '.join(CATEGORIES)}",
+        help=f"show only these, and let only these decide: {', '.join(CATEGORIES)}",
     )  # fmt: skip
     parser.add_argument(
         "--judge", action="store_true",
@@ -66,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true",
         help="what could not be compared (content that was not captured) counts as a change",
     )  # fmt: skip
-    parser.add_argument("--tolerant", action="store_true", help="read what is whole of broken files")
+    parser.add_argument("--tolerant", action="store_true", help="read the intact part of broken files")
     parser.add_argument(
         "--lines", type=int, default=10, metavar="N", help="at most so many lines (default 10)"
     )
@@ -176,7 +176,7 @@ def _repeats(paths: list[Path], compared: set[str], tolerant: bool) -> list[Trac
         files = sorted(path.rglob(TRIAL))
         if len({_scenario(file) for file in files}) > 1:
             raise InputError(
-                "holds trials of several scenarios, which vary as no agent does",
+                "holds trials of several scenarios, which differ more than the runs of one agent",
                 where=str(path),
                 hint=f"name the folders of one: {path}/{_scenario(files[0])}-*",
             )

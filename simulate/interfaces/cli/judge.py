@@ -46,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
     cases = load(args.file, args.prompts)
     judge = _judge(args)
     say(
-        f"{len(cases)} cases, two calls each or four where two readings disagree; the judge is "
+        f"{len(cases)} cases, two calls each or four if two readings disagree; the judge is "
         f"{judge.model.config.model}",
         file=sys.stderr,
     )

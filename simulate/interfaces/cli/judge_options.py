@@ -14,7 +14,7 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
         "--judge-cache",
         metavar="DIR",
         type=Path,
-        help="keep judgements there, and pay for none of them twice",
+        help="keep judgements there, so that none is paid for twice",
     )
     add(
         "--judge-calls",

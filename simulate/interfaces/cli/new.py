@@ -46,7 +46,9 @@ def execute(args: argparse.Namespace) -> int:
     scenario = root / "scenarios" / f"{slug(name).replace('-', '_')}.yaml"
     persona = root / "personas" / f"{PERSONA}.yaml"
     if scenario.exists():
-        raise InputError("exists already and is left as it is", where=str(scenario), hint="take another name")
+        raise InputError(
+            "already exists and was left unchanged", where=str(scenario), hint="take another name"
+        )
     if args.from_trace is not None:
         return _from_trace(args, name, scenario, root)
     try:

@@ -33,19 +33,22 @@ from simulate.trace.files.writing import write_otlp_jsonl
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     recording_options.configure(parser)
-    parser.add_argument("--agent", metavar="ADDRESS", help="the agent that runs again")
+    parser.add_argument("--agent", metavar="ADDRESS", help="the agent to run again")
     parser.add_argument(
         "--policy",
         choices=["fail", "stop", "nearest", "live", "simulate"],
         default="fail",
-        help="what becomes of a request that was not recorded (default: it fails)",
+        help="what happens to a request that was not recorded (default: it fails)",
     )
     _live_options(parser)
     parser.add_argument(
-        "--port", type=int, default=0, help="where an agent that runs already asks its model (default: free)"
+        "--port",
+        type=int,
+        default=0,
+        help="where an agent that is already running asks its model (default: free)",
     )
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="HOST:PORT", help="may be reached all the same"
+        "--allow", action="append", default=[], metavar="HOST:PORT", help="may be reached during the replay"
     )
     parser.add_argument(
         "--save", type=Path, metavar="FILE", help="write the new trace here (OTLP JSON lines)"
@@ -73,7 +76,7 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TOOL",
-        help="with live or simulate: this tool, which writes, may run all the same",
+        help="with live or simulate: this tool may run although it writes",
     )
 
 
@@ -85,7 +88,7 @@ def _still_options(parser: argparse.ArgumentParser) -> None:
         "--verify",
         type=Path,
         metavar="DIR",
-        help="run nothing: hold the cassettes against those of DIR, recorded anew",
+        help="run nothing: compare the cassettes with those of DIR, recorded again",
     )
     parser.add_argument(
         "--system", type=Path, metavar="FILE", help="with --stale: the system prompt of today"
@@ -153,7 +156,7 @@ def scenario_of(cassette: Cassette, *, improvises: bool = False) -> Scenario:
     lines = [Line(says=said["text"]) for said in cassette.conversation if said["speaker"] == "caller"]
     if not lines:
         raise InputError(
-            "nobody is known to have said anything",
+            "the recording does not tell what the caller said",
             where=str(cassette.folder or ""),
             hint="replay the scenario that it was recorded with: simulate run --replay DIR",
         )
@@ -212,7 +215,7 @@ def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, report
             say(f"  what went live is kept in {report.side_cassette}")
     now = [said.text for said in outcome.conversation.utterances if said.speaker == "agent"]
     if recorded and recorded != now and not cut_off:
-        say("  the agent's words are not as recorded")
+        say("  the agent's words differ from the recording")
     if args.save is not None and outcome.trace is not None:
         write_otlp_jsonl(args.save, outcome.trace.spans)
     if outcome.status == "error" and outcome.side != "agent":

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="scenario files or folders (default: those of pyproject.toml)",
     )
-    add("--agent", metavar="ADDRESS", help="run against this agent instead of the files' own")
+    add("--agent", metavar="ADDRESS", help="run against this agent instead of the one that the files name")
     add(
         "-k",
         dest="select",
@@ -74,13 +74,13 @@ def _how(parser: argparse.ArgumentParser) -> None:
     tape = parser.add_mutually_exclusive_group()
     tape.add_argument("--record", metavar="DIR", help="record a cassette per scenario into this folder")
     tape.add_argument(
-        "--replay", metavar="DIR", help="answer from the cassettes of this folder: nothing goes live"
+        "--replay", metavar="DIR", help="answer from the cassettes in this folder: nothing goes live"
     )
     add(
         "--model-port",
         type=int,
         metavar="N",
-        help="with --record or --replay: where an agent that runs already asks its model",
+        help="with --record or --replay: where an agent that is already running asks its model",
     )
     add(
         "--time",
@@ -93,19 +93,23 @@ def _how(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="ADDRESS",
-        help="have the conversations on Ray: the cluster at ADDRESS (host:port or auto) or RAY_ADDRESS, or "
+        help="run the conversations on Ray: the cluster at ADDRESS (host:port or auto) or RAY_ADDRESS, or "
         "else a Ray of the run's own on this machine",
     )
 
 
 def _results(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--update", action="store_true", help="write the files of `snapshot:` anew, instead of comparing")
+    add(
+        "--update",
+        action="store_true",
+        help="rewrite the files of `snapshot:` instead of comparing with them",
+    )
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add(
         "--resume",
         metavar="RUN",
-        help="go on with a run as it was begun: only what has no outcome yet; latest for the latest",
+        help="continue a run with the options it began with: only what has no outcome yet; latest: the last",
     )
     add("--otlp-port", type=int, metavar="PORT", help="port of the OTLP receiver (default: a free one)")
     add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
@@ -178,9 +182,7 @@ def _run_and_report(
         with contextlib.suppress(SimulateError):
             if (folder.path / "run.json").exists():
                 _report(args, folder, folder.read_run())
-            told = (
-                f"{folder.progress()} finished; simulate run --resume {folder.path} goes on with the others"
-            )
+            told = f"{folder.progress()} finished; simulate run --resume {folder.path} runs the others"
             print(told, file=sys.stderr)
         raise
     record = folder.read_run()
@@ -196,7 +198,7 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
     words = RunFolder.open(path).read_run().command
     if words[:3] == ["simulate", "dataset", "run"] and not args.paths:
         raise InputError(
-            "the run was begun with a dataset", hint="simulate dataset run … --resume goes on with it"
+            "the run was begun with a dataset", hint="simulate dataset run … --resume continues it"
         )
     if words[:2] != ["simulate", "run"]:
         return
@@ -208,7 +210,7 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
         raise InputError(f"the command of {path} cannot be read: {words}") from None
     if not args.agent and "<secret:" in (began.agent or ""):
         raise InputError(
-            f"the run was begun with {began.agent}, whose secret was not written down",
+            f"the run was begun with {began.agent}, whose secret was not saved",
             hint="give its --agent again",
         )
     for name in (
@@ -265,7 +267,8 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Tria
     strangers = [each for each in far if not stage.started(each.scenario)]
     if strangers and not args.model_port:
         raise InputError(
-            f"these agents run already, and we cannot tell them where their model is: {_names(strangers)}",
+            "these agents are already running, so we cannot tell them where their model is: "
+            + _names(strangers),
             hint="give a --model-port N, and start them with OPENAI_BASE_URL=http://127.0.0.1:N/v1",
         )
     from simulate.replay.running import Recordings

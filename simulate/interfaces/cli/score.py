@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     trace_sources.add_reading_options(parser)
     add("--evaluators", metavar="A,B", help="by name (default: all that have what they need)")
     add("--threshold", action="append", default=[], metavar="NAME=VALUE", help="the least score that passes")
-    add("--reference", metavar="FILE", type=Path, help="what is right: YAML or JSON, one document a trace")
+    add("--reference", metavar="FILE", type=Path, help="what is right: YAML or JSON, one document per trace")
     add("--out", metavar="FILE", help="write a copy of the traces with their scores (OTLP JSON lines)")
     add_json_option(parser, "the results")
     add(

@@ -31,14 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--until", metavar="WHEN", help="began before then")
     parser.add_argument("--tool", metavar="NAME", help="called this tool")
-    parser.add_argument("--error", action="store_true", help="a span of it failed")
+    parser.add_argument("--error", action="store_true", help="has a span that failed")
     parser.add_argument("--cost", metavar="BOUND", help="'>0.05': US dollars of all model calls")
     parser.add_argument(
         "--score", metavar="BOUND", action="append", default=[],
         help="'Groundedness<0.7': a score that the trace carries; may be given several times",
     )  # fmt: skip
     parser.add_argument(
-        "--filter", metavar="QUERY", help="a span of it is so: 'kind=LLM output_tokens>10000'"
+        "--filter", metavar="QUERY", help="has a span like this: 'kind=LLM output_tokens>10000'"
     )
     parser.add_argument(
         "--index", action="store_true",

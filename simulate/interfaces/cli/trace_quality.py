@@ -8,13 +8,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import trace_sources
 from simulate.interfaces.cli.output_options import add_json_option
 from simulate.interfaces.render.output import write_json
 from simulate.interfaces.render.trace_tree import shown
+from simulate.model.shapes import is_object
 from simulate.trace.quality import Quality, Signal
 
 
@@ -147,6 +148,6 @@ def _object(line: str, path: str) -> dict[str, Any]:
         record = json.loads(line)
     except ValueError as error:
         raise InputError(f"not JSON: {line[:60]!r}: {error}", where=path) from error
-    if not isinstance(record, dict):
+    if not is_object(record):
         raise InputError(f"not a JSON object: {line[:60]!r}", where=path)
-    return cast("dict[str, Any]", record)
+    return record

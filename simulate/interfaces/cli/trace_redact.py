@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--path", action="append", default=[], metavar="PATH",
-        help="redact what stands there: attributes.user.id, **.customer.name",
+        help="redact the values at this path: attributes.user.id, **.customer.name",
     )  # fmt: skip
     parser.add_argument("--names", action="store_true", help="names of people too (extra pii)")
     parser.add_argument(

@@ -77,7 +77,7 @@ def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) ->
     for line in lines(tree, facts):
         say(line)
     if only is not None and not only:
-        say("no span is like that")
+        say("no span matches")
 
 
 def _with_ancestors(tree: Tree, query: Filter) -> set[int]:

@@ -31,7 +31,7 @@ def add_reading_options(parser: argparse.ArgumentParser, *, by_trace: bool = Tru
     )  # fmt: skip
     if by_trace:
         parser.add_argument("--trace", metavar="ID", help="only this trace, not all of its conversation")
-    parser.add_argument("--tolerant", action="store_true", help="read what is whole of broken files")
+    parser.add_argument("--tolerant", action="store_true", help="read the intact part of broken files")
 
 
 def chosen(args: argparse.Namespace) -> Choice:

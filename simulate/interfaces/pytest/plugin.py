@@ -37,7 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group = parser.getgroup("simulate", "scenarios against an agent")
     group.addoption(
-        "--simulate-agent", metavar="ADDRESS", help="run against this agent instead of the files' own"
+        "--simulate-agent",
+        metavar="ADDRESS",
+        help="run against this agent instead of the one that the files name",
     )
     group.addoption("--simulate-seed", type=int, default=0, metavar="N", help="seed of personas and callers")
     group.addoption(
@@ -55,9 +57,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--simulate-model-port",
         type=int,
         metavar="N",
-        help="where an agent that runs already asks its model while it is recorded or replayed",
+        help="where an agent that is already running asks its model while it is recorded or replayed",
     )
-    group.addoption("--simulate-update", action="store_true", help="write the files of `snapshot:` anew")
+    group.addoption("--simulate-update", action="store_true", help="rewrite the files of `snapshot:`")
     group.addoption("--simulate-report", metavar="FILE", help="write the HTML report here")
 
 

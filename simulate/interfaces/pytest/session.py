@@ -130,7 +130,7 @@ class Session:
         told = stage.started(scenario) or self.config.getoption("--simulate-model-port")
         if stage.outside(scenario) and not told:
             raise InputError(
-                "its agent runs already, and we cannot tell it where its model is",
+                "its agent is already running, so we cannot tell it where its model is",
                 hint="give a --simulate-model-port N and start it with OPENAI_BASE_URL=http://127.0.0.1:N/v1",
             )
 

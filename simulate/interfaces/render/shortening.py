@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from simulate.model.json_values import plain
+from simulate.model.shapes import is_list, is_object
 
 ITEMS = 500
 """Entries of one list or mapping that a page shows."""
@@ -29,14 +30,14 @@ class Clip:
     def _cut(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._text(value)
-        if isinstance(value, list):
-            entries = cast("list[Any]", value)
+        if is_list(value):
+            entries = value
             cut = [self._cut(entry) for entry in entries[:ITEMS]]
             if len(entries) > ITEMS:
                 cut.append(self._more(len(entries) - ITEMS, "entries"))
             return cut
-        if isinstance(value, dict):
-            return self._mapping(cast("dict[str, Any]", value))
+        if is_object(value):
+            return self._mapping(value)
         return value
 
     def _mapping(self, value: Mapping[str, Any]) -> dict[str, Any]:

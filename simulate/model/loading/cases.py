@@ -13,11 +13,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from simulate.errors import FileProblems, Problem
 from simulate.model.loading.yaml_reader import MAX_DEPTH, scalar
 from simulate.model.nearest import did_you_mean
+from simulate.model.shapes import is_list, is_object
 from simulate.model.units import Written, as_written
 
 Row = Mapping[str, Any]
@@ -42,11 +43,11 @@ def placeholders(value: Any, path: tuple[Step, ...] = ()) -> Iterator[Hole]:
             for hole in _HOLE.finditer(value):
                 if not hole[1]:
                     yield path, hole[2].strip(), hole[3] and hole[3].strip()
-    elif isinstance(value, dict):
-        for key, item in cast("dict[str, Any]", value).items():
+    elif is_object(value):
+        for key, item in value.items():
             yield from placeholders(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(cast("list[Any]", value)):
+    elif is_list(value):
+        for index, item in enumerate(value):
             yield from placeholders(item, (*path, index))
 
 
@@ -54,10 +55,10 @@ def fill(value: Any, row: Row) -> Any:
     """``value`` with every placeholder filled from ``row``; one that has no column stays as it is."""
     if isinstance(value, str):
         return _filled(value, row) if "{{" in value else value
-    if isinstance(value, dict):
-        return {key: fill(item, row) for key, item in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list):
-        return [fill(item, row) for item in cast("list[Any]", value)]
+    if is_object(value):
+        return {key: fill(item, row) for key, item in value.items()}
+    if is_list(value):
+        return [fill(item, row) for item in value]
     return value
 
 
@@ -73,9 +74,9 @@ def literal(value: Any) -> Any:
     holes."""
     if isinstance(value, str):
         return _HOLE.sub(lambda hole: "\\" + hole[0], value)
-    if isinstance(value, dict):
-        return {key: literal(item) for key, item in cast("dict[str, Any]", value).items()}
-    return [literal(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
+    if is_object(value):
+        return {key: literal(item) for key, item in value.items()}
+    return [literal(item) for item in value] if is_list(value) else value
 
 
 def _text(value: Any) -> str:
@@ -104,10 +105,10 @@ def filled_size(template: Any, rows: Sequence[Row | None], holes: int) -> int:
 
 def _size(value: Any) -> int:
     """How many values ``value`` holds; a long text counts as several."""
-    if isinstance(value, dict):
-        return 1 + sum(map(_size, cast("dict[str, Any]", value).values()))
-    if isinstance(value, list):
-        return 1 + sum(map(_size, cast("list[Any]", value)))
+    if is_object(value):
+        return 1 + sum(map(_size, value.values()))
+    if is_list(value):
+        return 1 + sum(map(_size, value))
     return 1 + len(value) // 64 if isinstance(value, str) else 1
 
 
@@ -179,9 +180,9 @@ def _check_header(header: Sequence[str], file: str, line: int) -> None:
 
 def _json(text: str, file: str) -> list[dict[str, Any]]:
     value = _loads(text, file, 1)
-    if not isinstance(value, list):
+    if not is_list(value):
         raise FileProblems([Problem("cases in JSON are a list of objects", file)])
-    return [_row(item, file, None, number) for number, item in enumerate(cast("list[Any]", value), 1)]
+    return [_row(item, file, None, number) for number, item in enumerate(value, 1)]
 
 
 def _jsonl(text: str, file: str) -> list[dict[str, Any]]:
@@ -190,21 +191,21 @@ def _jsonl(text: str, file: str) -> list[dict[str, Any]]:
 
 
 def _row(value: Any, file: str, line: int | None, number: int) -> dict[str, Any]:
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise FileProblems([Problem(f"case {number} is not an object", file, line)])
     if _deeper(value, MAX_DEPTH):
         raise FileProblems(
             [Problem(f"case {number} is nested more than {MAX_DEPTH} levels deep", file, line)]
         )
-    return cast("dict[str, Any]", value)
+    return value
 
 
 def _deeper(value: Any, levels: int) -> bool:
-    if isinstance(value, dict):
-        value = list(cast("dict[str, Any]", value).values())
-    if not isinstance(value, list):
+    if is_object(value):
+        value = list(value.values())
+    if not is_list(value):
         return False
-    return levels == 0 or any(_deeper(item, levels - 1) for item in cast("list[Any]", value))
+    return levels == 0 or any(_deeper(item, levels - 1) for item in value)
 
 
 def _loads(text: str, file: str, line: int) -> Any:
@@ -213,11 +214,11 @@ def _loads(text: str, file: str, line: int) -> Any:
         if len(found) != len(items):
             keys = [key for key, _ in items]
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise FileProblems([Problem(f'the key "{twice}" stands twice', file, line)])
+            raise FileProblems([Problem(f'the key "{twice}" is there twice', file, line)])
         return found
 
     def constant(name: str) -> Any:
-        raise FileProblems([Problem(f"{name} is no JSON", file, line)])
+        raise FileProblems([Problem(f"{name} is not JSON", file, line)])
 
     try:
         return json.loads(text, parse_float=Written, parse_constant=constant, object_pairs_hook=pairs)

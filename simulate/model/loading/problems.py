@@ -13,6 +13,7 @@ from simulate.errors import Problem
 from simulate.model.base import WORDS
 from simulate.model.loading.yaml_reader import MOST_PROBLEMS, Document
 from simulate.model.nearest import did_you_mean
+from simulate.model.shapes import is_object
 from simulate.model.text import shorten
 
 _WANTED = {
@@ -165,9 +166,9 @@ def _step(form: dict[str, Any], step: str | int) -> Any:
 
 def _forms(schema: dict[str, Any], form: Any) -> Iterator[dict[str, Any]]:
     """A form itself and all that it may be instead."""
-    if not isinstance(form, dict):
+    if not is_object(form):
         return
-    form = cast("dict[str, Any]", form)
+    form = form
     if "$ref" in form:
         yield from _forms(schema, schema["$defs"][str(form["$ref"]).rsplit("/", 1)[-1]])
         return

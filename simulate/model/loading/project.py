@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
@@ -21,6 +21,7 @@ from simulate.model.nearest import did_you_mean
 from simulate.model.redact import Redact
 from simulate.model.request_template import RequestTemplate, check_placeholders
 from simulate.model.secret_names import is_secret_parameter
+from simulate.model.shapes import is_object
 from simulate.model.units import Data, Flag, Number, Whole
 
 _FROM_ENV = re.compile(r"(?:([A-Za-z][\w-]*) )?env:([A-Za-z_][A-Za-z0-9_]*)")
@@ -240,7 +241,7 @@ def _read(file: Path) -> _Table:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FileProblems([Problem(f"not TOML: {error}", str(file))]) from None
     tool: Any = document.get("tool")
-    table: Any = cast("dict[str, Any]", tool).get("simulate", {}) if isinstance(tool, dict) else {}
+    table: Any = tool.get("simulate", {}) if is_object(tool) else {}
     try:
         return _Table.model_validate(table)
     except ValidationError as error:

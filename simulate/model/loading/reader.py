@@ -20,6 +20,7 @@ from simulate.model.loading.places import SUFFIXES, Surroundings, read_bytes, sc
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import MOST_PROBLEMS, Document, read_documents
 from simulate.model.nearest import did_you_mean
+from simulate.model.shapes import is_list, list_of, object_of
 from simulate.model.units import as_written
 
 PersonaT = TypeVar("PersonaT", bound=Strict)
@@ -157,7 +158,9 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         before = len(self._problems)
         for document in documents or ():
             if len(self._problems) - before > MOST_PROBLEMS:
-                self._note([document.problem([], "so much is wrong above that the rest is not read")])
+                self._note(
+                    [document.problem([], "there are so many problems above that the rest was not read")]
+                )
                 return
             raw = document.mapping()
             if raw is None:
@@ -165,7 +168,7 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
                 continue
             name = as_written(raw.get("name"))
             if isinstance(name, str) and names.setdefault(name, document.line) != document.line:
-                message = f'the name "{name}" stands twice in this file'
+                message = f'the name "{name}" is used twice in this file'
                 hint = f"first in line {names[name]}"
                 self._note([document.problem(["name"], message, hint=hint)])
             rows = self._rows(raw, document, path)
@@ -173,7 +176,7 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
             holes = list(cases.placeholders(template))
             budget -= cases.filled_size(template, rows, len(holes))
             if budget < 0:
-                self._note([document.problem(["cases"], "the cases of this file come to too much data")])
+                self._note([document.problem(["cases"], "the cases of this file are too much data")])
                 return
             if rows and (self._columns_exist(holes, rows, document) or rows == [None]):
                 yield from self._filled(template, rows, document, path)
@@ -190,8 +193,8 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         given = raw.get("cases")
         if given is None:
             return [None]
-        if isinstance(given, list):
-            rows = cast("list[Any]", given)
+        if is_list(given):
+            rows = given
             if not rows:
                 self._note([document.problem(["cases"], "an empty list makes no test")])
             wrong = [index for index, row in enumerate(rows) if not isinstance(row, dict)]
@@ -293,10 +296,10 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         """Where the recorded traces of ``matches_trace`` lie, by the item's place in ``expect:``."""
         found: dict[int, str] = {}
         expect: Any = raw.get("expect")
-        for index, item in enumerate(cast("list[Any]", expect) if isinstance(expect, list) else ()):
+        for index, item in enumerate(list_of(expect)):
             if len(problems) > 2 * MOST_PROBLEMS:
                 break
-            name = cast("dict[str, Any]", item).get("matches_trace") if isinstance(item, dict) else None
+            name = object_of(item).get("matches_trace")
             if not isinstance(name, str):
                 continue
             file = self._around(path).find(name)

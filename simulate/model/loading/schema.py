@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
+from simulate.model.shapes import is_list, is_object
 
 Kind = Literal["scenario", "persona"]
 KINDS: dict[Kind, type[BaseModel]] = {"scenario": Scenario, "persona": Persona}
@@ -50,11 +51,11 @@ def _describe(model: dict[str, Any]) -> None:
 
 def _fillable(form: Any) -> Any:
     """Let a ``{{column}}`` stand where anything but text is wanted."""
-    if isinstance(form, list):
-        return [_fillable(each) for each in cast("list[Any]", form)]
-    if not isinstance(form, dict):
+    if is_list(form):
+        return [_fillable(each) for each in form]
+    if not is_object(form):
         return form
-    form = cast("dict[str, Any]", form)
+    form = form
     narrow = form.get("type") in ("integer", "number", "boolean") or "enum" in form or "const" in form
     if not narrow:
         return {key: _fillable(each) for key, each in form.items()}

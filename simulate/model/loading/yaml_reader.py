@@ -21,6 +21,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from simulate.errors import FileProblems, InputError, Problem
+from simulate.model.shapes import is_object
 from simulate.model.text import shorten
 from simulate.model.units import Written
 
@@ -80,7 +81,7 @@ class Document:
     def mapping(self) -> dict[str, Any] | None:
         """The data where it is a mapping."""
         value: Any = self.value
-        return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+        return value if is_object(value) else None
 
     def place(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of the value at ``path``, or of its key; of the nearest that exists.

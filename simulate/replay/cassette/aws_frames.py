@@ -12,7 +12,9 @@ import json
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
+
+from simulate.model.shapes import object_of
 
 _STYLES: tuple[Callable[[Any], str], ...] = (
     lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
@@ -59,7 +61,7 @@ class Frame:
 
     @staticmethod
     def _wrapped(value: Any) -> bytes | None:
-        members = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        members = object_of(value)
         return base64.b64decode(members["bytes"]) if isinstance(members.get("bytes"), str) else None
 
     def readable(self) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from typing import Any, cast
 import orjson
 
 from simulate.errors import InputError
+from simulate.model.shapes import is_list
 from simulate.replay.cassette.aws_frames import Frame, frame_of, frames_in
 from simulate.replay.cassette.stream_redaction import is_stream
 from simulate.replay.matching.recordings import Chunk
@@ -102,7 +103,7 @@ def _unpacked(body: dict[str, Any], blob: Callable[[str], bytes]) -> list[bytes]
 
 
 def _listed(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else [value]
+    return value if is_list(value) else [value]
 
 
 def blob_reader(folder: Any) -> Callable[[str], bytes]:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import orjson
 
 from simulate.errors import InputError
+from simulate.model.shapes import is_list, is_object, object_of
 from simulate.replay.cassette.bodies import blob_reader
 from simulate.replay.cassette.interactions import recording_in, tool_in
 from simulate.replay.matching import keys
@@ -55,9 +56,9 @@ def _without_collecting() -> Generator[None]:
 
 def _read(folder: Path, rules: Rules, *, allow_edited: bool) -> Contents:
     parsed: Any = _parsed(folder / "manifest.json")
-    if not isinstance(parsed, dict) or not isinstance(cast("dict[str, Any]", parsed).get("schema"), int):
+    if not is_object(parsed) or not isinstance(parsed.get("schema"), int):
         raise InputError("this is not a cassette's manifest", where=str(folder / "manifest.json"))
-    manifest = _upgraded(cast("dict[str, Any]", parsed), folder)
+    manifest = _upgraded(parsed, folder)
     contents, edited = _checked(folder, cast("dict[str, str]", manifest.get("files", {})), allow_edited)
     rekey = edited or manifest.get("key_version") != keys.VERSION
     read = Contents(
@@ -161,11 +162,11 @@ def _http(folder: Path, content: bytes, rules: Rules, *, rekey: bool) -> list[Ht
         return []
     path = folder / "http.json"
     data: Any = _loads(path, content)
-    interactions: Any = cast("dict[str, Any]", data).get("interactions") if isinstance(data, dict) else None
-    if not isinstance(interactions, list):
+    interactions: Any = object_of(data).get("interactions")
+    if not is_list(interactions):
         raise InputError("there are no interactions in it", where=str(path))
     recordings: list[HttpRecording] = []
-    for index, interaction in enumerate(cast("list[Any]", interactions)):
+    for index, interaction in enumerate(interactions):
         try:
             recordings.append(recording_in(interaction, index, folder, rules, rekey=rekey))
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -18,6 +18,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from simulate.model.shapes import is_list, is_object
+
 _TAG = "$python"
 _TEXTS: dict[type[Any], tuple[Callable[[Any], str], Callable[[str], Any]]] = {
     Decimal: (str, Decimal),
@@ -72,11 +74,11 @@ def to_json(value: Any) -> Any:
 
 def from_json(value: Any) -> Any:
     """The value that `to_json` was given; what redaction replaced in it is the text that stands there now."""
-    if isinstance(value, list):
-        return [from_json(one) for one in cast("list[Any]", value)]
-    if not isinstance(value, dict):
+    if is_list(value):
+        return [from_json(one) for one in value]
+    if not is_object(value):
         return value
-    members = cast("dict[str, Any]", value)
+    members = value
     if members.keys() != {_TAG, "value"}:
         return {name: from_json(one) for name, one in members.items()}
     name, inner = str(members[_TAG]), members["value"]
@@ -97,11 +99,11 @@ def from_json(value: Any) -> Any:
 
 def without_types(value: Any) -> Any:
     """The same as plain JSON, for those who have no use for Python's types."""
-    if isinstance(value, list):
-        return [without_types(one) for one in cast("list[Any]", value)]
-    if not isinstance(value, dict):
+    if is_list(value):
+        return [without_types(one) for one in value]
+    if not is_object(value):
         return value
-    members = cast("dict[str, Any]", value)
+    members = value
     if members.keys() != {_TAG, "value"}:
         return {name: without_types(one) for name, one in members.items()}
     inner = members["value"]

@@ -11,9 +11,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from simulate.model.secret_names import is_secret, is_secret_name
+from simulate.model.shapes import is_list, is_object
 from simulate.replay.cassette.aws_frames import frames_in, restyled
 from simulate.replay.matching.recordings import Chunk
 from simulate.replay.matching.rules import Rules
@@ -59,10 +60,10 @@ def _redacted_text(text: str, rules: Rules) -> str:
     except ValueError:
         return rules.text(text)
     # Google streams a list of events, where it is not asked for server-sent ones
-    parts: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
+    parts: list[Any] = value if is_list(value) else [value]
     roots = [[part] for part in parts]
     _redact(roots, rules)
-    made = [root[0] for root in roots] if isinstance(value, list) else roots[0][0]
+    made = [root[0] for root in roots] if is_list(value) else roots[0][0]
     return text if made == json.loads(text) else restyled(text, made)
 
 
@@ -168,11 +169,11 @@ def _gather(
     value = holder[at]
     if isinstance(value, str):
         texts.setdefault(place, []).append(_Piece(value, lambda new: holder.__setitem__(at, new)))
-    elif isinstance(value, list):
-        for index in range(len(cast("list[Any]", value))):
+    elif is_list(value):
+        for index in range(len(value)):
             _gather(value, index, place, texts, rules)
-    elif isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
+    elif is_object(value):
+        members = value
         which = tuple(members.get(name) or 0 for name in _PLACES)
         if not place:  # what kind of event it is
             which += (members.get("type"),)

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.model.shapes import is_list, is_object
 from simulate.trace.span import Span, Trace
 
 _VOLATILE = re.compile(
@@ -125,9 +126,9 @@ def _any_id(_: str) -> str:
 def _mapped(value: Any, found: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return _ID.sub(lambda match: found(match[0]), value)
-    if isinstance(value, dict):
+    if is_object(value):
         # in the order of the keys, so that ids are numbered alike everywhere
-        return {name: _mapped(inner, found) for name, inner in sorted(cast("dict[str, Any]", value).items())}
-    if isinstance(value, list):
-        return [_mapped(inner, found) for inner in cast("list[Any]", value)]
+        return {name: _mapped(inner, found) for name, inner in sorted(value.items())}
+    if is_list(value):
+        return [_mapped(inner, found) for inner in value]
     return value

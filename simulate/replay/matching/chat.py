@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.model.shapes import is_list, is_object
 from simulate.replay.matching.components import parts_of
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import digest
@@ -79,8 +80,8 @@ def _wrapped(messages: list[Any], role: str) -> list[Any]:
     for message in messages:
         if isinstance(message, (str, list)):
             wrapped.append({"role": role, "content": message})
-        elif isinstance(message, dict) and "role" not in message and "parts" in message:
-            wrapped.append({**cast("dict[str, Any]", message), "role": role})
+        elif is_object(message) and "role" not in message and "parts" in message:
+            wrapped.append({**message, "role": role})
         else:
             wrapped.append(message)
     return wrapped
@@ -127,8 +128,8 @@ def parsed(value: Any) -> Any:
             except orjson.JSONDecodeError:
                 return text
         return text
-    if isinstance(value, list):
-        parts = cast("list[Any]", value)
+    if is_list(value):
+        parts = value
         if parts and all(isinstance(part, dict) and "text" in part for part in parts):
             return parsed("".join(str(part["text"]) for part in parts))
     return plain(value)
@@ -138,16 +139,16 @@ def tool_schemas(tools: Any) -> list[dict[str, Any]] | None:
     """Tools as name, description and parameters, in the order given; None where nothing is known of them."""
     if isinstance(tools, str):
         tools = parsed(tools)
-    if isinstance(tools, dict):
-        tools = cast("dict[str, Any]", tools).get("tools")
-    if not isinstance(tools, list) or not tools:
+    if is_object(tools):
+        tools = tools.get("tools")
+    if not is_list(tools) or not tools:
         return None
     schemas: list[dict[str, Any]] = []
-    for tool in cast("list[Any]", tools):
+    for tool in tools:
         tool = parsed(tool)
-        if not isinstance(tool, dict):
+        if not is_object(tool):
             continue
-        member = cast("dict[str, Any]", tool)
+        member = tool
         for group in ("functionDeclarations", "function_declarations"):
             if group in member:
                 schemas += tool_schemas(member[group]) or []

@@ -7,8 +7,9 @@ generateContent and Bedrock's converse, and from the chat form of recordings tha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_list, is_object, list_of
 from simulate.replay.matching.json_values import short_hash
 
 
@@ -33,21 +34,21 @@ _BOOKKEEPING = ("stream", "stream_options")
 
 def parts_of(endpoint: str, body: Any) -> Parts | None:
     """The parts of a model request; None for any other request."""
-    if not isinstance(body, dict):
+    if not is_object(body):
         return None
-    members = cast("dict[str, Any]", body)
+    members = body
     name = next((name for name in _HISTORY_FIELDS if name in members), None)
     if name is None:
         return None
     parts = Parts(model=_model(endpoint, members))
     history = members[name]
-    messages = cast("list[Any]", history) if isinstance(history, list) else [history]
+    messages = history if is_list(history) else [history]
     for index, message in enumerate(messages):
         if role_of(message) in {"system", "developer"} and not parts.history:
             parts.system.append(message)
         else:
             parts.history.append(message)
-            parts.paths.append(f"$.{name}[{index}]" if isinstance(history, list) else f"$.{name}")
+            parts.paths.append(f"$.{name}[{index}]" if is_list(history) else f"$.{name}")
     for field_name, value in members.items():
         if field_name in _SYSTEM_FIELDS:
             parts.system.append(value)
@@ -73,19 +74,17 @@ def role_of(message: Any) -> str:
     """Who a message is from; a tool's result is ``tool`` in every provider's shape."""
     if isinstance(message, str):
         return "user"
-    if isinstance(message, list):  # an atom of the chat form: [role, type, …]
-        return str(cast("list[Any]", message)[0])
-    if not isinstance(message, dict):
+    if is_list(message):  # an atom of the chat form: [role, type, …]
+        return str(message[0])
+    if not is_object(message):
         return ""
-    member = cast("dict[str, Any]", message)
+    member = message
     if member.get("type") in {"function_call_output", "mcp_call_output"}:
         return "tool"
     for parts in (member.get("content"), member.get("parts")):
-        for part in cast("list[Any]", parts) if isinstance(parts, list) else []:
-            if isinstance(part, dict) and (
-                cast("dict[str, Any]", part).get("type") == "tool_result"
-                or "functionResponse" in part
-                or "toolResult" in part
+        for part in list_of(parts):
+            if is_object(part) and (
+                part.get("type") == "tool_result" or "functionResponse" in part or "toolResult" in part
             ):
                 return "tool"
     return str(member.get("role") or member.get("type") or "")

@@ -13,7 +13,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, cast
+from typing import Any
+
+from simulate.model.shapes import is_list, is_object
 
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _MONTH = rf"(?:{_MONTHS}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?"
@@ -94,14 +96,14 @@ def only_time_passed(then: Any, now: Any, then_at: Moment, now_at: Moment) -> li
 def _differences(then: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
     """The leaves that are not the same, by the name that they stand under; structures that differ count as
     one leaf."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        one, other = cast("dict[str, Any]", then), cast("dict[str, Any]", now)
+    if is_object(then) and is_object(now):
+        one, other = then, now
         if one.keys() == other.keys():
             for key, value in one.items():
                 yield from _differences(value, other[key], key)
             return
-    elif isinstance(then, list) and isinstance(now, list):
-        left, right = cast("list[Any]", then), cast("list[Any]", now)
+    elif is_list(then) and is_list(now):
+        left, right = then, now
         if len(left) == len(right):
             for value, new in zip(left, right, strict=True):
                 yield from _differences(value, new, name)

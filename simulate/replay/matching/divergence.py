@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import orjson
 
+from simulate.model.shapes import is_list, is_object
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import told_by_both
 from simulate.replay.matching.components import Parts, fingerprint, parts_of, role_of
@@ -316,13 +317,13 @@ def changes_between(recorded: Any, now: Any, path: str = "$") -> list[JsonChange
 def _compare(one: Any, other: Any, path: str, found: list[JsonChange]) -> None:
     if len(found) >= _MOST_CHANGES or one == other:
         return
-    if isinstance(one, dict) and isinstance(other, dict):
-        old, new = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+    if is_object(one) and is_object(other):
+        old, new = one, other
         for name in [*old, *(name for name in new if name not in old)]:
             if old.get(name) != new.get(name):
                 _compare(old.get(name), new.get(name), f"{path}.{name}", found)
-    elif isinstance(one, list) and isinstance(other, list):
-        _compare_lists(cast("list[Any]", one), cast("list[Any]", other), path, found)
+    elif is_list(one) and is_list(other):
+        _compare_lists(one, other, path, found)
     else:
         found.append(JsonChange(path, one, other))
 

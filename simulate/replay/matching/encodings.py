@@ -49,7 +49,7 @@ def _decoder(name: str) -> Callable[[bytes], bytes]:
     if name == "deflate":
         return _Deflate().feed
     if name not in _PACKAGES:
-        raise NotDecoded("nobody knows that encoding")
+        raise NotDecoded("the encoding is unknown")
     for package in _PACKAGES[name]:
         try:
             module: Any = importlib.import_module(package)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from simulate.model.shapes import is_list, is_object, object_of
 from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import chat_key, form_of_request, is_chat
 from simulate.replay.matching.encodings import NotDecoded, decoded
@@ -160,10 +161,10 @@ def _multipart(content_type: str, body: bytes) -> list[dict[str, str]]:
 
 
 def _without_noise(value: Any, rules: Rules) -> Any:
-    messages = cast("list[Any]", value) if isinstance(value, list) else [value]
+    messages = value if is_list(value) else [value]
     for message in messages:
-        if isinstance(message, dict) and "jsonrpc" in message:
-            _without_rpc_noise(cast("dict[str, Any]", message))
+        if is_object(message) and "jsonrpc" in message:
+            _without_rpc_noise(message)
     rules.leave_out(value)
     return cast("Any", value)
 
@@ -171,12 +172,12 @@ def _without_noise(value: Any, rules: Rules) -> Any:
 def _without_rpc_noise(message: dict[str, Any]) -> None:
     message.pop("id", None)
     given = message.get("params")
-    params = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    params = object_of(given)
     meta = params.get("_meta")
-    if isinstance(meta, dict):
+    if is_object(meta):
         kept = {
             name: inner
-            for name, inner in cast("dict[str, Any]", meta).items()
+            for name, inner in meta.items()
             if not name.startswith("trace") and name not in {"baggage", "progressToken"}
         }
         if kept:

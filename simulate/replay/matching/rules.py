@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from simulate.model.json_path import parse_path, remove_path
 from simulate.model.secret_names import is_secret_name, is_secret_parameter
+from simulate.model.shapes import is_list, is_object
 from simulate.replay.matching.secrets import Redaction
 from simulate.trace.redaction.edits import Edit
 
@@ -86,12 +87,12 @@ class Rules:
             if known is None:
                 unseen.append(value)
             return known is None or known == value
-        if isinstance(value, dict):
-            for name, inner in cast("dict[str, Any]", value).items():
+        if is_object(value):
+            for name, inner in value.items():
                 if (inner is not None and is_secret_name(name)) or not self._is_clean(inner, unseen):
                     return False
-        elif isinstance(value, list):
-            for inner in cast("list[Any]", value):
+        elif is_list(value):
+            for inner in value:
                 if not self._is_clean(inner, unseen):
                     return False
         return True
@@ -99,11 +100,11 @@ class Rules:
     def _replaced(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, dict):
-            members = cast("dict[str, Any]", value).items()
+        if is_object(value):
+            members = value.items()
             return {name: self.named(name, inner) for name, inner in members}
-        if isinstance(value, list):
-            return [self._replaced(inner) for inner in cast("list[Any]", value)]
+        if is_list(value):
+            return [self._replaced(inner) for inner in value]
         return value
 
     def named(self, name: str, value: Any) -> Any:

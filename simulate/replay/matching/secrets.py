@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from simulate.model.shapes import is_object
 from simulate.trace.redaction.edits import Edit
 from simulate.trace.redaction.findings import Finding
 from simulate.trace.redaction.pseudonyms import normal, pseudonym
@@ -99,11 +100,11 @@ class Redaction:
         """The redaction of the cassette with this manifest. Before there were pseudonyms, there were
         placeholders: ``<email:3f2a>``."""
         found = manifest.get("personal")
-        if not isinstance(found, dict):
+        if not is_object(found):
             made = cls()
             made._redactor = Redactor(key=_KEY)
             return made
-        told = cast("dict[str, Any]", found)
+        told = found
         made = cls(personal=bool(told.get("replaced", True)), invented=told.get("invented", ()))
         if isinstance(made._redactor, _Pseudonyms):
             pseudonyms = cast("list[str]", told.get("pseudonyms") or [])

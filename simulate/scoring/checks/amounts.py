@@ -75,7 +75,7 @@ class RepliedWithinCheck(Check[RepliedWithin]):
                 side="environment",
                 turn=slowest.turn,
                 span_id=slowest.span_id,
-                hint="fewer conversations at once (--jobs 1), or a machine with less to do",
+                hint="fewer conversations at once (--jobs 1), or a less busy machine",
                 expected=word.replied_within,
                 actual=value,
             )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -101,23 +103,6 @@ CHECKS: dict[type[Expectation], type[Check[Any]]] = {}
 BY_DEFAULT: list[Callable[[Sequence[Expectation], Evidence], list[Verdict]]] = []
 """What is judged though no word asks for it; each says nothing where nothing is wrong."""
 
-_MODULES = (
-    "tools",
-    "writes",
-    "speech",
-    "claims",
-    "clean_text",
-    "snapshot",
-    "amounts",
-    "spans",
-    "traces",
-    "voice",
-    "scores",
-    "complete",
-    "state",
-)
-"""Imported when the first expectation is judged, so that reading scenarios stays cheap."""
-
 
 def judges(expectation: type[Expectation]) -> Callable[[CheckType], CheckType]:
     """Register the class that judges a word."""
@@ -146,9 +131,12 @@ def describe(expectation: Expectation) -> str:
     return CHECKS[type(expectation)](expectation).describe()
 
 
+@cache
 def _import_all() -> None:
-    for module in _MODULES:
-        importlib.import_module(f"simulate.scoring.checks.{module}")
+    """Every module of this package, when the first expectation is judged, so that reading scenarios stays
+    cheap."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"simulate.scoring.checks.{module.name}")
 
 
 async def _one(expectation: Expectation, evidence: Evidence) -> list[Verdict]:

@@ -12,6 +12,7 @@ from simulate.model.expect import Snapshot
 from simulate.model.json_path import parse_path, remove_path
 from simulate.model.json_values import plain
 from simulate.model.matchers import mismatch
+from simulate.model.shapes import is_object
 from simulate.model.verdict import Verdict
 from simulate.model.whole_file import write_whole
 from simulate.scoring.checks.check import Check, Evidence, judges
@@ -69,9 +70,9 @@ class SnapshotCheck(Check[Snapshot]):
 def _difference(wanted: Any, given: Any) -> str | None:
     """The first difference; objects have no more keys than the file says, and its values may be matchers."""
     found = mismatch(wanted, given)
-    if found is not None or not isinstance(wanted, dict) or not isinstance(given, dict):
+    if found is not None or not is_object(wanted) or not is_object(given):
         return found
-    known, there = cast("dict[str, Any]", wanted), cast("dict[str, Any]", given)
+    known, there = wanted, given
     for key in there:
         if key not in known:
             return f"$.{key}: not expected"

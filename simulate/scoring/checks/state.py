@@ -10,6 +10,7 @@ from typing import Any, cast
 from simulate.model.expect import State
 from simulate.model.json_path import JsonPath, covers, parse_path, values_at
 from simulate.model.matchers import is_matcher, mismatch
+from simulate.model.shapes import is_list, is_object
 from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 
@@ -64,12 +65,12 @@ class StateCheck(Check[State]):
 
 def changes(before: Any, after: Any, place: Place = ()) -> Iterator[tuple[Place, Any, Any]]:
     """Each place that differs, with both values; a list is compared item by item."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
+    if is_object(before) and is_object(after):
+        old, new = before, after
         for key in (*old, *(key for key in new if key not in old)):
             yield from changes(old.get(key, _MISSING), new.get(key, _MISSING), (*place, key))
-    elif isinstance(before, list) and isinstance(after, list):
-        was, now = cast("list[Any]", before), cast("list[Any]", after)
+    elif is_list(before) and is_list(after):
+        was, now = before, after
         for index, (old_item, new_item) in enumerate(zip_longest(was, now, fillvalue=_MISSING)):
             yield from changes(old_item, new_item, (*place, index))
     elif before is not after and (
@@ -80,10 +81,10 @@ def changes(before: Any, after: Any, place: Place = ()) -> Iterator[tuple[Place,
 
 def _named(steps: JsonPath, expected: Any) -> Iterator[JsonPath]:
     """The places that an expected value speaks of: of an object, the members that it names."""
-    if not isinstance(expected, dict) or is_matcher(expected):
+    if not is_object(expected) or is_matcher(expected):
         yield steps
         return
-    for key, inner in cast("dict[str, Any]", expected).items():
+    for key, inner in expected.items():
         yield from _named((*steps, key), inner)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from simulate.model.expect import Called, NotCalled, OtherCall
 from simulate.model.matchers import mismatch
+from simulate.model.shapes import is_list, is_object
 from simulate.scoring.checks.unread import held_elsewhere
 from simulate.trace.reading import Fact, ToolCall, Unknown
 
@@ -99,10 +100,10 @@ def _forms(result: Any) -> Iterator[Any]:
             yield json.loads(result)
         except ValueError:
             return
-    elif isinstance(result, dict) and "structuredContent" in result:
+    elif is_object(result) and "structuredContent" in result:
         yield result["structuredContent"]
-    content = cast("dict[str, Any]", result).get("content") if isinstance(result, dict) else result
-    if isinstance(content, list) and len(cast("list[Any]", content)) == 1:
-        (part,) = cast("list[Any]", content)
-        if isinstance(part, dict) and isinstance(text := cast("dict[str, Any]", part).get("text"), str):
+    content = result.get("content") if is_object(result) else result
+    if is_list(content) and len(content) == 1:
+        (part,) = content
+        if is_object(part) and isinstance(text := part.get("text"), str):
             yield from _forms(text)

@@ -19,6 +19,7 @@ from simulate.model.file_names import slug
 from simulate.model.loading.files import scenario_reader
 from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
+from simulate.model.shapes import is_list, is_object, object_of
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.scenario_draft import scenario_from
 from simulate.scoring.datasets.store import Dataset, DatasetCase, dump
@@ -162,7 +163,7 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
     cassette = cassette_of(clean, partial=wish.partial)
     data = cast("dict[str, Any]", yaml.safe_load(scenario_from(cassette)))
     if not any(line.get("says") for line in data.get("script", ())):
-        raise NotReplayable("nobody is known to have said anything in it")
+        raise NotReplayable("the recording does not tell what the caller said in it")
     scenario = _scenario(data, clean, wish)
     fingerprint = _fingerprint(scenario)
     title = wish.name or _title(scenario)
@@ -179,7 +180,7 @@ def _draft(trace: Trace, wish: Wish, redactor: Redactor) -> _Draft:
 def _read(case: DatasetCase) -> dict[str, Any]:
     """A case's scenario as it stands."""
     found: Any = read_plain(case.scenario)
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return object_of(found)
 
 
 def _agrees(draft: _Draft, there: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
@@ -294,10 +295,10 @@ def _renumbered(spans: list[Span]) -> list[Span]:
     def walk(value: Any) -> Any:
         if isinstance(value, str):
             return _PLACEHOLDER.sub(number, value)
-        if isinstance(value, dict):
-            return {key: walk(item) for key, item in cast("dict[str, Any]", value).items()}
-        if isinstance(value, list):
-            return [walk(item) for item in cast("list[Any]", value)]
+        if is_object(value):
+            return {key: walk(item) for key, item in value.items()}
+        if is_list(value):
+            return [walk(item) for item in value]
         return value
 
     for span in sorted(spans, key=lambda one: (one.start_ns, one.span_id)):

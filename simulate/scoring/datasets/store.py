@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -35,6 +35,7 @@ from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
 from simulate.model.scenario import Scenario
+from simulate.model.shapes import is_object
 from simulate.model.whole_file import write_whole
 from simulate.scoring.checks.scores import reference_of
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
@@ -73,7 +74,7 @@ class DatasetCase:
     def verified(self) -> str | None:
         """Who says that its expectations are right."""
         found = self.origin.get("verified")
-        return str(cast("dict[str, Any]", found).get("by")) if isinstance(found, dict) else None
+        return str(found.get("by")) if is_object(found) else None
 
     def materials(self) -> Iterator[EvaluationContext]:
         """The trace that it was made from, for `evaluate`, with what it says is right."""
@@ -131,9 +132,9 @@ class Dataset:
     def _case(self, name: str) -> DatasetCase:
         origin = self.file("origins", name)
         found: Any = read_plain(origin) if origin.is_file() else {}
-        if not isinstance(found, dict):
+        if not is_object(found):
             raise InputError("an origin is a mapping", where=str(origin))
-        known = cast("dict[str, Any]", found)
+        known = found
         return DatasetCase(name, self.file("cases", name), self.file("traces", name), known)
 
     def file(self, kind: str, name: str) -> Path:

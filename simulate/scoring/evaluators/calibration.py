@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -17,6 +17,7 @@ from simulate.model.evaluator_names import known_evaluators
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import Document, read_documents
 from simulate.model.nearest import did_you_mean
+from simulate.model.shapes import is_list
 from simulate.model.text import shorten
 from simulate.model.transcript import ToolUse, Utterance
 from simulate.model.units import AsWritten, Data
@@ -132,8 +133,8 @@ def _documents(path: Path) -> list[tuple[Document, Any, list[str | int]]]:
     for document in read_documents(data, str(path)):
         whole = document.mapping()
         cases: Any = None if whole is None else whole.get("cases")
-        if whole is not None and set(whole) == {"cases"} and isinstance(cases, list):
-            found += [(document, one, ["cases", at]) for at, one in enumerate(cast("list[Any]", cases))]
+        if whole is not None and set(whole) == {"cases"} and is_list(cases):
+            found += [(document, one, ["cases", at]) for at, one in enumerate(cases)]
         else:
             found.append((document, document.value, []))
     return found

@@ -65,7 +65,7 @@ def _make(name: Named, known: Mapping[str, type[Evaluator]]) -> Evaluator:
     made = made() if isinstance(made, type) else made
     if not isinstance(made, Evaluator):
         raise InputError(
-            f"{name} is no Evaluator", hint="derive it from simulate.scoring.evaluators.Evaluator"
+            f"{name} is not an Evaluator", hint="derive it from simulate.scoring.evaluators.Evaluator"
         )
     return made
 

@@ -9,6 +9,7 @@ import orjson
 
 from simulate.errors import InputError
 from simulate.model.reference import ExpectedCall, Reference
+from simulate.model.shapes import is_object
 from simulate.model.transcript import Conversation, ToolUse, Utterance
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.trace.reading import ToolCall
@@ -98,11 +99,11 @@ def _first(fields: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 def _call(name: str, fields: Mapping[str, Any], error: Any = None) -> ToolUse:
     arguments = _decoded(_first(fields, ARGUMENTS))
-    known = isinstance(arguments, dict)
+    known = is_object(arguments)
     result_known = any(one in fields for one in RESULTS)
     return ToolUse(
         name,
-        cast("dict[str, Any]", arguments) if known else {},
+        arguments if known else {},
         _first(fields, RESULTS),
         None if error is None else str(error),
         call_id=fields.get("id"),

@@ -351,7 +351,7 @@ def _tell(decision: Decision) -> None:
     if current.unjudged:
         many = f"{len(current.unjudged)} of {current.total} conversations"
         why = "; ".join(current.unjudged[:3])
-        decision.notes.append(f"{many} came to no verdict and count for nothing: {why}")
+        decision.notes.append(f"{many} have no verdict and are not counted: {why}")
     for finding in decision.findings:
         name = _measure(finding)
         if finding.count and name in current.lacking:

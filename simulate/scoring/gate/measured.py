@@ -132,7 +132,7 @@ def measured_run(path: Path, results: Mapping[str, Sequence[Scored]] | None = No
         raise InputError(
             f"the run was cut off after {folder.progress()}, so it says nothing about a release",
             where=str(path),
-            hint=f"simulate run --resume {path} goes on with it",
+            hint=f"simulate run --resume {path} continues it",
         )
     found = measured(_placed(folder, path), results, source=path.name)
     if not found.total:

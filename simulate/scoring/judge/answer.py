@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from simulate.llm import Reply, Token
 from simulate.model.json_values import object_in
+from simulate.model.shapes import is_list
 from simulate.scoring.judge.question import Question
 
 LONG_WORD = 5
@@ -60,7 +61,7 @@ def read(reply: Reply, lettered: Mapping[str, str]) -> Answer | Unusable:
     if found is None:
         return Unusable("the answer is not one JSON object", text[:300])
     evidence, reason, letter = found.get("evidence"), found.get("reason"), found.get("answer")
-    if not isinstance(evidence, list) or not all(isinstance(one, str) for one in cast("list[Any]", evidence)):
+    if not is_list(evidence) or not all(isinstance(one, str) for one in evidence):
         return Unusable("`evidence` is not a list of texts", text[:300])
     if not isinstance(reason, str) or not reason.strip():
         return Unusable("`reason` is not a sentence", text[:300])

@@ -122,7 +122,7 @@ class Judge:
             self._proven = True
             if here.label == "no" or not_here.label == "yes":
                 self._proof = SimulatorFault(
-                    f"the judge cannot be believed: asked whether the agent said a line that it did say, it "
+                    f"the judge is not reliable: asked whether the agent said a line that it did say, it "
                     f"answers {here.label!r}; for a line that nobody said, {not_here.label!r}",
                     where=f"the judge {self.model.config.model!r}",
                     hint="a stronger `judge` under [tool.simulate.models] helps; the agent is not to blame",
@@ -222,7 +222,7 @@ class Judge:
                 raise InputError(
                     f"the judge's prompt lacks {lacks}",
                     where=str(own),
-                    hint="$fence, $question and $options have to stand in it; write $$ for a dollar sign",
+                    hint="it must contain $fence, $question and $options; write $$ for a dollar sign",
                 )
             self._templates[name] = template
         return self._templates[name]

@@ -65,5 +65,7 @@ def _notes(inbox: ConversationSpans) -> list[str]:
             "a trace of the agent serves several conversations; its spans were parted by session or context"
         )
     if inbox.scores:
-        notes.append(f"{len(inbox.scores)} evaluation results came as log events and stand on their spans")
+        notes.append(
+            f"{len(inbox.scores)} evaluation results came as log events and were added to their spans"
+        )
     return notes + inbox.notes.of("")

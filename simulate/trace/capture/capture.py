@@ -138,8 +138,8 @@ class Capture:
         router, notes = self.router, list[str]()
         if router.stood_in:
             notes.append(
-                "nobody set an OpenTelemetry tracer provider, so a stand-in took the spans that the agent "
-                "makes through the API; run as it is, the agent would leave none"
+                "nobody set an OpenTelemetry tracer provider, so a temporary one took the spans that the "
+                "agent makes through the API; run as it is, the agent would leave none"
             )
         if router.unassigned:
             notes.append(

@@ -161,7 +161,7 @@ class Router:
         """Let spans of this trace reach ``inbox``; raises ValueError where the id is in use."""
         with self._lock:
             if inbox.conversation_id in self._by_id:
-                raise ValueError(f"conversation {inbox.conversation_id} is open already")
+                raise ValueError(f"conversation {inbox.conversation_id} is already open")
             self._by_id[inbox.conversation_id] = inbox
             inbox.owner = self
             for key in _both(inbox.conversation_id):

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.model.shapes import is_list, is_object
 from simulate.trace.span import Attributes, Kind, Message, Span, View
 
 _SPACE = re.compile(r"\s+")
@@ -87,11 +88,11 @@ def same(one: Any, other: Any) -> bool:
         return True
     if isinstance(one, str) and isinstance(other, str):
         return plain_text(one) == plain_text(other)
-    if isinstance(one, dict) and isinstance(other, dict):
-        first, second = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+    if is_object(one) and is_object(other):
+        first, second = one, other
         return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
-    if isinstance(one, list) and isinstance(other, list):
-        left, right = cast("list[Any]", one), cast("list[Any]", other)
+    if is_list(one) and is_list(other):
+        left, right = one, other
         return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
     return False
 

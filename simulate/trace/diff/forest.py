@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_object
 from simulate.trace.diff import content as contents
 from simulate.trace.reading import view
 from simulate.trace.root import is_ours
@@ -124,8 +125,8 @@ def _facts(name: str, fields: dict[str, Any]) -> tuple[int, ...]:
         if isinstance(value, str):
             value = contents.plain_text(value)
         found.append(hash((key, contents.dumped(value))))
-        if key == "arguments" and isinstance(value, dict):
-            leaves = cast("dict[str, Any]", value)
+        if key == "arguments" and is_object(value):
+            leaves = value
             found.extend(hash((name, leaf, contents.dumped(part))) for leaf, part in list(leaves.items())[:6])
     return tuple(found[:FEW_FACTS])
 

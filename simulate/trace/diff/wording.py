@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, cast
 
+from simulate.model.shapes import is_list, is_object
 from simulate.model.text import shorten
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.change import Detail
@@ -89,12 +90,12 @@ def details(expected: Any, actual: Any, tolerance: float = 0.0) -> list[Detail]:
         path, one, other = waiting.pop()
         if contents.same(one, other):
             continue
-        if isinstance(one, dict) and isinstance(other, dict):
-            mine, theirs = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+        if is_object(one) and is_object(other):
+            mine, theirs = one, other
             keys = {**mine, **theirs}
             waiting.extend((_join(path, key), mine.get(key), theirs.get(key)) for key in keys)
-        elif isinstance(one, list) and isinstance(other, list):
-            before, after = cast("list[Any]", one), cast("list[Any]", other)
+        elif is_list(one) and is_list(other):
+            before, after = one, other
             if len(before) == len(after):
                 items = enumerate(zip(before, after, strict=True))
                 waiting.extend((_join(path, index), *both) for index, both in items)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, Literal, cast
 
 from simulate.errors import TraceFileError
+from simulate.model.shapes import is_list
 from simulate.model.text import line
 from simulate.trace.span import Attributes, Span
 
@@ -241,8 +242,8 @@ def nanoseconds(value: Any, notes: Notes, span: str = "", *, due: str = "nanosec
         return 0
     if isinstance(value, str):
         return _time_from_text(value.strip(), notes, span, due)
-    if isinstance(value, list):
-        pair = cast("list[Any]", value)
+    if is_list(value):
+        pair = value
         if len(pair) == 2 and all(type(part) is int and part >= 0 for part in pair):
             return _bounded(pair[0] * 10**9 + pair[1], notes, span)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -203,7 +203,7 @@ def _line(line: bytes, notes: Notes, *, last: bool) -> Iterator[Any]:
         problem = (
             "the file breaks off in the middle of this line"
             if last
-            else f"the line is no JSON: {_short(error)}"
+            else f"the line is not JSON: {_short(error)}"
         )
         if not notes.tolerant:
             raise notes.refuse(problem, hint="--tolerant reads the lines that are whole") from error
@@ -300,13 +300,13 @@ def load(data: bytes, notes: Notes) -> Any:
 
 def _load_slowly(data: bytes, notes: Notes) -> Any:
     def constant(name: str) -> float:
-        notes.say(f"{name} stands as a number, which JSON does not allow")
+        notes.say(f"{name} is written as a number, which JSON does not allow")
         return float(name.replace("Infinity", "inf"))
 
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        notes.say("some bytes are no UTF-8; they became U+FFFD")
+        notes.say("some bytes are not UTF-8; they became U+FFFD")
         text = data.decode("utf-8", "replace")
     try:
         found = json.loads(text, parse_constant=constant)

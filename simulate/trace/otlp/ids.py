@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any, cast
 
+from simulate.model.shapes import list_of
 from simulate.trace.span import Attributes, Link, Span
 
 SOURCE_IDS = "simulate.source.ids"
@@ -38,7 +38,7 @@ def link_ids(link: Link) -> tuple[str, str, Attributes]:
 def restore_ids(item: Span | Link) -> None:
     """Put back the ids that the source had, where the writer had to derive OTLP ids for them."""
     found = item.attributes.get(SOURCE_IDS)
-    ids = cast("list[Any]", found) if isinstance(found, list) else []
+    ids = list_of(found)
     due = 3 if isinstance(item, Span) else 2
     if len(ids) != due or not all(isinstance(part, str) for part in ids):
         return

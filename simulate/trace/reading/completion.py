@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_object
 from simulate.trace.reading import values, wrapping
 from simulate.trace.reading.messages import says_nothing
 from simulate.trace.reading.parts import arguments_of
@@ -56,8 +57,8 @@ _QUERY = ("query", "input", "question", "text", "query_str")
 
 
 def _query(value: Any) -> str | None:
-    if isinstance(value, dict):
-        held = cast("dict[str, Any]", value)
+    if is_object(value):
+        held = value
         if held.get("args"):
             return _query(held["args"][0])
         for wrapper in ("kwargs", "query_bundle", "str_or_query_bundle"):

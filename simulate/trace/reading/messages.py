@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
+from simulate.model.shapes import is_list, is_object, list_of, object_of
 from simulate.trace.reading.parts import (
     PARTS,
     Part,
@@ -58,7 +59,7 @@ def _read_observations(found: Sequence[Message]) -> None:
         if not (before.text.startswith(_CALLING) and message.text.startswith(_OBSERVED)):
             continue
         calls = loose(before.text.removeprefix(_CALLING))
-        if isinstance(calls, list) and len(cast("list[Any]", calls)) == 1 and isinstance(calls[0], dict):
+        if is_list(calls) and len(calls) == 1 and isinstance(calls[0], dict):
             call = call_part(cast("Part", calls[0]))
             answer = message.text.removeprefix(_OBSERVED)
             before.parts = [call]
@@ -92,9 +93,9 @@ def _object_in(part: Part) -> dict[str, Any] | None:
     if part.get("type") == "generic":
         return {key: value for key, value in part.items() if key != "type"}
     held = decoded(part.get("content")) if part.get("type") == "text" else None
-    if not isinstance(held, dict):
+    if not is_object(held):
         return None
-    return cast("dict[str, Any]", held)
+    return held
 
 
 def outgoing(value: Any) -> list[Message] | None:
@@ -108,18 +109,18 @@ def messages(value: Any, role: str) -> list[Message] | None:
     value = decoded(value)
     if value is None or value in ("", "null", {}):
         return None
-    if isinstance(value, list):
-        return _from_list(cast("list[Any]", value), role)
-    if isinstance(value, dict):
-        return _from_dict(cast("dict[str, Any]", value), role)
+    if is_list(value):
+        return _from_list(value, role)
+    if is_object(value):
+        return _from_dict(value, role)
     return [Message(role, [text_part(text(value) or "")])]
 
 
 def says_nothing(value: object) -> bool:
     """Whether a field of a view tells nothing: None, empty, or messages without a part, as some write where
     they put the answer into other attributes."""
-    if isinstance(value, list) and value:
-        return all(isinstance(one, Message) and not one.parts for one in cast("list[Any]", value))
+    if is_list(value) and value:
+        return all(isinstance(one, Message) and not one.parts for one in value)
     return value is None or value in ("", [], {})
 
 
@@ -127,7 +128,7 @@ def _from_list(values: list[Any], role: str) -> list[Message] | None:
     values = [decoded(value) for value in values]
     if len(values) == 1 and isinstance(values[0], list):
         return _from_list(cast("list[Any]", values[0]), role)
-    if values and all(isinstance(value, dict) and _is_part(cast("Part", value)) for value in values):
+    if values and all(is_object(value) and _is_part(value) for value in values):
         return _parts_only(cast("list[Part]", values), role)
     found = [message for value in values for message in messages(value, role) or ()]
     return found or None
@@ -171,13 +172,13 @@ def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
             return _system_first(value, messages(value["prompt"], role))
     if isinstance(value.get("kwargs"), dict) and value.get("lc"):
         path = value.get("id")
-        name = str(cast("list[Any]", path)[-1]) if isinstance(path, list) and path else ""
+        name = str(path[-1]) if is_list(path) and path else ""
         return messages({"type": _ROLES.get(name, name), **value["kwargs"]}, role)
     if str(value.get("type")) in _BOOKKEEPING:
         return None
     content = value.get("content")
-    if isinstance(content, dict) and "parts" in content and "role" not in value:
-        return messages(cast("dict[str, Any]", content), role)
+    if is_object(content) and "parts" in content and "role" not in value:
+        return messages(content, role)
     if _is_part(value):
         return _parts_only([value], role)
     return [_message(value, role)] if _has_content(value) else [Message(role, [generic_part(value)])]
@@ -190,9 +191,7 @@ def _has_content(value: dict[str, Any]) -> bool:
 
 def _system_first(value: dict[str, Any], found: list[Message] | None) -> list[Message] | None:
     config = value.get("config")
-    system = value.get("system") or (
-        cast("dict[str, Any]", config).get("system_instruction") if isinstance(config, dict) else None
-    )
+    system = value.get("system") or (object_of(config).get("system_instruction"))
     if system:
         return [*(messages(system, "system") or ()), *(found or ())]
     return found
@@ -203,7 +202,7 @@ def _plain(value: dict[str, Any], default: str) -> Message:
     it, sooner."""
     parts: list[Part] = []
     for item in cast("list[Any]", value["parts"]):
-        kind: Any = cast("Part", item).get("type") if isinstance(item, dict) else None
+        kind: Any = object_of(item).get("type")
         read = PARTS.get(kind) if isinstance(kind, str) else None
         if read is not None:
             parts.append(read(cast("Part", item)))
@@ -249,15 +248,13 @@ def _message(value: dict[str, Any], default: str) -> Message:
 def _holds_parts(content: Any) -> bool:
     """Whether tool content already comes as tool results (Vercel, the conventions) and not as the bare
     answer."""
-    if not isinstance(content, list):
+    if not is_list(content):
         return False
     kinds = {"tool-result", "tool_result", "tool_call_response", "tool-return"}
     return any(
-        isinstance(item, dict)
-        and (
-            "toolResult" in item or "tool_call_result" in item or str(cast("Part", item).get("type")) in kinds
-        )
-        for item in cast("list[Any]", content)
+        is_object(item)
+        and ("toolResult" in item or "tool_call_result" in item or str(item.get("type")) in kinds)
+        for item in content
     )
 
 
@@ -265,33 +262,29 @@ def _content(content: Any) -> list[Part]:
     content = decoded(content) if isinstance(content, str) and content[:2] in ("[{", '{"') else content
     if content is None or content == "":
         return []
-    if isinstance(content, list):
-        return [part_of(item) for item in cast("list[Any]", content) if not _bookkeeping(item)]
+    if is_list(content):
+        return [part_of(item) for item in content if not _bookkeeping(item)]
     if isinstance(content, dict):
         return [part_of(content)]
     return [text_part(str(content))]
 
 
 def _bookkeeping(item: Any) -> bool:
-    return isinstance(item, dict) and str(cast("Part", item).get("type")) in _BOOKKEEPING
+    return is_object(item) and str(item.get("type")) in _BOOKKEEPING
 
 
 def _calls(value: dict[str, Any]) -> list[Part]:
     extra = value.get("additional_kwargs")
     calls = value.get("tool_calls") or value.get("toolCalls")
-    if not calls and isinstance(extra, dict):
-        calls = cast("dict[str, Any]", extra).get("tool_calls")
+    if not calls and is_object(extra):
+        calls = extra.get("tool_calls")
     calls = decoded(calls)
-    if isinstance(calls, dict):
-        calls = [cast("Part", calls)]
-    found = [
-        call_part(cast("Part", call))
-        for call in cast("list[Any]", calls if isinstance(calls, list) else [])
-        if isinstance(call, dict)
-    ]
+    if is_object(calls):
+        calls = [calls]
+    found = [call_part(call) for call in list_of(calls) if is_object(call)]
     alone = value.get("function_call")
-    if isinstance(alone, dict) and not found:
-        found.append(call_part(cast("Part", alone)))
+    if is_object(alone) and not found:
+        found.append(call_part(alone))
     elif value.get("function_call_name"):
         found.append(
             call_part(

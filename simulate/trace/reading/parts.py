@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from simulate.model.shapes import is_list, is_object
 from simulate.trace.reading.values import decoded, loose, text
 
 Part = dict[str, Any]
@@ -22,9 +23,9 @@ def part_of(item: Any) -> Part:
     item = decoded(item) if isinstance(item, str) and item[:2] == '{"' else item
     if isinstance(item, str):
         return text_part(item)
-    if not isinstance(item, dict):
+    if not is_object(item):
         return generic_part({"content": item})
-    held = cast("Part", item)
+    held = item
     if "type" not in held and isinstance(held.get("message_content"), dict):
         return part_of(held["message_content"])
     if "type" not in held and isinstance(held.get("tool_call"), dict):
@@ -59,8 +60,8 @@ def arguments_of(value: Any) -> Any:
     ``kwargs``.
     """
     value = loose(value)
-    if isinstance(value, dict):
-        held = cast("dict[str, Any]", value)
+    if is_object(value):
+        held = value
         if held.keys() == {"args", "kwargs"} and not held["args"]:
             return held["kwargs"]
         return held
@@ -75,9 +76,9 @@ _TYPES = frozenset(
 def not_a_schema(value: Any) -> Any:
     """Arguments out of an attribute in which instrumentations also put the tool's parameter schema."""
     value = arguments_of(value)
-    if not isinstance(value, dict) or not value:
+    if not is_object(value) or not value:
         return cast("Any", value)
-    held = cast("Part", value)
+    held = value
     if "properties" in held and held.get("type") == "object":
         return None
     return None if all(_is_type(one) for one in held.values()) else held
@@ -85,14 +86,14 @@ def not_a_schema(value: Any) -> Any:
 
 def _is_type(value: Any) -> bool:
     """Whether a parameter's type is written where its value would be."""
-    kind: Any = cast("Part", value).get("type") if isinstance(value, dict) else value
+    kind: Any = value.get("type") if is_object(value) else value
     return isinstance(kind, str) and kind in _TYPES
 
 
 def call_part(held: Part) -> Part:
     held = cast("Part", held.get("tool_call", held))
     function = held.get("function") or held.get("functionCall") or held.get("function_call") or held
-    inner = cast("Part", function) if isinstance(function, dict) else {"name": function}
+    inner = function if is_object(function) else {"name": function}
     keys = ("arguments", "args", "input", "tool_arguments", "tool.args")
     arguments = next((inner[key] for key in keys if inner.get(key) is not None), None)
     if arguments is None:
@@ -121,13 +122,13 @@ def response_part(call_id: Any, response: Any, name: Any = None) -> Part:
 def unwrapped(response: Any) -> Any:
     """The answer itself, out of ``{type: text, value}`` and lists of one text."""
     response = decoded(response)
-    if isinstance(response, dict):
-        held = cast("Part", response)
+    if is_object(response):
+        held = response
         if held.get("type") in ("text", "json", "error-text", "error-json") and "value" in held:
             return held["value"]
         return held
-    if isinstance(response, list):
-        members = cast("list[Any]", response)
+    if is_list(response):
+        members = response
         only = cast("Part", members[0]) if len(members) == 1 and isinstance(members[0], dict) else {}
         if only.get("type") == "text" or only.keys() == {"text"}:
             return part_of(only)["content"]
@@ -137,7 +138,7 @@ def unwrapped(response: Any) -> Any:
 
 def _answer(held: Part) -> Part:
     inner = held.get("functionResponse") or held.get("function_response")
-    held = {**held, **cast("Part", inner)} if isinstance(inner, dict) else held
+    held = {**held, **inner} if is_object(inner) else held
     keys = ("response", "result", "output", "content")
     response = next((held[key] for key in keys if held.get(key) is not None), None)
     call_id = next(
@@ -153,15 +154,15 @@ def _answer(held: Part) -> Part:
 
 def _haystack_result(held: Part) -> Part:
     origin = held.get("origin")
-    call = call_part(cast("Part", origin)) if isinstance(origin, dict) else {}
+    call = call_part(origin) if is_object(origin) else {}
     return response_part(call.get("id"), held.get("result"), call.get("name"))
 
 
 def tool_offered(definition: Any) -> str | None:
     """The name in a tool's definition, in the shape of the conventions or of OpenAI."""
-    if not isinstance(definition, dict):
+    if not is_object(definition):
         return None
-    held = cast("Part", definition)
+    held = definition
     name = held.get("name")
     return name if isinstance(name, str) and name else tool_offered(held.get("function"))
 

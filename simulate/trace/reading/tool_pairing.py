@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from simulate.model.shapes import is_list, is_object
 from simulate.trace.reading.facts import Unknown
 from simulate.trace.reading.model_calls import ModelCall, ViewOf
 from simulate.trace.reading.nesting import Above
@@ -236,8 +237,8 @@ def _first(waiting: Sequence[W], name: Any) -> W | None:
 def _id(part: Part) -> str | None:
     """A call's id as a text; some give a list of one."""
     value = part.get("id")
-    if isinstance(value, list):
-        value = next(iter(cast("list[Any]", value)), None)
+    if is_list(value):
+        value = next(iter(value), None)
     return None if value is None or value == "" else str(value)
 
 
@@ -247,7 +248,7 @@ def _parts(messages: Iterable[Message] | None, kind: str) -> list[Part]:
 
 def _arguments(value: Any) -> dict[str, Any]:
     value = arguments_of(value)
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"input": value}
+    return value if is_object(value) else {"input": value}
 
 
 # -- requests and runs -----------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_object
 from simulate.trace.reading.facts import Fact, Unknown
 from simulate.trace.reading.model_calls import ViewOf
 from simulate.trace.reading.nesting import Above
@@ -153,10 +154,8 @@ def _tell(run: Run, span: Span, view: View) -> None:
     run.call_id = run.call_id or _id(view)
     if view.tool_arguments is not None and (isinstance(run.arguments, Unknown) or run.arguments == {}):
         arguments = arguments_of(view.tool_arguments)
-        run.wrapped = not isinstance(arguments, dict) or arguments.keys() == {"input"}
-        run.arguments = (
-            cast("dict[str, Any]", arguments) if isinstance(arguments, dict) else {"input": arguments}
-        )
+        run.wrapped = not is_object(arguments) or arguments.keys() == {"input"}
+        run.arguments = arguments if is_object(arguments) else {"input": arguments}
     if view.tool_result is not None and isinstance(run.result, Unknown):
         run.result = view.tool_result
     run.error = run.error or view.error

@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.model.shapes import is_list, is_object, object_of
+
 Reader = Callable[[Any], Any]
 
 SAYS_NOTHING = frozenset({"", "unknown", "NOT_GIVEN", "None", "null"})
@@ -143,24 +145,24 @@ def items(value: Any) -> list[Any] | None:
     value = decoded(value)
     if value is None:
         return None
-    if isinstance(value, list):
-        return [decoded(item) for item in cast("list[Any]", value) if item not in (None, "null")] or None
+    if is_list(value):
+        return [decoded(item) for item in value if item not in (None, "null")] or None
     return [value]
 
 
 def documents(value: Any) -> list[dict[str, Any]] | None:
     """Retrieved documents as ``{id, content, score, metadata}``, from lists, JSON texts and wrapped forms."""
     value = decoded(value)
-    if isinstance(value, dict):
-        held = cast("dict[str, Any]", value)
+    if is_object(value):
+        held = value
         inner = next(
             (held[key] for key in ("documents", "results", "matches", "hits", "contents") if key in held),
             None,
         )
         value = [held] if inner is None else inner
-    if not isinstance(value, list):
+    if not is_list(value):
         return None
-    return [_document(item) for item in cast("list[Any]", value)]
+    return [_document(item) for item in value]
 
 
 _CONTENT = ("content", "page_content", "pageContent", "text", "document", "body")
@@ -169,9 +171,9 @@ _SCORE = ("score", "relevance_score", "similarity", "similarity_score")
 
 def _document(item: Any) -> dict[str, Any]:
     item = decoded(item)
-    if not isinstance(item, dict):
+    if not is_object(item):
         return {"content": text(item)}
-    held = cast("dict[str, Any]", item)
+    held = item
     for wrapper in ("document", "node"):
         if isinstance(held.get(wrapper), dict):
             held = {**held, **cast("dict[str, Any]", held[wrapper])}
@@ -186,7 +188,7 @@ def _document(item: Any) -> dict[str, Any]:
     beside = found.get("metadata")
     places = (
         held,
-        cast("dict[str, Any]", beside) if isinstance(beside, dict) else {},
+        object_of(beside),
     )  # LangChain has it there
     score = next((number(place[key]) for place in places for key in _SCORE if key in place), None)
     if score is not None:
@@ -205,17 +207,17 @@ def nested(pairs: Iterable[tuple[str, Any]]) -> Any:
         here = root
         for step in steps[:-1]:
             below = here.get(step)
-            if not isinstance(below, dict):
+            if not is_object(below):
                 below = here[step] = {} if below is None else {"": below}
-            here = cast("dict[str, Any]", below)
+            here = below
         here[steps[-1]] = value
     return _lists(root)
 
 
 def _lists(level: Any) -> Any:
-    if not isinstance(level, dict):
+    if not is_object(level):
         return level
-    held = cast("dict[str, Any]", level)
+    held = level
     if held and all(key.isdigit() for key in held):
         return [_lists(held[key]) for key in sorted(held, key=int)]
     return {key: _lists(value) for key, value in held.items()}

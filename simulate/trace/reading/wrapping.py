@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
+from simulate.model.shapes import is_list, is_object, list_of
 from simulate.trace.reading.parts import unwrapped
 from simulate.trace.reading.values import decoded, loose, printed, text
 from simulate.trace.span import View
@@ -23,14 +24,14 @@ def tool_message(value: Any) -> dict[str, Any] | None:
     value = decoded(value)
     if isinstance(value, str):
         return _printed(value)
-    if not isinstance(value, dict):
+    if not is_object(value):
         return None
-    held = cast("dict[str, Any]", value)
+    held = value
     if "tool_call_id" in held and held.get("type", "tool") in ("tool", "ToolMessage"):
         return held
     if isinstance(held.get("update"), dict):
         messages = held["update"].get("messages")
-        found = map(tool_message, reversed(cast("list[Any]", messages if isinstance(messages, list) else [])))
+        found = map(tool_message, reversed(list_of(messages)))
         return next((one for one in found if one is not None), None)
     inner = (tool_message(held[key]) for key in ("data", "output", "kwargs") if key in held)
     return next((one for one in inner if one is not None), None)
@@ -56,9 +57,9 @@ def arguments(value: Any, tool_name: str | None = None) -> Any:
     adds a switch of its own, BeeAI has ``{input, options}``, CrewAI ``{tool_string, tool, calling}``, and
     clients of MCP ``{tool_name, arguments}``.
     """
-    if not isinstance(value, dict):
+    if not is_object(value):
         return value
-    held = cast("dict[str, Any]", value)
+    held = value
     inner: Any = None
     if "input_str" in held:
         inner = _object(held.get("inputs")) or loose(held["input_str"])
@@ -77,12 +78,12 @@ def arguments(value: Any, tool_name: str | None = None) -> Any:
 
 
 def _object(value: Any) -> dict[str, Any] | None:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+    return value if is_object(value) else None
 
 
 def _only_positional(held: dict[str, Any]) -> dict[str, Any] | None:
     """The object that was given as the one positional argument."""
-    given = cast("list[Any]", held["args"]) if isinstance(held["args"], list) else []
+    given = list_of(held["args"])
     return None if held.get("kwargs") or len(given) != 1 else _object(decoded(given[0]))
 
 
@@ -121,8 +122,8 @@ def _inner(value: Any) -> tuple[Any, bool]:
             return decoded(printed(agno["error" if failed else "result"])), failed
         crew = _CREW.match(value)
         return (value, False) if crew is None else (crew["error"], True)
-    if isinstance(value, list):
-        pair = cast("list[Any]", value)
+    if is_list(value):
+        pair = value
         if (
             len(pair) == 2
             and isinstance(pair[0], bool)
@@ -130,9 +131,9 @@ def _inner(value: Any) -> tuple[Any, bool]:
             and "content" in pair[1]
         ):
             return cast("dict[str, Any]", pair[1])["content"], not pair[0]  # AG2: success, and a message
-    if not isinstance(value, dict):
+    if not is_object(value):
         return cast("Any", value), False
-    held = cast("dict[str, Any]", value)
+    held = value
     if {"raw_output", "tool_name"} <= held.keys():  # LlamaIndex
         return held["raw_output"], held.get("is_error") is True
     if held.keys() == {"id", "name", "response"}:  # Gemini's function response

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from simulate.model.secret_names import is_secret_name
+from simulate.model.shapes import is_list
 from simulate.model.transcript import ToolUse, Utterance
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Link, Span, Trace
@@ -73,8 +74,8 @@ class SecretMask:
             for name, part in changed.items():
                 setattr(value, name, part)
             return value
-        if isinstance(value, list):
-            return [self._replaced(each) for each in cast("list[Any]", value)]
+        if is_list(value):
+            return [self._replaced(each) for each in value]
         return self._redactor.value(value)
 
 

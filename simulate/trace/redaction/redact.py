@@ -21,6 +21,7 @@ import orjson
 from simulate.errors import InputError
 from simulate.model.bounded_regex import bounded
 from simulate.model.secret_names import is_secret, is_secret_name, is_secret_throughout
+from simulate.model.shapes import is_list
 from simulate.trace.redaction.edits import Edit, edited
 from simulate.trace.redaction.findings import Finder, Finding, apart, outside_of
 from simulate.trace.redaction.pseudonyms import normal
@@ -223,8 +224,8 @@ class Redactor:
             items = cast("dict[Any, Any]", value)
             changed = {key: self._at_paths(item, f"{place}.{key}") for key, item in items.items()}
             return changed if any(changed[key] is not items[key] for key in items) else items
-        if isinstance(value, list):
-            parts = cast("list[Any]", value)
+        if is_list(value):
+            parts = value
             made = [self._at_paths(item, f"{place}.{at}") for at, item in enumerate(parts)]
             return made if any(new is not old for new, old in zip(made, parts, strict=True)) else parts
         if isinstance(value, str) and value[:1] in ("{", "[") and _is_json(value):

@@ -5,8 +5,7 @@ OpenInference marks every one of them as a guardrail, the model's call too, so t
 
 from __future__ import annotations
 
-from typing import Any, cast
-
+from simulate.model.shapes import object_of
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.values import decoded, text
 from simulate.trace.span import Kind, Span, View
@@ -16,7 +15,7 @@ def _refine(span: Span, found: View) -> None:
     """The verdict of one validator's own span."""
     name = text(span.attributes.get("validator.name"))
     told = decoded(span.attributes.get("output.value"))
-    outcome = cast("dict[str, Any]", told).get("outcome") if isinstance(told, dict) else None
+    outcome = object_of(told).get("outcome")
     if found.kind is Kind.GUARDRAIL and name is not None and outcome is not None:
         found.gateway.setdefault("guardrails", []).append({"name": name, "result": str(outcome)})
 

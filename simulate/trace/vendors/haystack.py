@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
+from simulate.model.shapes import is_list, is_object, object_of
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.messages import incoming, outgoing
 from simulate.trace.reading.usage import take_usage
@@ -42,10 +43,8 @@ def _refine(span: Span, found: View) -> None:
         found.input = found.input or incoming(given.get("messages") or given.get("prompt"))
         found.output = found.output or outgoing(made.get("replies"))
         replies = made.get("replies")
-        first = cast("list[Any]", replies)[0] if isinstance(replies, list) and replies else None
-        _meta(
-            cast("dict[str, Any]", first).get("meta") if isinstance(first, dict) else made.get("meta"), found
-        )
+        first = replies[0] if is_list(replies) and replies else None
+        _meta(first.get("meta") if is_object(first) else made.get("meta"), found)
     elif found.kind is Kind.EMBEDDING:
         _meta(made.get("meta"), found)
     elif found.kind in (Kind.RETRIEVER, Kind.RERANKER):
@@ -55,14 +54,14 @@ def _refine(span: Span, found: View) -> None:
 
 def _object(span: Span, key: str) -> dict[str, Any]:
     value = decoded(span.attributes.get(key))
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return object_of(value)
 
 
 def _meta(meta: Any, found: View) -> None:
     """The model, and what it used."""
-    if not isinstance(meta, dict):
+    if not is_object(meta):
         return
-    held = cast("dict[str, Any]", meta)
+    held = meta
     found.response_model = found.response_model or known(held.get("model"))
     if isinstance(usage := held.get("usage"), dict):
         take_usage(cast("dict[str, Any]", usage), found)

@@ -14,11 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from simulate.model.json_values import to_json
+from simulate.model.shapes import is_object
 from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
@@ -42,19 +43,19 @@ _USAGE = (
 
 def _refine(span: Span, found: View) -> None:
     usage = decoded(span.attributes.get("langfuse.observation.usage_details"))
-    if isinstance(usage, dict):
-        held = cast("dict[str, Any]", usage)
+    if is_object(usage):
+        held = usage
         for name, keys in _USAGE:
             if getattr(found, name) is None:
                 setattr(
                     found, name, next((integer(held[key]) for key in keys if held.get(key) is not None), None)
                 )
     cost = decoded(span.attributes.get("langfuse.observation.cost_details"))
-    if isinstance(cost, dict) and found.cost is None:
-        found.cost = _total(cast("dict[str, Any]", cost)) or (0.0 if found.output_tokens else None)
+    if is_object(cost) and found.cost is None:
+        found.cost = _total(cost) or (0.0 if found.output_tokens else None)
     parameters = decoded(span.attributes.get("langfuse.observation.model.parameters"))
-    if isinstance(parameters, dict):
-        found.parameters.update(cast("dict[str, Any]", parameters))
+    if is_object(parameters):
+        found.parameters.update(parameters)
     first = decoded(span.attributes.get("langfuse.observation.completion_start_time"))
     if isinstance(first, str) and found.time_to_first_token is None:
         found.time_to_first_token = _since(span.start_ns, first)

@@ -8,9 +8,10 @@ named as in LangSmith's OpenTelemetry export.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from simulate.model.json_values import to_json
+from simulate.model.shapes import is_object
 from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
@@ -34,8 +35,8 @@ _RUNS: dict[str, Kind | None] = {
 def unwrap(span: Span, found: View) -> None:
     """A tool's run records its arguments as ``{"input": …}``."""
     given: Any = found.input_value
-    if found.kind is Kind.TOOL and found.tool_arguments is None and isinstance(given, dict):
-        held = cast("dict[str, Any]", given)
+    if found.kind is Kind.TOOL and found.tool_arguments is None and is_object(given):
+        held = given
         found.tool_arguments = arguments_of(held["input"] if held.keys() == {"input"} else held)
 
 

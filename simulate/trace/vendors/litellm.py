@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
+from simulate.model.shapes import is_object, object_of
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.values import decoded, flag, integer, number
 from simulate.trace.span import Kind, Span, Trace, View
@@ -11,26 +10,21 @@ from simulate.trace.span import Kind, Span, Trace, View
 
 def _refine(span: Span, found: View) -> None:
     hidden = decoded(span.attributes.get("hidden_params"))
-    if not isinstance(hidden, dict):
+    if not is_object(hidden):
         return
-    held = cast("dict[str, Any]", hidden)
     if found.cost is None:
-        found.cost = number(held.get("response_cost"))
-    cached = flag(held.get("cache_hit"))
-    if cached is None and held.get("cache_key") and number(held.get("response_cost")) == 0:
+        found.cost = number(hidden.get("response_cost"))
+    cached = flag(hidden.get("cache_hit"))
+    if cached is None and hidden.get("cache_key") and number(hidden.get("response_cost")) == 0:
         cached = True  # an answer that was found by its key, and cost nothing
     if cached is not None:
         found.gateway.setdefault("cache_hit", cached)
-    if held.get("model_id"):
-        found.gateway.setdefault("route", held["model_id"])
-    if (integer(_headers(held).get(_TRIES)) or 0) > 0 and "fallback" not in found.gateway:
+    if hidden.get("model_id"):
+        found.gateway.setdefault("route", hidden["model_id"])
+    tries = integer(object_of(hidden.get("additional_headers")).get(_TRIES)) or 0
+    if tries > 0 and "fallback" not in found.gateway:
         # it names the group that answered; the one that failed stands on its own span
         found.gateway["fallback"] = found.gateway.pop("original_target", None)
-
-
-def _headers(hidden: dict[str, Any]) -> dict[str, Any]:
-    headers = hidden.get("additional_headers")
-    return cast("dict[str, Any]", headers) if isinstance(headers, dict) else {}
 
 
 def _fallbacks(trace: Trace, found: dict[str, View]) -> None:

@@ -7,8 +7,9 @@ holds one ``llm_request_run`` an attempt. Only ``llm_request`` is the LLM span; 
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_object
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.values import decoded, flag, integer, number
 from simulate.trace.span import Kind, Message, Span, Trace, View
@@ -18,11 +19,11 @@ def _refine(span: Span, found: View) -> None:
     metrics = decoded(
         span.attributes.get("lk.llm_metrics") or span.attributes.get("lk.realtime_model_metrics")
     )
-    if isinstance(metrics, dict):
-        _from_metrics(cast("dict[str, Any]", metrics), found)
+    if is_object(metrics):
+        _from_metrics(metrics, found)
     spoken = decoded(span.attributes.get("lk.tts_metrics"))
-    if isinstance(spoken, dict):
-        told = cast("dict[str, Any]", spoken)
+    if is_object(spoken):
+        told = spoken
         for member, key in (
             ("characters", "characters_count"),
             ("audio_seconds", "audio_duration"),

@@ -3,8 +3,9 @@ over the wire, and the spans of OpenAI's Agents SDK, whose templates tell their 
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_object, object_of
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.messages import incoming, outgoing
 from simulate.trace.reading.parts import arguments_of
@@ -41,7 +42,7 @@ def _refine(span: Span, found: View) -> None:
 
 def _object(span: Span, key: str) -> dict[str, Any]:
     value = decoded(span.attributes.get(key))
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return object_of(value)
 
 
 def _request(request: dict[str, Any], found: View) -> None:
@@ -56,8 +57,8 @@ def _response(response: dict[str, Any], found: View) -> None:
         said = response.get("message", response.get("combined_chunk_content"))
         found.output = outgoing(said)
     usage = response.get("usage")
-    if isinstance(usage, dict):
-        take_usage(cast("dict[str, Any]", usage), found)
+    if is_object(usage):
+        take_usage(usage, found)
 
 
 def _answer_after_question(span: Span, found: View) -> None:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from simulate.errors import MissingExtra
+from simulate.model.shapes import is_list, is_object
 from simulate.model.text import line
 from simulate.trace.files import base, plain
 from simulate.trace.files.base import Format, Notes, Record
@@ -52,9 +53,9 @@ def unwrap_tools(found: View) -> None:
 
 def _tool(definition: Any) -> Any:
     """``{"tool": {"json_schema": "…"}}`` as the definition itself."""
-    if not isinstance(definition, dict):
+    if not is_object(definition):
         return definition
-    held = cast("dict[str, Any]", definition)
+    held = definition
     inner = cast("dict[str, Any]", held.get("tool", held))
     return decoded(inner["json_schema"]) if "json_schema" in inner else inner
 
@@ -71,12 +72,10 @@ def _refine(span: Span, found: View) -> None:
     unwrap_tools(found)
     if found.provider is None and "ls_provider" in str(beside := span.attributes.get("metadata")):
         told = decoded(beside)  # LangChain's own bookkeeping
-        found.provider = (
-            known(cast("dict[str, Any]", told).get("ls_provider")) if isinstance(told, dict) else None
-        )
+        found.provider = known(told.get("ls_provider")) if is_object(told) else None
     parameters = decoded(span.attributes.get("llm.invocation_parameters"))
-    if isinstance(parameters, dict):
-        take_parameters(cast("dict[str, Any]", parameters), found)
+    if is_object(parameters):
+        take_parameters(parameters, found)
 
 
 DIALECT = Dialect(
@@ -199,8 +198,8 @@ def flattened(attributes: Attributes) -> Attributes:
         if isinstance(value, dict) and value and not key.endswith(_WHOLE):
             inner = cast(Record, value)
             waiting += [(f"{key}.{name}", inner[name]) for name in reversed(inner)]
-        elif isinstance(value, list) and any(isinstance(item, dict) for item in cast("list[Any]", value)):
-            items = cast("list[Any]", value)
+        elif is_list(value) and any(isinstance(item, dict) for item in value):
+            items = value
             waiting += [(f"{key}.{index}", items[index]) for index in reversed(range(len(items)))]
         elif not _is_nothing(value):
             flat[key] = value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_object
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.values import text
 from simulate.trace.reading.wrapping import tool_message
@@ -21,16 +22,16 @@ def _refine(span: Span, found: View) -> None:
         # the name of the field in which Haystack has the answers, and none of them
         found.output = None
     asked: Any = found.input_value
-    if found.kind is Kind.RETRIEVER and isinstance(asked, dict) and found.query is None:
-        params: Any = cast("dict[str, Any]", asked).get("params")
+    if found.kind is Kind.RETRIEVER and is_object(asked) and found.query is None:
+        params: Any = asked.get("params")
         # a resource that MCP's client read
-        found.query = text(cast("dict[str, Any]", params).get("uri")) if isinstance(params, dict) else None
+        found.query = text(params.get("uri")) if is_object(params) else None
     if found.kind is not Kind.TOOL:
         return
     found.tool_name = found.tool_name or span.name.removesuffix(".tool")
     told: Any = found.output_value
-    if ".mcp" in span.scope and isinstance(told, dict):
-        found.tool_result = cast("dict[str, Any]", told).get("result")
+    if ".mcp" in span.scope and is_object(told):
+        found.tool_result = told.get("result")
 
 
 DIALECT = Dialect(

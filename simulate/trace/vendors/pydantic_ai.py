@@ -4,8 +4,8 @@ are calls."""
 from __future__ import annotations
 
 import json
-from typing import Any, cast
 
+from simulate.model.shapes import is_object
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.messages import incoming, outgoing
 from simulate.trace.reading.values import decoded, items
@@ -15,26 +15,18 @@ from simulate.trace.span import Kind, Span, View
 def _refine(span: Span, found: View) -> None:
     _answers_among_events(span, found)
     asked = decoded(span.attributes.get("model_request_parameters"))
-    if isinstance(asked, dict):
-        held = cast("dict[str, Any]", asked)
+    if is_object(asked):
+        held = asked
         if found.tool_definitions is None:
             found.tool_definitions = items(held.get("function_tools") or None)
-        tools = [
-            cast("dict[str, Any]", one)
-            for one in items(held.get("output_tools")) or ()
-            if isinstance(one, dict)
-        ]
+        tools = [one for one in items(held.get("output_tools")) or () if is_object(one)]
         names = {str(tool.get("name")) for tool in tools}
         _structured_answers(found, names)
 
 
 def _answers_among_events(span: Span, found: View) -> None:
     """Version 0.2 lists what went in and what came out as events, the answer as ``gen_ai.choice``."""
-    events = [
-        cast("dict[str, Any]", event)
-        for event in items(span.attributes.get("events")) or ()
-        if isinstance(event, dict)
-    ]
+    events = [event for event in items(span.attributes.get("events")) or () if is_object(event)]
     choices = [event for event in events if event.get("event.name") == "gen_ai.choice"]
     if found.kind is Kind.LLM and choices and found.output is None:
         found.output = outgoing(choices)

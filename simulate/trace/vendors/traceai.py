@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_object, object_of
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.parts import not_a_schema
 from simulate.trace.reading.usage import take_usage
@@ -16,15 +17,13 @@ from simulate.trace.vendors.simulate_conventions import KINDS
 def _refine(span: Span, found: View) -> None:
     unwrap_tools(found)
     answer: Any = found.output_value
-    if found.kind is Kind.LLM and isinstance(answer, dict):
-        usage = cast("dict[str, Any]", answer).get(
-            "usage"
-        )  # of the provider's answer: it tells the cache's part
-        take_usage(cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}, found)
+    if found.kind is Kind.LLM and is_object(answer):
+        usage = answer.get("usage")  # of the provider's answer: it tells the cache's part
+        take_usage(object_of(usage), found)
     parameters = decoded(span.attributes.get("gen_ai.request.parameters"))
-    if isinstance(parameters, dict):
+    if is_object(parameters):
         found.parameters.pop("parameters", None)
-        take_parameters(cast("dict[str, Any]", parameters), found)
+        take_parameters(parameters, found)
 
 
 DIALECT = Dialect(

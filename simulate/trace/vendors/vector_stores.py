@@ -7,8 +7,9 @@ Writes and deletions have spans of the same shape; the operation tells. What was
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_object, object_of
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.values import decoded, documents, items, loose, printed, text
 from simulate.trace.span import Attributes, Kind, Span, View
@@ -46,9 +47,9 @@ def _is_search(span: Span) -> bool:
 def _query(attributes: Attributes) -> str | None:
     """The words that were looked for, out of Elasticsearch's query; a vector has none."""
     asked = decoded(attributes.get("db.query.text"))
-    held = cast("dict[str, Any]", asked).get("query") if isinstance(asked, dict) else None
-    match = cast("dict[str, Any]", held).get("match") if isinstance(held, dict) else None
-    words = list(cast("dict[str, Any]", match).values()) if isinstance(match, dict) else []
+    held = object_of(asked).get("query")
+    match = object_of(held).get("match")
+    words = list(match.values()) if is_object(match) else []
     return words[0] if len(words) == 1 and isinstance(words[0], str) else None
 
 
@@ -71,7 +72,7 @@ def _told(event: Attributes, span: Span) -> dict[str, Any]:
     """One result of OpenLLMetry's events; Milvus calls its score a distance."""
     told = {key.rpartition(".")[2]: value for key, value in event.items() if ".result." in key}
     held = loose(told.get("entity", told.get("metadata")))
-    fields = cast("dict[str, Any]", held) if isinstance(held, dict) else {}
+    fields = object_of(held)
     score = told.get("score", told.get("distance") if _system(span) == "milvus" else None)
     content = told.get("document") or fields.get("text") or fields.get("content")
     return {"id": told.get("id"), "content": content, "score": score}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
+from simulate.model.shapes import is_list
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.messages import outgoing
 from simulate.trace.reading.values import decoded, milliseconds, text
@@ -21,8 +22,8 @@ def _refine(span: Span, found: View) -> None:
         if attributes.get(key)
     )
     calls = decoded(attributes.get("ai.response.toolCalls"))
-    if isinstance(calls, list):
-        for message in outgoing({"content": "", "tool_calls": cast("list[Any]", calls)}) or ():
+    if is_list(calls):
+        for message in outgoing({"content": "", "tool_calls": calls}) or ():
             parts.extend(message.parts)
     if parts:
         found.output = [
