@@ -157,12 +157,14 @@ class Resources:
         started = bool(self._processes)
         running = any(engine.outside for engine in self._engines.values())
         grpc = (started or running) and importlib.util.find_spec("grpc") is not None
+        limit = self.project.trace_limit << 20
         if not running or self._port or any_port:
-            return Capture(self._run_id, receiver=started or running, port=self._port, grpc=grpc)
+            return Capture(self._run_id, receiver=started or running, port=self._port, grpc=grpc, limit=limit)
         # an agent that runs already exports to OpenTelemetry's default ports, if it was told nothing else
         return Capture(
-            self._run_id, receiver=True, port=free_port(OTLP_HTTP), grpc=grpc, grpc_port=free_port(OTLP_GRPC)
-        )
+            self._run_id, receiver=True, port=free_port(OTLP_HTTP), grpc=grpc, grpc_port=free_port(OTLP_GRPC),
+            limit=limit,
+        )  # fmt: skip
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse what can be known before anything runs."""
