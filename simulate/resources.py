@@ -20,11 +20,12 @@ from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, N
 from simulate.integrations.registry import engine_for
 from simulate.llm import Model, ModelConfig, from_environment
 from simulate.load_object import load_object
-from simulate.model.agent_address import KINDS, Medium, scheme_of
+from simulate.model.agent_address import KINDS, Medium, names_code, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
 from simulate.model.scenario import Scenario
 from simulate.model.trial import TrialSpec
+from simulate.no_code import check_allowed, code_of
 from simulate.no_telemetry import switch_off
 from simulate.scoring.checks.preload import preload
 from simulate.scoring.judge import Judge
@@ -168,6 +169,8 @@ class Resources:
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse what can be known before anything runs."""
+        for each in code_of(scenario):
+            check_allowed(each)
         require_model(scenario, self.caller_model)
         preload(scenario.expect)
         if scenario.world is not None:
@@ -213,6 +216,8 @@ class Resources:
             self._engines[key] = engine_for(named, medium, root=self.project.root)
             return
         config = self.project.agent(named)
+        if names_code(config.address) or config.command is not None:
+            check_allowed(f"the agent {named}")
         scheme = scheme_of(config.address)
         if config.time == "virtual" and KINDS[scheme].outside:
             raise InputError(

@@ -20,7 +20,7 @@ class Unpacks(Exception):
     """Something unpacks to too much; the text says to what."""
 
 
-class Bound:
+class UnpackingLimit:
     """Counts what was packed and what it became."""
 
     def __init__(self) -> None:
@@ -37,8 +37,8 @@ class Bound:
 class Inflate:
     """gzip, one member after another (RFC 1952), or with other ``bits`` zlib's formats."""
 
-    def __init__(self, bits: int = GZIP, bound: Bound | None = None) -> None:
-        self._bits, self._bound = bits, bound or Bound()
+    def __init__(self, bits: int = GZIP, bound: UnpackingLimit | None = None) -> None:
+        self._bits, self._bound = bits, bound or UnpackingLimit()
         self._members, self._stream = 1, zlib.decompressobj(bits)
         self._begun = False
 
@@ -85,7 +85,9 @@ class Inflate:
                 return
 
 
-def in_slices(undo: Callable[[bytes], bytes], data: bytes, bound: Bound, size: int = 64) -> Iterable[bytes]:
+def in_slices(
+    undo: Callable[[bytes], bytes], data: bytes, bound: UnpackingLimit, size: int = 64
+) -> Iterable[bytes]:
     """What ``undo``, which knows no bounds itself, makes of the data, a few bytes at a time."""
     for at in range(0, len(data), size):
         part = data[at : at + size]

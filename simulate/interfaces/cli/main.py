@@ -117,8 +117,11 @@ def _dispatch(arguments: list[str]) -> int:
     if args.verb is None:
         parser.print_help()
         return 0
+    from simulate.no_code import forbidding  # start-up time
+
     try:
-        return int(args.execute(args))
+        with forbidding(getattr(args, "no_code", False)):
+            return int(args.execute(args))
     except SystemExit as error:
         from simulate.load_object import own_traceback  # start-up time
 

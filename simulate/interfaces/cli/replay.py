@@ -12,6 +12,7 @@ from typing import Any
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
 from simulate.interfaces.cli import say, trace_sources
+from simulate.interfaces.cli.verbs import add_no_code_option
 from simulate.model.explain import told_verdict
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
@@ -36,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="+", help="cassettes, production traces, or folders of either")
     parser.add_argument("--agent", metavar="ADDRESS", help="the agent that runs again")
     trace_sources.add_reading_options(parser)
+    add_no_code_option(parser)
     parser.add_argument(
         "--policy",
         choices=["fail", "stop", "nearest", "live", "simulate"],

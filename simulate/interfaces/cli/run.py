@@ -17,6 +17,7 @@ from simulate import stopping
 from simulate.errors import InputError, MissingExtra, SimulateError
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
+from simulate.interfaces.cli.verbs import add_no_code_option
 
 if TYPE_CHECKING:
     from simulate.integrations.ray import RayFanOut
@@ -71,6 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _how(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add_no_code_option(parser)
     tape = parser.add_mutually_exclusive_group()
     tape.add_argument("--record", metavar="DIR", help="record a cassette per scenario into this folder")
     tape.add_argument(
@@ -216,6 +218,8 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
         if not getattr(args, name):
             setattr(args, name, getattr(began, name))
     args.ray = began.ray if args.ray is None else args.ray
+    if began.no_code and not args.no_code:
+        raise InputError(f"{path} was begun with --no-code", hint="give it again to go on")
 
 
 def _prepare(stage: Resources, scenarios: list[TrialSpec]) -> None:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from simulate.model.unpacking import BARE, GZIP, ZLIB, Bound, Inflate, Unpacks, in_slices
+from simulate.model.unpacking import BARE, GZIP, ZLIB, Inflate, UnpackingLimit, Unpacks, in_slices
 
 _PACKAGES = {"br": ("brotli", "brotlicffi"), "zstd": ("zstandard",)}
 
@@ -47,7 +47,7 @@ def _is_text(pieces: list[bytes]) -> bool:
 
 
 def _decoder(name: str) -> Callable[[bytes], Iterable[bytes]]:
-    bound = Bound()
+    bound = UnpackingLimit()
     if name in {"gzip", "x-gzip"}:
         return Inflate(GZIP, bound).feed
     if name == "deflate":
@@ -70,7 +70,7 @@ def _decoder(name: str) -> Callable[[bytes], Iterable[bytes]]:
 class _Deflate:
     """zlib's format, as the standard says, or the bare one, which some servers send."""
 
-    def __init__(self, bound: Bound) -> None:
+    def __init__(self, bound: UnpackingLimit) -> None:
         self._bound = bound
         self._inner: Inflate | None = None
 

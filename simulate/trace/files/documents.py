@@ -22,7 +22,7 @@ import orjson
 
 from simulate.errors import TraceFileError
 from simulate.model.text import line
-from simulate.model.unpacking import Bound, Inflate, Unpacks
+from simulate.model.unpacking import Inflate, UnpackingLimit, Unpacks
 from simulate.trace.files.base import Notes
 from simulate.trace.otlp.ids import clean
 
@@ -136,7 +136,7 @@ def _unzipped(stream: BinaryIO, name: str) -> BinaryIO:
 
 
 def _unpacked(member: IO[bytes], size: int) -> Iterator[bytes]:
-    bound = Bound()
+    bound = UnpackingLimit()
     bound.add(packed=size)
     while chunk := member.read(1 << 16):
         bound.add(made=len(chunk))
