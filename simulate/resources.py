@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
@@ -20,6 +21,7 @@ from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, N
 from simulate.integrations.registry import engine_for
 from simulate.llm import Model, ModelConfig, from_environment
 from simulate.load_object import load_object
+from simulate.masking import mask_logs
 from simulate.model.agent_address import KINDS, Medium, names_code, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
@@ -148,6 +150,13 @@ class Resources:
     async def __aexit__(self, *_: object) -> None:
         await self.capture.flush_providers()
         await self._stack.aclose()
+        await asyncio.to_thread(mask_logs, self._own_logs())
+
+    def _own_logs(self) -> set[Path]:
+        """What the processes of this run printed; the project's folder of logs has those of others, too."""
+        shared = self.logs == self.project.root / ".simulate" / "logs"
+        found = () if shared else self.logs.glob("*.log")
+        return {*found, *(process.log for process, _ in self._processes.values())}
 
     @cached_property
     def capture(self) -> Capture:

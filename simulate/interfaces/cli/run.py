@@ -117,6 +117,7 @@ def _results(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Prepare, so that bad input is refused before anything runs; run; report."""
+    from simulate.masking import masked_prints
     from simulate.model.identity import parse_tags
     from simulate.model.loading.files import load_scenarios
     from simulate.model.loading.project import Project
@@ -159,7 +160,7 @@ def execute(args: argparse.Namespace) -> int:
             command=["simulate", *sys.argv[1:]],
         )
         try:
-            with contextlib.redirect_stdout(sys.stderr):
+            with masked_prints(sys.stderr):
                 _run(suite, scenarios, virtual=args.time == "virtual" and elsewhere is None)
         except BaseException:
             # what finished is worth reading; if even that fails, why the run stopped matters more
@@ -227,7 +228,9 @@ def _prepare(stage: Resources, scenarios: list[TrialSpec]) -> None:
     refused: dict[str, InputError] = {}
     missing: list[tuple[TrialSpec, MissingExtra]] = []
     # standard output is for results; what an agent prints at its import is none
-    with contextlib.redirect_stdout(sys.stderr):
+    from simulate.masking import masked_prints
+
+    with masked_prints(sys.stderr):
         for each in scenarios:
             try:
                 stage.prepare(each.scenario)
