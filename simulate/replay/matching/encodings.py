@@ -32,6 +32,7 @@ def decoded(pieces: Sequence[bytes], encoding: str) -> list[bytes]:
         except Unpacks as error:
             raise NotDecoded(f"its body is encoded as {name} and {error}") from error
         except Exception as error:  # each package has errors of its own
+            # readable as it is: the header told of an encoding that nobody had applied
             if not _is_text(left):
                 why = error if isinstance(error, NotDecoded) else f"it is damaged: {error}"
                 raise NotDecoded(f"its body is encoded as {name}: {why}") from error
