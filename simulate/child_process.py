@@ -20,6 +20,8 @@ from simulate.errors import EnvironmentFault, Fault, InputError
 LOOK_SECONDS = 0.05
 """How often a process is asked whether it is ready, or gone."""
 TRIES = 100
+LOG_LIMIT, LOG_KEPT = 64 << 20, 4 << 20
+"""Bytes of a log from which on its beginning is cut off, and of its end that then stay."""
 HURRY_SECONDS = 1.5
 """What a process has to end after each signal, where we are told to end ourselves."""
 
@@ -48,8 +50,8 @@ def free_port(preferred: int = 0, kind: socket.SocketKind = socket.SOCK_STREAM) 
 class ChildProcess:
     """Runs ``command`` in a process group of its own until it is stopped.
 
-    What it prints is added to the file ``log``. A subclass says when it is ``ready`` and whose fault it is
-    when it is ``broken``."""
+    What it prints is added to the file ``log``, of which the end stays where it grows too long.
+    A subclass says when it is ``ready`` and whose fault it is when it is ``broken``."""
 
     ready_seconds: ClassVar[float] = 30.0
     late: str = "is not ready"
@@ -69,6 +71,9 @@ class ChildProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._started_at = 0
         """Bytes of the log that are of runs before."""
+        self._cut = 0
+        """Bytes at the log's beginning that were cut off."""
+        self._watch: asyncio.Task[None] | None = None
 
     async def ready(self) -> bool:
         """Whether it can be used now."""
@@ -98,6 +103,7 @@ class ChildProcess:
             except OSError as error:
                 raise InputError(f"cannot start {shlex.join(self.command)}: {error.strerror}") from error
         _GROUPS.add(self._process.pid)
+        self._watch = asyncio.create_task(self._cap_log())
         try:
             async with asyncio.timeout(self.ready_seconds):
                 while not await self.ready():
@@ -122,20 +128,44 @@ class ChildProcess:
         process, self._process = self._process, None
         if process is None:
             return
+        if self._watch is not None:
+            self._watch.cancel()
         await end_group(process, self.stop_signals)
         _GROUPS.discard(process.pid)
+        with contextlib.suppress(OSError):
+            self._shorten_log()
+
+    async def _cap_log(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(OSError):
+                self._shorten_log()
+
+    def _shorten_log(self) -> None:
+        """Cut off the beginning of a long log. The process appends, so that it goes on behind what stays."""
+        size = self.place - self._cut
+        if size <= LOG_LIMIT:
+            return
+        with self.log.open("rb") as file:
+            file.seek(size - LOG_KEPT)
+            kept = file.read(LOG_KEPT).partition(b"\n")[2]
+        told = f"({size - len(kept)} bytes that were printed before are not kept)\n".encode()
+        with self.log.open("ab") as file:
+            file.truncate(0)
+            file.write(told + kept)
+        self._cut += size - len(kept) - len(told)
 
     @property
     def place(self) -> int:
-        """Where its log ends now, in bytes; what it prints later stands behind that."""
-        return self.log.stat().st_size if self.log.exists() else 0
+        """Where its log ends now, in bytes of all that was printed; what it prints later comes after."""
+        return self._cut + (self.log.stat().st_size if self.log.exists() else 0)
 
     def printed(self, since: int | None = None, most: int | None = None) -> str:
         """What it printed since it started, or since a place in its log; the last ``most`` bytes of it."""
         since = self._started_at if since is None else since
         begins = since if most is None else max(since, self.place - most)
         with self.log.open("rb") as file:
-            file.seek(begins)
+            file.seek(max(0, begins - self._cut))
             text = file.read()
         if begins > since:
             text = text.partition(b"\n")[2] or text

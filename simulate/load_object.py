@@ -15,6 +15,7 @@ from typing import Any
 from simulate import determinism
 from simulate.errors import AddressError, SimulateError
 from simulate.model.nearest import did_you_mean
+from simulate.no_code import check_allowed
 from simulate.user_code import meant_for_us
 
 
@@ -25,10 +26,12 @@ def load_object(target: str, address: str, root: Path | None = None) -> Any:
     the front of ``sys.path``. A file becomes a module of a name of its own, so that ``voice/agents.py`` and a
     module ``agents`` may stand side by side, in any order. ``address`` is for messages.
 
-    Raises AddressError: with the traceback of the author's own code where that fails at its import."""
+    Raises InputError where no code may run (`simulate.no_code`), and AddressError with the traceback of the
+    author's own code where that fails at its import."""
     module_name, separator, attribute = target.rpartition(":")
     if not separator or not module_name or not attribute:
         raise AddressError(f"{address}: not of the form module:name or path/to/file.py:name")
+    check_allowed(address)
     root = Path(os.path.abspath(root or Path.cwd()))
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))

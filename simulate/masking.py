@@ -7,7 +7,15 @@ is turned into a scenario or a cassette.
 
 from __future__ import annotations
 
+import contextlib
+import io
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from simulate.errors import EnvironmentFault
 from simulate.model.outcome import Outcome
+from simulate.model.whole_file import write_pieces
 from simulate.trace.redaction.mask import SecretMask
 
 PARTS = ("conversation", "verdicts", "tool_uses", "notes", "reason", "persona")
@@ -38,3 +46,68 @@ def hide_secrets(outcome: Outcome) -> None:
     if outcome.trace is not None:
         outcome.trace = mask.trace(outcome.trace)
     outcome.own_spans = mask.spans(outcome.own_spans)
+
+
+class MaskedPrints(io.TextIOBase):
+    """Passes on what code in this process prints, line by line and without secrets."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target, self._begun = target, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._target.isatty()
+
+    def fileno(self) -> int:
+        return self._target.fileno()
+
+    def write(self, text: str, /) -> int:
+        lines, newline, rest = (self._begun + text).rpartition("\n")
+        self._begun = rest
+        if newline:
+            self._target.write(without_secrets(lines) + newline)
+        return len(text)
+
+    def finish(self) -> None:
+        """Pass on the last line, even if it has no end."""
+        begun, self._begun = self._begun, ""
+        self._target.write(without_secrets(begun))
+        self._target.flush()
+
+    def flush(self) -> None:
+        self._target.flush()
+
+
+@contextlib.contextmanager
+def masked_prints(target: TextIO) -> Generator[None]:
+    """What is printed while inside goes to ``target``, without secrets."""
+    prints = MaskedPrints(target)
+    with contextlib.redirect_stdout(prints):
+        try:
+            yield
+        finally:
+            prints.finish()
+
+
+_PART = 1 << 16
+
+
+def mask_logs(logs: Iterable[Path]) -> None:
+    """Replace the secrets in the logs of a run's processes, once these have ended. A log that cannot be
+    rewritten stays as it is."""
+    for path in logs:
+        with contextlib.suppress(OSError, EnvironmentFault), path.open("rb") as log:
+            if any(_masked(part) != part for part in _parts(log)):
+                log.seek(0)
+                write_pieces(path, map(_masked, _parts(log)))
+
+
+def _parts(log: BinaryIO) -> Iterator[bytes]:
+    while part := log.read(_PART) + log.readline():
+        yield part
+
+
+def _masked(part: bytes) -> bytes:
+    return without_secrets(part.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

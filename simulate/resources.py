@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
@@ -20,11 +21,13 @@ from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, N
 from simulate.integrations.registry import engine_for
 from simulate.llm import Model, ModelConfig, from_environment
 from simulate.load_object import load_object
-from simulate.model.agent_address import KINDS, Medium, scheme_of
+from simulate.masking import mask_logs
+from simulate.model.agent_address import KINDS, Medium, names_code, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
 from simulate.model.scenario import Scenario
 from simulate.model.trial import TrialSpec
+from simulate.no_code import check_allowed, code_of
 from simulate.no_telemetry import switch_off
 from simulate.scoring.checks.preload import preload
 from simulate.scoring.judge import Judge
@@ -148,6 +151,13 @@ class Resources:
     async def __aexit__(self, *_: object) -> None:
         await self.capture.flush_providers()
         await self._stack.aclose()
+        await asyncio.to_thread(mask_logs, self._own_logs())
+
+    def _own_logs(self) -> set[Path]:
+        """What the processes of this run printed; the project's folder of logs has those of others, too."""
+        shared = self.logs == self.project.root / ".simulate" / "logs"
+        found = () if shared else self.logs.glob("*.log")
+        return {*found, *(process.log for process, _ in self._processes.values())}
 
     @cached_property
     def capture(self) -> Capture:
@@ -158,15 +168,19 @@ class Resources:
         started = bool(self._processes)
         running = any(engine.outside for engine in self._engines.values())
         grpc = (started or running) and importlib.util.find_spec("grpc") is not None
+        limit = self.project.trace_limit << 20
         if not running or self._port or any_port:
-            return Capture(self._run_id, receiver=started or running, port=self._port, grpc=grpc)
+            return Capture(self._run_id, receiver=started or running, port=self._port, grpc=grpc, limit=limit)
         # an agent that runs already exports to OpenTelemetry's default ports, if it was told nothing else
         return Capture(
-            self._run_id, receiver=True, port=free_port(OTLP_HTTP), grpc=grpc, grpc_port=free_port(OTLP_GRPC)
-        )
+            self._run_id, receiver=True, port=free_port(OTLP_HTTP), grpc=grpc, grpc_port=free_port(OTLP_GRPC),
+            limit=limit,
+        )  # fmt: skip
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse what can be known before anything runs."""
+        for each in code_of(scenario):
+            check_allowed(each)
         require_model(scenario, self.caller_model)
         preload(scenario.expect)
         if scenario.world is not None:
@@ -209,6 +223,8 @@ class Resources:
             self._engines[key] = engine_for(named, medium, root=self.project.root)
             return
         config = self.project.agent(named)
+        if names_code(config.address) or config.command is not None:
+            check_allowed(f"the agent {named}")
         scheme = scheme_of(config.address)
         if config.time == "virtual" and KINDS[scheme].outside:
             raise InputError(

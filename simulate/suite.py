@@ -120,7 +120,8 @@ class Suite:
         try:
             await (self.elsewhere or self.resources).__aexit__()
         finally:
-            record.notes += self.elsewhere.notes if self.elsewhere else self.resources.capture.notes()
+            notes = self.elsewhere.notes if self.elsewhere else self.resources.capture.notes()
+            record.notes += map(without_secrets, notes)
             self._summarise(record)
             record.ended = _now() if whole else None
             self.folder.write_run(record)

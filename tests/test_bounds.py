@@ -70,3 +70,47 @@ def test_a_bomb_of_a_megabyte_takes_less_than_100(form: str, tmp_path: Path) -> 
     assert code == 2, told[-2000:]
     assert "times its size" in told
     assert megabytes < 100
+
+
+RECEIVES = """
+import asyncio, gzip, re, sys, urllib.error, urllib.request
+from simulate.trace.capture import Capture
+
+def most():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
+
+def post(url, body, encoding):
+    headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": encoding}
+    try:
+        return urllib.request.urlopen(urllib.request.Request(url, body, headers)).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+async def main():
+    async with Capture(receiver=True) as capture:
+        url = f"{capture.endpoint}/v1/traces"
+        await asyncio.to_thread(post, url, b"", "identity")
+        body, before = open(sys.argv[1], "rb").read(), most()
+        codes = await asyncio.gather(*(asyncio.to_thread(post, url, body, "gzip") for _ in range(8)))
+        print(*sorted(set(codes)), most() - before)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no /proc")
+@pytest.mark.parametrize("form", ["bomb", "members"])
+def test_what_eight_clients_send_at_once_to_the_receiver_takes_less_than_100(
+    form: str, tmp_path: Path
+) -> None:
+    one = gzip.compress(b"", mtime=0)
+    packed = gzip.compress(bytes(1_000_000_000), 6) if form == "bomb" else one * (8_000_000 // len(one))
+    (tmp_path / "body").write_bytes(packed)
+    done = subprocess.run(
+        [sys.executable, "-c", RECEIVES, str(tmp_path / "body")], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    code, megabytes = map(int, done.stdout.split())
+    assert code == 413
+    # for one of the bombs 16 are unpacked before it counts how small it was
+    assert megabytes < 100

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from simulate import child_process
 from simulate.child_process import ChildProcess
 from simulate.errors import AgentFault, InputError
 
@@ -94,3 +95,36 @@ async def test_one_that_is_never_ready_or_does_not_exist(tmp_path: Path) -> None
     never.command = [str(tmp_path / "no-such-program")]
     with pytest.raises(InputError, match="cannot start"):
         await never.start({})
+
+
+PRINTS = """
+import sys, time
+for number in range(20_000):
+    print("line", number, flush=number % 1000 == 0)
+print("the end", flush=True)
+time.sleep(600)
+"""
+
+
+async def test_a_log_keeps_its_end_and_places_in_it_still_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_process, "LOG_LIMIT", 100_000)
+    monkeypatch.setattr(child_process, "LOG_KEPT", 10_000)
+
+    class Prints(Program):
+        async def ready(self) -> bool:
+            return self.log.read_bytes().endswith(b"the end\n")
+
+    program = Prints(tmp_path)
+    program.command[2] = PRINTS
+    await program.start({})
+    place = program.place
+    with program.log.open("a") as log:
+        log.write("after\n")
+    assert program.printed(place) == "after\n"
+    await program.stop()
+    kept = program.log.read_text()
+    assert len(kept) <= 110_000 and kept.startswith("(") and "not kept" in kept
+    assert kept.endswith("line 19999\nthe end\nafter\n")
+    assert program.printed(most=50).endswith("the end\nafter\n")

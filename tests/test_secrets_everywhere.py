@@ -185,3 +185,51 @@ def test_a_refusal_repeats_no_password(capsys: pytest.CaptureFixture[str]) -> No
         told = capsys.readouterr().err
         assert PASSWORD not in told
         assert "fault of simulate" not in told
+
+
+KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
+PRINTS = f"""
+import sys
+print("imported with {KEY}")
+def agent(message):
+    print("asked", end=" ")
+    print("with api_key={PASSWORD} and {KEY}")
+    sys.stdout.write("no line end {KEY}")
+    return "ok"
+if __name__ == "__main__":
+    print("started with {KEY}\\n" * 3000, flush=True)
+    print("token={PASSWORD}", flush=True)
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = b'{{"choices":[{{"message":{{"content":"ok"}},"finish_reason":"stop"}}]}}'
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+    HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
+"""
+
+
+def test_what_agents_print_is_passed_on_and_kept_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prints.py").write_text(PRINTS)
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.simulate.agents.served]\naddress = 'http://127.0.0.1:{port}/v1'\n"
+        "command = 'python prints.py {port}'\n"
+    )
+    for name, agent in (("inside", "python:prints.py:agent"), ("outside", "served")):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\nagent: {agent}\nopens_with: hi\n")
+    assert main(["run", "inside.yaml", "outside.yaml", "--out", "r"]) == 0
+    told = capsys.readouterr()
+    (log,) = (tmp_path / "r/logs").glob("*.log")
+    kept = log.read_text()
+    for text in (told.out + told.err, kept):
+        assert KEY not in text and PASSWORD not in text
+    assert kept.count("started with <secret:") == 3000 and "token=<secret:" in kept
+    assert re.search(r"asked with api_key=<secret:\w+> and <secret:\w+>\n", told.err)
+    assert told.err.count("no line end <secret:") == 1
+    assert "imported with <secret:" in told.err

@@ -99,6 +99,16 @@ def is_url(target: str) -> bool:
     return target.startswith(("http://", "https://"))
 
 
+def names_code(address: str) -> bool:
+    """Whether reaching the agent at an address imports a module or starts a program that it names."""
+    scheme, colon, target = address.partition(":")
+    if not colon or scheme not in KINDS:
+        return False
+    if scheme == "livekit":
+        return target.endswith(".py")
+    return scheme in ("python", "pipecat", "exec") or (scheme == "mcp" and not is_url(target))
+
+
 def check_address(address: str) -> str:
     """The address, if its form is right; raises AddressError."""
     kind = KINDS[scheme_of(address)]

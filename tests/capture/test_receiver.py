@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import copy
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -33,11 +34,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from simulate.errors import EnvironmentFault
+from simulate.errors import EnvironmentFault, HarnessFault
+from simulate.local_server import Refused
 from simulate.model.transcript import Conversation, Utterance
 from simulate.trace.capture import Capture, Captured
 from simulate.trace.capture.capture import SETTLE_SILENT
-from simulate.trace.capture.receiver import Receiver, Refused
+from simulate.trace.capture.receiver import REASONS, Receiver
 from simulate.trace.capture.routing import Router
 from simulate.trace.otlp.decode import from_protobuf
 from simulate.trace.otlp.encode import to_json
@@ -67,7 +69,7 @@ def elsewhere(captured: Captured | None, names: list[str]) -> list[ReadableSpan]
 async def post(url: str, body: bytes, kind: str = PROTOBUF, **headers: str) -> tuple[int, str, bytes]:
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         named = {"Content-Type": kind, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        async with session.post(url, data=body, headers=named) as answer:
+        async with session.post(url, data=io.BytesIO(body), headers=named) as answer:
             return answer.status, answer.content_type, await answer.read()
 
 
@@ -157,11 +159,9 @@ async def test_other_paths_and_methods_are_refused(receiving: Capture) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 async def test_a_bomb_is_not_unpacked(encoding: str) -> None:
     async with Capture(receiver=True) as capture:
-        assert capture.receiver is not None
-        capture.receiver._limit_inflated = 1 << 20
         bomb = gzip.compress(bytes(64 << 20)) if encoding == "gzip" else zlib.compress(bytes(64 << 20))
         code, _, text = await post(f"{capture.endpoint}/v1/traces", bomb, Content_Encoding=encoding)
-        assert code == 413 and b"once decompressed" in text
+        assert code == 413 and b"200 times its size" in text
 
 
 async def test_a_gzip_body_of_several_members_is_read_to_its_end(receiving: Capture, new_id: NewId) -> None:
@@ -178,7 +178,7 @@ async def test_a_client_that_asks_first_is_told_to_go_on(receiving: Capture, new
         host, port = receiving.endpoint.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         head = (
-            f"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: {PROTOBUF}\r\n"
+            f"POST /v1/traces HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: {PROTOBUF}\r\n"
             f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
         )
         writer.write(head.encode())
@@ -191,12 +191,49 @@ async def test_a_client_that_asks_first_is_told_to_go_on(receiving: Capture, new
 
 
 async def test_a_body_beyond_the_limit_is_refused() -> None:
-    async with Capture(receiver=True) as capture:
-        assert capture.receiver is not None
-        await capture.receiver.stop()
-        capture.receiver.limit_wire = 1000
-        await capture.receiver.start()
-        assert (await post(f"{capture.endpoint}/v1/traces", bytes(2000)))[0] == 413
+    async with Capture(receiver=True, limit=1 << 20) as capture:
+        for body, headers in (
+            (bytes(2 << 20), {}),
+            (gzip.compress(bytes(2 << 20)), {"Content_Encoding": "gzip"}),
+        ):
+            code, _, text = await post(f"{capture.endpoint}/v1/traces", body, **headers)
+            assert code == 413 and b"longer than 1 MB; raise trace_limit" in text
+
+
+def large(captured: Captured | None) -> bytes:
+    """A request of one span with 400 kB."""
+    request = encode_spans(elsewhere(captured, ["chat"]))
+    [span] = request.resource_spans[0].scope_spans[0].spans
+    span.attributes.append(KeyValue(key="x", value=AnyValue(string_value="x" * 400_000)))
+    return request.SerializeToString()
+
+
+async def test_a_trace_beyond_the_limit_is_an_error_of_the_harness_and_never_half_read(new_id: NewId) -> None:
+    async with Capture(receiver=True, limit=1 << 20) as capture:
+        with capture.open(new_id()) as captured, capture.open(new_id()) as other:
+            url, body = f"{capture.endpoint}/v1/traces", large(captured)
+            assert [(await post(url, body))[0] for _ in range(3)] == [200, 200, 413]
+            small = encode_spans(elsewhere(other, ["chat"])).SerializeToString()
+            assert (await post(url, small))[0] == 200
+            with pytest.raises(HarnessFault, match="longer than 1 MB: 1 of its spans") as caught:
+                await captured.flush(outside=True, settle=0.1)
+            assert "trace_limit" in (caught.value.hint or "")
+            assert len(await other.flush(outside=True, settle=0.1)) == 1
+
+
+async def test_spans_of_no_conversation_are_kept_up_to_the_limit() -> None:
+    async with Capture(receiver=True, limit=1 << 20) as capture:
+        for _ in range(4):
+            assert (await post(f"{capture.endpoint}/v1/traces", large(None)))[0] == 200
+        assert "2 of them were not kept" in capture.notes()
+
+
+async def test_many_refusals_leave_few_notes(receiving: Capture) -> None:
+    for number in range(100):
+        assert (await post(f"{receiving.endpoint}/x/{number}/{'y' * 900}", b""))[0] == 404
+    told = receiving.notes()
+    assert len(told) == REASONS + 1 and max(map(len, told)) < 300
+    assert "80 x refused: other reasons" in told
 
 
 async def test_spans_without_ids_are_a_partial_success(receiving: Capture, new_id: NewId) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from simulate.child_process import ChildProcess, free_port, listens
 from simulate.errors import AgentFault, Fault, InputError
 from simulate.model.agent_address import target_of
+from simulate.no_code import check_allowed
 
 ENDED_SECONDS = 0.3
 """A connection breaks a moment before its process is known to have ended."""
@@ -22,6 +23,7 @@ TAIL_BYTES = 950
 def command_line(command: str, address: str) -> list[str]:
     """The words of an agent's ``command``; ``python`` is the Python that runs us. Raises InputError for an
     empty one."""
+    check_allowed(f"{address}: {command}" if command not in address else address)
     words = shlex.split(command)
     if not words:
         raise InputError(f"{address}: its command is empty")

@@ -37,6 +37,7 @@ from simulate.model.request_template import (
 )
 
 _LONGEST_LINE = 16 * 2**20
+_LONGEST_ANSWER = 64 * 2**20
 _TAIL = 950
 """Bytes of what it printed to stderr that an outcome holds."""
 _ENDS_WITHIN = 5.0
@@ -183,8 +184,14 @@ class _Program:
         return line.decode(errors="replace").rstrip("\r\n") if line else None
 
     async def output(self) -> str:
+        """All that it prints."""
         assert self._process.stdout is not None
-        return (await self._process.stdout.read()).decode(errors="replace")
+        printed = bytearray()
+        while chunk := await self._process.stdout.read(1 << 16):
+            printed += chunk
+            if len(printed) > _LONGEST_ANSWER:
+                raise self.fault(f"printed more than {_LONGEST_ANSWER >> 20} MB")
+        return printed.decode(errors="replace")
 
     async def succeeded(self) -> None:
         """Wait for its end; raises AgentFault where its exit code is not 0."""

@@ -16,6 +16,7 @@ from simulate.child_process import ChildProcess
 from simulate.conversation.agents.process import command_line
 from simulate.errors import AgentFault, InputError
 from simulate.model.shapes import object_of
+from simulate.no_code import check_allowed
 
 OVER_SECONDS = 3.0
 """What a job gets to end in, once it has left the room by itself."""
@@ -51,6 +52,7 @@ class LiveKitWorker(ChildProcess):
     def __init__(
         self, file: Path | None, name: str, *, log: Path, command: str | None = None, cwd: Path | None = None
     ) -> None:
+        check_allowed(f"livekit:{file or name}")
         if file is not None and not file.is_file():
             raise InputError(
                 f"there is no agent at {file}", hint="livekit:path/to/agent.py, or livekit:agent-name"

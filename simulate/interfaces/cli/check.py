@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from simulate.errors import FileProblems, InputError, Problem
 from simulate.interfaces.cli import say
+from simulate.interfaces.cli.verbs import add_no_code_option
 
 if TYPE_CHECKING:
     from simulate.model.trial import TrialSpec
@@ -26,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="scenario files or folders; default: those of [tool.simulate] in pyproject.toml",
     )
+    add_no_code_option(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -45,7 +47,7 @@ def execute(args: argparse.Namespace) -> int:
         loaded = load_scenarios([_short(path) for path in paths], agents=agents)
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
-    problems += _same_names(loaded) + _traces(loaded)
+    problems += _same_names(loaded) + _traces(loaded) + _code(loaded)
     if problems:
         raise FileProblems(problems)
     for note in _without_effect(loaded):
@@ -114,6 +116,17 @@ def _traces(loaded: list[TrialSpec]) -> list[Problem]:
             message = f"matches_trace: {error.where or path} {error.message}"
             found.append(Problem(message, each.file, each.line, hint=error.hint))
     return found
+
+
+def _code(loaded: list[TrialSpec]) -> list[Problem]:
+    """With ``--no-code``, what would run code, each once."""
+    from simulate.errors import Problem
+    from simulate.no_code import code_of, forbidden
+
+    if not forbidden():
+        return []
+    found = {(each.file, each.line, code): None for each in loaded for code in code_of(each.scenario)}
+    return [Problem(f"{code} runs code", file, line) for file, line, code in found]
 
 
 def _short(path: Path) -> Path:

@@ -13,6 +13,7 @@ from simulate.errors import InputError
 from simulate.interfaces.cli import run, say, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
+from simulate.interfaces.cli.verbs import add_no_code_option
 from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.shapes import is_object
@@ -201,6 +202,7 @@ def _accept(args: argparse.Namespace) -> int:
 def _run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _where(parser)
+    add_no_code_option(parser)
     add("--agent", metavar="ADDRESS", help="the agent to run against (default: each case's own)")
     add("--case", action="append", default=[], metavar="CASE", help="only this case (repeatable)")
     add("--verified", action="store_true", help="only cases that somebody has verified")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import NoReturn
 
 from simulate import stopping
 from simulate.errors import Fault, HarnessFault, InputError, SimulateError
-from simulate.interfaces.cli import hush, say
+from simulate.interfaces.cli import hush, open_standard_streams, say
 from simulate.interfaces.cli.verbs import add_verbs
 from simulate.no_telemetry import switch_off
 
@@ -23,6 +24,8 @@ switch_off()  # before an agent imports what would report
 
 REFUSED = 2
 NO_VERDICT = 3
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""What a disk, or the standard output that leads to one, says when nothing can be written."""
 PATIENCE = 5.0
 """Seconds for an agent's own threads and exit handlers once all is told."""
 
@@ -69,13 +72,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         hush()
         return 0
-    except Exception:  # noqa: BLE001 - Python's own exit code for it, 1, would say that the agent failed
-        _tell(traceback.format_exc().rstrip())
-        say("this is a fault of simulate; please report it with the lines above", file=sys.stderr)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            return _our_fault()
+        _tell(f"environment fault: cannot write: {error}")
         return NO_VERDICT
+    except Exception:  # noqa: BLE001 - Python's own exit code for it, 1, would say that the agent failed
+        return _our_fault()
     except KeyboardInterrupt:
         say("stopped; what had finished is kept", file=sys.stderr)
         return stopping.STOPPED
+
+
+def _our_fault() -> int:
+    _tell(traceback.format_exc().rstrip())
+    say("this is a fault of simulate; please report it with the lines above", file=sys.stderr)
+    return NO_VERDICT
 
 
 def _tell(error: str) -> None:
@@ -89,7 +101,8 @@ def entry() -> NoReturn:
     """The program ``simulate``: also ends where an agent left a thread that does not, and takes with it what
     it started when it is told to end."""
     stopping.listen()
-    code = main()
+    open_standard_streams()
+    code = written(main())
 
     def give_up() -> None:
         time.sleep(PATIENCE)
@@ -101,6 +114,19 @@ def entry() -> NoReturn:
 
     threading.Thread(target=give_up, daemon=True).start()
     sys.exit(code)
+
+
+def written(code: int) -> int:
+    """The exit code once standard output has taken all that was printed; 3 where it does not."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        hush()
+    except OSError as error:
+        hush()
+        _tell(f"environment fault: cannot write to standard output: {error.strerror}")
+        return NO_VERDICT
+    return code
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -117,8 +143,11 @@ def _dispatch(arguments: list[str]) -> int:
     if args.verb is None:
         parser.print_help()
         return 0
+    from simulate.no_code import forbidding  # start-up time
+
     try:
-        return int(args.execute(args))
+        with forbidding(getattr(args, "no_code", False)):
+            return int(args.execute(args))
     except SystemExit as error:
         from simulate.load_object import own_traceback  # start-up time
 

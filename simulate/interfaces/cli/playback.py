@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from simulate.errors import InputError
 from simulate.interfaces.cli import recording_options, say
 from simulate.interfaces.render.output import write_json
 from simulate.replay.matching.rules import default_rules
@@ -28,9 +29,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Serve until interrupted; exit code 1 when a request diverged or a recording was left."""
+    """Serve until interrupted; exit code 1 when a request diverged or a recording was left, 3 when nobody
+    asked."""
     rules = default_rules(ignore=tuple(args.ignore))
     cassettes = recording_options.load(args, rules)
+    if not any(each.http for each in cassettes):
+        raise InputError("there is no request that could be answered", where=", ".join(args.source))
     server = PlaybackServer(cassettes, rules=rules, policy=args.policy, pace=args.pace)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(server, args.port))
@@ -39,6 +43,9 @@ def execute(args: argparse.Namespace) -> int:
         say(report.explain(), file=sys.stderr)
     if args.report is not None:
         write_json([report.as_dict() for report in reports], str(args.report), indent=True)
+    if not reports:
+        say("nobody asked for anything: does the agent use OPENAI_BASE_URL?", file=sys.stderr)
+        return 3
     return 0 if all(report.passed for report in reports) else 1
 
 

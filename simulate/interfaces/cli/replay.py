@@ -12,6 +12,7 @@ from typing import Any
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
 from simulate.interfaces.cli import recording_options, say
+from simulate.interfaces.cli.verbs import add_no_code_option
 from simulate.model.explain import told_verdict
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
@@ -34,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     recording_options.configure(parser)
     parser.add_argument("--agent", metavar="ADDRESS", help="the agent to run again")
+    add_no_code_option(parser)
     parser.add_argument(
         "--policy",
         choices=["fail", "stop", "nearest", "live", "simulate"],

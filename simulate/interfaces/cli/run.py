@@ -17,6 +17,7 @@ from simulate import stopping
 from simulate.errors import InputError, MissingExtra, SimulateError
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
+from simulate.interfaces.cli.verbs import add_no_code_option
 
 if TYPE_CHECKING:
     from simulate.integrations.ray import RayFanOut
@@ -71,6 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _how(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add_no_code_option(parser)
     tape = parser.add_mutually_exclusive_group()
     tape.add_argument("--record", metavar="DIR", help="record a cassette per scenario into this folder")
     tape.add_argument(
@@ -173,9 +175,11 @@ def _check_options(args: argparse.Namespace) -> None:
 def _run_and_report(
     args: argparse.Namespace, suite: Suite, scenarios: list[TrialSpec], *, virtual: bool
 ) -> None:
+    from simulate.masking import masked_prints
+
     folder = suite.folder
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with masked_prints(sys.stderr):
             _run(suite, scenarios, virtual=virtual)
     except BaseException:
         # what finished is worth reading; if even that fails, why the run stopped matters more
@@ -229,6 +233,8 @@ def _as_it_began(args: argparse.Namespace, path: Path) -> None:
         if not getattr(args, name):
             setattr(args, name, getattr(began, name))
     args.ray = began.ray if args.ray is None else args.ray
+    if began.no_code and not args.no_code:
+        raise InputError(f"{path} was begun with --no-code", hint="give it again to go on")
 
 
 def _prepare(stage: Resources, scenarios: list[TrialSpec]) -> None:
@@ -236,7 +242,9 @@ def _prepare(stage: Resources, scenarios: list[TrialSpec]) -> None:
     refused: dict[str, InputError] = {}
     missing: list[tuple[TrialSpec, MissingExtra]] = []
     # standard output is for results; what an agent prints at its import is none
-    with contextlib.redirect_stdout(sys.stderr):
+    from simulate.masking import masked_prints
+
+    with masked_prints(sys.stderr):
         for each in scenarios:
             try:
                 stage.prepare(each.scenario)

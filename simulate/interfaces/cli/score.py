@@ -18,6 +18,7 @@ from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, h
 from simulate.interfaces.cli.judge_options import add_judge_options
 from simulate.interfaces.cli.output_options import add_json_option
 from simulate.interfaces.cli.score_sources import References, cases, is_run, run_path
+from simulate.interfaces.cli.verbs import add_no_code_option
 from simulate.interfaces.render.output import write_json
 from simulate.llm import Budget
 from simulate.model.loading.project import Project
@@ -47,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="trace files (- for stdin), folders of them, a run (its folder, its id, latest) or a dataset",
     )
     trace_sources.add_reading_options(parser)
+    add_no_code_option(parser)
     add("--evaluators", metavar="A,B", help="by name (default: all that have what they need)")
     add("--threshold", action="append", default=[], metavar="NAME=VALUE", help="the least score that passes")
     add("--reference", metavar="FILE", type=Path, help="what is right: YAML or JSON, one document per trace")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import say, trace_sources
+from simulate.interfaces.cli.trace_sources import CountedSpans
 from simulate.model.whole_file import write_pieces
 from simulate.trace.conversations import ALL
 from simulate.trace.files import documents, writing
@@ -35,7 +36,7 @@ def execute(args: argparse.Namespace) -> int:
         spans = iter_spans(*args.files, notes=notes)
     else:
         spans = (span for trace in trace_sources.traces(args) for span in trace.spans)
-    counted = _CountedSpans(spans)
+    counted = CountedSpans(spans, notes.source)
     chunks = _chunks(counted, args.to)
     if args.out:
         write_pieces(args.out, chunks)
@@ -44,26 +45,10 @@ def execute(args: argparse.Namespace) -> int:
     else:
         for chunk in chunks:
             sys.stdout.buffer.write(chunk)
-    if not counted.seen:
-        raise InputError("the file holds no spans", where=notes.source)
     for sentence in notes.of(""):
         say(f"! {sentence}", file=sys.stderr)
     say(f"{counted.seen} spans", file=sys.stderr)
     return 0
-
-
-class _CountedSpans:
-    def __init__(self, spans: Iterable[Span]) -> None:
-        self._spans = iter(spans)
-        self.seen = 0
-
-    def __iter__(self) -> _CountedSpans:
-        return self
-
-    def __next__(self) -> Span:
-        span = next(self._spans)
-        self.seen += 1
-        return span
 
 
 def _chunks(spans: Iterable[Span], to: str) -> Iterable[bytes]:

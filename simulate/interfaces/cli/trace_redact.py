@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import say, trace_sources
+from simulate.interfaces.cli.trace_sources import CountedSpans
 from simulate.model.whole_file import write_pieces
 from simulate.trace.conversations import ALL
 from simulate.trace.files.reader import iter_spans
@@ -44,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
         spans = iter_spans(*args.files, tolerant=args.tolerant)
         if trace_sources.chosen(args) != ALL:
             spans = (span for trace in trace_sources.traces(args) for span in trace.spans)
-        yield from map(redactor.span, spans)
+        yield from map(redactor.span, CountedSpans(spans, ", ".join(args.files)))
 
     if args.out:
         write_pieces(args.out, otlp_lines(redacted()))

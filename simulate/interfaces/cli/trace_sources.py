@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from simulate.errors import InputError, TraceFileError
 from simulate.interfaces.cli import say
 from simulate.trace.conversations import ALL, Choice, iter_conversations, parts, read_conversations
 from simulate.trace.files.reader import iter_traces
-from simulate.trace.span import Trace
+from simulate.trace.span import Span, Trace
 
 PATHS = "trace files of any format, gz or zip, or folders of them; - for stdin"
 
@@ -75,3 +75,25 @@ def tell(skipped: list[TraceFileError]) -> None:
     """Say on stderr which files were left out, and why."""
     for error in skipped:
         say(f"! left out: {error.where}: {error.message}", file=sys.stderr)
+
+
+class CountedSpans:
+    """Spans on their way to where they are written; InputError in place of the end where none came, so that
+    no empty file is written."""
+
+    def __init__(self, spans: Iterable[Span], where: str | None) -> None:
+        self._spans, self._where = iter(spans), where
+        self.seen = 0
+
+    def __iter__(self) -> Iterator[Span]:
+        return self
+
+    def __next__(self) -> Span:
+        try:
+            span = next(self._spans)
+        except StopIteration:
+            if not self.seen:
+                raise InputError("the file holds no spans", where=self._where) from None
+            raise
+        self.seen += 1
+        return span

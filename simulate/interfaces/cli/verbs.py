@@ -31,6 +31,15 @@ class VerbParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
+def add_no_code_option(parser: argparse.ArgumentParser) -> None:
+    """``--no-code``, for every verb that reads files which may name code; `main` sees to it."""
+    parser.add_argument(
+        "--no-code",
+        action="store_true",
+        help="refuse whatever would run code that a file or an address names: see docs/safety.md",
+    )
+
+
 def add_verbs(
     parser: argparse.ArgumentParser,
     verbs: Mapping[str, str],

@@ -7,6 +7,7 @@ the agent's failures are *failures*. Nothing heavy is imported before a scenario
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -60,7 +61,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where an agent that is already running asks its model while it is recorded or replayed",
     )
     group.addoption("--simulate-update", action="store_true", help="rewrite the files of `snapshot:`")
+    group.addoption(
+        "--simulate-no-code",
+        action="store_true",
+        help="refuse whatever would run code that a scenario or an address names; pytest's own files run",
+    )
     group.addoption("--simulate-report", metavar="FILE", help="write the HTML report here")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """``--simulate-no-code`` holds for the whole session, also for what it starts."""
+    if config.getoption("--simulate-no-code"):
+        from simulate.no_code import forbidding  # start-up time
+
+        while_it_runs = ExitStack()
+        while_it_runs.enter_context(forbidding(True))
+        config.add_cleanup(while_it_runs.close)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:

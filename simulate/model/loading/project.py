@@ -174,6 +174,7 @@ class _Table(Strict):
     redact: Redact = Field(default_factory=Redact)
     writes: list[str] | None = None
     contacts: list[str] = Field(default_factory=list[str])
+    trace_limit: Whole = Field(default=128, ge=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,8 @@ class Project:
     """The agents' tools that change something; the list is complete. None where there is none."""
     contacts: list[str] = field(default_factory=list[str])
     """The company's own addresses, domains and phone numbers: nobody's personal data."""
+    trace_limit: int = 128
+    """Megabytes of spans that one conversation may bring over OTLP."""
 
     @classmethod
     def find(cls, start: Path | str = ".") -> Project:
@@ -215,6 +218,7 @@ class Project:
             redact=table.redact,
             writes=table.writes,
             contacts=table.contacts,
+            trace_limit=table.trace_limit,
         )
 
     def agent(self, name_or_address: str) -> AgentConfig:

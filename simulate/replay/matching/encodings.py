@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
+
+from simulate.model.unpacking import BARE, GZIP, ZLIB, Inflate, UnpackingLimit, Unpacks, in_slices
 
 _PACKAGES = {"br": ("brotli", "brotlicffi"), "zstd": ("zstandard",)}
 
@@ -26,7 +28,9 @@ def decoded(pieces: Sequence[bytes], encoding: str) -> list[bytes]:
             continue
         try:
             undo = _decoder(name)
-            left = [undo(piece) if piece else piece for piece in left]
+            left = [b"".join(undo(piece)) for piece in left]
+        except Unpacks as error:
+            raise NotDecoded(f"its body is encoded as {name} and {error}") from error
         except Exception as error:  # each package has errors of its own
             # readable as it is: the header told of an encoding that nobody had applied
             if not _is_text(left):
@@ -43,11 +47,12 @@ def _is_text(pieces: list[bytes]) -> bool:
     return True
 
 
-def _decoder(name: str) -> Callable[[bytes], bytes]:
+def _decoder(name: str) -> Callable[[bytes], Iterable[bytes]]:
+    bound = UnpackingLimit()
     if name in {"gzip", "x-gzip"}:
-        return _Members().feed
+        return Inflate(GZIP, bound).feed
     if name == "deflate":
-        return _Deflate().feed
+        return _Deflate(bound).feed
     if name not in _PACKAGES:
         raise NotDecoded("the encoding is unknown")
     for package in _PACKAGES[name]:
@@ -56,38 +61,27 @@ def _decoder(name: str) -> Callable[[bytes], bytes]:
         except ImportError:
             continue
         if name == "zstd":
-            return module.ZstdDecompressor().decompressobj(read_across_frames=True).decompress
-        return module.Decompressor().process
+            undo = module.ZstdDecompressor().decompressobj(read_across_frames=True).decompress
+        else:
+            undo = module.Decompressor().process
+        return lambda piece: in_slices(undo, piece, bound)
     raise NotDecoded(f"pip install {_PACKAGES[name][0]}")
-
-
-class _Members:
-    """gzip: one member after another (RFC 1952)."""
-
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-
-    def feed(self, piece: bytes) -> bytes:
-        made = self._member.decompress(piece)
-        while self._member.eof and self._member.unused_data.strip(b"\0"):
-            rest = self._member.unused_data
-            self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            made += self._member.decompress(rest)
-        return made
 
 
 class _Deflate:
     """zlib's format, as the standard says, or the bare one, which some servers send."""
 
-    def __init__(self) -> None:
-        self._inner: Any = None
+    def __init__(self, bound: UnpackingLimit) -> None:
+        self._bound = bound
+        self._inner: Inflate | None = None
 
-    def feed(self, piece: bytes) -> bytes:
+    def feed(self, piece: bytes) -> Iterator[bytes]:
         if self._inner is not None:
-            return self._inner.decompress(piece)
-        self._inner = zlib.decompressobj()
+            yield from self._inner.feed(piece)
+            return
+        self._inner = Inflate(ZLIB, self._bound)
         try:
-            return self._inner.decompress(piece)
+            yield from self._inner.feed(piece)
         except zlib.error:
-            self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
-            return self._inner.decompress(piece)
+            self._inner = Inflate(BARE, self._bound)
+            yield from self._inner.feed(piece)

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp.web import BaseRequest as Request
 
 from simulate.replay.intercept.children import child_environment
 from simulate.replay.intercept.process import entered
@@ -110,8 +111,7 @@ class ModelEndpoint:
     def _refused(self) -> list[str]:
         return self._log.read_text("utf-8").splitlines() if self._log.exists() else []
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+    async def _answer(self, request: Request, body: bytes) -> web.StreamResponse:
         session = self._session
         if session is None:
             refused = refusal(f"{request.method} {request.path}: no conversation is open")
@@ -125,14 +125,14 @@ class ModelEndpoint:
             return await send(request, exchange)
         return await self._forward(request, body, exchange)
 
-    def _target(self, request: web.Request) -> str:
+    def _target(self, request: Request) -> str:
         """The request's address at the real endpoint."""
         path = str(request.rel_url)
         if "anthropic-version" in request.headers:
             return self.upstream["ANTHROPIC_BASE_URL"].rstrip("/") + path
         return self.upstream["OPENAI_BASE_URL"].rstrip("/") + path.removeprefix("/v1")
 
-    async def _forward(self, request: web.Request, body: bytes, exchange: HttpExchange) -> web.StreamResponse:
+    async def _forward(self, request: Request, body: bytes, exchange: HttpExchange) -> web.StreamResponse:
         """Let the request go on to the real endpoint, and note its answer piece by piece as it passes."""
         target = self._target(request)
         if exchange.recording is not None:
@@ -151,7 +151,12 @@ class ModelEndpoint:
             return await self._broke(request, target, exchange, error)
 
     async def _passed_on(
-        self, request: web.Request, target: str, headers: dict[str, str], body: bytes, exchange: HttpExchange
+        self,
+        request: Request,
+        target: str,
+        headers: dict[str, str],
+        body: bytes,
+        exchange: HttpExchange,
     ) -> web.StreamResponse:
         async with self._client.request(
             request.method, target, headers=headers, data=body or None, allow_redirects=False
@@ -172,7 +177,7 @@ class ModelEndpoint:
             return response
 
     async def _broke(
-        self, request: web.Request, target: str, exchange: HttpExchange, error: Exception
+        self, request: Request, target: str, exchange: HttpExchange, error: Exception
     ) -> web.StreamResponse:
         """The real endpoint cannot be reached, or its answer died on the way: so it does for the agent."""
         if exchange.began:

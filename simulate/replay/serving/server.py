@@ -81,12 +81,12 @@ class PlaybackServer:
             session.replay.finish()
         return [session.replay.report() for session in self.sessions]
 
-    async def _report(self, _: web.Request) -> web.Response:
+    async def _report(self, _: web.BaseRequest, body: bytes) -> web.Response:
         sessions = [{"session": s.name, **s.replay.report().as_dict()} for s in self.sessions]
         return web.json_response({"sessions": sessions}, dumps=lambda value: orjson.dumps(value).decode())
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        asked = HttpRequest(request.method, str(request.url), request.headers, await request.read())
+    async def _answer(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+        asked = HttpRequest(request.method, str(request.url), request.headers, body)
         session = self._session(asked)
         known = [recording for each in self.cassettes for recording in each.http]
         if asks_for_models(request) and not any(one.endpoint.endswith("/models") for one in known):

@@ -11,40 +11,58 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from simulate import local_server
 from simulate.errors import InputError
+from simulate.local_server import Intake, Refused, check_content_type, check_sender
 from simulate.replay.intercept.traffic import HttpExchange
+from simulate.replay.matching.encodings import NotDecoded, decoded
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse
 
 _DROPPED = frozenset({"content-length", "transfer-encoding", "connection", "content-encoding"})
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+LIMIT = 64 << 20
+"""Bytes of one request to a model, unpacked."""
+Handler = Callable[[web.BaseRequest, bytes], Awaitable[web.StreamResponse]]
 
 
 @contextlib.asynccontextmanager
 async def listening(answer: Handler, port: int, **further: Handler) -> AsyncGenerator[int]:
     """Listen on 127.0.0.1 while inside; the port, or InputError where it is taken.
 
-    ``further`` answers GET requests of the path ``/__simulate/NAME``."""
-    app = web.Application(client_max_size=256 * 2**20)
-    for name, handler in further.items():
-        app.router.add_get(f"/__simulate/{name}", handler)
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
+    ``answer`` is given each request with its body, unpacked. ``further`` answers GET requests of the path
+    ``/__simulate/NAME``."""
+    intake = Intake(LIMIT)
+
+    async def hear(request: web.BaseRequest) -> web.StreamResponse:
         try:
-            await web.TCPSite(runner, "127.0.0.1", port).start()
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise InputError(
-                f"port {port} is taken; does another playback run?", hint="choose another port, or none"
-            ) from error
-        yield int(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+            check_sender(request)
+            check_content_type(request)
+            body = _unpacked(await intake.body(request), request.headers.get("Content-Encoding", ""))
+        except Refused as refused:
+            problem = {"error": {"message": refused.message, "type": "refused"}}
+            return web.json_response(problem, status=refused.status)
+        name = request.path.removeprefix("/__simulate/")
+        asked = further.get(name) if request.method == "GET" and name != request.path else None
+        return await (asked or answer)(request, body)
+
+    try:
+        async with local_server.listening(hear, port, shutdown=0.5) as chosen:
+            yield chosen
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise InputError(
+            f"port {port} is taken; does another playback run?", hint="choose another port, or none"
+        ) from error
 
 
-async def send(request: web.Request, exchange: HttpExchange) -> web.StreamResponse:
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    try:
+        return decoded([body], encoding)[0]
+    except NotDecoded as error:
+        raise Refused(415, str(error)) from error
+
+
+async def send(request: web.BaseRequest, exchange: HttpExchange) -> web.StreamResponse:
     """Answer as recorded: the pieces, their times where they count, and how it ended."""
     recorded = exchange.response
     assert recorded is not None
@@ -71,7 +89,7 @@ async def send(request: web.Request, exchange: HttpExchange) -> web.StreamRespon
     return response
 
 
-def abort(request: web.Request) -> None:
+def abort(request: web.BaseRequest) -> None:
     """Break the connection."""
     transport: Any = request.transport
     if transport is not None:
@@ -86,6 +104,6 @@ def models_of(recordings: Iterable[HttpRecording]) -> HttpResponse:
     return HttpResponse(200, "OK", [("content-type", "application/json")], [(0.0, body)])
 
 
-def asks_for_models(request: web.Request) -> bool:
+def asks_for_models(request: web.BaseRequest) -> bool:
     """Whether it is ``GET /v1/models``."""
     return request.method == "GET" and request.path.rstrip("/").endswith("/models")

@@ -19,13 +19,13 @@ from opentelemetry import trace as otel_trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from simulate.errors import EnvironmentFault, SimulateError
+from simulate.errors import EnvironmentFault, HarnessFault, SimulateError
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.trace.capture import in_process
 from simulate.trace.capture.assembly import assemble, lost_parents
 from simulate.trace.capture.grpc_receiver import GrpcReceiver
-from simulate.trace.capture.receiver import Receiver
-from simulate.trace.capture.routing import ConversationSpans, Router
+from simulate.trace.capture.receiver import LIMIT, Receiver
+from simulate.trace.capture.routing import RAISE, ConversationSpans, Router
 from simulate.trace.root import conversation_span, root_span_id
 from simulate.trace.span import Span, Trace
 
@@ -43,7 +43,8 @@ class Capture:
     """Captures the traces of many conversations at once.
 
     ``receiver`` starts the OTLP/HTTP receiver for agents outside the process; ``port`` 0 takes a free one.
-    ``grpc`` adds one for gRPC, on a port of its own; that needs the extra ``grpc``."""
+    ``grpc`` adds one for gRPC, on a port of its own; that needs the extra ``grpc``. ``limit`` is how many
+    bytes of spans a conversation may bring over the wire."""
 
     def __init__(
         self,
@@ -53,10 +54,11 @@ class Capture:
         port: int = 0,
         grpc: bool = False,
         grpc_port: int = 0,
+        limit: int = LIMIT,
     ) -> None:
         self.run_id = run_id
-        self.router = Router()
-        self.receiver = Receiver(self.router, port=port) if receiver or grpc else None
+        self.router = Router(limit)
+        self.receiver = Receiver(self.router, port=port, limit=limit) if receiver or grpc else None
         self.grpc = GrpcReceiver(self.receiver, port=grpc_port) if self.receiver and grpc else None
         self._processor = in_process.Processor(self.router)
         self.silent = False
@@ -236,12 +238,19 @@ class Captured:
         spans starts with the conversation's own, their root.
         ``expected``: True – spans must come, or EnvironmentFault says what to set; None – they may, and an
         empty trace says in its notes why it is empty; False – the agent is known to have none: nobody waits.
+        Raises HarnessFault where spans were not kept, for the limit: what they told is unknown.
         Instant for agents of this process that left no span open. May be called again for what came since."""
         asked_ns = _last_asked(conversation, handed) if conversation is not None else 0
         if expected is not False or self.inbox.received:
             limit = self._settle(outside, expected) if settle is None else settle
             if limit > 0 and not self._certain(outside, asked_ns):
                 await self._wait(limit, outside, asked_ns)
+        if self.inbox.refused:
+            raise HarnessFault(
+                f"the conversation's trace is longer than {self._capture.router.limit >> 20} MB: "
+                f"{self.inbox.refused} of its spans were not kept",
+                hint=RAISE,
+            )
         self._flushed = self.inbox.received
         self._trace = self.so_far()
         if not self._trace.spans:

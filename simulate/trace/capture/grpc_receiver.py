@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from simulate.errors import EnvironmentFault, MissingExtra
-from simulate.trace.capture.receiver import PROTOBUF, Receiver, Refused, success
+from simulate.local_server import Refused
+from simulate.trace.capture.receiver import PROTOBUF, Receiver, success
 
 _METHODS = {
     f"/opentelemetry.proto.collector.{name}.v1.{service}Service/Export": signal
@@ -40,7 +41,7 @@ class GrpcReceiver:
         except ImportError as error:
             raise MissingExtra("grpcio, to receive OTLP over gRPC", "grpc") from error
         module: Any = grpc
-        limit = self._receiver.limit_wire
+        limit = self._receiver.limit
         self._server = module.server(
             ThreadPoolExecutor(2, thread_name_prefix="simulate-grpc"),
             handlers=[_handlers(module, self._receiver)],
@@ -81,7 +82,9 @@ def _export(grpc: Any, receiver: Receiver, signal: str) -> Callable[[bytes, Any]
             problem = receiver.take(signal, body, PROTOBUF)
         except Refused as refusal:
             receiver.refuse(refusal)
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal.message)
+            full = refusal.status == 413
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED if full else grpc.StatusCode.INVALID_ARGUMENT
+            context.abort(code, refusal.message)
             raise  # abort() raises; this tells so to those who read types
         return success(problem, PROTOBUF)
 

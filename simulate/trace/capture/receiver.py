@@ -25,7 +25,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 
 from simulate.errors import EnvironmentFault, InputError
-from simulate.trace.capture.routing import SESSION_KEYS, ConversationSpans, Router
+from simulate.local_server import Intake, Refused, check_sender, listening
+from simulate.model.text import line
+from simulate.model.unpacking import GZIP, ZLIB, Inflate, Unpacks
+from simulate.trace.capture.routing import RAISE, SESSION_KEYS, ConversationSpans, Router
 from simulate.trace.files.base import Notes
 from simulate.trace.files.documents import load
 from simulate.trace.otlp.decode import attributes, from_json, json_attributes
@@ -39,27 +42,23 @@ _trace_id = attrgetter("trace_id")
 EVALUATION = "gen_ai.evaluation.result"
 
 
-class Refused(Exception):
-    """A request that gets another answer than 200; carries the HTTP status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+LIMIT = 128 << 20
+"""Bytes of one conversation's spans, unpacked, that are kept where nobody says otherwise."""
+REASONS = 20
+"""How many different reasons of refusals are kept."""
 
 
 class Receiver:
     """Takes in export requests and hands their spans to a router.
 
-    ``limit_wire`` and ``limit_inflated`` are bytes of one request as sent and as decompressed."""
+    ``limit`` is how many bytes a request may have, unpacked, and how many the spans of one conversation, or
+    of none, may have together."""
 
-    def __init__(
-        self, router: Router, *, port: int = 0, limit_wire: int = 64 << 20, limit_inflated: int = 256 << 20
-    ) -> None:
+    def __init__(self, router: Router, *, port: int = 0, limit: int = LIMIT) -> None:
         self._router = router
         self._port = port
-        self.limit_wire = limit_wire
-        self._limit_inflated = limit_inflated
+        self.limit = limit
+        self._intake = Intake(limit, f"; {RAISE}")
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,34 +105,25 @@ class Receiver:
             caller.call_soon_threadsafe(ready.set_exception, error)  # or start() would wait for ever
 
     async def _serve(self, caller: asyncio.AbstractEventLoop, ready: asyncio.Future[None]) -> None:
-        from aiohttp import web
-
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        # no web.Application: its routing costs each request as much as the rest of the answer
-        server = web.Server(self._answer, access_log=None, auto_decompress=False)
-        runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", self._port)
-            await site.start()
-            self.endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with listening(self._answer, self._port) as port:
+            self.endpoint = f"http://127.0.0.1:{port}"
             caller.call_soon_threadsafe(ready.set_result, None)
             await self._stop.wait()
-        finally:
-            await runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         from aiohttp import web
 
         kind = request.content_type
         try:
+            check_sender(request)
             signal = _signal(request.path)
             if request.method != "POST":
                 raise Refused(405, "export with POST")
             if kind not in (PROTOBUF, JSON):
                 raise Refused(415, f"{PROTOBUF} or {JSON}, not {kind}")
             body = await self._body(request)
-            body = _inflated(body, request.headers.get("Content-Encoding", ""), self._limit_inflated)
+            body = _inflated(body, request.headers.get("Content-Encoding", ""), self._intake)
             problem = self.take(signal, body, kind)
         except Refused as refusal:
             self.refuse(refusal)
@@ -144,22 +134,17 @@ class Receiver:
         return web.Response(body=success(problem, kind), content_type=kind)
 
     async def _body(self, request: web.BaseRequest) -> bytes:
-        """Joined once; ``request.read`` copies what came three times."""
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # or the answer would count as begun
-        chunks, size = list[bytes](), 0
-        while chunk := await request.content.readany():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > self.limit_wire:
-                raise Refused(413, f"more than {self.limit_wire} bytes")
-        return b"".join(chunks)
+        return await self._intake.body(request)
 
     def refuse(self, refusal: Refused) -> None:
         """Count a request that was turned away."""
-        reason = f"{refusal.status} {refusal.message}"
+        reason = line(f"{refusal.status} {refusal.message}")
         with self._lock:
+            if reason not in self.refused and len(self.refused) >= REASONS:
+                reason = "other reasons"  # one that holds a path has as many forms as there are paths
             self.refused[reason] = self.refused.get(reason, 0) + 1
 
     def take(self, signal: str, body: bytes, kind: str) -> tuple[int, str] | None:
@@ -177,13 +162,15 @@ class Receiver:
                 if signal == "logs":
                     self._take_logs(ExportLogsServiceRequest.FromString(body))
                     return None
-                return self._take_traces(ExportTraceServiceRequest.FromString(body))
+                return self._take_traces(ExportTraceServiceRequest.FromString(body), len(body))
             except (InputError, DecodeError, ValueError, TypeError, AttributeError, KeyError) as error:
                 raise Refused(400, f"not an OTLP {signal} request: {type(error).__name__}") from error
 
-    def _take_traces(self, request: ExportTraceServiceRequest) -> tuple[int, str] | None:
+    def _take_traces(self, request: ExportTraceServiceRequest, size: int) -> tuple[int, str] | None:
         """Made for speed: what is done for each span in Python here soon costs more than all the parsing."""
         rejected = 0
+        size //= sum(len(scope.spans) for each in request.resource_spans for scope in each.scope_spans) or 1
+        refused = self._router.refused
         for of_resource in request.resource_spans:
             for of_scope in of_resource.scope_spans:
                 spans = of_scope.spans
@@ -191,11 +178,15 @@ class Receiver:
                 keys = list(map(_trace_id, spans))
                 for key, members in _parted(keys, spans):
                     if (inbox := self._open_for(key)) is not None:
-                        inbox.arrived.append((of_resource, of_scope, members))
-                        inbox.changed()
+                        inbox.take((of_resource, of_scope, members), len(members), size)
                     else:
-                        rejected += self._route(key, of_resource, of_scope, members)
+                        rejected += self._route(key, of_resource, of_scope, members, size)
+        self._check_room(refused)
         return self._reject(rejected)
+
+    def _check_room(self, refused: int) -> None:
+        if self._router.refused > refused:
+            raise self._intake.too_long("the trace of the conversation")
 
     def _open_for(self, trace_id: bytes) -> ConversationSpans | None:
         """The inbox of a trace that we sent; None where its spans have to be looked into."""
@@ -203,7 +194,12 @@ class Receiver:
         return None if inbox is None or trace_id in inbox.claims else inbox
 
     def _route(
-        self, trace_id: bytes, of_resource: ResourceSpans, of_scope: ScopeSpans, spans: Iterable[ProtoSpan]
+        self,
+        trace_id: bytes,
+        of_resource: ResourceSpans,
+        of_scope: ScopeSpans,
+        spans: Iterable[ProtoSpan],
+        size: int,
     ) -> int:
         """Spans of a trace that the agent started itself; how many of them had no valid id."""
         rejected = 0
@@ -218,7 +214,7 @@ class Receiver:
                 if pair.key in SESSION_KEYS
             }
             links = [link.trace_id for link in span.links]
-            self._router.assign(trace_id, (of_resource, of_scope, [span]), links, said)
+            self._router.assign(trace_id, (of_resource, of_scope, [span]), links, said, size)
         return rejected
 
     def _take_json(self, signal: str, body: bytes) -> tuple[int, str] | None:
@@ -227,20 +223,20 @@ class Receiver:
         if signal == "logs":
             self._take_json_logs(document)
             return None
-        for span in list(from_json(document, notes)):
+        spans, refused = list(from_json(document, notes)), self._router.refused
+        for span in spans:
             self._router.received += 1
-            self._take_span(_key(span.trace_id), span)
+            self._take_span(_key(span.trace_id), span, len(body) // len(spans))
+        self._check_room(refused)
         return self._reject(notes.left_out)
 
-    def _take_span(self, key: bytes, span: Span) -> None:
+    def _take_span(self, key: bytes, span: Span, size: int) -> None:
         inbox = self._open_for(key)
         if inbox is not None:
-            inbox.arrived.append(span)
-            inbox.changed()
+            inbox.take(span, 1, size)
             return
-        self._router.assign(
-            key, span, [_key(link.trace_id) for link in span.links], {**span.resource, **span.attributes}
-        )
+        links = [_key(link.trace_id) for link in span.links]
+        self._router.assign(key, span, links, {**span.resource, **span.attributes}, size)
 
     def _reject(self, rejected: int) -> tuple[int, str] | None:
         self.rejected += rejected
@@ -323,27 +319,26 @@ def _valid(trace_id: bytes, span_id: bytes) -> bool:
     return len(trace_id) == 16 and len(span_id) == 8 and any(trace_id) and any(span_id)
 
 
-def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body decompressed, never to more than ``limit`` bytes whatever it claims."""
+def _inflated(body: bytes, encoding: str, intake: Intake) -> bytes:
+    """The body decompressed, never to more than the limit, whatever it claims."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate"):
         raise Refused(415, f"gzip, deflate or no compression, not {encoding}")
-    data, rest = bytearray(), body
-    while True:  # a gzip body may be several members, one after the other
-        stream = zlib.decompressobj(zlib.MAX_WBITS | 16 if encoding == "gzip" else zlib.MAX_WBITS)
-        try:
-            data += stream.decompress(rest, limit + 1 - len(data))
-        except zlib.error as error:
-            raise Refused(400, f"the body is not {encoding}") from error
-        if len(data) > limit:
-            raise Refused(413, f"more than {limit} bytes once decompressed")
-        if not stream.eof:
-            raise Refused(400, f"the {encoding} body is cut off")
-        rest = stream.unused_data
-        if not rest:
-            return bytes(data)
+    inflate, data = Inflate(GZIP if encoding == "gzip" else ZLIB), bytearray()
+    try:
+        for piece in inflate.feed(body):
+            data += piece
+            if len(data) > intake.limit:
+                raise intake.too_long("once decompressed, the request")
+    except Unpacks as error:
+        raise Refused(413, f"the request {error}") from error
+    except zlib.error as error:
+        raise Refused(400, f"the body is not {encoding}") from error
+    if not inflate.whole:
+        raise Refused(400, f"the {encoding} body is cut off")
+    return bytes(data)
 
 
 def _key(text: Any) -> bytes:

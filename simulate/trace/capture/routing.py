@@ -14,6 +14,7 @@ is kept, up to a limit, and counted: nothing is thrown away silently.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
@@ -54,6 +55,7 @@ SESSION_KEYS = frozenset(
         "lk.room_name",
     }
 )
+RAISE = "raise trace_limit (in MB) under [tool.simulate]"
 KEEP_UNASSIGNED = 100_000
 _REMEMBER_CLOSED = 4_096
 
@@ -85,6 +87,20 @@ class ConversationSpans:
     shared: bool = False
     """A trace of the agent's own serves this conversation and another."""
     waiter: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+    size: int = 0
+    """Bytes of what came over the wire."""
+    refused: int = 0
+    """Spans that came beyond the limit and were not kept."""
+
+    def take(self, item: Item, number: int, size: int) -> None:
+        """Put in what came over the wire, ``number`` spans of ``size`` bytes each, where it fits."""
+        self.size += number * size
+        if self.owner is not None and self.size > self.owner.limit:
+            self.refused += number
+            self.owner.refused += number
+            return
+        self.arrived.append(item)
+        self.changed()
 
     def changed(self) -> None:
         """Wake a flush that waits; may be called from any thread."""
@@ -133,13 +149,19 @@ class ConversationSpans:
 
 
 class Router:
-    """Inboxes by trace id and by conversation id; one for in-process spans and the receiver together."""
+    """Inboxes by trace id and by conversation id; one for in-process spans and the receiver together.
 
-    def __init__(self) -> None:
+    ``limit`` is how many bytes those of one conversation, or of none, may have that come over the wire."""
+
+    def __init__(self, limit: int = sys.maxsize) -> None:
+        self.limit = limit
         self._routes: dict[Key, ConversationSpans] = {}
         self._by_id: dict[str, ConversationSpans] = {}
         self._lock = threading.Lock()
         self._unassigned: dict[Key, list[Item | ReadableSpan]] = {}
+        self._sizes: dict[Key, int] = {}
+        """Bytes of what is put aside, by trace."""
+        self._aside = 0
         self._closed: OrderedDict[Key, None] = OrderedDict()
         self.unassigned = 0
         """Spans that belong to no conversation."""
@@ -151,6 +173,8 @@ class Router:
         """Some spans came only because we stood in for a global provider that nobody set."""
         self.received = 0
         """Spans that came over the wire, wherever they belong."""
+        self.refused = 0
+        """Spans of conversations whose limit was reached."""
 
     @property
     def idle(self) -> bool:
@@ -201,6 +225,9 @@ class Router:
                 self._routes[other] = inbox
             earlier = [item for each in (key, *_other(key)) for item in self._unassigned.pop(each, ())]
             self.unassigned -= len(earlier)
+            sizes = sum(self._sizes.pop(each, 0) for each in (key, *_other(key)))
+            self._aside -= sizes
+            inbox.size += sizes
         for item in earlier:
             inbox.add(item)
         inbox.changed()
@@ -219,15 +246,21 @@ class Router:
         return None
 
     def assign(
-        self, key: Key, item: Item | ReadableSpan, links: Iterable[Key], attributes: Mapping[str, Any]
+        self,
+        key: Key,
+        item: Item | ReadableSpan,
+        links: Iterable[Key],
+        attributes: Mapping[str, Any],
+        size: int = 0,
     ) -> None:
-        """Find the conversation of a span whose trace id is none that we sent, or put it aside.
+        """Find the conversation of a span whose trace id is none that we sent, or put it aside; ``size`` is
+        its bytes, where it came over the wire.
 
         A trace that serves several conversations (a worker's) is parted by session attributes."""
         inbox = self._routes.get(key)
         found = self.claimed(links if inbox is None else (), attributes)
         if inbox is None and found is None:
-            self.keep(key, item)
+            self.keep(key, item, size)
             return
         if inbox is None and found is not None:
             self.claim(key, *found)
@@ -235,10 +268,13 @@ class Router:
         if target is not None:
             if inbox is not None and target is not inbox:
                 target.shared = inbox.shared = True
-            target.add(item)
-            target.changed()
+            if isinstance(item, ReadableSpan):
+                target.add(item)
+                target.changed()
+            else:
+                target.take(item, 1, size)
 
-    def keep(self, key: Key, item: Item | ReadableSpan) -> None:
+    def keep(self, key: Key, item: Item | ReadableSpan, size: int = 0) -> None:
         """Put a span aside that belongs to no conversation as far as one knows."""
         with self._lock:
             if (inbox := self._routes.get(key)) is not None:  # claimed a moment ago, by another thread
@@ -248,9 +284,12 @@ class Router:
                 self.late += 1
                 return
             self.unassigned += 1
-            if self.unassigned - self.overflowed > KEEP_UNASSIGNED:
+            full = self._aside + size > self.limit
+            if full or self.unassigned - self.overflowed > KEEP_UNASSIGNED:
                 self.overflowed += 1
                 return
+            self._aside += size
+            self._sizes[key] = self._sizes.get(key, 0) + size
             self._unassigned.setdefault(key, []).append(item)
 
 

@@ -6,7 +6,6 @@ is not a trace at all told by name."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import re
@@ -14,15 +13,16 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import orjson
 
 from simulate.errors import TraceFileError
 from simulate.model.text import line
+from simulate.model.unpacking import Inflate, UnpackingLimit, Unpacks
 from simulate.trace.files.base import Notes
 from simulate.trace.otlp.ids import clean
 
@@ -82,10 +82,6 @@ def opened(source: Source) -> Generator[BinaryIO]:
             yield file
 
 
-FREELY = 16 << 20
-"""Bytes that may be unpacked before it matters how small they were packed."""
-RATIO = 200
-"""How many times its size a file may unpack to; JSON of real traces reaches 50."""
 PACKED = 5
 """How often a file may be packed in another one."""
 
@@ -106,33 +102,45 @@ def streams(source: BinaryIO, name: str, packed: int = 0) -> Iterator[tuple[str,
         yield name, stream
 
 
-class _Counted(io.RawIOBase):
-    """Reads from another stream, and refuses what unpacks to far more than it was."""
+class _Pieces(io.RawIOBase):
+    """Reads what comes in pieces, and refuses what unpacks to far more than it was."""
 
-    def __init__(self, stream: Any, name: str, packed: Callable[[], int] | None = None) -> None:
-        self.count = 0
-        self._stream, self._name, self._packed = stream, name, packed
+    def __init__(self, pieces: Iterator[bytes], name: str) -> None:
+        self._pieces, self._name, self._left = pieces, name, memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        self.count += len(data)
-        if self._packed is not None and self.count > max(FREELY, RATIO * self._packed()):
+        try:
+            while not self._left and (piece := next(self._pieces, b"")):
+                self._left = memoryview(piece)
+        except Unpacks as error:
             raise TraceFileError(
-                f"unpacks to more than {RATIO} times its size",
-                where=self._name,
-                hint="unpack it first, if it is what you expect",
-            )
-        return len(data)
+                str(error), where=self._name, hint="unpack it first, if it is what you expect"
+            ) from None
+        size = min(len(buffer), len(self._left))
+        buffer[:size], self._left = self._left[:size], self._left[size:]
+        return size
 
 
 def _unzipped(stream: BinaryIO, name: str) -> BinaryIO:
-    packed = _Counted(stream, name)
-    inside = gzip.GzipFile(fileobj=io.BufferedReader(packed), mode="rb")
-    return cast(BinaryIO, _Counted(inside, name, lambda: packed.count))
+    def pieces() -> Iterator[bytes]:
+        inflate = Inflate()
+        while chunk := stream.read(1 << 16):
+            yield from inflate.feed(chunk)
+        if not inflate.whole:
+            raise EOFError("it ends before its end-of-stream marker")
+
+    return cast(BinaryIO, _Pieces(pieces(), name))
+
+
+def _unpacked(member: IO[bytes], size: int) -> Iterator[bytes]:
+    bound = UnpackingLimit()
+    bound.add(packed=size)
+    while chunk := member.read(1 << 16):
+        bound.add(made=len(chunk))
+        yield chunk
 
 
 def _members(stream: io.BufferedReader, name: str, stack: ExitStack) -> Iterator[tuple[str, BinaryIO]]:
@@ -156,10 +164,13 @@ def _members(stream: io.BufferedReader, name: str, stack: ExitStack) -> Iterator
                 ) from error
             with member:
                 inner = f"{name}/{info.filename}"
-                yield inner, cast(BinaryIO, _Counted(member, inner, lambda size=info.compress_size: size))
+                yield (
+                    inner,
+                    cast(BinaryIO, _Pieces(_unpacked(member, info.compress_size), inner)),
+                )
 
 
-UNPACKING = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile)
+UNPACKING = (EOFError, zlib.error, zipfile.BadZipFile)
 """What Python raises where a packed file breaks off."""
 
 
