@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
+from simulate.model.json_values import to_json
 from simulate.model.shapes import is_object
 from simulate.model.text import line
 from simulate.trace.files import base
@@ -177,7 +176,7 @@ def _model(found: Attributes) -> Attributes:
 
 
 def _text(value: Any) -> Any:
-    return value if isinstance(value, str | bool | int | float) else orjson.dumps(value).decode()
+    return value if isinstance(value, str | bool | int | float) else to_json(value).decode()
 
 
 FORMAT = Format("LangSmith", 40, fits, spans)
