@@ -106,7 +106,7 @@ Path = Annotated[str, AfterValidator(_path)]
 
 
 class RequestTemplate(Strict):
-    """One turn as a request, and where the answer stands in what comes back.
+    """One turn as a request, and where the answer is in what comes back.
 
     ``{{message}}`` is the caller's line, ``{{messages}}`` the whole conversation in OpenAI's message shape,
     ``{{session}}`` what the agent named its session, ``{{conversation}}`` our id of this conversation, and

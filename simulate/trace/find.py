@@ -38,7 +38,7 @@ class Bound:
 
     @classmethod
     def parse(cls, text: str, what: str, *, named: bool) -> Bound:
-        """Raises InputError for a text that is no comparison."""
+        """Raises InputError for a text that is not a comparison."""
         found = _BOUND.fullmatch(text.strip())
         example = "Groundedness<0.7" if named else ">0.05"
         try:

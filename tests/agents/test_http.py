@@ -145,6 +145,14 @@ async def test_time_that_went_by_while_being_turned_away_is_not_the_agents() -> 
             await talk(HttpAdapter(server.url), "hello", reply=0.4)
 
 
+async def test_a_request_that_cannot_be_made_is_not_the_agents_fault() -> None:
+    # a set has no JSON: nothing was sent
+    async with endpoint() as server:
+        with pytest.raises(HarnessFault, match="was not asked"):
+            await talk(HttpAdapter(server.url, body={"wanted": {1}}), "hello")
+        assert not server.requests
+
+
 async def test_nobody_listens() -> None:
     with pytest.raises(EnvironmentFault, match="nothing listens"):
         await talk(HttpAdapter(f"http://127.0.0.1:{free_port()}/v1"), "hello")

@@ -317,7 +317,7 @@ class TestCases:
             ("r.csv", "a\n" + "1\n" * 10_001, "more than 10,000 cases"),
             ("r.json", "{}", "a list of objects"),
             ("r.json", '[{"a": NaN}]', "NaN is not JSON"),
-            ("r.json", '[{"a": 1, "a": 2}]', 'the key "a" stands twice'),
+            ("r.json", '[{"a": 1, "a": 2}]', 'the key "a" is given twice'),
             ("r.json", "[1]", "case 1 is not an object"),
             ("r.json", "[" * 100_000, "nested more than 100 levels"),
             ("r.json", '[{"a":' + "[" * 200 + "]" * 200 + "}]", "nested more than 100 levels"),
@@ -352,7 +352,7 @@ class TestCases:
         with pytest.raises(FileProblems) as caught:
             load("".join(f"name: x{number}\ngoal: g\npersona: p\n---\n" for number in range(500)))
         assert len(caught.value.problems) < 250
-        assert "the rest is not read" in str(caught.value)
+        assert "the rest was not read" in str(caught.value)
 
     def test_too_many_values_are_refused(self, project: Path) -> None:
         write("r.json", json.dumps([{"a": n} for n in range(10_000)]))

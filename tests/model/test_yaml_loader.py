@@ -109,8 +109,8 @@ def test_places() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: 1\nb: 2\na: 3", 'f.yaml:3:1: the key "a" stands twice\n  first in line 1'),
-        ("a: {b: 1, b: 2}", 'f.yaml:1:11: the key "b" stands twice'),
+        ("a: 1\nb: 2\na: 3", 'f.yaml:3:1: the key "a" is given twice\n  first in line 1'),
+        ("a: {b: 1, b: 2}", 'f.yaml:1:11: the key "b" is given twice'),
         ("? [x]\n: 1", "f.yaml:1:3: a key must be plain text"),
         ("a: {{column}}", 'needs quotes: "{{column}}"'),
         ("a: !!python/object:os.system x", "f.yaml:1:4: the tag !!python/object:os.system is not supported"),

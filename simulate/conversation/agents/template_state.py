@@ -37,7 +37,7 @@ class TemplateState:
         }
 
     def texts(self, document: Any) -> list[str]:
-        """The answer in one JSON document; raises AgentFault where what the path names is no text."""
+        """The answer in one JSON document; raises AgentFault where what the path names is not text."""
         assert self.template.answer is not None
         found = values_at(document, parse_path(self.template.answer))
         for text in found:

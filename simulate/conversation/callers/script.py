@@ -64,7 +64,7 @@ class Script:
         return line is not None and (line.when is None or self._holds(line.when, conversation))
 
     def take(self) -> ActionRecord:
-        """Say the next line, or do what stands in its place."""
+        """Say the next line, or do what the script has in its place."""
         line = self.lines[self._next]
         self._next += 1
         waits = line.waits or 0.0

@@ -82,7 +82,7 @@ def _recording(recorder: RecordSession, run: Asking, kind: Kind) -> Asking:
 
 
 def _kept(frame: Frame | None, recorder: RecordSession) -> dict[str, Any] | None:
-    """A frame as it stands in the cassette; None for one that is not speech."""
+    """A frame as the cassette holds it; None for one that is not speech."""
     match frame:
         case TTSAudioRawFrame():
             name = hashlib.sha256(frame.audio).hexdigest()

@@ -214,7 +214,7 @@ def _loads(text: str, file: str, line: int) -> Any:
         if len(found) != len(items):
             keys = [key for key, _ in items]
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise FileProblems([Problem(f'the key "{twice}" is there twice', file, line)])
+            raise FileProblems([Problem(f'the key "{twice}" is given twice', file, line)])
         return found
 
     def constant(name: str) -> Any:

@@ -190,7 +190,7 @@ class _Builder:
             if name in data:
                 first = next(k for k, _ in node.value if k.value == name).start_mark.line + 1
                 self.complain(
-                    key, f'the key "{shorten(name, 60)}" stands twice', hint=f"first in line {first}"
+                    key, f'the key "{shorten(name, 60)}" is given twice', hint=f"first in line {first}"
                 )
             data[name] = self.build(value, depth + 1)
         for merged in merges:

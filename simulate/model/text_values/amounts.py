@@ -114,7 +114,7 @@ def amounts(text: str, language: str = "en") -> list[Amount]:
 
 
 def _amount(text: str, match: re.Match[str]) -> Amount | None:
-    """The amount around a figure; None where it is no amount."""
+    """The amount around a figure; None where it is not an amount."""
     value, end = value_of(match[0]), match.end()
     if text[end : end + 2].strip(".,") != text[end : end + 2] and text[end + 1 : end + 2].isdigit():
         return None  # a version, or an address

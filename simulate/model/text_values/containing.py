@@ -12,7 +12,7 @@ from simulate.model.text_values.numbers import in_digits
 
 
 def contains(text: str, wanted: str, language: str = "en") -> bool:
-    """Whether ``wanted`` stands in ``text``, ignoring case and runs of white space. An amount of money with
+    """Whether ``wanted`` occurs in ``text``, ignoring case and runs of white space. An amount of money with
     its currency, or a date, is the same however it is written, and never a part of another one.
 
     >>> contains("You get 42.5 dollars back.", "$42.50"), contains("-£2,310.55", "£2,310.55")

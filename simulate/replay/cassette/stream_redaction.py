@@ -140,7 +140,7 @@ def _joined(lines: list[re.Match[bytes]]) -> _Event:
 
 @dataclass(slots=True)
 class _Piece:
-    """Where a piece of a text stands in an event."""
+    """Where an event holds a piece of a text."""
 
     text: str
     put: Callable[[str], None]

@@ -228,5 +228,5 @@ def _asked_before(material: EvaluationContext, moment: int) -> str | None:
 
 
 def without_content(documents: Sequence[dict[str, Any]]) -> bool:
-    """Whether one of them does not say what stands in it."""
+    """Whether one of them does not tell its content."""
     return any(not str(one.get("content") or "").strip() for one in documents)

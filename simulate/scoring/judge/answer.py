@@ -130,7 +130,7 @@ def unproven(answer: Answer, question: Question) -> str | None:
 
 
 def _says_something(quote: str, question: Question) -> bool:
-    """Whether a quote is more than a word that stands in every text: several, a number, or a whole text."""
+    """Whether a quote is more than a word that every text holds: several, a number, or a whole text."""
     words = folded(quote).split()
     if len(words) != 1 or any(letter.isdigit() for letter in quote) or len(words[0]) > LONG_WORD:
         return True

@@ -74,7 +74,7 @@ class Judge:
         self._templates: dict[str, Template] = {}
 
     async def classify(self, question: Question) -> Judgement:
-        """The label that fits, with evidence that stands in the material.
+        """The label that fits, with evidence from the material.
 
         Asked in two orders of the options. Where they contradict each other, both are asked again; a label
         that then has no clear majority is ``cannot tell``. So is one whose quotes, asked for twice, do not
@@ -111,7 +111,7 @@ class Judge:
         return await self.classify(_said_question(statement, said, [call.told() for call in tool_calls]))
 
     async def _prove(self, said: Sequence[Utterance]) -> None:
-        """Ask for a line that stands in the material and for one that does not, once; raise SimulatorFault
+        """Ask for a line that is in the material and for one that does not, once; raise SimulatorFault
         for a judge that always says yes, always no, or the opposite of what is so."""
         line = max((one.received for one in said), key=len)
         if self._proof is None and len(line.split()) >= PLANTED_WORDS and not self._proven:
