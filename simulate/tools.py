@@ -105,6 +105,21 @@ def marked_writes() -> dict[str, bool]:
     return dict(_marked)
 
 
+_annotated: dict[str, set[bool]] = {}
+"""Whether each tool that an MCP server listed in this process writes, by its annotations."""
+
+
+def annotate(name: str, *, write: bool) -> None:
+    """Keep what an MCP server says of its tool."""
+    _annotated.setdefault(name, set()).add(write)
+
+
+def annotated_writes() -> dict[str, bool]:
+    """Whether each tool that an MCP server annotated in this process writes; without those of which two
+    servers say different things."""
+    return {name: True in told for name, told in _annotated.items() if len(told) == 1}
+
+
 def _mark(function: Callable[..., Any], *, name: str | None, write: bool) -> Callable[..., Any]:
     known_as = name or function.__name__
     _marked[known_as] = write

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from simulate.model.matchers import mismatch
 from simulate.model.reference import ExpectedCall
-from simulate.tools import marked_writes
+from simulate.tools import annotated_writes, marked_writes
 from simulate.trace.reading import Fact, ToolCall, ToolName, TraceReading, Unknown
 
 _BAD = frozenset({"error", "failed", "failure", "denied", "rejected", "refused", "exception"})
@@ -25,7 +25,7 @@ class WriteTools:
         """``listed`` is None where nobody wrote a list. A tool whose write is ``expected`` writes."""
         self._complete = listed is not None
         self._writes = [ToolName(name) for name in (*(listed or ()), *expected)]
-        self._told = {**_annotated(reading), **marked_writes()}
+        self._told = {**annotated_writes(), **_annotated(reading), **marked_writes()}
 
     def writes(self, name: ToolName) -> Fact[bool]:
         """Whether this tool writes."""

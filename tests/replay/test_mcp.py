@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 
 from simulate.replay import Cassette, record, replaying
+from simulate.scoring.writes import WriteTools
+from simulate.tools import annotate, annotated_writes
+from simulate.trace.reading import ToolName, TraceReading
+from simulate.trace.span import Trace
 
 pytest.importorskip("mcp")
 
@@ -23,7 +27,7 @@ except ImportError:
     from mcp.server.fastmcp import FastMCP
 server = FastMCP("orders")
 
-@server.tool()
+@server.tool(annotations={"readOnlyHint": True})
 def lookup(order: str) -> str:
     with open(sys.argv[1], "a") as log:
         log.write(order + chr(10))
@@ -62,6 +66,8 @@ async def test_stdio_replays_without_starting_the_server(tmp_path: Path) -> None
         assert await work(session) == recorded
     assert not (tmp_path / "log").exists()
     assert player.report().passed and player.report().verdict == "identical"
+    # the server says that its tool only reads
+    assert WriteTools(None, TraceReading(Trace("ab" * 16)), ()).writes(ToolName("lookup")) is False
     names = [one.name for one in Cassette.load(tmp_path / "c").tools]
     assert names == ["mcp initialize", "mcp tools/list", "mcp:lookup", "mcp:lookup"]
 
@@ -162,3 +168,10 @@ async def test_streamable_http(tmp_path: Path) -> None:
     async with replaying(cassette) as player, connected() as session:
         assert await work(session) == recorded
     assert player.report().passed, player.report().explain()
+
+
+def test_two_servers_that_annotate_one_tool_differently_tell_nothing_of_it() -> None:
+    annotate("archive_of_two", write=True)
+    assert annotated_writes()["archive_of_two"] is True
+    annotate("archive_of_two", write=False)
+    assert "archive_of_two" not in annotated_writes()

@@ -15,6 +15,7 @@ from simulate.errors import InputError
 from simulate.interfaces.render.html import write_html
 from simulate.interfaces.render.run_reports import traces_of
 from simulate.model.file_names import with_unique_ids
+from simulate.model.identity import parse_tags
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.trial import TrialSpec
@@ -69,6 +70,7 @@ class Session:
             agent=self.config.getoption("--simulate-agent"),
             run_id=self.run_id,
             logs=path / "logs",
+            tags=parse_tags(self.config.getoption("--simulate-tag")),
         )
         stage.update_snapshots = bool(self.config.getoption("--simulate-update"))
         recordings = self._recordings(stage)

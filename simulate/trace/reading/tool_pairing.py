@@ -329,7 +329,17 @@ def _ids_allow(request: _Request, run: Run) -> bool:
 
 
 def _same_arguments(request: _Request, run: Run) -> bool:
-    return _ids_allow(request, run) and request.arguments == run.arguments
+    same = request.arguments == run.arguments or _only_value(request.arguments, run) is True
+    return same and _ids_allow(request, run)
+
+
+def _only_value(asked: Mapping[str, Any], run: Run) -> bool | None:
+    """Whether a run that tells one value tells that of the one argument asked for; None where it tells
+    something else than one value."""
+    if not run.wrapped or isinstance(run.arguments, Unknown) or len(asked) != 1 or "input" in asked:
+        return None
+    told = run.arguments.get("input")
+    return None if isinstance(told, dict | list) else str(told) == str(next(iter(asked.values())))
 
 
 # -- calls -----------------------------------------------------------------------------------------------
@@ -353,7 +363,9 @@ def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
             (run.start_ns - origin) / 1e9,
             None if end_ns is None else (end_ns - origin) / 1e9,
         )
-        if request is not None and _says_the_same(run, request.arguments):
+        if request is not None and _only_value(request.arguments, run) is False:
+            call.ran.arguments = Unknown(f"the span {run.spans[0].span_id} tells others than were asked for")
+        elif request is not None and _says_the_same(run, request.arguments):
             call.ran.arguments = request.arguments
         if call.answered is None or not isinstance(run.result, Unknown):
             call.answered = Answered(run.result, None, run.spans[0].span_id)
