@@ -70,7 +70,7 @@ class Session:
             agent=self.config.getoption("--simulate-agent"),
             run_id=self.run_id,
             logs=path / "logs",
-            tags=parse_tags(self.config.getoption("--simulate-tag")),
+            tags=parse_tags(self.config.getoption("--simulate-tag") or ()),
         )
         stage.update_snapshots = bool(self.config.getoption("--simulate-update"))
         recordings = self._recordings(stage)

@@ -90,7 +90,8 @@ def _is_type(value: Any) -> bool:
 
 
 def call_part(held: Part) -> Part:
-    held = cast("Part", held.get("tool_call", held))
+    within = held.get("tool_call")
+    held = cast("Part", within) if isinstance(within, dict) else held
     function = held.get("function") or held.get("functionCall") or held.get("function_call") or held
     inner = cast("Part", function) if isinstance(function, dict) else {"name": function}
     keys = ("arguments", "args", "input", "tool_arguments", "tool.args")
@@ -130,7 +131,7 @@ def unwrapped(response: Any) -> Any:
         members = cast("list[Any]", response)
         only = cast("Part", members[0]) if len(members) == 1 and isinstance(members[0], dict) else {}
         if only.get("type") == "text" or only.keys() == {"text"}:
-            return part_of(only)["content"]
+            return part_of(only).get("content", members)
         return only["json"] if only.keys() == {"json"} else members
     return response
 
@@ -176,6 +177,10 @@ def _media(held: Part) -> Part:
     return {**held, "type": kind_of(held)}
 
 
+def _of_inner(held: Part, key: str, read: Callable[[Part], Part]) -> Part:
+    return read(held[key]) if isinstance(held[key], dict) else generic_part(held)
+
+
 PARTS: dict[str, Callable[[Part], Part]] = {
     **dict.fromkeys(("text", "input_text", "output_text", "user-prompt", "system-prompt", "refusal"), _texts),
     **dict.fromkeys(("reasoning", "thinking", "reasoning_content"), _reasoning),
@@ -192,8 +197,8 @@ _BY_KEY: dict[str, Callable[[Part], Part]] = {
     "functionCall": call_part,
     "function_response": _answer,
     "functionResponse": _answer,
-    "toolUse": lambda held: call_part(held["toolUse"]),
-    "tool_call_result": lambda held: _haystack_result(held["tool_call_result"]),
-    "toolResult": lambda held: _answer(held["toolResult"]),
+    "toolUse": lambda held: _of_inner(held, "toolUse", call_part),
+    "tool_call_result": lambda held: _of_inner(held, "tool_call_result", _haystack_result),
+    "toolResult": lambda held: _of_inner(held, "toolResult", _answer),
     "text": _texts,
 }
