@@ -21,6 +21,7 @@ from simulate.replay.matching.recordings import HttpRecording, HttpResponse, Too
 from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.secrets import Redaction
 from simulate.replay.said import Thread, said_in, spoken
+from simulate.trace.belonging import several
 from simulate.trace.reading import ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -88,6 +89,13 @@ def cassette_of(
             where=trace.source,
             hint="switch content capture on (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true), or"
             " replay the complete part with --partial",
+        )
+    mixed = several(reading)
+    if mixed and not partial:
+        raise NotReplayable(
+            f"not replayable: the trace holds {len(mixed)} conversations: {', '.join(mixed[:5])}",
+            where=trace.source,
+            hint="--partial takes them as one",
         )
     origin = trace.start_ns
     recordings = [
