@@ -105,19 +105,19 @@ def marked_writes() -> dict[str, bool]:
     return dict(_marked)
 
 
-_annotated: dict[str, set[bool]] = {}
-"""Whether each tool that an MCP server listed in this process writes, by its annotations."""
+_annotated: dict[str, dict[str, bool]] = {}
+"""By conversation: whether each tool that an MCP server listed in it writes, by the server's annotations."""
 
 
-def annotate(name: str, *, write: bool) -> None:
-    """Keep what an MCP server says of its tool."""
-    _annotated.setdefault(name, set()).add(write)
+def annotate(conversation: str, name: str, *, write: bool) -> None:
+    """Keep what an MCP server says of its tool. Of two servers that differ, the one that writes counts."""
+    known = _annotated.setdefault(conversation, {})
+    known[name] = write or known.get(name, False)
 
 
-def annotated_writes() -> dict[str, bool]:
-    """Whether each tool that an MCP server annotated in this process writes; without those of which two
-    servers say different things."""
-    return {name: True in told for name, told in _annotated.items() if len(told) == 1}
+def annotated_writes(conversation: str) -> dict[str, bool]:
+    """Whether each tool that an MCP server annotated in this conversation writes."""
+    return dict(_annotated.get(conversation, {}))
 
 
 def _mark(function: Callable[..., Any], *, name: str | None, write: bool) -> Callable[..., Any]:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry import trace as otel_trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from simulate.replay import Cassette, record, replaying
 from simulate.scoring.writes import WriteTools
 from simulate.tools import annotate, annotated_writes
-from simulate.trace.reading import ToolName, TraceReading
+from simulate.trace.reading import ToolName, TraceReading, Unknown
 from simulate.trace.span import Trace
 
 pytest.importorskip("mcp")
@@ -66,8 +68,6 @@ async def test_stdio_replays_without_starting_the_server(tmp_path: Path) -> None
         assert await work(session) == recorded
     assert not (tmp_path / "log").exists()
     assert player.report().passed and player.report().verdict == "identical"
-    # the server says that its tool only reads
-    assert WriteTools(None, TraceReading(Trace("ab" * 16)), ()).writes(ToolName("lookup")) is False
     names = [one.name for one in Cassette.load(tmp_path / "c").tools]
     assert names == ["mcp initialize", "mcp tools/list", "mcp:lookup", "mcp:lookup"]
 
@@ -170,8 +170,23 @@ async def test_streamable_http(tmp_path: Path) -> None:
     assert player.report().passed, player.report().explain()
 
 
-def test_two_servers_that_annotate_one_tool_differently_tell_nothing_of_it() -> None:
-    annotate("archive_of_two", write=True)
-    assert annotated_writes()["archive_of_two"] is True
-    annotate("archive_of_two", write=False)
-    assert "archive_of_two" not in annotated_writes()
+async def test_a_server_tells_which_of_its_tools_only_read(tmp_path: Path) -> None:
+    def tells(conversation: str) -> Any:
+        return WriteTools(None, TraceReading(Trace(conversation)), ()).writes(ToolName("lookup"))
+
+    for recording, conversation in (
+        (record(tmp_path / "c"), "ac" * 16),
+        (replaying(tmp_path / "c"), "ad" * 16),
+    ):
+        context = SpanContext(int(conversation, 16), 7, is_remote=False)
+        async with recording, stdio(tmp_path) as session:
+            with otel_trace.use_span(NonRecordingSpan(context)):
+                await work(session)
+        assert tells(conversation) is False
+    assert isinstance(tells("ae" * 16), Unknown)  # another conversation's agent may have another tool
+
+
+def test_of_two_servers_that_differ_the_one_that_writes_counts() -> None:
+    annotate("af" * 16, "archive", write=True)
+    annotate("af" * 16, "archive", write=False)
+    assert annotated_writes("af" * 16) == {"archive": True}

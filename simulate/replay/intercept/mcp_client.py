@@ -12,6 +12,8 @@ import importlib.util
 import sys
 from typing import Any, cast
 
+from opentelemetry import trace as otel_trace
+
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import ToolExchange
 from simulate.tools import annotate, annotated_writes
@@ -42,7 +44,7 @@ def _requesting(real: Any, router: TrafficRouter) -> Any:
         if traffic is None:
             return await real(client, request, result_type, *args, **kwargs)
         name, arguments = _call(request)
-        write = annotated_writes().get(name.removeprefix(_CALL), False)
+        write = annotated_writes(_conversation()).get(name.removeprefix(_CALL), False)
         exchange = traffic.begin_tool(name, arguments, write=write, source="mcp")
         if not exchange.live:
             if exchange.recorded is None:
@@ -73,7 +75,12 @@ def _learn(name: str, result: dict[str, Any]) -> None:
     for listed in cast("list[dict[str, Any]]", result.get("tools") or []):
         read_only = cast("dict[str, Any]", listed.get("annotations") or {}).get("readOnlyHint")
         if isinstance(read_only, bool):
-            annotate(listed["name"], write=not read_only)
+            annotate(_conversation(), listed["name"], write=not read_only)
+
+
+def _conversation() -> str:
+    """The id of the conversation that this is a part of: its spans are of one trace."""
+    return f"{otel_trace.get_current_span().get_span_context().trace_id:032x}"
 
 
 def _notifying(real: Any, router: TrafficRouter) -> Any:

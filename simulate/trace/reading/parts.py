@@ -112,11 +112,26 @@ def call_part(held: Part) -> Part:
 _NAMES = ("name", "toolName", "tool_name", "tool.name")
 
 
-def response_part(call_id: Any, response: Any, name: Any = None) -> Part:
+def response_part(call_id: Any, response: Any, name: Any = None, *, failed: bool = False) -> Part:
+    """``failed`` says that the response is the tool's error."""
     part = {"type": "tool_call_response", "id": call_id, "response": unwrapped(response)}
     if name:
         part["name"] = str(name)
+    if failed:
+        part["is_error"] = True
     return part
+
+
+def says_failed(held: Part) -> bool:
+    """Whether a tool's answer says that it is an error: Anthropic's and MCP's flag, the status of Bedrock and
+    LangChain, the kind of Vercel's output."""
+    output = held.get("output")
+    kind: Any = cast("Part", output).get("type") if isinstance(output, dict) else None
+    return (
+        any(held.get(key) is True for key in ("is_error", "isError"))
+        or held.get("status") == "error"
+        or kind in ("error-text", "error-json")
+    )
 
 
 def unwrapped(response: Any) -> Any:
@@ -149,7 +164,8 @@ def _answer(held: Part) -> Part:
         ),
         None,
     )
-    return response_part(call_id, response, held.get("name") or held.get("toolName") or held.get("tool_name"))
+    name = held.get("name") or held.get("toolName") or held.get("tool_name")
+    return response_part(call_id, response, name, failed=says_failed(held))
 
 
 def _haystack_result(held: Part) -> Part:
