@@ -137,7 +137,9 @@ def test_an_id_that_comes_again_or_is_never_told_mixes_no_results(wire: str) -> 
         spans.append(chat(at * 10, list(history), [asked]))
         history += [asked, answer]
     spans.append(chat(50, history, [{"role": "assistant", "content": "There."}]))
-    results: list[Any] = [result["result"] if isinstance(result, dict) else result for _, result, _ in told(*spans)]
+    results: list[Any] = [
+        result["result"] if isinstance(result, dict) else result for _, result, _ in told(*spans)
+    ]
     assert results == ["0: at 1", "1: at 2", "2: at 1"]
 
 
