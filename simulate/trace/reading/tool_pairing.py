@@ -332,20 +332,15 @@ def _ids_allow(request: _Request, run: Run) -> bool:
 
 
 def _same_arguments(request: _Request, run: Run) -> bool:
-    same = request.arguments == run.arguments or _only_value(request.arguments, run) is True
+    same = request.arguments == run.arguments or _only_value(request.arguments, run)
     return same and _ids_allow(request, run)
 
 
-def _only_value(asked: Mapping[str, Any], run: Run) -> bool | None:
-    """Whether a run that tells one value tells that of the one argument asked for; None where it may tell it
-    in words of its own."""
-    if not run.wrapped or isinstance(run.arguments, Unknown) or len(asked) != 1 or "input" in asked:
-        return None
-    told = run.arguments.get("input")
-    wanted = str(next(iter(asked.values())))
-    if isinstance(told, dict | list) or (str(told) != wanted and wanted in str(told)):
-        return None
-    return str(told) == wanted
+def _only_value(asked: Mapping[str, Any], run: Run) -> bool:
+    """Whether a run that tells one value tells that of the one argument asked for."""
+    if not run.wrapped or isinstance(run.arguments, Unknown) or len(asked) != 1:
+        return False
+    return str(run.arguments.get("input")) == str(next(iter(asked.values())))
 
 
 # -- calls -----------------------------------------------------------------------------------------------
@@ -381,7 +376,7 @@ def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
 def _says_the_same(run: Run, asked: Mapping[str, Any]) -> bool:
     """Whether a run's arguments are those asked for in another shape: one text, or values without names."""
     if run.wrapped:
-        return list(asked) != ["input"] and _only_value(asked, run) is not False
+        return list(asked) != ["input"]
     ran = run.arguments
     if isinstance(ran, Unknown) or not ran.keys() <= {"args", "kwargs"} or ran.get("kwargs"):
         return False
