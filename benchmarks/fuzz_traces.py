@@ -215,7 +215,9 @@ def _twisted(value: Any, rng: random.Random) -> Any:
         if named and rng.random() < 0.15:
             holder, key = rng.choice(named)
             other, its = rng.choice(named)
-            holder[key] = rng.choice([other[its], rng.randrange(10**15), copy.deepcopy(rng.choice(ODD))])
+            holder[key] = rng.choice(
+                [copy.deepcopy(other[its]), rng.randrange(10**15), copy.deepcopy(rng.choice(ODD))]
+            )
             continue
         holder, key = rng.choice(places)
         if (inner := _document_in(holder[key])) is not None and rng.random() < 0.8:

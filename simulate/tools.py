@@ -105,6 +105,21 @@ def marked_writes() -> dict[str, bool]:
     return dict(_marked)
 
 
+_annotated: dict[str, dict[str, bool]] = {}
+"""By conversation: whether each tool that an MCP server listed in it writes, by the server's annotations."""
+
+
+def annotate(conversation: str, name: str, *, write: bool) -> None:
+    """Keep what an MCP server says of its tool. Of two servers that differ, the one that writes counts."""
+    known = _annotated.setdefault(conversation, {})
+    known[name] = write or known.get(name, False)
+
+
+def annotated_writes(conversation: str) -> dict[str, bool]:
+    """Whether each tool that an MCP server annotated in this conversation writes."""
+    return dict(_annotated.get(conversation, {}))
+
+
 def _mark(function: Callable[..., Any], *, name: str | None, write: bool) -> Callable[..., Any]:
     known_as = name or function.__name__
     _marked[known_as] = write

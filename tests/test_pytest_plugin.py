@@ -77,6 +77,13 @@ def test_another_agent(project: Path) -> None:
     assert "1 passed" in shown
 
 
+def test_tags_are_on_the_trace(project: Path) -> None:
+    assert "2 passed" in run_pytest(project, "--simulate-tag", "user=u-31", "-m", "quick")
+    traces = list(project.glob(".simulate/runs/**/*.otlp.jsonl"))
+    assert len(traces) == 2 and all("u-31" in trace.read_text() for trace in traces)
+    assert "not a tag" in run_pytest(project, "--simulate-tag", "usr=u-31", "-m", "quick")
+
+
 def test_workers_of_xdist_and_one_report(project: Path) -> None:
     shown = run_pytest(project, "-n", "2", "--simulate-report", "report.html")
     assert "2 passed" in shown

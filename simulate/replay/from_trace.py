@@ -21,6 +21,7 @@ from simulate.replay.matching.recordings import HttpRecording, HttpResponse, Too
 from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.secrets import Redaction
 from simulate.replay.said import Thread, said_in, spoken
+from simulate.trace.belonging import several
 from simulate.trace.reading import ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -75,20 +76,7 @@ def cassette_of(
     reading = TraceReading.of(source)
     trace, calls = reading.trace, reading.llm_calls
     lacks = missing(reading)
-    if not calls:
-        raise NotReplayable(
-            "not replayable: the trace holds no model call",
-            where=trace.source,
-            hint="is it the agent's own trace, and did it reach a model?",
-        )
-    if lacks and not partial:
-        lines = "\n  ".join(str(one) for one in lacks[:20])
-        raise NotReplayable(
-            f"not replayable: {len(lacks)} spans lack what a replay needs\n  {lines}",
-            where=trace.source,
-            hint="switch content capture on (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true), or"
-            " replay the complete part with --partial",
-        )
+    _refuse(reading, lacks, partial)
     origin = trace.start_ns
     recordings = [
         _recording(span, view, origin, rules, place=f"span {span.span_id}")
@@ -114,6 +102,32 @@ def cassette_of(
     if isinstance(rules.redact, Redaction):
         manifest |= rules.redact.manifest()
     return cassette
+
+
+def _refuse(reading: TraceReading, lacks: list[Missing], partial: bool) -> None:
+    """Raise NotReplayable for what no replay could be made of."""
+    trace, calls = reading.trace, reading.llm_calls
+    if not calls:
+        raise NotReplayable(
+            "not replayable: the trace holds no model call",
+            where=trace.source,
+            hint="is it the agent's own trace, and did it reach a model?",
+        )
+    if lacks and not partial:
+        lines = "\n  ".join(str(one) for one in lacks[:20])
+        raise NotReplayable(
+            f"not replayable: {len(lacks)} spans lack what a replay needs\n  {lines}",
+            where=trace.source,
+            hint="switch content capture on (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true), or"
+            " replay the complete part with --partial",
+        )
+    mixed = several(reading)
+    if mixed and not partial:
+        raise NotReplayable(
+            f"not replayable: the trace holds {len(mixed)} conversations: {', '.join(mixed[:5])}",
+            where=trace.source,
+            hint="--partial takes them as one",
+        )
 
 
 def _recording(span: Span, view: View, origin: int, rules: Rules, place: str) -> HttpRecording:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from simulate.model.shapes import object_of
+from simulate.trace.fallbacks import GivenUp, gateway_calls
 from simulate.trace.reading import TraceReading
+from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.values import decoded
 from simulate.trace.retold import Telling, retold, tellings
 from simulate.trace.root import is_ours
@@ -27,16 +29,6 @@ _PREVIOUS = "previous_response_id"
 
 Lines = tuple[int, ...]
 """What was said, caller's and agent's lines by their hashes, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUp:
-    """A gateway's call to one of its routes: its times, the route, what was asked."""
-
-    start_ns: int
-    end_ns: int
-    route: str
-    asked: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +55,8 @@ class Marks:
     """How many lines of the caller the first request holds; None where no request is known."""
     tellings: tuple[Telling, ...] = ()
     """Its calls, which another trace may tell once more."""
+    several: tuple[str, ...] = ()
+    """The conversations that it holds, where it is more than one."""
     gave_up: tuple[GivenUp, ...] = ()
     took_over: tuple[GivenUp, ...] = ()
     """Calls of a gateway that failed, and that took over from a failed one."""
@@ -118,23 +112,24 @@ def marks_of(source: Trace | TraceReading) -> Marks:
         frozenset(filter(_tells, tails)),
         callers,
         tuple(tellings(reading, 0)),
-        *_gateway_calls(reading),
+        tuple(several(reading)),
+        *gateway_calls(reading),
     )
 
 
-def _gateway_calls(reading: TraceReading) -> tuple[tuple[GivenUp, ...], tuple[GivenUp, ...]]:
-    failed, after = list[GivenUp](), list[GivenUp]()
-    for span, view in reading.llm_calls:
-        took_over = view.gateway.get("fallback") is not None and not view.gateway.get("original_target")
-        route = view.gateway.get("fallback" if took_over else "original_target")
-        if route is None or not span.start_ns or span.end_ns is None or not (took_over or view.error):
-            continue
-        asked = (
-            None if view.input is None else hash(tuple(line for each in view.input for line in _said(each)))
-        )
-        call = GivenUp(span.start_ns, span.end_ns, str(route), asked)
-        (after if took_over else failed).append(call)
-    return tuple(failed), tuple(after)
+def several(reading: TraceReading) -> list[str]:
+    """The ids of the conversations in a trace that holds more than one: of spans side by side, since what is
+    inside another's may be a part of it. By the sessions' ids where no span tells a conversation's."""
+    if any(is_ours(span) for span in reading.spans):
+        return []
+    for read in (lambda span, view: view.conversation_id, _session):
+        named = {span.span_id: name for span, view in reading for name in _names([read(span, view)])}
+        above = Above(reading.by_id, lambda span, named=named: span.span_id in named)
+        tops = [span for span in reading.spans if span.span_id in named and above.of(span) is None]
+        if tops:
+            found = list(dict.fromkeys(named[span.span_id] for span in tops))
+            return found if len(found) > 1 else []
+    return []
 
 
 def _names(values: Iterable[object]) -> tuple[str, ...]:
@@ -246,6 +241,7 @@ def memberships(marks: Sequence[Marks]) -> list[Membership]:
     found = [_member(parts, marks, sets.why.get(root, [])) for root, parts in members.items()]
     for each in found:
         each.doubts = [doubt for at in each.parts for doubt in doubts.get(at, ())]
+        each.doubts += [_mixed(marks[at]) for at in each.parts if marks[at].several]
     return found
 
 
@@ -303,6 +299,11 @@ def doubt(one: Telling, trace_id: str) -> str:
     return f"trace {trace_id} may tell of the same {one.kind} call ({what}); it is counted in both"
 
 
+def _mixed(one: Marks) -> str:
+    told = ", ".join(one.several[:5])
+    return f"trace {one.trace_id} holds {len(one.several)} conversations ({told}), which are read as one"
+
+
 def _by_fallbacks(marks: Sequence[Marks], sets: _Sets) -> None:
     """Join a call that took over with the one that had failed: of another route, asked the same, the last
     before it that nothing took over from."""
@@ -311,15 +312,7 @@ def _by_fallbacks(marks: Sequence[Marks], sets: _Sets) -> None:
     )
     after = [(call, at) for at, one in enumerate(marks) for call in one.took_over]
     for call, at in sorted(after, key=lambda each: each[0].start_ns):
-        before = [
-            each
-            for each in failed
-            if each[0].end_ns <= call.start_ns
-            and each[0].asked is not None
-            and each[0].asked == call.asked
-            and each[0].route != call.route
-            and not _apart(marks[each[1]], marks[at])
-        ]
+        before = [each for each in failed if call.follows(each[0]) and not _apart(marks[each[1]], marks[at])]
         if before:
             failed.remove(before[-1])
             sets.join(before[-1][1], at, "a gateway's fallback")

@@ -204,8 +204,11 @@ class TraceSearch:
 
     def among(self, traces: Iterable[Trace | Facts]) -> Iterator[Summary]:
         """A summary of each trace that is so, as they come. A filter needs traces; facts have no spans."""
+        wanted = [name for name in (self.query.user, self.query.session, self.query.tenant) if name]
         for trace in traces:
             self.looked_at += 1
+            if isinstance(trace, Trace) and not all(_may_hold(trace, name) for name in wanted):
+                continue
             facts = ReadFacts(TraceReading(trace)) if isinstance(trace, Trace) else trace
             try:
                 found = self._holds(facts)
@@ -235,6 +238,27 @@ class TraceSearch:
         if query.tool is not None and not _called(facts, ToolName(query.tool)):
             return False
         return query.cost is None or query.cost.holds(_dollars(facts))
+
+
+def _may_hold(trace: Trace, name: str) -> bool:
+    """Whether a name stands anywhere in the attributes; looking is much faster than reading them. Yes for one
+    that JSON inside an attribute would spell otherwise."""
+    if not name.isascii() or not name.isprintable() or set(name) & set('"\\/'):
+        return True
+    seen: set[int] = set()
+    for span in trace.spans:
+        for held in (
+            span.attributes,
+            span.resource,
+            span.scope_attributes,
+            *(event.attributes for event in span.events),
+        ):
+            if id(held) in seen:
+                continue  # spans of one export share their resource
+            seen.add(id(held))
+            if any(name in (value if isinstance(value, str) else str(value)) for value in held.values()):
+                return True
+    return False
 
 
 class _Untold(Exception):

@@ -129,7 +129,10 @@ def test_candidates_are_told_and_can_be_left_out(
     assert main(["dataset", "add", str(production), "--to", "golden", *REFUND]) == 0
     assert main(["dataset", "run", "golden", "--agent", "support", "--verified"]) == 2
     assert "there is no verified case" in capsys.readouterr().err
-    assert main(["dataset", "run", "golden", "--agent", "support"]) == 0
+    tagged = ["--tag", "user=u-31", "--tag", "release.id=7", "--out", "tagged"]
+    assert main(["dataset", "run", "golden", "--agent", "support", *tagged]) == 0
+    (trace,) = Path("tagged").rglob("*.otlp.jsonl")
+    assert "u-31" in trace.read_text() and "release.id" in trace.read_text()
     assert "1 of 1 case is a candidate" in capsys.readouterr().err
 
 

@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry import trace as otel_trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from simulate.replay import Cassette, record, replaying
+from simulate.scoring.writes import WriteTools
+from simulate.tools import annotate, annotated_writes
+from simulate.trace.reading import ToolName, TraceReading, Unknown
+from simulate.trace.span import Trace
 
 pytest.importorskip("mcp")
 
@@ -23,7 +29,7 @@ except ImportError:
     from mcp.server.fastmcp import FastMCP
 server = FastMCP("orders")
 
-@server.tool()
+@server.tool(annotations={"readOnlyHint": True})
 def lookup(order: str) -> str:
     with open(sys.argv[1], "a") as log:
         log.write(order + chr(10))
@@ -162,3 +168,25 @@ async def test_streamable_http(tmp_path: Path) -> None:
     async with replaying(cassette) as player, connected() as session:
         assert await work(session) == recorded
     assert player.report().passed, player.report().explain()
+
+
+async def test_a_server_tells_which_of_its_tools_only_read(tmp_path: Path) -> None:
+    def tells(conversation: str) -> Any:
+        return WriteTools(None, TraceReading(Trace(conversation)), ()).writes(ToolName("lookup"))
+
+    for recording, conversation in (
+        (record(tmp_path / "c"), "ac" * 16),
+        (replaying(tmp_path / "c"), "ad" * 16),
+    ):
+        context = SpanContext(int(conversation, 16), 7, is_remote=False)
+        async with recording, stdio(tmp_path) as session:
+            with otel_trace.use_span(NonRecordingSpan(context)):
+                await work(session)
+        assert tells(conversation) is False
+    assert isinstance(tells("ae" * 16), Unknown)  # another conversation's agent may have another tool
+
+
+def test_of_two_servers_that_differ_the_one_that_writes_counts() -> None:
+    annotate("af" * 16, "archive", write=True)
+    annotate("af" * 16, "archive", write=False)
+    assert annotated_writes("af" * 16) == {"archive": True}

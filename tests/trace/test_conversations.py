@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from simulate.errors import TraceFileError
+from simulate.errors import NotReplayable, TraceFileError
 from simulate.interfaces.cli.main import main
 from simulate.replay.from_trace import cassette_of
+from simulate.trace.belonging import several
 from simulate.trace.conversations import Choice, conversations, iter_conversations, read_conversations
+from simulate.trace.diff import compare
 from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.reading import TraceReading
 from simulate.trace.root import conversation_span
 from simulate.trace.span import Link, Span, Trace
 
@@ -302,3 +305,28 @@ def test_a_folder_and_a_broken_file_are_read_alike_by_every_verb(
         main([*verb, "--tolerant"])
         told = capsys.readouterr()
         assert "is not JSON" not in told.err and "breaks off" not in told.err.split("left out")[0], verb
+
+
+@pytest.mark.parametrize("name", ["session.id", "gen_ai.conversation.id"])
+def test_one_trace_that_holds_two_conversations_is_told(name: str) -> None:
+    one = turn(1, [("user", "Hi")], "Hello", more={name: "c-1"})
+    other = turn(2, [("user", "Cancel it")], "Done", more={name: "c-2"})
+    top = Span("9" * 32, "9" * 16, "batch", None, NOON, NOON + 900 * S)
+    spans = [top, *one, *other]
+    for span in spans:
+        span.trace_id = top.trace_id
+        span.parent_id = span.parent_id or (None if span is top else top.span_id)
+    (again,) = turn(1, [("user", "Hi")], "Hello", more={name: "c-1"})[-1:]
+    again.trace_id = "8" * 32
+    (found,) = conversations([Trace(top.trace_id, spans), Trace(again.trace_id, [again])])
+    assert any("holds 2 conversations (c-1, c-2)" in note for note in found.notes)
+    with pytest.raises(NotReplayable, match="c-1, c-2"):
+        cassette_of(Trace(top.trace_id, spans))
+    assert cassette_of(Trace(top.trace_id, spans), partial=True).http
+    assert "c-1, c-2" in compare(Trace(top.trace_id, spans), Trace(again.trace_id, [again])).notes[0]
+
+
+def test_a_sub_agent_s_own_session_is_part_of_the_conversation() -> None:
+    outer = turn(1, [("user", "Hi")], "Hello", root={"session.id": "s-1"})
+    outer[-1].attributes["session.id"] = "s-1/sub"
+    assert several(TraceReading(Trace(outer[0].trace_id, outer))) == []

@@ -210,6 +210,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, metavar="N", help="how many conversations at once")
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add("--resume", metavar="RUN", help="go on with a run: only cases that have no outcome yet")
+    run.add_tag_option(parser)
     add_junit_option(parser)
     add_json_option(parser, "all outcomes")
     add(
@@ -243,6 +244,7 @@ def _run(args: argparse.Namespace) -> int:
     for option in PASSED_ON:
         value = getattr(args, option)
         given += [] if value is None else [f"--{option.replace('_', '-')}", str(value)]
+    given += [part for tag in args.tag for part in ("--tag", tag)]
     with tempfile.TemporaryDirectory() as folder:
         if args.replay:
             _cassettes(cases, Path(folder), args.trials or 1)

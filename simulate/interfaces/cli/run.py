@@ -57,7 +57,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="seed of personas and of the caller's chance (default 0)",
     )
-    add(
+    add_tag_option(parser)
+    _how(parser)
+    _results(parser)
+    add_gate_options(parser)
+
+
+def add_tag_option(parser: argparse.ArgumentParser) -> None:
+    """``--tag NAME=VALUE``, as `simulate.model.identity.parse_tags` reads it."""
+    parser.add_argument(
         "--tag",
         action="append",
         default=[],
@@ -65,9 +73,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="on the agent's spans and in its baggage: user, session, tenant, feature, experiment, cohort, "
         "prompt_version, or any attribute by its full name (repeatable)",
     )
-    _how(parser)
-    _results(parser)
-    add_gate_options(parser)
 
 
 def _how(parser: argparse.ArgumentParser) -> None:

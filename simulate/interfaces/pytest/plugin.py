@@ -66,6 +66,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="refuse whatever would run code that a scenario or an address names; pytest's own files run",
     )
+    group.addoption(
+        "--simulate-tag",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="on the agent's spans and in its baggage, as `--tag` of `simulate run` (repeatable)",
+    )
     group.addoption("--simulate-report", metavar="FILE", help="write the HTML report here")
 
 
@@ -200,6 +207,18 @@ def session_of(config: pytest.Config) -> Session:
 
         session = config.stash[KEY] = Session(config)
     return session
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what no run could use."""
+    if config.getoption("--simulate-tag"):
+        from simulate.errors import InputError  # only where it is used: every pytest run loads this plugin
+        from simulate.model.identity import parse_tags
+
+        try:
+            parse_tags(config.getoption("--simulate-tag"))
+        except InputError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,6 +14,7 @@ import pytest
 from simulate.errors import InputError
 from simulate.interfaces.render.html import write_html
 from simulate.interfaces.render.run_reports import traces_of
+from simulate.model.identity import parse_tags
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.trial import TrialSpec, with_unique_ids
@@ -68,6 +69,7 @@ class Session:
             agent=self.config.getoption("--simulate-agent"),
             run_id=self.run_id,
             logs=path / "logs",
+            tags=parse_tags(self.config.getoption("--simulate-tag") or ()),
         )
         stage.update_snapshots = bool(self.config.getoption("--simulate-update"))
         recordings = self._recordings(stage)

@@ -12,8 +12,11 @@ import importlib.util
 import sys
 from typing import Any, cast
 
+from opentelemetry import trace as otel_trace
+
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import ToolExchange
+from simulate.tools import annotate, annotated_writes
 
 
 # private names of mcp are used: tests/test_private_names.py lists them, with the version tried
@@ -41,20 +44,43 @@ def _requesting(real: Any, router: TrafficRouter) -> Any:
         if traffic is None:
             return await real(client, request, result_type, *args, **kwargs)
         name, arguments = _call(request)
-        exchange = traffic.begin_tool(name, arguments, write=False, source="mcp")
+        write = annotated_writes(_conversation()).get(name.removeprefix(_CALL), False)
+        exchange = traffic.begin_tool(name, arguments, write=write, source="mcp")
         if not exchange.live:
             if exchange.recorded is None:
                 traffic.refuse(f"MCP {name}, which was not recorded")
-            return _answer(exchange, result_type)
+            answer = _answer(exchange, result_type)
+            _learn(name, answer.model_dump(by_alias=True, mode="json", exclude_none=True))
+            return answer
         try:
             result = await real(client, request, result_type, *args, **kwargs)
         except Exception as error:
             exchange.ended(None, error)
             raise
-        exchange.ended(result.model_dump(by_alias=True, mode="json", exclude_none=True), None)
+        told = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        _learn(name, told)
+        exchange.ended(told, None)
         return result
 
     return send_request
+
+
+_CALL = "mcp:"
+
+
+def _learn(name: str, result: dict[str, Any]) -> None:
+    """Keep which of the tools that a server lists only read; one without the annotation stays unknown."""
+    if name != "mcp tools/list":
+        return
+    for listed in cast("list[dict[str, Any]]", result.get("tools") or []):
+        read_only = cast("dict[str, Any]", listed.get("annotations") or {}).get("readOnlyHint")
+        if isinstance(read_only, bool):
+            annotate(_conversation(), listed["name"], write=not read_only)
+
+
+def _conversation() -> str:
+    """The id of the conversation that this is a part of: its spans are of one trace."""
+    return f"{otel_trace.get_current_span().get_span_context().trace_id:032x}"
 
 
 def _notifying(real: Any, router: TrafficRouter) -> Any:
@@ -83,7 +109,7 @@ def _call(request: Any) -> tuple[str, Any]:
     given = cast("dict[str, Any]", data.get("params") or {})
     params = {name: value for name, value in given.items() if name != "_meta"}
     if data["method"] == "tools/call":
-        return f"mcp:{params['name']}", params.get("arguments") or {}
+        return f"{_CALL}{params['name']}", params.get("arguments") or {}
     return f"mcp {data['method']}", params
 
 

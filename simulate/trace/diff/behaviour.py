@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulate.trace.belonging import several
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.forest import Forest, plant
 from simulate.trace.reading import ToolCall, ToolName, TraceReading, Unknown
@@ -75,6 +76,8 @@ class Story:
     """Whether a tool call would show in this trace."""
     turns: int
     speech: list[Speech]
+    mixed: list[str] = field(default_factory=list[str])
+    """The ids of its conversations, where they are several."""
 
     @property
     def duration(self) -> float | None:
@@ -147,6 +150,7 @@ def tell(source: Trace | TraceReading) -> Story:
         evidence=bool(reading.evidence.tools),
         turns=max((call.turn for call in models), default=0),
         speech=_speech(forest, origin),
+        mixed=several(reading),
     )
 
 

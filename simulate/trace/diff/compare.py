@@ -123,6 +123,9 @@ def _notes(one: Story, other: Story) -> list[str]:
             notes.append(f"the {name} trace is empty")
         elif not story.models and not story.tools:
             notes.append(f"the {name} trace has neither model calls nor tool calls")
+        if story.mixed:
+            told = ", ".join(story.mixed[:5])
+            notes.append(f"the {name} trace holds {len(story.mixed)} conversations, compared as one: {told}")
     return notes
 
 

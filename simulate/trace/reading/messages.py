@@ -19,6 +19,7 @@ from simulate.trace.reading.parts import (
     kind_of,
     part_of,
     response_part,
+    says_failed,
     text_part,
 )
 from simulate.trace.reading.values import decoded, loose, text
@@ -231,7 +232,7 @@ def _message(value: dict[str, Any], default: str) -> Message:
         content = decoded(content)
     answers = call_id is not None or ("parts" not in value and content not in (None, []))
     if role == "tool" and answers and not _holds_parts(content):
-        parts.append(response_part(call_id, content, value.get("name")))
+        parts.append(response_part(call_id, content, value.get("name"), failed=says_failed(value)))
     else:
         parts.extend(_content(content))
     calls = _calls(value)

@@ -91,7 +91,8 @@ def _is_type(value: Any) -> bool:
 
 
 def call_part(held: Part) -> Part:
-    held = cast("Part", held.get("tool_call", held))
+    within = held.get("tool_call")
+    held = cast("Part", within) if isinstance(within, dict) else held
     function = held.get("function") or held.get("functionCall") or held.get("function_call") or held
     inner = function if is_object(function) else {"name": function}
     keys = ("arguments", "args", "input", "tool_arguments", "tool.args")
@@ -112,11 +113,26 @@ def call_part(held: Part) -> Part:
 _NAMES = ("name", "toolName", "tool_name", "tool.name")
 
 
-def response_part(call_id: Any, response: Any, name: Any = None) -> Part:
+def response_part(call_id: Any, response: Any, name: Any = None, *, failed: bool = False) -> Part:
+    """``failed`` says that the response is the tool's error."""
     part = {"type": "tool_call_response", "id": call_id, "response": unwrapped(response)}
     if name:
         part["name"] = str(name)
+    if failed:
+        part["is_error"] = True
     return part
+
+
+def says_failed(held: Part) -> bool:
+    """Whether a tool's answer says that it is an error: Anthropic's and MCP's flag, the status of Bedrock and
+    LangChain, the kind of Vercel's output."""
+    output = held.get("output")
+    kind: Any = cast("Part", output).get("type") if isinstance(output, dict) else None
+    return (
+        any(held.get(key) is True for key in ("is_error", "isError"))
+        or held.get("status") == "error"
+        or kind in ("error-text", "error-json")
+    )
 
 
 def unwrapped(response: Any) -> Any:
@@ -131,7 +147,7 @@ def unwrapped(response: Any) -> Any:
         members = response
         only = cast("Part", members[0]) if len(members) == 1 and isinstance(members[0], dict) else {}
         if only.get("type") == "text" or only.keys() == {"text"}:
-            return part_of(only)["content"]
+            return part_of(only).get("content", members)
         return only["json"] if only.keys() == {"json"} else members
     return response
 
@@ -149,7 +165,8 @@ def _answer(held: Part) -> Part:
         ),
         None,
     )
-    return response_part(call_id, response, held.get("name") or held.get("toolName") or held.get("tool_name"))
+    name = held.get("name") or held.get("toolName") or held.get("tool_name")
+    return response_part(call_id, response, name, failed=says_failed(held))
 
 
 def _haystack_result(held: Part) -> Part:
@@ -177,6 +194,10 @@ def _media(held: Part) -> Part:
     return {**held, "type": kind_of(held)}
 
 
+def _of_inner(held: Part, key: str, read: Callable[[Part], Part]) -> Part:
+    return read(held[key]) if isinstance(held[key], dict) else generic_part(held)
+
+
 PARTS: dict[str, Callable[[Part], Part]] = {
     **dict.fromkeys(("text", "input_text", "output_text", "user-prompt", "system-prompt", "refusal"), _texts),
     **dict.fromkeys(("reasoning", "thinking", "reasoning_content"), _reasoning),
@@ -193,8 +214,8 @@ _BY_KEY: dict[str, Callable[[Part], Part]] = {
     "functionCall": call_part,
     "function_response": _answer,
     "functionResponse": _answer,
-    "toolUse": lambda held: call_part(held["toolUse"]),
-    "tool_call_result": lambda held: _haystack_result(held["tool_call_result"]),
-    "toolResult": lambda held: _answer(held["toolResult"]),
+    "toolUse": lambda held: _of_inner(held, "toolUse", call_part),
+    "tool_call_result": lambda held: _of_inner(held, "tool_call_result", _haystack_result),
+    "toolResult": lambda held: _of_inner(held, "toolResult", _answer),
     "text": _texts,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from simulate.model.shapes import is_list, is_object
@@ -44,8 +44,8 @@ class _Request:
     round: int
     """The place of its model call among all."""
     run: Run | None = None
-    answer: tuple[Any, str] | None = None
-    """The result, and the span of the model call that was told it."""
+    answer: Answered | None = None
+    """What a later model call was told that the tool answered."""
     passed_over: bool = False
     """Whether a later model call was told that it was asked for, and no answer."""
 
@@ -119,14 +119,14 @@ class _Requests:
                 request = self._asked_before(asked, models, place)
             if request is None or request.answer is not None:
                 continue
-            if asked.answered:
-                request.answer = (asked.result, models[place][0].span_id)
+            if asked.answer is not None:
+                request.answer = _answered(asked.answer, models[place][0])
             elif history.went_on_after(asked):
                 request.passed_over = True
         for part in history.answers:
             request = self._waiting_for(part)
             if request is not None:
-                request.answer = (_response(part), models[place][0].span_id)
+                request.answer = _answered(part, models[place][0])
 
     def _waiting_for(self, part: Part) -> _Request | None:
         """The request that an answer belongs to whose history does not repeat it: the provider keeps it. By
@@ -181,8 +181,7 @@ class _Asked:
     arguments: dict[str, Any]
     at: int
     messages: Sequence[Message]
-    answered: bool = False
-    result: Any = None
+    answer: Part | None = None
 
 
 class _History:
@@ -207,7 +206,7 @@ class _History:
                     if one is None:
                         self.answers.append(part)
                     else:
-                        one.answered, one.result = True, _response(part)
+                        one.answer = part
                         armed.remove(one)
 
     def went_on_after(self, asked: _Asked) -> bool:
@@ -225,8 +224,10 @@ def _answered_by(part: Part, armed: Sequence[_Asked]) -> _Asked | None:
     return _first(armed, name)
 
 
-def _response(part: Part) -> Any:
-    return loose(part.get("response", part.get("result")))
+def _answered(part: Part, told: Span) -> Answered:
+    result = loose(part.get("response", part.get("result")))
+    failed = str(result or "the tool failed") if part.get("is_error") is True else None
+    return Answered(result, failed, told.span_id)
 
 
 def _first(waiting: Sequence[W], name: Any) -> W | None:
@@ -272,17 +273,19 @@ def _pair(requests: Sequence[_Request], runs: Sequence[Run]) -> None:
 
 
 def _match_by_broken_clocks(run: Run, requests: Sequence[_Request]) -> None:
-    """Match a run whose time says nothing about requests: it is another service's, or wrong by its caller."""
+    """Match a run whose time says nothing about requests: it is unknown, another service's, or wrong by its
+    caller."""
     others = [
         one
         for one in requests[-RECENT:]
-        if one.run is None and (run.shift_ns or one.span.service != run.spans[0].service)
+        if one.run is None and (run.shift_ns or not run.timed or one.span.service != run.spans[0].service)
     ]
     for fits in (_same_id, _same_arguments, _ids_allow):
         request = next((one for one in others if _fitting(one, run, fits)), None)
         if request is not None:
             request.run = run
-            run.shift_ns += max(0, (request.span.end_ns or request.span.start_ns) - run.start_ns)
+            if run.timed:
+                run.shift_ns += max(0, (request.span.end_ns or request.span.start_ns) - run.start_ns)
             return
 
 
@@ -330,7 +333,15 @@ def _ids_allow(request: _Request, run: Run) -> bool:
 
 
 def _same_arguments(request: _Request, run: Run) -> bool:
-    return _ids_allow(request, run) and request.arguments == run.arguments
+    same = request.arguments == run.arguments or _only_value(request.arguments, run)
+    return same and _ids_allow(request, run)
+
+
+def _only_value(asked: Mapping[str, Any], run: Run) -> bool:
+    """Whether a run that tells one value tells that of the one argument asked for."""
+    if not run.wrapped or isinstance(run.arguments, Unknown) or len(asked) != 1:
+        return False
+    return str(run.arguments.get("input")) == str(next(iter(asked.values())))
 
 
 # -- calls -----------------------------------------------------------------------------------------------
@@ -343,7 +354,7 @@ def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
         end = request.span.start_ns if request.span.end_ns is None else request.span.end_ns
         call.asked = Asked(request.arguments, request.span.span_id, (end - origin) / 1e9)
         if request.answer is not None:
-            call.answered = Answered(request.answer[0], None, request.answer[1])
+            call.answered = replace(request.answer)
     if run is not None:
         call.name = run.name
         call.call_id = call.call_id or run.call_id
@@ -351,14 +362,15 @@ def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
         call.ran = Ran(
             run.arguments,
             [span.span_id for span in run.spans],
-            (run.start_ns - origin) / 1e9,
-            None if end_ns is None else (end_ns - origin) / 1e9,
+            (run.start_ns - origin) / 1e9 if run.timed else None,
+            (end_ns - origin) / 1e9 if end_ns else None,
         )
         if request is not None and _says_the_same(run, request.arguments):
             call.ran.arguments = request.arguments
         if call.answered is None or not isinstance(run.result, Unknown):
-            call.answered = Answered(run.result, None, run.spans[0].span_id)
-        call.answered.error = run.error
+            told = None if call.answered is None else call.answered.error
+            call.answered = Answered(run.result, told, run.spans[0].span_id)
+        call.answered.error = run.error or call.answered.error
     return call
 
 

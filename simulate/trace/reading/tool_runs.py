@@ -48,6 +48,11 @@ class Run:
     """What to add to its times, where the clock of its service is wrong: it began before what called it."""
 
     @property
+    def timed(self) -> bool:
+        """Whether its span tells when it began."""
+        return bool(self.spans[0].start_ns)
+
+    @property
     def start_ns(self) -> int:
         """When it began."""
         return self.spans[0].start_ns + self.shift_ns

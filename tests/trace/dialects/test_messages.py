@@ -221,3 +221,12 @@ def test_a_part_s_type_is_a_text_whatever_was_written(kind: Any) -> None:
     for part in ({"type": kind, "x": 1}, {"type": kind, "kind": "image"}):
         (message,) = incoming([{"role": "user", "content": [part]}]) or []
         assert [type(each["type"]) for each in message.parts] == [str]
+
+
+@pytest.mark.parametrize(
+    "key", ["toolUse", "toolResult", "tool_call", "tool_call_result", "functionCall", "message_content"]
+)
+@pytest.mark.parametrize("held", [["x"], "x", 7, [{"text": None}]])
+def test_a_part_whose_inside_is_no_object_is_kept_as_it_is(key: str, held: Any) -> None:
+    for part in ({key: held}, {"type": "tool_use", key: held}, {"type": "tool_result", "content": held}):
+        assert incoming([{"role": "user", "content": [part]}])
