@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, cast
 
@@ -13,6 +14,8 @@ from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, an
 from simulate.conversation.agents.http_client import (
     HttpClient,
     HttpTurns,
+    broken_off,
+    model_fault,
     parsed,
     read_json,
     server_sent_events,
@@ -100,6 +103,8 @@ class AnthropicSession:
     def _take(self, message: Any, reply: ModelReply) -> None:
         found = cast("dict[str, Any]", message if isinstance(message, dict) else {})
         if not isinstance(found.get("content"), list):
+            if (fault := model_fault(found, self.adapter.address)) is not None:
+                raise fault
             raise AgentFault(f"{self.adapter.address}: the answer is no message: it has no list `content`")
         blocks: list[dict[str, Any]] = found["content"]
         if blocks:
@@ -152,8 +157,7 @@ class _Streamed:
             self.message |= event.get("delta", {})
             self.message["usage"] = {**self.message.get("usage", {}), **event.get("usage", {})}
         elif kind == "error":
-            told = event.get("error", {}).get("message", event)
-            raise AgentFault(f"{self.address}: the stream broke off: {told}")
+            raise broken_off(self.address, json.dumps(event))
         return None
 
     def _take_delta(self, index: int, delta: dict[str, Any]) -> str | None:

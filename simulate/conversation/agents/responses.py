@@ -14,6 +14,8 @@ from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, an
 from simulate.conversation.agents.http_client import (
     HttpClient,
     HttpTurns,
+    broken_off,
+    model_fault,
     parsed,
     read_json,
     server_sent_events,
@@ -85,7 +87,7 @@ class ResponsesSession:
                         whole = event["response"]
                         break
                     elif kind == "error":
-                        raise AgentFault(f"{self.adapter.address}: {event.get('message', data)}")
+                        raise broken_off(self.adapter.address, data)
                 if whole is None:
                     raise AgentFault(f"{self.adapter.address}: the stream ended without response.completed")
                 whole["output"] = whole.get("output") or items
@@ -100,10 +102,14 @@ class ResponsesSession:
         address = self.adapter.address
         found = cast("dict[str, Any]", response if isinstance(response, dict) else {})
         if not isinstance(found.get("output"), list):
+            if (fault := model_fault(found, address)) is not None:
+                raise fault
             raise AgentFault(f"{address}: the answer is no response: it has no list `output`")
         if found.get("status") == "failed":
             told: dict[str, Any] = found.get("error") or {}
-            raise AgentFault(f"{address}: {told.get('message', 'it failed')}")
+            raise model_fault(found, address) or AgentFault(f"{address}: {told.get('message', 'it failed')}")
+        if found.get("status") == "cancelled":
+            raise AgentFault(f"{address}: its response was cancelled")
         output: list[dict[str, Any]] = found["output"]
         self.history += output
         for item in output:
