@@ -71,6 +71,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
     # pytest makes paths of what an ini file says, not of the default
     folders = [parent.config.rootpath / folder for folder in parent.config.getini("simulate_scenarios")]
     if named or any(file_path.is_relative_to(folder) for folder in folders):
+        # pytest loads this plugin in projects that have no scenarios
+        from simulate.model.loading.places import is_snapshot
+
+        if is_snapshot(file_path):
+            return None
         return _node(ScenarioFile, parent, path=file_path)
     return None
 
