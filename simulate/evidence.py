@@ -10,10 +10,10 @@ from simulate.conversation.engine import TrialSession
 from simulate.conversation.span_turns import GRACE_NS, SpanTurns
 from simulate.errors import NotReached
 from simulate.model.outage import outage
-from simulate.model.outcome import Verdict
 from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.model.verdict import Verdict
 from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence

@@ -6,8 +6,10 @@ told last; and, where neither says, the clock.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, cast
 
 from simulate.model.transcript import Conversation
@@ -58,10 +60,14 @@ class SpanTurns:
 
     def at_ns(self, moment_ns: int) -> int:
         """The turn that was on at a moment of our own clock; 0 before the first."""
-        since = [
-            said.turn for said in self._conversation.by("caller") if self._moment(said.start) <= moment_ns
-        ]
-        return max(since, default=0)
+        starts, reached = self._begun
+        return reached[bisect_right(starts, moment_ns)]
+
+    @cached_property
+    def _begun(self) -> tuple[list[int], list[int]]:
+        """When the caller spoke, in order, and the turn that was reached before and after each."""
+        said = sorted((self._moment(said.start), said.turn) for said in self._conversation.by("caller"))
+        return [start for start, _ in said], [0, *accumulate((turn for _, turn in said), max)]
 
     @cached_property
     def clocks_differ(self) -> bool:
@@ -139,7 +145,7 @@ class SpanTurns:
         told: dict[str, int] = {}
         heard: dict[str, set[int]] = {}
         for span in self.spans:
-            top = next(reversed(list(self._upwards(span.span_id))), span)
+            top = self._tops.get(span.span_id, span)
             sent = top.attributes.get(TURN)
             if isinstance(sent, int):
                 told[top.span_id] = sent
@@ -156,6 +162,20 @@ class SpanTurns:
                 tops.sort(key=lambda span: span.start_ns)
                 return {span.span_id: turn for span, turn in zip(tops, self._windows, strict=True)}
         return told
+
+    @cached_property
+    def _tops(self) -> dict[str, Span]:
+        """By span, the topmost above it."""
+        tops: dict[str, Span] = {}
+        for span in self.spans:
+            passed: list[Span] = []
+            for above in self._upwards(span.span_id):
+                passed.append(above)
+                if above.span_id in tops:
+                    break
+            top = tops.get(passed[-1].span_id, passed[-1]) if passed else span
+            tops.update((each.span_id, top) for each in passed)
+        return tops
 
     def _sure(self, span_id: str | None) -> int | None:
         return next(
@@ -199,16 +219,18 @@ class SpanTurns:
         if self.clocks_differ:
             tops = [span for span in self.spans if next(iter(self._upwards(span.parent_id)), None) is None]
             return max(self._windows) if len(tops) < len(self._windows) else None
-        spans = [(span.start_ns, span.end_ns or last) for span in self.spans]
-        strays = [
-            (first - GRACE_NS, until + GRACE_NS)
-            for first, until in spans
-            if not any(_meet(first, until, window) for window in self._windows.values())
-        ]
-        for turn, window in self._windows.items():
-            if not any(_meet(first, until, window) for first, until in (*spans, *strays)):
-                return turn
-        return None
+        turns = list(self._windows)
+        since = [begin for begin, _ in self._windows.values()]
+        # a late last word may overlap the next turn
+        until = list(accumulate((end for _, end in self._windows.values()), max))
+        told = set[int]()
+        for span in self.spans:
+            first, end = span.start_ns, span.end_ns or last
+            # one beside all turns is a little early or late
+            told |= _between(first, end, since, until) or _between(
+                first - GRACE_NS, end + GRACE_NS, since, until
+            )
+        return next((turn for index, turn in enumerate(turns) if index not in told), None)
 
     def _moment(self, seconds: float) -> int:
         return self._conversation.started_ns + round(seconds * 1e9)
@@ -224,8 +246,13 @@ def _same(told: ToolCall, known: ToolCall) -> bool:
     return isinstance(known.arguments, Unknown) or told.arguments == known.arguments
 
 
-def _meet(first: int, last: int, window: tuple[int, int]) -> bool:
-    return first <= window[1] and last >= window[0]
+def _between(first: int, last: int, since: list[int], until: list[int]) -> set[int]:
+    """The numbers of the turns, by their beginnings and ends in order, that this time touches."""
+    return {
+        index
+        for index in range(bisect_left(until, first), bisect_right(since, last))
+        if first <= until[index] and last >= since[index]
+    }
 
 
 def _none_of(turn: int) -> str:

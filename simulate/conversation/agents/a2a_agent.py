@@ -21,7 +21,7 @@ from simulate.conversation.agents.adapter import (
     within,
 )
 from simulate.conversation.agents.connection_faults import connection_fault, watching
-from simulate.conversation.agents.http_client import status_fault
+from simulate.conversation.agents.status_faults import status_fault
 from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra, NotReached
 from simulate.model.agent_address import target_of
 from simulate.model.outage import outage

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from simulate import determinism
+from simulate.conversation.agents.status_faults import is_page, page_title
 from simulate.errors import EnvironmentFault, Fault, NotReached
 from simulate.model.outage import outage
-from simulate.model.text import shorten
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -108,15 +107,6 @@ def watching(opened: list[float]) -> Callable[[Any], Awaitable[None]]:
     return hook
 
 
-def is_page(headers: Mapping[str, str]) -> bool:
-    return headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
-
-
-def title_of(page: str) -> str:
-    found = re.search(r"<title[^>]*>(.*?)</title", page, re.IGNORECASE | re.DOTALL)
-    return "" if found is None else f" ({shorten(found[1].strip(), 80)})"
-
-
 async def refuse_pages(response: Any, address: str) -> None:
     """Raise where an answer is a page for people: of a login, a proxy or a hotel's network."""
     if not is_page(response.headers):
@@ -127,7 +117,7 @@ async def refuse_pages(response: Any, address: str) -> None:
 def page_fault(page: str, address: str) -> EnvironmentFault:
     """What to say of a page for people."""
     return EnvironmentFault(
-        f"{address} answered a web page{title_of(page)} instead of JSON",
+        f"{address} answered a web page{page_title(page)} instead of JSON",
         hint="a login, a proxy or another server is in the way; is the address that of the agent?",
     )
 

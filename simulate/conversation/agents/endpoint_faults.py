@@ -6,19 +6,10 @@ import json
 
 import openai
 
-from simulate.conversation.agents.connection_faults import connection_fault, error_told, is_page, title_of
-from simulate.errors import AgentFault, EnvironmentFault, Fault
-from simulate.model.outage import refuses
+from simulate.conversation.agents.connection_faults import connection_fault, error_told
+from simulate.conversation.agents.status_faults import is_page, status_fault
+from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
 from simulate.model.text import shorten
-
-_HINTS = {
-    401: "set the agent's key in [tool.simulate.agents] as env:NAME",
-    403: "set the agent's key in [tool.simulate.agents] as env:NAME",
-    404: "the address should end before /chat/completions, often in /v1",
-    405: "the address should end before /chat/completions, often in /v1",
-    407: "a proxy is in the way: look at HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
-    429: "run fewer at once with --jobs",
-}
 
 
 def fault_of(error: Exception, address: str, *, midway: bool = False) -> Fault:
@@ -26,7 +17,7 @@ def fault_of(error: Exception, address: str, *, midway: bool = False) -> Fault:
     if isinstance(error, Fault):
         return error
     if isinstance(error, openai.APIStatusError):
-        return _status_fault(error, address)
+        return _of_status(error, address)
     if (known := connection_fault(error, address)) is not None:
         return known
     if isinstance(error, openai.APITimeoutError):
@@ -42,23 +33,18 @@ def fault_of(error: Exception, address: str, *, midway: bool = False) -> Fault:
                 f"{address}: the stream broke off: its model {told}: {shorten(detail, 300)}"
             )
         return AgentFault(f"{address}: the stream broke off: {detail}")
-    return AgentFault(f"{address}: {type(error).__name__}: {error}")
+    if isinstance(error, openai.OpenAIError):
+        return AgentFault(f"{address}: {type(error).__name__}: {error}")
+    return HarnessFault(f"{address} was not asked: {type(error).__name__}: {error}")
 
 
-def _status_fault(error: openai.APIStatusError, address: str) -> Fault:
-    status = error.status_code
-    message = f"{address} answered {status}"
-    if is_page(error.response.headers):
-        message += f" with a web page{title_of(error.response.text)}"
-    elif error.message != f"Error code: {status}":
-        message += f": {error.message}"
-    if status < 400:
-        return EnvironmentFault(message, hint="it redirects without saying where to; correct the address")
-    if "HTTPS port" in message or "HTTPS server" in message:
-        return EnvironmentFault(message, hint="it speaks TLS: write https:// in the address")
-    # 500 is what a program answers that raised; what it says of its model counts
-    if (refuses(status) and status != 500) or error_told(error.body) is not None:
-        return EnvironmentFault(message, hint=_HINTS.get(status))
-    if is_page(error.response.headers) and status != 500:
-        return EnvironmentFault(message, hint="is the address that of the agent?")
-    return AgentFault(message)
+def _of_status(error: openai.APIStatusError, address: str) -> Fault:
+    response, status = error.response, error.status_code
+    return status_fault(
+        address,
+        status,
+        error.message if error.message != f"Error code: {status}" else "",
+        not_found="the address should end before /chat/completions, often in /v1",
+        page=response.text if is_page(response.headers) else None,
+        model_failed=error_told(error.body) is not None,
+    )

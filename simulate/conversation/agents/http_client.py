@@ -21,16 +21,13 @@ from simulate.conversation.agents.connection_faults import (
     never_connected,
     other_protocol,
     page_fault,
-    title_of,
 )
+from simulate.conversation.agents.status_faults import TRIES, is_page, status_fault
 from simulate.errors import AgentFault, EnvironmentFault, Fault, NotReached
 from simulate.model.agent_address import target_of
-from simulate.model.outage import outage, refuses
+from simulate.model.outage import outage
 from simulate.retry_after import retry_after
 
-TRIES = 3
-"""Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
-connection, and 429, with which a server says that it did nothing."""
 LONGEST_WAIT = 30.0
 """Seconds that a ``Retry-After`` is obeyed for at most."""
 _EXCERPT = 200
@@ -46,32 +43,12 @@ def uninstrumented() -> Generator[None]:
         otel_context.detach(token)
 
 
-_HINTS = {
-    401: "set the agent's key in [tool.simulate.agents] as env:NAME",
-    403: "set the agent's key in [tool.simulate.agents] as env:NAME",
-    404: "correct the agent's address",
-    407: "a proxy is in the way: look at HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
-    429: f"tried {TRIES} times; run fewer at once with --jobs",
-}
-
-
-def status_fault(address: str, status: int, body: str = "", *, not_found: str | None = None) -> Fault:
-    """Whose fault it is that a request was answered this status and ``body``, and what to do about it."""
-    page = is_whole_page(body)
-    detail = _detail(body)
-    message = f"{address} answered {status}"
-    message += f" with a web page{title_of(body)}" if page else f": {detail}" * bool(detail)
-    hint = not_found if status == 404 and not_found else _HINTS.get(status)
-    if status < 400:
-        return EnvironmentFault(message, hint="it redirects without saying where to; correct the address")
-    if "HTTPS port" in body or "HTTPS server" in body:
-        return EnvironmentFault(message, hint="it speaks TLS: write https:// in the address")
-    # 500 is what a program answers that raised; what it says of its model counts
-    if (refuses(status) and status != 500) or error_told(_json(body)) is not None:
-        return EnvironmentFault(message, hint=hint)
-    if page and status != 500:
-        return EnvironmentFault(message, hint="is the address that of the agent?")
-    return AgentFault(message)
+def pause(attempt: int, headers: Mapping[str, str] | None = None) -> float:
+    """Seconds to wait after a refused connection or, with its ``headers``, after a 429."""
+    if headers is None:
+        return 0.2 * 2**attempt
+    asked = retry_after(headers)
+    return 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
 
 
 def broken_off(address: str, told: str) -> Fault:
@@ -160,8 +137,15 @@ class HttpTurns:
         address = self.client.address
         try:
             if response.status >= 300:
-                said = await response.text(errors="replace")
-                raise status_fault(address, response.status, said, not_found=self.client.not_found)
+                text = await response.text(errors="replace")
+                raise status_fault(
+                    address,
+                    response.status,
+                    _detail(text),
+                    not_found=self.client.not_found,
+                    page=text if is_page(response.headers) or is_whole_page(text) else None,
+                    model_failed=(error_told(_json(text)) or outage(_detail(text))) is not None,
+                )
             yield response
         except (aiohttp.ClientError, ConnectionError) as error:
             raise AgentFault(f"{address}: the answer broke off: {error or type(error).__name__}") from error
@@ -174,7 +158,6 @@ class HttpTurns:
         address = self.client.address
         timeout = aiohttp.ClientTimeout(total=self.call.reply_timeout)
         for attempt in range(1, TRIES + 1):
-            wait = 0.2 * 2**attempt
             try:
                 with uninstrumented():
                     response = await self.client.session().request(
@@ -184,6 +167,7 @@ class HttpTurns:
                 if not never_connected(error):
                     raise AgentFault(f"{address} did not answer in time") from None
                 self._refused = connection_fault(error, address)
+                wait = pause(attempt)
             except (aiohttp.ClientError, ConnectionError) as error:
                 fault = connection_fault(error, address)
                 if not isinstance(fault, NotReached):
@@ -191,14 +175,14 @@ class HttpTurns:
                     raise fault or AgentFault(f"{address} closed the connection without an answer") from error
                 self._refused = fault
                 fault.__cause__ = error
+                wait = pause(attempt)
             else:
                 if response.status != 429:
                     self._refused = None
                     return response
-                self._refused = status_fault(address, 429, await response.text(errors="replace"))
-                asked = retry_after(response.headers)
+                self._refused = status_fault(address, 429, _detail(await response.text(errors="replace")))
+                wait = pause(attempt, response.headers)
                 response.close()
-                wait = 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
             if attempt < TRIES:
                 await determinism.current().clock.sleep(wait)
         assert self._refused is not None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from simulate import determinism
-from simulate.child_process import LOOK_SECONDS, signalled
+from simulate.child_process import KILL, end_group
 from simulate.conversation.agents.adapter import (
     AgentEvent,
     AgentMessage,
@@ -262,15 +262,7 @@ class _Program:
             self._hears.cancel()
         if process.stdin is not None:
             process.stdin.close()
-        for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-            if not signalled(process.pid, number):
-                break
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_ENDS_WITHIN):
-                    await process.wait()
-                    while signalled(process.pid):  # noqa: ASYNC110 - only asking tells
-                        await asyncio.sleep(LOOK_SECONDS)
-        await process.wait()
+        await end_group(process, ((signal.SIGTERM, _ENDS_WITHIN), (KILL, _ENDS_WITHIN)))
         for task in filter(None, (self._reads, self._hears)):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -15,7 +15,8 @@ import aiohttp
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, EndpointOptions, within
 from simulate.conversation.agents.connection_faults import connection_fault
-from simulate.conversation.agents.http_client import HttpClient, status_fault, uninstrumented
+from simulate.conversation.agents.http_client import HttpClient, uninstrumented
+from simulate.conversation.agents.status_faults import status_fault
 from simulate.conversation.agents.template_state import StreamedAnswer, TemplateState, filled_headers
 from simulate.errors import AgentFault, EnvironmentFault
 from simulate.model.outage import outage
