@@ -80,7 +80,11 @@ async def read_caller(session: TrialSession, judge: Judge | None, verdicts: Sequ
         return
     if doubts(session.scenario, persona_of(session.spec), session.conversation):
         return
-    found = await review_caller(judge, session.scenario, persona_of(session.spec), session.conversation)
+    try:
+        found = await review_caller(judge, session.scenario, persona_of(session.spec), session.conversation)
+    except Fault as fault:
+        session.notes.append(f"no judge read the caller's lines: {fault.message}")
+        return
     session.caller_review = (found.label, found.reason, found.evidence)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
@@ -67,9 +68,7 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
         reading,
         calls,
         no_tools_because=visible.why_not or None,
-        turn_lost=turns.lost if session.engine.outside else None,
-        spans_lost=_lost(reading, calls, turns) if session.engine.outside else None,
-        no_model_in=turns.without_model if session.engine.outside else None,
+        **(_missing(reading, calls, turns) if session.engine.outside else {}),
         observed=not instrumented,
         writes=_both(spec.scenario.writes, resources.project.writes),
         judge=resources.judge,
@@ -115,7 +114,8 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
 async def _with_what_is_missing(session: TrialSession, captured: Captured, trace: Trace) -> Trace:
     """The trace once each turn and each tool that was asked for has its spans, or the settle time is over. An
     agent that never writes them is waited for once."""
-    incomplete, address = captured.incomplete, session.engine.address
+    owner, address = captured.inbox.owner, session.engine.address
+    incomplete = set[str]() if owner is None else owner.incomplete
     loop = asyncio.get_running_loop()
     until = loop.time() + (SETTLE_SILENT if address in incomplete else SETTLE_OUTSIDE)
     while _is_missing(session, trace):
@@ -167,6 +167,12 @@ def _visible_in(reading: TraceReading, turns: SpanTurns) -> Visible:
     if reading.evidence.tools and turns.lost is not None:
         return Visible(turns.lost)
     return reading.evidence.tools
+
+
+def _missing(reading: TraceReading, calls: Sequence[ToolCall], turns: SpanTurns) -> dict[str, Any]:
+    """What spans that are missing mean for the evidence."""
+    lost = _lost(reading, calls, turns)
+    return {"turn_lost": turns.lost, "spans_lost": lost, "no_model_in": turns.without_model}
 
 
 def _lost(reading: TraceReading, calls: Sequence[ToolCall], turns: SpanTurns) -> str | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulate.errors import Fault
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation
 from simulate.scoring.judge.judge import Judge
-from simulate.scoring.judge.question import CANNOT_TELL, Judgement, Question
+from simulate.scoring.judge.question import Judgement, Question
 
 LINES = "what the simulated caller said"
 _QUESTION = """Did the simulated caller leave the part that it was given?
@@ -25,8 +24,7 @@ to leaving it."""
 async def review_caller(
     judge: Judge, scenario: Scenario, persona: Persona, conversation: Conversation
 ) -> Judgement:
-    """``yes`` where the caller left its part, with the words that show it; ``no``, or ``cannot tell``, also
-    where the judge is at fault."""
+    """``yes`` where the caller left its part, with the words that show it; ``no``, or ``cannot tell``."""
     part: dict[str, Any] = {
         "goal": scenario.goal,
         "person": persona.model_dump(mode="json", exclude_defaults=True),
@@ -48,7 +46,4 @@ async def review_caller(
         needs_evidence=frozenset({"yes", "no"}),
         quote_from=(LINES,),
     )
-    try:
-        return await judge.classify(question)
-    except Fault as fault:
-        return Judgement(CANNOT_TELL, f"the judge could not read the caller's lines: {fault.message}")
+    return await judge.classify(question)

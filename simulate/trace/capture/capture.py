@@ -61,8 +61,6 @@ class Capture:
         self._processor = in_process.Processor(self.router)
         self.silent = False
         """A whole settle time passed and nothing had come from outside, for no conversation."""
-        self.incomplete = set[str]()
-        """Addresses of agents whose spans left something out after a whole settle time, too."""
 
     async def __aenter__(self) -> Capture:
         if self.receiver is not None:
@@ -212,11 +210,6 @@ class Captured:
         return self._capture.endpoint
 
     @property
-    def incomplete(self) -> set[str]:
-        """As `Capture.incomplete`."""
-        return self._capture.incomplete
-
-    @property
     def environment(self) -> dict[str, str]:
         """What to start a process with that serves this conversation only: also its trace context, in the
         variables that OpenTelemetry names for it (TRACEPARENT, BAGGAGE)."""
@@ -236,18 +229,15 @@ class Captured:
 
     async def more(self, seconds: float) -> bool:
         """Wait for spans that came since the last `flush`; False where none did in time."""
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
-        self.inbox.waiter = (loop, news)
-        try:
+        news = asyncio.Event()
+        self.inbox.waiter = (asyncio.get_running_loop(), news)
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.inbox.received == self._flushed:
                     await news.wait()
                     news.clear()
-        except TimeoutError:
-            return False
-        finally:
-            self.inbox.waiter = None
-        return True
+        self.inbox.waiter = None
+        return self.inbox.received != self._flushed
 
     async def flush(
         self,

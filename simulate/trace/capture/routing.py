@@ -164,6 +164,8 @@ class Router:
         """Some spans came only because we stood in for a global provider that nobody set."""
         self.received = 0
         """Spans that came over the wire, wherever they belong."""
+        self.incomplete = set[str]()
+        """Addresses of agents whose spans left something out after a whole settle time, too."""
 
     @property
     def idle(self) -> bool:
