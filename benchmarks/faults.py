@@ -3,6 +3,7 @@
 python -m benchmarks.faults            # every fault once, every clean control 100 times
 python -m benchmarks.faults --clean 5 --fault double_refund --verbose
 python -m benchmarks.faults --jitter 300   # clean agents in other words, spellings, orders and pauses
+python -m benchmarks.faults --elsewhere    # an agent elsewhere whose spans are late, lost or misdated
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+from fixtures.faults import play_elsewhere
 from fixtures.faults.catalogue import CATALOGUE
 from fixtures.faults.fault import MAST, TAU2, TRAIL
 from fixtures.faults.play import Matrix, Played, matrix, play_all, play_jittered
@@ -28,7 +30,10 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="one line a fault")
     parser.add_argument("--jitter", type=int, metavar="N", help="so many clean runs in other words")
     parser.add_argument("--seed", type=int, default=0, help="the first seed of --jitter")
+    parser.add_argument("--elsewhere", action="store_true", help="the agent whose spans suffer on their way")
     args = parser.parse_args()
+    if args.elsewhere:
+        return _elsewhere()
     if args.jitter:
         return _jitter(args.jitter, args.seed)
     chosen = [each for each in CATALOGUE if not args.fault or each.name in args.fault]
@@ -49,6 +54,21 @@ def _jitter(runs: int, seed: int) -> int:
     for each in alarms:
         print(_line(each))
     return int(bool(alarms))
+
+
+def _elsewhere() -> int:
+    began = time.perf_counter()
+    told = asyncio.run(play_elsewhere.play())
+    for wrong in (False, True):
+        some = [each for each in told if each.wrong is wrong]
+        statuses = Counter(each.outcome.status for each in some)
+        counts = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
+        print(f"{len(some)} cases, the agent {'wrong' if wrong else 'right'}: {counts}")
+    mistakes = [each for each in told if each.mistake]
+    print(f"{len(mistakes)} misjudged; {time.perf_counter() - began:.1f} s")
+    for each in mistakes:
+        print(f"{each.case.name}: {each.mistake}: {each.outcome.reason}")
+    return int(bool(mistakes))
 
 
 def show(played: Sequence[Played], *, verbose: bool = False) -> None:

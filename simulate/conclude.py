@@ -16,6 +16,8 @@ from simulate.model.text import shorten
 from simulate.model.transcript import Conversation
 from simulate.model.verdict import Status, Verdict
 from simulate.scoring.checks.check import Evidence, describe
+from simulate.scoring.judge import Judge
+from simulate.scoring.judge.caller_review import review_caller
 from simulate.session import persona_of
 
 IN_VIRTUAL_TIME = "kept in virtual time: waiting took none, and what the agent computes counts as no time"
@@ -70,6 +72,28 @@ def conclude(session: TrialSession, evidence: Evidence | None, verdicts: Sequenc
     return outcome
 
 
+async def read_caller(session: TrialSession, judge: Judge | None, verdicts: Sequence[Verdict]) -> None:
+    """Let the judge read an improvised caller's lines before anything is held against the agent; rules have
+    the first word (`_caller_left_its_part`)."""
+    failed = any(each.status == "failed" for each in [*session.verdicts, *verdicts])
+    if judge is None or not failed or not _improvised(session):
+        return
+    if doubts(session.scenario, persona_of(session.spec), session.conversation):
+        return
+    try:
+        found = await review_caller(judge, session.scenario, persona_of(session.spec), session.conversation)
+    except Fault as fault:
+        session.notes.append(f"no judge read the caller's lines: {fault.message}")
+        return
+    session.caller_review = (found.label, found.reason, found.evidence)
+
+
+def _improvised(session: TrialSession) -> bool:
+    """Whether a model played the caller, and an agent answered it."""
+    goal, conversation = session.scenario.goal, session.conversation
+    return goal is not None and not session.spec.recorded and bool(conversation.by("agent"))
+
+
 def _all_verdicts(session: TrialSession, checked: Sequence[Verdict] | None) -> list[Verdict]:
     """What the harness found itself beside what was checked; what explains the rest comes first."""
     conversation, scenario = session.conversation, session.scenario
@@ -91,7 +115,7 @@ def _decide(verdicts: Sequence[Verdict]) -> tuple[Status, Side | None, str | Non
     """Status, side and reason: the agent's failure, then somebody else's, then what could not run."""
     explains = next((verdict for verdict in verdicts if verdict.check in _EXPLAINS), None)
     if explains is not None:
-        return "error", explains.side, _reason(explains)
+        return explains.status, explains.side, _reason(explains)
     for status in ("failed", "error", "not_run"):
         found = next((verdict for verdict in verdicts if verdict.status == status), None)
         if found is not None:
@@ -153,7 +177,7 @@ def _model_down(
 def _caller_left_its_part(session: TrialSession) -> Verdict | None:
     """A caller who improvises and leaves persona or goal says nothing of the agent, whatever came of it."""
     scenario = session.scenario
-    if scenario.goal is None or session.spec.recorded or not session.conversation.by("agent"):
+    if not _improvised(session):
         return None
     persona = persona_of(session.spec)
     found = doubts(scenario, persona, session.conversation)
@@ -162,7 +186,7 @@ def _caller_left_its_part(session: TrialSession) -> Verdict | None:
         session.measures["caller_fidelity"] = min(shares.values())
         session.measures |= {f"caller_{aspect}": share for aspect, share in shares.items()}
     if not found:
-        return None
+        return _by_judge(session)
     first = found[0]
     return Verdict(
         "caller",
@@ -173,6 +197,29 @@ def _caller_left_its_part(session: TrialSession) -> Verdict | None:
         turn=first.turn,
         evidence=[f"turn {each.turn}: {each.fault}: {shorten(each.evidence, 200)}" for each in found[1:]],
         hint="`redo: 1` repeats such a trial; with a better caller model it happens less often",
+    )
+
+
+def _by_judge(session: TrialSession) -> Verdict | None:
+    """What the judge's reading of the caller's lines comes to; None where they are the part's, or unread."""
+    label, reason, quotes = session.caller_review or ("no", "", [])
+    if label == "no":
+        return None
+    last = session.conversation.turns
+    left = label == "yes"
+    told = f"the judge finds that the simulated caller left its part: {reason}"
+    if not left:
+        told = f"neither rules nor judge can tell whether the simulated caller kept to its part: {reason}"
+    return Verdict(
+        "caller",
+        _WHO["simulator"],
+        "error" if left else "not_run",
+        told,
+        side="simulator" if left else None,
+        evidence=quotes,
+        hint="`redo: 1` has such a trial again; a better caller model does it less often"
+        if left
+        else f"look at the caller's lines in turns 1 to {last}, beside persona and goal",
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
+from simulate.conversation.span_turns import GRACE_NS, SpanTurns
 from simulate.errors import NotReached
 from simulate.model.outage import outage
 from simulate.model.percentile import percentile
@@ -18,7 +19,10 @@ from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
 from simulate.tools import marked
+from simulate.trace.capture import Captured
+from simulate.trace.capture.capture import SETTLE_OUTSIDE, SETTLE_SILENT
 from simulate.trace.capture.observed import observed_trace
+from simulate.trace.joining import missing_parents
 from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
 from simulate.trace.reading.finish import cut_off
 from simulate.trace.reading.parts import tool_offered
@@ -42,13 +46,14 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
     trace, instrumented = await _trace(session)
     reading = TraceReading(trace)
     _with_cost(reading)
-    calls = _tool_calls(reading, conversation, tools)
-    visible = _visible_in(reading, conversation) if instrumented else _visible_at(session)
-    _attach_spans(conversation, reading)
+    turns = SpanTurns(reading, conversation, outside=session.engine.outside)
+    calls = _tool_calls(reading, conversation, tools, turns)
+    visible = _visible_in(reading, turns) if instrumented else _visible_at(session)
+    _attach_spans(conversation, reading, turns)
     session.notes += session.caller.finish(conversation)
     _tell_bypassed(session, calls)
     session.notes += _never_offered(spec.scenario, tools, calls, reading) + _call_findings(calls)
-    outages = _outages(reading, conversation)
+    outages = _outages(reading, turns)
     session.notes += [f"turn {turn}: the agent's own model {why}" for turn, why in outages.items()]
     session.notes += _cut_off(conversation)
     session.measures = _measures(conversation, reading) | session.measures
@@ -63,6 +68,7 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
         reading,
         calls,
         no_tools_because=visible.why_not or None,
+        **(_missing(reading, calls, turns) if session.engine.outside else {}),
         observed=not instrumented,
         writes=_both(spec.scenario.writes, resources.project.writes),
         judge=resources.judge,
@@ -93,6 +99,8 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
         trace = await session.captured.flush(
             outside=spans_may_come, conversation=conversation, handed=tools.uses
         )
+        if spans_may_come and trace.spans:
+            trace = await _with_what_is_missing(session, session.captured, trace)
     session.notes += trace.notes
     if (lost := truncated(trace, root_span_id(conversation.id))) is not None:
         session.notes.append(lost)
@@ -101,6 +109,39 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
     observed = observed_trace(conversation, tools.uses, seen=session.seen, about=session.attributes)
     session.notes += observed.notes
     return observed, False
+
+
+async def _with_what_is_missing(session: TrialSession, captured: Captured, trace: Trace) -> Trace:
+    """The trace once each turn and each tool that was asked for has its spans, or the settle time is over. An
+    agent that never writes them is waited for once."""
+    owner, address = captured.inbox.owner, session.engine.address
+    incomplete = set[str]() if owner is None else owner.incomplete
+    loop = asyncio.get_running_loop()
+    until = loop.time() + (SETTLE_SILENT if address in incomplete else SETTLE_OUTSIDE)
+    while _is_missing(session, trace):
+        if not await captured.more(until - loop.time()):
+            incomplete.add(address)
+            return trace
+        trace = await captured.flush(
+            outside=True, conversation=session.conversation, handed=session.tools.uses, settle=0
+        )
+    incomplete.discard(address)
+    return trace
+
+
+def _is_missing(session: TrialSession, trace: Trace) -> bool:
+    reading = TraceReading(trace)
+    if not reading.llm_calls and not reading.tool_calls:
+        return True
+    if SpanTurns(reading, session.conversation, outside=True).lost is not None:
+        return True
+    handed = [use.name for use in session.tools.uses]
+    return any(
+        call.ran is None
+        and call.happened is not False
+        and not any(call.name.matches(name) for name in handed)
+        for call in reading.tool_calls
+    )
 
 
 def _with_cost(reading: TraceReading) -> None:
@@ -121,60 +162,43 @@ def _visible_at(session: TrialSession) -> Visible:
     )
 
 
-def _visible_in(reading: TraceReading, conversation: Conversation) -> Visible:
+def _visible_in(reading: TraceReading, turns: SpanTurns) -> Visible:
     """Whether the spans would show a tool call. A turn that was answered and left none lost its own."""
-    if reading.evidence.tools and (turn := _turn_without_spans(reading, conversation)) is not None:
-        return Visible(f"the agent answered in turn {turn} and no span of that turn came: it was lost")
+    if reading.evidence.tools and turns.lost is not None:
+        return Visible(turns.lost)
     return reading.evidence.tools
 
 
-def _turn_without_spans(reading: TraceReading, conversation: Conversation) -> int | None:
-    """The first turn in whose time no span lies; by their number, where the agent's clock is another."""
-    begins = {said.turn: said.start for said in reversed(conversation.by("caller"))}
-    answers = {said.turn: said.end for said in conversation.by("agent") if said.turn in begins and said.text}
-    start, end = (
-        conversation.started_ns + round(at * 1e9)
-        for at in (-CLOCKS_DIFFER, max(answers.values(), default=0.0) + CLOCKS_DIFFER)
-    )
-    ours = root_span_id(conversation.id)
-    spans = [(span.start_ns, span.end_ns or end) for span in reading.spans if span.span_id != ours]
-    if any(first > end or last < start for first, last in spans):
-        entries = [
-            span for span in reading.spans if span.parent_id == ours or span.parent_id not in reading.by_id
-        ]
-        return max(answers) if len(entries) < len(answers) else None
-    turns = sorted(answers)
-    since, until = (
-        [conversation.started_ns + round(moments[turn] * 1e9) for turn in turns]
-        for moments in (begins, answers)
-    )
-    until = list(accumulate(until, max))  # a late last word may overlap the next turn
-    told = set[int]()
-    for first, last in spans:
-        # one beside all turns is a little early or late
-        told |= _between(first, last, since, until) or _between(
-            first - _GRACE_NS, last + _GRACE_NS, since, until
-        )
-    return next((turn for index, turn in enumerate(turns) if index not in told), None)
+def _missing(reading: TraceReading, calls: Sequence[ToolCall], turns: SpanTurns) -> dict[str, Any]:
+    """What spans that are missing mean for the evidence."""
+    lost = _lost(reading, calls, turns)
+    return {"turn_lost": turns.lost, "spans_lost": lost, "no_model_in": turns.without_model}
 
 
-def _between(first: int, last: int, since: list[int], until: list[int]) -> set[int]:
-    """The numbers of the turns, by their beginnings and ends in order, that this time touches."""
-    return {
-        index
-        for index in range(bisect_left(until, first), bisect_right(since, last))
-        if first <= until[index] and last >= since[index]
-    }
+def _lost(reading: TraceReading, calls: Sequence[ToolCall], turns: SpanTurns) -> str | None:
+    """Why spans must be missing: those of a turn, of a tool that models tell of, of the agent altogether, or
+    one that others name as their parent."""
+    if turns.lost is not None:
+        return turns.lost
+    untraced = [each for each in calls if each.asked and not each.ran and each.answered]
+    if untraced:
+        return f"models were told what {untraced[0]} answered, and no span of its run came"
+    if not reading.llm_calls and not reading.tool_calls:
+        return reading.evidence.tools.why_not
+    gone = missing_parents(reading.spans) - {root_span_id(reading.trace.trace_id)}
+    return f"the span {min(gone)}, which others name as their parent, never came" if gone else None
 
 
-def _tool_calls(reading: TraceReading, conversation: Conversation, tools: PinnedTools) -> list[ToolCall]:
+def _tool_calls(
+    reading: TraceReading, conversation: Conversation, tools: PinnedTools, turns: SpanTurns
+) -> list[ToolCall]:
     """The calls in the trace, and those that only the tools themselves saw; with turns, and times since the
     conversation began."""
     origin = reading.origin or conversation.started_ns
     calls = [call.shifted((origin - conversation.started_ns) / 1e9) for call in reading.tool_calls]
-    turn_at = _turns(conversation)
     for call in calls:
-        call.turn = None if call.start is None else turn_at(call.start)
+        call.turn = turns.of_call(call)
+    calls += turns.told_later(calls)
     free, unseen = list(calls), list(tools.uses)
     for same in (_same_arguments, _same_turn):
         for use in list(unseen):
@@ -228,16 +252,9 @@ def _call_findings(calls: Sequence[ToolCall]) -> list[str]:
     ]
 
 
-def _turns(conversation: Conversation) -> Callable[[float], int]:
-    """In which turn a moment of the conversation lies; 0 before the first."""
-    said = sorted((said.start, said.turn) for said in conversation.by("caller"))
-    starts = [start for start, _ in said]
-    reached = [0, *accumulate((turn for _, turn in said), max)]
-    return lambda moment: reached[bisect_right(starts, moment)]
-
-
-def _attach_spans(conversation: Conversation, reading: TraceReading) -> None:
-    """Point each utterance of the agent to the span that produced it: the last model call in its time."""
+def _attach_spans(conversation: Conversation, reading: TraceReading, turns: SpanTurns) -> None:
+    """Point each utterance of the agent to the span that produced it: the last model call of its turn that
+    ended before it, or the last agent where there is none."""
     speaking = [
         (span, view.kind)
         for span, view in reading
@@ -248,39 +265,36 @@ def _attach_spans(conversation: Conversation, reading: TraceReading) -> None:
     for said in conversation.utterances:
         if said.speaker == "agent" and said.span_id is None:
             begins, ends = (conversation.started_ns + int(at * 1e9) for at in (since, said.end))
-            said.span_id = _produced(speaking, begins, ends) or _produced(
-                speaking, begins - _GRACE_NS, ends + _GRACE_NS
+            said.span_id = (
+                _produced(speaking, begins, ends)
+                or _produced(speaking, begins - GRACE_NS, ends + GRACE_NS)
+                or _produced([one for one in speaking if turns.of(one[0].span_id) == said.turn])
             )
         if said.speaker == "agent" and said.cut_off is None and said.span_id in reading.by_id:
             said.cut_off = cut_off(reading.view(reading.by_id[said.span_id]).finish_reasons)
         since = said.end
 
 
-GRACE = 0.001
-"""Seconds by which a span may seem to end after the answer that it led to, by clocks that differ."""
-_GRACE_NS = round(GRACE * 1e9)
-CLOCKS_DIFFER = 1.0
-"""Seconds from which on a span lies outside of the conversation: its clock is not ours."""
-
-
-def _produced(speaking: Sequence[tuple[Span, Kind]], begins: int, ends: int) -> str | None:
+def _produced(speaking: Sequence[tuple[Span, Kind]], begins: int = 0, ends: int | None = None) -> str | None:
     """The last model call within these moments, or the last agent where there is none."""
-    inside = [one for one in speaking if begins <= one[0].start_ns and (one[0].end_ns or 0) <= ends]
+    inside = [
+        one
+        for one in speaking
+        if begins <= one[0].start_ns and (ends is None or (one[0].end_ns or 0) <= ends)
+    ]
     models = [one for one in inside if one[1] is Kind.LLM]
     chosen = (models or inside)[-1:]
     return chosen[0][0].span_id if chosen else None
 
 
-def _outages(reading: TraceReading, conversation: Conversation) -> dict[int, str]:
+def _outages(reading: TraceReading, turns: SpanTurns) -> dict[int, str]:
     """By turn: why the agent's own model could not answer. One that was asked again and answered could."""
     last: dict[int, str | None] = {}
-    turn_at = _turns(conversation)
     for span, view in reading.llm_calls:
         raised = " ".join(str(each.attributes.get("exception.type", "")) for each in span.events)
         told = f"{raised} {span.attributes.get('error.type', '')}: {view.error}"
         # the last call of a turn decides
-        turn = turn_at((span.start_ns - conversation.started_ns) / 1e9)
-        last[turn] = None if view.error is None else outage(told)
+        last[turns.of(span.span_id) or 0] = None if view.error is None else outage(told)
     return {turn: why for turn, why in last.items() if why is not None}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from simulate.conclude import conclude
+from simulate.conclude import conclude, read_caller
 from simulate.conversation.engine import Engine
 from simulate.evidence import gather
 from simulate.model.loading.project import Project
@@ -40,6 +40,7 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
             evidence = await gather(session, resources)
             if session.fault is None:
                 verdicts = await check_all(session.scenario.expect, evidence)
+                await read_caller(session, resources.judge, verdicts)
     return conclude(session, evidence, verdicts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,9 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fixtures.agents.model_server import ModelServer
 from simulate.model.outcome_json import outcome_from_json
 
 AGENT = """
@@ -504,3 +507,43 @@ def test_a_resumed_run_has_anew_what_has_changed(project: Path, part: str) -> No
     told = [note for note in record["notes"] if "anew" in note]
     assert len(told) == (anew > 0)
     assert all(part in note and f"{anew} of 4" in note and note in done.stderr for note in told)
+
+
+async def test_a_trial_with_a_caller_who_left_its_part_is_had_again(project: Path) -> None:
+    said = ["As an AI language model, I cannot own a parcel."] * 2 + ["My parcel 4417 never came."]
+
+    def caller(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
+        if said:
+            return {"content": said.pop(0)}
+        ended = {"name": "end_call", "arguments": '{"reason": "done", "goal_reached": true}'}
+        return {"content": "", "tool_calls": [{"id": "1", "type": "function", "function": ended}]}
+
+    async with ModelServer({"caller": caller}).running() as server:
+        model = f'caller = {{ base_url = "{server.url}", api_key = "env:KEY", model = "caller" }}'
+        (project / "pyproject.toml").write_text(f"[tool.simulate]\n[tool.simulate.models]\n{model}\n")
+        (project / "scenarios" / "parcel.yaml").write_text(
+            "name: parcel\nagent: python:agents.py:good\ngoal: Find out where parcel 4417 is.\n"
+            "persona: {knows: {parcel: '4417'}}\nexpect: [{said: {contains: '4417'}}]\nredo: 1\n"
+        )
+        done = await asyncio.to_thread(simulate, project, "run", "scenarios", "--out", "run", KEY="k")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = (project / "run" / "outcomes.jsonl").read_bytes().splitlines()
+    outcome = outcome_from_json(line)
+    assert outcome.status == "passed"
+    assert "had again (1 of 1)" in outcome.notes[0] and "As an AI" in outcome.notes[0]
+
+
+def test_update_writes_snapshots_that_hold_from_then_on(project: Path) -> None:
+    write(project, "parrot")
+    file = project / "scenarios" / "parrot.yaml"
+    file.write_text(
+        file.read_text().replace("expect: [", "expect: [{snapshot: parrot.snapshot.yaml, of: transcript}, ")
+    )
+    assert simulate(project, "run", "scenarios").returncode == 3, "nothing to compare with"
+    updated = simulate(project, "run", "scenarios", "--update")
+    assert updated.returncode == 0, updated.stdout + updated.stderr
+    (written,) = project.rglob("parrot.snapshot.yaml")
+    assert "You said hello" in written.read_text()
+    assert simulate(project, "run", "scenarios").returncode == 0
+    (project / "agents.py").write_text(AGENT.replace("You said", "I heard"))
+    assert simulate(project, "run", "scenarios").returncode == 1

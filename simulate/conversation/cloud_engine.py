@@ -102,6 +102,7 @@ class _Talk:
         self.conversation.started_ns = self.clock.time_ns()
         self.turn = 0
         session.tools.began = self.began
+        self.headers = dict(session.headers)
         self.delays = session.delays = Delays(LoopLag(), nearby=False)
 
     async def carry(self, adapter: AgentAdapter) -> None:
@@ -109,7 +110,7 @@ class _Talk:
         call = Call(
             self.conversation.id,
             session.tools,
-            session.headers,
+            self.headers,
             self.limits.reply,
             session.attributes,
             session.environment,
@@ -184,6 +185,7 @@ class _Talk:
             return
         self.turn += 1
         self.session.tools.turn = self.turn
+        self.headers |= self.session.headers_of(self.turn)
         now = self._now()
         kind = "dtmf" if line.dtmf else "backchannel" if line.backchannel else "speech"
         self.conversation.add(Utterance("caller", line.text, self.turn, now, now, first=now, kind=kind))

@@ -56,6 +56,8 @@ class TrialSession:
     """What broke the conversation, or made it impossible to judge."""
     persona: Persona = field(default_factory=Persona)
     """As it is played, with all of its facts."""
+    caller_review: tuple[str, str, list[str]] | None = None
+    """What a judge made of the caller's lines: ``yes`` where it left its part, why, and the words."""
     _reading: TraceReading | None = None
 
     @property
@@ -66,6 +68,10 @@ class TrialSession:
     def headers(self) -> Mapping[str, str]:
         """``traceparent`` and ``baggage`` for the agent."""
         return {} if self.captured is None else self.captured.headers
+
+    def headers_of(self, turn: int) -> Mapping[str, str]:
+        """The same for a request of this turn."""
+        return {} if self.captured is None else self.captured.headers_of(turn)
 
     @property
     def attributes(self) -> Mapping[str, str]:

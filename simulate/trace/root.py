@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import blake2b
 
 from simulate.trace.span import Attributes, Span
 
 SCOPE = "simulate"
 """The instrumentation scope of spans that tell of the conversation, and not of the agent."""
+TURN = "simulate.turn"
+"""Attribute of an agent's topmost span in a turn: which turn's request led to it."""
 
 
 def root_span_id(conversation_id: str) -> str:
     """The same for the same conversation, so that a replay sends the same headers; never all zero."""
     half = conversation_id[:16]
     return half if int(half, 16) else conversation_id[16:]
+
+
+def turn_span_id(conversation_id: str, turn: int) -> str:
+    """The parent that the request of a turn names: the root under another id, so that the spans of the agent
+    tell their turn whatever their clock says. The same for the same turn, and never all zero."""
+    if turn < 1:
+        return root_span_id(conversation_id)
+    made = blake2b(f"{conversation_id} {turn}".encode(), digest_size=8).hexdigest()
+    return made if int(made, 16) else root_span_id(conversation_id)
 
 
 def conversation_span(

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from simulate.child_process import free_port, listens
-from simulate.conversation.agents.adapter import AgentMessage, Call
+from simulate.conversation.agents.adapter import AgentMessage, Call, Connected
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.model.scenario import Scenario
 
@@ -21,7 +21,7 @@ TRACEPARENT = f"00-{CONVERSATION}-{'cd' * 8}-01"
 async def events(
     adapter: Any, *messages: str | None, tools: Mapping[str, Any] | None = None, reply: float = 10.0
 ) -> list[Any]:
-    """Everything that an agent says to these messages, in one conversation."""
+    """Everything that an agent says to these messages, in one conversation; not when it was connected."""
     pins = PinnedTools(Scenario(name="x", opens_with="x", tools=dict(tools or {})).tools)
     headers = {"traceparent": TRACEPARENT, "baggage": "a=b"}
     environment = {name.upper(): value for name, value in headers.items()}
@@ -35,7 +35,7 @@ async def events(
     finally:
         if hasattr(adapter, "aclose"):
             await adapter.aclose()
-    return found
+    return [event for event in found if not isinstance(event, Connected)]
 
 
 async def said(adapter: Any, *messages: str | None, **options: Any) -> list[str]:

@@ -137,7 +137,8 @@ async def test_the_agent_hangs_up() -> None:
         (503, "busy", EnvironmentFault, "answered 503"),
         (200, {"other": 1}, AgentFault, r"nothing at `answer: \$\.text` of \{\"other\": 1\}"),
         (200, {"text": 7}, AgentFault, "is not text: 7"),
-        (200, "<html>", AgentFault, "not JSON"),
+        (200, "<html>", EnvironmentFault, "web page"),
+        (200, "{broken", AgentFault, "not JSON"),
     ],
 )
 async def test_each_failure_has_its_side_and_is_asked_for_once(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from simulate.model.transcript import Conversation, Utterance
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
 from simulate.run import run_trial
+from simulate.scoring.judge import Judge
 
 PERSONA = Persona(name="Lena Vogt", traits=["calm", "precise"], knows={"ticket": "TK-7305", "fare": "$88.00"})
 SCENARIO = Scenario(
@@ -84,8 +87,17 @@ def test_what_the_author_wrote_is_no_doubt() -> None:
     assert doubts(scripted, PERSONA, said("Hi", "My ticket is TK-0000.")) == []
 
 
-async def played(answers: list[Any], expect: list[Any], *, agent: Any) -> Outcome:
+async def played(answers: list[Any], expect: list[Any], *, agent: Any, judge: str | None = None) -> Outcome:
+    """One conversation; ``judge`` is what a judge makes of the caller's lines."""
     left = list(answers)
+
+    def reads(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
+        letters = {
+            label: letter
+            for letter, label in re.findall(r"^([A-Z]): ([\w ]+?) \(", messages[0]["content"], re.M)
+        }
+        found = {"evidence": ["my ticket is TK-7305"], "reason": "so it reads", "answer": letters[str(judge)]}
+        return {"content": json.dumps(found)}
 
     def brain(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
         answer = left.pop(0)
@@ -94,8 +106,9 @@ async def played(answers: list[Any], expect: list[Any], *, agent: Any) -> Outcom
     scenario = Scenario.model_validate(
         {"name": "x", "goal": SCENARIO.goal, "persona": PERSONA.model_dump(), "expect": expect}
     )
-    async with ModelServer({"caller": brain}).running() as server:
+    async with ModelServer({"caller": brain, "judge": reads}).running() as server:
         resources = Resources(Project(Path.cwd()), [], agent=agent)
+        resources.judge = None if judge is None else Judge(ModelConfig("judge", server.url, "none"))
         resources.caller_model = Model(ModelConfig("caller", server.url, "none"))
         resources.prepare(scenario)
         async with resources:
@@ -131,3 +144,23 @@ async def test_an_agent_is_judged_by_callers_that_keep_their_part_alone() -> Non
         outcome = await played(bad, [{"said": {"contains": wanted}}], agent=agent)
         assert (outcome.status, outcome.side) == ("error", "simulator"), outcome.reason
         assert outcome.measures["caller_fidelity"] < 1
+
+
+@pytest.mark.parametrize(
+    ("judge", "status", "side"),
+    [("no", "failed", "agent"), ("yes", "error", "simulator"), ("cannot tell", "not_run", None)],
+)
+async def test_a_judge_reads_the_callers_lines_before_the_agent_is_blamed(
+    judge: str, status: str, side: str | None
+) -> None:
+    lines = ["Hi, I want to take the afternoon train, my ticket is TK-7305.", ends("Thanks, bye!")]
+    outcome = await played(
+        lines, [{"said": {"contains": "14:10"}}], agent=lambda message: "It is moved.", judge=judge
+    )
+    assert (outcome.status, outcome.side) == (status, side), outcome.explain()
+    if judge != "no":
+        assert "so it reads" in str(outcome.reason) or "turns 1 to" in str(outcome.verdicts[0].hint)
+    passed = await played(
+        lines, [{"said": {"contains": "moved"}}], agent=lambda message: "It is moved.", judge=judge
+    )
+    assert passed.passed, "nobody is asked about a caller whose agent did all right"

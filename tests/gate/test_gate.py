@@ -247,3 +247,15 @@ def test_a_comparison_without_a_baseline_is_refused() -> None:
     gate = Gate.model_validate({"pass_rate": {"may_drop": 0.05}, "diff": {"worst": "latency"}})
     with pytest.raises(InputError, match="pass_rate: may_drop, diff"):
         decide(gate, rates({"a": (1, 1)}))
+
+
+def test_callers_must_have_kept_to_their_part() -> None:
+    outcomes = [outcome("passed", number) for number in range(1, 40)]
+    outcomes += [outcome("error", number, side="simulator", reason="left") for number in range(40, 80)]
+    for each in outcomes:
+        each.measures["caller_fidelity"] = 1.0 if each.passed else 0.5
+    gate = Gate.model_validate({"caller_fidelity": 0.95, "judged": 0})
+    assert decide(gate, measured(outcomes)).verdict == "fail", "those without a verdict count, too"
+    assert decide(gate, measured(outcomes[:39])).findings[0].verdict != "fail"
+    scripted = decide(gate, measured([outcome("passed", 1)]))
+    assert "no caller improvised" in scripted.findings[0].sentence

@@ -34,7 +34,7 @@ def judge(server: ModelServer, kind: str, quote: str = LINE) -> Judge:
         truth = f"{json.dumps(LINE)}\n" in system or '"it comes tomorrow"' in system
         says_yes = {"yes": True, "no": False, "honest": truth, "inverted": not truth}[kind]
         label = "yes" if says_yes else "no"
-        found = {"evidence": [quote] if says_yes else [], "reason": "so", "answer": letters[label]}
+        found = {"evidence": [quote], "reason": "so", "answer": letters[label]}
         return {"content": json.dumps(found)}
 
     server.brains = {"judge": brain}

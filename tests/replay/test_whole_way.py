@@ -52,7 +52,8 @@ def judge(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[s
     fits = "cannot tell" if asked is not None and text.count(asked[1]) > 1 else "no"
     options = re.findall(r"^([A-Z]): ([\w ]+?) \(", messages[0]["content"], re.M)
     letter = next(letter for letter, label in options if label == fits)
-    return {"content": json.dumps({"evidence": [], "reason": "cut off", "answer": letter})}
+    said = re.findall(r'"text": "([^"]+)"', messages[-1]["content"])
+    return {"content": json.dumps({"evidence": said[:1], "reason": "cut off", "answer": letter})}
 
 
 @pytest.fixture

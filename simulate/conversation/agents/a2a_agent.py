@@ -15,13 +15,16 @@ from simulate.conversation.agents.adapter import (
     AgentEvent,
     AgentMessage,
     Call,
+    Connected,
     Delta,
     EndpointOptions,
     within,
 )
+from simulate.conversation.agents.connection_faults import connection_fault, watching
 from simulate.conversation.agents.status_faults import status_fault
-from simulate.errors import AgentFault, Fault, MissingExtra, NotReached
+from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra, NotReached
 from simulate.model.agent_address import target_of
+from simulate.model.outage import outage
 from simulate.trace.capture.simulator_tracing import aside
 
 try:
@@ -55,10 +58,16 @@ class A2AAdapter:
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[A2ASession, None]:
         """Read the card and open a client for what it offers."""
-        headers = {**self.options.headers, **call.headers}
+        headers = dict(self.options.headers)
         if self.options.api_key:
             headers["Authorization"] = f"Bearer {self.options.api_key}"
-        async with httpx.AsyncClient(headers=headers, timeout=call.reply_timeout) as http:
+
+        async def stamp(request: httpx.Request) -> None:
+            request.headers.update(call.headers)
+
+        opened: list[float] = []
+        hooks = {"request": [stamp, watching(opened)]}
+        async with httpx.AsyncClient(headers=headers, timeout=call.reply_timeout, event_hooks=hooks) as http:
             with aside():
                 card = await self._card(http)
             streams = self.options.stream is not False
@@ -68,7 +77,8 @@ class A2AAdapter:
                 client = ClientFactory(config).create(card)
             except ValueError as error:
                 raise AgentFault(f"{self.address}: its card offers no transport we speak: {error}") from error
-            yield A2ASession(self, call, client)
+            opened.clear()
+            yield A2ASession(self, call, client, opened)
 
     async def _card(self, http: httpx.AsyncClient) -> Any:
         try:
@@ -77,19 +87,20 @@ class A2AAdapter:
             if error.status_code is not None:
                 hint = "an A2A agent shows its card at /.well-known/agent-card.json below the address"
                 raise status_fault(self.address, error.status_code, not_found=hint) from error
-            if _caused_by(error, httpx.ConnectError):
-                raise NotReached(
-                    f"nothing listens at {self.address}", hint="start the agent, or correct its address"
-                ) from error
-            raise AgentFault(f"{self.address}: its agent card cannot be read: {error}") from error
+            raise connection_fault(error, self.address) or EnvironmentFault(
+                f"{self.address}: its agent card cannot be read: {error}",
+                hint="is the address that of an A2A agent?",
+            ) from error
 
 
 class A2ASession:
     """One conversation, which is one context."""
 
-    def __init__(self, adapter: A2AAdapter, call: Call, client: Any) -> None:
+    def __init__(self, adapter: A2AAdapter, call: Call, client: Any, opened: list[float]) -> None:
         self.adapter, self.call = adapter, call
         self._client = client
+        self._opened = opened
+        """When connections came about that were not told yet."""
         self._context = call.conversation_id
         self._task = ""
         """A task that waits for the caller's next line."""
@@ -122,13 +133,19 @@ class A2ASession:
                     answer = await anext(answers, None)
                 if answer is None:
                     break
+                if self._opened:
+                    yield Connected(self._opened[-1])
+                    self._opened.clear()
                 for piece in turn.take(answer):
                     yield Delta(piece)
         except A2AClientError as error:
             raise _fault(error, self.adapter.address) from error
         self._context = turn.context or self._context
         if (broken := _BROKEN.get(turn.state)) is not None:
-            raise AgentFault(f"{self.adapter.address}: its task {broken}: {turn.told or 'no reason given'}")
+            message = f"{self.adapter.address}: its task {broken}: {turn.told or 'no reason given'}"
+            if turn.state == TaskState.TASK_STATE_AUTH_REQUIRED or outage(turn.told) is not None:
+                raise EnvironmentFault(message)
+            raise AgentFault(message)
         if turn.state in _OPEN:
             raise AgentFault(f"{self.adapter.address}: its answer ended while its task was still running")
         self._task = turn.task if turn.state in _WAITS else ""
@@ -188,21 +205,13 @@ def _text(parts: Any) -> str:
     return "".join(part.text for part in parts)
 
 
-def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, kind):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
 def _fault(error: Exception, address: str) -> Fault:
     if isinstance(error, A2AClientTimeoutError):
         return AgentFault(f"{address} did not answer in time")
     cause = error.__cause__
     if isinstance(cause, httpx.HTTPStatusError):
         return status_fault(address, cause.response.status_code)
-    if _caused_by(error, httpx.ConnectError):
-        return NotReached(f"nothing listens at {address}", hint="the agent's card names another address")
-    return AgentFault(f"{address}: {error}")
+    fault = connection_fault(error, address)
+    if isinstance(fault, NotReached):
+        fault.hint = "the agent's card names another address"
+    return fault or AgentFault(f"{address}: {error}")

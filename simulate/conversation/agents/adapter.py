@@ -60,7 +60,7 @@ class Call:
     """32 hex digits; also the trace id."""
     toolbox: Toolbox | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """``traceparent`` and ``baggage`` for agents outside the process."""
+    """``traceparent`` and ``baggage`` for agents outside the process; they change with each turn."""
     reply_timeout: float = 60.0
     """Seconds that one reply may take."""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
@@ -11,7 +12,13 @@ import aiohttp
 from simulate.conversation.agents.adapter import Call
 from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, seen_of
 from simulate.conversation.agents.history_endpoint import HistoryAdapter, HistorySession
-from simulate.conversation.agents.http_client import parsed, read_json, server_sent_events
+from simulate.conversation.agents.http_client import (
+    broken_off,
+    model_fault,
+    parsed,
+    read_json,
+    server_sent_events,
+)
 from simulate.errors import AgentFault
 from simulate.model.shapes import object_of
 from simulate.trace.reading.finish import cut_off
@@ -72,6 +79,8 @@ class AnthropicSession(HistorySession):
     def _take(self, message: Any, reply: ModelReply) -> None:
         found = object_of(message)
         if not isinstance(found.get("content"), list):
+            if (fault := model_fault(found, self.adapter.address)) is not None:
+                raise fault
             raise AgentFault(f"{self.adapter.address}: the answer is not a message: it has no `content` list")
         blocks: list[dict[str, Any]] = found["content"]
         if blocks:
@@ -124,8 +133,7 @@ class _Streamed:
             self.message |= event.get("delta", {})
             self.message["usage"] = {**self.message.get("usage", {}), **event.get("usage", {})}
         elif kind == "error":
-            told = event.get("error", {}).get("message", event)
-            raise AgentFault(f"{self.address}: the stream broke off: {told}")
+            raise broken_off(self.address, json.dumps(event))
         return None
 
     def _take_delta(self, index: int, delta: dict[str, Any]) -> str | None:

@@ -19,14 +19,14 @@ from openai.types.chat import ChatCompletion
 
 from simulate import determinism
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Connected, Delta, within
-from simulate.conversation.agents.endpoint_faults import (
+from simulate.conversation.agents.connection_faults import (
     error_told,
-    fault_of,
     never_connected,
     other_protocol,
     page_fault,
     refuse_pages,
 )
+from simulate.conversation.agents.endpoint_faults import fault_of
 from simulate.conversation.agents.handed_tools import TOOL_ROUNDS, HandedCall, tool_answer
 from simulate.conversation.agents.http_client import pause, uninstrumented
 from simulate.conversation.agents.http_connection import (

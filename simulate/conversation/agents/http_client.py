@@ -13,9 +13,19 @@ import aiohttp
 from opentelemetry import context as otel_context
 
 from simulate import determinism
-from simulate.conversation.agents.adapter import AgentEvent, Call, within
+from simulate.conversation.agents.adapter import AgentEvent, Call, Connected, within
+from simulate.conversation.agents.connection_faults import (
+    connection_fault,
+    error_told,
+    is_whole_page,
+    never_connected,
+    other_protocol,
+    page_fault,
+)
 from simulate.conversation.agents.status_faults import TRIES, is_page, status_fault
 from simulate.errors import AgentFault, EnvironmentFault, Fault, NotReached
+from simulate.model.agent_address import target_of
+from simulate.model.outage import outage
 from simulate.model.shapes import is_object
 from simulate.retry_after import retry_after
 
@@ -42,6 +52,20 @@ def pause(attempt: int, headers: Mapping[str, str] | None = None) -> float:
     return 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
 
 
+def broken_off(address: str, told: str) -> Fault:
+    """Whose fault it is that a stream ends with this error: the agent's, or that of the model behind it."""
+    why = error_told(_json(told)) or (outage(told) if _json(told) is None else None)
+    message = f"{address}: the stream broke off: {_detail(told)}"
+    return AgentFault(message) if why is None else EnvironmentFault(f"{message} (its model {why})")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 class HttpClient:
     """One pool of connections for all conversations with an agent, on each event loop."""
 
@@ -56,7 +80,9 @@ class HttpClient:
         if loop not in self._sessions:
             self._sessions = {known: one for known, one in self._sessions.items() if not one.closed}
             # cookies belong to a conversation, and the pool to all of them
-            self._sessions[loop] = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True)
+            self._sessions[loop] = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(), trust_env=True, trace_configs=[_watching()]
+            )
         return self._sessions[loop]
 
     async def aclose(self) -> None:
@@ -66,6 +92,18 @@ class HttpClient:
             await session.close()
 
 
+def _watching() -> aiohttp.TraceConfig:
+    """Tells each request's `HttpTurns` when its connection comes about."""
+
+    async def connected(_: Any, context: Any, __: Any) -> None:
+        if isinstance(turns := context.trace_request_ctx, HttpTurns):
+            turns.connected_at = determinism.current().clock.monotonic()
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_end.append(connected)
+    return config
+
+
 class HttpTurns:
     """The requests of one conversation."""
 
@@ -73,12 +111,17 @@ class HttpTurns:
         self.client, self.call = client, call
         self._refused: Fault | None = None
         """How this turn's request was turned away, as long as it has not been taken."""
+        self.connected_at: float | None = None
+        """When this turn's connection came about; None where it was there."""
 
     async def limited(self, events: AsyncIterator[AgentEvent]) -> AsyncIterator[AgentEvent]:
         """The same events, within the time that one reply may take."""
-        self._refused = None
+        self._refused = self.connected_at = None
         try:
             async for event in within(events, self.call.reply_timeout, self.client.address):
+                if self.connected_at is not None:
+                    yield Connected(self.connected_at)
+                    self.connected_at = None
                 yield event
         except AgentFault as late:
             if self._refused is None:
@@ -94,14 +137,15 @@ class HttpTurns:
         response = await self._taken(method, url, dict(headers), body)
         address = self.client.address
         try:
-            if response.status >= 400:
+            if response.status >= 300:
                 text = await response.text(errors="replace")
                 raise status_fault(
                     address,
                     response.status,
                     _detail(text),
                     not_found=self.client.not_found,
-                    page=text if is_page(response.headers) else None,
+                    page=text if is_page(response.headers) or is_whole_page(text) else None,
+                    model_failed=(error_told(_json(text)) or outage(_detail(text))) is not None,
                 )
             yield response
         except (aiohttp.ClientError, ConnectionError) as error:
@@ -118,19 +162,21 @@ class HttpTurns:
             try:
                 with uninstrumented():
                     response = await self.client.session().request(
-                        method, url, headers=headers, timeout=timeout, **body
+                        method, url, headers=headers, timeout=timeout, trace_request_ctx=self, **body
                     )
-            except aiohttp.ClientConnectorError as error:
-                hint = "start the agent, or correct its address"
-                self._refused = NotReached(f"nothing listens at {address}", hint=hint)
-                self._refused.__cause__ = error
+            except TimeoutError as error:
+                if not never_connected(error):
+                    raise AgentFault(f"{address} did not answer in time") from None
+                self._refused = connection_fault(error, address)
                 wait = pause(attempt)
-            except TimeoutError:
-                raise AgentFault(f"{address} did not answer in time") from None
-            except aiohttp.InvalidURL as error:
-                raise EnvironmentFault(f"{address}: not a URL: {error}") from error
             except (aiohttp.ClientError, ConnectionError) as error:
-                raise AgentFault(f"{address} closed the connection without an answer") from error
+                fault = connection_fault(error, address)
+                if not isinstance(fault, NotReached):
+                    fault = fault or await other_protocol(target_of(address))
+                    raise fault or AgentFault(f"{address} closed the connection without an answer") from error
+                self._refused = fault
+                fault.__cause__ = error
+                wait = pause(attempt)
             else:
                 if response.status != 429:
                     self._refused = None
@@ -159,12 +205,24 @@ def _detail(text: str) -> str:
 
 async def read_json(response: aiohttp.ClientResponse, address: str) -> Any:
     """The whole body as JSON; raises AgentFault."""
-    text = await response.text(errors="replace")
-    return parsed(text, address)
+    return parsed(await response.text(errors="replace"), address)
+
+
+def model_fault(document: Any, address: str) -> EnvironmentFault | None:
+    """The fault of the model behind an agent, where its answer of status 200 is an error that tells of it."""
+    told = error_told(document) if isinstance(document, dict) and "error" in document else None
+    return (
+        None
+        if told is None
+        else EnvironmentFault(f"{address}: its model {told}: {_detail(json.dumps(document))}")
+    )
 
 
 def parsed(text: str, address: str) -> Any:
-    """A piece of an answer as JSON; raises AgentFault where it is none."""
+    """A piece of an answer as JSON; raises AgentFault where it is none, or EnvironmentFault for a page that
+    somebody else's server answered."""
+    if is_whole_page(text):
+        raise page_fault(text, address)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

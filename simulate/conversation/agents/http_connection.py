@@ -13,12 +13,11 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI
 
-from simulate import determinism
+from simulate.conversation.agents.connection_faults import watching
 from simulate.conversation.agents.http_client import uninstrumented
 
 _opened: contextvars.ContextVar[list[float] | None] = contextvars.ContextVar("opened", default=None)
 """When connections for the request under way came about."""
-_COMPLETE = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 
 
 @contextlib.contextmanager
@@ -34,13 +33,8 @@ def connections() -> Generator[list[float]]:
 
 async def watch_connection(request: Any) -> None:
     """For ``event_hooks`` of an httpx client: note when the request's connection comes about."""
-    opened, clock = _opened.get(), determinism.current().clock
-
-    async def watch(event: str, _: Any) -> None:
-        if opened is not None and event in _COMPLETE:
-            opened.append(clock.monotonic())
-
-    request.extensions = {**request.extensions, "trace": watch}
+    if (opened := _opened.get()) is not None:
+        await watching(opened)(request)
 
 
 _rehearsals: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = (

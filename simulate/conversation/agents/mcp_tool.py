@@ -16,16 +16,19 @@ from simulate.conversation.agents.adapter import (
     AgentEvent,
     AgentMessage,
     Call,
+    Connected,
     EndpointOptions,
     HungUp,
     within,
 )
+from simulate.conversation.agents.connection_faults import connection_fault
 from simulate.conversation.agents.process import command_line
 from simulate.conversation.agents.status_faults import status_fault
 from simulate.conversation.agents.template_state import TemplateState, shown
-from simulate.errors import AgentFault, EnvironmentFault, MissingExtra, NotReached, SimulateError
+from simulate.errors import AgentFault, EnvironmentFault, MissingExtra, SimulateError
 from simulate.model.agent_address import is_url, target_of
 from simulate.model.nearest import did_you_mean
+from simulate.model.outage import outage
 from simulate.model.request_template import RequestTemplate, filled
 from simulate.trace.capture.simulator_tracing import aside
 
@@ -54,18 +57,20 @@ class McpAdapter:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 async with asyncio.timeout(call.reply_timeout):
-                    server = _Stamping(await self._server(call, stack), call.headers)
+                    opened: list[float] = []
+                    server = _Stamping(await self._server(call, stack, opened), call.headers)
                     with aside():
                         client = await stack.enter_async_context(Client(server))
                         tool = self._tool((await client.list_tools()).tools)
-                yield McpSession(self, call, client, tool)
+                opened.clear()
+                yield McpSession(self, call, client, tool, opened)
         except TimeoutError:
             raise AgentFault(f"{self.address} opened no session within {call.reply_timeout:g} s") from None
         except Exception as error:
             # the client's task groups wrap whatever is raised while they are open
             raise _fault(error, self.address) from error
 
-    async def _server(self, call: Call, stack: contextlib.AsyncExitStack) -> Any:
+    async def _server(self, call: Call, stack: contextlib.AsyncExitStack, opened: list[float]) -> Any:
         if not is_url(self.target):
             command, *arguments = command_line(self.target, self.address)
             environment = {**os.environ, **call.environment}
@@ -77,11 +82,15 @@ class McpAdapter:
                     cwd=None if self.options.root is None else str(self.options.root),
                 )
             )
-        headers = {**self.options.headers, **call.headers}
+        headers = dict(self.options.headers)
         if self.options.api_key:
             headers["Authorization"] = f"Bearer {self.options.api_key}"
+
+        async def stamp(request: httpx2.Request) -> None:
+            request.headers.update(call.headers)
+
         http = await stack.enter_async_context(
-            httpx2.AsyncClient(headers=headers, timeout=call.reply_timeout)
+            httpx2.AsyncClient(headers=headers, timeout=call.reply_timeout, event_hooks={"request": [stamp]})
         )
         return streamable_http_client(self.target, http_client=http)
 
@@ -109,8 +118,10 @@ class McpAdapter:
 class McpSession:
     """One conversation."""
 
-    def __init__(self, adapter: McpAdapter, call: Call, client: Any, tool: Any) -> None:
+    def __init__(self, adapter: McpAdapter, call: Call, client: Any, tool: Any, opened: list[float]) -> None:
         self.adapter, self.call = adapter, call
+        self._opened = opened
+        """When connections came about that were not told yet."""
         self.state = TemplateState(adapter.template, call)
         self._client, self._tool = client, tool
         body = adapter.template.body
@@ -135,9 +146,13 @@ class McpSession:
                 )
         except Exception as error:
             raise _fault(error, address) from error
+        if self._opened:
+            yield Connected(self._opened[-1])
+            self._opened.clear()
         text = "\n".join(part.text for part in result.content if part.type == "text")
         if result.is_error:
-            raise AgentFault(f"{address}: its tool {self._tool.name} failed: {text or 'no reason given'}")
+            message = f"{address}: its tool {self._tool.name} failed: {text or 'no reason given'}"
+            raise AgentFault(message) if outage(text) is None else EnvironmentFault(message)
         template, structured = self.adapter.template, result.structured_content
         self.state.take_session(structured)
         if template.answer is not None:
@@ -160,7 +175,7 @@ class _Stamping:
     The client puts in that of its own span instead, which is in no trace of ours."""
 
     def __init__(self, transport: Any, headers: Mapping[str, str]) -> None:
-        self._transport, self._headers = transport, dict(headers)
+        self._transport, self._headers = transport, headers
 
     async def __aenter__(self) -> tuple[Any, Any]:
         read, write = await self._transport.__aenter__()
@@ -215,8 +230,8 @@ def _fault(error: Any, address: str) -> SimulateError:
         return error
     if isinstance(error, httpx2.HTTPStatusError):
         return status_fault(address, error.response.status_code)
-    if isinstance(error, httpx2.ConnectError):
-        return NotReached(f"nothing listens at {address}", hint="start the agent, or correct its address")
+    if (known := connection_fault(error, address)) is not None:
+        return known
     if isinstance(error, FileNotFoundError):
         return EnvironmentFault(f"{address}: no such program: {error.filename or error}")
     if isinstance(error, MCPError):

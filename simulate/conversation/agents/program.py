@@ -12,22 +12,28 @@ import json
 import os
 import shlex
 import signal
+import stat
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from simulate import determinism
 from simulate.child_process import KILL, end_group
 from simulate.conversation.agents.adapter import (
     AgentEvent,
     AgentMessage,
     Call,
+    Connected,
     EndpointOptions,
     HungUp,
     within,
 )
 from simulate.conversation.agents.process import command_line
 from simulate.conversation.agents.template_state import StreamedAnswer, TemplateState, whole_answer
-from simulate.errors import AgentFault, EnvironmentFault
+from simulate.errors import AgentFault, EnvironmentFault, Fault
 from simulate.model.agent_address import target_of
+from simulate.model.outage import MODEL_LIBRARIES, outage
 from simulate.model.request_template import (
     RequestTemplate,
     UnknownPlaceholder,
@@ -36,6 +42,15 @@ from simulate.model.request_template import (
     placeholders,
 )
 
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows
+    fcntl = termios = None
+
+_SHELLS = {"sh", "bash", "dash", "zsh", "env"}
+_LOOK = 0.002
+"""Seconds between two looks at whether a program has read its line."""
 _LONGEST_LINE = 16 * 2**20
 _LONGEST_ANSWER = 64 * 2**20
 _TAIL = 950
@@ -97,6 +112,12 @@ class ProgramSession:
         program = self._program = await self._start(words)
         named = {"message", "messages"} & set(placeholders(self.adapter.words))
         await program.write("" if named and self.adapter.template.body is None else self._input(), close=True)
+        async for event in self._answer_of(program):
+            if (at := program.heard_at()) is not None:
+                yield Connected(at)
+            yield event
+
+    async def _answer_of(self, program: _Program) -> AsyncIterator[AgentEvent]:
         template, address = self.adapter.template, self.adapter.address
         if template.stream is not None:
             answer = StreamedAnswer(self.state, address, to_the_end=True)
@@ -128,6 +149,8 @@ class ProgramSession:
                 await program.succeeded()
                 yield HungUp("its program ended")
                 return
+            if message is not None and (at := program.heard_at()) is not None:
+                yield Connected(at)
             for event in answer.take(line) if line.strip() else ():
                 yield event
         for event in answer.end():
@@ -140,6 +163,8 @@ class ProgramSession:
         return made if isinstance(made, str) else json.dumps(made, ensure_ascii=False)
 
     async def _start(self, words: list[str]) -> _Program:
+        headers: Mapping[str, str] = self.call.headers if self.adapter.each_turn else {}
+        of_turn = {name.upper(): value for name, value in headers.items()}
         try:
             process = await asyncio.create_subprocess_exec(
                 *words,
@@ -147,22 +172,24 @@ class ProgramSession:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 cwd=self.adapter.options.root,
-                env={**os.environ, **self.call.environment},
+                env={**os.environ, **self.call.environment, **of_turn},
                 start_new_session=True,
                 limit=_LONGEST_LINE,
             )
         except OSError as error:
             raise EnvironmentFault(f"cannot start {shlex.join(words)}: {error.strerror}") from error
-        return _Program(process, self.adapter.address)
+        return _Program(process, self.adapter.address, shell=Path(words[0]).name in _SHELLS)
 
 
 class _Program:
     """One running process of the agent."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
-        self._process, self.address = process, address
+    def __init__(self, process: asyncio.subprocess.Process, address: str, *, shell: bool) -> None:
+        self._process, self.address, self._shell = process, address, shell
         self._stderr = bytearray()
         self._reads = asyncio.create_task(self._read_stderr())
+        self._hears: asyncio.Task[None] | None = None
+        self._heard_at: float | None = determinism.current().clock.monotonic()
 
     async def write(self, text: str, *, close: bool = False) -> None:
         stdin = self._process.stdin
@@ -171,8 +198,23 @@ class _Program:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             stdin.write(text.encode())
             await stdin.drain()
+        if text and self._hears is None:
+            self._hears = asyncio.create_task(self._until_heard(stdin, close=close))
+        elif close:
+            stdin.close()
+
+    async def _until_heard(self, stdin: asyncio.StreamWriter, *, close: bool) -> None:
+        """Until it reads its first line: what its start and its imports take is not its time to answer."""
+        while self._process.returncode is None and _unread(stdin):  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(_LOOK)
+        self._heard_at = determinism.current().clock.monotonic()
         if close:
             stdin.close()
+
+    def heard_at(self) -> float | None:
+        """When it was there to hear its first line, told once."""
+        at, self._heard_at = self._heard_at, None
+        return at
 
     async def line(self) -> str | None:
         """The next line that it prints; None at the end."""
@@ -194,32 +236,64 @@ class _Program:
         return printed.decode(errors="replace")
 
     async def succeeded(self) -> None:
-        """Wait for its end; raises AgentFault where its exit code is not 0."""
+        """Wait for its end; raises the Fault of an exit code that is not 0."""
         code = await self._process.wait()
         await self._reads
         if code:
-            raise self.fault(f"ended with code {code}")
+            raise self._ended(code)
+
+    def _ended(self, code: int) -> Fault:
+        if code < 0:
+            return self.fault(f"was ended by {signal.Signals(-code).name}")
+        last = (self._told().splitlines() or [""])[-1]
+        named = any(name in self._told() for name in MODEL_LIBRARIES) or "api" in last.lower()
+        why = outage(last) if named else None
+        if why is not None:
+            return EnvironmentFault(
+                f"{self.address} ended with code {code}: its model {why}", proof=self._told()
+            )
+        if code in (126, 127) and self._shell:
+            return EnvironmentFault(f"{self.address} names no program that runs", proof=self._told() or None)
+        return self.fault(f"ended with code {code}")
+
+    def _told(self) -> str:
+        return self._stderr.decode(errors="replace").strip()
 
     def fault(self, what: str) -> AgentFault:
-        return AgentFault(
-            f"{self.address} {what}", proof=self._stderr.decode(errors="replace").strip() or None
-        )
+        return AgentFault(f"{self.address} {what}", proof=self._told() or None)
 
     async def stop(self) -> None:
         """End its whole group: politely, then by force."""
         process = self._process
+        if self._hears is not None:
+            self._hears.cancel()
         if process.stdin is not None:
             process.stdin.close()
         await end_group(process, ((signal.SIGTERM, _ENDS_WITHIN), (KILL, _ENDS_WITHIN)))
-        self._reads.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._reads
+        for task in filter(None, (self._reads, self._hears)):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     async def _read_stderr(self) -> None:
         assert self._process.stderr is not None
         while chunk := await self._process.stderr.read(4096):
             self._stderr += chunk
             del self._stderr[:-_TAIL]
+
+
+def _unread(stdin: asyncio.StreamWriter) -> bool:
+    """Whether a program has yet to read what was written to it; False where the system does not tell."""
+    if stdin.transport.get_write_buffer_size():
+        return True
+    file: Any = stdin.get_extra_info("pipe")
+    if fcntl is None or termios is None or file is None or file.closed:
+        return False
+    with contextlib.suppress(OSError):
+        # asyncio connects a socket or a pipe, by its version
+        asked = termios.TIOCOUTQ if stat.S_ISSOCK(os.fstat(file.fileno()).st_mode) else termios.FIONREAD
+        return bool(int.from_bytes(fcntl.ioctl(file.fileno(), asked, bytes(4)), sys.byteorder))
+    return False
 
 
 def _words(words: list[str], values: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,13 @@ from typing import Any
 from simulate.conversation.agents.adapter import Call
 from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, seen_of
 from simulate.conversation.agents.history_endpoint import HistoryAdapter, HistorySession
-from simulate.conversation.agents.http_client import parsed, read_json, server_sent_events
+from simulate.conversation.agents.http_client import (
+    broken_off,
+    model_fault,
+    parsed,
+    read_json,
+    server_sent_events,
+)
 from simulate.errors import AgentFault
 from simulate.model.shapes import object_of
 from simulate.trace.reading.finish import cut_off
@@ -57,7 +63,7 @@ class ResponsesSession(HistorySession):
                         whole = event["response"]
                         break
                     elif kind == "error":
-                        raise AgentFault(f"{self.adapter.address}: {event.get('message', data)}")
+                        raise broken_off(self.adapter.address, data)
                 if whole is None:
                     raise AgentFault(f"{self.adapter.address}: the stream ended without response.completed")
                 whole["output"] = whole.get("output") or items
@@ -72,10 +78,14 @@ class ResponsesSession(HistorySession):
         address = self.adapter.address
         found = object_of(response)
         if not isinstance(found.get("output"), list):
+            if (fault := model_fault(found, address)) is not None:
+                raise fault
             raise AgentFault(f"{address}: the answer is not a response: it has no `output` list")
         if found.get("status") == "failed":
             told: dict[str, Any] = found.get("error") or {}
-            raise AgentFault(f"{address}: {told.get('message', 'it failed')}")
+            raise model_fault(found, address) or AgentFault(f"{address}: {told.get('message', 'it failed')}")
+        if found.get("status") == "cancelled":
+            raise AgentFault(f"{address}: its response was cancelled")
         output: list[dict[str, Any]] = found["output"]
         self.history += output
         for item in output:

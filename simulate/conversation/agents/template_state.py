@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp
-from simulate.conversation.agents.http_client import parsed
+from simulate.conversation.agents.connection_faults import is_whole_page, page_fault
+from simulate.conversation.agents.http_client import model_fault, parsed
 from simulate.errors import AgentFault
 from simulate.model.identity import ATTRIBUTES
 from simulate.model.json_path import parse_path, values_at
@@ -83,6 +84,8 @@ class StreamedAnswer:
             document = parsed(data, self.address)
             self.state.take_session(document)
             texts = self.state.texts(document)
+            if not texts and (fault := model_fault(document, self.address)) is not None:
+                raise fault
             self._hangs_up = self._hangs_up or self.state.sets(template.hang_up, document)
         for text in texts:
             self._pieces.append(text)
@@ -109,6 +112,8 @@ def whole_answer(text: str, state: TemplateState, address: str, *, as_json: bool
     """The messages in an answer that came at once; ``as_json``: its content type says that it is JSON."""
     template = state.template
     if template.answer is None:
+        if is_whole_page(text):
+            raise page_fault(text, address)
         # a JSON string is what a handler that returns a text answers in many frameworks
         yield AgentMessage(_json_text(text) if as_json else text)
         return
@@ -116,6 +121,8 @@ def whole_answer(text: str, state: TemplateState, address: str, *, as_json: bool
     state.take_session(document)
     texts, hangs_up = state.texts(document), state.sets(template.hang_up, document)
     if not texts and not hangs_up:
+        if (fault := model_fault(document, address)) is not None:
+            raise fault
         raise AgentFault(f"{address}: nothing at `answer: {template.answer}` of {shown(document)}")
     for each in texts:
         yield AgentMessage(each)

@@ -11,14 +11,19 @@ from urllib.parse import quote
 import aiohttp
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, EndpointOptions
-from simulate.conversation.agents.http_client import HttpClient, HttpTurns, lines_of, server_sent_events
+from simulate.conversation.agents.http_client import (
+    HttpClient,
+    HttpTurns,
+    broken_off,
+    lines_of,
+    server_sent_events,
+)
 from simulate.conversation.agents.template_state import (
     StreamedAnswer,
     TemplateState,
     filled_headers,
     whole_answer,
 )
-from simulate.errors import AgentFault
 from simulate.model.request_template import RequestTemplate, filled, filled_text
 from simulate.model.shapes import is_object
 
@@ -121,7 +126,7 @@ async def _data_of(response: aiohttp.ClientResponse, kind: str, address: str) ->
         return
     async for name, data in server_sent_events(response.content):
         if name == "error":
-            raise AgentFault(f"{address}: the stream broke off: {data[:200]}")
+            raise broken_off(address, data)
         yield data
 
 

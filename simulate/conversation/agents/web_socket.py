@@ -14,12 +14,16 @@ from typing import Any
 import aiohttp
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, EndpointOptions, within
+from simulate.conversation.agents.connection_faults import connection_fault
 from simulate.conversation.agents.http_client import HttpClient, uninstrumented
 from simulate.conversation.agents.status_faults import status_fault
 from simulate.conversation.agents.template_state import StreamedAnswer, TemplateState, filled_headers
-from simulate.errors import AgentFault, NotReached
+from simulate.errors import AgentFault, EnvironmentFault
+from simulate.model.outage import outage
 from simulate.model.request_template import RequestTemplate, filled, filled_text
 
+_NOT_ITS_OWN = {1012, 1013, 1014, 1015, 3000, 3003, 3008, 4401, 4403, 4429}
+"""Close codes of restarts, overload, gateways, TLS, keys and quotas."""
 _LONGEST_FRAME = 16 * 2**20
 
 
@@ -46,13 +50,14 @@ class WebSocketAdapter:
                     url, headers=headers, max_msg_size=_LONGEST_FRAME
                 )
         except aiohttp.WSServerHandshakeError as error:
+            if error.status < 300:
+                raise EnvironmentFault(
+                    f"{self.address} speaks HTTP and no WebSocket", hint="correct its address or `path`"
+                ) from error
             raise status_fault(self.address, error.status, error.message) from error
-        except aiohttp.ClientConnectorError as error:
-            raise NotReached(
-                f"nothing listens at {self.address}", hint="start the agent, or correct its address"
-            ) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise AgentFault(f"{self.address} refused the connection: {error}") from error
+            fault = connection_fault(error, self.address)
+            raise fault or AgentFault(f"{self.address} refused the connection: {error}") from error
         async with socket:
             yield WebSocketSession(self, call, socket, state)
 
@@ -102,4 +107,8 @@ class WebSocketSession:
         if frame.type is aiohttp.WSMsgType.BINARY:
             return bytes(frame.data).decode(errors="replace")
         code = self._socket.close_code
-        raise AgentFault(f"{self.adapter.address} closed the connection before its answer was whole ({code})")
+        message = f"{self.adapter.address} closed the connection before its answer was whole ({code})"
+        told = frame.extra if isinstance(frame.extra, str) and frame.extra else None
+        if code in _NOT_ITS_OWN or (told is not None and outage(told) is not None):
+            raise EnvironmentFault(message, proof=told)
+        raise AgentFault(message, proof=told)

@@ -59,7 +59,7 @@ _WORDED = re.compile(
     re.IGNORECASE,
 )
 _PAID = re.compile(
-    r"\b(?:paid|charged|cost|costs|price|billed|worth|fare|total)\b[^.?!]{0,20}$", re.IGNORECASE
+    r"\b(?:paid|i pay|charged|cost|costs|price|billed|worth|fare|total)\b[^.?!]{0,20}$", re.IGNORECASE
 )
 """Right before an amount, this states it as having been."""
 _FIGURE = re.compile(

@@ -22,10 +22,24 @@ _HOUSE = re.compile(
 )
 
 
+def _addresses_itself(line: str, persona: Persona) -> str | None:
+    """The caller's own name, said as to somebody else."""
+    introduces = r"\b(?:name|i'm|i am|this is|it's|speaking|here)\b"
+    if not persona.name or re.search(introduces, line, re.IGNORECASE):
+        return None
+    name, title = re.escape(persona.name.split()[-1]), r"(?:mr|ms|mrs|miss|dear)\.?"
+    found = re.search(rf"\bfor you, (?:{title} )?{name}|\b{title} {name}", line, re.IGNORECASE)
+    return None if found is None else found[0]
+
+
 def serves(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
     """speaks as the one who serves"""
+    if (addressed := _addresses_itself(heard.line, persona)) is not None:
+        return addressed
+    owns = "|".join(re.escape(name.replace("_", " ")) for name in persona.knows) or "booking"
+    done = re.compile(rf"\byour (?:{owns}) (?:will now|is now|has been|has now)\b", re.IGNORECASE)
     for sentence in re.findall(r"[^.!?]+[.!?]*", heard.line):
-        if (found := _HOUSE.search(sentence)) is not None:
+        if (found := _HOUSE.search(sentence) or done.search(sentence)) is not None:
             return found[0]
         if "?" in sentence or _FIRST_PERSON.search(sentence) or heard.before == "":
             continue
@@ -70,6 +84,8 @@ _META = re.compile(
     r"|profile above"
     r"|as (?:per|given in) (?:my|the) (?:instructions|profile|prompt|persona|role)"
     r"|the (?:task|goal|scenario|conversation) is (?:complete|done|over|reached)"
+    r"|^(?:the )?(?:customer|caller|user) (?:wants|asks|is|says|confirms|agrees|replies|declines)\b"
+    r"|character sheet|next (?:user )?(?:utterance|turn)\b"
     r"|the user (?:wants|asks|is)|let me (?:write|compose|draft)"
     r"|act as\b|first message|as instructed|simulat\w+"
     r"|in character|in this (?:scenario|simulation)|i am to (?:get|find|ask|cancel|make|call)|must find out)",

@@ -77,7 +77,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """``--simulate-no-code`` holds for the whole session, also for what it starts."""
+    """Refuse what no run could use; ``--simulate-no-code`` holds for the whole session, also for what it
+    starts."""
+    if config.getoption("--simulate-tag"):
+        from simulate.errors import InputError  # only where it is used: every pytest run loads this plugin
+        from simulate.model.identity import parse_tags
+
+        try:
+            parse_tags(config.getoption("--simulate-tag"))
+        except InputError as error:
+            raise pytest.UsageError(str(error)) from None
     if config.getoption("--simulate-no-code"):
         from simulate.no_code import forbidding  # start-up time
 
@@ -96,6 +105,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
     # pytest makes paths of what an ini file says, not of the default
     folders = [parent.config.rootpath / folder for folder in parent.config.getini("simulate_scenarios")]
     if named or any(file_path.is_relative_to(folder) for folder in folders):
+        # pytest loads this plugin in projects that have no scenarios
+        from simulate.model.loading.places import is_snapshot
+
+        if is_snapshot(file_path):
+            return None
         return _node(ScenarioFile, parent, path=file_path)
     return None
 
@@ -207,18 +221,6 @@ def session_of(config: pytest.Config) -> Session:
 
         session = config.stash[KEY] = Session(config)
     return session
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Refuse what no run could use."""
-    if config.getoption("--simulate-tag"):
-        from simulate.errors import InputError  # only where it is used: every pytest run loads this plugin
-        from simulate.model.identity import parse_tags
-
-        try:
-            parse_tags(config.getoption("--simulate-tag"))
-        except InputError as error:
-            raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(optionalhook=True)

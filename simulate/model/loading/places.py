@@ -11,6 +11,8 @@ from simulate.model.loading.yaml_reader import MAX_BYTES
 from simulate.model.nearest import did_you_mean
 
 SUFFIXES = (".yaml", ".yml")
+WRITTEN_BY_UPDATE = "# written by --update"
+"""How a snapshot begins."""
 PASSED_OVER = frozenset({"personas", "cassettes"})
 """Folders whose YAML files are no scenarios."""
 _ROOT_MARKS = ("pyproject.toml", ".git")
@@ -36,12 +38,22 @@ def scenario_files(paths: Iterable[Path | str]) -> list[Path]:
     return list(found.values())
 
 
+def is_snapshot(path: Path) -> bool:
+    """Whether a file was written by ``--update``: it may lie among the scenarios that name it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(WRITTEN_BY_UPDATE)) == WRITTEN_BY_UPDATE.encode()
+    except OSError:
+        return False
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in PASSED_OVER)
         for name in sorted(files):
-            if name.endswith(SUFFIXES) and not name.startswith("."):
-                yield Path(root, name)
+            path = Path(root, name)
+            if name.endswith(SUFFIXES) and not name.startswith(".") and not is_snapshot(path):
+                yield path
 
 
 def _near_file(path: Path) -> str:

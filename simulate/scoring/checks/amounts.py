@@ -89,6 +89,11 @@ class RepliedWithinCheck(Check[RepliedWithin]):
         )
 
 
+def _caveat(evidence: Evidence) -> str:
+    turn = evidence.no_model_in
+    return "" if turn is None else f" (no model call of turn {turn} came; one that was lost is not counted)"
+
+
 @judges(CostBelow)
 class CostBelowCheck(Check[CostBelow]):
     """The agent's model calls cost less than this."""
@@ -101,8 +106,12 @@ class CostBelowCheck(Check[CostBelow]):
         if cost.dollars is None:
             return self.verdict("not_run", f"the cost is unknown: {cost.reason}")
         passed = cost.dollars < self.expectation.cost_below
+        if passed and evidence.turn_lost:
+            return self.verdict("not_run", f"${cost.dollars:.4g} are told; {evidence.turn_lost}")
         most, span_id = max((paid.dollars or 0.0, span.span_id) for span, _, paid in cost.calls)
-        fact = f"${cost.dollars:.4g} in {len(cost.calls)} calls; the dearest took ${most:.4g}"
+        fact = (
+            f"${cost.dollars:.4g} in {len(cost.calls)} calls; the dearest took ${most:.4g}{_caveat(evidence)}"
+        )
         return self.verdict("passed" if passed else "failed", fact, span_id=span_id, actual=cost.dollars)
 
 
@@ -127,5 +136,7 @@ class TokensBelowCheck(Check[TokensBelow]):
         used = [((view.input_tokens or 0) + (view.output_tokens or 0), span.span_id) for span, view in calls]
         total, (most, span_id) = sum(tokens for tokens, _ in used), max(used)
         passed = total < self.expectation.tokens_below
-        fact = f"{total} tokens in {len(calls)} calls; the largest took {most}"
+        if passed and evidence.turn_lost:
+            return self.verdict("not_run", f"{total} tokens are told; {evidence.turn_lost}")
+        fact = f"{total} tokens in {len(calls)} calls; the largest took {most}{_caveat(evidence)}"
         return self.verdict("passed" if passed else "failed", fact, span_id=span_id, actual=total)

@@ -39,6 +39,12 @@ class Evidence:
     """Those of the trace, and those that only the tools themselves saw, in the order of their beginning."""
     no_tools_because: str | None = None
     """Why the trace says nothing about tools; None where it does, be it that none was called."""
+    turn_lost: str | None = None
+    """Why the spans of a whole turn must be missing; None where each turn has some."""
+    spans_lost: str | None = None
+    """The same, or why some span must be missing; None where nothing tells of any."""
+    no_model_in: int | None = None
+    """The first turn of which no model call came, where others have some."""
     observed: bool = False
     """Whether the agent left no spans, so that the trace is only what we saw of it from outside."""
     writes: list[str] | None = None

@@ -11,6 +11,7 @@ from simulate.errors import HarnessFault
 from simulate.model.expect import Snapshot
 from simulate.model.json_path import parse_path, remove_path
 from simulate.model.json_values import plain
+from simulate.model.loading.places import WRITTEN_BY_UPDATE
 from simulate.model.matchers import mismatch
 from simulate.model.shapes import is_object
 from simulate.model.verdict import Verdict
@@ -20,7 +21,7 @@ from simulate.scoring.checks.tools import BLIND
 from simulate.trace.reading import Unknown
 from simulate.trace.redaction.mask import SecretMask
 
-HEAD = "# written by --update; a value may be a matcher, such as {any: true}\n"
+HEAD = f"{WRITTEN_BY_UPDATE}; a value may be a matcher, such as {{any: true}}\n"
 
 
 @judges(Snapshot)

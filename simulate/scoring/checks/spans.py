@@ -34,6 +34,10 @@ class SpanCheck(Check[SpanExists]):
         passed = least <= len(found) <= (len(found) if most is None else most)
         names = ", ".join(dict.fromkeys(span.name for span in found[:20])) or "none"
         fact = f"{len(found)} of {len(evidence.trace)} spans: {names}"
+        if evidence.spans_lost is not None and (len(found) < least or most is not None):
+            fact += f"; {evidence.spans_lost}"
+            if len(found) < least or (passed and evidence.turn_lost):
+                return self.verdict("not_run", fact)
         return self.verdict(
             "passed" if passed else "failed",
             fact,

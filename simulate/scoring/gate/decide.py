@@ -119,6 +119,19 @@ def _findings(gate: Gate, now: Measured, before: Measured | None) -> Iterator[Ru
         name = given.rpartition(":")[2]  # one's own is module:Class, and its results say Class
         was = None if before is None else before.scores.get(name, {})
         yield from _floor(f"scores: {name}", rule, now.scores.get(name, {}), was, confidence, now, "score")
+    if gate.caller_fidelity is not None:
+        was = None if before is None else before.caller_fidelity
+        missing = None if now.caller_fidelity else "no caller improvised"
+        yield from _floor(
+            "caller_fidelity",
+            gate.caller_fidelity,
+            now.caller_fidelity,
+            was,
+            confidence,
+            now,
+            "score",
+            missing,
+        )
     if gate.latency is not None:
         rule = gate.latency
         if rule.at_most is not None:
@@ -147,9 +160,10 @@ def _floor(
     confidence: float,
     run: Measured,
     show: Any = "share",
+    lacking: str | None = None,
 ) -> Iterator[RuleResult]:
     if rule.at_least is not None:
-        lacking = run.lacking.get(name.removeprefix("scores: "))
+        lacking = lacking or run.lacking.get(name.removeprefix("scores: "))
         if show == "score" and lacking is None:
             lacking = "the run scored nothing of that name; simulate score RUN --gate FILE does"
         yield _at_least(f"{name}: at_least", rule.at_least, now, confidence, lacking, show)

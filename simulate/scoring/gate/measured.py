@@ -43,6 +43,8 @@ class Measured:
     """Dollars of each conversation."""
     scores: dict[str, Values] = field(default_factory=dict[str, Values])
     """By evaluator."""
+    caller_fidelity: Values = field(default_factory=dict[str, list[float]])
+    """Of each conversation whose caller improvised: the share of lines that keep to its part."""
     unjudged: list[str] = field(default_factory=list[str])
     """Conversations that came to no verdict, each with its reason."""
     lacking: dict[str, str] = field(default_factory=dict[str, str])
@@ -85,6 +87,10 @@ def measured(
         found.traces.setdefault(case, [])
         if outcome.folder is not None:
             found.traces[case].append(Path(outcome.folder) / "trace.otlp.jsonl")
+        # a caller who left its part is why there is no verdict; a scripted one has nothing to keep to
+        fidelity = outcome.measures.get("caller_fidelity")
+        if isinstance(fidelity, int | float):
+            found.caller_fidelity.setdefault(case, []).append(float(fidelity))
         if outcome.status not in ("passed", "failed"):
             found.unjudged.append(f"{outcome.key}: {outcome.status}, {outcome.reason or 'no reason given'}")
             continue

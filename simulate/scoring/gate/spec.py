@@ -143,12 +143,16 @@ class Gate(Strict):
     """By evaluator."""
     latency: Annotated[Latency, _short("at_most")] | None = None
     cost: Annotated[Cost, _short("at_most")] | None = None
+    caller_fidelity: Annotated[Floor, _short("at_least")] | None = None
+    """How well improvised callers kept to their part; of conversations without a verdict, too."""
     diff: DiffRule | None = None
 
     @model_validator(mode="after")
     def _holds_a_rule(self) -> Gate:
-        if not (self.pass_rate or self.pass_hat or self.scores or self.latency or self.cost or self.diff):
-            raise ValueError("holds no rule: give pass_rate, pass_hat, scores, latency, cost or diff")
+        rules = (self.pass_rate, self.pass_hat, self.scores, self.latency, self.cost, self.caller_fidelity)
+        if not any((*rules, self.diff)):
+            told = "pass_rate, pass_hat, scores, latency, cost, caller_fidelity or diff"
+            raise ValueError(f"holds no rule: give {told}")
         return self
 
     @property
@@ -157,6 +161,7 @@ class Gate(Strict):
         floors = {
             "pass_rate": self.pass_rate,
             **{f"scores: {name}": rule for name, rule in self.scores.items()},
+            "caller_fidelity": self.caller_fidelity,
         }
         found = [
             f"{name}: may_drop"

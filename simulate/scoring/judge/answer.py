@@ -112,13 +112,12 @@ def _token_at(reply: Reply) -> Token | None:
 
 def unproven(answer: Answer, question: Question) -> str | None:
     """What is wrong with an answer's quotes; None where they hold."""
-    if answer.label in question.needs_evidence and not answer.evidence:
+    must_quote = answer.label in question.needs_evidence | question.needs_quote
+    if must_quote and not answer.evidence:
         return (
             f"the option “{answer.label}” needs the words of the material that show it, and none are quoted"
         )
-    if answer.label in question.needs_evidence and not any(
-        _says_something(one, question) for one in answer.evidence
-    ):
+    if must_quote and not any(_says_something(one, question) for one in answer.evidence):
         return f"one common word (“{answer.evidence[0][:100]}”) shows nothing; quote the words around it"
     bound = question.quote_from if answer.label in question.needs_evidence else None
     parts = bound or tuple(question.material)

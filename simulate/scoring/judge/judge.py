@@ -18,7 +18,7 @@ from simulate.errors import InputError, SimulatorFault
 from simulate.llm import Budget, Model, ModelConfig, Reply, Unsupported, from_environment
 from simulate.llm.wire import place
 from simulate.model.transcript import Utterance
-from simulate.scoring.judge.answer import Answer, Unusable, read, says_nothing, schema, unproven
+from simulate.scoring.judge.answer import Answer, Unusable, leaves, read, says_nothing, schema, unproven
 from simulate.scoring.judge.cache import Cache
 from simulate.scoring.judge.question import CANNOT_TELL, Judgement, Question
 from simulate.trace.reading import ToolCall
@@ -44,8 +44,8 @@ class Judge:
     """Answers `Question`s by a model.
 
     ``cache`` is a folder that keeps judgements, ``prompts`` one whose files replace the package's own by
-    name, ``concurrency`` bounds the calls under way at once. With ``planted``, its first question of what was
-    said is preceded by two whose answers are known. A judge that cannot judge raises SimulatorFault
+    name, ``concurrency`` bounds the calls under way at once. With ``planted``, the first question of each
+    kind is preceded by two whose answers are known. A judge that cannot judge raises SimulatorFault
     (or EnvironmentFault where its endpoint fails): it never blames the agent, and never passes it.
     """
 
@@ -60,8 +60,9 @@ class Judge:
         planted: bool = False,
     ) -> None:
         self.planted = planted
-        self._proof: SimulatorFault | None = None
-        self._proven = False
+        self._unbelievable: SimulatorFault | None = None
+        self._proven = set[str]()
+        """The kinds of questions before which its word was put to the proof."""
         self.model = Model(model, role="judge", budget=budget) if isinstance(model, ModelConfig) else model
         self.prompts = prompts
         self.concurrency = concurrency
@@ -78,7 +79,12 @@ class Judge:
 
         Asked in two orders of the options. Where they contradict each other, both are asked again; a label
         that then has no clear majority is ``cannot tell``. So is one whose quotes, asked for twice, do not
-        stand in the material."""
+        stand in the material. With ``planted``, it first proves itself on this material."""
+        if self.planted:
+            await self._prove(question)
+        return await self._judged(question)
+
+    async def _judged(self, question: Question) -> Judgement:
         template = self._template(question.prompt)
         config = self.model.config
         key = Cache.key(place(config), config.model, template.template, question.identity())
@@ -106,29 +112,33 @@ class Judge:
         said = [one for one in utterances if not says_nothing(one.received)]
         if not said:
             return Judgement("no", "the agent said nothing that has a meaning", method="rule")
-        if self.planted:
-            await self._prove(said)
         return await self.classify(_said_question(statement, said, [call.told() for call in tool_calls]))
 
-    async def _prove(self, said: Sequence[Utterance]) -> None:
-        """Ask for a line that is in the material and for one that does not, once; raise SimulatorFault
-        for a judge that always says yes, always no, or the opposite of what is so."""
-        line = max((one.received for one in said), key=len)
-        if self._proof is None and len(line.split()) >= PLANTED_WORDS and not self._proven:
-            here, not_here = await asyncio.gather(
-                *(self.classify(_said_question(planted, said, [])) for planted in (line, PLANTED_NO))
+    async def _prove(self, question: Question) -> None:
+        """Before the first question of a kind, ask for a line that stands in its material and for one that
+        does not; raise SimulatorFault for a judge that always says yes, always no, or the opposite of what is
+        so."""
+        if self._unbelievable is not None:
+            raise self._unbelievable
+        kind = " ".join([question.question.partition("\n")[0], *question.labels])
+        texts = [text for part in question.material.values() for text in leaves(part) if text[:1] not in "[{"]
+        line = max(texts, key=len, default="")
+        if kind in self._proven or len(line.split()) < PLANTED_WORDS:
+            return
+        planted = (
+            _said_question(each, [Utterance("agent", line, 1, 0.0, 0.0)], []) for each in (line, PLANTED_NO)
+        )
+        here, not_here = await asyncio.gather(*map(self._judged, planted))
+        # questions that are asked side by side may each plant their own: none counts unproven
+        self._proven.add(kind)
+        if here.label == "no" or not_here.label == "yes":
+            self._unbelievable = SimulatorFault(
+                f"the judge is not reliable: asked whether the agent said a line that it did say, it answers "
+                f"{here.label!r}; for a line that nobody said, {not_here.label!r}",
+                where=f"the judge {self.model.config.model!r}",
+                hint="a stronger `judge` under [tool.simulate.models] helps; the agent is not to blame",
             )
-            # questions that are asked side by side may each plant their own: none counts unproven
-            self._proven = True
-            if here.label == "no" or not_here.label == "yes":
-                self._proof = SimulatorFault(
-                    f"the judge is not reliable: asked whether the agent said a line that it did say, it "
-                    f"answers {here.label!r}; for a line that nobody said, {not_here.label!r}",
-                    where=f"the judge {self.model.config.model!r}",
-                    hint="a stronger `judge` under [tool.simulate.models] helps; the agent is not to blame",
-                )
-        if self._proof is not None:
-            raise self._proof
+            raise self._unbelievable
 
     async def _both_orders(
         self, question: Question, template: Template, *, again: bool = False
@@ -234,13 +244,15 @@ def _said_question(statement: str, said: Sequence[Utterance], returned: Sequence
         question="Did the agent say this, in whatever words and in whichever of its lines?\n"
         f"{json.dumps(statement, ensure_ascii=False)}\n"
         "What its tools returned is only there to understand what it speaks of: what a tool returned "
-        "and the agent did not say, it did not say.",
+        "and the agent did not say, it did not say.\n"
+        "Quote in either case: for a no, the words that contradict it or come nearest to it.",
         labels={
             "yes": "it said this, all of it",
             "no": "it did not say this, or only a part of it, or the opposite",
         },
         material={SAID: [{"turn": one.turn, "text": one.received} for one in said], TOOLS: list(returned)},
         needs_evidence=frozenset({"yes"}),
+        needs_quote=frozenset({"no"}),
         quote_from=(SAID,),
     )
 

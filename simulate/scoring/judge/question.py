@@ -26,6 +26,8 @@ class Question:
     none: bool = False
     needs_evidence: frozenset[str] = frozenset()
     """Labels that count only with a quote; every quote given is checked in any case."""
+    needs_quote: frozenset[str] = frozenset()
+    """Labels that count only with a quote of what was looked at, in whichever part that stands."""
     quote_from: tuple[str, ...] | None = None
     """The parts that quotes for labels in ``needs_evidence`` must come from; None is all of them."""
     prompt: str = "classify.v1"
@@ -42,6 +44,7 @@ class Question:
     def identity(self) -> str:
         """The question and its material as text: two of the same identity deserve the same judgement."""
         parts = [self.question, self.options(), self.material, sorted(self.needs_evidence), self.quote_from]
+        parts += [sorted(self.needs_quote)] if self.needs_quote else []
         return json.dumps([self.prompt, parts], ensure_ascii=False, default=str)
 
 

@@ -26,7 +26,7 @@ from simulate.trace.capture.assembly import assemble, lost_parents
 from simulate.trace.capture.grpc_receiver import GrpcReceiver
 from simulate.trace.capture.receiver import LIMIT, Receiver
 from simulate.trace.capture.routing import RAISE, ConversationSpans, Router
-from simulate.trace.root import conversation_span, root_span_id
+from simulate.trace.root import conversation_span, root_span_id, turn_span_id
 from simulate.trace.span import Span, Trace
 
 SETTLE_INSIDE = 0.5
@@ -190,13 +190,21 @@ class Captured:
             context = baggage.set_baggage(name, value, context)
         return context
 
-    @cached_property
+    @property
     def headers(self) -> dict[str, str]:
-        """``traceparent`` and ``baggage`` (W3C) for every request to an agent outside."""
-        entries = ",".join(
-            f"{quote(name)}={quote(value, safe='')}" for name, value in self._baggage().items()
-        )
-        return {"traceparent": f"00-{self.conversation_id}-{self.root_span_id}-01", "baggage": entries}
+        """``traceparent`` and ``baggage`` (W3C) for an agent outside that is told of them once."""
+        return self.headers_of(0)
+
+    def headers_of(self, turn: int) -> dict[str, str]:
+        """The same for a request of this turn, whose spans then tell it; 0 is no turn's."""
+        parent = turn_span_id(self.conversation_id, turn)
+        if turn:
+            self.inbox.turns[parent] = turn
+        return {"traceparent": f"00-{self.conversation_id}-{parent}-01", "baggage": self._baggage_header}
+
+    @cached_property
+    def _baggage_header(self) -> str:
+        return ",".join(f"{quote(name)}={quote(value, safe='')}" for name, value in self._baggage().items())
 
     @property
     def endpoint(self) -> str | None:
@@ -220,6 +228,18 @@ class Captured:
         spans, notes = assemble(self.inbox)
         source = "receiver" if self.inbox.decoded() else "process"
         return Trace(self.conversation_id, spans, source=source, notes=notes)
+
+    async def more(self, seconds: float) -> bool:
+        """Wait for spans that came since the last `flush`; False where none did in time."""
+        news = asyncio.Event()
+        self.inbox.waiter = (asyncio.get_running_loop(), news)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.inbox.received == self._flushed:
+                    await news.wait()
+                    news.clear()
+        self.inbox.waiter = None
+        return self.inbox.received != self._flushed
 
     async def flush(
         self,

@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from simulate.trace.files.base import Notes
 from simulate.trace.otlp.decode import from_blocks, from_sdk
+from simulate.trace.root import TURN
 from simulate.trace.span import Attributes, Event, Span
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class ConversationSpans:
     """Evaluation results that came as log events, with the id of their span."""
     claims: dict[Key, Claim] = field(default_factory=dict[Key, Claim])
     """Traces that the agent started itself, and how they were found."""
+    turns: dict[str, int] = field(default_factory=dict[str, int])
+    """By the parent that a turn's request named: the turn."""
     owner: Router | None = None
     """Who opened it; None before that."""
     shared: bool = False
@@ -133,11 +136,21 @@ class ConversationSpans:
         """What came over the wire; each span is decoded once, when it is first asked for."""
         while self.arrived:
             item = self.arrived.popleft()
-            if isinstance(item, tuple):
-                self._decoded += from_blocks([item], self.notes)
-            else:
-                self._decoded.append(item)
+            spans = list(from_blocks([item], self.notes)) if isinstance(item, tuple) else [item]
+            for span in spans:
+                self._under_root(span)
+            self._decoded += spans
         return self._decoded
+
+    def _under_root(self, span: Span) -> None:
+        """A turn's parent is the root under another id; what it told of the turn stays as an attribute."""
+        if (turn := self.turns.get(span.parent_id or "")) is not None:
+            span.parent_id = self.root_span_id
+            span.attributes.setdefault(TURN, turn)
+        for link in span.links:
+            if (turn := self.turns.get(link.span_id)) is not None:
+                link.span_id = self.root_span_id
+                span.attributes.setdefault(TURN, turn)
 
     def spans(self) -> list[Span]:
         """Everything that came; spans of this process first."""
@@ -175,6 +188,8 @@ class Router:
         """Spans that came over the wire, wherever they belong."""
         self.refused = 0
         """Spans of conversations whose limit was reached."""
+        self.incomplete = set[str]()
+        """Addresses of agents whose spans left something out after a whole settle time, too."""
 
     @property
     def idle(self) -> bool:

@@ -75,7 +75,7 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
     by_span: dict[int, Run] = {}
     runs: list[Run] = []
     of_name: defaultdict[str, list[Run]] = defaultdict(list)
-    for span in sorted(tools, key=lambda span: span.start_ns):
+    for span in _outer_first(tools, above):
         one = view(span)
         name = ToolName(one.tool_name or span.name)
         run = _outer_run(span, one, name, above, by_span) or _twin(
@@ -93,6 +93,19 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
             run.shift_ns = caller.start_ns - run.start_ns
         _complete(run)
     return sorted(runs, key=lambda run: run.start_ns)
+
+
+def _outer_first(tools: Sequence[Span], above: Above) -> list[Span]:
+    """In the order in which they began, but each after those around it, whatever the clocks say."""
+    waiting = {span.span_id: span for span in sorted(tools, key=lambda span: span.start_ns)}
+    ordered: list[Span] = []
+    while waiting:
+        span = next(iter(waiting.values()))
+        chain = [waiting.pop(span.span_id)]
+        while (parent := above.of(chain[-1])) is not None and parent.span_id in waiting:
+            chain.append(waiting.pop(parent.span_id))
+        ordered += reversed(chain)
+    return ordered
 
 
 def _outer_run(

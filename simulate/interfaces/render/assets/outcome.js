@@ -3,7 +3,7 @@
 (() => {
   const { el, known, seconds, dollars, count } = Sim;
   const NAMES = {
-    turns: "turns", duration_seconds: "took", reply_p50_seconds: "reply, median", reply_p95_seconds: "reply, 95 %", reply_max_seconds: "slowest reply",
+    turns: "turns", duration_seconds: "took", reply_p50_seconds: "reply, median", reply_p95_seconds: "reply, 95 %", reply_max_seconds: "slowest reply", caller_fidelity: "caller kept its part",
     spans: "spans", model_calls: "model calls", input_tokens: "tokens in", output_tokens: "tokens out", cost_usd: "cost",
     caller_interruptions: "caller cut in", agent_interruptions: "agent cut in", dead_air_max_seconds: "longest silence of the agent", pacing_p95_ms: "pacing error, 95 % (ms)",
   };
