@@ -17,7 +17,8 @@ from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
-from simulate.replay.matching.divergence import Policy
+from simulate.replay.first_use import FirstUse
+from simulate.replay.matching.divergence import Pace, Policy
 from simulate.replay.matching.endpoints import address
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.secrets import texts_of
@@ -49,7 +50,7 @@ class Recordings:
         mode: Mode = "once",
         *,
         policy: Policy = "fail",
-        pace: Literal["instant", "recorded"] = "instant",
+        pace: Pace = "ordered",
         allow: tuple[str, ...] = (),
         models: ModelEndpoint | None = None,
         personal: bool = True,
@@ -62,6 +63,7 @@ class Recordings:
         self.policy: Policy = policy
         self.pace = pace
         self.allow = allow
+        self.first_use = FirstUse(self.root)
         self.reports: dict[str, ReplayReport] = {}
         if mode == "none" and not self.root.is_dir():
             raise InputError("there are no cassettes here", where=str(root), hint="record them with --record")
@@ -87,6 +89,7 @@ class Recordings:
         tools = trial.tools
         options: dict[str, Any] = {"allow": (*self.allow, *_harness(trial)), "seed": trial.spec.seed}
         options |= {"scenario": trial.scenario.name, "policy": self.policy, "pace": self.pace}
+        options |= {"first_use": self.first_use}
         options |= {"personal": _personal(trial.scenario, self.personal), "invented": _invented(trial)}
         session: RecordSession | ReplaySession | None = None
         broke: Fault | None = None

@@ -19,11 +19,12 @@ from simulate.determinism.ids import pinned_chance
 from simulate.errors import InputError
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import watched
+from simulate.replay.first_use import FirstUse
 from simulate.replay.intercept import process
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.intercept.process import intercepted, settled
 from simulate.replay.matching.date_drift import local_ahead, real_ns
-from simulate.replay.matching.divergence import POLICIES, Policy
+from simulate.replay.matching.divergence import POLICIES, Pace, Policy
 from simulate.replay.matching.recordings import number
 from simulate.replay.matching.rules import Rules, default_rules
 from simulate.replay.matching.secrets import Redaction, scanner
@@ -92,17 +93,19 @@ async def replaying(
     *,
     policy: Policy = "fail",
     rules: Rules | None = None,
-    pace: Literal["instant", "recorded"] = "instant",
+    pace: Pace = "ordered",
     allow: Iterable[str] = (),
     live_budget: int = 100,
     live_writes: Iterable[str] = (),
     side: str | Path | None = None,
+    first_use: FirstUse | None = None,
 ) -> AsyncGenerator[ReplaySession]:
     """Answer the conversation inside from ``cassette``; nothing else gets out.
 
     ``allow`` names ``host:port`` that may be reached (the agent's own address, a telemetry receiver).
     ``live_budget`` caps the live calls of the policies ``live`` and ``simulate``; ``side`` is the cassette
     that keeps them. ``live_writes`` names the tools that may change the world all the same.
+    ``first_use`` holds what other conversations of the same recording asked once for the whole process.
     """
     if policy not in POLICIES:
         raise InputError(f"{policy!r} is not a policy", hint="choose one of: " + ", ".join(POLICIES))
@@ -116,6 +119,7 @@ async def replaying(
         allow=set(allow),
         live_budget=live_budget,
         live_writes=set(live_writes),
+        first_use=first_use,
     )
     if policy in {"live", "simulate"}:
         player.recorder = RecordSession(player.rules, allow)

@@ -12,6 +12,7 @@ from pathlib import Path
 from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.render.output import write_json
 from simulate.replay.loaders import load_source
+from simulate.replay.matching.divergence import PACES
 from simulate.replay.matching.rules import default_rules
 from simulate.replay.serving.server import PlaybackServer
 
@@ -23,7 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", choices=["fail", "stop", "nearest"], default="fail", help="what a miss gets"
     )
-    parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
+    parser.add_argument(
+        "--pace",
+        choices=PACES,
+        default="ordered",
+        help="when answers come (default: ordered: at once, and those that overlapped in the order they had)",
+    )
     trace_sources.add_reading_options(parser)
     parser.add_argument("--partial", action="store_true", help="play the part of a source that is complete")
     parser.add_argument("--allow-edited", action="store_true", help="play a cassette that was edited by hand")

@@ -21,6 +21,7 @@ from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import cassettes, find_stale
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.loaders import load_source
+from simulate.replay.matching.divergence import PACES
 from simulate.replay.matching.rules import default_rules
 from simulate.replay.report import ReplayReport
 from simulate.replay.running import replayed
@@ -43,7 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what becomes of a request that was not recorded (default: it fails)",
     )
     _live_options(parser)
-    parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
+    parser.add_argument(
+        "--pace",
+        choices=PACES,
+        default="ordered",
+        help="when answers come (default: ordered: at once, and those that overlapped in the order they had)",
+    )
     parser.add_argument(
         "--ignore",
         action="append",

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Coroutine, Mapping
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import (
@@ -115,7 +115,6 @@ def _recorded_stream(real: Any, exchange: HttpExchange) -> Any:
 
 
 async def _pump(real: Any, copy: Any, exchange: HttpExchange) -> None:
-
     try:
         while piece := await real.readany():
             exchange.chunk(piece)
@@ -135,9 +134,18 @@ async def _pump(real: Any, copy: Any, exchange: HttpExchange) -> None:
         copy.feed_eof()
 
 
-def _stream() -> Any:
+class _Stream(StreamReader):
+    """A stream that we feed. Where its reader closes it, nobody feeds it any more."""
 
-    return StreamReader(_Idle(), 2**22, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
+    def set_exception(self, exc: Any, exc_cause: Any = None) -> None:
+        super().set_exception(exc, exc if exc_cause is None else exc_cause)
+        feeding: asyncio.Task[None] | None = cast("Any", self._protocol).feeding
+        if feeding is not None and feeding is not asyncio.current_task():
+            feeding.cancel()
+
+
+def _stream() -> Any:
+    return _Stream(_Idle(), 2**22, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
 
 
 def _keep(stream: Any, feeding: Coroutine[Any, Any, None]) -> None:
@@ -146,15 +154,12 @@ def _keep(stream: Any, feeding: Coroutine[Any, Any, None]) -> None:
 
 
 async def _played(method: str, url: str, headers: Mapping[str, str], exchange: HttpExchange) -> Any:
-    recorded = exchange.response
-    assert recorded is not None
+    recorded = await exchange.arrive_async()
     if recorded.failure is not None:
         raise _exception(*recorded.failure)
-    if exchange.wait:
-        await asyncio.sleep(exchange.wait)
     response = _response(method, url, headers, recorded)
     stream = response.content
-    if exchange.paced or recorded.broke is not None:
+    if not exchange.at_once:
         _keep(stream, _feed(stream, exchange))
     else:
         for _, piece in recorded.chunks:
@@ -165,7 +170,6 @@ async def _played(method: str, url: str, headers: Mapping[str, str], exchange: H
 
 def _exception(name: str, text: str) -> Exception:
     """The exception that was recorded, as aiohttp's own class."""
-
     kind = getattr(aiohttp, name, None)
     known = (aiohttp.ServerTimeoutError, aiohttp.ServerDisconnectedError)
     if isinstance(kind, type) and issubclass(kind, known):
@@ -175,7 +179,6 @@ def _exception(name: str, text: str) -> Exception:
 
 def _response(method: str, url: str, headers: Mapping[str, str], recorded: HttpResponse) -> Any:
     """A response of aiohttp's with an empty stream and no connection."""
-
     loop = asyncio.get_running_loop()
     sent = CIMultiDictProxy(CIMultiDict(headers))
     extra: dict[str, Any] = {}
@@ -204,11 +207,8 @@ def _response(method: str, url: str, headers: Mapping[str, str], recorded: HttpR
 
 
 async def _feed(stream: Any, exchange: HttpExchange) -> None:
-
     assert exchange.response is not None
-    for wait, piece in exchange.pieces():
-        if wait:
-            await asyncio.sleep(wait)
+    async for piece in exchange.pieces_async():
         stream.feed_data(piece)
     broke = exchange.response.broke
     if broke is None:

@@ -31,6 +31,7 @@ _LOG = logging.getLogger("simulate.replay")
 _IDLE = ("threading.py", "queue.py", "selectors.py", "socketserver.py", "concurrent/futures/thread.py")
 _WAITING = frozenset(os.path.join(os.path.dirname(threading.__file__), name) for name in _IDLE)
 """Where a thread without an order waits for one."""
+_CLIENTS = ("aiohttp", "anyio", "httpcore", "httpx")
 
 
 class Background:
@@ -98,11 +99,17 @@ def told_late(what: str, traffic: Traffic) -> str:
     return text
 
 
+def _module_of(callback: Callable[..., Any]) -> str:
+    function = getattr(callback, "func", callback)  # a partial's
+    return str(getattr(function, "__module__", ""))
+
+
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The functions to replace."""
     start: Callable[..., None] = threading.Thread.start
     submit: Callable[..., Any] = ThreadPoolExecutor.submit
     create: Callable[..., Any] = asyncio.BaseEventLoop.create_task
+    call_at: Callable[..., Any] = asyncio.BaseEventLoop.call_at
     register: Callable[..., Any] = atexit.register
 
     @functools.wraps(start)
@@ -130,6 +137,21 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
             router.background.began(router.current, task)
         return task
 
+    @functools.wraps(call_at)
+    def call_at_inside(
+        loop: Any, when: float, callback: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        traffic = router.current
+        # a client's own timers (keep-alive, its limits) are no race of the agent's
+        if traffic is None or traffic.replaying or _module_of(callback).startswith(_CLIENTS):
+            return call_at(loop, when, callback, *args, **kwargs)
+
+        def went_off(*given: Any) -> Any:
+            traffic.timer_went_off()
+            return callback(*given)
+
+        return call_at(loop, when, went_off, *args, **kwargs)
+
     @functools.wraps(register)
     def register_inside(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if router.current is None:
@@ -142,5 +164,6 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
         (threading.Thread, "start", start_inside),
         (ThreadPoolExecutor, "submit", submit_inside),
         (asyncio.BaseEventLoop, "create_task", create_inside),
+        (asyncio.BaseEventLoop, "call_at", call_at_inside),
         (atexit, "register", register_inside),
     ]

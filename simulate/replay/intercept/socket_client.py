@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import http.client
 import io
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -153,9 +152,9 @@ class _PlayedSocket:
                 "http.client cannot go live in the middle of a replay",
                 hint="use the policy `fail` or `nearest` for an agent on requests or urllib3",
             )
-        if exchange.response.failure is not None:
-            raise ConnectionError(": ".join(exchange.response.failure))
-        time.sleep(exchange.wait)
+        response = exchange.arrive()
+        if response.failure is not None:
+            raise ConnectionError(": ".join(response.failure))
         return io.BufferedReader(_PlayedFile(exchange))
 
     def settimeout(self, *_: Any) -> None: ...
@@ -177,6 +176,7 @@ class _PlayedFile(io.RawIOBase):
     """The recorded response as it would stand on the wire."""
 
     def __init__(self, exchange: HttpExchange) -> None:
+        self.exchange = exchange
         self.pieces = _wire(exchange)
         self.rest = b""
 
@@ -191,6 +191,10 @@ class _PlayedFile(io.RawIOBase):
         self.rest = self.rest[count:]
         return count
 
+    def close(self) -> None:
+        self.exchange.stop()
+        super().close()
+
 
 def _wire(exchange: HttpExchange) -> Iterator[bytes]:
     response = exchange.response
@@ -203,9 +207,7 @@ def _wire(exchange: HttpExchange) -> Iterator[bytes]:
         yield "\r\n".join([*lines[:-4], "connection: close", "", ""]).encode("latin-1", "replace")
         return
     yield "\r\n".join(lines).encode("latin-1", "replace")
-    for wait, piece in exchange.pieces():
-        if wait:
-            time.sleep(wait)
+    for piece in exchange.pieces():
         if piece:
             yield b"%x\r\n%b\r\n" % (len(piece), piece)
     if response.broke is None:

@@ -18,6 +18,10 @@ from simulate.replay.matching.request import CanonicalRequest
 
 Verdict = Literal["identical", "reordered", "drifted", "never_recorded", "exhausted", "unplayed"]
 Policy = Literal["fail", "stop", "nearest", "live", "simulate"]
+Pace = Literal["ordered", "instant", "recorded"]
+"""When recorded answers come. ``ordered``: at once, but those that were on their way at the same time in the
+order that they had. ``instant``: at once. ``recorded``: after as long as when they were recorded."""
+PACES: tuple[Pace, ...] = ("ordered", "instant", "recorded")
 POLICIES: tuple[Policy, ...] = ("fail", "stop", "nearest", "live", "simulate")
 
 _MOST_CHANGES = 12
