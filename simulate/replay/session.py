@@ -65,6 +65,7 @@ async def record(
         "utc_ahead": local_ahead(began),
         # drawn anew each time: real services take two requests with one idempotency key for the same
         "chance": secrets.randbits(53),
+        "chance_apart": True,
         "ignore": list(recorder.rules.ignore),
         "watch": watched(watch),
         "versions": versions(),
@@ -124,10 +125,11 @@ async def replaying(
     if policy in {"live", "simulate"}:
         player.recorder = RecordSession(player.rules, allow)
     chance = loaded.manifest.get("chance", loaded.scenario or "")
+    apart = bool(loaded.manifest.get("chance_apart", False))
     try:
         with (
             intercepted(player),
-            pinned_chance(chance, with_ids=False),
+            pinned_chance(chance, with_ids=False, apart=apart),
             tools.using(player.toolbox(tools.current())),
         ):
             yield player
