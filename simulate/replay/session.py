@@ -10,6 +10,7 @@ import contextlib
 import platform
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from simulate.errors import InputError
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import watched
 from simulate.replay.first_use import FirstUse
+from simulate.replay.fork import ForkSession, Place, Variant
 from simulate.replay.intercept import process
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.intercept.process import intercepted, settled
@@ -100,6 +102,7 @@ async def replaying(
     live_writes: Iterable[str] = (),
     side: str | Path | None = None,
     first_use: FirstUse | None = None,
+    fork: tuple[Place, Variant] | None = None,
 ) -> AsyncGenerator[ReplaySession]:
     """Answer the conversation inside from ``cassette``; nothing else gets out.
 
@@ -107,12 +110,14 @@ async def replaying(
     ``live_budget`` caps the live calls of the policies ``live`` and ``simulate``; ``side`` is the cassette
     that keeps them. ``live_writes`` names the tools that may change the world all the same.
     ``first_use`` holds what other conversations of the same recording asked once for the whole process.
+    ``fork`` is where the replay leaves its recording, and what changes there.
     """
     if policy not in POLICIES:
         raise InputError(f"{policy!r} is not a policy", hint="choose one of: " + ", ".join(POLICIES))
     refuse_production()
     loaded = cassette if isinstance(cassette, Cassette) else Cassette.load(cassette)
-    player = ReplaySession(
+    made = ReplaySession if fork is None else partial(ForkSession, place=fork[0], variant=fork[1])
+    player = made(
         loaded,
         rules or default_rules(),
         policy=policy,

@@ -11,7 +11,7 @@ from typing import Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
-from simulate.interfaces.cli import say, trace_sources
+from simulate.interfaces.cli import replay_fork, say, trace_sources
 from simulate.model.explain import told_verdict
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
@@ -19,6 +19,7 @@ from simulate.model.scenario import Line, Scenario
 from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import cassettes, find_stale
+from simulate.replay.fork import Place, Variant
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.loaders import load_source
 from simulate.replay.matching.divergence import PACES
@@ -70,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save", type=Path, metavar="FILE", help="write the new trace here (OTLP JSON lines)"
     )
+    replay_fork.add_options(parser)
     _still_options(parser)
 
 
@@ -110,7 +112,6 @@ def _still_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--system", type=Path, metavar="FILE", help="with --stale: the system prompt of today"
     )
-    parser.add_argument("--model", help="with --stale: the model of today")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -130,7 +131,8 @@ def execute(args: argparse.Namespace) -> int:
         tolerant=args.tolerant,
         rules=rules,
     )
-    return asyncio.run(_replay(args, cassettes, rules))
+    forks = args.place is not None or args.against is not None
+    return asyncio.run((_fork if forks else _replay)(args, cassettes, rules))
 
 
 def _stale(args: argparse.Namespace) -> int:
@@ -138,7 +140,11 @@ def _stale(args: argparse.Namespace) -> int:
     number = sum(1 for path in args.source for _ in cassettes(path))
     if not number:
         raise InputError("there is no cassette here", where=args.source[0])
-    found = [one for path in args.source for one in find_stale(path, system=system, model=args.model)]
+    found = [
+        one
+        for path in args.source
+        for one in find_stale(path, system=system, model=(args.model or [None])[-1])
+    ]
     for one in found:
         say(f"{one.folder}: {'; '.join(one.reasons)}")
     say(f"{len(found)} of {number} cassettes are stale", file=sys.stderr)
@@ -158,12 +164,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
     refuse_production()
-    project = Project.find(Path.cwd())
     scenarios = [scenario_of(cassette, improvises=args.policy == "simulate") for cassette in cassettes]
-    stage = Resources(project, scenarios, agent=args.agent)
-    if any(map(stage.outside, scenarios)):
-        # an agent that we start is told where its model is; one that runs already has to be
-        stage.models = ModelEndpoint(args.port, guard=True, allow=tuple(args.allow))
+    stage = _stage(args, scenarios)
     async with stage:
         if stage.models is not None:
             say(f"the agent's model: OPENAI_BASE_URL={stage.models.base_url}", file=sys.stderr)
@@ -172,6 +174,42 @@ async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: An
             for scenario, cassette in zip(scenarios, cassettes, strict=True)
         ]
     return 1 if 1 in results else max(results)
+
+
+async def _fork(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
+    """Every variant as often as asked for, and all in one table."""
+    refuse_production()
+    if len(cassettes) != 1:
+        raise InputError(f"a fork is one recording's; here are {len(cassettes)}", where=args.source[0])
+    cassette = cassettes[0]
+    judged = args.scenario is not None
+    scenario = replay_fork.expecting(scenario_of(cassette), args.scenario)
+    if args.against is not None:
+        tried = replay_fork.interventions(cassette, replay_fork.other_of(args, rules))
+    else:
+        place = Place.parse(args.place)
+        tried = [(place, variant) for variant in replay_fork.variants(args)]
+    stage = _stage(args, [scenario])
+    async with stage:
+        whole = replay_fork.Row(replay_fork.RECORDED)
+        whole.outcomes.append(await _ran(args, stage, scenario, cassette, rules, whole.reports))
+        rows: list[replay_fork.Row] = []
+        for fork in tried:
+            rows.append(row := replay_fork.Row(fork[1].name))
+            for _ in range(args.trials):
+                row.outcomes.append(await _ran(args, stage, scenario, cassette, rules, row.reports, fork))
+    code = replay_fork.tell(whole, rows, judged=judged)
+    if args.against is not None:
+        say(replay_fork.decided(rows, whole.judged[0] if judged and whole.judged else None))
+    return code
+
+
+def _stage(args: argparse.Namespace, scenarios: list[Scenario]) -> Resources:
+    stage = Resources(Project.find(Path.cwd()), scenarios, agent=args.agent)
+    if any(map(stage.outside, scenarios)):
+        # an agent that we start is told where its model is; one that runs already has to be
+        stage.models = ModelEndpoint(args.port, guard=True, allow=tuple(args.allow))
+    return stage
 
 
 def scenario_of(cassette: Cassette, *, improvises: bool = False) -> Scenario:
@@ -195,17 +233,29 @@ async def _one(
     args: argparse.Namespace, stage: Resources, scenario: Scenario, cassette: Cassette, rules: Any
 ) -> int:
     reports: list[ReplayReport] = []
+    outcome = await _ran(args, stage, scenario, cassette, rules, reports)
+    return _tell(args, outcome, cassette, reports)
 
+
+async def _ran(
+    args: argparse.Namespace,
+    stage: Resources,
+    scenario: Scenario,
+    cassette: Cassette,
+    rules: Any,
+    reports: list[ReplayReport],
+    fork: tuple[Place, Variant] | None = None,
+) -> Outcome:
     def opening(session: TrialSession) -> Any:
-        given = {"policy": args.policy, "pace": args.pace, "rules": rules, "allow": tuple(args.allow)}
-        given |= {"live_budget": args.budget, "live_writes": args.live_write}
+        policy = args.policy if fork is None else "fail"
+        given = {"policy": policy, "pace": args.pace, "rules": rules, "allow": tuple(args.allow)}
+        given |= {"live_budget": args.budget, "live_writes": args.live_write, "fork": fork}
         given["side"] = _new(args.side / Path(str(cassette.folder or scenario.name)).name)
         return replayed(cassette, session, reports, stage.models, **given)
 
     stage.recordings = opening
     spec = TrialSpec(scenario, recorded=cassette.conversation if args.policy == "simulate" else ())
-    outcome = await run_trial(spec, stage)
-    return _tell(args, outcome, cassette, reports)
+    return await run_trial(spec, stage)
 
 
 def _new(folder: Path) -> Path:

@@ -71,6 +71,8 @@ class HttpExchange:
     recording: HttpRecording | None = None
     steps: Steps | None = None
     """The answer's place among those that were on their way at the same time."""
+    fetch: Callable[[], HttpResponse] | None = None
+    """Gets the response when it is to be played; blocks meanwhile."""
     waited_on: Callable[[], HttpResponse] | None = None
     """Called where the agent gave the answer up when it was recorded, and now waits for it; the answer that
     the request then gets, if none has begun."""
@@ -81,6 +83,8 @@ class HttpExchange:
 
     def arrive(self) -> HttpResponse:
         """Block until the response's head is to be played, or its failure."""
+        if self.fetch is not None:
+            self.response = self.fetch()
         for waits in self._until_head():
             time.sleep(waits)
         if self.steps is not None:
@@ -89,6 +93,8 @@ class HttpExchange:
 
     async def arrive_async(self) -> HttpResponse:
         """Wait until the response's head is to be played, or its failure."""
+        if self.fetch is not None:
+            self.response = await asyncio.to_thread(self.fetch)
         try:
             for waits in self._until_head():
                 await asyncio.sleep(waits)
