@@ -81,6 +81,7 @@ class RecordSession:
             source=source,
             start=self._now(),
             turn=self.turn_of(),
+            task=self._task(),
         )
         with self._lock:
             self._tools.append(recording)

@@ -121,7 +121,7 @@ def missing(one: HttpRecording | ToolRecording, *, tainted: bool) -> Divergence:
     )
 
 
-def out_of_order(one: HttpRecording) -> Divergence:
+def out_of_order(one: HttpRecording | ToolRecording) -> Divergence:
     """What came in another order than recorded."""
     return Divergence(
         "reordered", one.asked, "order", ["order"], turn=one.turn, nearest=one.place, key=one.key

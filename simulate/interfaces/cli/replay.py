@@ -13,12 +13,13 @@ from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
 from simulate.interfaces.cli import replay_fork, say, trace_sources
 from simulate.model.explain import told_verdict
+from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Line, Scenario
 from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
-from simulate.replay.cassette.stale import cassettes, find_stale
+from simulate.replay.cassette.stale import cassettes, find_stale, unmatched
 from simulate.replay.fork import Place, Variant
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.loaders import load_source
@@ -110,6 +111,17 @@ def _still_options(parser: argparse.ArgumentParser) -> None:
         help="run nothing: hold the cassettes against those of DIR, recorded anew",
     )
     parser.add_argument(
+        "--scenarios",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="with --stale: name the cassettes that none of these scenarios has, and scenarios without one",
+    )
+    parser.add_argument(
+        "--max-age", type=float, metavar="DAYS", help="with --stale: how old a cassette may be"
+    )
+    parser.add_argument(
         "--system", type=Path, metavar="FILE", help="with --stale: the system prompt of today"
     )
 
@@ -143,12 +155,16 @@ def _stale(args: argparse.Namespace) -> int:
     found = [
         one
         for path in args.source
-        for one in find_stale(path, system=system, model=(args.model or [None])[-1])
+        for one in find_stale(path, system=system, model=(args.model or [None])[-1], max_age=args.max_age)
     ]
     for one in found:
         say(f"{one.folder}: {'; '.join(one.reasons)}")
+    ids = [spec.id for spec in load_scenarios(args.scenarios)] if args.scenarios else None
+    strays = [line for path in args.source for line in unmatched(path, ids)] if ids is not None else []
+    for line in strays:
+        say(line)
     say(f"{len(found)} of {number} cassettes are stale", file=sys.stderr)
-    return 1 if found else 0
+    return 1 if found or strays else 0
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -201,6 +201,8 @@ def tool_line(tool: ToolRecording) -> dict[str, Any]:
         line["write"] = True
     if tool.turn is not None:
         line["turn"] = tool.turn
+    if tool.task >= 0:
+        line["lane"] = tool.task
     return line
 
 
@@ -217,5 +219,6 @@ def tool_in(line: Any, index: int, rules: Rules, *, rekey: bool) -> ToolRecordin
         start=line["start_ms"],
         end=line["end_ms"],
         turn=line.get("turn"),
+        task=line.get("lane", -1),
         place=f"tools.jsonl:{index + 1}",
     )

@@ -77,12 +77,13 @@ class Divergence:
         asked = "a call of the model" if self.asked == "chat" else self.asked
         if self.by:
             asked = f"a call of the {self.by}'s own model"
+        recorded = f" ({self.nearest})" if self.nearest else ""
         what = {
             "drifted": f"{asked} is not as recorded: the {self.component} changed",
             "never_recorded": f"{asked} was never recorded ({self.component})",
             "exhausted": f"{asked} came more often than it was recorded",
-            "unplayed": f"{asked} was recorded and never asked for",
-            "reordered": f"{asked} came in another order than recorded",
+            "unplayed": f"{asked}{recorded} was recorded and never asked for",
+            "reordered": f"{asked}{recorded} came in another order than recorded",
             "identical": f"{asked} is as recorded",
         }[self.verdict]
         lines = [f"{place}{span}: {what}"]

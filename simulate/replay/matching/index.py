@@ -94,11 +94,11 @@ class RecordingIndex:
         self._given.add(id(recording))
         self.order.append(recording)
 
-    def out_of_order(self) -> HttpRecording | None:
+    def out_of_order(self) -> HttpRecording | ToolRecording | None:
         """A call that had ended before another one of its task or thread began, and now comes after it."""
         latest: dict[int, float] = {}
         for one in self.order:
-            if not isinstance(one, HttpRecording) or one.task < 0:
+            if one.task < 0:
                 continue
             if one.end < latest.get(one.task, float("-inf")):
                 return one

@@ -124,6 +124,8 @@ class ToolRecording:
     start: float = 0.0
     end: float = 0.0
     turn: int | None = None
+    task: int = -1
+    """As an `HttpRecording`'s; -1 where that is not known."""
     place: str = ""
 
     @property
