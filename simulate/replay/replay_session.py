@@ -36,7 +36,7 @@ from simulate.replay.matching.request import CanonicalRequest, HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.record_session import RecordSession, current_span_id
 from simulate.replay.report import ReplayReport, missing, out_of_order
-from simulate.tools import Toolbox, ToolFailed
+from simulate.tools import Toolbox, ToolFailed, marked
 from simulate.trace.capture import simulator_tracing
 
 
@@ -147,8 +147,7 @@ class ReplaySession:
             return None
         with self._kept.lock:
             if self._together is None:
-                unseen = [one for one in self.cassette.tools if self.outside or self._is_pinned(one.name)]
-                tools = [one for one in self.cassette.tools if one not in unseen]
+                tools = [one for one in self.cassette.tools if not self._is_unseen(one)]
                 self._together = RecordedOrder((*self.cassette.http, *tools))
             return self._together.begins(recording)
 
@@ -360,11 +359,7 @@ class ReplaySession:
             for one in (*self.cassette.http, *self.cassette.tools)
             if id(one) not in self._kept.played and id(one) not in claimed and not self.stopped
         ]
-        unseen = [
-            one
-            for one in left
-            if isinstance(one, ToolRecording) and (self.outside or self._is_pinned(one.name))
-        ]
+        unseen = [one for one in left if isinstance(one, ToolRecording) and self._is_unseen(one)]
         left = [one for one in left if one not in unseen]
         if self.first_use is not None:
             others = [one for one in left if self.first_use.made_by_another(one, self.cassette)]
@@ -377,8 +372,8 @@ class ReplaySession:
             notes += unpinned()
         if names := ", ".join(sorted({one.name for one in unseen if not self._is_pinned(one.name)})):
             notes.append(
-                f"{names}: run by the agent's own process, so not answered from the recording; what they gave"
-                " is compared in the next request"
+                f"{names}: run live by the agent, so not answered from the recording; what they gave is compared"
+                " in the next request (marked with @simulate.tool, or pinned, they do not run)"
             )
         later = sorted(left, key=lambda each: each.start)
         divergences += [missing(one, tainted=bool(self.divergences)) for one in later]
@@ -403,6 +398,11 @@ class ReplaySession:
             notes=notes,
             side_cassette=self.side_cassette,
         )
+
+    def _is_unseen(self, tool: ToolRecording) -> bool:
+        """Whether the agent runs it where we cannot see it: pinned, in another process, or not marked."""
+        unmarked = tool.source == "trace" and tool.name not in marked()
+        return self.outside or unmarked or self._is_pinned(tool.name)
 
     def _is_pinned(self, tool: str) -> bool:
         return self._pins is not None and self._pins.answers(tool)

@@ -14,6 +14,7 @@ from simulate.errors import InputError, NotReplayable
 from simulate.replay import Cassette, replaying
 from simulate.replay.from_trace import cassette_of, missing
 from simulate.replay.loaders import load_source
+from simulate.replay.matching.chat import same_model
 from simulate.replay.scenario_draft import scenario_from
 from simulate.replay.serving.server import PlaybackServer
 from simulate.trace.conversations import Choice
@@ -205,3 +206,27 @@ def test_sources(tmp_path: Path) -> None:
     assert load_source(FIXTURES / "otel_openai_v2.otlp.jsonl")[0].match == "chat"
     with pytest.raises(InputError, match="is not among its traces"):
         load_source(FIXTURES / "otel_openai_v2.otlp.jsonl", choice=Choice(trace="ffff"))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "now", "same"),
+    [
+        ("gpt-4o-2024-08-06", "gpt-4o", True),
+        ("gpt-4o", "gpt-4o-2024-08-06", True),
+        ("claude-sonnet-4-20250514", "claude-sonnet-4", True),
+        ("claude-3-5-sonnet@20240620", "claude-3-5-sonnet", True),
+        ("us.anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku", True),
+        ("openai/gpt-4o", "gpt-4o", True),
+        ("models/gemini-2.0-flash", "gemini-2.0-flash", True),
+        (None, "gpt-4o", True),
+        ("gpt-4o-2024-08-06", "gpt-4o-2024-05-13", False),
+        ("gpt-4o-2024-08-06", "gpt-4o-mini", False),
+        ("openai/gpt-4o", "azure/gpt-4o", False),
+        ("gpt-4o", "gpt-4", False),
+        ("gpt-4o", None, False),
+    ],
+)
+def test_a_dated_or_prefixed_name_is_the_same_model(
+    recorded: str | None, now: str | None, same: bool
+) -> None:
+    assert same_model(recorded, now) is same

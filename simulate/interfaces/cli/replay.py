@@ -31,6 +31,7 @@ from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.replay.verify import verify_folders
 from simulate.resources import Resources
 from simulate.run import run_trial
+from simulate.tools import marked
 from simulate.trace.files.writing import write_otlp_jsonl
 
 
@@ -182,6 +183,8 @@ async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: An
     refuse_production()
     scenarios = [scenario_of(cassette, improvises=args.policy == "simulate") for cassette in cassettes]
     stage = _stage(args, scenarios)
+    for line in _live_tools(cassettes):
+        say(line, file=sys.stderr)
     async with stage:
         if stage.models is not None:
             say(f"the agent's model: OPENAI_BASE_URL={stage.models.base_url}", file=sys.stderr)
@@ -272,6 +275,17 @@ async def _ran(
     stage.recordings = opening
     spec = TrialSpec(scenario, recorded=cassette.conversation if args.policy == "simulate" else ())
     return await run_trial(spec, stage)
+
+
+def _live_tools(cassettes: list[Cassette]) -> list[str]:
+    """The tools of production traces that nothing here can answer, told before they run."""
+    names = {tool.name for one in cassettes for tool in one.tools if tool.source == "trace"} - marked()
+    if not names:
+        return []
+    return [
+        f"not marked with @simulate.tool here, so they run for real if the agent calls them: "
+        f"{', '.join(sorted(names))}"
+    ]
 
 
 def _new(folder: Path) -> Path:
