@@ -30,6 +30,7 @@ from simulate.scoring.checks.preload import preload
 from simulate.scoring.judge import Judge
 from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
+from simulate.trace.diff import recorded
 
 switch_off()  # before an agent imports what would report
 
@@ -176,9 +177,6 @@ class Resources:
                     each.python, f"{scenario.name!r} expects python: {each.python}", self.project.root
                 )
             elif isinstance(each, MatchesTrace) and Path(each.matches_trace).exists():
-                # only few scenarios compare with a trace
-                from simulate.trace.diff import recorded
-
                 recorded(each.matches_trace)
         key = self._key(scenario)
         if key not in self._engines and key not in self._processes:

@@ -7,13 +7,12 @@ that the styles name. Everything in them is safe to print.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
+from simulate.errors import Side
 from simulate.model.text import compact, line, safe
 from simulate.model.transcript import Conversation, ToolUse, Utterance
-
-if TYPE_CHECKING:
-    from simulate.model.outcome import Outcome, Status, Verdict
+from simulate.model.verdict import Status, Verdict
 
 Piece = tuple[str, str]
 """A style's name (``""``, ``dim``, ``strong``, ``passed``, ``failed``, ``error``, ``not_run``, ``caller``,
@@ -29,7 +28,27 @@ AROUND = 2
 """Turns that are shown before and after one that matters; the others fold."""
 
 
-def explain(outcome: Outcome) -> str:
+class Explained(Protocol):
+    """What is told of an ``Outcome``."""
+
+    status: Status
+    conversation: Conversation
+    side: Side | None
+    reason: str | None
+    verdicts: list[Verdict]
+    tool_uses: list[ToolUse]
+    measures: dict[str, Any]
+    notes: list[str]
+    source: str | None
+    folder: str | None
+
+    @property
+    def key(self) -> str:
+        """The name that it goes by."""
+        ...
+
+
+def explain(outcome: Explained) -> str:
     """The whole story of one outcome as plain text; a passed one takes a line."""
     return "\n".join("".join(text for _, text in pieces).rstrip() for pieces in lines(outcome))
 
@@ -39,7 +58,7 @@ def told_verdict(verdict: Verdict) -> str:
     return "\n".join("".join(text for _, text in pieces).rstrip() for pieces in _verdict(verdict))
 
 
-def lines(outcome: Outcome, *, reason: bool = True) -> Iterator[Line]:
+def lines(outcome: Explained, *, reason: bool = True) -> Iterator[Line]:
     """The story of one outcome, line by line; the first line need not say the reason where the rest does."""
     told = bool(outcome.conversation.utterances and outcome.verdicts)
     yield headline(outcome, reason=reason or not told)
@@ -75,7 +94,7 @@ def _held(verdict: Verdict) -> str:
     return f"{line(verdict.expectation.split(' ')[0], 60)} {verdict.score:g} (needs {verdict.threshold:g})"
 
 
-def headline(outcome: Outcome, *, reason: bool = True) -> Line:
+def headline(outcome: Explained, *, reason: bool = True) -> Line:
     """Status, name, whose fault it was and why, on one line."""
     pieces: Line = [(outcome.status, f"{MARK[outcome.status]} {WORD[outcome.status]}")]
     if outcome.side and outcome.status != "passed":
@@ -92,7 +111,7 @@ def headline(outcome: Outcome, *, reason: bool = True) -> Line:
     return pieces
 
 
-def _noted(outcome: Outcome) -> Iterator[Line]:
+def _noted(outcome: Explained) -> Iterator[Line]:
     for note in outcome.notes:
         yield [("dim", "  note: "), ("", line(note, 400))]
 
@@ -128,7 +147,7 @@ def _field(name: str, text: str) -> Iterator[Line]:
         yield [("", f"    {'':<9} {more}")]
 
 
-def _conversation(outcome: Outcome, troubles: Sequence[Verdict]) -> Iterator[Line]:
+def _conversation(outcome: Explained, troubles: Sequence[Verdict]) -> Iterator[Line]:
     conversation = outcome.conversation
     if not conversation.utterances and not outcome.tool_uses:
         yield [("dim", "  nobody said anything")]

@@ -25,6 +25,8 @@ from simulate.replay.matching.divergence import (
     explain_base,
     explain_request,
     explain_tool,
+    never_asked,
+    out_of_order,
     refusal,
 )
 from simulate.replay.matching.endpoints import is_models
@@ -35,7 +37,7 @@ from simulate.replay.matching.recordings import HttpRecording, HttpResponse, Too
 from simulate.replay.matching.request import CanonicalRequest, HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.record_session import RecordSession, current_span_id
-from simulate.replay.report import ReplayReport, missing, out_of_order
+from simulate.replay.report import ReplayReport
 from simulate.tools import Toolbox, ToolFailed, marked
 from simulate.trace.capture import simulator_tracing
 
@@ -372,13 +374,12 @@ class ReplaySession:
             notes += unpinned()
         if names := ", ".join(sorted({one.name for one in unseen if not self._is_pinned(one.name)})):
             notes.append(
-                f"{names}: run live by the agent, so not answered from the recording; what they gave is compared"
-                " in the next request (marked with @simulate.tool, or pinned, they do not run)"
+                f"{names}: run live by the agent, so not answered from the recording; what they gave is"
+                " compared in the next request (marked with @simulate.tool, or pinned, they do not run)"
             )
         later = sorted(left, key=lambda each: each.start)
-        divergences += [missing(one, tainted=bool(self.divergences)) for one in later]
-        moved = self._kept.out_of_order()
-        reordered = None if moved is None else out_of_order(moved)
+        divergences += [never_asked(one, tainted=bool(self.divergences)) for one in later]
+        reordered = out_of_order(self._kept.order)
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered
         unmet = ", ".join(path for path in self.rules.ignore if path not in self.rules.met)

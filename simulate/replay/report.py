@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulate.replay.matching.divergence import Divergence, Policy, Verdict
-from simulate.replay.matching.recordings import HttpRecording, ToolRecording
 
 
 @dataclass(slots=True)
@@ -103,26 +102,3 @@ class ReplayReport:
                 for one in self.divergences
             ],
         }
-
-
-def missing(one: HttpRecording | ToolRecording, *, tainted: bool) -> Divergence:
-    """What was recorded and nobody asked for."""
-    part = "missing call"
-    return Divergence(
-        "unplayed",
-        one.asked,
-        part,
-        [part],
-        turn=one.turn,
-        nearest=one.place,
-        key=one.key,
-        tainted=tainted,
-        recording=one,
-    )
-
-
-def out_of_order(one: HttpRecording | ToolRecording) -> Divergence:
-    """What came in another order than recorded."""
-    return Divergence(
-        "reordered", one.asked, "order", ["order"], turn=one.turn, nearest=one.place, key=one.key
-    )

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import AgentFault, Fault, InputError
-from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
+from simulate.model.verdict import Verdict
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.first_use import FirstUse
 from simulate.replay.matching.divergence import Pace, Policy

@@ -11,7 +11,7 @@ from typing import Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
-from simulate.interfaces.cli import replay_fork, say, trace_sources
+from simulate.interfaces.cli import recording_options, replay_fork, say
 from simulate.model.explain import told_verdict
 from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
@@ -22,8 +22,6 @@ from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import cassettes, find_stale, unmatched
 from simulate.replay.fork import Place, Variant
 from simulate.replay.intercept.guard import refuse_production
-from simulate.replay.loaders import load_source
-from simulate.replay.matching.divergence import PACES
 from simulate.replay.matching.rules import default_rules
 from simulate.replay.report import ReplayReport
 from simulate.replay.running import replayed
@@ -37,9 +35,8 @@ from simulate.trace.files.writing import write_otlp_jsonl
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("source", nargs="+", help="cassettes, production traces, or folders of either")
+    recording_options.configure(parser)
     parser.add_argument("--agent", metavar="ADDRESS", help="the agent that runs again")
-    trace_sources.add_reading_options(parser)
     parser.add_argument(
         "--policy",
         choices=["fail", "stop", "nearest", "live", "simulate"],
@@ -47,23 +44,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what becomes of a request that was not recorded (default: it fails)",
     )
     _live_options(parser)
-    parser.add_argument(
-        "--pace",
-        choices=PACES,
-        default="ordered",
-        help="when answers come (default: ordered: at once, and those that overlapped in the order they had)",
-    )
-    parser.add_argument(
-        "--ignore",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a part of requests to leave out, by its JSON path",
-    )
-    parser.add_argument("--partial", action="store_true", help="replay the part of a source that is complete")
-    parser.add_argument(
-        "--allow-edited", action="store_true", help="replay a cassette that was edited by hand"
-    )
     parser.add_argument(
         "--port", type=int, default=0, help="where an agent that runs already asks its model (default: free)"
     )
@@ -136,14 +116,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.agent is None:
         raise InputError("which agent is to run again?", hint="name it with --agent")
     rules = default_rules(ignore=tuple(args.ignore))
-    cassettes = load_source(
-        *args.source,
-        choice=trace_sources.chosen(args),
-        partial=args.partial,
-        allow_edited=args.allow_edited,
-        tolerant=args.tolerant,
-        rules=rules,
-    )
+    cassettes = recording_options.load(args, rules)
     forks = args.place is not None or args.against is not None
     return asyncio.run((_fork if forks else _replay)(args, cassettes, rules))
 
@@ -210,11 +183,11 @@ async def _fork(args: argparse.Namespace, cassettes: list[Cassette], rules: Any)
         tried = [(place, variant) for variant in replay_fork.variants(args)]
     stage = _stage(args, [scenario])
     async with stage:
-        whole = replay_fork.Row(replay_fork.RECORDED)
+        whole = replay_fork.VariantRuns(replay_fork.RECORDED)
         whole.outcomes.append(await _ran(args, stage, scenario, cassette, rules, whole.reports))
-        rows: list[replay_fork.Row] = []
+        rows: list[replay_fork.VariantRuns] = []
         for fork in tried:
-            rows.append(row := replay_fork.Row(fork[1].name))
+            rows.append(row := replay_fork.VariantRuns(fork[1].name))
             for _ in range(args.trials):
                 row.outcomes.append(await _ran(args, stage, scenario, cassette, rules, row.reports, fork))
     code = replay_fork.tell(whole, rows, judged=judged)

@@ -26,7 +26,7 @@ RECORDED = "as recorded"
 
 
 @dataclass
-class Row:
+class VariantRuns:
     """What came of one variant, trial by trial; ``judged`` where something was expected of it."""
 
     name: str
@@ -160,7 +160,7 @@ def expecting(scenario: Scenario, file: Path | None) -> Scenario:
     return scenario.model_copy(update={"expect": expected.expect})
 
 
-def tell(whole: Row, rows: Sequence[Row], *, judged: bool) -> int:
+def tell(whole: VariantRuns, rows: Sequence[VariantRuns], *, judged: bool) -> int:
     """One line a variant: how often it met what is expected, its calls, cost, and what it said last.
 
     Exit code 0 where the recorded path was kept up to the fork in every trial, 3 where one broke, else 1."""
@@ -182,7 +182,7 @@ def tell(whole: Row, rows: Sequence[Row], *, judged: bool) -> int:
     return 0 if kept else 1
 
 
-def decided(rows: Sequence[Row], before: bool | None) -> str:
+def decided(rows: Sequence[VariantRuns], before: bool | None) -> str:
     """Which replaced answer turned the verdict, with the interval of its rate."""
     if before is None:
         return "which call decided it is unknown: without --scenario nothing is expected"
@@ -196,7 +196,7 @@ def decided(rows: Sequence[Row], before: bool | None) -> str:
     )
 
 
-def _clear(row: Row, before: bool) -> bool:
+def _clear(row: VariantRuns, before: bool) -> bool:
     low, high = wilson(len(row.judged), sum(row.judged))
     return high < 0.5 if before else low > 0.5
 
@@ -205,7 +205,7 @@ def _unreached(report: ReplayReport) -> bool:
     return any("never reached" in note for note in report.notes)
 
 
-def _rate(row: Row, judged: bool) -> str:
+def _rate(row: VariantRuns, judged: bool) -> str:
     if not judged or not row.judged:
         return "–"
     passed, number = sum(row.judged), len(row.judged)
@@ -213,12 +213,12 @@ def _rate(row: Row, judged: bool) -> str:
     return f"{passed}/{number} ({low:.0%}–{high:.0%})"
 
 
-def _cost(row: Row) -> str:
+def _cost(row: VariantRuns) -> str:
     costs = [one.measures.get("cost_usd") for one in row.outcomes]
     known = [cost for cost in costs if isinstance(cost, (int, float))]
     return f"${sum(known):.4f}" if known and len(known) == len(costs) else "?"
 
 
-def _last(row: Row) -> str:
+def _last(row: VariantRuns) -> str:
     texts = [one.conversation.by("agent")[-1].text for one in row.outcomes if one.conversation.by("agent")]
     return " | ".join(dict.fromkeys(" ".join(text.split())[:80] for text in texts)) or "nothing"

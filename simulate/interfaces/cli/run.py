@@ -122,11 +122,7 @@ def execute(args: argparse.Namespace) -> int:
     from simulate.run_folder import RUNS, RunFolder, find_run, new_run_id
     from simulate.suite import TEXT_JOBS, Suite, exit_code
 
-    for name in ("trials", "jobs"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise InputError(f"--{name} is at least 1")
-    if args.update and args.ray is not None:
-        raise InputError("--update writes files of this machine: run it without --ray")
+    _check_options(args)
     gate = check_gate(args)
     path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
     if path is not None:
@@ -146,7 +142,7 @@ def execute(args: argparse.Namespace) -> int:
     elsewhere = _elsewhere(args, stage, scenarios)
     stage.recordings = None if elsewhere else recordings
     folder = RunFolder.create(path, resume=bool(args.resume))
-    try:
+    with contextlib.closing(folder):
         suite = Suite(
             folder,
             stage,
@@ -156,26 +152,41 @@ def execute(args: argparse.Namespace) -> int:
             elsewhere=elsewhere,
             command=["simulate", *sys.argv[1:]],
         )
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                _run(suite, scenarios, virtual=args.time == "virtual" and elsewhere is None)
-        except BaseException:
-            # what finished is worth reading; if even that fails, why the run stopped matters more
-            with contextlib.suppress(SimulateError):
-                if (path / "run.json").exists():
-                    _report(args, folder, folder.read_run())
-                told = f"{folder.progress()} finished; simulate run --resume {path} goes on with the others"
-                print(told, file=sys.stderr)
-            raise
-        record = folder.read_run()
-        _report(args, folder, record)
-        for note in record.notes if args.resume else ():
-            print(f"note: {note}", file=sys.stderr)
-    finally:
-        folder.close()
+        _run_and_report(args, suite, scenarios, virtual=args.time == "virtual" and elsewhere is None)
     if gate is not None:
         return hold(args, gate, path)
     return exit_code([(status, side) for *_, status, side in suite.finished])
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    for name in ("trials", "jobs"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise InputError(f"--{name} is at least 1")
+    if args.update and args.ray is not None:
+        raise InputError("--update writes files of this machine: run it without --ray")
+
+
+def _run_and_report(
+    args: argparse.Namespace, suite: Suite, scenarios: list[TrialSpec], *, virtual: bool
+) -> None:
+    folder = suite.folder
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            _run(suite, scenarios, virtual=virtual)
+    except BaseException:
+        # what finished is worth reading; if even that fails, why the run stopped matters more
+        with contextlib.suppress(SimulateError):
+            if (folder.path / "run.json").exists():
+                _report(args, folder, folder.read_run())
+            told = (
+                f"{folder.progress()} finished; simulate run --resume {folder.path} goes on with the others"
+            )
+            print(told, file=sys.stderr)
+        raise
+    record = folder.read_run()
+    _report(args, folder, record)
+    for note in record.notes if args.resume else ():
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _as_it_began(args: argparse.Namespace, path: Path) -> None:

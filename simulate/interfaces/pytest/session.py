@@ -14,10 +14,9 @@ import pytest
 from simulate.errors import InputError
 from simulate.interfaces.render.html import write_html
 from simulate.interfaces.render.run_reports import traces_of
-from simulate.model.file_names import with_unique_ids
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
-from simulate.model.trial import TrialSpec
+from simulate.model.trial import TrialSpec, with_unique_ids
 from simulate.replay.running import Mode, Recordings
 from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.resources import Resources

@@ -22,7 +22,7 @@ PATIENCE = 1.0
 """Seconds more than recorded that are waited for something that may never come in a changed agent."""
 
 
-class _Event:
+class _Happening:
     """A request began, or a piece of its answer came; ``at`` is ms since the conversation began."""
 
     __slots__ = ("at", "future")
@@ -40,7 +40,7 @@ class _Event:
 class Steps:
     """The answer of one request: a step for each piece, and one for its end."""
 
-    def __init__(self, recording: Recording, own: list[_Event], between: Sequence[_Event]) -> None:
+    def __init__(self, recording: Recording, own: list[_Happening], between: Sequence[_Happening]) -> None:
         self._own = own
         self._between = between
         self._next = 0
@@ -67,7 +67,7 @@ class Steps:
         for event in self._own:
             event.happen()
 
-    def _blocker(self, step: int) -> _Event | None:
+    def _blocker(self, step: int) -> _Happening | None:
         until = self._own[min(step, len(self._own) - 1)].at
         while self._next < len(self._between):
             event = self._between[self._next]
@@ -87,13 +87,13 @@ class RecordedOrder:
     """What overlapped in a recording; what did not is in no order that has to be kept."""
 
     def __init__(self, recordings: Iterable[Recording]) -> None:
-        self._begin: dict[int, _Event] = {}
-        self._answer: dict[int, list[_Event]] = {}
-        self._together: dict[int, list[_Event]] = {}
+        self._begin: dict[int, _Happening] = {}
+        self._answer: dict[int, list[_Happening]] = {}
+        self._together: dict[int, list[_Happening]] = {}
         for group in _overlapping(recordings):
             for one in group:
-                self._begin[id(one)] = _Event(one.start)
-                self._answer[id(one)] = [_Event(at) for at in _times(one)]
+                self._begin[id(one)] = _Happening(one.start)
+                self._answer[id(one)] = [_Happening(at) for at in _times(one)]
             events = [event for one in group for event in (self._begin[id(one)], *self._answer[id(one)])]
             events.sort(key=lambda event: event.at)
             self._together.update((id(one), events) for one in group)

@@ -93,14 +93,3 @@ class RecordingIndex:
         self.played.add(id(recording))
         self._given.add(id(recording))
         self.order.append(recording)
-
-    def out_of_order(self) -> HttpRecording | ToolRecording | None:
-        """A call that had ended before another one of its task or thread began, and now comes after it."""
-        latest: dict[int, float] = {}
-        for one in self.order:
-            if one.task < 0:
-                continue
-            if one.end < latest.get(one.task, float("-inf")):
-                return one
-            latest[one.task] = max(latest.get(one.task, 0.0), one.start)
-        return None
