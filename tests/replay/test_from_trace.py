@@ -19,6 +19,7 @@ from simulate.replay.scenario_draft import scenario_from
 from simulate.replay.serving.server import PlaybackServer
 from simulate.trace.conversations import Choice
 from simulate.trace.files.reader import read
+from simulate.trace.span import Span, Trace
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "traces"
 REPLAYABLE = (
@@ -230,3 +231,54 @@ def test_a_dated_or_prefixed_name_is_the_same_model(
     recorded: str | None, now: str | None, same: bool
 ) -> None:
     assert same_model(recorded, now) is same
+
+
+@pytest.mark.parametrize("attribute", ["gen_ai.input.messages", None])
+def test_the_caller_said_what_the_root_got_and_not_what_a_template_made_of_it(attribute: str | None) -> None:
+    said = ["Hello there", "Where is my order 4417?"]
+    spans = [Span(trace_id=TRACE, span_id="a" * 16, name="conversation", start_ns=1, end_ns=99)]
+    told: list[dict[str, str]] = []
+    for number, text in enumerate(said, 1):
+        told.append({"role": "user", "content": f"Context: open 8-20.\n\nQuestion: {text}"})
+        answer = {"role": "assistant", "content": f"answer {number}"}
+        root: dict[str, Any] = {"openinference.span.kind": "AGENT"}
+        if attribute is not None:
+            root[attribute] = orjson.dumps([{"role": "user", "content": text}]).decode()
+        call: dict[str, Any] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "m",
+            "gen_ai.input.messages": orjson.dumps(told).decode(),
+            "gen_ai.output.messages": orjson.dumps([answer]).decode(),
+        }
+        turn, inner = f"{number}" * 16, f"c{number}" * 8
+        start = 10 * number
+        spans.append(
+            Span(
+                trace_id=TRACE,
+                span_id=turn,
+                parent_id="a" * 16,
+                name="agent",
+                start_ns=start,
+                end_ns=start + 9,
+                attributes=root,
+            )
+        )
+        spans.append(
+            Span(
+                trace_id=TRACE,
+                span_id=inner,
+                parent_id=turn,
+                name="chat m",
+                start_ns=start + 1,
+                end_ns=start + 8,
+                attributes=call,
+            )
+        )
+        told.append(answer)
+    cassette = cassette_of(Trace(TRACE, spans))
+    lines = [one["text"] for one in cassette.conversation if one["speaker"] == "caller"]
+    assert lines == (said if attribute else [one["content"] for one in told if one["role"] == "user"])
+    assert "Question: Hello there" in str(cassette.http[0].body["history"]), "requests stay as they were"
+
+
+TRACE = "7" * 32
