@@ -110,9 +110,8 @@ def cassette_of(
     for one in recordings:
         one.turn = sum(1 for atom in one.body["history"] if atom[:2] == ["user", "text"])
     turns = spoken(recordings, reading)
-    cassette.conversation = said_in(
-        turns, lambda turn: _as_delivered(turn, reading, rules), heard(recordings, reading, rules.text)
-    )
+    words = heard(recordings, reading, rules.text)
+    cassette.conversation = said_in(turns, lambda turn: _as_delivered(turn, reading, rules), words)
     if isinstance(rules.redact, Redaction):
         manifest |= rules.redact.manifest()
     return cassette

@@ -109,10 +109,8 @@ class ReplaySession:
         if recording is not None:
             return self._answered(recording, recording.response)
         asked = self._as_matched(request)
-        if asked.endpoint == CHAT:
-            recording = self._kept.next_chat(asked)
-        else:
-            recording = self._kept.next_http(asked.key, base)
+        is_chat = asked.endpoint == CHAT
+        recording = self._kept.next_chat(asked) if is_chat else self._kept.next_http(asked.key, base)
         if recording is not None:
             return self._answered(recording, self._response(recording, request))
         return self._first_use(asked, request.url) or self._missed(asked, request)
@@ -125,8 +123,7 @@ class ReplaySession:
         return HttpExchange(found.response) if isinstance(found, HttpRecording) else None
 
     def _made_first(self, key: str, url: str | None) -> HttpRecording | ToolRecording | None:
-        found = None if self.first_use is None else self.first_use.answer(key, url, self.cassette)
-        if found is None:
+        if (found := self.first_use and self.first_use.answer(key, url, self.cassette)) is None:
             return None
         recording, place = found
         self.notes.append(f"{recording.asked} is made once a process: answered from {place}")
@@ -156,14 +153,9 @@ class ReplaySession:
     def _waited_on(self, recording: HttpRecording, response: HttpResponse) -> HttpResponse:
         """The agent gave this answer up when it was recorded, and now it does not."""
         part = "time-out" if response.given_up else "end of a stream"
-        change = JsonChange("waited for", f"{response.took:.0f} ms, then given up", "longer")
-        divergence = Divergence(
-            "drifted", recording.endpoint, part, [part], nearest=recording.place, changes=[change]
-        )
-        divergence.key = recording.key
-        divergence.span_id = current_span_id()
-        with self._kept.lock:
-            self.note(divergence)
+        divergence = Divergence("drifted", recording.endpoint, part, [part], nearest=recording.place)
+        divergence.changes = [JsonChange("waited for", f"{response.took:.0f} ms, then given up", "longer")]
+        self.note(divergence)
         return refusal(str(divergence), divergence)
 
     def _is_elsewhere(self, base: str, url: str) -> bool:
@@ -289,8 +281,7 @@ class ReplaySession:
             known = self._kept.next_tool(key)
             if known is not None:
                 self.tainted += bool(self.divergences)
-                if self.first_use is not None:
-                    self.first_use.played(key, self.cassette.folder)
+                _ = self.first_use and self.first_use.played(key, self.cassette.folder)
                 return known
             shared = None if name in self._kept.names else self._made_first(key, None)
             if isinstance(shared, ToolRecording):
@@ -377,8 +368,8 @@ class ReplaySession:
                 f"{names}: run live by the agent, so not answered from the recording; what they gave is"
                 " compared in the next request (marked with @simulate.tool, or pinned, they do not run)"
             )
-        later = sorted(left, key=lambda each: each.start)
-        divergences += [never_asked(one, tainted=bool(self.divergences)) for one in later]
+        left.sort(key=lambda each: each.start)
+        divergences += [never_asked(one, tainted=bool(self.divergences)) for one in left]
         reordered = out_of_order(self._kept.order)
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered

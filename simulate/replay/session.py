@@ -132,8 +132,7 @@ async def replaying(
     )
     if policy in {"live", "simulate"}:
         player.recorder = RecordSession(player.rules, allow)
-    chance = loaded.manifest.get("chance", loaded.scenario or "")
-    apart = bool(loaded.manifest.get("chance_apart", False))
+    chance, apart = loaded.manifest.get("chance", loaded.scenario or ""), "chance_apart" in loaded.manifest
     try:
         with (
             intercepted(player),
@@ -144,10 +143,15 @@ async def replaying(
             await settled(player)
     finally:
         player.finish()
-        recorder = player.recorder
-        if recorder is not None and side is not None and player.live_calls:
-            recorder.manifest = {"scenario": loaded.scenario, "side_of": str(loaded.folder or "")}
-            player.side_cassette = str(recorder.cassette().save(side))
+        _keep_live(player, side)
+
+
+def _keep_live(player: ReplaySession, side: str | Path | None) -> None:
+    """What went live, as a cassette of its own."""
+    recorder, cassette = player.recorder, player.cassette
+    if recorder is not None and side is not None and player.live_calls:
+        recorder.manifest = {"scenario": cassette.scenario, "side_of": str(cassette.folder or "")}
+        player.side_cassette = str(recorder.cassette().save(side))
 
 
 _OF_RECORDING = ("scenario", "seed", "watch", "personal", "invented")

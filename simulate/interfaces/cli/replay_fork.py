@@ -76,6 +76,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=JSON",
         help="with --from: a variant in which this tool gives that",
     )
+    _comparing(parser)
+
+
+def _comparing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         type=Path,

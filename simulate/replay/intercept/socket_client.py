@@ -39,7 +39,7 @@ _AT_CONNECTING = frozenset(
     ["ConnectionRefusedError", "gaierror", "NewConnectionError", "NameResolutionError", "ConnectTimeoutError"]
 )
 """What is raised before the request is on its way."""
-_RAISING = (builtins, socket, ssl, http.client)
+_RAISING = (exceptions, builtins, socket, ssl, http.client)
 """Modules whose exceptions a connection raises."""
 
 
@@ -202,9 +202,7 @@ class _PlayedSocket:
 
     def settimeout(self, *_: Any) -> None: ...
 
-    def setsockopt(self, *_: Any) -> None: ...
-
-    def shutdown(self, *_: Any) -> None: ...
+    setsockopt = shutdown = settimeout
 
     def close(self) -> None: ...
 
@@ -241,9 +239,7 @@ def _is_whole(sent: bytes | bytearray) -> bool:
 
 def _exception(connection: Any, name: str, text: str) -> Exception:
     """The exception that was recorded, as its own class, where it can be made again."""
-    kind: Any = getattr(exceptions, name, None) if exceptions is not None else None
-    if kind is None:
-        kind = next((getattr(each, name) for each in _RAISING if hasattr(each, name)), ConnectionError)
+    kind: Any = next((getattr(each, name) for each in _RAISING if hasattr(each, name)), ConnectionError)
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
         kind = ConnectionError
     if issubclass(kind, OSError):

@@ -21,12 +21,30 @@ def _module_of(callback: Callable[..., Any]) -> str:
     return str(getattr(function, "__module__", ""))
 
 
+def _telling_timers(call_at: Callable[..., Any], router: TrafficRouter) -> Any:
+    @functools.wraps(call_at)
+    def call_at_inside(
+        loop: Any, when: float, callback: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        traffic = router.current
+        # a client's own timers (keep-alive, its limits) are no race of the agent's
+        if traffic is None or traffic.replaying or _module_of(callback).startswith(_CLIENTS):
+            return call_at(loop, when, callback, *args, **kwargs)
+
+        def went_off(*given: Any) -> Any:
+            traffic.timer_went_off()
+            return callback(*given)
+
+        return call_at(loop, when, went_off, *args, **kwargs)
+
+    return call_at_inside
+
+
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The functions to replace."""
     start: Callable[..., None] = threading.Thread.start
     submit: Callable[..., Any] = ThreadPoolExecutor.submit
     create: Callable[..., Any] = asyncio.BaseEventLoop.create_task
-    call_at: Callable[..., Any] = asyncio.BaseEventLoop.call_at
     register: Callable[..., Any] = atexit.register
 
     @functools.wraps(start)
@@ -54,21 +72,6 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
             router.background.began(router.current, task)
         return task
 
-    @functools.wraps(call_at)
-    def call_at_inside(
-        loop: Any, when: float, callback: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Any:
-        traffic = router.current
-        # a client's own timers (keep-alive, its limits) are no race of the agent's
-        if traffic is None or traffic.replaying or _module_of(callback).startswith(_CLIENTS):
-            return call_at(loop, when, callback, *args, **kwargs)
-
-        def went_off(*given: Any) -> Any:
-            traffic.timer_went_off()
-            return callback(*given)
-
-        return call_at(loop, when, went_off, *args, **kwargs)
-
     @functools.wraps(register)
     def register_inside(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if router.current is None:
@@ -81,6 +84,6 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
         (threading.Thread, "start", start_inside),
         (ThreadPoolExecutor, "submit", submit_inside),
         (asyncio.BaseEventLoop, "create_task", create_inside),
-        (asyncio.BaseEventLoop, "call_at", call_at_inside),
+        (asyncio.BaseEventLoop, "call_at", _telling_timers(asyncio.BaseEventLoop.call_at, router)),
         (atexit, "register", register_inside),
     ]
