@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from simulate.determinism.context import derive_seed
 from simulate.determinism.shared_patch import SharedPatch, replace_everywhere
 
-_chance: ContextVar[random.Random | None] = ContextVar("simulate_chance", default=None)
+_chance: ContextVar[Streams | None] = ContextVar("simulate_chance", default=None)
 _ids: ContextVar[random.Random | None] = ContextVar("simulate_ids", default=None)
 _RANDOM = (
     "random",
@@ -37,6 +37,46 @@ _RANDOM = (
     "getrandbits",
     "randbytes",
 )
+
+
+class Streams:
+    """The chance of one conversation: a stream for each kind of value and each who draws it.
+
+    Who draws is a package (a library, OpenTelemetry), or a module of the agent's own code. So where one draws
+    once more than before, nobody else's values move. ``apart=False`` is the one stream of all that recordings
+    had before."""
+
+    def __init__(self, seed: int, *, apart: bool = True) -> None:
+        self.seed = seed
+        self.apart = apart
+        self.first = random.Random(seed)
+        self._streams: dict[tuple[str, str], random.Random] = {}
+
+    def stream(self, kind: str, drawer: str) -> random.Random:
+        """Where ``drawer``, a module's name, gets its values of this kind from."""
+        if not self.apart:
+            return self.first
+        known = self._streams.get((kind, drawer))
+        if known is None:
+            package = drawer.partition(".")[0]
+            name = package if _is_library(package) else drawer
+            known = self._streams.setdefault((kind, name), random.Random(derive_seed(self.seed, kind, name)))
+            self._streams[kind, drawer] = known
+        return known
+
+
+def _is_library(package: str) -> bool:
+    """Whether a package is installed, or comes with Python, rather than being the agent's own code."""
+    if package in sys.stdlib_module_names:
+        return package != "__main__"
+    file = getattr(sys.modules.get(package), "__file__", None) or ""
+    paths: list[str] = list(getattr(sys.modules.get(package), "__path__", ()))
+    return any("site-packages" in place or "dist-packages" in place for place in (file, *paths))
+
+
+def _drawer() -> str:
+    """The module that calls the function which asks."""
+    return str(sys._getframe(2).f_globals.get("__name__", ""))  # pyright: ignore[reportPrivateUsage]
 
 
 class SeededIds(IdGenerator):
@@ -58,16 +98,19 @@ class SeededIds(IdGenerator):
 
 @contextlib.contextmanager
 def pinned_chance(
-    *seed: object, with_secrets: bool = False, with_ids: bool = True
+    *seed: object, with_secrets: bool = False, with_ids: bool = True, apart: bool = True
 ) -> Generator[random.Random]:
     """Let ``random``, ``uuid.uuid4`` and OpenTelemetry's ids inside come from ``seed``, also in modules that
     imported the functions by name. ``with_secrets`` does the same to ``secrets``; never for what protects
-    something real. ``with_ids=False`` leaves OpenTelemetry's ids alone, for conversations side by side."""
-    chance = random.Random(derive_seed("chance", *seed))
+    something real. ``with_ids=False`` leaves OpenTelemetry's ids alone, for conversations side by side.
+
+    Each library, and each module of the agent's, draws from a stream of its own, numbers and UUIDs apart, so
+    that one more draw of one shifts nothing of another (``apart=False``: one stream for all)."""
+    chance = Streams(derive_seed("chance", *seed), apart=apart)
     with _PATCH.held(), _SECRETS_PATCH.held() if with_secrets else contextlib.nullcontext():
-        token, ids = _chance.set(chance), _ids.set(chance if with_ids else None)
+        token, ids = _chance.set(chance), _ids.set(chance.stream("ids", "") if with_ids else None)
         try:
-            yield chance
+            yield chance.first
         finally:
             _chance.reset(token)
             _ids.reset(ids)
@@ -111,7 +154,9 @@ _SECRETS_PATCH = SharedPatch(_patch_secrets)
 def _choosing(name: str, real: Any) -> Any:
     def choose(*args: Any, **kwargs: Any) -> Any:
         chance = _chance.get()
-        return real(*args, **kwargs) if chance is None else getattr(chance, name)(*args, **kwargs)
+        if chance is None:
+            return real(*args, **kwargs)
+        return getattr(chance.stream("random", _drawer()), name)(*args, **kwargs)
 
     choose.__name__ = name
     return choose
@@ -120,7 +165,9 @@ def _choosing(name: str, real: Any) -> Any:
 def _uuid4(real: Any) -> Any:
     def uuid4() -> uuid.UUID:
         chance = _chance.get()
-        return real() if chance is None else uuid.UUID(int=chance.getrandbits(128), version=4)
+        if chance is None:
+            return real()
+        return uuid.UUID(int=chance.stream("uuid", _drawer()).getrandbits(128), version=4)
 
     return uuid4
 
@@ -128,7 +175,7 @@ def _uuid4(real: Any) -> Any:
 def _secret(real: Any, made: Any) -> Any:
     def secret(*args: Any) -> Any:
         chance = _chance.get()
-        return real(*args) if chance is None else made(chance, *args)
+        return real(*args) if chance is None else made(chance.stream("secrets", _drawer()), *args)
 
     return secret
 

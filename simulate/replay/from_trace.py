@@ -20,7 +20,7 @@ from simulate.replay.matching.keys import call_key
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording, number
 from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.secrets import Redaction
-from simulate.replay.said import Thread, said_in, spoken
+from simulate.replay.said import Thread, heard, said_in, spoken
 from simulate.trace.belonging import several
 from simulate.trace.reading import ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
@@ -98,7 +98,8 @@ def cassette_of(
     for one in recordings:
         one.turn = sum(1 for atom in one.body["history"] if atom[:2] == ["user", "text"])
     turns = spoken(recordings, reading)
-    cassette.conversation = said_in(turns, lambda turn: _as_delivered(turn, reading, rules))
+    words = heard(recordings, reading, rules.text)
+    cassette.conversation = said_in(turns, lambda turn: _as_delivered(turn, reading, rules), words)
     if isinstance(rules.redact, Redaction):
         manifest |= rules.redact.manifest()
     return cassette

@@ -51,6 +51,7 @@ class RecordSession:
         self.blobs: dict[str, bytes] = {}
         self._began = time.perf_counter()
         self._exchanges: list[HttpExchange] = []
+        self._open: list[HttpExchange] = []
         self._tools: list[ToolRecording] = []
         self._lock = threading.Lock()
         self._tasks: dict[tuple[int, Any], int] = {}
@@ -65,6 +66,7 @@ class RecordSession:
         exchange = HttpExchange(recording=recording)
         with self._lock:
             self._exchanges.append(exchange)
+            self._open.append(exchange)
         return exchange
 
     def begin_tool(
@@ -79,6 +81,7 @@ class RecordSession:
             source=source,
             start=self._now(),
             turn=self.turn_of(),
+            task=self._task(),
         )
         with self._lock:
             self._tools.append(recording)
@@ -105,7 +108,15 @@ class RecordSession:
     def in_flight(self) -> bool:
         """Whether an answer is on its way."""
         with self._lock:
-            return any(not exchange.over for exchange in self._exchanges)
+            return any(not exchange.over for exchange in self._open)
+
+    def timer_went_off(self) -> None:
+        """What is on its way races with it."""
+        with self._lock:
+            self._open = [exchange for exchange in self._open if not exchange.over]
+            for exchange in self._open:
+                if exchange.recording is not None:
+                    exchange.recording.raced = True
 
     def may_connect(self) -> bool:
         """A conversation that is recorded beside a replay may reach everything."""

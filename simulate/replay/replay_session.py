@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from simulate.determinism.ids import unpinned
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.python_values import without_types
 from simulate.replay.chat_wires import answer_in
+from simulate.replay.first_use import FirstUse
+from simulate.replay.intercept.order import RecordedOrder, Steps
 from simulate.replay.intercept.toolbox import InterceptedTools
 from simulate.replay.intercept.traffic import HttpExchange, NotRecorded, ToolExchange
 from simulate.replay.matching.chat import ENDPOINT as CHAT
-from simulate.replay.matching.chat import contradicts, told_by_both
+from simulate.replay.matching.chat import told_by_both
 from simulate.replay.matching.date_drift import Moment, local_ahead, only_time_passed, real_ns
 from simulate.replay.matching.divergence import (
     Divergence,
+    JsonChange,
+    Pace,
     Policy,
     explain_base,
     explain_request,
@@ -26,7 +29,8 @@ from simulate.replay.matching.divergence import (
     out_of_order,
     refusal,
 )
-from simulate.replay.matching.endpoints import base_of, is_models
+from simulate.replay.matching.endpoints import is_models
+from simulate.replay.matching.index import RecordingIndex
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
@@ -34,7 +38,7 @@ from simulate.replay.matching.request import CanonicalRequest, HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.record_session import RecordSession, current_span_id
 from simulate.replay.report import ReplayReport
-from simulate.tools import Toolbox, ToolFailed
+from simulate.tools import Toolbox, ToolFailed, marked
 from simulate.trace.capture import simulator_tracing
 
 
@@ -49,18 +53,20 @@ class ReplaySession:
         rules: Rules,
         *,
         policy: Policy = "fail",
-        pace: Literal["instant", "recorded"] = "instant",
+        pace: Pace = "ordered",
         allow: set[str] | None = None,
         live_budget: int = 100,
         live_writes: set[str] | None = None,
+        first_use: FirstUse | None = None,
     ) -> None:
         self.cassette = cassette
         self.rules = cassette.rules(rules)
         self.policy: Policy = policy
-        self.paced = pace == "recorded"
+        self.pace: Pace = pace
         self.allow = allow or set()
         self.live_budget = live_budget
         self.live_writes = live_writes or set()
+        self.first_use = first_use
         self.recorder: RecordSession | None = None
         """Keeps what goes live, where the policy lets something."""
         self.turn: int | None = None
@@ -78,32 +84,8 @@ class ReplaySession:
         """Dates and times of the recording, and those that stand in their places now."""
         self._pins: Toolbox | None = None
         """What answers tools without asking the cassette: the scenario's pins."""
-        self._order: list[HttpRecording | ToolRecording] = []
-        self._played: set[int] = set()
-        """Also those that stood for another request, as the nearest."""
-        self._given: set[int] = set()
-        self._counts: Counter[object] = Counter()
-        self._lock = threading.Lock()
-        self._index(cassette)
-
-    def _index(self, cassette: Cassette) -> None:
-        self._http: dict[tuple[str, str | None], list[HttpRecording]] = {}
-        """By key, and by key and base URL."""
-        self._bases: dict[str | None, str] = {}
-        """The base URLs that were asked, each with an address there."""
-        self._endpoints: dict[str, list[HttpRecording]] = {}
-        self._tools: dict[str, list[ToolRecording]] = {}
-        self._names: dict[str, list[ToolRecording]] = {}
-        self._exact = {one.exact: one.key for one in cassette.http if one.exact}
-        for recording in cassette.http:
-            base = base_of(recording.endpoint, recording.uri)
-            for index in {(recording.key, None), (recording.key, base)}:
-                self._http.setdefault(index, []).append(recording)
-            self._bases.setdefault(base, recording.uri)
-            self._endpoints.setdefault(recording.endpoint, []).append(recording)
-        for tool in cassette.tools:
-            self._tools.setdefault(tool.key, []).append(tool)
-            self._names.setdefault(tool.name, []).append(tool)
+        self._kept = RecordingIndex(cassette.http, cassette.tools)
+        self._together: RecordedOrder | None = None
 
     @property
     def stopped(self) -> bool:
@@ -120,94 +102,106 @@ class ReplaySession:
             return HttpExchange(refusal("the replay stopped at its first divergence", self.divergences[0]))
         base = request.base(self.rules)
         if base is not None and self._is_elsewhere(base, request.url):
-            return self._missed(request.canonical(self.rules), request, base)
-        known_as = self._exact.get(request.exact(self.rules))
-        recording = self._next(known_as, base) if known_as is not None else None
+            asked = request.canonical(self.rules)
+            return self._first_use(asked, request.url) or self._missed(asked, request, base)
+        known_as = self._kept.exact.get(request.exact(self.rules))
+        recording = self._kept.next_http(known_as, base) if known_as is not None else None
         if recording is not None:
-            return HttpExchange(recording.response, self.paced)
+            return self._answered(recording, recording.response)
         asked = self._as_matched(request)
-        recording = self._next_chat(asked) if asked.endpoint == CHAT else self._next(asked.key, base)
+        is_chat = asked.endpoint == CHAT
+        recording = self._kept.next_chat(asked) if is_chat else self._kept.next_http(asked.key, base)
         if recording is not None:
-            return HttpExchange(self._response(recording, request), self.paced)
-        return self._missed(asked, request)
+            return self._answered(recording, self._response(recording, request))
+        return self._first_use(asked, request.url) or self._missed(asked, request)
+
+    def _first_use(self, asked: CanonicalRequest, url: str) -> HttpExchange | None:
+        """What another conversation was answered that made this call first, once for the whole process."""
+        if self.stopped or self._kept.holds(asked.key):
+            return None
+        found = self._made_first(asked.key, url)
+        return HttpExchange(found.response) if isinstance(found, HttpRecording) else None
+
+    def _made_first(self, key: str, url: str | None) -> HttpRecording | ToolRecording | None:
+        if (found := self.first_use and self.first_use.answer(key, url, self.cassette)) is None:
+            return None
+        recording, place = found
+        self.notes.append(f"{recording.asked} is made once a process: answered from {place}")
+        return recording
+
+    def _answered(self, recording: HttpRecording, response: HttpResponse) -> HttpExchange:
+        """The exchange that plays a recording; it is its turn."""
+        if self.first_use is not None:
+            self.first_use.played(recording.key, self.cassette.folder)
+        if self.divergences:
+            self.tainted += 1
+        if self.pace == "instant":
+            return HttpExchange(response)
+        paced = self.pace == "recorded" or recording.raced
+        waited_on = partial(self._waited_on, recording, response)
+        return HttpExchange(response, paced, steps=self._steps(recording), waited_on=waited_on)
+
+    def _steps(self, recording: HttpRecording | ToolRecording) -> Steps | None:
+        if self.pace == "instant":
+            return None
+        with self._kept.lock:
+            if self._together is None:
+                tools = [one for one in self.cassette.tools if not self._is_unseen(one)]
+                self._together = RecordedOrder((*self.cassette.http, *tools))
+            return self._together.begins(recording)
+
+    def _waited_on(self, recording: HttpRecording, response: HttpResponse) -> HttpResponse:
+        """The agent gave this answer up when it was recorded, and now it does not."""
+        part = "time-out" if response.given_up else "end of a stream"
+        divergence = Divergence("drifted", recording.endpoint, part, [part], nearest=recording.place)
+        divergence.changes = [JsonChange("waited for", f"{response.took:.0f} ms, then given up", "longer")]
+        self.note(divergence)
+        return refusal(str(divergence), divergence)
 
     def _is_elsewhere(self, base: str, url: str) -> bool:
         """Whether a request goes to a base URL for which nothing that was recorded may answer."""
-        if self.cassette.match != "http" or base in self._bases:
+        if self.cassette.match != "http" or base in self._kept.bases:
             return False
-        known = (uri for recorded, uri in self._bases.items() if recorded is not None)
+        known = (uri for recorded, uri in self._kept.bases.items() if recorded is not None)
         return not is_models(url) and not any(map(is_models, known))
 
     def knows(self, request: HttpRequest) -> bool:
         """Whether the cassette holds such a request; nothing is played."""
-        return (self._as_matched(request).key, None) in self._http
+        return self._kept.holds(self._as_matched(request).key)
 
     def _as_matched(self, request: HttpRequest) -> CanonicalRequest:
         """A request in the form that this cassette is matched by: a trace's by its messages alone."""
         chat = request.as_chat(self.rules) if self.cassette.match == "chat" else None
         return chat or request.canonical(self.rules)
 
-    def _next(self, key: str, base: str | None = None) -> HttpRecording | None:
-        """The next recording with this key; None when there is none left. Its turn is taken now.
-
-        A base URL that the cassette knows is answered from what it answered; another one is taken to be where
-        the same endpoint is now."""
-        with self._lock:
-            index = key, base if base in self._bases else None
-            known = self._http.get(index, ())
-            while self._counts[index] < len(known):
-                recording = known[self._counts[index]]
-                self._counts[index] += 1
-                if id(recording) not in self._given:
-                    self._play(recording)
-                    return recording
-            return None
-
     @property
     def lists_models(self) -> bool:
         """Whether ``GET /v1/models`` was recorded; else a list of the recorded models has to do."""
-        return any(endpoint.endswith("/models") for endpoint in self._endpoints)
-
-    def _next_chat(self, asked: CanonicalRequest) -> HttpRecording | None:
-        """By its messages; a recording whose other parts are known must agree in those too."""
-        with self._lock:
-            for recording in self._http.get((asked.key, None), ()):
-                if id(recording) not in self._played and not contradicts(recording.body, asked.body):
-                    self._play(recording)
-                    return recording
-        return None
+        return any(endpoint.endswith("/models") for endpoint in self._kept.endpoints)
 
     def _response(self, recording: HttpRecording, request: HttpRequest) -> HttpResponse:
         if recording.endpoint != CHAT:
             return recording.response
         return answer_in(request.url, request.body, recording)
 
-    def _play(self, recording: HttpRecording | ToolRecording) -> None:
-        self._played.add(id(recording))
-        self._given.add(id(recording))
-        self._order.append(recording)
-        if self.divergences:
-            self.tainted += 1
-
     def _missed(
         self, asked: CanonicalRequest, request: HttpRequest, elsewhere: str | None = None
     ) -> HttpExchange:
-        candidates = self._endpoints.get(asked.endpoint, [])
-        with self._lock:
+        candidates = self._kept.endpoints.get(asked.endpoint, [])
+        with self._kept.lock:
             if elsewhere is None:
-                divergence = explain_request(asked, candidates, self._played)
+                divergence = explain_request(asked, candidates, self._kept.played)
             else:
                 divergence = explain_base(asked, candidates, elsewhere)
             nearest = divergence.recording if elsewhere is None else None
             if isinstance(nearest, HttpRecording) and self._only_later(nearest, nearest.body, asked.body):
-                self._play(nearest)
-                return HttpExchange(self._response(nearest, request), self.paced)
+                self._kept.play(nearest)
+                return self._answered(nearest, self._response(nearest, request))
             divergence.span_id, divergence.by = current_span_id(), simulator_tracing.calling()
             self.note(divergence)
             if self.policy == "nearest" and isinstance(nearest, HttpRecording):
-                self._played.add(id(nearest))
-                self.tainted += 1
-                return HttpExchange(self._response(nearest, request), self.paced)
+                self._kept.played.add(id(nearest))
+                return self._answered(nearest, self._response(nearest, request))
         if self.recorder is not None and self._may_go_live():
             return self.recorder.begin(request)
         return HttpExchange(refusal(str(divergence), divergence))
@@ -215,6 +209,11 @@ class ReplaySession:
     def in_flight(self) -> bool:
         """Only what went live can be."""
         return self.recorder is not None and self.recorder.in_flight()
+
+    def timer_went_off(self) -> None:
+        """Only what went live can be late."""
+        if self.recorder is not None:
+            self.recorder.timer_went_off()
 
     def may_connect(self) -> bool:
         """The policy lets this conversation go live, and counts."""
@@ -228,7 +227,7 @@ class ReplaySession:
     def _only_later(self, one: HttpRecording | ToolRecording, then: Any, now: Any) -> bool:
         """Whether a recording stands for this request, too, which differs by the date and time it tells."""
         began: Any = self.cassette.manifest.get("started_ns")
-        if id(one) in self._played or not isinstance(began, int):
+        if id(one) in self._kept.played or not isinstance(began, int):
             return False
         if isinstance(one, HttpRecording) and one.endpoint == CHAT:
             now = told_by_both(then, now)
@@ -241,7 +240,7 @@ class ReplaySession:
     def _may_go_live(self) -> bool:
         if self.policy not in {"live", "simulate"}:
             return False
-        with self._lock:
+        with self._kept.lock:
             if self.live_calls >= self.live_budget:
                 self.notes.append(f"the budget of {self.live_budget} live calls is used up")
                 return False
@@ -262,7 +261,7 @@ class ReplaySession:
         """The recorded call of a tool, how it diverges, or leave to run it where the policy gives it."""
         found = self._tool(name, arguments)
         if isinstance(found, ToolRecording):
-            return ToolExchange(found)
+            return ToolExchange(found, steps=self._steps(found))
         # an MCP server is not even started in a replay
         if self.recorder is None or source == "mcp":
             return ToolExchange(divergence=found)
@@ -278,23 +277,25 @@ class ReplaySession:
         if self.stopped:
             return self.divergences[0]
         key = call_key(name, arguments, self.rules)
-        with self._lock:
-            ordinal = self._counts[key]
-            self._counts[key] += 1
-            known = self._tools.get(key, ())
-            if ordinal < len(known):
-                self._play(known[ordinal])
-                return known[ordinal]
+        with self._kept.lock:
+            known = self._kept.next_tool(key)
+            if known is not None:
+                self.tainted += bool(self.divergences)
+                _ = self.first_use and self.first_use.played(key, self.cassette.folder)
+                return known
+            shared = None if name in self._kept.names else self._made_first(key, None)
+            if isinstance(shared, ToolRecording):
+                return shared
             value = self.rules.value(plain(arguments))
-            divergence = explain_tool(name, value, key, self._names.get(name, []), self._played)
+            divergence = explain_tool(name, value, key, self._kept.names.get(name, []), self._kept.played)
             nearest = divergence.recording
             if isinstance(nearest, ToolRecording) and self._only_later(nearest, nearest.arguments, value):
-                self._counts[nearest.key] += 1
-                self._play(nearest)
+                self._kept.skip(nearest)
+                self.tainted += bool(self.divergences)
                 return nearest
             self.note(divergence)
             if self.policy == "nearest" and isinstance(nearest, ToolRecording):
-                self._played.add(id(nearest))
+                self._kept.played.add(id(nearest))
                 return nearest
         return divergence
 
@@ -302,11 +303,13 @@ class ReplaySession:
         """What stands here for a request of another recording; None where it diverges."""
         if isinstance(one, ToolRecording):
             return self._tool(one.name, one.arguments)
-        found = self._next(one.key)
+        found = self._kept.next_http(one.key)
         if found is None:
-            with self._lock:
+            with self._kept.lock:
                 asked = CanonicalRequest(one.endpoint, one.query, "json", one.body, one.key)
-                self.note(explain_request(asked, self._endpoints.get(one.endpoint, []), self._played))
+                self.note(
+                    explain_request(asked, self._kept.endpoints.get(one.endpoint, []), self._kept.played)
+                )
         return found
 
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
@@ -327,34 +330,34 @@ class ReplaySession:
 
     def refuse(self, what: str) -> None:
         """Something tried to get past the replay."""
-        with self._lock:
+        with self._kept.lock:
             if what not in self.refused:
                 self.refused.append(what)
 
     def finish(self) -> None:
         """The conversation is over; tells an extra call from one that drifted."""
         for divergence in self.divergences:
-            if divergence.verdict == "drifted" and divergence.recording in self._order:
+            if divergence.verdict == "drifted" and divergence.recording in self._kept.order:
                 divergence.verdict = "never_recorded"
                 divergence.component = "extra call"
                 divergence.components = ["extra call"]
 
     def report(self) -> ReplayReport:
         """What it came to so far; complete once the conversation is over."""
+        notes = list(self.notes)
         divergences = list(self.divergences)
         claimed = {id(one.recording) for one in divergences if one.verdict == "drifted"}
         left = [
             one
             for one in (*self.cassette.http, *self.cassette.tools)
-            if id(one) not in self._played and id(one) not in claimed and not self.stopped
+            if id(one) not in self._kept.played and id(one) not in claimed and not self.stopped
         ]
-        unseen = [
-            one
-            for one in left
-            if isinstance(one, ToolRecording) and (self.outside or self._is_pinned(one.name))
-        ]
+        unseen = [one for one in left if isinstance(one, ToolRecording) and self._is_unseen(one)]
         left = [one for one in left if one not in unseen]
-        notes = list(self.notes)
+        if self.first_use is not None:
+            others = [one for one in left if self.first_use.made_by_another(one, self.cassette)]
+            left = [one for one in left if one not in others]
+            notes += [f"{one.asked} was made once, in another conversation of this process" for one in others]
         if self.later:
             told = ", ".join(list(self.later)[:4]) + (" …" if len(self.later) > 4 else "")
             notes.append(f"the agent tells the time, which has passed: {told}; answered as recorded")
@@ -362,14 +365,12 @@ class ReplaySession:
             notes += unpinned()
         if names := ", ".join(sorted({one.name for one in unseen if not self._is_pinned(one.name)})):
             notes.append(
-                f"{names}: run by the agent's own process, so not answered from the recording; what they gave"
-                " is compared in the next request"
+                f"{names}: run live by the agent, so not answered from the recording; what they gave is"
+                " compared in the next request (marked with @simulate.tool, or pinned, they do not run)"
             )
-        divergences += [
-            never_asked(one, tainted=bool(self.divergences))
-            for one in sorted(left, key=lambda each: each.start)
-        ]
-        reordered = out_of_order(self._order)
+        left.sort(key=lambda each: each.start)
+        divergences += [never_asked(one, tainted=bool(self.divergences)) for one in left]
+        reordered = out_of_order(self._kept.order)
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered
         unmet = ", ".join(path for path in self.rules.ignore if path not in self.rules.met)
@@ -379,7 +380,7 @@ class ReplaySession:
             verdict=verdict,
             first=first,
             divergences=divergences,
-            played=len(self._order),
+            played=len(self._kept.order),
             recorded=len(self.cassette) - len(unseen),
             unplayed=[f"{one.place}: {one.asked.removeprefix('tool ')}" for one in left],
             tainted=self.tainted,
@@ -389,6 +390,11 @@ class ReplaySession:
             notes=notes,
             side_cassette=self.side_cassette,
         )
+
+    def _is_unseen(self, tool: ToolRecording) -> bool:
+        """Whether the agent runs it where we cannot see it: pinned, in another process, or not marked."""
+        unmarked = tool.source == "trace" and tool.name not in marked()
+        return self.outside or unmarked or self._is_pinned(tool.name)
 
     def _is_pinned(self, tool: str) -> bool:
         return self._pins is not None and self._pins.answers(tool)

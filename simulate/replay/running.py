@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -11,14 +11,15 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 
 from simulate.conversation.engine import TrialSession
-from simulate.errors import Fault, InputError
+from simulate.errors import AgentFault, Fault, InputError
 from simulate.model.scenario import Scenario
 from simulate.model.shapes import is_list
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.model.verdict import Verdict
 from simulate.replay.cassette.cassette import Cassette
-from simulate.replay.matching.divergence import Policy
+from simulate.replay.first_use import FirstUse
+from simulate.replay.matching.divergence import Pace, Policy
 from simulate.replay.matching.endpoints import address
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.secrets import texts_of
@@ -50,7 +51,7 @@ class Recordings:
         mode: Mode = "once",
         *,
         policy: Policy = "fail",
-        pace: Literal["instant", "recorded"] = "instant",
+        pace: Pace = "ordered",
         allow: tuple[str, ...] = (),
         models: ModelEndpoint | None = None,
         personal: bool = True,
@@ -63,6 +64,7 @@ class Recordings:
         self.policy: Policy = policy
         self.pace = pace
         self.allow = allow
+        self.first_use = FirstUse(self.root)
         self.reports: dict[str, ReplayReport] = {}
         if mode == "none" and not self.root.is_dir():
             raise InputError("there are no cassettes here", where=str(root), hint="record them with --record")
@@ -88,9 +90,11 @@ class Recordings:
         tools = trial.tools
         options: dict[str, Any] = {"allow": (*self.allow, *_harness(trial)), "seed": trial.spec.seed}
         options |= {"scenario": trial.scenario.name, "policy": self.policy, "pace": self.pace}
+        options |= {"first_use": self.first_use}
         options |= {"personal": _personal(trial.scenario, self.personal), "invented": _invented(trial)}
         session: RecordSession | ReplaySession | None = None
         broke: Fault | None = None
+        raised: list[AgentFault] = []
         try:
             async with cassette_for(folder, self.mode, **options) as session:
                 session.turn_of, trial.taped = lambda: tools.turn, True
@@ -98,11 +102,15 @@ class Recordings:
                     tools.recorded = session.handed
                     expect_as_recorded(trial, session)
                 try:
-                    async with asked_by(trial, session, self.models):
-                        yield session.toolbox(tools)
+                    with held_back(raised):
+                        async with asked_by(trial, session, self.models):
+                            yield session.toolbox(tools)
                 finally:
                     if isinstance(session, RecordSession):
                         session.conversation = said_in(trial.conversation, tools.uses)
+                    tell_raised(session, raised)
+            if raised:
+                raise raised[0]
         except Fault as fault:
             broke = fault
             raise
@@ -126,13 +134,18 @@ async def replayed(
     tools = trial.tools
     player: ReplaySession | None = None
     broke: Fault | None = None
+    raised: list[AgentFault] = []
     try:
         async with replaying(cassette, allow=allow, **options) as player:
             player.turn_of, trial.taped = lambda: tools.turn, True
             tools.recorded = player.handed
             expect_as_recorded(trial, player)
-            async with asked_by(trial, player, models):
-                yield player.toolbox(tools)
+            with held_back(raised):
+                async with asked_by(trial, player, models):
+                    yield player.toolbox(tools)
+            tell_raised(player, raised)
+        if raised:
+            raise raised[0]
     except Fault as fault:
         broke = fault
         raise
@@ -141,6 +154,27 @@ async def replayed(
             if reports is not None:
                 reports.append(player.report())
             trial.verdicts.append(verdict_of(player.report(), broke))
+
+
+@contextlib.contextmanager
+def held_back(raised: list[AgentFault]) -> Generator[None]:
+    """An agent that breaks ends its conversation by that: what was asked until then is recorded, or compared,
+    as a whole. ``raised`` gets the fault, to be raised when that is done."""
+    try:
+        yield
+    except AgentFault as fault:
+        raised.append(fault)
+
+
+def tell_raised(session: RecordSession | ReplaySession, raised: list[AgentFault]) -> None:
+    """Keep with a recording how its agent broke; tell of a replay whether it still does."""
+    if isinstance(session, RecordSession):
+        if raised:
+            session.manifest["raised"] = session.rules.text(raised[0].message)
+        return
+    then = session.cassette.manifest.get("raised")
+    if then and not raised:
+        session.notes.append(f"when it was recorded, it ended so: {then}; now it does not")
 
 
 @contextlib.asynccontextmanager

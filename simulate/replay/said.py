@@ -6,7 +6,7 @@ Most agents send the whole history with each request, some its end only, and som
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,12 +140,35 @@ def _serving(span: Span, reading: TraceReading) -> Span:
     return list(passed.values())[-1] if passed else span
 
 
+def heard(
+    recordings: list[HttpRecording], reading: TraceReading, hide: Callable[[str], str]
+) -> dict[str, str]:
+    """What callers said, by what a model was told instead: an agent may put the words into a template of its
+    own, and then only a span around the call, as the agent's or the root's, tells them."""
+    found: dict[str, str] = {}
+    for call in recordings:
+        told = _callers(call.body["history"])[-1:]
+        own = reading.by_id.get(call.span_id or "")
+        span = None if own is None else reading.by_id.get(own.parent_id or "")
+        passed: set[str] = set()
+        while told and span is not None and span.span_id not in passed:
+            passed.add(span.span_id)
+            messages = [one for one in reading.view(span).input or () if one.role not in _OTHERS]
+            text = hide(messages[-1].text.strip()) if messages else ""
+            if text and text != told[0] and text in told[0]:
+                found[told[0]] = text  # the outermost span is nearest to the caller
+            span = reading.by_id.get(span.parent_id or "")
+    return found
+
+
+_OTHERS = frozenset({"system", "developer", "assistant", "model", "ai", "tool"})
 Deliver = Callable[[Thread], str | None]
 """The last answer of a thread as the caller got it, where that is known to be other than the model's."""
 
 
-def said_in(turns: list[Thread], delivered: Deliver) -> list[dict[str, Any]]:
-    """The conversation as a cassette keeps it: who said what in which turn, and what the agent called."""
+def said_in(turns: list[Thread], delivered: Deliver, heard: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The conversation as a cassette keeps it: who said what in which turn, and what the agent called.
+    ``heard`` has the caller's words where the model was told others."""
     said: list[dict[str, Any]] = []
     turn = 0
     for thread in turns:
@@ -155,8 +178,9 @@ def said_in(turns: list[Thread], delivered: Deliver) -> list[dict[str, Any]]:
             if kind != "text" or role not in {"user", "assistant"}:
                 continue
             turn += role == "user"
-            said.append({"speaker": "caller" if role == "user" else "agent", "text": rest[0], "turn": turn})
-        text = delivered(thread)
-        if text and said and said[-1]["speaker"] == "agent" and "text" in said[-1]:
-            said[-1]["text"] = text
+            text = heard.get(rest[0], rest[0]) if role == "user" else rest[0]
+            said.append({"speaker": "caller" if role == "user" else "agent", "text": text, "turn": turn})
+        last = delivered(thread)
+        if last and said and said[-1]["speaker"] == "agent" and "text" in said[-1]:
+            said[-1]["text"] = last
     return said

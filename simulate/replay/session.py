@@ -10,6 +10,7 @@ import contextlib
 import platform
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +20,13 @@ from simulate.determinism.ids import pinned_chance
 from simulate.errors import InputError
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import watched
+from simulate.replay.first_use import FirstUse
+from simulate.replay.fork import ForkSession, Place, Variant
 from simulate.replay.intercept import process
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.intercept.process import intercepted, settled
 from simulate.replay.matching.date_drift import local_ahead, real_ns
-from simulate.replay.matching.divergence import POLICIES, Policy
+from simulate.replay.matching.divergence import POLICIES, Pace, Policy
 from simulate.replay.matching.recordings import number
 from simulate.replay.matching.rules import Rules, default_rules
 from simulate.replay.matching.secrets import Redaction, scanner
@@ -83,6 +86,7 @@ def _circumstances(rules: Rules, watch: Iterable[str | Path]) -> dict[str, Any]:
         "utc_ahead": local_ahead(began),
         # drawn anew each time: real services take two requests with one idempotency key for the same
         "chance": secrets.randbits(53),
+        "chance_apart": True,
         "ignore": list(rules.ignore),
         "watch": watched(watch),
         "versions": versions(),
@@ -95,23 +99,28 @@ async def replaying(
     *,
     policy: Policy = "fail",
     rules: Rules | None = None,
-    pace: Literal["instant", "recorded"] = "instant",
+    pace: Pace = "ordered",
     allow: Iterable[str] = (),
     live_budget: int = 100,
     live_writes: Iterable[str] = (),
     side: str | Path | None = None,
+    first_use: FirstUse | None = None,
+    fork: tuple[Place, Variant] | None = None,
 ) -> AsyncGenerator[ReplaySession]:
     """Answer the conversation inside from ``cassette``; nothing else gets out.
 
     ``allow`` names ``host:port`` that may be reached (the agent's own address, a telemetry receiver).
     ``live_budget`` caps the live calls of the policies ``live`` and ``simulate``; ``side`` is the cassette
     that keeps them. ``live_writes`` names the tools that may change the world all the same.
+    ``first_use`` holds what other conversations of the same recording asked once for the whole process.
+    ``fork`` is where the replay leaves its recording, and what changes there.
     """
     if policy not in POLICIES:
         raise InputError(f"{policy!r} is not a policy", hint="choose one of: " + ", ".join(POLICIES))
     refuse_production()
     loaded = cassette if isinstance(cassette, Cassette) else Cassette.load(cassette)
-    player = ReplaySession(
+    made = ReplaySession if fork is None else partial(ForkSession, place=fork[0], variant=fork[1])
+    player = made(
         loaded,
         rules or default_rules(),
         policy=policy,
@@ -119,24 +128,30 @@ async def replaying(
         allow=set(allow),
         live_budget=live_budget,
         live_writes=set(live_writes),
+        first_use=first_use,
     )
     if policy in {"live", "simulate"}:
         player.recorder = RecordSession(player.rules, allow)
-    chance = loaded.manifest.get("chance", loaded.scenario or "")
+    chance, apart = loaded.manifest.get("chance", loaded.scenario or ""), "chance_apart" in loaded.manifest
     try:
         with (
             intercepted(player),
-            pinned_chance(chance, with_ids=False),
+            pinned_chance(chance, with_ids=False, apart=apart),
             tools.using(player.toolbox(tools.current())),
         ):
             yield player
             await settled(player)
     finally:
         player.finish()
-        recorder = player.recorder
-        if recorder is not None and side is not None and player.live_calls:
-            recorder.manifest = {"scenario": loaded.scenario, "side_of": str(loaded.folder or "")}
-            player.side_cassette = str(recorder.cassette().save(side))
+        _keep_live(player, side)
+
+
+def _keep_live(player: ReplaySession, side: str | Path | None) -> None:
+    """What went live, as a cassette of its own."""
+    recorder, cassette = player.recorder, player.cassette
+    if recorder is not None and side is not None and player.live_calls:
+        recorder.manifest = {"scenario": cassette.scenario, "side_of": str(cassette.folder or "")}
+        player.side_cassette = str(recorder.cassette().save(side))
 
 
 _OF_RECORDING = ("scenario", "seed", "watch", "personal", "invented")

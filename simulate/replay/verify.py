@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import orjson
 
 from simulate.model.shapes import is_object
 from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.cassette.interactions import set_key
 from simulate.replay.cassette.stale import cassettes
 from simulate.replay.matching.divergence import Divergence, changes_between
+from simulate.replay.matching.keys import call_key
 from simulate.replay.matching.recordings import HttpRecording, ToolRecording
 from simulate.replay.matching.rules import Rules, default_rules
 from simulate.replay.replay_session import ReplaySession
@@ -22,16 +25,56 @@ def verify(recorded: Cassette, anew: Cassette, rules: Rules | None = None) -> Re
     its answer is not, the world changed and not the agent: a note says so, and it is not a divergence.
     """
     replay = ReplaySession(recorded, rules or default_rules())
+    said: dict[str, str] = {}
+    """Texts of the new answers, with those that stood in their places."""
+    first_changed: HttpRecording | ToolRecording | None = None
     for one in sorted((*anew.http, *anew.tools), key=lambda each: each.start):
         replay.turn = one.turn
-        before = replay.again(one)
+        known = len(replay.divergences)
+        before = replay.again(_as_answered_then(one, said, replay.rules))
         if before is None or isinstance(before, Divergence):
+            if first_changed is not None and not known:
+                replay.notes.append(
+                    f"this comes after {first_changed.place} was answered otherwise: it may follow from"
+                    " that, and not from a change of the agent"
+                )
             continue
         changes = changes_between(_answer(before), _answer(one))
         if changes:
+            first_changed = first_changed or before
+            said.update(
+                (change.now, change.recorded)
+                for change in changes
+                if isinstance(change.now, str) and isinstance(change.recorded, str) and len(change.now) > 1
+            )
             replay.notes.append(f"{before.place}: {one.asked} is answered otherwise now: {changes[0]}")
     replay.finish()
     return replay.report()
+
+
+def _as_answered_then(
+    one: HttpRecording | ToolRecording, said: dict[str, str], rules: Rules
+) -> HttpRecording | ToolRecording:
+    """A request as it would have been had the models and tools answered as they did before: what it repeats
+    of their answers is none of the agent's doing."""
+    if not said:
+        return one
+    if isinstance(one, ToolRecording):
+        arguments = _replaced(one.arguments, said)
+        return replace(one, arguments=arguments, key=call_key(one.name, arguments, rules))
+    made = replace(one, body=_replaced(one.body, said))
+    set_key(made, rules)
+    return made
+
+
+def _replaced(value: Any, said: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        return said.get(value, value)
+    if isinstance(value, dict):
+        return {name: _replaced(inner, said) for name, inner in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_replaced(inner, said) for inner in cast("list[Any]", value)]
+    return value
 
 
 def _answer(one: HttpRecording | ToolRecording) -> object:

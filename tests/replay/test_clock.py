@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 import time
+import types
 import uuid
 from pathlib import Path
 from time import monotonic as imported_by_name
@@ -16,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from simulate.determinism.clock import Deadlock, VirtualClock, VirtualLoop, run_virtual
 from simulate.determinism.ids import SeededIds, pinned_chance
@@ -144,8 +146,6 @@ def test_the_clock_of_the_pins() -> None:
 
 
 def test_chance_is_pinned_by_conversation_and_free_outside() -> None:
-    from opentelemetry.sdk.trace import TracerProvider
-
     provider = TracerProvider(shutdown_on_exit=False)
 
     def draw() -> list[Any]:
@@ -264,3 +264,49 @@ async def test_what_an_agent_draws_is_drawn_again_and_anew_for_each_recording(
         async with replaying(tmp_path / "one") as player:
             assert await agent() == first
         assert player.report().verdict == "identical"
+
+
+@pytest.mark.parametrize(
+    "added", ["a span", "a draw of a library", "another kind of value", "a draw of a module"]
+)
+async def test_one_more_draw_shifts_nothing_of_what_another_one_draws(
+    server: Any, tmp_path: Path, added: str
+) -> None:
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
+    others = {name: types.ModuleType(name) for name in ("tenacity", "agent_rules")}
+    for module in others.values():
+        exec("import random\ndef draw(): return random.random()", module.__dict__)
+    more: dict[str, Any] = {
+        "a span": lambda: tracer.start_span("s").end(),
+        "a draw of a library": others["tenacity"].draw,
+        "another kind of value": uuid.uuid4,
+        "a draw of a module": others["agent_rules"].draw,
+    }
+
+    async def agent(*, changed: bool) -> None:
+        if changed:
+            more[added]()
+        async with httpx.AsyncClient() as client:
+            await client.post(server.base + "/anything", json={"sample": random.random()})
+
+    async with record(tmp_path / "c"):
+        await agent(changed=False)
+    for changed in (False, True):
+        async with replaying(tmp_path / "c") as player:
+            await agent(changed=changed)
+        assert player.report().verdict == "identical", player.report().explain()
+
+
+async def test_a_recording_of_before_draws_from_one_stream(server: Any, tmp_path: Path) -> None:
+    async def agent() -> None:
+        body = {"request": str(uuid.uuid4()), "sample": random.random()}
+        async with httpx.AsyncClient() as client:
+            await client.post(server.base + "/anything", json=body)
+
+    async with record(tmp_path / "c") as recorder:
+        with pinned_chance(recorder.manifest["chance"], with_ids=False, apart=False):
+            await agent()
+        del recorder.manifest["chance_apart"]
+    async with replaying(tmp_path / "c") as player:
+        await agent()
+    assert player.report().verdict == "identical", player.report().explain()

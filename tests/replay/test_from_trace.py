@@ -14,10 +14,12 @@ from simulate.errors import InputError, NotReplayable
 from simulate.replay import Cassette, replaying
 from simulate.replay.from_trace import cassette_of, missing
 from simulate.replay.loaders import load_source
+from simulate.replay.matching.chat import same_model
 from simulate.replay.scenario_draft import scenario_from
 from simulate.replay.serving.server import PlaybackServer
 from simulate.trace.conversations import Choice
 from simulate.trace.files.reader import read
+from simulate.trace.span import Span, Trace
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "traces"
 REPLAYABLE = (
@@ -205,3 +207,78 @@ def test_sources(tmp_path: Path) -> None:
     assert load_source(FIXTURES / "otel_openai_v2.otlp.jsonl")[0].match == "chat"
     with pytest.raises(InputError, match="is not among its traces"):
         load_source(FIXTURES / "otel_openai_v2.otlp.jsonl", choice=Choice(trace="ffff"))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "now", "same"),
+    [
+        ("gpt-4o-2024-08-06", "gpt-4o", True),
+        ("gpt-4o", "gpt-4o-2024-08-06", True),
+        ("claude-sonnet-4-20250514", "claude-sonnet-4", True),
+        ("claude-3-5-sonnet@20240620", "claude-3-5-sonnet", True),
+        ("us.anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku", True),
+        ("openai/gpt-4o", "gpt-4o", True),
+        ("models/gemini-2.0-flash", "gemini-2.0-flash", True),
+        (None, "gpt-4o", True),
+        ("gpt-4o-2024-08-06", "gpt-4o-2024-05-13", False),
+        ("gpt-4o-2024-08-06", "gpt-4o-mini", False),
+        ("openai/gpt-4o", "azure/gpt-4o", False),
+        ("gpt-4o", "gpt-4", False),
+        ("gpt-4o", None, False),
+    ],
+)
+def test_a_dated_or_prefixed_name_is_the_same_model(
+    recorded: str | None, now: str | None, same: bool
+) -> None:
+    assert same_model(recorded, now) is same
+
+
+@pytest.mark.parametrize("attribute", ["gen_ai.input.messages", None])
+def test_the_caller_said_what_the_root_got_and_not_what_a_template_made_of_it(attribute: str | None) -> None:
+    said = ["Hello there", "Where is my order 4417?"]
+    spans = [Span(trace_id=TRACE, span_id="a" * 16, name="conversation", start_ns=1, end_ns=99)]
+    told: list[dict[str, str]] = []
+    for number, text in enumerate(said, 1):
+        told.append({"role": "user", "content": f"Context: open 8-20.\n\nQuestion: {text}"})
+        answer = {"role": "assistant", "content": f"answer {number}"}
+        root: dict[str, Any] = {"openinference.span.kind": "AGENT"}
+        if attribute is not None:
+            root[attribute] = orjson.dumps([{"role": "user", "content": text}]).decode()
+        call: dict[str, Any] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "m",
+            "gen_ai.input.messages": orjson.dumps(told).decode(),
+            "gen_ai.output.messages": orjson.dumps([answer]).decode(),
+        }
+        turn, inner = f"{number}" * 16, f"c{number}" * 8
+        start = 10 * number
+        spans.append(
+            Span(
+                trace_id=TRACE,
+                span_id=turn,
+                parent_id="a" * 16,
+                name="agent",
+                start_ns=start,
+                end_ns=start + 9,
+                attributes=root,
+            )
+        )
+        spans.append(
+            Span(
+                trace_id=TRACE,
+                span_id=inner,
+                parent_id=turn,
+                name="chat m",
+                start_ns=start + 1,
+                end_ns=start + 8,
+                attributes=call,
+            )
+        )
+        told.append(answer)
+    cassette = cassette_of(Trace(TRACE, spans))
+    lines = [one["text"] for one in cassette.conversation if one["speaker"] == "caller"]
+    assert lines == (said if attribute else [one["content"] for one in told if one["role"] == "user"])
+    assert "Question: Hello there" in str(cassette.http[0].body["history"]), "requests stay as they were"
+
+
+TRACE = "7" * 32

@@ -223,3 +223,28 @@ async def test_an_agent_that_tells_its_model_the_date_replays_on_another_day(
         changed = await ran(agent, replay)
         assert changed.status == "failed" and "the system prompt changed" in changed.explain()
     assert len(server.hits) == heard
+
+
+async def test_an_agent_that_raises_is_recorded_and_replayed(server: Any, tmp_path: Path, agent: Any) -> None:
+    class Raises(agent):  # type: ignore[misc,valid-type]
+        mended = False
+
+        async def reply(self, message: str) -> str:
+            said = str(await super().reply(message))
+            if message == "and now?" and not self.mended:
+                raise ValueError("no such parcel")
+            return said
+
+    first = await ran(Raises, Recordings(tmp_path / "cassettes", "all"))
+    assert (first.status, first.side) == ("failed", "agent")
+    heard = len(server.hits)
+    for _ in range(2):
+        again = await ran(Raises, Recordings(tmp_path / "cassettes", "none"))
+        assert (again.status, again.side, again.reason) == (first.status, first.side, first.reason)
+        assert [one.status for one in again.verdicts if one.check == "replay"] == ["passed"]
+    replay = Recordings(tmp_path / "cassettes", "none")
+    Raises.mended = True
+    mended = await ran(Raises, replay)
+    assert mended.passed, mended.reason
+    assert "no such parcel" in " ".join(replay.reports["lost-order"].notes)
+    assert len(server.hits) == heard

@@ -129,7 +129,7 @@ class MemoryWire:
 
         recording.know_services()
         if cassette.replaying:
-            cassette.paced = True
+            cassette.pace = "recorded"
         self._over = recording.finish
 
     async def send(self, frame: Samples) -> None:

@@ -7,6 +7,7 @@ import argparse
 from simulate.interfaces.cli import trace_sources
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.loaders import load_source
+from simulate.replay.matching.divergence import PACES
 from simulate.replay.matching.rules import Rules
 
 
@@ -14,7 +15,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare ``SOURCE …`` and what goes with it."""
     parser.add_argument("source", nargs="+", help="cassettes, production traces, or folders of either")
     trace_sources.add_reading_options(parser)
-    parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
+    parser.add_argument(
+        "--pace",
+        choices=PACES,
+        default="ordered",
+        help="when answers come (default: ordered: at once, and those that overlapped in the order they had)",
+    )
     parser.add_argument(
         "--ignore",
         action="append",

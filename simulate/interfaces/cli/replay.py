@@ -11,15 +11,17 @@ from typing import Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
-from simulate.interfaces.cli import recording_options, say
+from simulate.interfaces.cli import recording_options, replay_fork, say
 from simulate.interfaces.cli.verbs import add_no_code_option
 from simulate.model.explain import told_verdict
+from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Line, Scenario
 from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
-from simulate.replay.cassette.stale import cassettes, find_stale
+from simulate.replay.cassette.stale import cassettes, find_stale, unmatched
+from simulate.replay.fork import Place, Variant
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.matching.rules import default_rules
 from simulate.replay.report import ReplayReport
@@ -28,6 +30,7 @@ from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.replay.verify import verify_folders
 from simulate.resources import Resources
 from simulate.run import run_trial
+from simulate.tools import marked
 from simulate.trace.files.writing import write_otlp_jsonl
 
 
@@ -55,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save", type=Path, metavar="FILE", help="write the new trace here (OTLP JSON lines)"
     )
+    replay_fork.add_options(parser)
     _still_options(parser)
 
 
@@ -93,9 +97,19 @@ def _still_options(parser: argparse.ArgumentParser) -> None:
         help="run nothing: compare the cassettes with those of DIR, recorded again",
     )
     parser.add_argument(
+        "--scenarios",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="with --stale: name the cassettes that none of these scenarios has, and scenarios without one",
+    )
+    parser.add_argument(
+        "--max-age", type=float, metavar="DAYS", help="with --stale: how old a cassette may be"
+    )
+    parser.add_argument(
         "--system", type=Path, metavar="FILE", help="with --stale: the system prompt of today"
     )
-    parser.add_argument("--model", help="with --stale: the model of today")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -108,7 +122,8 @@ def execute(args: argparse.Namespace) -> int:
         raise InputError("which agent is to run again?", hint="name it with --agent")
     rules = default_rules(ignore=tuple(args.ignore))
     cassettes = recording_options.load(args, rules)
-    return asyncio.run(_replay(args, cassettes, rules))
+    forks = args.place is not None or args.against is not None
+    return asyncio.run((_fork if forks else _replay)(args, cassettes, rules))
 
 
 def _stale(args: argparse.Namespace) -> int:
@@ -116,11 +131,19 @@ def _stale(args: argparse.Namespace) -> int:
     number = sum(1 for path in args.source for _ in cassettes(path))
     if not number:
         raise InputError("there is no cassette here", where=args.source[0])
-    found = [one for path in args.source for one in find_stale(path, system=system, model=args.model)]
+    found = [
+        one
+        for path in args.source
+        for one in find_stale(path, system=system, model=(args.model or [None])[-1], max_age=args.max_age)
+    ]
     for one in found:
         say(f"{one.folder}: {'; '.join(one.reasons)}")
+    ids = [spec.id for spec in load_scenarios(args.scenarios)] if args.scenarios else None
+    strays = [line for path in args.source for line in unmatched(path, ids)] if ids is not None else []
+    for line in strays:
+        say(line)
     say(f"{len(found)} of {number} cassettes are stale", file=sys.stderr)
-    return 1 if found else 0
+    return 1 if found or strays else 0
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -136,12 +159,10 @@ def _verify(args: argparse.Namespace) -> int:
 
 async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
     refuse_production()
-    project = Project.find(Path.cwd())
     scenarios = [scenario_of(cassette, improvises=args.policy == "simulate") for cassette in cassettes]
-    stage = Resources(project, scenarios, agent=args.agent)
-    if any(map(stage.outside, scenarios)):
-        # an agent that we start is told where its model is; one that runs already has to be
-        stage.models = ModelEndpoint(args.port, guard=True, allow=tuple(args.allow))
+    stage = _stage(args, scenarios)
+    for line in _live_tools(cassettes):
+        say(line, file=sys.stderr)
     async with stage:
         if stage.models is not None:
             say(f"the agent's model: OPENAI_BASE_URL={stage.models.base_url}", file=sys.stderr)
@@ -150,6 +171,42 @@ async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: An
             for scenario, cassette in zip(scenarios, cassettes, strict=True)
         ]
     return 1 if 1 in results else max(results)
+
+
+async def _fork(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
+    """Every variant as often as asked for, and all in one table."""
+    refuse_production()
+    if len(cassettes) != 1:
+        raise InputError(f"a fork is one recording's; here are {len(cassettes)}", where=args.source[0])
+    cassette = cassettes[0]
+    judged = args.scenario is not None
+    scenario = replay_fork.expecting(scenario_of(cassette), args.scenario)
+    if args.against is not None:
+        tried = replay_fork.interventions(cassette, replay_fork.other_of(args, rules))
+    else:
+        place = Place.parse(args.place)
+        tried = [(place, variant) for variant in replay_fork.variants(args)]
+    stage = _stage(args, [scenario])
+    async with stage:
+        whole = replay_fork.VariantRuns(replay_fork.RECORDED)
+        whole.outcomes.append(await _ran(args, stage, scenario, cassette, rules, whole.reports))
+        rows: list[replay_fork.VariantRuns] = []
+        for fork in tried:
+            rows.append(row := replay_fork.VariantRuns(fork[1].name))
+            for _ in range(args.trials):
+                row.outcomes.append(await _ran(args, stage, scenario, cassette, rules, row.reports, fork))
+    code = replay_fork.tell(whole, rows, judged=judged)
+    if args.against is not None:
+        say(replay_fork.decided(rows, whole.judged[0] if judged and whole.judged else None))
+    return code
+
+
+def _stage(args: argparse.Namespace, scenarios: list[Scenario]) -> Resources:
+    stage = Resources(Project.find(Path.cwd()), scenarios, agent=args.agent)
+    if any(map(stage.outside, scenarios)):
+        # an agent that we start is told where its model is; one that runs already has to be
+        stage.models = ModelEndpoint(args.port, guard=True, allow=tuple(args.allow))
+    return stage
 
 
 def scenario_of(cassette: Cassette, *, improvises: bool = False) -> Scenario:
@@ -173,17 +230,40 @@ async def _one(
     args: argparse.Namespace, stage: Resources, scenario: Scenario, cassette: Cassette, rules: Any
 ) -> int:
     reports: list[ReplayReport] = []
+    outcome = await _ran(args, stage, scenario, cassette, rules, reports)
+    return _tell(args, outcome, cassette, reports)
 
+
+async def _ran(
+    args: argparse.Namespace,
+    stage: Resources,
+    scenario: Scenario,
+    cassette: Cassette,
+    rules: Any,
+    reports: list[ReplayReport],
+    fork: tuple[Place, Variant] | None = None,
+) -> Outcome:
     def opening(session: TrialSession) -> Any:
-        given = {"policy": args.policy, "pace": args.pace, "rules": rules, "allow": tuple(args.allow)}
-        given |= {"live_budget": args.budget, "live_writes": args.live_write}
+        policy = args.policy if fork is None else "fail"
+        given = {"policy": policy, "pace": args.pace, "rules": rules, "allow": tuple(args.allow)}
+        given |= {"live_budget": args.budget, "live_writes": args.live_write, "fork": fork}
         given["side"] = _new(args.side / Path(str(cassette.folder or scenario.name)).name)
         return replayed(cassette, session, reports, stage.models, **given)
 
     stage.recordings = opening
     spec = TrialSpec(scenario, recorded=cassette.conversation if args.policy == "simulate" else ())
-    outcome = await run_trial(spec, stage)
-    return _tell(args, outcome, cassette, reports)
+    return await run_trial(spec, stage)
+
+
+def _live_tools(cassettes: list[Cassette]) -> list[str]:
+    """The tools of production traces that nothing here can answer, told before they run."""
+    names = {tool.name for one in cassettes for tool in one.tools if tool.source == "trace"} - marked()
+    if not names:
+        return []
+    return [
+        f"not marked with @simulate.tool here, so they run for real if the agent calls them: "
+        f"{', '.join(sorted(names))}"
+    ]
 
 
 def _new(folder: Path) -> Path:

@@ -288,8 +288,16 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Tria
 
     mode = "all" if args.record else "none"
     recordings = Recordings(args.record or args.replay, mode, personal=stage.project.redact.personal)
+    missing: list[InputError] = []
     for each in scenarios:
-        recordings.check(each, args.trials or each.scenario.trials)
+        try:
+            recordings.check(each, args.trials or each.scenario.trials)
+        except InputError as error:
+            missing.append(error)
+    if len(missing) == 1:
+        raise missing[0]
+    if missing:
+        raise InputError("\n".join(map(str, missing)))
     if far:
         from simulate.replay.serving.endpoint import ModelEndpoint
 

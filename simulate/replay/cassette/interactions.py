@@ -68,8 +68,8 @@ def interaction_of(recording: HttpRecording, blobs: dict[str, bytes]) -> dict[st
     about: dict[str, Any] = {
         "key": recording.key,
         "endpoint": recording.endpoint,
-        "start_ms": round(recording.start, 1),
-        "end_ms": round(recording.end, 1),
+        "start_ms": round(recording.start, 3),
+        "end_ms": round(recording.end, 3),
         "ended": reply.ended,
         "chunks_ms": offsets,
         "components": recording.components,
@@ -80,6 +80,8 @@ def interaction_of(recording: HttpRecording, blobs: dict[str, bytes]) -> dict[st
         about["turn"] = recording.turn
     if recording.exact:
         about["exact"] = recording.exact
+    if recording.raced:
+        about["raced"] = True
     if recording.task:
         about["lane"] = recording.task
     if recording.span_id is not None:
@@ -123,6 +125,7 @@ def recording_in(interaction: Any, index: int, folder: Path, rules: Rules, *, re
         span_id=about.get("span_id"),
         exact="" if rekey else about.get("exact", ""),
         task=about.get("lane", 0),
+        raced=bool(about.get("raced", False)),
         place=f"http.json #{index + 1}",
         load=response_loader(interaction["response"], about, folder),
     )
@@ -177,6 +180,7 @@ def response_loader(
             headers,
             chunks,
             str(about.get("ended", "complete")),
+            float(about.get("end_ms") or 0.0) - float(about.get("start_ms") or 0.0),
         )
 
     return load
@@ -189,14 +193,16 @@ def tool_line(tool: ToolRecording) -> dict[str, Any]:
         "name": tool.name,
         "arguments": tool.arguments,
         "source": tool.source,
-        "start_ms": round(tool.start, 1),
-        "end_ms": round(tool.end, 1),
+        "start_ms": round(tool.start, 3),
+        "end_ms": round(tool.end, 3),
     }
     line |= {"error": tool.error} if tool.error is not None else {"result": tool.result}
     if tool.write:
         line["write"] = True
     if tool.turn is not None:
         line["turn"] = tool.turn
+    if tool.task >= 0:
+        line["lane"] = tool.task
     return line
 
 
@@ -213,5 +219,6 @@ def tool_in(line: Any, index: int, rules: Rules, *, rekey: bool) -> ToolRecordin
         start=line["start_ms"],
         end=line["end_ms"],
         turn=line.get("turn"),
+        task=line.get("lane", -1),
         place=f"tools.jsonl:{index + 1}",
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,10 +56,15 @@ def cassettes(root: str | Path) -> Iterator[Path]:
 
 
 def find_stale(
-    root: str | Path, *, system: str | None = None, model: str | None = None, tools: Any = None
+    root: str | Path,
+    *,
+    system: str | None = None,
+    model: str | None = None,
+    tools: Any = None,
+    max_age: float | None = None,
 ) -> list[Stale]:
-    """The cassettes below ``root`` whose watched files changed, or whose system prompt, model or tools are
-    not those given. A cassette that cannot be read at all is stale, too."""
+    """The cassettes below ``root`` whose watched files changed, whose system prompt, model or tools are not
+    those given, or that are older than ``max_age`` days. One that cannot be read at all is stale, too."""
     found: list[Stale] = []
     for folder in cassettes(root):
         try:
@@ -66,6 +73,7 @@ def find_stale(
             found.append(Stale(folder, (error.message,)))
             continue
         reasons = [*_changed_files(cassette), *_changed_parts(cassette, system, model, tools)]
+        reasons += _too_old(cassette, max_age)
         if cassette.manifest.get("key_version", keys.VERSION) != keys.VERSION:
             reasons.append(
                 "its keys are of an older version (it still replays; a new recording is quicker to load)"
@@ -75,6 +83,18 @@ def find_stale(
         if reasons:
             found.append(Stale(folder, tuple(reasons)))
     return found
+
+
+def _too_old(cassette: Cassette, max_age: float | None) -> Iterator[str]:
+    if max_age is None:
+        return
+    began: Any = cassette.manifest.get("started_ns")
+    if not isinstance(began, int):
+        yield "nobody knows how old it is"
+        return
+    days = (time.time_ns() - began) / 86_400e9
+    if days > max_age:
+        yield f"it is {days:.0f} days old, more than {max_age:g}"
 
 
 def _changed_files(cassette: Cassette) -> Iterator[str]:
@@ -102,3 +122,16 @@ def _prompts(calls: list[HttpRecording]) -> Iterator[str]:
         parts = parts_of(one.endpoint, one.body)
         for part in parts.system if parts else []:
             yield part if isinstance(part, str) else str(part.get("content") or part.get("text") or part)
+
+
+def unmatched(root: str | Path, ids: Iterable[str]) -> list[str]:
+    """The cassettes below ``root`` that no scenario has, and the scenarios without one, each in words.
+    ``ids`` are those of all scenarios and cases."""
+    wanted = set(ids)
+    folders = {folder.relative_to(root).as_posix(): folder for folder in cassettes(root)}
+    # the second trial of a scenario has a folder of its own
+    strays = [name for name in folders if not {name, re.sub(r"-\d+$", "", name)} & wanted]
+    return [
+        *(f"{folders[name]}: no scenario has it" for name in strays),
+        *(f"{name}: it has no cassette" for name in sorted(wanted - folders.keys())),
+    ]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+import errno
 import functools
 import inspect
+import re
 from collections.abc import Coroutine, Mapping
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import (
@@ -20,6 +24,7 @@ from aiohttp import (
     StreamReader,
     payload,
 )
+from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -115,7 +120,6 @@ def _recorded_stream(real: Any, exchange: HttpExchange) -> Any:
 
 
 async def _pump(real: Any, copy: Any, exchange: HttpExchange) -> None:
-
     try:
         while piece := await real.readany():
             exchange.chunk(piece)
@@ -135,9 +139,18 @@ async def _pump(real: Any, copy: Any, exchange: HttpExchange) -> None:
         copy.feed_eof()
 
 
-def _stream() -> Any:
+class _Stream(StreamReader):
+    """A stream that we feed. Where its reader closes it, nobody feeds it any more."""
 
-    return StreamReader(_Idle(), 2**22, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
+    def set_exception(self, exc: Any, exc_cause: Any = None) -> None:
+        super().set_exception(exc, exc if exc_cause is None else exc_cause)
+        feeding: asyncio.Task[None] | None = cast("Any", self._protocol).feeding
+        if feeding is not None and feeding is not asyncio.current_task():
+            feeding.cancel()
+
+
+def _stream() -> Any:
+    return _Stream(_Idle(), 2**22, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
 
 
 def _keep(stream: Any, feeding: Coroutine[Any, Any, None]) -> None:
@@ -146,15 +159,12 @@ def _keep(stream: Any, feeding: Coroutine[Any, Any, None]) -> None:
 
 
 async def _played(method: str, url: str, headers: Mapping[str, str], exchange: HttpExchange) -> Any:
-    recorded = exchange.response
-    assert recorded is not None
+    recorded = await exchange.arrive_async()
     if recorded.failure is not None:
-        raise _exception(*recorded.failure)
-    if exchange.wait:
-        await asyncio.sleep(exchange.wait)
+        raise _exception(url, *recorded.failure)
     response = _response(method, url, headers, recorded)
     stream = response.content
-    if exchange.paced or recorded.broke is not None:
+    if not exchange.at_once:
         _keep(stream, _feed(stream, exchange))
     else:
         for _, piece in recorded.chunks:
@@ -163,19 +173,34 @@ async def _played(method: str, url: str, headers: Mapping[str, str], exchange: H
     return response
 
 
-def _exception(name: str, text: str) -> Exception:
+def _exception(url: str, name: str, text: str) -> Exception:
     """The exception that was recorded, as aiohttp's own class."""
+    kind: Any = getattr(aiohttp, name, None) or getattr(builtins, name, None)
+    if not isinstance(kind, type) or not issubclass(kind, (aiohttp.ClientError, OSError)):
+        return aiohttp.ClientConnectionError(text)
+    if issubclass(kind, aiohttp.ClientConnectorError):
+        return kind(_connection_key(url), _os_error(text))
+    if issubclass(kind, aiohttp.ClientResponseError):
+        return aiohttp.ClientConnectionError(text)
+    return kind(text)
 
-    kind = getattr(aiohttp, name, None)
-    known = (aiohttp.ServerTimeoutError, aiohttp.ServerDisconnectedError)
-    if isinstance(kind, type) and issubclass(kind, known):
-        return kind(text)
-    return aiohttp.ClientConnectionError(text)
+
+def _connection_key(url: str) -> ConnectionKey:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    known = {"host": parts.hostname or "", "port": parts.port or (443 if secure else 80), "is_ssl": secure}
+    return ConnectionKey(**{name: known.get(name, name == "ssl" or None) for name in ConnectionKey._fields})  # type: ignore[arg-type]
+
+
+def _os_error(text: str) -> OSError:
+    """From what aiohttp says: ``Cannot connect to host … [Connect call failed (…)]``."""
+    inside = re.search(r"\[(.*)\]$", text, re.DOTALL)
+    told = inside[1] if inside else text
+    return OSError(errno.ECONNREFUSED if told.startswith("Connect call failed") else None, told)
 
 
 def _response(method: str, url: str, headers: Mapping[str, str], recorded: HttpResponse) -> Any:
     """A response of aiohttp's with an empty stream and no connection."""
-
     loop = asyncio.get_running_loop()
     sent = CIMultiDictProxy(CIMultiDict(headers))
     extra: dict[str, Any] = {}
@@ -204,11 +229,8 @@ def _response(method: str, url: str, headers: Mapping[str, str], recorded: HttpR
 
 
 async def _feed(stream: Any, exchange: HttpExchange) -> None:
-
     assert exchange.response is not None
-    for wait, piece in exchange.pieces():
-        if wait:
-            await asyncio.sleep(wait)
+    async for piece in exchange.pieces_async():
         stream.feed_data(piece)
     broke = exchange.response.broke
     if broke is None:

@@ -6,11 +6,14 @@ whose only use is to reach something is not started at all.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing import util
 from pathlib import Path
@@ -23,8 +26,18 @@ _CLIENTS = ("curl", "wget", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "s
 _SHELLS = ("sh", "bash", "dash", "zsh", "env", "timeout", "nohup")
 _COMMAND = re.compile(rf"(?:^|[|;&(`])\s*(?:\S*/)?(?:{'|'.join(_CLIENTS)})(?=\s)")
 """One of them where a shell begins a command."""
+_IN_SHELL = re.compile(
+    r"(?P<program>(?:^|[|;&(`\s/])(?:python|pypy)[\d.]*)(?P<flags>(?:\s+-[bBdEiIOPqsSuvx]+)+)(?=\s)"
+)
+"""Where a shell starts Python with flags."""
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*(?:\.exe)?$")
 _CHILD = Path(__file__).parent / "child"
+_SHIM = """#!/bin/sh
+told=$(echo "process {name} $*: a replay plays no other programs" | tr '\\n' ' ')
+echo "$told" >> "${{SIMULATE_REPLAY_LOG:-/dev/stderr}}"
+exit 7
+"""
+"""In place of a client that a script calls; 7 is what curl ends with where it cannot connect."""
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that leads nowhere (the discard port): what a child that is neither Python nor Node gets."""
 
@@ -45,10 +58,24 @@ def child_environment(
     }
     if log is not None:
         guard["SIMULATE_REPLAY_LOG"] = str(log)
+    guard["PATH"] = os.pathsep.join((str(_shims()), base.get("PATH", os.defpath)))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         guard[name] = guard[name.lower()] = NOWHERE
     guard["NO_PROXY"] = guard["no_proxy"] = ",".join({address.rpartition(":")[0] for address in names})
     return guard
+
+
+@functools.cache
+def _shims() -> Path:
+    """A folder of programs that stand in `PATH` before the clients: a script that calls one is told so, and
+    the call is named."""
+    folder = Path(tempfile.mkdtemp(prefix="simulate-clients-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in _CLIENTS:
+        program = folder / name
+        program.write_text(_SHIM.format(name=name))
+        program.chmod(0o755)
+    return folder
 
 
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
@@ -172,8 +199,13 @@ def _refuse_clients(args: Any, router: TrafficRouter) -> None:
 
 
 def _not_isolated(args: Any, env: dict[str, str]) -> tuple[Any, dict[str, str]]:
-    """``python -I`` and ``-E`` would not load the guard: the same without them, by what they stand for."""
+    """``python -I``, ``-E`` and ``-S`` would not load the guard: the same without them, by what they stand
+    for."""
+    if isinstance(args, (str, bytes)):
+        return _IN_SHELL.sub(_shell_flags, os.fsdecode(args)), env
     words = _words(args) if isinstance(cast(object, args), (list, tuple)) else []
+    if words and os.path.basename(words[0]) in _SHELLS:
+        return [words[0], *(_IN_SHELL.sub(_shell_flags, word) for word in words[1:])], env
     if not words or not _PYTHON.search(os.path.basename(words[0])):
         return args, env
     made = [words[0]]
@@ -183,6 +215,16 @@ def _not_isolated(args: Any, env: dict[str, str]) -> tuple[Any, dict[str, str]]:
         flags = word[1:]
         if "I" in flags or "E" in flags:
             env = {name: value for name, value in env.items() if not name.startswith("PYTHON")}
-        flags = flags.replace("I", "Ps").replace("E", "")
-        made += [f"-{flags}"] if flags else []
+        made += _flags(flags)
     return made, env
+
+
+def _flags(flags: str) -> list[str]:
+    """Flags of Python without those that keep the guard out."""
+    kept = flags.replace("I", "Ps").replace("E", "").replace("S", "")
+    return [f"-{kept}"] if kept else []
+
+
+def _shell_flags(match: re.Match[str]) -> str:
+    flags = [kept for flag in match["flags"].split() for kept in _flags(flag[1:])]
+    return " ".join([match["program"], *flags])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
+from simulate.replay.matching.recordings import HttpResponse
 from simulate.replay.matching.request import HttpRequest
 
 
@@ -39,9 +38,7 @@ def _sync(module: Any, router: TrafficRouter) -> Any:
         if exchange is None:
             return real(transport, request)
         if exchange.response is not None:
-            if exchange.wait:
-                time.sleep(exchange.wait)
-            return _response(module, exchange, played)
+            return _response(module, exchange.arrive(), played(exchange))
         try:
             response = real(transport, request)
         except BaseException as error:
@@ -64,9 +61,7 @@ def _async(module: Any, router: TrafficRouter) -> Any:
         if exchange is None:
             return await real(transport, request)
         if exchange.response is not None:
-            if exchange.wait:
-                await asyncio.sleep(exchange.wait)
-            return _response(module, exchange, played)
+            return _response(module, await exchange.arrive_async(), played(exchange))
         try:
             response = await real(transport, request)
         except BaseException as error:
@@ -89,17 +84,13 @@ def _teed(response: Any, exchange: HttpExchange, stream: Any) -> Any:
     return response
 
 
-def _response(module: Any, exchange: HttpExchange, stream: Any) -> Any:
-    recorded = exchange.response
-    assert recorded is not None
+def _response(module: Any, recorded: HttpResponse, stream: Any) -> Any:
     if recorded.failure is not None:
         raise _exception(module, recorded.failure, module.ConnectError)
     extensions = {"http_version": b"HTTP/1.1"}
     if recorded.reason:
         extensions["reason_phrase"] = recorded.reason.encode("ascii", "replace")
-    return module.Response(
-        recorded.status, headers=recorded.headers, stream=stream(exchange), extensions=extensions
-    )
+    return module.Response(recorded.status, headers=recorded.headers, stream=stream, extensions=extensions)
 
 
 def _exception(module: Any, recorded: tuple[str, str], otherwise: Any) -> Exception:
@@ -178,11 +169,11 @@ def _played_stream(module: Any) -> Any:
             self.exchange = exchange
 
         def __iter__(self) -> Iterator[bytes]:
-            for wait, piece in self.exchange.pieces():
-                if wait:
-                    time.sleep(wait)
-                yield piece
+            yield from self.exchange.pieces()
             _break_off(module, self.exchange)
+
+        def close(self) -> None:
+            self.exchange.stop()
 
     return PlayedStream
 
@@ -195,10 +186,11 @@ def _played_async_stream(module: Any) -> Any:
             self.exchange = exchange
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            for wait, piece in self.exchange.pieces():
-                if wait:
-                    await asyncio.sleep(wait)
+            async for piece in self.exchange.pieces_async():
                 yield piece
             _break_off(module, self.exchange)
+
+        async def aclose(self) -> None:
+            self.exchange.stop()
 
     return PlayedAsyncStream

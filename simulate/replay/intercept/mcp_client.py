@@ -49,7 +49,7 @@ def _requesting(real: Any, router: TrafficRouter) -> Any:
         if not exchange.live:
             if exchange.recorded is None:
                 traffic.refuse(f"MCP {name}, which was not recorded")
-            answer = _answer(exchange, result_type)
+            answer = await _answer(exchange, result_type)
             _learn(name, answer.model_dump(by_alias=True, mode="json", exclude_none=True))
             return answer
         try:
@@ -117,10 +117,10 @@ def _replayed(router: TrafficRouter) -> bool:
     return router.current is not None and router.current.replaying
 
 
-def _answer(exchange: ToolExchange, result_type: Any) -> Any:
+async def _answer(exchange: ToolExchange, result_type: Any) -> Any:
     error = exchange.recorded.error if exchange.recorded is not None else None
     if error is None or error.get("code") is None:
-        result = exchange.answer()
+        result = await exchange.arrive_async()
         validate = getattr(result_type, "validate_python", None) or result_type.model_validate
         return validate(result)
     given = {"code": error["code"], "message": error["message"], "data": error.get("data")}

@@ -7,10 +7,13 @@ parsers; while recording it hands everything on and notes what passes.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import http.client
 import io
-import time
+import re
+import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,18 +21,33 @@ from simulate.errors import HarnessFault
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.endpoints import address
+from simulate.replay.matching.recordings import HttpResponse
 from simulate.replay.matching.request import HttpRequest
+
+try:
+    from urllib3 import connection as urllib3_connection
+    from urllib3 import exceptions
+except ImportError:  # an optional client
+    urllib3_connection = exceptions = None
+
+_CONNECTING: tuple[type[Exception], ...] = (
+    (OSError,)
+    if exceptions is None
+    else (OSError, exceptions.NewConnectionError, exceptions.ConnectTimeoutError)
+)
+_AT_CONNECTING = frozenset(
+    ["ConnectionRefusedError", "gaierror", "NewConnectionError", "NameResolutionError", "ConnectTimeoutError"]
+)
+"""What is raised before the request is on its way."""
+_RAISING = (exceptions, builtins, socket, ssl, http.client)
+"""Modules whose exceptions a connection raises."""
 
 
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace: every ``connect``, and the start of a request."""
     classes: list[Any] = [http.client.HTTPConnection, http.client.HTTPSConnection]
-    try:
-        from urllib3 import connection
-    except ImportError:
-        pass
-    else:
-        classes += [connection.HTTPConnection, connection.HTTPSConnection]
+    if urllib3_connection is not None:
+        classes += [urllib3_connection.HTTPConnection, urllib3_connection.HTTPSConnection]
     found = [(kind, "connect", _connecting(kind.connect, router)) for kind in classes]
     return [
         *found,
@@ -51,6 +69,10 @@ def _connecting(real: Any, router: TrafficRouter) -> Any:
         connection._simulate_connecting = True  # HTTPS connects through HTTP's own method
         try:
             real(connection)
+        except _CONNECTING as error:
+            # the request is not known yet: it is written first, and then fails
+            connection.sock = _FailedSocket(connection, router, error)
+            return
         finally:
             connection._simulate_connecting = False
         if not isinstance(connection.sock, _RecordedSocket):
@@ -135,17 +157,37 @@ class _PlayedSocket:
     def __init__(self, connection: Any, router: TrafficRouter) -> None:
         self.connection, self.router = connection, router
         self.sent = bytearray()
+        self.exchange: HttpExchange | None = None
+        self.place = ""
 
     def sendall(self, data: Any, *_: Any) -> None:
         self.sent += bytes(data)
+        if not _is_whole(self.sent):
+            return
+        self.begin()
+        response = self.exchange.response if self.exchange is not None else None
+        if response is not None and response.failure is not None and response.failure[0] in _AT_CONNECTING:
+            self.fail(response)
 
-    def makefile(self, *_: Any, **__: Any) -> Any:
+    def begin(self) -> None:
+        """The request is written, as far as it ever will be."""
         request = _request(self.connection, bytes(self.sent))
         self.sent.clear()
-        exchange = self.router.begin(request)
+        self.exchange = self.router.begin(request)
+        self.place = address(request.url)
+
+    def fail(self, response: HttpResponse) -> None:
+        """Raise what was raised when it was recorded, where that was."""
+        assert response.failure is not None
+        raise _exception(self.connection, *response.failure)
+
+    def makefile(self, *_: Any, **__: Any) -> Any:
+        if self.sent:
+            self.begin()
+        exchange = self.exchange
         if exchange is None:
             raise HarnessFault(
-                f"{address(request.url)} may be reached during the replay, but not through http.client",
+                f"{self.place} may be reached during the replay, but not through http.client",
                 hint="use httpx or aiohttp for it, or call it outside of the conversation",
             )
         if exchange.response is None:
@@ -153,16 +195,14 @@ class _PlayedSocket:
                 "http.client cannot go live in the middle of a replay",
                 hint="use the policy `fail` or `nearest` for an agent on requests or urllib3",
             )
-        if exchange.response.failure is not None:
-            raise ConnectionError(": ".join(exchange.response.failure))
-        time.sleep(exchange.wait)
+        response = exchange.arrive()
+        if response.failure is not None:
+            self.fail(response)
         return io.BufferedReader(_PlayedFile(exchange))
 
     def settimeout(self, *_: Any) -> None: ...
 
-    def setsockopt(self, *_: Any) -> None: ...
-
-    def shutdown(self, *_: Any) -> None: ...
+    setsockopt = shutdown = settimeout
 
     def close(self) -> None: ...
 
@@ -173,10 +213,49 @@ class _PlayedSocket:
         return "TLSv1.3"
 
 
+class _FailedSocket(_PlayedSocket):
+    """Collects a request that is recorded, and fails it as connecting failed."""
+
+    def __init__(self, connection: Any, router: TrafficRouter, error: Exception) -> None:
+        super().__init__(connection, router)
+        self.error = error
+
+    def begin(self) -> None:
+        super().begin()
+        if self.exchange is not None:
+            self.exchange.failed(self.error)
+        raise self.error
+
+
+def _is_whole(sent: bytes | bytearray) -> bool:
+    """Whether all of a request is written."""
+    head, found, body = bytes(sent).partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    if length is not None:
+        return len(body) >= int(length[1])
+    chunked = re.search(rb"\r\ntransfer-encoding: *chunked", head, re.IGNORECASE) is not None
+    return bool(found) and (not chunked or body.endswith(b"0\r\n\r\n"))
+
+
+def _exception(connection: Any, name: str, text: str) -> Exception:
+    """The exception that was recorded, as its own class, where it can be made again."""
+    kind: Any = next((getattr(each, name) for each in _RAISING if hasattr(each, name)), ConnectionError)
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        kind = ConnectionError
+    if issubclass(kind, OSError):
+        number = re.match(r"\[Errno (-?\d+)\] (.*)", text, re.DOTALL)
+        return kind(int(number[1]), number[2]) if number else kind(text)
+    if exceptions is not None and issubclass(kind, exceptions.NewConnectionError):
+        # its text begins with the connection: "HTTPConnection(host=…): "
+        return exceptions.NewConnectionError(connection, text.partition(": ")[2] or text)
+    return kind(text)
+
+
 class _PlayedFile(io.RawIOBase):
     """The recorded response as it would stand on the wire."""
 
     def __init__(self, exchange: HttpExchange) -> None:
+        self.exchange = exchange
         self.pieces = _wire(exchange)
         self.rest = b""
 
@@ -191,6 +270,10 @@ class _PlayedFile(io.RawIOBase):
         self.rest = self.rest[count:]
         return count
 
+    def close(self) -> None:
+        self.exchange.stop()
+        super().close()
+
 
 def _wire(exchange: HttpExchange) -> Iterator[bytes]:
     response = exchange.response
@@ -203,9 +286,7 @@ def _wire(exchange: HttpExchange) -> Iterator[bytes]:
         yield "\r\n".join([*lines[:-4], "connection: close", "", ""]).encode("latin-1", "replace")
         return
     yield "\r\n".join(lines).encode("latin-1", "replace")
-    for wait, piece in exchange.pieces():
-        if wait:
-            time.sleep(wait)
+    for piece in exchange.pieces():
         if piece:
             yield b"%x\r\n%b\r\n" % (len(piece), piece)
     if response.broke is None:

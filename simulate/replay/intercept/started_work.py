@@ -13,6 +13,32 @@ from typing import Any
 
 from simulate.replay.intercept.router import TrafficRouter
 
+_CLIENTS = ("aiohttp", "anyio", "httpcore", "httpx")
+
+
+def _module_of(callback: Callable[..., Any]) -> str:
+    function = getattr(callback, "func", callback)  # a partial's
+    return str(getattr(function, "__module__", ""))
+
+
+def _telling_timers(call_at: Callable[..., Any], router: TrafficRouter) -> Any:
+    @functools.wraps(call_at)
+    def call_at_inside(
+        loop: Any, when: float, callback: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        traffic = router.current
+        # a client's own timers (keep-alive, its limits) are no race of the agent's
+        if traffic is None or traffic.replaying or _module_of(callback).startswith(_CLIENTS):
+            return call_at(loop, when, callback, *args, **kwargs)
+
+        def went_off(*given: Any) -> Any:
+            traffic.timer_went_off()
+            return callback(*given)
+
+        return call_at(loop, when, went_off, *args, **kwargs)
+
+    return call_at_inside
+
 
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The functions to replace."""
@@ -58,5 +84,6 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
         (threading.Thread, "start", start_inside),
         (ThreadPoolExecutor, "submit", submit_inside),
         (asyncio.BaseEventLoop, "create_task", create_inside),
+        (asyncio.BaseEventLoop, "call_at", _telling_timers(asyncio.BaseEventLoop.call_at, router)),
         (atexit, "register", register_inside),
     ]

@@ -36,7 +36,7 @@ class InterceptedTools:
         async def answered() -> Any:
             exchange = self.traffic.begin_tool(name, arguments, write=write)
             if not exchange.live:
-                return exchange.answer()
+                return await exchange.arrive_async()
             try:
                 result = await live()
             except BaseException as error:
@@ -56,7 +56,7 @@ class InterceptedTools:
         def answered() -> Any:
             exchange = self.traffic.begin_tool(name, arguments, write=write)
             if not exchange.live:
-                return exchange.answer()
+                return exchange.arrive()
             try:
                 result = live()
             except BaseException as error:

@@ -8,6 +8,7 @@ call ids, reasoning and empty parts mean nothing here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -170,18 +171,39 @@ def tool_schemas(tools: Any) -> list[dict[str, Any]] | None:
 
 def contradicts(recorded: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether a request differs in a part that the trace is sure of."""
-    return any(
-        recorded.get(part) is not None and recorded[part] != now.get(part) for part in ("model", "system")
-    ) or (
-        _tools_differ(recorded.get("tools"), now.get("tools"))
+    system = recorded.get("system")
+    return (
+        not same_model(recorded.get("model"), now.get("model"))
+        or (system is not None and system != now.get("system"))
+        or _tools_differ(recorded.get("tools"), now.get("tools"))
         or _parameters_differ(recorded.get("parameters"), now.get("parameters"))
     )
+
+
+_DATED = re.compile(r"[-@]\d{4}-?\d{2}-?\d{2}(?:-v\d+(?::\d+)?)?$|-v\d+:\d+$")
+_PREFIX = re.compile(r"^(?:.*/)?(?:(?:us|eu|apac|global)\.)?(?:(?:anthropic|amazon|meta|mistral|cohere)\.)?")
+
+
+def same_model(recorded: str | None, now: str | None) -> bool:
+    """Whether a trace's model may be the one that is asked for: many instrumentations tell the name that
+    answered, with its date or its provider, where the request has neither."""
+    if recorded is None or recorded == now:
+        return True
+    if now is None:
+        return False
+    for part in (_DATED, _PREFIX):
+        one, other = part.search(recorded), part.search(now)
+        if bool(one and one[0]) != bool(other and other[0]):  # one of the two has it
+            recorded, now = part.sub("", recorded), part.sub("", now)
+    return recorded == now
 
 
 def told_by_both(recorded: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """A request, with the recording's own parts where the trace tells nothing of them or all that it tells
     is the same: nobody knows whether they changed."""
     told = {**now}
+    if recorded.get("model") is not None and same_model(recorded["model"], now.get("model")):
+        told["model"] = recorded["model"]
     for part in ("model", "system", "tools", "parameters"):
         if recorded.get(part) is None and part in recorded:
             told[part] = None

@@ -19,6 +19,10 @@ from simulate.replay.matching.request import CanonicalRequest
 
 Verdict = Literal["identical", "reordered", "drifted", "never_recorded", "exhausted", "unplayed"]
 Policy = Literal["fail", "stop", "nearest", "live", "simulate"]
+Pace = Literal["ordered", "instant", "recorded"]
+"""When recorded answers come. ``ordered``: at once, but those that were on their way at the same time in the
+order that they had. ``instant``: at once. ``recorded``: after as long as when they were recorded."""
+PACES: tuple[Pace, ...] = ("ordered", "instant", "recorded")
 POLICIES: tuple[Policy, ...] = ("fail", "stop", "nearest", "live", "simulate")
 
 _MOST_CHANGES = 12
@@ -74,12 +78,13 @@ class Divergence:
         asked = "a call of the model" if self.asked == "chat" else self.asked
         if self.by:
             asked = f"a call of the {self.by}'s own model"
+        recorded = f" ({self.nearest})" if self.nearest else ""
         what = {
             "drifted": f"{asked} is not as recorded: the {self.component} changed",
             "never_recorded": f"{asked} was never recorded ({self.component})",
             "exhausted": f"{asked} came more often than it was recorded",
-            "unplayed": f"{asked} was recorded and never asked for",
-            "reordered": f"{asked} came in another order than recorded",
+            "unplayed": f"{asked}{recorded} was recorded and never asked for",
+            "reordered": f"{asked}{recorded} came in another order than recorded",
             "identical": f"{asked} is as recorded",
         }[self.verdict]
         lines = [f"{place}{span}: {what}"]
@@ -203,11 +208,11 @@ def out_of_order(played: Sequence[HttpRecording | ToolRecording]) -> Divergence 
     """A call that had ended before another one of its task or thread began, and now comes after it."""
     latest: dict[int, float] = {}
     for one in played:
-        if not isinstance(one, HttpRecording) or one.task < 0:
+        if one.task < 0:
             continue
         if one.end < latest.get(one.task, float("-inf")):
             return Divergence(
-                "reordered", one.endpoint, "order", ["order"], turn=one.turn, nearest=one.place, key=one.key
+                "reordered", one.asked, "order", ["order"], turn=one.turn, nearest=one.place, key=one.key
             )
         latest[one.task] = max(latest.get(one.task, 0.0), one.start)
     return None

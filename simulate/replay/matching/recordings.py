@@ -20,6 +20,8 @@ class HttpResponse:
     headers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     chunks: list[Chunk] = field(default_factory=list[Chunk])
     ended: str = "complete"
+    took: float = 0.0
+    """Milliseconds from the request to the end of the body, or to the failure."""
 
     @property
     def content(self) -> bytes:
@@ -36,9 +38,19 @@ class HttpResponse:
         return self._exception("failed: ")
 
     @property
+    def given_up(self) -> bool:
+        """The agent cancelled the request before any response came."""
+        return self.ended.startswith("failed: CancelledError")
+
+    @property
     def broke(self) -> tuple[str, str] | None:
         """Class and message of the exception that cut the body off; None where it came to its end."""
-        return self._exception("died: ")
+        return None if self.closed else self._exception("died: ")
+
+    @property
+    def closed(self) -> bool:
+        """The agent read no further."""
+        return self.ended == "closed" or self.ended.startswith("died: CancelledError")
 
     def _exception(self, how: str) -> tuple[str, str] | None:
         if not self.ended.startswith(how):
@@ -71,6 +83,8 @@ class HttpRecording:
     """`HttpRequest.exact` of the request as it was made; empty where that is not known."""
     task: int = 0
     """The task or thread that asked, by number; only what one of them asked has an order."""
+    raced: bool = False
+    """A timer of the agent's went off while the answer was on its way: when it came may matter."""
     place: str = ""
     """Where it stands, for messages: ``http.json #3``."""
     _response: HttpResponse | None = None
@@ -110,6 +124,8 @@ class ToolRecording:
     start: float = 0.0
     end: float = 0.0
     turn: int | None = None
+    task: int = -1
+    """As an `HttpRecording`'s; -1 where that is not known."""
     place: str = ""
 
     @property

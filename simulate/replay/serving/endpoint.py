@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from aiohttp.web import BaseRequest as Request
 
+from simulate.replay.fork import ForkSession
 from simulate.replay.intercept.children import child_environment
 from simulate.replay.intercept.process import entered
 from simulate.replay.intercept.traffic import HttpExchange
@@ -97,6 +98,8 @@ class ModelEndpoint:
         """What agents in other processes ask for while inside belongs to ``session``; others wait."""
         async with self._turn:
             self._session, self._asked = session, 0
+            if isinstance(session, ForkSession):
+                session.reach = self._real_address
             seen = self._refused()
             try:
                 yield
@@ -127,8 +130,14 @@ class ModelEndpoint:
 
     def _target(self, request: Request) -> str:
         """The request's address at the real endpoint."""
-        path = str(request.rel_url)
-        if "anthropic-version" in request.headers:
+        return self._at_upstream(str(request.rel_url), request.headers)
+
+    def _real_address(self, request: HttpRequest) -> str:
+        return self._at_upstream(request.url.partition("//")[2].partition("/")[2], request.headers)
+
+    def _at_upstream(self, path: str, headers: Mapping[str, str]) -> str:
+        path = "/" + path.removeprefix("/")
+        if "anthropic-version" in headers:
             return self.upstream["ANTHROPIC_BASE_URL"].rstrip("/") + path
         return self.upstream["OPENAI_BASE_URL"].rstrip("/") + path.removeprefix("/v1")
 

@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import orjson
 from aiohttp import web
@@ -21,7 +20,7 @@ from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.loaders import load_source
 from simulate.replay.matching.chat import Atom
-from simulate.replay.matching.divergence import Policy
+from simulate.replay.matching.divergence import Pace, Policy
 from simulate.replay.matching.request import HttpRequest
 from simulate.replay.matching.rules import Rules, default_rules
 from simulate.replay.replay_session import ReplaySession
@@ -47,14 +46,14 @@ class PlaybackServer:
         *,
         rules: Rules | None = None,
         policy: Policy = "fail",
-        pace: Literal["instant", "recorded"] = "instant",
+        pace: Pace = "ordered",
     ) -> None:
         if policy not in {"fail", "stop", "nearest"}:
             raise InputError(f"a playback server cannot go {policy}", hint="choose fail, stop or nearest")
         self.cassettes = list(cassettes)
         self.rules = rules or default_rules()
         self.policy: Policy = policy
-        self.pace: Literal["instant", "recorded"] = pace
+        self.pace: Pace = pace
         self.sessions: list[PlaybackSession] = []
         self.port = 0
         self._named: dict[str, PlaybackSession] = {}
@@ -143,7 +142,7 @@ async def playback(
     *,
     port: int = 0,
     policy: Policy = "fail",
-    pace: Literal["instant", "recorded"] = "instant",
+    pace: Pace = "ordered",
     partial: bool = False,
 ) -> AsyncGenerator[PlaybackServer]:
     """`simulate playback` for Python: serve a cassette, a folder of them or a file of production traces on

@@ -64,8 +64,7 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
 
 async def send(request: web.BaseRequest, exchange: HttpExchange) -> web.StreamResponse:
     """Answer as recorded: the pieces, their times where they count, and how it ended."""
-    recorded = exchange.response
-    assert recorded is not None
+    recorded = await exchange.arrive_async()
     if recorded.failure is not None:
         abort(request)
         return web.Response(status=502)
@@ -75,11 +74,8 @@ async def send(request: web.BaseRequest, exchange: HttpExchange) -> web.StreamRe
             response.headers.add(name, value)
     if len(recorded.chunks) <= 1 and recorded.ended == "complete":
         response.content_length = len(recorded.content)
-    await asyncio.sleep(exchange.wait)
     await response.prepare(request)
-    for wait, piece in exchange.pieces():
-        if wait:
-            await asyncio.sleep(wait)
+    async for piece in exchange.pieces_async():
         await response.write(piece)
     if recorded.broke is not None:
         await asyncio.sleep(0.01)  # let the last piece leave before the connection breaks
