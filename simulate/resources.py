@@ -19,6 +19,7 @@ from simulate.determinism.clock import Apart, current_loop
 from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, NotInstalled
 from simulate.integrations.registry import engine_for
 from simulate.llm import Model, ModelConfig, from_environment
+from simulate.llm.config import PLACEHOLDER
 from simulate.load_object import load_object
 from simulate.model.agent_address import KINDS, Medium, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
@@ -262,8 +263,8 @@ class Resources:
 
     def _judge(self) -> Judge | None:
         model = self._model("judge")
-        if model is None:
-            return None
+        if model is None or model.config.api_key == PLACEHOLDER:
+            return None  # a replay without a key: what needs a judge is not run
         return Judge(model, planted=True)
 
 

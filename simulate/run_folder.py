@@ -140,6 +140,18 @@ class RunFolder:
                 hint="what had finished before is kept; make room, then go on with --resume",
             ) from error
 
+    def take_over(self, outcome: Outcome) -> None:
+        """Let an outcome of another folder count in this one: its files are moved here."""
+        before = Path(outcome.folder or "")
+        final = self.path / before.name
+        before.rename(final)
+        outcome.folder = str(final)
+        if outcome.recording is not None:
+            outcome.recording = str(final / Path(outcome.recording).name)
+        line = outcome_to_json(outcome)
+        write_whole(final / "outcome.json", line, b"\n")
+        self._append(line)
+
     def sync(self) -> None:
         """Flush the list of outcomes to the disk; one flush may serve several that ended together."""
         with self._lines.open("ab") as file:

@@ -13,15 +13,22 @@ from simulate.model.text import compact, line, safe
 from simulate.model.transcript import Conversation, ToolUse, Utterance
 
 if TYPE_CHECKING:
-    from simulate.model.outcome import Outcome, Status, Verdict
+    from simulate.model.outcome import Outcome, Standing, Verdict
 
 Piece = tuple[str, str]
 """A style's name (``""``, ``dim``, ``strong``, ``passed``, ``failed``, ``error``, ``not_run``, ``caller``,
 ``agent``, ``tool``) and a text."""
 Line = list[Piece]
 
-MARK: dict[Status, str] = {"passed": "✓", "failed": "✗", "error": "!", "not_run": "○"}
-WORD: dict[Status, str] = {"passed": "passed", "failed": "failed", "error": "error", "not_run": "not run"}
+MARK: dict[Standing, str] = {
+    "passed": "✓", "failed": "✗", "error": "!", "not_run": "○",
+    "flaky": "~", "xfailed": "x", "xpassed": "+", "quarantined": "#",
+}  # fmt: skip
+WORD: dict[Standing, str] = {
+    "passed": "passed", "failed": "failed", "error": "error", "not_run": "not run",
+    "flaky": "passed on retry", "xfailed": "failed as known", "xpassed": "passed, known to fail",
+    "quarantined": "quarantined",
+}  # fmt: skip
 
 CLOCKS_DIFFER = 0.05
 """Seconds that a span's clock may be off from the conversation's."""
@@ -77,7 +84,10 @@ def _held(verdict: Verdict) -> str:
 
 def headline(outcome: Outcome, *, reason: bool = True) -> Line:
     """Status, name, whose fault it was and why, on one line."""
-    pieces: Line = [(outcome.status, f"{MARK[outcome.status]} {WORD[outcome.status]}")]
+    standing = outcome.standing
+    pieces: Line = [(standing, f"{MARK[standing]} {WORD[standing]}")]
+    if standing == "quarantined":
+        pieces.append((standing, f", {WORD[outcome.status]}"))
     if outcome.side and outcome.status != "passed":
         pieces.append((outcome.status, f" ({outcome.side})"))
     pieces.append(("strong", f"  {line(outcome.key)}"))
@@ -93,6 +103,13 @@ def headline(outcome: Outcome, *, reason: bool = True) -> Line:
 
 
 def _noted(outcome: Outcome) -> Iterator[Line]:
+    if outcome.quarantine is not None:
+        yield [("dim", "  quarantined: "), ("", line(outcome.quarantine, 400))]
+    if outcome.xfail is not None:
+        take_out = "; take `xfail` out of the scenario" if outcome.standing == "xpassed" else ""
+        yield [("dim", "  known to fail: "), ("", line(outcome.xfail, 400) + take_out)]
+    for number, reason in enumerate(outcome.retried, 1):
+        yield [("dim", f"  attempt {number} failed: "), ("", line(reason, 400))]
     for note in outcome.notes:
         yield [("dim", "  note: "), ("", line(note, 400))]
 

@@ -213,6 +213,16 @@ class Scenario(Strict):
         | None
     ) = None
     """Who calls: a name (``personas/<name>.yaml``), a file, or a persona written here."""
+    personas: (
+        list[
+            Annotated[
+                Annotated[AsWritten, Tag("<name>")] | Annotated[Persona, Tag("<mapping>")],
+                mapping_or("<name>"),
+            ]
+        ]
+        | None
+    ) = None
+    """Several who call instead of one: each makes tests of its own, with every case."""
     goal: AsWritten | None = None
     """What the caller wants; a model improvises the way there."""
     medium: Literal["text", "voice"] = "text"
@@ -247,6 +257,13 @@ class Scenario(Strict):
     """How often it is played; reported as pass^1 … pass^k."""
     redo: Whole = Field(default=0, ge=0, le=5)
     """How often a trial is had again whose simulated caller left its part; each time is told."""
+    retries: Whole = Field(default=0, ge=0, le=5)
+    """How often a failed trial is had again. One that passes then does not make the run red, and does not
+    count as a pass: it is told as passed on retry."""
+    xfail: AsWritten | None = None
+    """Why it is known to fail. A failure does not make the run red; a pass is told."""
+    quarantine: AsWritten | None = None
+    """Why it is not trusted. It runs and is told, and counts neither as a pass nor as a failure."""
     seed: Whole | None = None
     """Fixes Faker and sampling for this scenario, whatever the run's seed."""
     cases: (
@@ -262,8 +279,9 @@ class Scenario(Strict):
     def _makes_sense(self) -> Scenario:
         given = {name: getattr(self, name) for name in ("goal", "script", "opens_with", "medium")}
         words = [{item.word: None} for item in self.expect]
-        if self.cases is not None:
-            raise ValueError("cases: belong to a file; from Python, make a Scenario of each row")
+        for name in ("cases", "personas"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name}: belong to a file; from Python, make a Scenario of each")
         for _, message, _ in self.contradictions({**given, "expect": words}):
             raise ValueError(message)
         return self

@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from simulate.errors import FileProblems
     from simulate.model.loading.files import load_scenarios
+    from simulate.model.loading.places import short
     from simulate.model.loading.project import Project
 
     problems: list[Problem] = []
@@ -43,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
         problems += error.problems
     paths: list[Path] = args.paths or folders or [Path("scenarios")]
     try:
-        loaded = load_scenarios([_short(path) for path in paths], agents=agents)
+        loaded = load_scenarios([short(path) for path in paths], agents=agents)
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
     problems += _same_names(loaded) + _traces(loaded)
@@ -117,12 +118,6 @@ def _traces(loaded: list[TrialSpec]) -> list[Problem]:
             message = f"matches_trace: {error.where or path} {error.message}"
             found.append(Problem(message, each.file, each.line, hint=error.hint))
     return found
-
-
-def _short(path: Path) -> Path:
-    """Below the working directory, where that is possible: messages are read there."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
 
 
 def _count(number: int, what: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
 from simulate.model.explain import MARK, WORD, Line, explain, lines
-from simulate.model.outcome import Outcome, Reliability, Status
+from simulate.model.outcome import Outcome, Reliability, Standing
 from simulate.model.text import line
 
 if TYPE_CHECKING:
@@ -25,13 +25,19 @@ STYLES = {
     "failed": "bold red",
     "error": "bold yellow",
     "not_run": "bold bright_black",
+    "flaky": "yellow",
+    "xfailed": "yellow",
+    "xpassed": "yellow",
+    "quarantined": "bright_black",
     "caller": "cyan",
     "agent": "magenta",
     "tool": "blue",
 }
 """Colours of the terminal's own palette, so that they fit its background."""
 
-WORST_FIRST: tuple[Status, ...] = ("failed", "error", "not_run", "passed")
+WORST_FIRST: tuple[Standing, ...] = (
+    "failed", "error", "not_run", "flaky", "xpassed", "xfailed", "quarantined", "passed",
+)  # fmt: skip
 
 
 def print_report(
@@ -49,7 +55,7 @@ def print_report(
     console = _console(out, color)
     with console.capture() as captured:
         for outcome in outcomes:
-            if outcome.status != "passed":
+            if outcome.standing != "passed":
                 console.print(story(outcome), soft_wrap=True)
                 console.print()
         console.print(summary_table(outcomes))
@@ -75,12 +81,12 @@ def story(outcome: Outcome) -> Text:
 
 def tally(outcomes: Iterable[Outcome]) -> Line:
     """``3 failed, 17 passed`` as pieces, worst first."""
-    statuses = [outcome.status for outcome in outcomes]
+    standings = [outcome.standing for outcome in outcomes]
     pieces: Line = []
-    for status in WORST_FIRST:
-        if number := statuses.count(status):
+    for standing in WORST_FIRST:
+        if number := standings.count(standing):
             pieces += [("", ", ")] if pieces else []
-            pieces.append((status, f"{number:,} {WORD[status]}"))
+            pieces.append((standing, f"{number:,} {WORD[standing]}"))
     return pieces or [("dim", "no outcomes")]
 
 
@@ -105,7 +111,7 @@ def summary_table(outcomes: Sequence[Outcome]) -> Table:
 
 def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
     scenario, case = key
-    worst = min(group, key=lambda outcome: WORST_FIRST.index(outcome.status)).status
+    worst = min((outcome.standing for outcome in group), key=WORST_FIRST.index)
     sides = sorted({outcome.side for outcome in group if outcome.side and outcome.status != "passed"})
     name: Line = [("", line(scenario, 80)), *([("dim", f" {line(case, 60)}")] if case else [])]
     count = len(group)
@@ -115,7 +121,7 @@ def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
         _row([(worst, MARK[worst])]),
         _row(name),
         _row([(worst, WORD[worst]), ("dim", f" ({', '.join(sides)})" if sides else "")]),
-        _row([("", f"{sum(outcome.passed for outcome in group)}/{count}")]),
+        _row([("", f"{sum(outcome.clean is True for outcome in group)}/{count}")]),
         _row([("dim", f"{sum(outcome.conversation.turns for outcome in group) / count:.3g}")]),
         _row([("dim", f"{sum(outcome.conversation.duration for outcome in group) / count:.1f}")]),
         # an unknown price among them makes the mean unknown, not lower

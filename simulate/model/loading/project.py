@@ -173,6 +173,8 @@ class _Table(Strict):
     redact: Redact = Field(default_factory=Redact)
     writes: list[str] | None = None
     contacts: list[str] = Field(default_factory=list[str])
+    env: Headers = Field(default_factory=dict[str, str])
+    env_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,10 @@ class Project:
     """What recordings replace, where a scenario does not say."""
     writes: list[str] | None = None
     """The agents' tools that change something; the list is complete. None where there is none."""
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    """Environment variables of every run, where they are not set already; no secrets."""
+    env_file: Path | None = None
+    """A file of further ones, such as ``.env``; it may be missing."""
     contacts: list[str] = field(default_factory=list[str])
     """The company's own addresses, domains and phone numbers: nobody's personal data."""
 
@@ -198,11 +204,10 @@ class Project:
         """The project that a folder, or a file in it, belongs to: the nearest pyproject.toml upwards.
 
         Raises FileProblems where its ``[tool.simulate]`` is wrong."""
-        here = Path(os.path.abspath(start))
-        folders = [here, *here.parents] if here.is_dir() else list(here.parents)
-        file = next((path for folder in folders if (path := folder / "pyproject.toml").is_file()), None)
-        if file is None:
-            return cls(root=folders[0], scenarios=[folders[0] / "scenarios"])
+        root = project_root(start)
+        file = root / "pyproject.toml"
+        if not file.is_file():
+            return cls(root=root, scenarios=[root / "scenarios"])
         table = _read(file)
         scenarios = [file.parent / path for path in table.scenarios]
         return cls(
@@ -214,7 +219,17 @@ class Project:
             redact=table.redact,
             writes=table.writes,
             contacts=table.contacts,
+            env=table.env,
+            env_file=None if table.env_file is None else root / table.env_file,
         )
+
+    def secret_variables(self) -> list[str]:
+        """The environment variables that the keys of its agents and models are read from."""
+        given = [model.api_key for model in (self.models.caller, self.models.judge) if model is not None]
+        for agent in self.agents.values():
+            given += [agent.api_key, agent.api_secret]
+            given += [value for name, value in agent.headers.items() if is_secret_parameter(name)]
+        return [match[2] for value in given if value and (match := _FROM_ENV.fullmatch(value))]
 
     def agent(self, name_or_address: str) -> AgentConfig:
         """An agent by its name here, or by its address; raises InputError for a name that is not here."""
@@ -230,6 +245,13 @@ class Project:
         except ValidationError as error:
             told = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
             raise AddressError(f"{name_or_address}: {told}") from None
+
+
+def project_root(start: Path | str) -> Path:
+    """The folder of the nearest pyproject.toml upwards; where there is none, that of ``start``."""
+    here = Path(os.path.abspath(start))
+    folders = [here, *here.parents] if here.is_dir() else list(here.parents)
+    return next((folder for folder in folders if (folder / "pyproject.toml").is_file()), folders[0])
 
 
 def _read(file: Path) -> _Table:

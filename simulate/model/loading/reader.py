@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -155,14 +156,15 @@ class ScenarioReader(PersonaReader):
                 hint = f"first in line {names[name]}"
                 self._note([document.problem(["name"], message, hint=hint)])
             rows = self._rows(raw, document, path)
-            template = {key: value for key, value in raw.items() if key != "cases"}
+            template = {key: value for key, value in raw.items() if key not in ("cases", "personas")}
             holes = list(cases.placeholders(template))
-            budget -= cases.filled_size(template, rows, len(holes))
+            callers = self._callers(raw, document)
+            budget -= len(callers) * cases.filled_size(template, rows, len(holes))
             if budget < 0:
                 self._note([document.problem(["cases"], "the cases of this file come to too much data")])
                 return
             if rows and (self._columns_exist(holes, rows, document) or rows == [None]):
-                yield from self._filled(template, rows, document, path)
+                yield from self._filled(template, rows, callers, document, path)
             else:
                 self._note(self._unknown_words(template, document))
 
@@ -199,6 +201,21 @@ class ScenarioReader(PersonaReader):
                 return []
         return list(rows)
 
+    def _callers(self, raw: dict[str, Any], document: Document) -> list[dict[str, Any]]:
+        """What each of ``personas:`` makes of the scenario; one empty mapping where there are none."""
+        given = raw.get("personas")
+        if given is None:
+            return [{}]
+        wrong = None
+        if "persona" in raw:
+            wrong = "persona: and personas: both say who calls"
+        elif not isinstance(given, list) or not given:
+            wrong = "a list of personas is wanted: names, or personas written here"
+        if wrong is not None:
+            self._note([document.problem(["personas"], wrong)])
+            return [{}]
+        return [{"persona": each} for each in cast("list[Any]", given)]
+
     def _columns_exist(
         self, holes: Sequence[cases.Hole], rows: Sequence[cases.Row | None], document: Document
     ) -> bool:
@@ -218,17 +235,20 @@ class ScenarioReader(PersonaReader):
         self,
         template: dict[str, Any],
         rows: Sequence[cases.Row | None],
+        callers: Sequence[dict[str, Any]],
         document: Document,
         path: Path,
     ) -> Iterator[TrialSpec]:
         labels: set[str] = set()
-        for number, row in enumerate(rows, 1):
-            filled = cast("dict[str, Any]", cases.fill(template, row or {}))
+        for caller, (number, row) in itertools.product(callers, enumerate(rows, 1)):
+            filled = cast("dict[str, Any]", cases.fill(template | caller, row or {}))
             made = self._scenario(filled, document, path)
             if made is None:
                 continue
             scenario, digest = made
             label = None if row is None else cases.label(row, number)
+            if caller:
+                label = ", ".join(filter(None, (_caller_label(filled, scenario), label)))
             if label in labels:
                 label = f"{label} ({number})"
             if label is not None:
@@ -270,7 +290,9 @@ class ScenarioReader(PersonaReader):
         where = "file" if name.endswith(SUFFIXES) else "persona"
         message = f'no {where} "{name[:100]}"{did_you_mean(name, around.personas())}'
         hint = None if where == "file" else f"a persona is a file personas/{name}.yaml, or is written here"
-        problems.append(document.problem(["persona"], message, hint=hint))
+        several = (document.mapping() or {}).get("personas")
+        place = ["personas", several.index(given)] if several and given in several else ["persona"]
+        problems.append(document.problem(place, message, hint=hint))
         return self._persona_type()
 
     def _check_files(
@@ -316,6 +338,15 @@ class ScenarioReader(PersonaReader):
             found = problems_of(error, self._scenario_type, document)
             return [problem for problem in found if problem.message.startswith("unknown ")]
         return []
+
+
+def _caller_label(raw: dict[str, Any], scenario: Scenario) -> str:
+    """What a report calls the persona: as the scenario names it, or as it names itself."""
+    given = as_written(raw["persona"])
+    if isinstance(given, str):
+        return Path(given).stem if given.endswith(SUFFIXES) else given
+    persona: Any = scenario.persona
+    return str(persona.name or persona.description or "persona")[:40]
 
 
 def _digest(scenario: Scenario) -> str:
