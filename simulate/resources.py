@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from simulate.child_process import free_port
 from simulate.conversation.agents.process import AgentProcess
+from simulate.conversation.agents.tool_channel import ToolChannel
 from simulate.conversation.callers import require_model
 from simulate.conversation.engine import Engine, TrialSession
 from simulate.conversation.own_process import NoEngine, OwnProcess
@@ -20,7 +21,6 @@ from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, N
 from simulate.integrations.registry import engine_for
 from simulate.llm import Model, ModelConfig, from_environment
 from simulate.llm.config import PLACEHOLDER
-from simulate.load_object import load_object
 from simulate.model.agent_address import KINDS, Medium, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.loading.project import AgentConfig, ModelSettings, Project, resolve_secret
@@ -28,6 +28,7 @@ from simulate.model.scenario import Scenario
 from simulate.model.trial import TrialSpec
 from simulate.no_telemetry import switch_off
 from simulate.scoring.checks.preload import preload
+from simulate.scoring.checks.python_function import load_function
 from simulate.scoring.judge import Judge
 from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
@@ -66,6 +67,8 @@ class Resources:
         """Span attributes of every conversation, beside those that its scenario names."""
         self.recordings: Opening | None = None
         """Records conversations, or answers them from cassettes."""
+        self.channel = ToolChannel()
+        """Where agents in other processes ask what their tools answer."""
         self.agent = agent
         self.logs = logs or project.root / ".simulate" / "logs"
         self.caller_model = self._model("caller")
@@ -91,6 +94,16 @@ class Resources:
         if self.recordings is None:
             return nullcontext(session.tools)
         return self.recordings(session)
+
+    @contextmanager
+    def asked_from_outside(self, session: TrialSession, toolbox: Toolbox) -> Generator[None]:
+        """While inside, the agent's own process can ask what its tools answer."""
+        if not session.engine.outside:
+            yield
+            return
+        session.tool_environment = self.channel.environment_of(session.conversation.id)
+        with self.channel.open(session.conversation.id, toolbox):
+            yield
 
     def world(self, spec: TrialSpec) -> AbstractAsyncContextManager[World | None]:
         """The world of one conversation; None where the scenario has none."""
@@ -126,6 +139,9 @@ class Resources:
             await self._stack.enter_async_context(self.capture)
         try:
             environment = dict(self.capture.environment)
+            if self._processes or any(engine.outside for engine in self._engines.values()):
+                await self._stack.enter_async_context(self.channel.serve())
+                environment |= self.channel.environment
             if self.models is not None:
                 await self._stack.enter_async_context(self.models.serve())
                 environment |= self.models.environment(environment)
@@ -173,9 +189,7 @@ class Resources:
             load_world(scenario.world, self.project.root)
         for each in scenario.expect:
             if isinstance(each, PythonCheck):
-                load_object(
-                    each.python, f"{scenario.name!r} expects python: {each.python}", self.project.root
-                )
+                load_function(each, self.project.root)
             elif isinstance(each, MatchesTrace) and Path(each.matches_trace).exists():
                 # only few scenarios compare with a trace
                 from simulate.trace.diff import recorded

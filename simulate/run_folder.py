@@ -28,6 +28,8 @@ from simulate.model.outcome_json import (
 from simulate.model.whole_file import HALF_WRITTEN, write_whole
 from simulate.trace.files.writing import write_otlp_jsonl
 
+SCENARIO = "scenario.yaml"
+"""In an outcome's folder: its scenario as it was written then."""
 RUNS = Path(".simulate") / "runs"
 
 
@@ -183,6 +185,14 @@ class RunFolder:
         write_whole(self._lines, *(outcome_to_json(each) + b"\n" for each in kept))
         for name in names:
             shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def remove(self) -> bool:
+        """Remove the whole run; False where another process is writing into it."""
+        if self._lock.take() is not None:
+            return False
+        shutil.rmtree(self.path)
+        self._lock.release()
+        return True
 
     def progress(self) -> str:
         """``4 of 12 conversations``: how far the run came."""

@@ -23,7 +23,7 @@ from simulate.model.reliability import reliability
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
 from simulate.run import run_trial
-from simulate.run_folder import RunFolder
+from simulate.run_folder import SCENARIO, RunFolder
 
 TEXT_JOBS = 64
 """Text conversations at once: an agent's model is the bottleneck long before this process is."""
@@ -198,6 +198,10 @@ class Suite:
     async def keep(self, spec: TrialSpec, outcome: Outcome, files: Mapping[str, bytes] | None = None) -> None:
         """Return once the outcome is on the disk, with the ``files`` of its folder where they came ready."""
         outcome.fingerprint = fingerprint(spec, self.resources)
+        if spec.text:
+            # as it was then: the file may be another one by the time a report is read
+            text = without_secrets(spec.text) + "\n"
+            (self.folder.scratch(spec.name) / SCENARIO).write_text(text, "utf-8")
         await self._keeper.keep(spec.name, outcome, files)
 
     def _already(self, every: Sequence[TrialSpec]) -> tuple[set[str], list[str]]:
@@ -261,6 +265,10 @@ def join_runs(path: Path, parts: Sequence[Path]) -> None:
         joined.notes = list(dict.fromkeys(note for record in records for note in record.notes))
         summarise(finished, joined)
         folder.write_run(joined)
+        for part in parts:
+            # what is left in it is the log of an agent's process
+            (part / "outcomes.jsonl").unlink(missing_ok=True)
+            (part / "run.json").unlink()
     finally:
         folder.close()
 

@@ -52,6 +52,8 @@ class TrialSession:
     """Whether a recording of it is made or played."""
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     """What was judged besides the scenario's expectations: a replay's course."""
+    tool_environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where a process that serves this conversation alone asks what its tools answer."""
     fault: Fault | None = None
     """What broke the conversation, or made it impossible to judge."""
     persona: Persona = field(default_factory=Persona)
@@ -75,7 +77,7 @@ class TrialSession:
     @property
     def environment(self) -> Mapping[str, str]:
         """What an agent's process is started with, so that its spans reach our receiver."""
-        return {} if self.captured is None else self.captured.environment
+        return {**({} if self.captured is None else self.captured.environment), **self.tool_environment}
 
     @property
     def replayed(self) -> bool:

@@ -26,9 +26,9 @@ MARK: dict[Standing, str] = {
 }  # fmt: skip
 WORD: dict[Standing, str] = {
     "passed": "passed", "failed": "failed", "error": "error", "not_run": "not run",
-    "flaky": "passed on retry", "xfailed": "failed as known", "xpassed": "passed, known to fail",
-    "quarantined": "quarantined",
+    "flaky": "flaky", "xfailed": "xfailed", "xpassed": "xpassed", "quarantined": "quarantined",
 }  # fmt: skip
+"""``flaky`` passed on retry only; the next two are pytest's words for what is known to fail."""
 
 CLOCKS_DIFFER = 0.05
 """Seconds that a span's clock may be off from the conversation's."""
@@ -88,7 +88,7 @@ def headline(outcome: Outcome, *, reason: bool = True) -> Line:
     pieces: Line = [(standing, f"{MARK[standing]} {WORD[standing]}")]
     if standing == "quarantined":
         pieces.append((standing, f", {WORD[outcome.status]}"))
-    if outcome.side and outcome.status != "passed":
+    if outcome.side and standing == outcome.status != "passed":
         pieces.append((outcome.status, f" ({outcome.side})"))
     pieces.append(("strong", f"  {line(outcome.key)}"))
     if reason and outcome.reason and outcome.status != "passed":

@@ -72,6 +72,10 @@ class Outcome:
     recording: str | None = None
     """Path of the two-channel WAV, for voice."""
     trace_id: str | None = None
+    pins: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the scenario's tools answered, by name, its case filled in."""
+    world: str | None = None
+    """What answered the other tools."""
     xfail: str | None = None
     """Why the scenario is known to fail."""
     quarantine: str | None = None

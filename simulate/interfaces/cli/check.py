@@ -7,6 +7,7 @@ Functions import what is heavy, so that ``--help`` and a refusal come at once, a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="scenario files or folders; default: those of [tool.simulate] in pyproject.toml",
     )
+    parser.add_argument(
+        "--no-code",
+        action="store_true",
+        help="do not import the modules that `world:` and `python:` checks name",
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -37,9 +43,10 @@ def execute(args: argparse.Namespace) -> int:
     problems: list[Problem] = []
     agents: set[str] | None = None
     folders: list[Path] = []
+    root = Path()
     try:
         project = Project.find()
-        agents, folders = set(project.agents), project.scenarios
+        agents, folders, root = set(project.agents), project.scenarios, project.root
     except FileProblems as error:
         problems += error.problems
     paths: list[Path] = args.paths or folders or [Path("scenarios")]
@@ -48,6 +55,8 @@ def execute(args: argparse.Namespace) -> int:
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
     problems += _same_names(loaded) + _traces(loaded)
+    if not args.no_code:
+        problems += _code(loaded, root)
     if problems:
         raise FileProblems(problems)
     for note in _without_effect(loaded):
@@ -118,6 +127,38 @@ def _traces(loaded: list[TrialSpec]) -> list[Problem]:
             message = f"matches_trace: {error.where or path} {error.message}"
             found.append(Problem(message, each.file, each.line, hint=error.hint))
     return found
+
+
+def _code(loaded: list[TrialSpec], root: Path) -> list[Problem]:
+    """Worlds and checks in Python that cannot be imported or do not fit, each once."""
+    from simulate.errors import InputError, Problem
+    from simulate.model.expect import PythonCheck
+
+    found: dict[str, Problem] = {}
+
+    def note(error: InputError, each: TrialSpec) -> None:
+        hint = "\n  ".join(part for part in (error.hint, error.proof) if part)
+        found.setdefault(error.message, Problem(error.message, each.file, each.line, hint=hint or None))
+
+    # standard output is for results; what a module prints at its import is none
+    with contextlib.redirect_stdout(sys.stderr):
+        for each in loaded:
+            if each.scenario.world is not None:
+                from simulate.conversation.world import load_world
+
+                try:
+                    load_world(each.scenario.world, root)
+                except InputError as error:
+                    note(error, each)
+            for expectation in each.scenario.expect:
+                if isinstance(expectation, PythonCheck):
+                    from simulate.scoring.checks.python_function import load_function
+
+                    try:
+                        load_function(expectation, root)
+                    except InputError as error:
+                        note(error, each)
+    return list(found.values())
 
 
 def _count(number: int, what: str) -> str:

@@ -130,7 +130,7 @@ def as_it_began(args: argparse.Namespace, path: Path) -> None:
     parser = argparse.ArgumentParser()
     configure(parser)
     try:
-        began = parser.parse_args(words[2:])
+        began = parser.parse_args([word for word in words[2:] if word != "--ascii"])
     except SystemExit:
         raise InputError(f"the command of {path} cannot be read: {words}") from None
     if not args.agent and "<secret:" in (began.agent or ""):

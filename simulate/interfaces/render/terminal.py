@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from simulate.model.explain import MARK, WORD, Line, explain, lines
 from simulate.model.outcome import Outcome, Reliability, Standing
-from simulate.model.text import line
+from simulate.model.text import IN_ASCII, line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,10 +66,20 @@ def print_report(
     out.flush()
 
 
+def print_lines(rows: Iterable[Line], stream: IO[str] | None = None) -> None:
+    """Lines of pieces, in colour where ``stream`` (default: stdout) shows it."""
+    out: IO[str] = sys.stdout if stream is None else stream
+    console = _console(out, None)
+    with console.capture() as captured:
+        for row in rows:
+            console.print(_row(row), soft_wrap=True)
+    out.write(fit(captured.get(), out))
+
+
 def fit(text: str, stream: IO[str]) -> str:
     """What ``stream`` can encode: a log that is not UTF-8 must not cost the report."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, IN_ASCII).decode(encoding)
 
 
 def story(outcome: Outcome) -> Text:
@@ -112,7 +122,8 @@ def summary_table(outcomes: Sequence[Outcome]) -> Table:
 def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
     scenario, case = key
     worst = min((outcome.standing for outcome in group), key=WORST_FIRST.index)
-    sides = sorted({outcome.side for outcome in group if outcome.side and outcome.status != "passed"})
+    counted = [outcome for outcome in group if outcome.standing == outcome.status]
+    sides = sorted({outcome.side for outcome in counted if outcome.side and outcome.status != "passed"})
     name: Line = [("", line(scenario, 80)), *([("dim", f" {line(case, 60)}")] if case else [])]
     count = len(group)
     costs = [outcome.measures.get("cost_usd") for outcome in group]

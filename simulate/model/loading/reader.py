@@ -103,6 +103,8 @@ class ScenarioReader(PersonaReader):
         self._scenario_type = scenario
         self._agents = agents
         self._folders: dict[Path, Surroundings] = {}
+        self._texts: dict[str, list[str]] = {}
+        """The lines of each file."""
 
     def load(self, paths: Sequence[Path | str]) -> list[TrialSpec]:
         """The first trial of every scenario of files and folders, one for each case; raises FileProblems, or
@@ -139,6 +141,7 @@ class ScenarioReader(PersonaReader):
         names: dict[str, int] = {}
         budget = cases.MAX_FILLED
         documents = self._documents(data, str(path))
+        self._texts[str(path)] = data.decode("utf-8-sig", "replace").split("\n")
         if documents == []:
             self._note([Problem("holds no scenario", str(path))])
         before = len(self._problems)
@@ -201,11 +204,11 @@ class ScenarioReader(PersonaReader):
                 return []
         return list(rows)
 
-    def _callers(self, raw: dict[str, Any], document: Document) -> list[dict[str, Any]]:
+    def _callers(self, raw: dict[str, Any], document: Document) -> list[tuple[dict[str, Any], Document]]:
         """What each of ``personas:`` makes of the scenario; one empty mapping where there are none."""
         given = raw.get("personas")
         if given is None:
-            return [{}]
+            return [({}, document)]
         wrong = None
         if "persona" in raw:
             wrong = "persona: and personas: both say who calls"
@@ -213,8 +216,11 @@ class ScenarioReader(PersonaReader):
             wrong = "a list of personas is wanted: names, or personas written here"
         if wrong is not None:
             self._note([document.problem(["personas"], wrong)])
-            return [{}]
-        return [{"persona": each} for each in cast("list[Any]", given)]
+            return []
+        return [
+            ({"persona": each}, document.with_key("persona", ["personas", place]))
+            for place, each in enumerate(cast("list[Any]", given))
+        ]
 
     def _columns_exist(
         self, holes: Sequence[cases.Hole], rows: Sequence[cases.Row | None], document: Document
@@ -235,14 +241,16 @@ class ScenarioReader(PersonaReader):
         self,
         template: dict[str, Any],
         rows: Sequence[cases.Row | None],
-        callers: Sequence[dict[str, Any]],
+        callers: Sequence[tuple[dict[str, Any], Document]],
         document: Document,
         path: Path,
     ) -> Iterator[TrialSpec]:
         labels: set[str] = set()
-        for caller, (number, row) in itertools.product(callers, enumerate(rows, 1)):
+        lines = document.node.start_mark.line, document.node.end_mark.line
+        text = "\n".join(self._texts[document.file][slice(*lines)])
+        for (caller, placed), (number, row) in itertools.product(callers, enumerate(rows, 1)):
             filled = cast("dict[str, Any]", cases.fill(template | caller, row or {}))
-            made = self._scenario(filled, document, path)
+            made = self._scenario(filled, placed, path)
             if made is None:
                 continue
             scenario, digest = made
@@ -253,7 +261,7 @@ class ScenarioReader(PersonaReader):
                 label = f"{label} ({number})"
             if label is not None:
                 labels.add(label)
-            yield TrialSpec(scenario, str(path), document.line, label, digest=digest)
+            yield TrialSpec(scenario, str(path), document.line, label, text=text, digest=digest)
 
     def _scenario(self, raw: dict[str, Any], document: Document, path: Path) -> tuple[Scenario, str] | None:
         problems: list[Problem] = []
@@ -290,9 +298,7 @@ class ScenarioReader(PersonaReader):
         where = "file" if name.endswith(SUFFIXES) else "persona"
         message = f'no {where} "{name[:100]}"{did_you_mean(name, around.personas())}'
         hint = None if where == "file" else f"a persona is a file personas/{name}.yaml, or is written here"
-        several = (document.mapping() or {}).get("personas")
-        place = ["personas", several.index(given)] if several and given in several else ["persona"]
-        problems.append(document.problem(place, message, hint=hint))
+        problems.append(document.problem(["persona"], message, hint=hint))
         return self._persona_type()
 
     def _check_files(
