@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from simulate.child_process import free_port
 from simulate.conversation.agents.process import AgentProcess
-from simulate.conversation.agents.tool_channel import ToolChannel
+from simulate.conversation.agents.tool_channel import ToolChannel, for_node
 from simulate.conversation.callers import require_model
+from simulate.conversation.callers.own import load_caller
 from simulate.conversation.engine import Engine, TrialSession
 from simulate.conversation.own_process import NoEngine, OwnProcess
 from simulate.conversation.world import World, living, load_world
@@ -101,7 +102,7 @@ class Resources:
         if not session.engine.outside:
             yield
             return
-        session.tool_environment = self.channel.environment_of(session.conversation.id)
+        session.tool_environment = for_node(self.channel.environment(session.conversation.id))
         with self.channel.open(session.conversation.id, toolbox):
             yield
 
@@ -111,6 +112,10 @@ class Resources:
         if name is None:
             return living(spec.world, "simulate_world")
         return living(load_world(name, self.project.root), name)
+
+    def caller(self, scenario: Scenario) -> Callable[..., Any] | None:
+        """What makes the scenario's own caller; None where it has none."""
+        return None if scenario.caller is None else load_caller(scenario.caller, self.project.root)
 
     def outside(self, scenario: Scenario) -> bool:
         """Whether a scenario's agent runs in another process."""
@@ -141,10 +146,11 @@ class Resources:
             environment = dict(self.capture.environment)
             if self._processes or any(engine.outside for engine in self._engines.values()):
                 await self._stack.enter_async_context(self.channel.serve())
-                environment |= self.channel.environment
+                environment |= self.channel.environment()
             if self.models is not None:
                 await self._stack.enter_async_context(self.models.serve())
                 environment |= self.models.environment(environment)
+            environment = for_node(environment)
             for key, (process, config) in self._processes.items():
                 self._stack.push_async_callback(process.stop)
                 try:
@@ -185,6 +191,7 @@ class Resources:
         """Refuse what can be known before anything runs."""
         require_model(scenario, self.caller_model)
         preload(scenario.expect)
+        self.caller(scenario)
         if scenario.world is not None:
             load_world(scenario.world, self.project.root)
         for each in scenario.expect:

@@ -11,11 +11,26 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from simulate.model.base import Strict
 from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
 from simulate.model.loading.reader import ScenarioReader
+from simulate.model.nearest import did_you_mean
 from simulate.model.persona import Persona
 from simulate.model.redact import Redact
-from simulate.model.units import AsWritten, Data, Duration, Flag, Number, Regex, Whole, mapping_or, plain
+from simulate.model.units import (
+    AsWritten,
+    Data,
+    Duration,
+    Flag,
+    Number,
+    Regex,
+    Whole,
+    as_written,
+    mapping_or,
+    plain,
+)
 
-ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "hangs_up")
+ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "hangs_up", "goto")
+INTERRUPTS = ("interrupts_after", "interrupts_when")
+END = "end"
+"""Where ``goto`` ends the script."""
 
 
 class When(Strict):
@@ -37,7 +52,7 @@ class When(Strict):
 
 class Line(Strict):
     """One scripted line, or another thing the caller does. Exactly one of ``says``, ``dtmf``, ``silent_for``,
-    ``backchannel`` and ``hangs_up``."""
+    ``backchannel``, ``hangs_up`` and ``goto``."""
 
     says: AsWritten | None = None
     """What the caller says, word for word."""
@@ -49,6 +64,12 @@ class Line(Strict):
     """Said while the agent speaks, with no wish to take the turn: "mhm"."""
     hangs_up: Flag = False
     """The caller ends the conversation."""
+    goto: AsWritten | None = None
+    """The script goes on at the line with this ``label``; ``end`` is after the last one."""
+    if_: When | None = Field(default=None, alias="if")
+    """It only goes there if this holds by now; nothing is waited for."""
+    label: AsWritten | None = None
+    """What ``goto`` calls this line."""
     when: When | None = None
     """What it waits for."""
     waits: Duration | None = None
@@ -64,6 +85,10 @@ class Line(Strict):
         if len(done) != 1:
             found = f"does {' and '.join(done)}" if done else "does nothing"
             raise ValueError(f"a line does one thing of {', '.join(ACTIONS)}; this one {found}")
+        if self.if_ is not None and self.goto is None:
+            raise ValueError("if: belongs to goto:; what a line waits for is its when:")
+        if self.goto is not None and self.model_fields_set & {"when", "waits", *INTERRUPTS}:
+            raise ValueError("a goto takes no time: it has an if:, and neither waits nor cuts in")
         if self.interrupts_after is not None and self.interrupts_when is not None:
             raise ValueError("a line cuts in either by interrupts_after or by interrupts_when")
         return self
@@ -175,6 +200,26 @@ class Limits(Strict):
     """How long one reply may take."""
 
 
+def _jumps(script: Any) -> Iterator[tuple[list[str | int], str, str | None]]:
+    """What is wrong with the labels of a script; lines may still be raw data."""
+    lines: list[Any] = cast("list[Any]", script) if isinstance(script, list) else []
+    labels: dict[str, int] = {}
+    for index, each in enumerate(lines):
+        label: Any = _of_line(each, "label")
+        if isinstance(label, str) and labels.setdefault(label, index) != index:
+            yield ["script", index, "label"], f'the label "{label}" stands twice in this script', None
+    for index, each in enumerate(lines):
+        goto: Any = _of_line(each, "goto")
+        if isinstance(goto, str) and goto not in labels and goto != END:
+            near = did_you_mean(goto, [*labels, END])
+            yield ["script", index, "goto"], f'no line has the label "{goto[:100]}"{near}', None
+
+
+def _of_line(line: Any, name: str) -> Any:
+    found = cast("dict[str, Any]", line).get(name) if isinstance(line, dict) else getattr(line, name, None)
+    return as_written(found)
+
+
 def _named(value: str) -> str:
     if not 0 < len(value.strip()) <= 300:
         raise ValueError("a name has between 1 and 300 characters")
@@ -225,6 +270,9 @@ class Scenario(Strict):
     """Several who call instead of one: each makes tests of its own, with every case."""
     goal: AsWritten | None = None
     """What the caller wants; a model improvises the way there."""
+    caller: AsWritten | None = None
+    """``python:module:Class`` of a caller of your own, made anew for each conversation, instead of a goal and
+    a script."""
     medium: Literal["text", "voice"] = "text"
     """By text or by phone; nothing else needs to change."""
     speaks_first: Literal["caller", "agent"] = "caller"
@@ -277,7 +325,7 @@ class Scenario(Strict):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Scenario:
-        given = {name: getattr(self, name) for name in ("goal", "script", "opens_with", "medium")}
+        given = {name: getattr(self, name) for name in ("goal", "script", "opens_with", "caller", "medium")}
         words = [{item.word: None} for item in self.expect]
         for name in ("cases", "personas"):
             if getattr(self, name) is not None:
@@ -313,9 +361,14 @@ class Scenario(Strict):
     def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[list[str | int], str, str | None]]:
         """What no field can see alone: path, message and hint of each. Takes a file's raw data, so that they
         are told beside everything else that is wrong in it."""
-        if not (data.get("goal") or data.get("script") or data.get("opens_with")):
+        speaks = [name for name in ("goal", "script", "opens_with") if data.get(name)]
+        if data.get("caller"):
+            for name in speaks:
+                yield [name], f"caller: says what it wants itself; take {name}: out", None
+        elif not speaks:
             hint = "add goal: (improvised), script: (lines), or opens_with:"
             yield [], "the caller has nothing to say: no goal, script or opens_with", hint
+        yield from _jumps(data.get("script"))
         expect: Any = data.get("expect")
         if data.get("medium", "text") != "text" or not isinstance(expect, list):
             return

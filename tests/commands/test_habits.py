@@ -104,7 +104,8 @@ def test_what_is_excused_makes_no_run_red_and_is_no_clean_pass(
     )
     assert main(["run", "--junit", "j.xml"]) == 0
     assert standings() == {
-        "Sure": "passed", "Known": "xfailed", "Mended": "xpassed", "Shaky": "quarantined", "Now and then": "flaky",
+        "Sure": "passed", "Known": "xfailed", "Mended": "xpassed", "Shaky": "quarantined",
+        "Now and then": "flaky",
     }  # fmt: skip
     shown = capsys.readouterr().out
     for told in ("ticket 12", "ticket 13", "under repair", "attempt 1 failed", "1 passed"):
@@ -162,7 +163,7 @@ def test_personas_multiply_cases(project: Path) -> None:
     with pytest.raises(FileProblems) as caught:
         load_scenarios(["cases"])
     assert 'did you mean "ann"' in str(caught.value) and 'did you mean "name"' in str(caught.value)
-    assert all(problem.line == 5 for problem in caught.value.problems)
+    assert {problem.line for problem in caught.value.problems} == {5}
     write(project, scenario("Hours", "right", "personas: ann"))
     with pytest.raises(FileProblems, match="list of personas"):
         load_scenarios(["cases"])

@@ -6,16 +6,20 @@ import asyncio
 import contextlib
 import contextvars
 import itertools
+import os
 import secrets
 from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from simulate.errors import HarnessFault, SimulateError
+from simulate.errors import Fault, HarnessFault, SimulateError
 from simulate.tool_client import ADDRESS, CONVERSATION
 from simulate.tools import Toolbox, ToolFailed
+
+_NODE = Path(__file__).with_suffix(".cjs").with_stem("tool_client")
 
 
 @dataclass(slots=True)
@@ -46,8 +50,7 @@ class ToolChannel:
         self._over: set[str] = set()
         self._numbers = itertools.count()
         self._secret = secrets.token_urlsafe(16)
-        self.environment: Mapping[str, str] = {}
-        """What an agent's process is started with, once the server runs."""
+        self._address: str | None = None
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncGenerator[None]:
@@ -61,14 +64,18 @@ class ToolChannel:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             port = runner.addresses[0][1]
-            self.environment = {ADDRESS: f"http://127.0.0.1:{port}/{self._secret}"}
+            self._address = f"http://127.0.0.1:{port}/{self._secret}"
             yield
         finally:
             await runner.cleanup()
 
-    def environment_of(self, conversation: str) -> dict[str, str]:
-        """For a process that serves one conversation alone."""
-        return {**self.environment, CONVERSATION: conversation} if self.environment else {}
+    def environment(self, conversation: str | None = None) -> dict[str, str]:
+        """What an agent's process is started with; ``conversation`` for one that serves a single one. Nothing
+        where no server runs."""
+        if self._address is None:
+            return {}
+        found = {ADDRESS: self._address}
+        return found if conversation is None else {**found, CONVERSATION: conversation}
 
     @contextlib.contextmanager
     def open(self, conversation: str, toolbox: Toolbox) -> Generator[None]:
@@ -77,6 +84,9 @@ class ToolChannel:
         served = self._served[conversation] = _Served(toolbox, contextvars.copy_context())
         try:
             yield
+        except Fault as fault:
+            # the agent broke because its tool could not be answered
+            raise (served.fault or fault) from fault.__cause__
         finally:
             del self._served[conversation]
             self._over.add(conversation)
@@ -152,6 +162,14 @@ class ToolChannel:
         if not live.task.cancelled():
             live.task.exception()  # looked at: it is the agent's own tool that failed
         return web.json_response({})
+
+
+def for_node(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with which a Node process has ``globalThis.simulate``, where it names a channel."""
+    if ADDRESS not in environment:
+        return dict(environment)
+    options = environment.get("NODE_OPTIONS", os.environ.get("NODE_OPTIONS", ""))
+    return {**environment, "NODE_OPTIONS": f'{options} --require "{_NODE}"'.strip()}
 
 
 async def _awaited(call: Any) -> Any:

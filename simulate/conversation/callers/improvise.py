@@ -65,6 +65,7 @@ class ImprovisedCaller:
         if self.scenario.speaks_first == "agent" and not conversation.by("agent") and not self._listened:
             self._listened = True
             return Listen()
+        self.script.advance(conversation)
         if self.script.due(conversation):
             act = self.script.take()
             if isinstance(act, Say):

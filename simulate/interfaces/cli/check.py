@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
     problems += _same_names(loaded) + _traces(loaded)
-    if not args.no_code:
+    if not args.no_code and _names_code(loaded):
         problems += _code(loaded, root)
     if problems:
         raise FileProblems(problems)
@@ -130,35 +131,40 @@ def _traces(loaded: list[TrialSpec]) -> list[Problem]:
 
 
 def _code(loaded: list[TrialSpec], root: Path) -> list[Problem]:
-    """Worlds and checks in Python that cannot be imported or do not fit, each once."""
+    """Worlds, callers and checks in Python that cannot be imported or do not fit, each once."""
+    from simulate.conversation.callers.own import load_caller
+    from simulate.conversation.world import load_world
     from simulate.errors import InputError, Problem
     from simulate.model.expect import PythonCheck
+    from simulate.scoring.checks.python_function import load_function
 
     found: dict[str, Problem] = {}
-
-    def note(error: InputError, each: TrialSpec) -> None:
-        hint = "\n  ".join(part for part in (error.hint, error.proof) if part)
-        found.setdefault(error.message, Problem(error.message, each.file, each.line, hint=hint or None))
-
-    # standard output is for results; what a module prints at its import is none
-    with contextlib.redirect_stdout(sys.stderr):
-        for each in loaded:
-            if each.scenario.world is not None:
-                from simulate.conversation.world import load_world
-
-                try:
-                    load_world(each.scenario.world, root)
-                except InputError as error:
-                    note(error, each)
-            for expectation in each.scenario.expect:
-                if isinstance(expectation, PythonCheck):
-                    from simulate.scoring.checks.python_function import load_function
-
-                    try:
-                        load_function(expectation, root)
-                    except InputError as error:
-                        note(error, each)
+    for each in loaded:
+        scenario = each.scenario
+        loads = [functools.partial(load_world, name) for name in (scenario.world,) if name]
+        loads += [functools.partial(load_caller, name) for name in (scenario.caller,) if name]
+        checks = [check for check in scenario.expect if isinstance(check, PythonCheck)]
+        loads += [functools.partial(load_function, check) for check in checks]
+        for load in loads:
+            try:
+                # standard output is for results; what a module prints at its import is none
+                with contextlib.redirect_stdout(sys.stderr):
+                    load(root)
+            except InputError as error:
+                hint = "\n  ".join(part for part in (error.hint, error.proof) if part)
+                problem = Problem(error.message, each.file, each.line, hint=hint or None)
+                found.setdefault(error.message, problem)
     return list(found.values())
+
+
+def _names_code(loaded: list[TrialSpec]) -> bool:
+    """Whether any scenario does: only then is what loads it worth its import."""
+    return any(
+        each.scenario.world
+        or each.scenario.caller
+        or any(check.word == "python" for check in each.scenario.expect)
+        for each in loaded
+    )
 
 
 def _count(number: int, what: str) -> str:
