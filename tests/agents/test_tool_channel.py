@@ -70,7 +70,8 @@ http.createServer((request, response) => {
   request.on("end", async () => {
     const { text } = JSON.parse(body);
     const order = await lookup({ order_id: "4417" });
-    const done = await refund({ order_id: "4417", amount: 42.5 }).catch(({ message }) => `failed: ${message}`);
+    const paid = refund({ order_id: "4417", amount: 42.5 });
+    const done = await paid.catch((error) => `failed: ${error.message}`);
     const audited = audit({ note: text }).then((it) => `${order.status} ${done} ${it}`);
     const told = await audited.catch((error) => error.message);
     response.setHeader("Content-Type", "application/json");
