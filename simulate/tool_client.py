@@ -41,6 +41,20 @@ def serving(headers: Mapping[str, str]) -> Generator[None]:
         _served.reset(token)
 
 
+class Serving:
+    """The same for each request of an ASGI app: ``app.add_middleware(simulate.tools.Serving)``."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope.get("headers", ())
+        }
+        with serving(headers):
+            await self._app(scope, receive, send)
+
+
 def tool_client(failure: type[Exception]) -> ToolClient | None:
     """What answers this process's tools; None where no simulation started it. A tool that is pinned to fail
     raises ``failure``."""

@@ -14,9 +14,19 @@ import inspect
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
-from simulate.tool_client import serving, tool_client
+from simulate.tool_client import Serving, serving, tool_client
 
-__all__ = ["ToolFailed", "Toolbox", "current", "marked", "marked_writes", "serving", "tool", "using"]
+__all__ = [
+    "Serving",
+    "ToolFailed",
+    "Toolbox",
+    "current",
+    "marked",
+    "marked_writes",
+    "serving",
+    "tool",
+    "using",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")

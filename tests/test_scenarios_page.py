@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from simulate.interfaces.cli.main import main
+from simulate.model.loading.project import ProjectTable
+from simulate.model.persona import Persona
+from simulate.model.scenario import Limits, Line, Scenario, ToolPin, When
 from simulate.run_folder import RunFolder
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -68,14 +71,10 @@ def test_pins_reach_the_server_of_the_page(project: Path, language: str, program
 
 
 def test_every_key_of_a_scenario_and_of_the_project_is_documented() -> None:
-    from simulate.model.loading.project import _Table
-    from simulate.model.persona import Persona
-    from simulate.model.scenario import Limits, Line, Scenario, ToolPin, When
-
     text = "".join(page.read_text("utf-8") for page in DOCS.rglob("*.md"))
     keys = {
         field.alias or name
-        for model in (Scenario, Line, When, Limits, ToolPin, Persona, _Table)
+        for model in (Scenario, Line, When, Limits, ToolPin, Persona, ProjectTable)
         for name, field in model.model_fields.items()
     }
     assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b\s*[:=`]", text)] == []

@@ -146,13 +146,12 @@ def test_calls_that_name_no_conversation_are_nobodys(tmp_path: Path, monkeypatch
 def test_a_world_answers_a_process_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "agent.py").write_text(PYTHON)
     (tmp_path / "world.py").write_text(
-        "class Shop:\n    def setup(self): self.refunded = []\n    def state(self): return self.refunded\n"
-        "    def refund(self, order_id, amount):\n"
-        "        self.refunded.append(amount)\n        return 'paid'\n"
+        "class Shop:\n    paid = 0\n    def state(self): return {'paid': self.paid}\n"
+        "    def refund(self, order_id, amount):\n        self.paid += amount\n        return 'paid'\n"
     )
     (tmp_path / "s.yaml").write_text(
         "name: World\nagent: web\nworld: python:world.py:Shop\nscript: [{says: hi}]\n"
-        "expect: [{state: {'0': 42.5}}, {said: {contains: real paid}}]\n"
+        "expect: [{state: {paid: 42.5}}, {said: {contains: real paid}}]\n"
     )
     code, outcomes = run(tmp_path, monkeypatch, "python agent.py")
     assert code == 0, explained(outcomes)
@@ -178,3 +177,20 @@ def test_a_node_process_asks_for_its_pins(tmp_path: Path, monkeypatch: pytest.Mo
     code, outcomes = run(tmp_path, monkeypatch, "node agent.cjs")
     assert code == 0, explained(outcomes)
     assert not (tmp_path / "really").exists()
+
+
+def test_a_fastapi_app_says_it_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "app.py").write_text(
+        "import sys\nimport uvicorn\nfrom fastapi import FastAPI, Request\nimport simulate\n"
+        "app = FastAPI()\napp.add_middleware(simulate.tools.Serving)\n"
+        "@simulate.tool\ndef lookup(order: str) -> str:\n    return 'real'\n"
+        "@app.post('/chat')\ndef chat(body: dict) -> dict:\n    return {'text': lookup(body['text'])}\n"
+        "uvicorn.run(app, port=int(sys.argv[1]), log_level='warning')\n"
+    )
+    (tmp_path / "s.yaml").write_text(
+        "name: App\nagent: web\nscript: [{says: '{{x}}'}]\ncases: [{x: a}, {x: b}, {x: c}]\ntrials: 2\n"
+        "tools: {lookup: {delay: 200ms, returns: 'pinned {{x}}'}}\n"
+        "expect: [{said: {contains: 'pinned {{x}}'}}, {called: lookup, with: {order: '{{x}}'}, times: 1}]\n"
+    )
+    code, outcomes = run(tmp_path, monkeypatch, "python app.py")
+    assert code == 0, explained(outcomes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ def agent(message: str) -> str:
     return "Sorry, no." if "refund" in message else f"You said {message}"
 
 
-def talk(*lines: dict[str, object]) -> Outcome:
-    return run_sync(Scenario.model_validate({"name": "Branches", "script": list(lines)}), agent)
+def talk(*lines: Mapping[str, object]) -> Outcome:
+    return run_sync(
+        Scenario.model_validate({"name": "Branches", "script": [dict(line) for line in lines]}), agent
+    )
 
 
 def said(outcome: Outcome) -> list[str]:
@@ -134,7 +137,7 @@ def test_check_loads_what_a_scenario_names(project: Path, capsys: pytest.Capture
     told = capsys.readouterr().err
     for part in ('did you mean "Insistent"', "callable without arguments", "'most'", "no module nowhere"):
         assert part in told
-    assert main(["check", "s.yaml", "--no-code"]) == 0
+    assert main(["check", "s.yaml", "--no-import"]) == 0
     (project / "s.yaml").write_text(own("needs_two"))
     assert main(["check", "s.yaml"]) == 2
     (project / "s.yaml").write_text(

@@ -274,10 +274,9 @@ def test_a_traceback_keeps_the_authors_frames_and_counts_those_of_libraries() ->
     def mine() -> None:
         json.loads("{no json")
 
-    try:
+    with pytest.raises(ValueError) as caught:
         mine()
-    except ValueError as error:
-        told = own_traceback(error)
+    told = own_traceback(caught.value)
     assert "in mine" in told and "frames of json" in told and told.count("File ") == 3
 
 

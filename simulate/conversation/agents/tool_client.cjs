@@ -17,7 +17,12 @@ function knowsItsConversation(prototype) {
   prototype.emit = function (event, ...rest) {
     if (event !== "request") return emit.call(this, event, ...rest);
     const parts = String(rest[0].headers.traceparent || "").split("-");
-    return served.run(parts.length === 4 ? parts[1] : undefined, () => emit.call(this, event, ...rest));
+    const inside = (call) => served.run(parts.length === 4 ? parts[1] : undefined, call);
+    // the pieces of its body come later, and from elsewhere
+    const request = rest[0];
+    const told = request.emit;
+    request.emit = function (...what) { return inside(() => told.apply(this, what)); };
+    return inside(() => emit.call(this, event, ...rest));
   };
 }
 

@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="scenario files or folders; default: those of [tool.simulate] in pyproject.toml",
     )
     parser.add_argument(
-        "--no-code",
+        "--no-import",
         action="store_true",
         help="do not import the modules that `world:` and `python:` checks name",
     )
@@ -56,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
     problems += _same_names(loaded) + _traces(loaded)
-    if not args.no_code and _names_code(loaded):
+    if not args.no_import and _names_code(loaded):
         problems += _code(loaded, root)
     if problems:
         raise FileProblems(problems)

@@ -36,8 +36,11 @@ def read_env_file(path: Path) -> dict[str, str]:
     """The variables of a file of ``NAME=value`` lines; ``export``, quotes and ``#`` comments are allowed."""
     try:
         text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the environment file cannot be read: {error}", where=str(path)) from None
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InputError(f"the environment file cannot be read: {why}", where=str(path)) from None
+    except UnicodeDecodeError:
+        raise InputError("the environment file is not UTF-8", where=str(path)) from None
     found: dict[str, str] = {}
     problems: list[Problem] = []
     for number, line in enumerate(text.splitlines(), 1):

@@ -163,7 +163,9 @@ def _address_alone(value: Any) -> Any:
     return {"address": value} if isinstance(value, str) else value
 
 
-class _Table(Strict):
+class ProjectTable(Strict):
+    """``[tool.simulate]`` as it is written."""
+
     scenarios: list[str] = Field(default_factory=lambda: ["scenarios"])
     agents: dict[str, Annotated[AgentConfig, BeforeValidator(_address_alone)]] = Field(
         default_factory=dict[str, AgentConfig]
@@ -254,7 +256,7 @@ def project_root(start: Path | str) -> Path:
     return next((folder for folder in folders if (folder / "pyproject.toml").is_file()), folders[0])
 
 
-def _read(file: Path) -> _Table:
+def _read(file: Path) -> ProjectTable:
     try:
         document: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
@@ -264,12 +266,12 @@ def _read(file: Path) -> _Table:
     tool: Any = document.get("tool")
     table: Any = cast("dict[str, Any]", tool).get("simulate", {}) if isinstance(tool, dict) else {}
     try:
-        return _Table.model_validate(table)
+        return ProjectTable.model_validate(table)
     except ValidationError as error:
         raise FileProblems(list(_problems(error, file))) from None
 
 
 def _problems(error: ValidationError, file: Path) -> Iterator[Problem]:
     """TOML's parser keeps no places: the path within the file has to do."""
-    for path, message in describe(error, _Table):
+    for path, message in describe(error, ProjectTable):
         yield Problem(f"[tool.simulate] {path}: {message}".replace(" : ", ": "), str(file))
