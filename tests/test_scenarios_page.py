@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulate.interfaces.cli.main import main
+from simulate.model.history import Earlier
 from simulate.model.loading.project import ProjectTable
 from simulate.model.persona import Persona
 from simulate.model.scenario import Limits, Line, Scenario, ToolPin, When
@@ -37,14 +38,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_branches_callers_and_known_failures(project: Path) -> None:
-    named = ("scenarios/insists.yaml", "scenarios/own_caller.yaml", "scenarios/known.yaml")
+def test_histories_branches_callers_and_known_failures(project: Path) -> None:
+    scenarios = ("insists", "own_caller", "known", "second_thoughts")
+    named = (*(f"scenarios/{name}.yaml" for name in scenarios), "my_caller.py", "remembers.py")
     for name, text in (blocks("scenarios.md", "yaml") | blocks("scenarios.md", "python")).items():
-        if name in (*named, "my_caller.py"):
+        if name in named:
             (project / name).write_text(text, "utf-8")
     assert main(["run", "--out", "run"]) == 0
     standings = {outcome.scenario: outcome.standing for outcome in RunFolder(project / "run").outcomes()}
-    assert sorted(standings.values()) == ["passed", "passed", "xfailed"]
+    assert sorted(standings.values()) == ["passed", "passed", "passed", "xfailed"]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_every_key_of_a_scenario_and_of_the_project_is_documented() -> None:
     text = "".join(page.read_text("utf-8") for page in DOCS.rglob("*.md"))
     keys = {
         field.alias or name
-        for model in (Scenario, Line, When, Limits, ToolPin, Persona, ProjectTable)
+        for model in (Scenario, Earlier, Line, When, Limits, ToolPin, Persona, ProjectTable)
         for name, field in model.model_fields.items()
     }
     assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b\s*[:=`]", text)] == []

@@ -16,6 +16,7 @@ from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra,
 from simulate.model.outcome import Verdict
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
+from simulate.model.text import dollars
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.trace.capture import Captured
@@ -99,7 +100,7 @@ class TrialSession:
         if limits.tokens is not None and used.tokens is not None and used.tokens > limits.tokens:
             return f"{used.tokens} tokens are over the limit of {limits.tokens}"
         if limits.cost is not None and used.dollars is not None and used.dollars > limits.cost:
-            return f"${used.dollars:.4f} are over the limit of ${limits.cost:.4f}"
+            return f"{dollars(used.dollars)} are over the limit of {dollars(limits.cost)}"
         return None
 
     def _reading_so_far(self, captured: Captured) -> TraceReading:

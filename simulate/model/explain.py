@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from simulate.model.text import compact, line, safe
+from simulate.model.text import compact, dollars, line, safe
 from simulate.model.transcript import Conversation, ToolUse, Utterance
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def headline(outcome: Outcome, *, reason: bool = True) -> Line:
     facts = [f"{turns} turn{'s' * (turns != 1)}", f"{outcome.conversation.duration:.1f} s"]
     cost = outcome.measures.get("cost_usd")
     if isinstance(cost, int | float):
-        facts.append(f"${cost:.4f}")
+        facts.append(dollars(cost))
     pieces.append(("dim", f"  [{', '.join(facts)}]"))
     return pieces
 

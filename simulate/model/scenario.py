@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from simulate.model.base import Strict
 from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
+from simulate.model.history import Earlier
 from simulate.model.loading.reader import ScenarioReader
 from simulate.model.nearest import did_you_mean
 from simulate.model.persona import Persona
@@ -277,6 +278,9 @@ class Scenario(Strict):
     """By text or by phone; nothing else needs to change."""
     speaks_first: Literal["caller", "agent"] = "caller"
     """Who opens the conversation."""
+    history: list[Earlier] = Field(default_factory=list[Earlier])
+    """What was said and done before: the conversation goes on from there. For agents that take the whole
+    conversation."""
     opens_with: AsWritten | None = None
     """The caller's first line, word for word."""
     script: list[Line] = Field(default_factory=list[Line])
@@ -325,7 +329,8 @@ class Scenario(Strict):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Scenario:
-        given = {name: getattr(self, name) for name in ("goal", "script", "opens_with", "caller", "medium")}
+        names = ("goal", "script", "opens_with", "caller", "medium", "history")
+        given = {name: getattr(self, name) for name in names}
         words = [{item.word: None} for item in self.expect]
         for name in ("cases", "personas"):
             if getattr(self, name) is not None:
@@ -368,6 +373,8 @@ class Scenario(Strict):
         elif not speaks:
             hint = "add goal: (improvised), script: (lines), or opens_with:"
             yield [], "the caller has nothing to say: no goal, script or opens_with", hint
+        if data.get("history") and data.get("medium") == "voice":
+            yield ["history"], "a call begins when it is picked up: history: is for medium: text", None
         yield from _jumps(data.get("script"))
         expect: Any = data.get("expect")
         if data.get("medium", "text") != "text" or not isinstance(expect, list):

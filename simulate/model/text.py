@@ -100,6 +100,17 @@ def write_what_fits(stream: TextIO, *, ascii_only: bool = False) -> None:
         reconfigure(**({"encoding": "ascii"} if ascii_only else {}), errors=IN_ASCII)
 
 
+def dollars(amount: float) -> str:
+    """US dollars as a person reads them: $1.25, $0.0312, $8.6e-05.
+
+    >>> dollars(0.0312), dollars(12.5)
+    ('$0.0312', '$12.50')
+    """
+    if amount >= 1:
+        return f"${amount:,.2f}"
+    return "$0" if amount == 0 else f"${amount:.4f}" if amount >= 0.0001 else f"${amount:.1e}"
+
+
 def compact(value: object, limit: int | None = 400) -> str:
     """Any value as compact JSON on one line; text without quotes."""
     if isinstance(value, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -27,12 +28,10 @@ def load_caller(address: str, root: Path | None) -> Callable[..., Any]:
 
 def _takes_persona(make: Callable[..., Any], name: str) -> bool:
     signature = inspect.signature(make)
-    for arguments in ((), ({},)):
-        try:
+    for takes, arguments in ((False, ()), (True, (None,))):
+        with contextlib.suppress(TypeError):
             signature.bind(*arguments)
-        except TypeError:
-            continue
-        return bool(arguments)
+            return takes
     raise AddressError(f"{name}: must be callable without arguments, or with the persona alone")
 
 

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from simulate.model.explain import MARK, WORD, Line, explain, lines
 from simulate.model.outcome import Outcome, Reliability, Standing
-from simulate.model.text import IN_ASCII, line
+from simulate.model.text import IN_ASCII, dollars, line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,7 +121,7 @@ def summary_table(outcomes: Sequence[Outcome]) -> Table:
 
 def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
     scenario, case = key
-    worst = min((outcome.standing for outcome in group), key=WORST_FIRST.index)
+    worst = min(group, key=lambda outcome: WORST_FIRST.index(outcome.standing)).standing
     counted = [outcome for outcome in group if outcome.standing == outcome.status]
     sides = sorted({outcome.side for outcome in counted if outcome.side and outcome.status != "passed"})
     name: Line = [("", line(scenario, 80)), *([("dim", f" {line(case, 60)}")] if case else [])]
@@ -136,7 +136,7 @@ def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
         _row([("dim", f"{sum(outcome.conversation.turns for outcome in group) / count:.3g}")]),
         _row([("dim", f"{sum(outcome.conversation.duration for outcome in group) / count:.1f}")]),
         # an unknown price among them makes the mean unknown, not lower
-        _row([("dim", f"${sum(known) / count:.4f}" if len(known) == count else "–")]),
+        _row([("dim", dollars(sum(known) / count) if len(known) == count else "–")]),
     ]
 
 

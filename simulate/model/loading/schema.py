@@ -16,7 +16,7 @@ from simulate.model.scenario import Scenario
 
 Kind = Literal["scenario", "persona"]
 KINDS: dict[Kind, type[BaseModel]] = {"scenario": Scenario, "persona": Persona}
-_SOURCES = ("expect", "persona", "scenario")
+_SOURCES = ("expect", "history", "persona", "scenario")
 _HOLE = {"type": "string", "pattern": r"^\{\{.+\}\}$"}
 
 
