@@ -42,7 +42,7 @@ def serving(headers: Mapping[str, str]) -> Generator[None]:
 
 
 class Serving:
-    """The same for each request of an ASGI app: ``app.add_middleware(simulate.tools.Serving)``."""
+    """The same for each request of an ASGI app: ``app.add_middleware(simulate.Serving)``."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self._app = app

@@ -15,7 +15,7 @@ PYTHON = """
 import asyncio, sys
 from aiohttp import web
 import simulate
-from simulate.tools import serving
+from simulate import serving
 
 @simulate.tool
 async def lookup_order(order_id: str) -> dict:
@@ -182,7 +182,7 @@ def test_a_node_process_asks_for_its_pins(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_fastapi_app_says_it_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "app.py").write_text(
         "import sys\nimport uvicorn\nfrom fastapi import FastAPI, Request\nimport simulate\n"
-        "app = FastAPI()\napp.add_middleware(simulate.tools.Serving)\n"
+        "app = FastAPI()\napp.add_middleware(simulate.Serving)\n"
         "@simulate.tool\ndef lookup(order: str) -> str:\n    return 'real'\n"
         "@app.post('/chat')\ndef chat(body: dict) -> dict:\n    return {'text': lookup(body['text'])}\n"
         "uvicorn.run(app, port=int(sys.argv[1]), log_level='warning')\n"

@@ -107,8 +107,8 @@ class ToolChannel:
             return next(iter(self._served.values()))
         fault = HarnessFault(
             f"the agent called its tool {asked.get('name')!r}, and nothing says in which conversation",
-            hint="`app.add_middleware(simulate.tools.Serving)` in FastAPI, or "
-            "`with simulate.tools.serving(request.headers):` in its handler, or OpenTelemetry in its server; "
+            hint="`app.add_middleware(simulate.Serving)` in FastAPI, or "
+            "`with simulate.serving(request.headers):` in its handler, or OpenTelemetry in its server; "
             "or run with --jobs 1",
         )
         for served in self._served.values():
