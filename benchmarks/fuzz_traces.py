@@ -15,6 +15,7 @@ import gzip
 import io
 import json
 import random
+import re
 import resource
 import signal
 import sys
@@ -26,6 +27,7 @@ from typing import Any
 
 from simulate.errors import InputError
 from simulate.replay.from_trace import cassette_of
+from simulate.trace.conversations import conversations
 from simulate.trace.cost import cost_of
 from simulate.trace.diff import compare
 from simulate.trace.files.reader import read
@@ -39,7 +41,8 @@ from simulate.trace.vendors.jaeger import to_jaeger
 TRACE, NS = "0af7651916cd43dd8448eb211c80319c", 1_700_000_000_000_000_000
 MS = NS // 1_000_000
 HANG = 20
-"""Seconds after which an input counts as one that hangs; far above any real reading of these small files."""
+"""Seconds of processor after which an input counts as one that hangs; far above any real reading of these
+small files."""
 
 
 def seeds() -> dict[str, bytes]:
@@ -158,13 +161,20 @@ PIECES = [
 ]
 
 
+_ID = re.compile(r"id$", re.IGNORECASE)
+
+
 def mutate(data: bytes, rng: random.Random) -> bytes:
-    """One to four changes: of a value inside of the JSON, or of bytes."""
+    """One to four changes: of a value inside of the JSON (a line of it where there are several), or of
+    bytes."""
     if data[:1] in b"{[" and rng.random() < 0.6:
-        try:
-            return json.dumps(_twisted(json.loads(data), rng)).encode("utf-8", "surrogatepass")
-        except ValueError:
-            pass
+        whole = data.count(b"\n{") == 0
+        lines = [data] if whole else data.splitlines(keepends=True)
+        at = rng.randrange(len(lines))
+        with contextlib.suppress(ValueError):
+            twisted = json.dumps(_twisted(json.loads(lines[at]), rng)).encode("utf-8", "surrogatepass")
+            lines[at] = twisted if whole else twisted + b"\n"
+            return b"".join(lines)
     changed = bytearray(data)
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(changed) + 1)
@@ -201,6 +211,12 @@ def _twisted(value: Any, rng: random.Random) -> Any:
             waiting += [item[key] for key in keys]
         if not places or len(places) > 20_000:
             return copy.deepcopy(rng.choice(ODD))
+        named = [(item, key) for item, key in places if isinstance(key, str) and _ID.search(key)]
+        if named and rng.random() < 0.15:
+            holder, key = rng.choice(named)
+            other, its = rng.choice(named)
+            holder[key] = rng.choice([other[its], rng.randrange(10**15), copy.deepcopy(rng.choice(ODD))])
+            continue
         holder, key = rng.choice(places)
         if (inner := _document_in(holder[key])) is not None and rng.random() < 0.8:
             # what instrumentations write into one attribute: messages, arguments, documents
@@ -241,6 +257,8 @@ def attempt(data: bytes, rng: random.Random) -> str:
             raise AssertionError("an error must say something, and not all of the file") from error
         return "refused"
     redactor = Redactor(b"fuzz")
+    for trace in conversations(traces):
+        _ = TraceReading(trace).tool_calls
     for trace in traces:
         tree = build(trace)
         assert sum(1 for _ in tree) == len(tree)
@@ -275,7 +293,7 @@ def main() -> int:
     args = parser.parse_args()
     files = seeds() | {path.name: path.read_bytes() for path in args.files}
     rng = random.Random(args.seed)
-    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGPROF, _alarm)
     outcomes: Counter[tuple[str, str]] = Counter()
     failures: Counter[str] = Counter()
     slowest, began = (0.0, ""), time.perf_counter()
@@ -286,7 +304,7 @@ def main() -> int:
         name = rng.choice(list(files))
         data = mutate(files[name], rng)
         started = time.perf_counter()
-        signal.alarm(HANG)
+        signal.setitimer(signal.ITIMER_PROF, HANG)
         try:
             outcome = attempt(data, rng)
         except (Exception, Hang) as error:  # noqa: BLE001 - what a fuzzer is for
@@ -300,7 +318,7 @@ def main() -> int:
             folder.mkdir(exist_ok=True)
             (folder / f"{args.seed}-{number}-{name}").write_bytes(data)
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         outcomes[name, outcome] += 1
         slowest = max(slowest, (time.perf_counter() - started, f"{name} #{number}, {len(data)} bytes"))
     words = ("read", "read, with notes", "refused", "FAILED")

@@ -29,7 +29,7 @@ from typing import Any
 
 from benchmarks.voice_parts import Unhearing
 from fixtures.rooms import TWINS, failures, twins
-from simulate.conversation.voice.call import Senses
+from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.conversation.voice.vad import Detector
 from simulate.integrations.livekit.engine import LiveKitEngine

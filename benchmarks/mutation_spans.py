@@ -133,6 +133,7 @@ def without_call(text: str, truth: Truth, call: Call) -> str | None:
     for spans in holders(documents):
         spans[:] = [span for span in spans if span["spanId"] not in gone]
     outputs = {span["spanId"]: _outputs(span) for span in every}
+    named = {span["spanId"] for span in every if call.name in json.dumps(span)}
     for _ in range(2):  # the ids of the calls found first tell which answers go with them
         for spans in holders(documents):
             for span in spans:
@@ -141,7 +142,7 @@ def without_call(text: str, truth: Truth, call: Call) -> str | None:
     for spans in holders(documents):
         spans[:] = [span for span in spans if not _asked_only(span, outputs[span["spanId"]], words)]
     left = [span for spans in holders(documents) for span in spans if re.search("tool", span["name"], re.I)]
-    if any(call.name in json.dumps(span) and edit.is_meant(span) for span in left if edit.telling):
+    if any(span["spanId"] in named and edit.is_meant(span) for span in left if edit.telling):
         return None  # the span of the tool does not say so in a way that could be found
     return dumped(documents) if gone or edit.count else None
 
@@ -199,7 +200,7 @@ class _Removal:
     def __init__(self, call: Call, alike: list[Call]) -> None:
         self.call, self.count = call, 0
         self.ids: set[str] = set()
-        others = [one.arguments for one in alike if one is not call]
+        others = [one.arguments for one in alike if one != call]
         self.telling = [
             str(value)
             for key, value in call.arguments.items()

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from simulate.interfaces.render.html import write_html
 from simulate.model.json_values import to_json
-from simulate.model.outcome import Outcome, Verdict
+from simulate.model.outcome import Outcome
 from simulate.model.transcript import Conversation, Utterance
+from simulate.model.verdict import Verdict
 from simulate.trace.span import Span, Trace
 
 TURNS = 6

@@ -30,9 +30,10 @@ from simulate.conversation.callers import make_caller
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice import effects
 from simulate.conversation.voice.audio_bridge import AudioBridge
-from simulate.conversation.voice.call import Senses, VoiceCall
+from simulate.conversation.voice.call import VoiceCall
 from simulate.conversation.voice.normalise import says, word_errors
 from simulate.conversation.voice.pcm import Pcm
+from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.conversation.voice.vad import Detector
 from simulate.determinism.clock import run_virtual

@@ -46,13 +46,13 @@ def __getattr__(name: str) -> Any:
     # an agent that imports us for @simulate.tool must not pay for the rest
     if name not in _HOME:
         raise AttributeError(f"module 'simulate' has no attribute {name!r}")
-    import importlib
+    import importlib  # start-up time of that agent
 
     try:
         return getattr(importlib.import_module(_HOME[name]), name)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "simulate":
             raise
-        from simulate.errors import MissingExtra
+        from simulate.errors import MissingExtra  # likewise
 
         raise MissingExtra(f"{error.name}, which {name} needs,", "voice") from error

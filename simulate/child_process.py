@@ -24,6 +24,10 @@ HURRY_SECONDS = 1.5
 """What a process has to end after each signal, where we are told to end ourselves."""
 
 
+KILL: signal.Signals = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""The signal that nothing can refuse; Windows has only the other."""
+
+
 def free_port(preferred: int = 0, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """A port of 127.0.0.1 that nobody listens at now: the preferred one, if it is free.
 
@@ -54,7 +58,7 @@ class ChildProcess:
     """When one ended that never was ready."""
     stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]] = (
         (signal.SIGTERM, 5.0),
-        (getattr(signal, "SIGKILL", signal.SIGTERM), 5.0),
+        (KILL, 5.0),
     )
     """What its group is sent in turn, each with the seconds that it has to end."""
 
@@ -118,16 +122,7 @@ class ChildProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        for number, patience in self.stop_signals:
-            seconds = min(patience, HURRY_SECONDS) if stopping.asked() else patience
-            if not signalled(process.pid, number):
-                break
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await process.wait()
-                    while signalled(process.pid):  # noqa: ASYNC110 - only asking tells
-                        await asyncio.sleep(LOOK_SECONDS)
-        await process.wait()
+        await end_group(process, self.stop_signals)
         _GROUPS.discard(process.pid)
 
     @property
@@ -153,10 +148,26 @@ _GROUPS: set[int] = set()
 
 def _kill_all() -> None:
     for group in tuple(_GROUPS):
-        signalled(group, getattr(signal, "SIGKILL", signal.SIGTERM))
+        signalled(group, KILL)
 
 
 stopping.before_force(_kill_all)
+
+
+async def end_group(
+    process: asyncio.subprocess.Process, signals: Sequence[tuple[signal.Signals, float]]
+) -> None:
+    """End a process and its group: each signal in turn, with the seconds that it has to end after it."""
+    for number, patience in signals:
+        seconds = min(patience, HURRY_SECONDS) if stopping.asked() else patience
+        if not signalled(process.pid, number):
+            break
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await process.wait()
+                while signalled(process.pid):  # noqa: ASYNC110 - only asking tells
+                    await asyncio.sleep(LOOK_SECONDS)
+    await process.wait()
 
 
 def signalled(group: int, number: int = 0) -> bool:

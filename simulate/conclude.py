@@ -10,10 +10,11 @@ from simulate.conversation.engine import TrialSession
 from simulate.determinism.clock import current_loop
 from simulate.errors import Fault, NotInstalled, Side
 from simulate.masking import hide_secrets
-from simulate.model.outcome import Outcome, Status, Verdict
+from simulate.model.outcome import Outcome
 from simulate.model.scenario import Scenario
 from simulate.model.text import shorten
 from simulate.model.transcript import Conversation
+from simulate.model.verdict import Status, Verdict
 from simulate.scoring.checks.check import Evidence, describe
 from simulate.session import persona_of
 

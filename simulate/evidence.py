@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
 from simulate.errors import NotReached
 from simulate.model.history import CALL_ID
 from simulate.model.outage import outage
-from simulate.model.outcome import Verdict
 from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.model.verdict import Verdict
 from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
@@ -142,19 +144,28 @@ def _turn_without_spans(reading: TraceReading, conversation: Conversation) -> in
             span for span in reading.spans if span.parent_id == ours or span.parent_id not in reading.by_id
         ]
         return max(answers) if len(entries) < len(answers) else None
-    windows = {
-        turn: tuple(conversation.started_ns + round(at * 1e9) for at in (begins[turn], answers[turn]))
-        for turn in sorted(answers)
+    turns = sorted(answers)
+    since, until = (
+        [conversation.started_ns + round(moments[turn] * 1e9) for turn in turns]
+        for moments in (begins, answers)
+    )
+    until = list(accumulate(until, max))  # a late last word may overlap the next turn
+    told = set[int]()
+    for first, last in spans:
+        # one beside all turns is a little early or late
+        told |= _between(first, last, since, until) or _between(
+            first - _GRACE_NS, last + _GRACE_NS, since, until
+        )
+    return next((turn for index, turn in enumerate(turns) if index not in told), None)
+
+
+def _between(first: int, last: int, since: list[int], until: list[int]) -> set[int]:
+    """The numbers of the turns, by their beginnings and ends in order, that this time touches."""
+    return {
+        index
+        for index in range(bisect_left(until, first), bisect_right(since, last))
+        if first <= until[index] and last >= since[index]
     }
-    strays = [
-        (first - _GRACE_NS, last + _GRACE_NS)
-        for first, last in spans
-        if not any(first <= until and last >= since for since, until in windows.values())
-    ]
-    for turn, (since, until) in windows.items():
-        if not any(first <= until and last >= since for first, last in (*spans, *strays)):
-            return turn
-    return None
 
 
 def _tool_calls(reading: TraceReading, conversation: Conversation, tools: PinnedTools) -> list[ToolCall]:
@@ -167,8 +178,9 @@ def _tool_calls(reading: TraceReading, conversation: Conversation, tools: Pinned
         # what the scenario's history tells was done before, and not in this conversation
         if call.ran is not None or not str(call.call_id or "").startswith(CALL_ID)
     ]
+    turn_at = _turns(conversation)
     for call in calls:
-        call.turn = _turn_at(conversation, call.start)
+        call.turn = None if call.start is None else turn_at(call.start)
     free, unseen = list(calls), list(tools.uses)
     for same in (_same_arguments, _same_turn):
         for use in list(unseen):
@@ -222,11 +234,12 @@ def _call_findings(calls: Sequence[ToolCall]) -> list[str]:
     ]
 
 
-def _turn_at(conversation: Conversation, moment: float | None) -> int | None:
-    if moment is None:
-        return None
-    turns = [said.turn for said in conversation.by("caller") if said.start <= moment]
-    return max(turns, default=0)
+def _turns(conversation: Conversation) -> Callable[[float], int]:
+    """In which turn a moment of the conversation lies; 0 before the first."""
+    said = sorted((said.start, said.turn) for said in conversation.by("caller"))
+    starts = [start for start, _ in said]
+    reached = [0, *accumulate((turn for _, turn in said), max)]
+    return lambda moment: reached[bisect_right(starts, moment)]
 
 
 def _attach_spans(conversation: Conversation, reading: TraceReading) -> None:
@@ -267,12 +280,13 @@ def _produced(speaking: Sequence[tuple[Span, Kind]], begins: int, ends: int) -> 
 def _outages(reading: TraceReading, conversation: Conversation) -> dict[int, str]:
     """By turn: why the agent's own model could not answer. One that was asked again and answered could."""
     last: dict[int, str | None] = {}
+    turn_at = _turns(conversation)
     for span, view in reading.llm_calls:
-        moment = (span.start_ns - conversation.started_ns) / 1e9
         raised = " ".join(str(each.attributes.get("exception.type", "")) for each in span.events)
         told = f"{raised} {span.attributes.get('error.type', '')}: {view.error}"
         # the last call of a turn decides
-        last[_turn_at(conversation, moment) or 0] = None if view.error is None else outage(told)
+        turn = turn_at((span.start_ns - conversation.started_ns) / 1e9)
+        last[turn] = None if view.error is None else outage(told)
     return {turn: why for turn, why in last.items() if why is not None}
 
 

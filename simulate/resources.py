@@ -33,6 +33,7 @@ from simulate.scoring.checks.python_function import load_function
 from simulate.scoring.judge import Judge
 from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
+from simulate.trace.diff import recorded
 
 switch_off()  # before an agent imports what would report
 
@@ -198,9 +199,6 @@ class Resources:
             if isinstance(each, PythonCheck):
                 load_function(each, self.project.root)
             elif isinstance(each, MatchesTrace) and Path(each.matches_trace).exists():
-                # only few scenarios compare with a trace
-                from simulate.trace.diff import recorded
-
                 recorded(each.matches_trace)
         key = self._key(scenario)
         if key not in self._engines and key not in self._processes:

@@ -18,9 +18,10 @@ from simulate.conversation.engine import Engine
 from simulate.errors import Fault, HarnessFault
 from simulate.fingerprint import changed, fingerprint
 from simulate.masking import without_secrets
-from simulate.model.outcome import Outcome, RunRecord, Standing
+from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.reliability import reliability
 from simulate.model.trial import TrialSpec
+from simulate.model.verdict import Standing
 from simulate.resources import Resources
 from simulate.run import run_trial
 from simulate.run_folder import SCENARIO, RunFolder

@@ -11,9 +11,10 @@ from pathlib import Path
 from opentelemetry import trace
 
 from simulate.masking import hide_secrets
-from simulate.model.outcome import Outcome, Verdict
+from simulate.model.outcome import Outcome
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.model.verdict import Verdict
 from simulate.run import run
 from simulate.trace.span import Event, Span, Trace
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -31,20 +32,23 @@ def modules() -> dict[str, ast.Module]:
     return found
 
 
+@cache
+def source(name: str) -> list[str]:
+    """The lines of a module."""
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    package = path / "__init__.py"
+    path = package if package.exists() else path.with_suffix(".py")
+    return path.read_text("utf-8").splitlines()
+
+
 def imports(tree: ast.AST) -> Iterator[str]:
-    """What a module imports, also inside functions; not what it imports for types alone."""
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            waiting += node.orelse
-            continue
+    """What a module imports, also inside functions and for types alone."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             # of a package, the submodule where the name is one
             yield from (_module(f"{node.module}.{alias.name}", node.module) for alias in node.names)
-        waiting += ast.iter_child_nodes(node)
 
 
 def _module(name: str, package: str) -> str:
@@ -90,6 +94,42 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         for name, tree in modules().items()
     }
     assert circles(graph) == []
+
+
+def inner_imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports inside functions."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from (node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom))
+
+
+def test_an_import_inside_a_function_has_its_reason() -> None:
+    # for commands, the pytest plugin and other libraries CONTRIBUTING gives the reason
+    unexplained = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules().items()
+        if not name.startswith(("simulate.interfaces.cli.", "simulate.interfaces.pytest."))
+        for node in inner_imports(tree)
+        for root in [(getattr(node, "module", None) or node.names[0].name).split(".")[0]]
+        if root == "simulate" or root in sys.stdlib_module_names
+        if not any("#" in line for line in source(name)[node.lineno - 2 : node.lineno])
+    ]
+    assert unexplained == []
+
+
+LONG_FILE, LONG_FUNCTION = 400, 50
+
+
+def test_files_and_functions_stay_short() -> None:
+    files = [f"{name}: {length}" for name in modules() if (length := len(source(name))) > LONG_FILE]
+    functions = [
+        f"{name}.{node.name}: {length}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (length := (node.end_lineno or 0) - node.lineno + 1) > LONG_FUNCTION
+    ]
+    assert files + functions == []
 
 
 def test_no_two_classes_have_one_name() -> None:

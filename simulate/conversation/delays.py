@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import math
 import os
 import threading
 import weakref
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
+
+from simulate.determinism.clock import real_time
 
 _TICK = 0.02
 """Seconds between two looks at the event loop."""
@@ -18,6 +23,9 @@ STEPS = 10
 """About how often the loop takes up an answer on its way: connect, send and receive are each awaited. Each
 time may be as late as the loop was at its latest; a sleep of a minute is late once, however busy it was."""
 _KEPT = 10_000
+_FRESH = _TICK
+"""Seconds for which the kernel's figures are not read again, and in which none can have kept an answer long:
+reading them for each of many instant answers would take longer than the answers."""
 _TASKS = "/proc/self/task"
 _PRESSURE = Path("/proc/pressure/cpu")
 _lock = threading.Lock()
@@ -41,7 +49,7 @@ def thread_ends() -> None:
 
 
 def _waited_ns(task: str) -> int:
-    # twice a turn for each thread: pathlib and decoding would take most of the time
+    # for each thread: pathlib and decoding would take most of the time
     try:
         with open(f"{_TASKS}/{task}/schedstat", "rb", buffering=0) as file:
             return int(file.read().split()[1])
@@ -109,26 +117,49 @@ class Delays:
     def __init__(self, lag: LoopLag, *, nearby: bool) -> None:
         self.by_turn: dict[int, float] = {}
         self._lag, self._nearby = lag, nearby
-        self._begin: tuple[int, dict[str, float], float] = (0, {}, 0.0)
+        self._began, self._begin = 0, _Figures()
         self._shared = False
 
     def begin(self) -> None:
         """The agent is asked."""
-        self._begin = self._figures()
+        self._began, self._begin = self._lag.ticks, _Figures.fresh()
         self._shared = self._lag.conversations > 1
 
     def answered(self, turn: int) -> None:
         """The agent began to answer in this turn; only the first answer counts."""
         if turn in self.by_turn:
             return
-        _, waits, pressed = self._figures()
-        tick, waits_then, pressed_then = self._begin
-        # an answer needs one thread after the other: what others waited meanwhile did not keep it
-        waited = max((wait - waits_then.get(thread, 0.0) for thread, wait in waits.items()), default=0.0)
+        waited, pressed = _Figures.fresh().since(self._begin)
         shared = self._shared or self._lag.conversations > 1
         self.by_turn[turn] = max(
-            self._lag.since(tick) if shared else 0.0, waited, pressed - pressed_then if self._nearby else 0.0
+            self._lag.since(self._began) if shared else 0.0, waited, pressed if self._nearby else 0.0
         )
 
-    def _figures(self) -> tuple[int, dict[str, float], float]:
-        return self._lag.ticks, waits_for_a_processor(), pressure() if self._nearby else 0.0
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What the kernel told at a moment."""
+
+    at: float = -math.inf
+    waits: Mapping[str, float] = field(default_factory=dict[str, float])
+    pressed: float = 0.0
+
+    @classmethod
+    def fresh(cls) -> _Figures:
+        """Those of now, as good as that."""
+        global _latest
+        now = real_time()
+        if now - _latest.at > _FRESH:
+            _latest = cls(now, waits_for_a_processor(), pressure())
+        return _latest
+
+    def since(self, before: _Figures) -> tuple[float, float]:
+        """Seconds that a thread waited for a processor since then, and that anything on the machine did. An
+        answer needs one thread after the other: what others waited meanwhile did not keep it."""
+        waited = max(
+            (wait - before.waits.get(thread, 0.0) for thread, wait in self.waits.items()), default=0.0
+        )
+        return waited, self.pressed - before.pressed
+
+
+_latest = _Figures()

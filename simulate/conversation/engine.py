@@ -13,12 +13,12 @@ from simulate.conversation.callers.caller import Caller
 from simulate.conversation.delays import Delays
 from simulate.conversation.world import World
 from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
-from simulate.model.outcome import Verdict
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 from simulate.model.text import dollars
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
+from simulate.model.verdict import Verdict
 from simulate.trace.capture import Captured
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span

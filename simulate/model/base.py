@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
+
+from simulate.model.units import AsWritten
 
 
 class Strict(BaseModel):
     """Unknown keys are refused; a loaded file never changes under a run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ScenarioModel(Strict):
+    """What reading a file needs to know of a scenario."""
+
+    name: AsWritten
+
+    @staticmethod
+    def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[list[str | int], str, str | None]]:
+        """What no field can see alone: path, message and hint of each. Takes a file's raw data, so that they
+        are told beside everything else that is wrong in it."""
+        raise NotImplementedError
+
+    def with_traces(self, files: Mapping[int, str]) -> Self:
+        """The same scenario, with where the recorded traces lie, by the item's place in ``expect:``."""
+        raise NotImplementedError
 
 
 class Expectation(Strict):

@@ -7,13 +7,12 @@ that the styles name. Everything in them is safe to print.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
+from simulate.errors import Side
 from simulate.model.text import compact, dollars, line, safe
 from simulate.model.transcript import Conversation, ToolUse, Utterance
-
-if TYPE_CHECKING:
-    from simulate.model.outcome import Outcome, Standing, Verdict
+from simulate.model.verdict import Standing, Status, Verdict
 
 Piece = tuple[str, str]
 """A style's name (``""``, ``dim``, ``strong``, ``passed``, ``failed``, ``error``, ``not_run``, ``caller``,
@@ -36,7 +35,35 @@ AROUND = 2
 """Turns that are shown before and after one that matters; the others fold."""
 
 
-def explain(outcome: Outcome) -> str:
+class Explained(Protocol):
+    """What is told of an ``Outcome``."""
+
+    status: Status
+    conversation: Conversation
+    side: Side | None
+    reason: str | None
+    verdicts: list[Verdict]
+    tool_uses: list[ToolUse]
+    measures: dict[str, Any]
+    notes: list[str]
+    source: str | None
+    folder: str | None
+    xfail: str | None
+    quarantine: str | None
+    retried: list[str]
+
+    @property
+    def standing(self) -> Standing:
+        """What it counts as."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """The name that it goes by."""
+        ...
+
+
+def explain(outcome: Explained) -> str:
     """The whole story of one outcome as plain text; a passed one takes a line."""
     return "\n".join("".join(text for _, text in pieces).rstrip() for pieces in lines(outcome))
 
@@ -46,7 +73,7 @@ def told_verdict(verdict: Verdict) -> str:
     return "\n".join("".join(text for _, text in pieces).rstrip() for pieces in _verdict(verdict))
 
 
-def lines(outcome: Outcome, *, reason: bool = True) -> Iterator[Line]:
+def lines(outcome: Explained, *, reason: bool = True) -> Iterator[Line]:
     """The story of one outcome, line by line; the first line need not say the reason where the rest does."""
     told = bool(outcome.conversation.utterances and outcome.verdicts)
     yield headline(outcome, reason=reason or not told)
@@ -82,7 +109,7 @@ def _held(verdict: Verdict) -> str:
     return f"{line(verdict.expectation.split(' ')[0], 60)} {verdict.score:g} (needs {verdict.threshold:g})"
 
 
-def headline(outcome: Outcome, *, reason: bool = True) -> Line:
+def headline(outcome: Explained, *, reason: bool = True) -> Line:
     """Status, name, whose fault it was and why, on one line."""
     standing = outcome.standing
     pieces: Line = [(standing, f"{MARK[standing]} {WORD[standing]}")]
@@ -102,7 +129,7 @@ def headline(outcome: Outcome, *, reason: bool = True) -> Line:
     return pieces
 
 
-def _noted(outcome: Outcome) -> Iterator[Line]:
+def _noted(outcome: Explained) -> Iterator[Line]:
     if outcome.quarantine is not None:
         yield [("dim", "  quarantined: "), ("", line(outcome.quarantine, 400))]
     if outcome.xfail is not None:
@@ -145,7 +172,7 @@ def _field(name: str, text: str) -> Iterator[Line]:
         yield [("", f"    {'':<9} {more}")]
 
 
-def _conversation(outcome: Outcome, troubles: Sequence[Verdict]) -> Iterator[Line]:
+def _conversation(outcome: Explained, troubles: Sequence[Verdict]) -> Iterator[Line]:
     conversation = outcome.conversation
     if not conversation.utterances and not outcome.tool_uses:
         yield [("dim", "  nobody said anything")]

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-
-from simulate.model.trial import TrialSpec
 
 MAX_SLUG = 80
 """Bytes of UTF-8; an id of two such parts and a trial fits every file system's 255."""
@@ -29,33 +25,6 @@ def slug(text: str) -> str:
         return made
     digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8]
     return made.encode()[: MAX_SLUG - 9].decode(errors="ignore").rstrip("-") + f"-{digest}"
-
-
-def with_unique_ids(specs: Sequence[TrialSpec], root: Path) -> list[TrialSpec]:
-    """The same trials under ids that are unique among them. Whoever loads the same files, by whatever path,
-    gives them the same ids: files count by their path from ``root``."""
-    ids = unique_ids([(each.scenario.name, each.case, _from(root, each.file)) for each in specs])
-    shared = {name for name, files in files_by_name(specs).items() if len(files) > 1}
-    return [
-        replace(each, id=unique, title=f"{name} ({each.file})" if name in shared else "")
-        for each, unique in zip(specs, ids, strict=True)
-        for name in [each.scenario.name]
-    ]
-
-
-def files_by_name(found: Iterable[TrialSpec]) -> dict[str, dict[str, TrialSpec]]:
-    """The files in which scenarios of each name stand, with the first of each file."""
-    files: dict[str, dict[str, TrialSpec]] = {}
-    for each in found:
-        files.setdefault(each.scenario.name, {}).setdefault(each.file, each)
-    return files
-
-
-def _from(root: Path, file: str) -> str:
-    try:
-        return os.path.relpath(file, root) if file else ""
-    except ValueError:  # another drive of Windows
-        return file
 
 
 def unique_ids(parts: Sequence[tuple[str, str | None, str]]) -> list[str]:

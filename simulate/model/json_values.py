@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import math
 from collections.abc import Mapping, Set
 from typing import Any, cast
@@ -35,6 +36,16 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
     return _text(value) if depth >= MAX_DEPTH else _many(value, depth + 1)
+
+
+def object_in(text: str) -> dict[str, Any] | None:
+    """The JSON object in what a model said, fenced or with words around it; None where there is none."""
+    start, end = text.find("{"), text.rfind("}")
+    try:
+        found = json.loads(text[start : end + 1]) if 0 <= start < end else None
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _many(value: Any, depth: int) -> Any:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from simulate.model.base import Strict
 from simulate.model.loading.reader import PersonaReader
-from simulate.model.persona_details import check_locale
+from simulate.model.locales import check_locale
 from simulate.model.units import AsWritten, Data, Number
 
 Amount = Literal["none", "low", "medium", "high"]

@@ -7,19 +7,15 @@ import random
 import re
 import unicodedata
 from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulate.determinism.context import derive_seed
-from simulate.model.nearest import did_you_mean
+from simulate.model.locales import locale_of
+from simulate.model.persona import Persona
 
 if TYPE_CHECKING:
     from faker import Faker
 
-    from simulate.model.persona import Persona
-
-_LOCALE = re.compile(r"[a-z]{2,3}_[A-Z]{2,4}")
 _BORN = (1950, 2004)
 """Years of birth. Fixed, and not counted from today: the same seed must give the same person tomorrow."""
 
@@ -32,7 +28,7 @@ def fill(persona: Persona, seed: int) -> Persona:
     example.com and lead nowhere (RFC 2606)."""
     locale = persona.locale
     if "locale" not in persona.model_fields_set:
-        locale = _locale_of(persona.speaks.language) or locale
+        locale = locale_of(persona.speaks.language) or locale
 
     def draw(what: str, make: Callable[[Faker], str]) -> str:
         faker = _faker(locale)
@@ -63,13 +59,6 @@ def _name(faker: Faker) -> str:
     return f"{last} {first}" if family_first else f"{first} {last}"
 
 
-def check_locale(value: str) -> str:
-    """Refuse a locale that Faker does not have, without importing Faker, which takes long."""
-    if value != "en_US" and value not in _locales():
-        raise ValueError(f'no locale "{value}"{did_you_mean(value, _locales())}')
-    return value
-
-
 def _date_of_birth(seed: int) -> str:
     chance = random.Random(derive_seed(seed, "person", "date_of_birth"))
     year, month, day = chance.randint(*_BORN), chance.randint(1, 12), chance.randint(1, 28)
@@ -79,29 +68,6 @@ def _date_of_birth(seed: int) -> str:
 def _mailbox(name: str) -> str:
     folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return ".".join(re.findall(r"[a-z0-9]+", folded))[:40] or "caller"
-
-
-def _locale_of(language: str) -> str | None:
-    """``es`` → ``es_ES``; a language whose country has another name gets its first locale."""
-    code = language.replace("-", "_")
-    if code in _locales():
-        return code
-    code = code.split("_", maxsplit=1)[0].lower()
-    if code == "en":
-        return None
-    own = f"{code}_{code.upper()}"
-    candidates = [name for name in _locales() if name.startswith(f"{code}_")]
-    return min(candidates, key=lambda name: (name != own, name), default=None)
-
-
-@functools.cache
-def _locales() -> frozenset[str]:
-    """Faker's locales, read from the folders of its providers."""
-    spec = find_spec("faker")
-    if spec is None or not spec.submodule_search_locations:
-        return frozenset({"en_US"})
-    folders = Path(spec.submodule_search_locations[0], "providers").glob("*/*/__init__.py")
-    return frozenset(path.parent.name for path in folders if _LOCALE.fullmatch(path.parent.name))
 
 
 @functools.lru_cache(maxsize=8)

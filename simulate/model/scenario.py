@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from simulate.model.base import Strict
+from simulate.model.base import ScenarioModel, Strict
 from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
 from simulate.model.history import Earlier
 from simulate.model.loading.reader import ScenarioReader
@@ -227,7 +227,7 @@ def _named(value: str) -> str:
     return value
 
 
-class Scenario(Strict):
+class Scenario(ScenarioModel):
     """One test: a persona, a goal or a script, pinned tools, expectations, limits."""
 
     name: Annotated[AsWritten, AfterValidator(_named)]
@@ -364,8 +364,6 @@ class Scenario(Strict):
 
     @staticmethod
     def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[list[str | int], str, str | None]]:
-        """What no field can see alone: path, message and hint of each. Takes a file's raw data, so that they
-        are told beside everything else that is wrong in it."""
         speaks = [name for name in ("goal", "script", "opens_with") if data.get(name)]
         if data.get("caller"):
             for name in speaks:
@@ -385,3 +383,10 @@ class Scenario(Strict):
             ):
                 message = f'"{word}" is heard, not read: it needs medium: voice'
                 yield ["expect", index, word], message, None
+
+    def with_traces(self, files: Mapping[int, str]) -> Scenario:
+        expect = [
+            item.model_copy(update={"matches_trace": files[index]}) if index in files else item
+            for index, item in enumerate(self.expect)
+        ]
+        return self.model_copy(update={"expect": expect})

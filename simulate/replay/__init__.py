@@ -28,8 +28,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # a server's packages are for those who serve
     if name == "playback":
+        # a server's packages are for those who serve
         from simulate.replay.serving.server import playback
 
         return playback

@@ -10,9 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from simulate.errors import NotReplayable
+from simulate.model.json_values import to_json
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.matching.chat import ENDPOINT, chat_key, form_of_view, parsed
 from simulate.replay.matching.components import fingerprint
@@ -135,7 +134,7 @@ def _recording(span: Span, view: View, origin: int, rules: Rules, place: str) ->
         place=place,
     )
     recording.response = HttpResponse(
-        200, "", [("content-type", "application/json")], [(0.0, orjson.dumps(answer))]
+        200, "", [("content-type", "application/json")], [(0.0, to_json(answer))]
     )
     return recording
 
@@ -147,7 +146,7 @@ def _answer(view: View) -> dict[str, Any]:
         texts.append(message.text)
         for call in message.tool_calls:
             arguments = call.get("arguments")
-            text = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
+            text = arguments if isinstance(arguments, str) else to_json(arguments or {}).decode()
             calls.append(
                 {"id": call.get("id") or f"call_{len(calls)}", "name": call.get("name"), "arguments": text}
             )

@@ -22,6 +22,8 @@ from simulate.replay.matching.divergence import (
     explain_base,
     explain_request,
     explain_tool,
+    never_asked,
+    out_of_order,
     refusal,
 )
 from simulate.replay.matching.endpoints import base_of, is_models
@@ -363,8 +365,11 @@ class ReplaySession:
                 f"{names}: run by the agent's own process, so not answered from the recording; what they gave"
                 " is compared in the next request"
             )
-        divergences += [self._missing(one) for one in sorted(left, key=lambda each: each.start)]
-        reordered = self._reordered()
+        divergences += [
+            never_asked(one, tainted=bool(self.divergences))
+            for one in sorted(left, key=lambda each: each.start)
+        ]
+        reordered = out_of_order(self._order)
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered
         unmet = ", ".join(path for path in self.rules.ignore if path not in self.rules.met)
@@ -387,36 +392,3 @@ class ReplaySession:
 
     def _is_pinned(self, tool: str) -> bool:
         return self._pins is not None and self._pins.answers(tool)
-
-    def _missing(self, one: HttpRecording | ToolRecording) -> Divergence:
-        """What was recorded and nobody asked for."""
-        return Divergence(
-            "unplayed",
-            one.asked,
-            "missing call",
-            ["missing call"],
-            turn=one.turn,
-            nearest=one.place,
-            key=one.key,
-            tainted=bool(self.divergences),
-            recording=one,
-        )
-
-    def _reordered(self) -> Divergence | None:
-        """A call that had ended before another one of its task or thread began, and now comes after it."""
-        latest: dict[int, float] = {}
-        for one in self._order:
-            if not isinstance(one, HttpRecording) or one.task < 0:
-                continue
-            if one.end < latest.get(one.task, float("-inf")):
-                return Divergence(
-                    "reordered",
-                    one.endpoint,
-                    "order",
-                    ["order"],
-                    turn=one.turn,
-                    nearest=one.place,
-                    key=one.key,
-                )
-            latest[one.task] = max(latest.get(one.task, 0.0), one.start)
-        return None

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import Fault, InputError
-from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
+from simulate.model.verdict import Verdict
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.matching.divergence import Policy
 from simulate.replay.matching.endpoints import address

@@ -56,18 +56,7 @@ async def record(
     """
     rules = rules or default_rules(redact=Redaction(personal=personal, invented=invented))
     recorder = RecordSession(rules, allow)
-    began = real_ns()
-    recorder.manifest = {
-        "scenario": scenario,
-        "seed": seed,
-        "started_ns": began,
-        "utc_ahead": local_ahead(began),
-        # drawn anew each time: real services take two requests with one idempotency key for the same
-        "chance": secrets.randbits(53),
-        "ignore": list(recorder.rules.ignore),
-        "watch": watched(watch),
-        "versions": versions(),
-    }
+    recorder.manifest = {"scenario": scenario, "seed": seed, **_circumstances(rules, watch)}
     try:
         with (
             intercepted(recorder),
@@ -84,6 +73,20 @@ async def record(
     if recorder.not_kept is not None:
         recorder.not_kept.where = str(saved)
         raise recorder.not_kept
+
+
+def _circumstances(rules: Rules, watch: Iterable[str | Path]) -> dict[str, Any]:
+    """What the manifest of a recording that begins now says of its time, its chance and its versions."""
+    began = real_ns()
+    return {
+        "started_ns": began,
+        "utc_ahead": local_ahead(began),
+        # drawn anew each time: real services take two requests with one idempotency key for the same
+        "chance": secrets.randbits(53),
+        "ignore": list(rules.ignore),
+        "watch": watched(watch),
+        "versions": versions(),
+    }
 
 
 @contextlib.asynccontextmanager

@@ -110,17 +110,7 @@ def only_writes(
 
     Every fact that is unknown is tried both ways: only what holds either way is right or wrong.
     """
-    sure: list[ToolCall] = []
-    maybe: list[tuple[ToolCall, str]] = []
-    for call in calls:
-        facts = (tools.writes(call.name), succeeded(call))
-        if any(fact is False for fact in facts):
-            continue
-        why = next((fact.why for fact in facts if isinstance(fact, Unknown)), None)
-        if why is None:
-            sure.append(call)
-        else:
-            maybe.append((call, why))
+    sure, maybe = _successful_writes(calls, tools)
     extra = _unmatched(sure, expected, _may_be)
     if extra is not None:
         return WriteComparison(False, _besides(extra, expected), extra)
@@ -143,6 +133,24 @@ def only_writes(
             came = " → ".join(map(str, sure))
             return WriteComparison(False, f"the writes came in another order: {came}", late)
     return WriteComparison(True, f"written: {', '.join(map(str, sure))}" if sure else "nothing was written")
+
+
+def _successful_writes(
+    calls: Sequence[ToolCall], tools: WriteTools
+) -> tuple[list[ToolCall], list[tuple[ToolCall, str]]]:
+    """The calls that wrote, and those of which that is unknown, with why."""
+    sure: list[ToolCall] = []
+    maybe: list[tuple[ToolCall, str]] = []
+    for call in calls:
+        facts = (tools.writes(call.name), succeeded(call))
+        if any(fact is False for fact in facts):
+            continue
+        why = next((fact.why for fact in facts if isinstance(fact, Unknown)), None)
+        if why is None:
+            sure.append(call)
+        else:
+            maybe.append((call, why))
+    return sure, maybe
 
 
 def _may_be(call: ToolCall, one: ExpectedCall) -> bool:

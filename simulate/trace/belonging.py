@@ -1,19 +1,21 @@
 """Which traces are one conversation: a web agent writes a trace a request, and people had one conversation.
 
 What tells, the surest first: a conversation's id; a session's id, where no conversation's id says otherwise;
-an answer's id that a later request names; a link; and the history in the messages, where a later request
-begins with an earlier one's messages and its answer.
+an answer's id that a later request names; a link; a call that both tell; a gateway's call that took over from
+one that failed; and the history in the messages, where a later request begins with an earlier one's messages
+and its answer.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from simulate.trace.reading import TraceReading
 from simulate.trace.reading.values import decoded
+from simulate.trace.retold import Telling, retold, tellings
 from simulate.trace.root import is_ours
 from simulate.trace.span import Message, Span, Trace, View
 
@@ -25,6 +27,16 @@ _PREVIOUS = "previous_response_id"
 
 Lines = tuple[int, ...]
 """What was said, caller's and agent's lines by their hashes, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A gateway's call to one of its routes: its times, the route, what was asked."""
+
+    start_ns: int
+    end_ns: int
+    route: str
+    asked: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,11 @@ class Marks:
     """What was said when each model call had answered."""
     callers: int | None
     """How many lines of the caller the first request holds; None where no request is known."""
+    tellings: tuple[Telling, ...] = ()
+    """Its calls, which another trace may tell once more."""
+    gave_up: tuple[GivenUp, ...] = ()
+    took_over: tuple[GivenUp, ...] = ()
+    """Calls of a gateway that failed, and that took over from a failed one."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -100,7 +117,24 @@ def marks_of(source: Trace | TraceReading) -> Marks:
         frozenset(filter(_tells, heads)),
         frozenset(filter(_tells, tails)),
         callers,
+        tuple(tellings(reading, 0)),
+        *_gateway_calls(reading),
     )
+
+
+def _gateway_calls(reading: TraceReading) -> tuple[tuple[GivenUp, ...], tuple[GivenUp, ...]]:
+    failed, after = list[GivenUp](), list[GivenUp]()
+    for span, view in reading.llm_calls:
+        took_over = view.gateway.get("fallback") is not None and not view.gateway.get("original_target")
+        route = view.gateway.get("fallback" if took_over else "original_target")
+        if route is None or not span.start_ns or span.end_ns is None or not (took_over or view.error):
+            continue
+        asked = (
+            None if view.input is None else hash(tuple(line for each in view.input for line in _said(each)))
+        )
+        call = GivenUp(span.start_ns, span.end_ns, str(route), asked)
+        (after if took_over else failed).append(call)
+    return tuple(failed), tuple(after)
 
 
 def _names(values: Iterable[object]) -> tuple[str, ...]:
@@ -165,6 +199,8 @@ class Membership:
     parts: list[int]
     names: list[str]
     why: list[str] = field(default_factory=list[str])
+    doubts: list[str] = field(default_factory=list[str])
+    """What might be told once more in another conversation, one sentence each."""
 
     @property
     def id(self) -> str:
@@ -201,11 +237,16 @@ def memberships(marks: Sequence[Marks]) -> list[Membership]:
     sets = _Sets(len(marks))
     _by_ids(marks, sets)
     _by_answers(marks, sets)
+    doubts = _by_calls(marks, sets)
+    _by_fallbacks(marks, sets)
     _by_history(marks, sets)
     members: dict[int, list[int]] = {}
     for at in range(len(marks)):
         members.setdefault(sets.of(at), []).append(at)
-    return [_member(parts, marks, sets.why.get(root, [])) for root, parts in members.items()]
+    found = [_member(parts, marks, sets.why.get(root, [])) for root, parts in members.items()]
+    for each in found:
+        each.doubts = [doubt for at in each.parts for doubt in doubts.get(at, ())]
+    return found
 
 
 def _by_ids(marks: Sequence[Marks], sets: _Sets) -> None:
@@ -238,6 +279,50 @@ def _by_answers(marks: Sequence[Marks], sets: _Sets) -> None:
         linked = [places[each] for each in one.linked if each in places]
         if len(linked) == 1:  # who links to many gathers them, and goes on with none
             _unless_apart(marks, linked[0], at, sets, "a link")
+
+
+def _by_calls(marks: Sequence[Marks], sets: _Sets) -> dict[int, list[str]]:
+    """Join what tells of one call; by the place of a trace, what may."""
+    every = (replace(each, trace=at) for at, one in enumerate(marks) for each in one.tellings)
+    found = retold(every)
+    for one, other in found.pairs:
+        _unless_apart(marks, one.trace, other.trace, sets, "a call that two instrumentations tell")
+    doubts: dict[int, list[str]] = {}
+    for pair in found.doubts:
+        for one, other in (pair, pair[::-1]):
+            if sets.of(one.trace) != sets.of(other.trace) and not _apart(
+                marks[one.trace], marks[other.trace]
+            ):
+                doubts.setdefault(one.trace, []).append(doubt(one, marks[other.trace].trace_id))
+    return doubts
+
+
+def doubt(one: Telling, trace_id: str) -> str:
+    """A note on a call that another trace may tell, too."""
+    what = ", ".join(sorted(one.names)) or "unnamed"
+    return f"trace {trace_id} may tell of the same {one.kind} call ({what}); it is counted in both"
+
+
+def _by_fallbacks(marks: Sequence[Marks], sets: _Sets) -> None:
+    """Join a call that took over with the one that had failed: of another route, asked the same, the last
+    before it that nothing took over from."""
+    failed = sorted(
+        ((call, at) for at, one in enumerate(marks) for call in one.gave_up), key=lambda each: each[0].end_ns
+    )
+    after = [(call, at) for at, one in enumerate(marks) for call in one.took_over]
+    for call, at in sorted(after, key=lambda each: each[0].start_ns):
+        before = [
+            each
+            for each in failed
+            if each[0].end_ns <= call.start_ns
+            and each[0].asked is not None
+            and each[0].asked == call.asked
+            and each[0].route != call.route
+            and not _apart(marks[each[1]], marks[at])
+        ]
+        if before:
+            failed.remove(before[-1])
+            sets.join(before[-1][1], at, "a gateway's fallback")
 
 
 def _by_history(marks: Sequence[Marks], sets: _Sets) -> None:

@@ -29,12 +29,13 @@ def joined_conversation(traces: Sequence[Trace], member: Membership | None = Non
     """One trace of several that are one conversation, in the order of its turns: with the id and the source
     of the first, all spans, and a note of what put them together."""
     first = traces[0]
+    doubts = [] if member is None else member.doubts
     if len(traces) == 1:
-        return first
+        return replace(first, notes=[*first.notes, *doubts]) if doubts else first
     notes = list(dict.fromkeys(note for trace in traces for note in trace.notes))
     named = f" {line(member.id, 60)}" if member is not None else ""
     why = f", joined by {' and '.join(member.why)}" if member is not None and member.why else ""
-    notes.insert(0, f"{len(traces)} traces are one conversation{named}{why}")
+    notes[:0] = [f"{len(traces)} traces are one conversation{named}{why}", *doubts]
     sources = list(dict.fromkeys(trace.source for trace in traces if trace.source))
     return Trace(first.trace_id, _each_with_its_id(traces), ", ".join(sources[:3]) or None, notes)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from simulate.trace.pricing import Price, TraceCost, price, tells_tokens
 from simulate.trace.reading.trace_reading import TraceReading
+from simulate.trace.retold import Telling, model_telling, retold
 from simulate.trace.span import Span, Trace, View
 
 __all__ = ["UNSET", "By", "Price", "Row", "TraceCost", "cost_of", "inherited", "price", "rollup", "succeeded"]
@@ -43,6 +44,8 @@ class Row:
     output_tokens: int = 0
     untold: int = 0
     """Calls that did not fail and whose tokens the sums lack."""
+    doubtful: int = 0
+    """Calls that may be one with a call of another trace, and nothing tells whether they are."""
     successful: int = 0
     reason: str | None = None
     """Why the first of the unpriced calls has no price."""
@@ -53,34 +56,62 @@ class Row:
         return self.dollars / self.successful if self.successful and not self.unpriced else None
 
 
+@dataclass(slots=True, eq=False)
+class _Spent:
+    """One model call of trace number ``trace``."""
+
+    key: str
+    trace: int
+    won: bool
+    price: Price
+    tokens: tuple[int | None, int | None]
+    told: bool
+
+
 def rollup(
     traces: Iterable[Trace], by: By = "model", successful: Callable[[TraceReading], bool] | None = None
 ) -> list[Row]:
     """Cost by user, feature, prompt version, model and so on; the dearest first.
 
     A call has the value of its own span, else of the nearest span above it, else of any span in its trace.
-    ``successful`` tells which traces succeeded; by default those of `succeeded`.
+    One that two traces tell counts once. ``successful`` tells which traces succeeded; by default those of
+    `succeeded`.
     """
-    rows: dict[str, Row] = {}
-    for trace in traces:
+    spent: list[_Spent] = []
+    calls: dict[Telling, _Spent] = {}
+    for number, trace in enumerate(traces):
         reading = TraceReading(trace)
         won = succeeded(reading) if successful is None else successful(reading)
-        touched: set[str] = set()
         for span, view, paid in reading.cost.calls:
             key = inherited(span, view, by, reading) or UNSET
-            row = rows.setdefault(key, Row(key))
-            row.calls += 1
-            row.dollars += paid.dollars or 0.0
-            row.unpriced += paid.dollars is None
-            row.reason = row.reason or (paid.reason if paid.dollars is None else None)
-            row.input_tokens += view.input_tokens or 0
-            row.output_tokens += view.output_tokens or 0
-            row.untold += not tells_tokens(view)
-            touched.add(key)
-        for key in touched:
-            rows[key].traces += 1
-            rows[key].successful += won
+            one = _Spent(key, number, won, paid, (view.input_tokens, view.output_tokens), tells_tokens(view))
+            spent.append(one)
+            if (telling := model_telling(span, view, reading, number)) is not None:
+                calls[telling] = one
+    found = retold(calls)
+    # the inner one is nearer to the wire
+    again = {calls[outer if calls[inner].told else inner] for outer, inner in found.pairs}
+    doubtful = {calls[inner] for _, inner in found.doubts}
+    rows: dict[str, Row] = {}
+    for one in spent:
+        if one not in again:
+            _add(rows.setdefault(one.key, Row(one.key)), one, doubtful)
+    for key, _, won in {(one.key, one.trace, one.won) for one in spent if one not in again}:
+        rows[key].traces += 1
+        rows[key].successful += won
     return sorted(rows.values(), key=lambda row: (-row.dollars, row.key))
+
+
+def _add(row: Row, one: _Spent, doubtful: Container[_Spent]) -> None:
+    paid = one.price.dollars
+    row.calls += 1
+    row.dollars += paid or 0.0
+    row.unpriced += paid is None
+    row.reason = row.reason or (one.price.reason if paid is None else None)
+    row.input_tokens += one.tokens[0] or 0
+    row.output_tokens += one.tokens[1] or 0
+    row.untold += not one.told
+    row.doubtful += one in doubtful
 
 
 def succeeded(source: Trace | TraceReading, least: Mapping[str, float] | None = None) -> bool:

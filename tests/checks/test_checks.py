@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Span, Trace

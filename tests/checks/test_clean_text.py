@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from simulate import Scenario
-from simulate.model.outcome import Verdict
 from simulate.model.transcript import Conversation, Utterance
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span, Trace

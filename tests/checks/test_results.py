@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from simulate import Scenario
-from simulate.model.outcome import Verdict
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Trace

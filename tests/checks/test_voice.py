@@ -10,9 +10,9 @@ pytest.importorskip("numpy")
 
 from simulate.conversation.voice.speech_segments import Stretch
 from simulate.conversation.voice.turn_taking import CallerTurn, measure
-from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Span, Trace

@@ -12,7 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import simulate
 from simulate import Scenario
-from simulate.model.outcome import Outcome, Verdict
+from simulate.model.outcome import Outcome
+from simulate.model.verdict import Verdict
 from simulate.trace.reading import TraceReading
 
 TRACER = TracerProvider().get_tracer("shop")

@@ -10,9 +10,9 @@ from simulate import tool
 from simulate.errors import FileProblems
 from simulate.evaluators import Reference, TrajectoryScore
 from simulate.model.loading.project import Project
-from simulate.model.outcome import Verdict
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Span, Trace

@@ -16,8 +16,8 @@ from simulate.scoring.evaluators.retrieval import average_precision
 from simulate.scoring.evaluators.safety import PII
 from simulate.scoring.evaluators.speech import accuracy, by_weight
 from simulate.trace import Trace, read
+from simulate.trace.redaction.findings import Finding
 from simulate.trace.redaction.personal import personal
-from simulate.trace.redaction.redact import Finding
 
 REAL = Path("../shared/traces")
 FILES = sorted(REAL.glob("*.json*")) if REAL.is_dir() else []

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from simulate.errors import InputError
 from simulate.model import outcome_json
-from simulate.model.outcome import Outcome, Reliability, RunRecord, Verdict
+from simulate.model.outcome import Outcome, Reliability, RunRecord
 from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.model.verdict import Verdict
 
 
 def outcome(**fields: Any) -> Outcome:

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from simulate.model.outcome import Outcome, Reliability, RunRecord, Verdict
+from simulate.model.outcome import Outcome, Reliability, RunRecord
 from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.model.verdict import Verdict
 from simulate.trace.span import Event, Kind, Message, Score, Span, Trace, View
 
 SCENARIOS = [

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from simulate.interfaces.render.terminal import print_report, story
-from simulate.model.outcome import Outcome, Reliability, Verdict
+from simulate.model.outcome import Outcome, Reliability
 from simulate.model.text import compact, line, safe
 from simulate.model.transcript import Conversation, ToolUse, Utterance
+from simulate.model.verdict import Verdict
 
 STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -51,7 +51,7 @@ import pytest
 import yaml
 
 from fixtures.record.integration import integrations
-from simulate.trace.files.reader import read
+from simulate.trace.conversations import read_conversations
 from simulate.trace.reading import TraceReading, Unknown
 from simulate.trace.span import Kind, View
 
@@ -98,7 +98,7 @@ class Reading:
 @lru_cache(maxsize=1)
 def reading(name: str) -> Reading:
     """Read the fixture's traces with the functions that everything else uses."""
-    traces = read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
+    traces = read_conversations(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl")
     seen = [TraceReading(trace) for trace in traces]
     every = [view for one in seen for _, view in one]
     by_time = sorted((call for one in seen for call in one.llm_calls), key=lambda call: call[0].start_ns)

@@ -272,3 +272,10 @@ def test_a_trace_without_a_model_call_costs_nothing_that_is_known(
     write_otlp_jsonl(tmp_path / "t", [Span("1" * 32, "a" * 16, "GET /", None, NOON, NOON + 1)])
     assert main(["trace", "cost", str(tmp_path / "t")]) == 0
     assert capsys.readouterr().out == "no model call in these traces\n"
+
+
+def test_a_number_of_tokens_below_zero_is_unknown() -> None:
+    span = call("c" * 16)
+    span.attributes |= {"gen_ai.usage.input_tokens": -3, "gen_ai.usage.cache_read.input_tokens": 5}
+    cost = cost_of(Trace("1" * 32, [span]))
+    assert (cost.tokens, cost.dollars) == (None, None)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from simulate.errors import InputError
-from simulate.trace.filter import parse, parse_short
+from simulate.trace.filter import parse
+from simulate.trace.filter_terms import parse_short
 from simulate.trace.span import Span, Trace
 
 MS = 10**6

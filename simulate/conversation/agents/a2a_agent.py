@@ -19,7 +19,7 @@ from simulate.conversation.agents.adapter import (
     EndpointOptions,
     within,
 )
-from simulate.conversation.agents.http_client import status_fault
+from simulate.conversation.agents.status_faults import status_fault
 from simulate.errors import AgentFault, Fault, MissingExtra, NotReached
 from simulate.model.agent_address import target_of
 from simulate.trace.capture.simulator_tracing import aside

@@ -8,18 +8,11 @@ from typing import Any, cast
 
 import aiohttp
 
-from simulate.conversation.agents.adapter import AgentEvent, Call, EndpointOptions
-from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, answered_by_model, seen_of
-from simulate.conversation.agents.http_client import (
-    HttpClient,
-    HttpTurns,
-    parsed,
-    read_json,
-    server_sent_events,
-)
+from simulate.conversation.agents.adapter import Call
+from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, seen_of
+from simulate.conversation.agents.history_endpoint import HistoryAdapter, HistorySession
+from simulate.conversation.agents.http_client import parsed, read_json, server_sent_events
 from simulate.errors import AgentFault
-from simulate.model import identity
-from simulate.model.agent_address import target_of
 from simulate.trace.reading.finish import cut_off
 
 VERSION = "2023-06-01"
@@ -27,51 +20,29 @@ MAX_TOKENS = 4096
 """The protocol demands a limit; ``options`` sets another."""
 
 
-class AnthropicAdapter:
+class AnthropicAdapter(HistoryAdapter):
     """Connects to an endpoint; one pool of connections for all conversations."""
 
-    speaks_first = False
-
-    def __init__(self, address: str, options: EndpointOptions) -> None:
-        self.address, self.options = address, options
-        self.url = target_of(address).rstrip("/") + "/messages"
-        self.client = HttpClient(address, not_found="the address should end before /messages, often in /v1")
+    path = "/messages"
 
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[AnthropicSession, None]:
         yield AnthropicSession(self, call)
 
-    async def aclose(self) -> None:
-        await self.client.aclose()
 
-
-class AnthropicSession:
-    """One conversation with an endpoint that keeps no state: the whole history is sent each time."""
-
-    def __init__(self, adapter: AnthropicAdapter, call: Call) -> None:
-        self.adapter, self.call = adapter, call
-        self.history: list[dict[str, Any]] = []
-        self._turns = HttpTurns(adapter.client, call)
-
-    async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
-        """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
-        if message is None:
-            return
-        self.history.append({"role": "user", "content": message})
-        async for event in self._turns.limited(answered_by_model(self, self.adapter.address)):
-            yield event
+class AnthropicSession(HistorySession):
+    """One conversation with such an endpoint."""
 
     async def ask(self, reply: ModelReply) -> AsyncIterator[str]:
         """Send the history; give the pieces as they come."""
-        options, call = self.adapter.options, self.call
-        fields = identity.filled(dict(options.body), call.attributes, call.conversation_id)
-        named = identity.filled(dict(options.headers), call.attributes, call.conversation_id)
+        options = self.adapter.options
         body = {"model": options.model, "max_tokens": MAX_TOKENS, "messages": self._messages()}
-        body |= fields | ({} if options.stream is False else {"stream": True})
-        headers = {"anthropic-version": VERSION, **named, **call.headers}
+        headers = {"anthropic-version": VERSION, **self.headers()}
         if options.api_key:
             headers["x-api-key"] = options.api_key
-        async with self._turns.response("POST", self.adapter.url, headers, json=body) as response:
+        async with self.turns.response(
+            "POST", self.adapter.url, headers, json=self.carried(body)
+        ) as response:
             if response.content_type == "text/event-stream":
                 streamed = _Streamed(self.adapter.address)
                 async for piece in streamed.pieces(response):

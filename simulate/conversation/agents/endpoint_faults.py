@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -13,18 +12,10 @@ from urllib.parse import urlsplit
 
 import openai
 
-from simulate.errors import AgentFault, EnvironmentFault, Fault, NotReached
-from simulate.model.outage import outage, refuses
+from simulate.conversation.agents.status_faults import is_page, page_title, status_fault
+from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault, NotReached
+from simulate.model.outage import outage
 from simulate.model.text import shorten
-
-_HINTS = {
-    401: "set the agent's key in [tool.simulate.agents] as env:NAME",
-    403: "set the agent's key in [tool.simulate.agents] as env:NAME",
-    404: "the address should end before /chat/completions, often in /v1",
-    405: "the address should end before /chat/completions, often in /v1",
-    407: "a proxy is in the way: look at HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
-    429: "run fewer at once with --jobs",
-}
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -48,7 +39,7 @@ def fault_of(error: Exception, address: str, *, midway: bool = False) -> Fault:
     if isinstance(error, Fault):
         return error
     if isinstance(error, openai.APIStatusError):
-        return _status_fault(error, address)
+        return _of_status(error, address)
     if (known := _connection_fault(error, address)) is not None:
         return known
     if isinstance(error, openai.APITimeoutError):
@@ -64,7 +55,9 @@ def fault_of(error: Exception, address: str, *, midway: bool = False) -> Fault:
                 f"{address}: the stream broke off: its model {told}: {shorten(detail, 300)}"
             )
         return AgentFault(f"{address}: the stream broke off: {detail}")
-    return AgentFault(f"{address}: {type(error).__name__}: {error}")
+    if isinstance(error, openai.OpenAIError):
+        return AgentFault(f"{address}: {type(error).__name__}: {error}")
+    return HarnessFault(f"{address} was not asked: {type(error).__name__}: {error}")
 
 
 def error_told(body: Any) -> str | None:
@@ -81,23 +74,16 @@ def error_told(body: Any) -> str | None:
     return outage(f"{told.get('type') or ''} {code or ''}: {told.get('message') or ''}", status)
 
 
-def _status_fault(error: openai.APIStatusError, address: str) -> Fault:
-    status = error.status_code
-    message = f"{address} answered {status}"
-    if _is_page(error.response.headers):
-        message += f" with a web page{_title(error.response.text)}"
-    elif error.message != f"Error code: {status}":
-        message += f": {error.message}"
-    if status < 400:
-        return EnvironmentFault(message, hint="it redirects without saying where to; correct the address")
-    if "HTTPS port" in message or "HTTPS server" in message:
-        return EnvironmentFault(message, hint="it speaks TLS: write https:// in the address")
-    # 500 is what a program answers that raised; what it says of its model counts
-    if (refuses(status) and status != 500) or error_told(error.body) is not None:
-        return EnvironmentFault(message, hint=_HINTS.get(status))
-    if _is_page(error.response.headers) and status != 500:
-        return EnvironmentFault(message, hint="is the address that of the agent?")
-    return AgentFault(message)
+def _of_status(error: openai.APIStatusError, address: str) -> Fault:
+    response, status = error.response, error.status_code
+    return status_fault(
+        address,
+        status,
+        error.message if error.message != f"Error code: {status}" else "",
+        not_found="the address should end before /chat/completions, often in /v1",
+        page=response.text if is_page(response.headers) else None,
+        model_failed=error_told(error.body) is not None,
+    )
 
 
 def _connection_fault(error: Exception, address: str) -> Fault | None:
@@ -135,18 +121,9 @@ def _connection_fault(error: Exception, address: str) -> Fault | None:
     return None
 
 
-def _is_page(headers: Mapping[str, str]) -> bool:
-    return headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
-
-
-def _title(page: str) -> str:
-    found = re.search(r"<title[^>]*>(.*?)</title", page, re.IGNORECASE | re.DOTALL)
-    return "" if found is None else f" ({shorten(found[1].strip(), 80)})"
-
-
 async def refuse_pages(response: Any, address: str) -> None:
     """Raise where an answer is a page for people: of a login, a proxy or a hotel's network."""
-    if not _is_page(response.headers):
+    if not is_page(response.headers):
         return
     raise page_fault((await response.aread()).decode("utf-8", "replace"), address)
 
@@ -154,7 +131,7 @@ async def refuse_pages(response: Any, address: str) -> None:
 def page_fault(page: str, address: str) -> EnvironmentFault:
     """What to say of a page for people."""
     return EnvironmentFault(
-        f"{address} answered a web page{_title(page)} instead of JSON",
+        f"{address} answered a web page{page_title(page)} instead of JSON",
         hint="a login, a proxy or another server is in the way; is the address that of the agent?",
     )
 

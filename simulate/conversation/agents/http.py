@@ -28,15 +28,15 @@ from simulate.conversation.agents.endpoint_faults import (
     refuse_pages,
 )
 from simulate.conversation.agents.handed_tools import TOOL_ROUNDS, HandedCall, tool_answer
-from simulate.conversation.agents.http_client import LONGEST_WAIT, TRIES, uninstrumented
+from simulate.conversation.agents.http_client import pause, uninstrumented
 from simulate.conversation.agents.http_connection import (
     connections,
     rehearse,
     watch_connection,
 )
+from simulate.conversation.agents.status_faults import TRIES
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
 from simulate.model.identity import filled
-from simulate.retry_after import retry_after
 from simulate.trace.reading.finish import cut_off
 
 CONNECT = 5.0
@@ -306,8 +306,7 @@ def _refuses_to_stream(error: Exception) -> bool:
 def _wait_before_retry(error: Exception, attempt: int) -> float | None:
     """Seconds to wait before another try; None where the request may have reached the agent's code."""
     if isinstance(error, openai.RateLimitError):
-        asked = retry_after(error.response.headers)
-        return 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
+        return pause(attempt, error.response.headers)
     if isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError):
-        return 0.2 * 2**attempt if never_connected(error) else None
+        return pause(attempt) if never_connected(error) else None
     return None

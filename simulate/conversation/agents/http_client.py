@@ -14,13 +14,10 @@ from opentelemetry import context as otel_context
 
 from simulate import determinism
 from simulate.conversation.agents.adapter import AgentEvent, Call, within
+from simulate.conversation.agents.status_faults import TRIES, is_page, status_fault
 from simulate.errors import AgentFault, EnvironmentFault, Fault, NotReached
-from simulate.model.outage import outage, refuses
 from simulate.retry_after import retry_after
 
-TRIES = 3
-"""Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
-connection, and 429, with which a server says that it did nothing."""
 LONGEST_WAIT = 30.0
 """Seconds that a ``Retry-After`` is obeyed for at most."""
 _EXCERPT = 200
@@ -36,19 +33,12 @@ def uninstrumented() -> Generator[None]:
         otel_context.detach(token)
 
 
-def status_fault(address: str, status: int, detail: str = "", *, not_found: str | None = None) -> Fault:
-    """Whose fault an HTTP status is, and what to do about it."""
-    message = f"{address} answered {status}" + (f": {detail}" if detail else "")
-    if status in (401, 403):
-        return EnvironmentFault(message, hint="set the agent's key in [tool.simulate.agents] as env:NAME")
-    if status == 404:
-        return EnvironmentFault(message, hint=not_found or "correct the agent's address")
-    if status == 429:
-        return EnvironmentFault(message, hint=f"tried {TRIES} times; run fewer at once with --jobs")
-    # 500 is what a program answers that raised; what it says of its model counts
-    if (refuses(status) and status != 500) or outage(detail) is not None:
-        return EnvironmentFault(message)
-    return AgentFault(message)
+def pause(attempt: int, headers: Mapping[str, str] | None = None) -> float:
+    """Seconds to wait after a refused connection or, with its ``headers``, after a 429."""
+    if headers is None:
+        return 0.2 * 2**attempt
+    asked = retry_after(headers)
+    return 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
 
 
 class HttpClient:
@@ -104,11 +94,13 @@ class HttpTurns:
         address = self.client.address
         try:
             if response.status >= 400:
+                text = await response.text(errors="replace")
                 raise status_fault(
                     address,
                     response.status,
-                    _detail(await response.text(errors="replace")),
+                    _detail(text),
                     not_found=self.client.not_found,
+                    page=text if is_page(response.headers) else None,
                 )
             yield response
         except (aiohttp.ClientError, ConnectionError) as error:
@@ -122,7 +114,6 @@ class HttpTurns:
         address = self.client.address
         timeout = aiohttp.ClientTimeout(total=self.call.reply_timeout)
         for attempt in range(1, TRIES + 1):
-            wait = 0.2 * 2**attempt
             try:
                 with uninstrumented():
                     response = await self.client.session().request(
@@ -132,6 +123,7 @@ class HttpTurns:
                 hint = "start the agent, or correct its address"
                 self._refused = NotReached(f"nothing listens at {address}", hint=hint)
                 self._refused.__cause__ = error
+                wait = pause(attempt)
             except TimeoutError:
                 raise AgentFault(f"{address} did not answer in time") from None
             except aiohttp.InvalidURL as error:
@@ -143,9 +135,8 @@ class HttpTurns:
                     self._refused = None
                     return response
                 self._refused = status_fault(address, 429, _detail(await response.text(errors="replace")))
-                asked = retry_after(response.headers)
+                wait = pause(attempt, response.headers)
                 response.close()
-                wait = 0.5 * 2**attempt if asked is None else min(asked, LONGEST_WAIT)
             if attempt < TRIES:
                 await determinism.current().clock.sleep(wait)
         assert self._refused is not None

@@ -20,8 +20,8 @@ from simulate.conversation.agents.adapter import (
     HungUp,
     within,
 )
-from simulate.conversation.agents.http_client import status_fault
 from simulate.conversation.agents.process import command_line
+from simulate.conversation.agents.status_faults import status_fault
 from simulate.conversation.agents.template_state import TemplateState, shown
 from simulate.errors import AgentFault, EnvironmentFault, MissingExtra, NotReached, SimulateError
 from simulate.model.agent_address import is_url, target_of

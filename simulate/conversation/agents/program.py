@@ -15,7 +15,7 @@ import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
-from simulate.child_process import LOOK_SECONDS, signalled
+from simulate.child_process import KILL, end_group
 from simulate.conversation.agents.adapter import (
     AgentEvent,
     AgentMessage,
@@ -203,15 +203,7 @@ class _Program:
         process = self._process
         if process.stdin is not None:
             process.stdin.close()
-        for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-            if not signalled(process.pid, number):
-                break
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_ENDS_WITHIN):
-                    await process.wait()
-                    while signalled(process.pid):  # noqa: ASYNC110 - only asking tells
-                        await asyncio.sleep(LOOK_SECONDS)
-        await process.wait()
+        await end_group(process, ((signal.SIGTERM, _ENDS_WITHIN), (KILL, _ENDS_WITHIN)))
         self._reads.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._reads

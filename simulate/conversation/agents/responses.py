@@ -9,66 +9,37 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, cast
 
-from simulate.conversation.agents.adapter import AgentEvent, Call, EndpointOptions
-from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, answered_by_model, seen_of
-from simulate.conversation.agents.http_client import (
-    HttpClient,
-    HttpTurns,
-    parsed,
-    read_json,
-    server_sent_events,
-)
+from simulate.conversation.agents.adapter import Call
+from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, seen_of
+from simulate.conversation.agents.history_endpoint import HistoryAdapter, HistorySession
+from simulate.conversation.agents.http_client import parsed, read_json, server_sent_events
 from simulate.errors import AgentFault
-from simulate.model import identity
-from simulate.model.agent_address import target_of
 from simulate.trace.reading.finish import cut_off
 
 
-class ResponsesAdapter:
+class ResponsesAdapter(HistoryAdapter):
     """Connects to an endpoint; one pool of connections for all conversations."""
 
-    speaks_first = False
-
-    def __init__(self, address: str, options: EndpointOptions) -> None:
-        self.address, self.options = address, options
-        self.url = target_of(address).rstrip("/") + "/responses"
-        self.client = HttpClient(address, not_found="the address should end before /responses, often in /v1")
+    path = "/responses"
 
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[ResponsesSession, None]:
         yield ResponsesSession(self, call)
 
-    async def aclose(self) -> None:
-        await self.client.aclose()
 
-
-class ResponsesSession:
-    """One conversation."""
-
-    def __init__(self, adapter: ResponsesAdapter, call: Call) -> None:
-        self.adapter, self.call = adapter, call
-        self.history: list[dict[str, Any]] = []
-        self._turns = HttpTurns(adapter.client, call)
-
-    async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
-        """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
-        if message is None:
-            return
-        self.history.append({"role": "user", "content": message})
-        async for event in self._turns.limited(answered_by_model(self, self.adapter.address)):
-            yield event
+class ResponsesSession(HistorySession):
+    """One conversation with such an endpoint."""
 
     async def ask(self, reply: ModelReply) -> AsyncIterator[str]:
         """Send the history; give the pieces as they come."""
-        options, call = self.adapter.options, self.call
-        fields = identity.filled(dict(options.body), call.attributes, call.conversation_id)
-        named = identity.filled(dict(options.headers), call.attributes, call.conversation_id)
-        body = {"model": options.model, "input": self.history, **fields}
-        body |= {} if options.stream is False else {"stream": True}
-        headers = {**named, **call.headers}
+        options = self.adapter.options
+        body = {"model": options.model, "input": self.history}
+        headers = self.headers()
         if options.api_key:
             headers["Authorization"] = f"Bearer {options.api_key}"
-        async with self._turns.response("POST", self.adapter.url, headers, json=body) as response:
+        async with self.turns.response(
+            "POST", self.adapter.url, headers, json=self.carried(body)
+        ) as response:
             if response.content_type == "text/event-stream":
                 items = list[dict[str, Any]]()
                 whole: dict[str, Any] | None = None

@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, EndpointOptions, within
-from simulate.conversation.agents.http_client import HttpClient, status_fault, uninstrumented
+from simulate.conversation.agents.http_client import HttpClient, uninstrumented
+from simulate.conversation.agents.status_faults import status_fault
 from simulate.conversation.agents.template_state import StreamedAnswer, TemplateState, filled_headers
 from simulate.errors import AgentFault, NotReached
 from simulate.model.request_template import RequestTemplate, filled, filled_text

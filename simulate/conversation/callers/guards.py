@@ -94,7 +94,7 @@ def _role_flip(line: str, situation: Situation) -> Alarm | None:
     found = AGENT.search(line)
     if found and not _reported(line, found):
         return Alarm("acts as the agent", found[0], mend)
-    said, heard = _folded(line), [_folded(text) for text in situation.agent]
+    said, heard = _words_of(line), [_words_of(text) for text in situation.agent]
     if len(said.split()) >= 6 and any(_alike(said, text) for text in heard):
         return Alarm("says the agent's words", line, mend)
     return None
@@ -112,7 +112,7 @@ def _in_quotes(line: str, position: int) -> bool:
 
 def _leak(line: str, situation: Situation) -> Alarm | None:
     """Seven words in a row of the instructions' own text."""
-    words, prompt = _folded(line).split(), f" {_folded(situation.prompt)} "
+    words, prompt = _words_of(line).split(), f" {_words_of(situation.prompt)} "
     for start in range(len(words) - 6):
         run = " ".join(words[start : start + 7])
         if f" {run} " in prompt:
@@ -179,16 +179,16 @@ _AGAIN = re.compile(
 
 def _repetition(line: str, situation: Situation) -> Alarm | None:
     """The same line twice, though the agent neither said the same twice nor asked to hear it again."""
-    said = _folded(line)
-    stuck = len(situation.own) >= 3 and all(_folded(text) == said for text in situation.own[-3:])
+    said = _words_of(line)
+    stuck = len(situation.own) >= 3 and all(_words_of(text) == said for text in situation.own[-3:])
     if stuck and "?" not in situation.asked:
         return Alarm("repeats itself", f"four times: {line}", "Say something else, or end the conversation.")
     if len(said.split()) < 4 or _AGAIN.search(situation.asked):
         return None
-    before = [_folded(text) for text in situation.own[-4:]]
+    before = [_words_of(text) for text in situation.own[-4:]]
     if not any(_alike(said, text) for text in before):
         return None
-    heard = [_folded(text) for text in situation.agent[-5:]]
+    heard = [_words_of(text) for text in situation.agent[-5:]]
     if any(_alike(heard[-1], text) for text in heard[:-1]):
         return None
     return Alarm("repeats itself", line, "You have said this already. Go on, or end the conversation.")
@@ -239,7 +239,7 @@ def left_open(situation: Situation) -> Alarm | None:
     question = re.search(r"[^.!?]*\?\W*$", situation.asked)
     if question is None or COURTESY.search(question[0]) or len(situation.own) >= 3:
         return None
-    if any(_alike(_folded(situation.asked), _folded(text)) for text in situation.agent[:-1]):
+    if any(_alike(_words_of(situation.asked), _words_of(text)) for text in situation.agent[:-1]):
         return None
     mend = "The other side has asked you something. Answer it, or say why you end the conversation."
     return Alarm("hangs up on a question", question[0].strip(), mend)
@@ -277,7 +277,7 @@ _STOP = frozenset(
 )
 
 
-def _folded(text: str) -> str:
+def _words_of(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
 
 

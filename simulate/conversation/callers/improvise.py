@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from simulate.conversation.callers import guards, prompt
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
@@ -15,6 +14,7 @@ from simulate.conversation.callers.script import Script
 from simulate.conversation.callers.styling import styled
 from simulate.errors import SimulatorFault
 from simulate.llm import Model, Reply, Unsupported
+from simulate.model.json_values import object_in
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, Utterance
@@ -167,14 +167,14 @@ class ImprovisedCaller:
         for call in reply.tool_calls:
             if call.name != "end_call":
                 continue
-            ending = _ending(_json(call.arguments))
+            ending = _ending(object_in(call.arguments))
             if ending is None:
                 mend = "Call end_call with reason and goal_reached."
                 return nothing, guards.Alarm("an ending that cannot be read", call.arguments[:200], mend)
             return _Turn(cleaned(reply.text, self.persona), ending), None
         if not self.model.lacks("tools"):
             return _Turn(cleaned(reply.text, self.persona)), None
-        answer = _json(reply.text)
+        answer = object_in(reply.text)
         if answer is None or not isinstance(answer.get("say"), str):
             return nothing, guards.Alarm(
                 "an answer that is not the JSON asked for", reply.text[:200], prompt.BY_SCHEMA
@@ -253,16 +253,6 @@ def _known(scenario: Scenario, persona: Persona) -> Known:
 def _heard(said: Utterance) -> str:
     text = said.received if said.speaker == "agent" else said.text
     return text if text.strip() else SILENCE
-
-
-def _json(text: str) -> dict[str, Any] | None:
-    """The JSON object in a text, be it fenced or with words around it."""
-    start, end = text.find("{"), text.rfind("}")
-    try:
-        found = json.loads(text[start : end + 1]) if 0 <= start < end else None
-    except ValueError:
-        return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _ending(answer: dict[str, Any] | None) -> HangUp | None:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,14 +28,12 @@ from simulate.conversation.voice.pcm import RATE, Pcm
 from simulate.conversation.voice.recording import CallRecorder
 from simulate.conversation.voice.seats import a_seat
 from simulate.conversation.voice.segmenter import Hearing, Listener
-from simulate.conversation.voice.speech import STT, TTS
+from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.turn_taking import SENTENCE_GAP
-from simulate.conversation.voice.vad import Detector, Silero
 from simulate.determinism.clock import current_loop
 from simulate.errors import AgentFault, Fault
 from simulate.model.persona import Persona
 from simulate.model.scenario import Line as ScriptLine
-from simulate.model.scenario import Scenario
 from simulate.model.transcript import EndedBy, Utterance
 
 PATIENCE = {"none": 0.4, "low": 0.6, "medium": 0.9, "high": 1.6}
@@ -64,24 +62,6 @@ class CallWire(Wire, Protocol):
     async def hang_up(self) -> None:
         """The caller leaves; returns when the agent has ended its side too, or will not."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Senses:
-    """How the caller speaks and hears."""
-
-    tts: TTS
-    stt: STT
-    detector: Callable[[], Detector] = lambda: Detector(Silero())
-    root: Path | None = None
-    """Files of noise are relative to it."""
-
-
-def prepare(scenario: Scenario, senses: Senses) -> None:
-    """Refuse, before anything runs, what the persona's voice asks for and there is not."""
-    persona = scenario.persona if isinstance(scenario.persona, Persona) else Persona()
-    senses.tts.check(persona.voice.name)
-    effects.check(persona.voice, senses.root)
 
 
 class VoiceCall:

@@ -13,8 +13,9 @@ from typing import Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.audio_bridge import AudioBridge
-from simulate.conversation.voice.call import Senses, VoiceCall, prepare
+from simulate.conversation.voice.call import VoiceCall
 from simulate.conversation.voice.pcm import Samples
+from simulate.conversation.voice.senses import Senses, prepare
 from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, InputError
 from simulate.integrations.livekit.room import Room, Server

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.audio_bridge import AudioBridge
-from simulate.conversation.voice.call import CallWire, Senses, VoiceCall, prepare
+from simulate.conversation.voice.call import CallWire, VoiceCall
 from simulate.conversation.voice.pcm import Samples
+from simulate.conversation.voice.senses import Senses, prepare
 from simulate.conversation.voice.speech import quiet
 from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.errors import AddressError, AgentFault, MissingExtra
@@ -25,7 +26,6 @@ from simulate.user_code import meant_for_us
 if TYPE_CHECKING:
     from simulate.integrations.pipecat.memory_transport import MemoryTransport
 
-# Pipecat itself is imported when a call begins: it takes seconds, and greets on stderr
 CONNECT_SECONDS = 30.0
 """How long a bot may take from its start to the first frame: models are loaded in it."""
 LEAVE_SECONDS = 3.0
@@ -72,6 +72,7 @@ class PipecatEngine:
         if self._bot is not None:
             wire = MemoryWire(self._bot, self.address, session)
         else:
+            # imports Pipecat, which takes seconds and greets on stderr
             from simulate.integrations.pipecat.websocket_transport import SocketWire
 
             wire = SocketWire(self.address, session.headers)
@@ -95,8 +96,9 @@ class MemoryWire:
 
     async def open(self, line: AudioBridge) -> None:
         """Start the bot and wait until it takes calls."""
+        # imports Pipecat
         from simulate.integrations.pipecat.memory_transport import MemoryTransport
-        from simulate.integrations.pipecat.virtual_time import let_frames_ask
+        from simulate.integrations.pipecat.virtual_time import let_frames_ask  # likewise
 
         let_frames_ask()
         if (cassette := current()) is not None:
@@ -123,7 +125,7 @@ class MemoryWire:
 
     def _replayed(self, cassette: Any) -> None:
         """The bot's speech goes into the call's cassette, or comes from it; with the pace that it had."""
-        from simulate.integrations.pipecat import recording
+        from simulate.integrations.pipecat import recording  # imports Pipecat
 
         recording.know_services()
         if cassette.replaying:
@@ -183,7 +185,7 @@ class MemoryWire:
 
 async def call_bot(bot: Bot, transport: Any, call: str) -> None:
     """Call it with what its signature asks for."""
-    from simulate.integrations.pipecat.runner import arguments, wants_transport
+    from simulate.integrations.pipecat.runner import arguments, wants_transport  # imports Pipecat
 
     given = arguments(transport, call)
     if wants_transport(bot):

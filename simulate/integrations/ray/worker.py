@@ -15,6 +15,8 @@ from simulate.errors import InputError, MissingExtra, SimulateError
 from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.trial import TrialSpec
+from simulate.replay.running import Recordings
+from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.resources import Resources
 from simulate.run_folder import RunFolder
 from simulate.suite import Suite
@@ -127,10 +129,6 @@ def _suite(order: Order, path: Path) -> tuple[Suite, TrialSpec]:
     except MissingExtra as missing:
         resources.set_aside(loaded.scenario, missing)
     if order.tape is not None:
-        # most runs neither record nor replay
-        from simulate.replay.running import Recordings
-        from simulate.replay.serving.endpoint import ModelEndpoint
-
         resources.recordings = recordings = Recordings(
             order.tape[1], order.tape[0], personal=project.redact.personal
         )

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulate.errors import FileProblems, InputError, Problem
 from simulate.interfaces.cli import say
 
 if TYPE_CHECKING:
-    from simulate.errors import Problem
     from simulate.model.trial import TrialSpec
 
 
@@ -36,7 +36,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from simulate.errors import FileProblems
     from simulate.model.loading.files import load_scenarios
     from simulate.model.loading.places import short
     from simulate.model.loading.project import Project
@@ -88,8 +87,7 @@ def _without_effect(loaded: list[TrialSpec]) -> list[str]:
 
 def _same_names(loaded: list[TrialSpec]) -> list[Problem]:
     """Scenarios of one name in two files, which reports could hardly tell apart."""
-    from simulate.errors import Problem
-    from simulate.model.file_names import files_by_name
+    from simulate.model.trial import files_by_name
 
     return [
         Problem(
@@ -107,7 +105,6 @@ def _same_names(loaded: list[TrialSpec]) -> list[Problem]:
 
 def _traces(loaded: list[TrialSpec]) -> list[Problem]:
     """Recorded traces of ``matches_trace`` that cannot be read, each once."""
-    from simulate.errors import InputError, Problem
     from simulate.model.expect import MatchesTrace
 
     wanted = {

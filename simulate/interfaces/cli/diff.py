@@ -7,10 +7,14 @@ Functions import what is heavy, so that ``--help`` and a refusal come at once, a
 from __future__ import annotations
 
 import argparse
+import gc
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulate.errors import InputError, TraceFileError
 from simulate.interfaces.cli import say
 from simulate.interfaces.cli.output_options import add_json_option
 
@@ -72,8 +76,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    import gc
-
     from simulate.trace.diff import compare
 
     # what is made here lives to the end of the process; looking for garbage in it costs a quarter of the time
@@ -111,9 +113,6 @@ def _fitted(summary: str) -> str:
     """On a terminal, long lines go on below their sentence; elsewhere a change stays one line, for grep."""
     if not sys.stdout.isatty():
         return summary
-    import shutil
-    import textwrap
-
     width = max(40, shutil.get_terminal_size((80, 24)).columns)
     return "\n".join(
         textwrap.fill(
@@ -126,7 +125,6 @@ def _fitted(summary: str) -> str:
 
 def _judge() -> Judge:
     """The judge of pyproject.toml or of the environment, before any file is read."""
-    from simulate.errors import InputError
     from simulate.model.loading.project import Project
     from simulate.resources import Resources
 
@@ -149,7 +147,6 @@ def _judged(diff: Diff, judge: Judge) -> Diff:
 
 def _update(path: Path, actual: Trace, changed: bool) -> int:
     """The actual trace takes the place of the expected one, as OTLP in the form of the file's name."""
-    from simulate.errors import InputError
     from simulate.trace.files import writing
 
     if not changed:
@@ -171,8 +168,6 @@ def _update(path: Path, actual: Trace, changed: bool) -> int:
 def _repeats(paths: list[Path], compared: set[str], tolerant: bool) -> list[Trace]:
     """The traces of files, and of the trials in a run's folder, where those that are compared may lie too:
     what a trace has in common with itself calibrates nothing."""
-    from simulate.errors import InputError
-
     found: list[Trace] = []
     for path in paths:
         if not path.is_dir():
@@ -200,7 +195,6 @@ def _scenario(file: Path) -> str:
 
 def _one(args: argparse.Namespace, path: Path, side: int) -> Trace:
     """The conversation to compare. One id for both files is enough where only one of them holds several."""
-    from simulate.errors import InputError, TraceFileError
     from simulate.trace.conversations import Choice, only, read_conversations
 
     if args.trace and args.conversation:
@@ -224,8 +218,6 @@ def _all(path: Path, tolerant: bool) -> list[Trace]:
 
 
 def _tolerance(given: list[str]) -> dict[str, float]:
-    from simulate.errors import InputError
-
     found: dict[str, float] = {}
     for item in given:
         name, _, number = item.partition("=")

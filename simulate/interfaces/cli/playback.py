@@ -9,30 +9,18 @@ import signal
 import sys
 from pathlib import Path
 
-from simulate.interfaces.cli import say, trace_sources
+from simulate.interfaces.cli import recording_options, say
 from simulate.interfaces.render.output import write_json
-from simulate.replay.loaders import load_source
 from simulate.replay.matching.rules import default_rules
 from simulate.replay.serving.server import PlaybackServer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("source", nargs="+", help="cassettes, production traces, or folders of either")
+    recording_options.configure(parser)
     parser.add_argument("--port", type=int, default=0, help="listen on this port (default: a free one)")
     parser.add_argument(
         "--policy", choices=["fail", "stop", "nearest"], default="fail", help="what a miss gets"
-    )
-    parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
-    trace_sources.add_reading_options(parser)
-    parser.add_argument("--partial", action="store_true", help="play the part of a source that is complete")
-    parser.add_argument("--allow-edited", action="store_true", help="play a cassette that was edited by hand")
-    parser.add_argument(
-        "--ignore",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a part of requests to leave out, by its JSON path",
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="write what was asked for, as JSON, at the end"
@@ -42,14 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until interrupted; exit code 1 when a request diverged or a recording was left."""
     rules = default_rules(ignore=tuple(args.ignore))
-    cassettes = load_source(
-        *args.source,
-        choice=trace_sources.chosen(args),
-        partial=args.partial,
-        allow_edited=args.allow_edited,
-        tolerant=args.tolerant,
-        rules=rules,
-    )
+    cassettes = recording_options.load(args, rules)
     server = PlaybackServer(cassettes, rules=rules, policy=args.policy, pace=args.pace)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(server, args.port))

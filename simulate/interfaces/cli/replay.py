@@ -11,7 +11,7 @@ from typing import Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
-from simulate.interfaces.cli import say, trace_sources
+from simulate.interfaces.cli import recording_options, say
 from simulate.model.explain import told_verdict
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
@@ -20,7 +20,6 @@ from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import cassettes, find_stale
 from simulate.replay.intercept.guard import refuse_production
-from simulate.replay.loaders import load_source
 from simulate.replay.matching.rules import default_rules
 from simulate.replay.report import ReplayReport
 from simulate.replay.running import replayed
@@ -33,9 +32,8 @@ from simulate.trace.files.writing import write_otlp_jsonl
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("source", nargs="+", help="cassettes, production traces, or folders of either")
+    recording_options.configure(parser)
     parser.add_argument("--agent", metavar="ADDRESS", help="the agent that runs again")
-    trace_sources.add_reading_options(parser)
     parser.add_argument(
         "--policy",
         choices=["fail", "stop", "nearest", "live", "simulate"],
@@ -43,18 +41,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what becomes of a request that was not recorded (default: it fails)",
     )
     _live_options(parser)
-    parser.add_argument("--pace", choices=["instant", "recorded"], default="instant", help="when chunks come")
-    parser.add_argument(
-        "--ignore",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a part of requests to leave out, by its JSON path",
-    )
-    parser.add_argument("--partial", action="store_true", help="replay the part of a source that is complete")
-    parser.add_argument(
-        "--allow-edited", action="store_true", help="replay a cassette that was edited by hand"
-    )
     parser.add_argument(
         "--port", type=int, default=0, help="where an agent that runs already asks its model (default: free)"
     )
@@ -116,14 +102,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.agent is None:
         raise InputError("which agent is to run again?", hint="name it with --agent")
     rules = default_rules(ignore=tuple(args.ignore))
-    cassettes = load_source(
-        *args.source,
-        choice=trace_sources.chosen(args),
-        partial=args.partial,
-        allow_edited=args.allow_edited,
-        tolerant=args.tolerant,
-        rules=rules,
-    )
+    cassettes = recording_options.load(args, rules)
     return asyncio.run(_replay(args, cassettes, rules))
 
 

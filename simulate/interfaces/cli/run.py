@@ -20,6 +20,7 @@ from simulate.interfaces.cli.run_options import as_it_began, configure
 
 if TYPE_CHECKING:
     from simulate.integrations.ray import RayFanOut
+    from simulate.model.loading.project import Project
     from simulate.model.outcome import RunRecord
     from simulate.model.trial import TrialSpec
     from simulate.resources import Resources
@@ -36,35 +37,17 @@ def execute(args: argparse.Namespace) -> int:
         from simulate.interfaces.cli.watch import watch
 
         return watch(args)
-    from simulate.interfaces.cli.selection import not_passed, selected
-    from simulate.llm.config import placeholder_keys
     from simulate.model.identity import parse_tags
-    from simulate.model.loading.environment import set_environment
-    from simulate.model.loading.files import load_scenarios
-    from simulate.model.loading.places import short
-    from simulate.model.loading.project import Project
     from simulate.resources import Resources
     from simulate.run_folder import RUNS, RunFolder, find_run, new_run_id
     from simulate.suite import TEXT_JOBS, Suite, exit_code
 
-    for name in ("trials", "jobs"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise InputError(f"--{name} is at least 1")
-    if args.update and args.ray is not None:
-        raise InputError("--update writes files of this machine: run it without --ray")
+    _check_options(args)
     gate = check_gate(args)
     path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
     if path is not None:
         as_it_began(args, path)
-    failed = _earlier(args)
-    project = Project.find(Path.cwd())
-    set_environment(project, args.env_file)
-    if args.replay:
-        placeholder_keys(project.secret_variables())
-    paths = args.paths or [short(path) for path in project.scenarios]
-    scenarios = selected(load_scenarios(paths, agents=project.agents), args.select)
-    if failed is not None:
-        scenarios = not_passed(scenarios, failed)
+    project, scenarios = _asked_for(args)
     path = path or (Path(args.out) if args.out else RUNS / new_run_id())
     stage = Resources(
         project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port,
@@ -77,7 +60,7 @@ def execute(args: argparse.Namespace) -> int:
     elsewhere = _elsewhere(args, stage, scenarios)
     stage.recordings = None if elsewhere else recordings
     folder = RunFolder.create(path, resume=bool(args.resume))
-    try:
+    with contextlib.closing(folder):
         suite = Suite(
             folder,
             stage,
@@ -87,26 +70,62 @@ def execute(args: argparse.Namespace) -> int:
             elsewhere=elsewhere,
             command=["simulate", *sys.argv[1:]],
         )
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                _run(suite, scenarios, virtual=args.time == "virtual" and elsewhere is None)
-        except BaseException:
-            # what finished is worth reading; if even that fails, why the run stopped matters more
-            with contextlib.suppress(SimulateError):
-                if (path / "run.json").exists():
-                    _report(args, folder, folder.read_run())
-                told = f"{folder.progress()} finished; simulate run --resume {path} goes on with the others"
-                print(told, file=sys.stderr)
-            raise
-        record = folder.read_run()
-        _report(args, folder, record)
-        for note in record.notes if args.resume else ():
-            print(f"note: {note}", file=sys.stderr)
-    finally:
-        folder.close()
+        _run_and_report(args, suite, scenarios, virtual=args.time == "virtual" and elsewhere is None)
     if gate is not None:
         return hold(args, gate, path)
     return exit_code(suite.finished)
+
+
+def _asked_for(args: argparse.Namespace) -> tuple[Project, list[TrialSpec]]:
+    """The project, its environment set, and the scenarios that are to run."""
+    from simulate.interfaces.cli.selection import not_passed, selected
+    from simulate.llm.config import placeholder_keys
+    from simulate.model.loading.environment import set_environment
+    from simulate.model.loading.files import load_scenarios
+    from simulate.model.loading.places import short
+    from simulate.model.loading.project import Project
+
+    failed = _earlier(args)
+    project = Project.find(Path.cwd())
+    set_environment(project, args.env_file)
+    if args.replay:
+        placeholder_keys(project.secret_variables())
+    paths = args.paths or [short(path) for path in project.scenarios]
+    scenarios = selected(load_scenarios(paths, agents=project.agents), args.select)
+    if failed is not None:
+        scenarios = not_passed(scenarios, failed)
+    return project, scenarios
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    for name in ("trials", "jobs"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise InputError(f"--{name} is at least 1")
+    if args.update and args.ray is not None:
+        raise InputError("--update writes files of this machine: run it without --ray")
+
+
+def _run_and_report(
+    args: argparse.Namespace, suite: Suite, scenarios: list[TrialSpec], *, virtual: bool
+) -> None:
+    folder = suite.folder
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            _run(suite, scenarios, virtual=virtual)
+    except BaseException:
+        # what finished is worth reading; if even that fails, why the run stopped matters more
+        with contextlib.suppress(SimulateError):
+            if (folder.path / "run.json").exists():
+                _report(args, folder, folder.read_run())
+            told = (
+                f"{folder.progress()} finished; simulate run --resume {folder.path} goes on with the others"
+            )
+            print(told, file=sys.stderr)
+        raise
+    record = folder.read_run()
+    _report(args, folder, record)
+    for note in record.notes if args.resume else ():
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _earlier(args: argparse.Namespace) -> Path | None:

@@ -20,25 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="scenario files or folders (default: those of pyproject.toml)",
     )
     add("--agent", metavar="ADDRESS", help="run against this agent instead of the files' own")
-    add(
-        "-k",
-        dest="select",
-        metavar="EXPR",
-        help="only scenarios whose name, case, file or tag holds this text; texts go together with and, or, "
-        "not and parentheses",
-    )
-    add(
-        "--failed",
-        nargs="?",
-        const="latest",
-        metavar="RUN",
-        help="only what did not pass in this run (default: the latest)",
-    )
-    add(
-        "--watch",
-        action="store_true",
-        help="run again whenever a file of the project changes, until Ctrl-C",
-    )
+    _selection(parser)
     add("--trials", type=int, metavar="N", help="how often each scenario runs")
     add(
         "--jobs",
@@ -70,6 +52,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _how(parser)
     _results(parser)
     add_gate_options(parser)
+
+
+def _selection(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "-k",
+        dest="select",
+        metavar="EXPR",
+        help="only scenarios whose name, case, file or tag holds this text; texts go together with and, or, "
+        "not and parentheses",
+    )
+    add(
+        "--failed",
+        nargs="?",
+        const="latest",
+        metavar="RUN",
+        help="only what did not pass in this run (default: the latest)",
+    )
+    add(
+        "--watch",
+        action="store_true",
+        help="run again whenever a file of the project changes, until Ctrl-C",
+    )
 
 
 def _how(parser: argparse.ArgumentParser) -> None:

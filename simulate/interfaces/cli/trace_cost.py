@@ -60,6 +60,7 @@ def _record(row: Row, by: str) -> dict[str, object]:
         "dollars": None if row.unpriced else row.dollars,
         "dollars_known": row.dollars,
         "unpriced_calls": row.unpriced,
+        "calls_perhaps_told_twice": row.doubtful,
         "reason": row.reason,
         "dollars_per_success": row.dollars_per_success,
     }
@@ -88,6 +89,9 @@ def _table(rows: list[Row], by: str) -> Iterator[str]:
         if row.unpriced:
             unpriced = f"{row.unpriced} of {row.calls} calls have no known price"
             yield f"! {shown(row.key)}: {unpriced}: {row.reason}\n"
+        if row.doubtful:
+            doubtful = f"{row.doubtful} of {row.calls} calls may be told by another trace, too"
+            yield f"! {shown(row.key)}: {doubtful}\n"
 
 
 def _cells(row: Row) -> list[str]:
@@ -102,7 +106,7 @@ def _cells(row: Row) -> list[str]:
 def _total(rows: list[Row]) -> Row:
     whole = Row("")
     for row in rows:
-        for name in ("calls", "dollars", "unpriced", "input_tokens", "output_tokens", "untold"):
+        for name in ("calls", "dollars", "unpriced", "input_tokens", "output_tokens", "untold", "doubtful"):
             setattr(whole, name, getattr(whole, name) + getattr(row, name))
     return whole
 

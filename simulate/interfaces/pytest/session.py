@@ -15,11 +15,10 @@ from simulate.errors import InputError
 from simulate.interfaces.render.html import write_html
 from simulate.interfaces.render.run_reports import traces_of
 from simulate.llm.config import placeholder_keys
-from simulate.model.file_names import with_unique_ids
 from simulate.model.loading.environment import set_environment
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
-from simulate.model.trial import TrialSpec
+from simulate.model.trial import TrialSpec, with_unique_ids
 from simulate.replay.running import Mode, Recordings
 from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.resources import Resources

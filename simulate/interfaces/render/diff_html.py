@@ -15,8 +15,7 @@ from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.change import Change
 from simulate.trace.diff.content import dumped
 from simulate.trace.diff.forest import Forest
-from simulate.trace.diff.result import Diff
-from simulate.trace.diff.summary import grouped, headline
+from simulate.trace.diff.result import Diff, grouped, headline
 from simulate.trace.redaction.mask import SecretMask
 
 LONG = 4_000

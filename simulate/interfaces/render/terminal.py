@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
 from simulate.model.explain import MARK, WORD, Line, explain, lines
-from simulate.model.outcome import Outcome, Reliability, Standing
+from simulate.model.outcome import Outcome, Reliability
 from simulate.model.text import IN_ASCII, dollars, line
+from simulate.model.verdict import Standing
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from pathlib import Path
 from simulate.model.loading.reader import ScenarioReader
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
-from simulate.model.trial import TrialSpec
+from simulate.model.trial import TrialSpec, with_unique_ids
 
 
 def load_scenarios(paths: Sequence[Path | str], *, agents: Collection[str] | None = None) -> list[TrialSpec]:
@@ -16,9 +16,14 @@ def load_scenarios(paths: Sequence[Path | str], *, agents: Collection[str] | Non
 
     With ``agents``, a scenario's ``agent:`` must be one of these names, or an address. Raises FileProblems
     with everything that is wrong in any file, or InputError where a path leads nowhere."""
-    return scenario_reader(agents=agents).load(paths)
+    read = scenario_reader(agents=agents).load(paths)
+    trials = [
+        TrialSpec(each.scenario, each.file, each.line, each.case, text=each.text, digest=each.digest)
+        for each in read
+    ]
+    return with_unique_ids(trials, Path.cwd())
 
 
-def scenario_reader(*, agents: Collection[str] | None = None) -> ScenarioReader:
+def scenario_reader(*, agents: Collection[str] | None = None) -> ScenarioReader[Scenario, Persona]:
     """For data that is not a file of its own: a reader that keeps what is wrong until ``done()``."""
     return ScenarioReader(Scenario, Persona, agents=agents)

@@ -5,39 +5,54 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
 from simulate.errors import AddressError, FileProblems, InputError, Problem
 from simulate.model.agent_address import kind_of
-from simulate.model.file_names import with_unique_ids
+from simulate.model.base import ScenarioModel, Strict
+from simulate.model.file_names import unique_ids
 from simulate.model.loading import cases
 from simulate.model.loading.places import SUFFIXES, Surroundings, read_bytes, scenario_files
 from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import MOST_PROBLEMS, Document, read_documents
 from simulate.model.nearest import did_you_mean
-from simulate.model.trial import TrialSpec
 from simulate.model.units import as_written
 
-if TYPE_CHECKING:
-    from simulate.model.persona import Persona
-    from simulate.model.scenario import Scenario
+PersonaT = TypeVar("PersonaT", bound=Strict)
+ScenarioT = TypeVar("ScenarioT", bound=ScenarioModel)
 
 
-class PersonaReader:
+@dataclass(frozen=True)
+class ReadScenario(Generic[ScenarioT]):
+    """A scenario with its place, and one of its cases filled in."""
+
+    scenario: ScenarioT
+    file: str
+    line: int
+    case: str | None
+    digest: str
+    """SHA-256 of what the scenario says, persona and case included; of no default and no folder, so that
+    neither a release that adds a key nor another machine changes it."""
+    text: str
+    """Its document in the file, as it is written."""
+
+
+class PersonaReader(Generic[PersonaT]):
     """Reads files of personas and keeps what is wrong in them until ``done()``.
 
-    It is given the model's class, which offers ``load`` itself and so stands above this module."""
+    It is given the models' classes, whose own ``load`` calls it."""
 
-    def __init__(self, persona: type[Persona]) -> None:
+    def __init__(self, persona: type[PersonaT]) -> None:
         self._persona_type = persona
         self._problems: dict[Problem, None] = {}
-        self._personas: dict[Path, Persona | None] = {}
+        self._personas: dict[Path, PersonaT | None] = {}
 
-    def load_persona(self, path: Path | str) -> Persona:
+    def load_persona(self, path: Path | str) -> PersonaT:
         """The persona of a file; raises FileProblems with all that is wrong in it."""
         persona = self.persona(Path(path))
         self.done()
@@ -54,7 +69,7 @@ class PersonaReader:
         if self._problems:
             raise FileProblems(self.problems)
 
-    def persona(self, path: Path) -> Persona | None:
+    def persona(self, path: Path) -> PersonaT | None:
         """The persona of a file, read once; None where it is wrong."""
         if path not in self._personas:
             self._personas[path] = self._read_persona(path)
@@ -72,7 +87,7 @@ class PersonaReader:
             self._note(error.problems)
             return None
 
-    def _read_persona(self, path: Path) -> Persona | None:
+    def _read_persona(self, path: Path) -> PersonaT | None:
         try:
             data = read_bytes(path)
         except FileProblems as error:
@@ -91,13 +106,13 @@ class PersonaReader:
             return None
 
 
-class ScenarioReader(PersonaReader):
+class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
     """Reads files of scenarios, too.
 
     With ``agents``, a scenario's ``agent:`` must be one of these names, or an address."""
 
     def __init__(
-        self, scenario: type[Scenario], persona: type[Persona], *, agents: Collection[str] | None = None
+        self, scenario: type[ScenarioT], persona: type[PersonaT], *, agents: Collection[str] | None = None
     ) -> None:
         super().__init__(persona)
         self._scenario_type = scenario
@@ -106,20 +121,21 @@ class ScenarioReader(PersonaReader):
         self._texts: dict[str, list[str]] = {}
         """The lines of each file."""
 
-    def load(self, paths: Sequence[Path | str]) -> list[TrialSpec]:
-        """The first trial of every scenario of files and folders, one for each case; raises FileProblems, or
-        InputError where a path leads nowhere."""
+    def load(self, paths: Sequence[Path | str]) -> list[ReadScenario[ScenarioT]]:
+        """Every scenario of files and folders, once for each case; raises FileProblems, or InputError where a
+        path leads nowhere."""
         found = [each for path in scenario_files(paths) for each in self.scenarios(path)]
         self.done()
         if not found:
             raise InputError("no scenario in these files", where=", ".join(map(str, paths)))
-        return with_unique_ids(found, Path.cwd())
+        return found
 
-    def load_scenario(self, path: Path | str) -> Scenario:
+    def load_scenario(self, path: Path | str) -> ScenarioT:
         """The one scenario of a file; raises InputError where there are several."""
         found = self.load([path])
         if len(found) > 1:
-            names = ", ".join(each.id for each in found[:5]) + (", …" if len(found) > 5 else "")
+            ids = unique_ids([(each.scenario.name, each.case, each.file) for each in found])
+            names = ", ".join(ids[:5]) + (", …" if len(found) > 5 else "")
             raise InputError(
                 f"{len(found)} scenarios where one is wanted: {names}",
                 where=str(path),
@@ -127,7 +143,7 @@ class ScenarioReader(PersonaReader):
             )
         return found[0].scenario
 
-    def scenarios(self, path: Path) -> Iterator[TrialSpec]:
+    def scenarios(self, path: Path) -> Iterator[ReadScenario[ScenarioT]]:
         """The scenarios of one file that are right."""
         try:
             data = read_bytes(path)
@@ -136,7 +152,7 @@ class ScenarioReader(PersonaReader):
             return
         yield from self.scenarios_in(data, path)
 
-    def scenarios_in(self, data: bytes, path: Path) -> Iterator[TrialSpec]:
+    def scenarios_in(self, data: bytes, path: Path) -> Iterator[ReadScenario[ScenarioT]]:
         """The scenarios of a file's bytes that are right."""
         names: dict[str, int] = {}
         budget = cases.MAX_FILLED
@@ -244,7 +260,7 @@ class ScenarioReader(PersonaReader):
         callers: Sequence[tuple[dict[str, Any], Document]],
         document: Document,
         path: Path,
-    ) -> Iterator[TrialSpec]:
+    ) -> Iterator[ReadScenario[ScenarioT]]:
         labels: set[str] = set()
         lines = document.node.start_mark.line, document.node.end_mark.line
         text = "\n".join(self._texts[document.file][slice(*lines)])
@@ -261,9 +277,9 @@ class ScenarioReader(PersonaReader):
                 label = f"{label} ({number})"
             if label is not None:
                 labels.add(label)
-            yield TrialSpec(scenario, str(path), document.line, label, text=text, digest=digest)
+            yield ReadScenario(scenario, str(path), document.line, label, digest, text)
 
-    def _scenario(self, raw: dict[str, Any], document: Document, path: Path) -> tuple[Scenario, str] | None:
+    def _scenario(self, raw: dict[str, Any], document: Document, path: Path) -> tuple[ScenarioT, str] | None:
         problems: list[Problem] = []
         for where, message, hint in islice(self._scenario_type.contradictions(raw), MOST_PROBLEMS):
             problems.append(document.problem(where, message, hint=hint, key=bool(where)))
@@ -280,7 +296,7 @@ class ScenarioReader(PersonaReader):
         self._note(problems)
         if problems or scenario is None:
             return None
-        return (_with_traces(scenario, traces) if traces else scenario), _digest(scenario)
+        return (scenario.with_traces(traces) if traces else scenario), _digest(scenario)
 
     def _persona_of(
         self, raw: dict[str, Any], document: Document, path: Path, problems: list[Problem]
@@ -346,26 +362,18 @@ class ScenarioReader(PersonaReader):
         return []
 
 
-def _caller_label(raw: dict[str, Any], scenario: Scenario) -> str:
+def _caller_label(raw: dict[str, Any], scenario: ScenarioModel) -> str:
     """What a report calls the persona: as the scenario names it, or as it names itself."""
     given = as_written(raw["persona"])
     if isinstance(given, str):
         return Path(given).stem if given.endswith(SUFFIXES) else given
-    persona: Any = scenario.persona
+    persona: Any = getattr(scenario, "persona", None)
     return str(persona.name or persona.description or "persona")[:40]
 
 
-def _digest(scenario: Scenario) -> str:
+def _digest(scenario: ScenarioModel) -> str:
     content = scenario.model_dump_json(exclude_defaults=True, by_alias=True)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _with_traces(scenario: Scenario, traces: dict[int, str]) -> Scenario:
-    expect = [
-        item.model_copy(update={"matches_trace": traces[index]}) if index in traces else item
-        for index, item in enumerate(scenario.expect)
-    ]
-    return scenario.model_copy(update={"expect": expect})
 
 
 def _shown(path: Path) -> str:

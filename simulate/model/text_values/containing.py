@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 from simulate.model.text import folded
 from simulate.model.text_values.amounts import Amount, amounts
@@ -17,8 +18,7 @@ def contains(text: str, wanted: str, language: str = "en") -> bool:
     >>> contains("You get 42.5 dollars back.", "$42.50"), contains("-£2,310.55", "£2,310.55")
     (True, False)
     """
-    money = [amount for amount in amounts(wanted, language) if amount.currencies]
-    days = dates(wanted, language)
+    money, days = _values(wanted, language)
     if not money and not days:
         return folded(wanted) in folded(text)
     written = in_digits(wanted, language)
@@ -27,6 +27,12 @@ def contains(text: str, wanted: str, language: str = "en") -> bool:
     if len(days) == 1 and _is_all(written, days[0]):
         return any(_same_day(days[0], one) for one in dates(text, language))
     return _canonical(wanted, language) in _canonical(text, language)
+
+
+@lru_cache(maxsize=256)
+def _values(wanted: str, language: str) -> tuple[list[Amount], list[Date]]:
+    """What is wanted is the same in every turn."""
+    return [amount for amount in amounts(wanted, language) if amount.currencies], dates(wanted, language)
 
 
 def _is_all(text: str, value: Amount | Date) -> bool:

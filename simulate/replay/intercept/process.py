@@ -14,11 +14,11 @@ from unittest import mock
 from simulate.determinism.shared_patch import SharedPatch
 from simulate.replay.intercept import (
     aiohttp_client,
-    background,
     children,
     httpx_client,
     mcp_client,
     socket_client,
+    started_work,
 )
 from simulate.replay.intercept.guard import Guard
 from simulate.replay.intercept.router import TrafficRouter
@@ -45,7 +45,7 @@ class _Process:
             self._stays.enter_context(self.guard.native.held())
 
     def _patch(self, undo: contextlib.ExitStack) -> None:
-        for client in (httpx_client, aiohttp_client, socket_client, mcp_client, background):
+        for client in (httpx_client, aiohttp_client, socket_client, mcp_client, started_work):
             for holder, name, replacement in client.patches(self.router):
                 undo.enter_context(mock.patch.object(holder, name, replacement))
 

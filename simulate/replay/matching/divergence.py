@@ -183,6 +183,35 @@ def explain_tool(
     )
 
 
+def never_asked(one: HttpRecording | ToolRecording, *, tainted: bool) -> Divergence:
+    """What was recorded and nobody asked for."""
+    return Divergence(
+        "unplayed",
+        one.asked,
+        "missing call",
+        ["missing call"],
+        turn=one.turn,
+        nearest=one.place,
+        key=one.key,
+        tainted=tainted,
+        recording=one,
+    )
+
+
+def out_of_order(played: Sequence[HttpRecording | ToolRecording]) -> Divergence | None:
+    """A call that had ended before another one of its task or thread began, and now comes after it."""
+    latest: dict[int, float] = {}
+    for one in played:
+        if not isinstance(one, HttpRecording) or one.task < 0:
+            continue
+        if one.end < latest.get(one.task, float("-inf")):
+            return Divergence(
+                "reordered", one.endpoint, "order", ["order"], turn=one.turn, nearest=one.place, key=one.key
+            )
+        latest[one.task] = max(latest.get(one.task, 0.0), one.start)
+    return None
+
+
 def _likeness(now: dict[str, str], history: set[str], one: HttpRecording, played: set[int]) -> float:
     """Which recording a request was most likely meant to be: shared messages weigh most, then the parts."""
     then = one.components

@@ -28,6 +28,7 @@ def decoded(pieces: Sequence[bytes], encoding: str) -> list[bytes]:
             undo = _decoder(name)
             left = [undo(piece) if piece else piece for piece in left]
         except Exception as error:  # each package has errors of its own
+            # readable as it is: the header told of an encoding that nobody had applied
             if not _is_text(left):
                 why = error if isinstance(error, NotDecoded) else f"it is damaged: {error}"
                 raise NotDecoded(f"its body is encoded as {name}: {why}") from error

@@ -14,8 +14,9 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from simulate.trace.redaction.edits import Edit
+from simulate.trace.redaction.findings import Finding
 from simulate.trace.redaction.pseudonyms import normal, pseudonym
-from simulate.trace.redaction.redact import Finding, Redactor
+from simulate.trace.redaction.redact import Redactor
 from simulate.trace.redaction.rules import RULES
 
 _KEY = "simulate cassette"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from simulate.model.expect import CostBelow, RepliedWithin, TokensBelow
-from simulate.model.outcome import Verdict
 from simulate.model.transcript import Conversation, Utterance
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from simulate.errors import Fault
 from simulate.model.expect import Expectation, Times
-from simulate.model.outcome import Status, Verdict
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
+from simulate.model.verdict import Status, Verdict
 from simulate.scoring.evaluators.attach import attach_to
 from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Trace

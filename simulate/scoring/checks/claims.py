@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulate.model.expect import BacksClaims
-from simulate.model.outcome import Verdict
 from simulate.model.persona import Persona
 from simulate.model.text import shorten
 from simulate.model.text_values import sentences
 from simulate.model.transcript import Utterance
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 from simulate.scoring.checks.tools import BLIND
 from simulate.trace.reading import ToolCall, Unknown

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from simulate.model.expect import CleanText
-from simulate.model.outcome import Verdict
-from simulate.model.text import shorten
+from simulate.model.text import folded, shorten
 from simulate.model.text_values import sentences
 from simulate.model.transcript import Utterance
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 
 LONG = 20
@@ -130,10 +130,10 @@ def _doubled(text: str) -> str | None:
             return first
     seen: set[str] = set()
     for sentence in sentences(text):
-        folded = " ".join(sentence.casefold().split())
-        if len(folded.split()) >= 6 and folded in seen:
+        alike = folded(sentence)
+        if len(alike.split()) >= 6 and alike in seen:
             return sentence
-        seen.add(folded)
+        seen.add(alike)
     words = re.search(r"\b(\w+(?:\W+\w+){1,5})(?:\W+\1\b){2,}", text, re.IGNORECASE)
     return None if words is None or words[0].isupper() else words[0]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from simulate.model.expect import Complete, Expectation
-from simulate.model.outcome import Status, Verdict
 from simulate.model.text import shorten
 from simulate.model.transcript import Utterance
+from simulate.model.verdict import Status, Verdict
 from simulate.scoring.checks.check import BY_DEFAULT, Check, Evidence, judges
 from simulate.trace.reading.finish import finish_of
 

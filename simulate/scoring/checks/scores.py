@@ -7,9 +7,9 @@ from typing import Any
 
 from simulate.model.expect import Called, NotCalled, Scores
 from simulate.model.loading.project import Project
-from simulate.model.outcome import Verdict
 from simulate.model.reference import ExpectedCall, Reference
 from simulate.model.scenario import Scenario
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 from simulate.scoring.evaluators.attach import emit_logs
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext

@@ -12,7 +12,7 @@ from simulate.model.expect import Snapshot
 from simulate.model.json_path import parse_path, remove_path
 from simulate.model.json_values import plain
 from simulate.model.matchers import mismatch
-from simulate.model.outcome import Verdict
+from simulate.model.verdict import Verdict
 from simulate.model.whole_file import write_whole
 from simulate.scoring.checks.check import Check, Evidence, judges
 from simulate.scoring.checks.tools import BLIND

@@ -8,7 +8,7 @@ from typing import Any
 from simulate.errors import HarnessFault
 from simulate.load_object import own_traceback
 from simulate.model.expect import PythonCheck, SpanExists
-from simulate.model.outcome import Verdict
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, judges, say_times
 from simulate.scoring.checks.python_function import load_function
 from simulate.trace.filter import parse

@@ -7,11 +7,11 @@ from typing import Any
 
 from simulate.model.expect import EndedBy, NotSaid, Said
 from simulate.model.expect_text import Text
-from simulate.model.outcome import Status, Verdict
 from simulate.model.persona import Persona
 from simulate.model.text import folded, shorten
 from simulate.model.text_values import sentences
 from simulate.model.transcript import Utterance
+from simulate.model.verdict import Status, Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 from simulate.scoring.checks.text_parts import describe_text, holds, json_mismatch
 from simulate.trace.reading import Unknown

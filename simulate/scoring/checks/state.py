@@ -10,7 +10,7 @@ from typing import Any, cast
 from simulate.model.expect import State
 from simulate.model.json_path import JsonPath, covers, parse_path, values_at
 from simulate.model.matchers import is_matcher, mismatch
-from simulate.model.outcome import Verdict
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 
 _MISSING = object()

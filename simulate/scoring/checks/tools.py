@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from simulate.model.expect import Called, NotCalled
-from simulate.model.outcome import Verdict
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, at_span, judges, say_times
 from simulate.scoring.checks.unread import unread_run
 from simulate.scoring.checks.wanted_call import WantedCall, as_json

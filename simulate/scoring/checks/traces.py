@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from simulate.errors import HarnessFault, InputError
 from simulate.model.expect import MatchesTrace
 from simulate.model.loading.places import Surroundings
-from simulate.model.outcome import Verdict
 from simulate.model.transcript import Utterance
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 from simulate.scoring.checks.tools import BLIND
 from simulate.trace.diff import Category, Change, Diff, Tolerance, judged, matches

@@ -19,7 +19,7 @@ from simulate.model.expect import (
     StopsWithin,
     TalkRatio,
 )
-from simulate.model.outcome import Verdict
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.amounts import show_seconds
 from simulate.scoring.checks.check import Check, Evidence, judges
 from simulate.trace.span import Kind, Span

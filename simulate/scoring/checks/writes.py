@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulate.model.expect import OnlyWrites
-from simulate.model.outcome import Verdict
+from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, at_span, judges
 from simulate.scoring.checks.tools import BLIND
 from simulate.scoring.checks.unread import unread_run

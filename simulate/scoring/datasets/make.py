@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import yaml
@@ -372,8 +373,6 @@ def _offered(trace: Trace) -> set[str]:
 
 def _refuse(text: str, name: str) -> None:
     """Whatever was wished has to be a scenario, before anything is written."""
-    from pathlib import Path
-
     reader = scenario_reader()
     list(reader.scenarios_in(text.encode(), Path(f"{name}.yaml")))
     try:

@@ -224,7 +224,7 @@ class Dataset:
         if sys.platform == "win32":
             yield
             return
-        import fcntl
+        import fcntl  # Windows has none
 
         handle = os.open(self.path, os.O_RDONLY)
         try:

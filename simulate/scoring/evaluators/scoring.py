@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from simulate.errors import InputError
 from simulate.load_object import load_object
 from simulate.model.evaluator_names import unknown
@@ -156,8 +158,6 @@ def as_reference(given: Reference | Mapping[str, object] | None) -> Reference:
     """A reference from plain data. Raises InputError where it is none, or contradicts itself."""
     if given is None or isinstance(given, Reference):
         return given or Reference()
-    from pydantic import ValidationError
-
     try:
         return Reference.model_validate(dict(given))
     except ValidationError as error:

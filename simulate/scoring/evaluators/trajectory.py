@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from simulate.model.matchers import mismatch
 from simulate.model.reference import ExpectedCall, ExpectedHandoff, Order
+from simulate.model.text import folded
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, worst
 from simulate.scoring.evaluators.result import Part
@@ -272,7 +273,7 @@ def _steps(material: EvaluationContext) -> list[_Step]:
     ]
     for said in material.said:
         if said.speaker == "agent" and not said.told:
-            text = " ".join(said.text.casefold().split())
+            text = folded(said.text)
             timed.append((said.at_ns or 0, _Step(f"said {text}", said)))
     return [step for _, step in sorted(timed, key=lambda one: one[0])]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from simulate.llm import Reply, Token
+from simulate.model.json_values import object_in
 from simulate.scoring.judge.question import Question
 
 LONG_WORD = 5
@@ -55,7 +56,7 @@ def read(reply: Reply, lettered: Mapping[str, str]) -> Answer | Unusable:
     if reply.finish_reason in {"length", "content_filter"}:
         return Unusable(f"the answer was cut off ({reply.finish_reason})", reply.text[-200:])
     text = reply.text[reply.text.rfind("</think>") + 8 :] if "</think>" in reply.text else reply.text
-    found = _object(text)
+    found = object_in(text)
     if found is None:
         return Unusable("the answer is not one JSON object", text[:300])
     evidence, reason, letter = found.get("evidence"), found.get("reason"), found.get("answer")
@@ -68,15 +69,6 @@ def read(reply: Reply, lettered: Mapping[str, str]) -> Answer | Unusable:
         return Unusable(f"`answer` is none of {', '.join(lettered)}", text[:300])
     quotes = [one for one in cast("list[str]", evidence) if one.strip()]
     return Answer(label, reason.strip(), quotes, _probabilities(reply, lettered))
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    start, end = text.find("{"), text.rfind("}")
-    try:
-        found = json.loads(text[start : end + 1]) if 0 <= start < end else None
-    except ValueError:
-        return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 _LETTER = re.compile(r'"answer"\s*:\s*"\s*(?=\w)')

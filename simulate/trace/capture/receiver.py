@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
+import orjson
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -374,8 +375,6 @@ def success(problem: tuple[int, str] | None, kind: str) -> bytes:
 def _status(message: str, kind: str) -> bytes:
     """A ``google.rpc.Status`` with code 3, INVALID_ARGUMENT: two fields, so written by hand."""
     if kind == JSON:
-        import orjson
-
         return orjson.dumps({"code": 3, "message": message})
     text = message.encode()[:127]
     return b"\x08\x03\x12" + bytes([len(text)]) + text

@@ -27,7 +27,7 @@ from simulate.trace.otlp.decode import from_blocks, from_sdk
 from simulate.trace.span import Attributes, Event, Span
 
 if TYPE_CHECKING:
-    from simulate.trace.otlp.decode import Block
+    from simulate.trace.otlp.decode.protobuf_spans import Block
 
     Item = Block | Span
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from simulate.model.json_values import to_json
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.span import Attributes, Event, Span
@@ -240,7 +241,7 @@ def _duplex(record: Record, index: int, notes: Notes) -> Iterator[Span]:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    return to_json(value).decode()
 
 
 FORMAT = Format("chat transcript", 80, fits, spans)

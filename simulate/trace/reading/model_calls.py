@@ -9,31 +9,34 @@ from typing import Any
 from simulate.trace.reading.dialect import GROUPS
 from simulate.trace.reading.messages import says_nothing
 from simulate.trace.reading.nesting import Above
+from simulate.trace.reading.usage import COUNTS
 from simulate.trace.span import Kind, Span, View
 
 ViewOf = Callable[[Span], View]
 ModelCall = tuple[Span, View]
 """The span that stands for a call, and what all the spans that tell of it say together."""
+Groups = list[list[Span]]
+"""The spans that tell of each call, the innermost first."""
 BORDERS = frozenset({Kind.TOOL, Kind.AGENT, Kind.HANDOFF, Kind.WORKFLOW, Kind.TURN, Kind.CONVERSATION})
 """Kinds behind which another model call begins something of its own."""
 
 
-def model_calls(
-    spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, kind: Kind = Kind.LLM
-) -> list[ModelCall]:
-    """The calls of models of that kind in the order in which they began.
+def told_by(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, kind: Kind) -> Groups:
+    """The spans that tell of each call of a model of that kind.
 
     One call may be told by several spans: nested ones, without an agent or a tool between them, and side by
     side by two instrumentations. The innermost stands for it, unless only another one tells its tokens; what
     it does not say, the others do. A span around several calls is none itself.
     """
-    groups = _siblings(_nested(spans, by_id, view, kind), view)
-    calls = [_told_together(group, view) for group in groups]
-    return sorted(calls, key=lambda call: call[0].start_ns)
+    return _beside(_nested(spans, by_id, view, kind), by_id, view)
 
 
-def _nested(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, kind: Kind) -> list[list[Span]]:
-    """The spans of each call, the innermost first."""
+def model_calls(groups: Groups, view: ViewOf) -> list[ModelCall]:
+    """The calls in the order in which they began."""
+    return sorted((_told_together(group, view) for group in groups), key=lambda call: call[0].start_ns)
+
+
+def _nested(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, kind: Kind) -> Groups:
     models = [span for span in spans if view(span).kind is kind]
     above = Above(by_id, lambda span: view(span).kind in BORDERS or view(span).kind is kind)
     wrapper: dict[int, Span | None] = {}
@@ -44,7 +47,7 @@ def _nested(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, kind
         wrapper[id(span)] = outer if same else None
         if (outer := wrapper[id(span)]) is not None:
             inside.setdefault(id(outer), []).append(span)
-    groups: list[list[Span]] = []
+    groups: Groups = []
     passed: set[int] = set()
     # those that hold no other come first; what is left is inside itself, by broken parents
     for span in sorted(models, key=lambda span: id(span) in inside):
@@ -62,27 +65,30 @@ def _nested(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf, kind
     return groups
 
 
-def _siblings(groups: list[list[Span]], view: ViewOf) -> list[list[Span]]:
+def _beside(groups: Groups, by_id: Mapping[str, Span], view: ViewOf) -> Groups:
     """Put together what two instrumentations tell of one call side by side."""
     if len({span.scope for group in groups for span in group}) < 2:
         return groups
-    found: list[list[Span]] = []
-    under_way: list[list[Span]] = []
+    found: Groups = []
+    under_way: Groups = []
     for group in sorted(groups, key=lambda group: group[0].start_ns):
         start = group[0].start_ns
         under_way = [one for one in under_way if max(span.end_ns or 0 for span in one) > start]
-        twin = next((one for one in under_way if _one_call(one, group, view)), None)
+        twin = next((one for one in under_way if _one_call(one, group, by_id, view)), None)
         if twin is None:
             found.append(group)
             under_way.append(group)
         else:
-            twin.extend(group)
+            # nearer to the wire, and told last where both began at once
+            at = 0 if _around(twin[0], group[-1]) else len(twin)
+            twin[at:at] = group
     return found
 
 
-def _one_call(one: list[Span], other: list[Span], view: ViewOf) -> bool:
+def _one_call(one: list[Span], other: list[Span], by_id: Mapping[str, Span], view: ViewOf) -> bool:
     """Whether spans of two instrumentations that overlap in time tell of one call: by the id of the answer;
-    where they do not both tell it, by place, time, model and tokens."""
+    where they do not both tell it, by place, time, model and tokens. A span whose parent is not there may be
+    part of any place in its service."""
     if {span.scope for span in one} & {span.scope for span in other}:
         return False
     ids = [{view(span).response_id for span in group} - {None} for group in (one, other)]
@@ -90,7 +96,11 @@ def _one_call(one: list[Span], other: list[Span], view: ViewOf) -> bool:
         return bool(ids[0] & ids[1])
     first, second = one[-1], other[-1]
     left, right = view(first), view(second)
-    if first.parent_id != second.parent_id or not (_around(first, second) or _around(second, first)):
+    if first.parent_id != second.parent_id:
+        lost = first.parent_id not in by_id or second.parent_id not in by_id
+        if not lost or first.service != second.service:
+            return False
+    if not (_around(first, second) or _around(second, first)):
         return False
     told = [(each.input_tokens, each.output_tokens) for each in (left, right)]
     alike = told[0] == told[1] or (None, None) in told
@@ -113,11 +123,7 @@ def _around(outer: Span, inner: Span) -> bool:
     return outer.start_ns <= inner.start_ns and None not in ends and (ends[0] or 0) >= (ends[1] or 0)
 
 
-_USAGE = (
-    "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-    "input_audio_tokens", "output_audio_tokens", "total_tokens",
-)  # fmt: skip
-_OWN = frozenset({"kind", "dialect", "tool_name", "tool_call_id", "tool_arguments", "tool_result", *_USAGE})
+_OWN = frozenset({"kind", "dialect", "tool_name", "tool_call_id", "tool_arguments", "tool_result", *COUNTS})
 _FIELDS = [field.name for field in fields(View) if field.name not in _OWN]
 
 
@@ -132,7 +138,7 @@ def _told_together(group: list[Span], view: ViewOf) -> ModelCall:
     for name in GROUPS:
         told[name] = {key: value for each in reversed(views) for key, value in getattr(each, name).items()}
     told["error"] = max((each.error for each in views if each.error), key=len, default=None)
-    return first, replace(usage, **told, **{name: getattr(usage, name) for name in _USAGE})
+    return first, replace(usage, **told, **{name: getattr(usage, name) for name in COUNTS})
 
 
 def _tells_tokens(view: View) -> bool:
@@ -140,5 +146,6 @@ def _tells_tokens(view: View) -> bool:
 
 
 def _united(values: Sequence[Any]) -> Any:
-    """The first that says something; else the first."""
-    return next((value for value in values if not says_nothing(value)), values[0])
+    """The first that says something; else the first that is known at all."""
+    known = (value for value in values if value is not None)
+    return next((value for value in values if not says_nothing(value)), next(known, None))

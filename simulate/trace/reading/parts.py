@@ -167,11 +167,13 @@ def tool_offered(definition: Any) -> str | None:
 
 
 def generic_part(held: Part) -> Part:
-    return {"type": "generic", **held}
+    # "generic" stands first where the part says no type of its own
+    part: Part = {"type": "generic", **held}
+    return part if isinstance(part["type"], str) else {**held, "type": "generic"}
 
 
 def _media(held: Part) -> Part:
-    return dict(held)
+    return {**held, "type": kind_of(held)}
 
 
 PARTS: dict[str, Callable[[Part], Part]] = {

@@ -72,7 +72,9 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
     for span in sorted(tools, key=lambda span: span.start_ns):
         one = view(span)
         name = ToolName(one.tool_name or span.name)
-        run = _outer_run(span, one, name, above, by_span) or _twin(span, one, of_name[name.bare][-NEAR:])
+        run = _outer_run(span, one, name, above, by_span) or _twin(
+            span, one, of_name[name.bare][-NEAR:], by_id
+        )
         if run is None:
             run = Run(name, [])
             runs.append(run)
@@ -108,13 +110,18 @@ def _runs_again(run: Run, span: Span, view: View) -> bool:
     return view.error is not None or run.arguments != arguments_of(view.tool_arguments)
 
 
-def _twin(span: Span, view: View, runs: Sequence[Run]) -> Run | None:
+def _twin(span: Span, view: View, runs: Sequence[Run], by_id: Mapping[str, Span]) -> Run | None:
     """A run that a span beside this one tells of already: one of another instrumentation, or of an earlier
-    phase."""
+    phase. A span whose parent is not there may be beside any of its service."""
     for run in reversed(runs):
         last = run.spans[-1]
-        if last.parent_id != span.parent_id or not run.name.matches(view.tool_name or span.name):
+        if not run.name.matches(view.tool_name or span.name):
             continue
+        if last.parent_id != span.parent_id:
+            lost = span.parent_id not in by_id or last.parent_id not in by_id
+            known = any(each.scope == span.scope for each in run.spans)
+            if not lost or known or last.service != span.service:
+                continue
         if last.scope != span.scope:
             inside = (span.end_ns or 0) <= (run.spans[0].end_ns or 0)
             if inside and _agree(run, view):

@@ -12,7 +12,7 @@ from simulate.trace.joining import joined
 from simulate.trace.pricing import TraceCost, cost_of_calls
 from simulate.trace.reading.classify import read
 from simulate.trace.reading.dialect import dialects
-from simulate.trace.reading.model_calls import model_calls
+from simulate.trace.reading.model_calls import Groups, model_calls, told_by
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.tool_call import ToolCall
 from simulate.trace.reading.tool_pairing import tool_calls
@@ -115,14 +115,23 @@ class TraceReading:
         return sorted(found, key=lambda span: span.start_ns)
 
     @cached_property
+    def _told(self) -> Groups:
+        return told_by(self.spans, self.by_id, self.view, Kind.LLM)
+
+    @cached_property
+    def told_by(self) -> dict[str, list[Span]]:
+        """By the id of each span that tells of a model call: all that tell of that call."""
+        return {span.span_id: group for group in self._told for span in group}
+
+    @cached_property
     def llm_calls(self) -> list[tuple[Span, View]]:
         """The model calls, each once, in the order in which they began."""
-        return model_calls(self.spans, self.by_id, self.view)
+        return model_calls(self._told, self.view)
 
     @cached_property
     def embeddings(self) -> list[tuple[Span, View]]:
         """The calls of embedding models, each once, in the order in which they began."""
-        return model_calls(self.spans, self.by_id, self.view, Kind.EMBEDDING)
+        return model_calls(told_by(self.spans, self.by_id, self.view, Kind.EMBEDDING), self.view)
 
     @cached_property
     def tool_calls(self) -> list[ToolCall]:

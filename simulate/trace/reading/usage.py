@@ -12,9 +12,19 @@ from typing import Any, cast
 from simulate.trace.reading.values import integer
 from simulate.trace.span import Kind, View
 
+COUNTS = (
+    "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
+    "input_audio_tokens", "output_audio_tokens", "total_tokens",
+)  # fmt: skip
+"""The fields of a view that count tokens."""
+
 
 def include_parts(found: View) -> None:
-    """Add cached tokens to the input, and reasoning ones to the output, where they are counted apart."""
+    """Add cached tokens to the input, and reasoning ones to the output, where they are counted apart. Numbers
+    below 0 count nothing: they stand for not knowing."""
+    for name in COUNTS:
+        if (getattr(found, name) or 0) < 0:
+            setattr(found, name, None)
     if found.kind is Kind.LLM and not found.cached_tokens and found.input_tokens == found.output_tokens == 0:
         # what some write where the server did not tell; no call takes no token
         found.input_tokens = found.output_tokens = found.total_tokens = None

@@ -87,21 +87,28 @@ def _gather(value: Any, texts: set[str]) -> bool:
     """Put all texts in there into ``texts``; False where something stands under the name of a secret."""
     if isinstance(value, str):
         texts.add(value)
-        return True
-    if isinstance(value, bytes):
-        texts.add(value.decode("utf-8", "replace"))
-        return True
-    if isinstance(value, Mapping):
+    elif isinstance(value, (dict, Mapping)):  # dicts first: the other look takes longer
         for key, inner in cast("Mapping[Any, Any]", value).items():
             if inner is not None and is_secret_name(str(key)):
                 return False
-            if not isinstance(inner, _NO_TEXT) and not _gather(inner, texts):
+            if isinstance(inner, str):
+                texts.add(inner)
+            elif not isinstance(inner, _NO_TEXT) and not _gather(inner, texts):
                 return False
-        return True
-    if isinstance(value, list | tuple):
-        return all(_gather(each, texts) for each in cast("list[Any]", value) if each)
-    names = _fields(cast("type[Any]", type(value)))
-    return all(_gather(inner, texts) for name in names if (inner := getattr(value, name)))
+    elif isinstance(value, list | tuple):
+        for each in cast("list[Any]", value):
+            if each and not _gather(each, texts):
+                return False
+    elif isinstance(value, bytes):
+        texts.add(value.decode("utf-8", "replace"))
+    else:
+        for name in _fields(cast("type[Any]", type(value))):
+            inner = getattr(value, name)
+            if isinstance(inner, str):
+                texts.add(inner)
+            elif inner and not _gather(inner, texts):
+                return False
+    return True
 
 
 @lru_cache

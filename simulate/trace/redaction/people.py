@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from simulate.errors import InputError, MissingExtra
-from simulate.trace.redaction.redact import Finding
+from simulate.trace.redaction.findings import Finding
 
 CERTAIN = 0.6
 """Presidio's score from which on a name is taken for one."""

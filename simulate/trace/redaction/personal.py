@@ -16,7 +16,9 @@ from functools import cache
 from typing import Any
 
 from simulate.model.text_values import in_digits, sentences
-from simulate.trace.redaction.redact import Finding, Redactor
+from simulate.trace.redaction.findings import Finding
+from simulate.trace.redaction.redact import Redactor
+from simulate.trace.redaction.rules import luhn
 
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "NL", "AU", "BR", "AT", "CH")
 """Whose phone numbers are known without a country code."""
@@ -268,8 +270,6 @@ def _is_phone(value: str) -> bool:
 
 def _spelled(sentence: str, digits: str) -> Iterator[tuple[str, str]]:
     """Digits that are read out one by one: a card by its checksum, or a phone number."""
-    from simulate.trace.redaction.rules import luhn
-
     for match in _SPELLED.finditer(digits):
         bare = re.sub(r"[^\d]", "", match[0])
         if match[0] in sentence or _OTHER_NUMBER.search(digits[: match.start()]):

@@ -12,9 +12,8 @@ import hashlib
 import json
 import re
 import secrets
-from bisect import bisect_right
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Container, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import orjson
@@ -23,24 +22,13 @@ from simulate.errors import InputError
 from simulate.model.bounded_regex import bounded
 from simulate.model.secret_names import is_secret, is_secret_name, is_secret_throughout
 from simulate.trace.redaction.edits import Edit, edited
+from simulate.trace.redaction.findings import Finder, Finding, apart, outside_of
 from simulate.trace.redaction.pseudonyms import normal
 from simulate.trace.redaction.rules import RULES, RedactionRule
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
 
 DEPTH = 8
 """How deep JSON inside of JSON texts is followed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something to redact: ``text[start:end]`` is of this ``kind`` (secret, email, phone, card, …)."""
-
-    kind: str
-    start: int
-    end: int
-
-
-Finder = Callable[[str], Iterable[Finding]]
 
 
 class Redactor:
@@ -92,8 +80,8 @@ class Redactor:
         for finder in self._finders:
             found += finder(text)
         if found and "<" in text:
-            found = _outside_of(found, [match.span() for match in _PLACEHOLDER.finditer(text)])
-        return _apart(found)
+            found = outside_of(found, [match.span() for match in _PLACEHOLDER.finditer(text)])
+        return apart(found)
 
     def clean(self, texts: Collection[str]) -> bool:
         """Whether there is nothing to redact in any of these plain texts. They are looked at together, and
@@ -352,32 +340,6 @@ def _is_json(text: str) -> bool:
     except orjson.JSONDecodeError:
         return False
     return True
-
-
-def _outside_of(found: list[Finding], done: list[tuple[int, int]]) -> list[Finding]:
-    """What is not inside of a placeholder of an earlier pass."""
-    kept: list[Finding] = []
-    for each in found:
-        at = bisect_right(done, (each.start, 2**62)) - 1
-        if at < 0 or each.end > done[at][1]:
-            kept.append(each)
-    return kept
-
-
-def _apart(found: list[Finding]) -> list[Finding]:
-    """Overlapping findings joined, so that no piece of any is left; the first rule gives the kind."""
-    if len(found) < 2:
-        return found
-    order = {id(each): at for at, each in enumerate(found)}
-    joined: list[Finding] = []
-    for each in sorted(found, key=lambda one: (one.start, order[id(one)])):
-        last = joined[-1] if joined else None
-        if last is not None and each.start < last.end:
-            first = last if order.get(id(last), 0) <= order[id(each)] else each
-            joined[-1] = Finding(first.kind, last.start, max(last.end, each.end))
-        else:
-            joined.append(each)
-    return joined
 
 
 def _custom(kind: str, text: str) -> RedactionRule:

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.model.json_values import to_json
 from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
@@ -340,7 +341,7 @@ def _text(value: Any) -> Any:
     """As the SDK writes it onto a span: texts and plain numbers as they are, anything else as JSON."""
     if isinstance(value, str | bool | int | float):
         return value
-    return orjson.dumps(value).decode()
+    return to_json(value).decode()
 
 
 FORMAT = Format("Langfuse", 30, fits, spans)

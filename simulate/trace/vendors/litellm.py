@@ -23,28 +23,30 @@ def _refine(span: Span, found: View) -> None:
         found.gateway.setdefault("cache_hit", cached)
     if held.get("model_id"):
         found.gateway.setdefault("route", held["model_id"])
+    if (integer(_headers(held).get(_TRIES)) or 0) > 0 and "fallback" not in found.gateway:
+        # it names the group that answered; the one that failed stands on its own span
+        found.gateway["fallback"] = found.gateway.pop("original_target", None)
+
+
+def _headers(hidden: dict[str, Any]) -> dict[str, Any]:
+    headers = hidden.get("additional_headers")
+    return cast("dict[str, Any]", headers) if isinstance(headers, dict) else {}
 
 
 def _fallbacks(trace: Trace, found: dict[str, View]) -> None:
-    """Name what a call took over from: the call before it under the same request, which failed."""
-    failed: dict[str | None, View] = {}
+    """Name what a call took over from: the last call before it under the same request, which failed."""
+    failed: dict[str | None, list[View]] = {}
     for span in sorted(trace.spans, key=lambda span: span.start_ns):
         view = found[span.span_id]
         if view.kind is not Kind.LLM or view.dialect != "litellm":
             continue
-        before = failed.pop(span.parent_id, None)
         if view.error is not None:
-            failed[span.parent_id] = view
-        elif before is not None and _took_over(span):
-            view.gateway["fallback"] = view.gateway.get("original_target")
-            view.gateway["original_target"] = before.gateway.get("original_target")
-
-
-def _took_over(span: Span) -> bool:
-    hidden = decoded(span.attributes.get("hidden_params"))
-    headers = cast("dict[str, Any]", hidden).get("additional_headers") if isinstance(hidden, dict) else None
-    tries = cast("dict[str, Any]", headers).get(_TRIES) if isinstance(headers, dict) else None
-    return (integer(tries) or 0) > 0
+            failed.setdefault(span.parent_id, []).append(view)
+        elif view.gateway.get("fallback") and not view.gateway.get("original_target"):
+            before = [each for each in failed.get(span.parent_id, ()) if each.input == view.input]
+            if before:
+                failed[span.parent_id].remove(before[-1])
+                view.gateway["original_target"] = before[-1].gateway.get("original_target")
 
 
 _TRIES = "x-litellm-attempted-fallbacks"

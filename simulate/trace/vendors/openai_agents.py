@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
+from simulate.model.json_values import to_json
 from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
@@ -94,7 +93,7 @@ def _attributes(kind: str, data: Record) -> Attributes:
 
 
 def _text(value: Any) -> Any:
-    return value if isinstance(value, str | bool | int | float) else orjson.dumps(value).decode()
+    return value if isinstance(value, str | bool | int | float) else to_json(value).decode()
 
 
 FORMAT = Format("OpenAI Agents SDK", 25, fits, spans)

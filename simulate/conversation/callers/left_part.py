@@ -1,0 +1,140 @@
+"""Rules for lines in which a caller leaves its role, its persona or its goal.
+
+Each returns the words at fault, or None; its docstring is what the report says of them."""
+
+from __future__ import annotations
+
+import re
+
+from simulate.conversation.callers.heard_lines import COMMON_WORDS, HeardLine, words_of
+from simulate.model.persona import Persona
+from simulate.model.scenario import Scenario
+
+_FIRST_PERSON = re.compile(r"\b(?:i|i'm|i’m|i'd|i'll|i've|me|my|mine|we|us|our)\b", re.IGNORECASE)
+_SERVED = re.compile(
+    r"\bfor you\b|\byour (?:booking|order|card|account|refund|request|reservation|case)\b", re.I
+)
+_HOUSE = re.compile(
+    r"\b(?:fly|shop|stay|bank|order|book|travel) with us\b"
+    r"|\bour (?:records|policy|policies|system|website|airline)\b"
+    r"|\byou would (?:like to )?(?:cancel|change|return|book|have)\b.*\?|\bshall you\b",
+    re.IGNORECASE,
+)
+
+
+def serves(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
+    """speaks as the one who serves"""
+    for sentence in re.findall(r"[^.!?]+[.!?]*", heard.line):
+        if (found := _HOUSE.search(sentence)) is not None:
+            return found[0]
+        if "?" in sentence or _FIRST_PERSON.search(sentence) or heard.before == "":
+            continue
+        if (found := _SERVED.search(sentence)) is not None and not re.search(
+            r"\byou (?:can|could)\b", sentence
+        ):
+            return sentence.strip()
+    return None
+
+
+_REPORTED = re.compile(r"\b(?:if|that|whether|when|once|until|why|so|says?|said)\b", re.IGNORECASE)
+
+
+def announces(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
+    """says that what it wants is done, though nobody told it so"""
+    found = re.search(
+        r"\b(?:is|are|has been|have been|was) (?:now |already |all )?"
+        r"(cancel\w*|refunded|booked|changed|rebooked|updated|processed|issued|shipped|reset)\b[^?]*$",
+        heard.line,
+        re.IGNORECASE,
+    )
+    if found is None or _REPORTED.search(heard.line[: found.start()]):
+        return None
+    if found[1][:6].lower() in " ".join(heard.agent).lower() and "?" not in heard.before:
+        return None
+    if not re.search(r"\b(?:will arrive|arrive|you|your|now)\b", heard.line, re.I):
+        return None
+    return found[0]
+
+
+_BOTH = re.compile(r"\?\s*(?:--|—|–|\n)\s*\w+|(?:--|—)\s*\w+[^?]*\?\s*(?:--|—)", re.IGNORECASE)
+
+
+def both_sides(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
+    """asks and answers for both sides"""
+    found = _BOTH.search(heard.line)
+    return None if found is None else found[0].strip()
+
+
+_META = re.compile(
+    r"\b(?:role-?play\w*|traits?\s*:|i know\s*:|my (?:profile|persona|goal|instructions|prompt|script)\b"
+    r"|profile above"
+    r"|as (?:per|given in) (?:my|the) (?:instructions|profile|prompt|persona|role)"
+    r"|the (?:task|goal|scenario|conversation) is (?:complete|done|over|reached)"
+    r"|the user (?:wants|asks|is)|let me (?:write|compose|draft)"
+    r"|act as\b|first message|as instructed|simulat\w+"
+    r"|in character|in this (?:scenario|simulation)|i am to (?:get|find|ask|cancel|make|call)|must find out)",
+    re.IGNORECASE,
+)
+
+
+def meta(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
+    """speaks of its task instead of carrying it out"""
+    found = _META.search(heard.line)
+    if found is not None:
+        return None if found[0].lower() in heard.known.lower() else found[0]
+    traits = [trait for trait in persona.traits if re.search(rf"\b{re.escape(trait)}\b", heard.line, re.I)]
+    return " ".join(traits) if len(traits) >= 2 else None
+
+
+_LANGUAGES = re.compile(r"bilingual|language|accent|spanish|german|french|italian", re.IGNORECASE)
+
+
+def other_language(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
+    """speaks a language that is not its own, or none at all"""
+    own = COMMON_WORDS.get(persona.speaks.language.partition("-")[0].partition("_")[0].lower())
+    if own is None or _LANGUAGES.search(heard.known):
+        return None
+    words = words_of(heard.line)
+    known = set(words_of(heard.known))
+    if len(words) < 2 or any(word in own for word in words):
+        return None
+    others = {
+        code: sum(word in said for word in words) for code, said in COMMON_WORDS.items() if said is not own
+    }
+    strange = sum(word not in known for word in words)
+    if max(others.values()) >= 2 and max(others.values()) >= len(words) / 3:
+        return heard.line
+    return heard.line if len(words) >= 5 and strange >= len(words) - 1 else None
+
+
+def nothing(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
+    """says nothing"""
+    return None if re.search(r"\w|[?!]|[^\x00-\x7f…]", heard.line) else repr(heard.line)
+
+
+_WANTS = re.compile(
+    r"\b(?:i (?:also )?(?:want|need|would like|demand|expect)|i'd (?:also )?like"
+    r"|tell me|give me|sing me|and)"
+    r" (?:also |to have )?(?:a|an|some|another)\s+((?:\w+\s+)?\w+)",
+    re.IGNORECASE,
+)
+_NEUTRAL = frozenset(
+    {
+        "question", "problem", "issue", "moment", "minute", "second", "bit", "favor", "favour", "hand",
+        "way", "answer", "update", "confirmation", "email", "receipt", "refund", "reservation",
+        "booking", "flight", "order", "number", "person", "human", "agent", "manager", "supervisor",
+        "idea", "look", "quick", "little", "few", "help", "assistance", "hurry", "clarification",
+        "explanation", "reply", "response", "solution", "copy", "list", "note", "reason", "date", "time"
+    }
+)  # fmt: skip
+"""What anybody may ask for on the way."""
+
+
+def elsewhere(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
+    """asks for something that its goal does not hold"""
+    known = {word[:5] for word in words_of(heard.known)}
+    for match in _WANTS.finditer(heard.line):
+        wanted = [word for word in words_of(match[1]) if len(word) > 2 and word not in COMMON_WORDS["en"]]
+        if wanted and not any(word[:5] in known or word in _NEUTRAL for word in wanted):
+            return match[0]
+    return None
