@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,12 +41,20 @@ _KEYS = (
 )  # fmt: skip
 
 
-def placeholder_keys(others: Iterable[str] = ()) -> None:
-    """Set each unset variable of a model's key, and ``others``: a replay calls no model, but an SDK refuses
-    to be made without a key."""
-    for name in (*_KEYS, *others):
-        if not os.environ.get(name):
-            os.environ[name] = PLACEHOLDER
+@contextlib.contextmanager
+def placeholder_keys(others: Iterable[str] = ()) -> Generator[None]:
+    """While inside, each unset variable of a model's key, and of ``others``, is set: a replay calls no model,
+    but an SDK refuses to be made without a key."""
+    before = {name: os.environ.get(name) for name in (*_KEYS, *others) if not os.environ.get(name)}
+    os.environ.update(dict.fromkeys(before, PLACEHOLDER))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> ModelConfig | None:

@@ -205,6 +205,7 @@ def test_a_replay_needs_no_key(project: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("OPENAI_API_KEY")
     write(project, scenario("Key", "key").replace("nine", PLACEHOLDER))
     main(["run", "--replay", "tapes", "--out", "again"])
+    assert "OPENAI_API_KEY" not in os.environ, "only while it lasts"
     (outcome,) = RunFolder(Path("again")).outcomes()
     assert next(each.status for each in outcome.verdicts if each.check == "said") == "passed"
     monkeypatch.setenv("OPENAI_API_KEY", "")

@@ -37,6 +37,11 @@ def execute(args: argparse.Namespace) -> int:
         from simulate.interfaces.cli.watch import watch
 
         return watch(args)
+    with contextlib.ExitStack() as undo:
+        return _execute(args, undo)
+
+
+def _execute(args: argparse.Namespace, undo: contextlib.ExitStack) -> int:
     from simulate.model.identity import parse_tags
     from simulate.resources import Resources
     from simulate.run_folder import RUNS, RunFolder, find_run, new_run_id
@@ -47,7 +52,7 @@ def execute(args: argparse.Namespace) -> int:
     path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
     if path is not None:
         as_it_began(args, path)
-    project, scenarios = _asked_for(args)
+    project, scenarios = _asked_for(args, undo)
     path = path or (Path(args.out) if args.out else RUNS / new_run_id())
     stage = Resources(
         project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port,
@@ -76,7 +81,7 @@ def execute(args: argparse.Namespace) -> int:
     return exit_code(suite.finished)
 
 
-def _asked_for(args: argparse.Namespace) -> tuple[Project, list[TrialSpec]]:
+def _asked_for(args: argparse.Namespace, undo: contextlib.ExitStack) -> tuple[Project, list[TrialSpec]]:
     """The project, its environment set, and the scenarios that are to run."""
     from simulate.interfaces.cli.selection import not_passed, selected
     from simulate.llm.config import placeholder_keys
@@ -89,7 +94,7 @@ def _asked_for(args: argparse.Namespace) -> tuple[Project, list[TrialSpec]]:
     project = Project.find(Path.cwd())
     set_environment(project, args.env_file)
     if args.replay:
-        placeholder_keys(project.secret_variables())
+        undo.enter_context(placeholder_keys(project.secret_variables()))
     paths = args.paths or [short(path) for path in project.scenarios]
     scenarios = selected(load_scenarios(paths, agents=project.agents), args.select)
     if failed is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,6 +39,7 @@ class Session:
         self.leads = self.worker is None
         self._runner: asyncio.Runner | None = None
         self._suite: Suite | None = None
+        self._keys = contextlib.ExitStack()
         self._record: RunRecord | None = None
         self._known: dict[tuple[str, str], TrialSpec] = {}
         """By file, and id in that file: the scenarios under ids that are unique among all."""
@@ -67,7 +69,7 @@ class Session:
         set_environment(self.project)
         tape = self._tape()
         if tape is not None and tape[1] == "none":
-            placeholder_keys(self.project.secret_variables())
+            self._keys.enter_context(placeholder_keys(self.project.secret_variables()))
         stage = Resources(
             self.project,
             [],
@@ -147,6 +149,7 @@ class Session:
             self._runner.close()
             self._suite.folder.close()
             self._suite = self._runner = None
+        self._keys.close()
         report: str | None = self.config.getoption("--simulate-report")
         if not self.leads:
             return
