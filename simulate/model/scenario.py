@@ -332,9 +332,9 @@ class Scenario(ScenarioModel):
         names = ("goal", "script", "opens_with", "caller", "medium", "history")
         given = {name: getattr(self, name) for name in names}
         words = [{item.word: None} for item in self.expect]
-        for name in ("cases", "personas"):
+        for name, one in (("cases", "row"), ("personas", "persona")):
             if getattr(self, name) is not None:
-                raise ValueError(f"{name}: belong to a file; from Python, make a Scenario of each")
+                raise ValueError(f"{name}: belong to a file; from Python, make a Scenario of each {one}")
         for _, message, _ in self.contradictions({**given, "expect": words}):
             raise ValueError(message)
         return self
