@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulate.tools import ToolFailed, tool
+from simulate.tools import Serving, ToolFailed, serving, tool
 
 if TYPE_CHECKING:
     from simulate.conversation.cloud_engine import CloudEngine
@@ -22,9 +22,11 @@ __all__ = [
     "Persona",
     "PipecatEngine",
     "Scenario",
+    "Serving",
     "ToolFailed",
     "run",
     "run_sync",
+    "serving",
     "tool",
 ]
 

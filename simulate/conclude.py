@@ -62,6 +62,12 @@ def conclude(session: TrialSession, evidence: Evidence | None, verdicts: Sequenc
         persona=persona_of(spec).model_dump(mode="json", exclude_defaults=True),
         seed=spec.seed,
         tags=list(spec.scenario.tags),
+        pins={
+            name: pin.model_dump(mode="json", exclude_unset=True) for name, pin in spec.scenario.tools.items()
+        },
+        world=spec.scenario.world,
+        xfail=spec.scenario.xfail,
+        quarantine=spec.scenario.quarantine,
         source=spec.source,
         started=datetime.fromtimestamp(conversation.started_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
         recording=session.recording,

@@ -10,6 +10,7 @@ from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.span_turns import GRACE_NS, SpanTurns
 from simulate.errors import NotReached
+from simulate.model.history import CALL_ID
 from simulate.model.outage import outage
 from simulate.model.percentile import percentile
 from simulate.model.scenario import Scenario
@@ -195,7 +196,12 @@ def _tool_calls(
     """The calls in the trace, and those that only the tools themselves saw; with turns, and times since the
     conversation began."""
     origin = reading.origin or conversation.started_ns
-    calls = [call.shifted((origin - conversation.started_ns) / 1e9) for call in reading.tool_calls]
+    calls = [
+        call.shifted((origin - conversation.started_ns) / 1e9)
+        for call in reading.tool_calls
+        # what the scenario's history tells was done before, and not in this conversation
+        if call.ran is not None or not str(call.call_id or "").startswith(CALL_ID)
+    ]
     for call in calls:
         call.turn = turns.of_call(call)
     calls += turns.told_later(calls)

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import sysconfig
 import traceback
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -115,13 +116,39 @@ def _file(name: str, root: Path, address: str) -> ModuleType:
 
 
 def own_traceback(error: BaseException) -> str:
-    """The traceback as the agent's author knows it: without our frames."""
-    ours = str(Path(__file__).resolve().parent) + os.sep
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [
+    """The traceback as the agent's author knows it: without our frames, and those of libraries counted only,
+    but for the last one, which says where it broke. Where none is the author's, all are shown."""
+    frames = [
         frame
-        for frame in frames
-        if not frame.filename.startswith((ours, "<frozen importlib")) and "/importlib/" not in frame.filename
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_OURS, "<frozen importlib")) and "/importlib/" not in frame.filename
     ]
-    lines = traceback.format_list(theirs) + traceback.format_exception_only(error)
-    return "".join(lines).rstrip()
+    theirs = [not frame.filename.startswith(_LIBRARIES) for frame in frames]
+    lines: list[str] = []
+    skipped: list[str] = []
+    for place, frame in enumerate(frames):
+        if any(theirs) and not theirs[place] and place < len(frames) - 1:
+            skipped.append(_library(frame.filename))
+            continue
+        lines += _skipped(skipped)
+        skipped = []
+        lines += traceback.format_list([frame])
+    return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
+
+
+_OURS = str(Path(__file__).resolve().parent) + os.sep
+_PATHS = sysconfig.get_paths()
+_LIBRARIES = tuple(_PATHS[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def _library(file: str) -> str:
+    """``httpx`` of ``…/site-packages/httpx/_client.py``; a module of the standard library by its name."""
+    folder = max((each for each in _LIBRARIES if file.startswith(each)), key=len)
+    return file[len(folder) :].partition(os.sep)[0].removesuffix(".py")
+
+
+def _skipped(libraries: list[str]) -> list[str]:
+    if not libraries:
+        return []
+    frames = f"{len(libraries)} frame{'s' * (len(libraries) > 1)}"
+    return [f"  ... {frames} of {', '.join(dict.fromkeys(libraries))}\n"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from simulate.child_process import free_port
 from simulate.conversation.agents.process import AgentProcess
+from simulate.conversation.agents.tool_channel import ToolChannel, for_node
 from simulate.conversation.callers import require_model
+from simulate.conversation.callers.own import load_caller
 from simulate.conversation.engine import Engine, TrialSession
 from simulate.conversation.own_process import NoEngine, OwnProcess
 from simulate.conversation.world import World, living, load_world
@@ -20,7 +22,7 @@ from simulate.determinism.clock import Apart, current_loop
 from simulate.errors import EnvironmentFault, Fault, InputError, MissingExtra, NotInstalled
 from simulate.integrations.registry import engine_for
 from simulate.llm import Model, ModelConfig, from_environment
-from simulate.load_object import load_object
+from simulate.llm.config import PLACEHOLDER
 from simulate.masking import mask_logs
 from simulate.model.agent_address import KINDS, Medium, names_code, scheme_of
 from simulate.model.expect import MatchesTrace, PythonCheck
@@ -30,6 +32,7 @@ from simulate.model.trial import TrialSpec
 from simulate.no_code import check_allowed, code_of
 from simulate.no_telemetry import switch_off
 from simulate.scoring.checks.preload import preload
+from simulate.scoring.checks.python_function import load_function
 from simulate.scoring.judge import Judge
 from simulate.tools import Toolbox
 from simulate.trace.capture.capture import Capture
@@ -69,6 +72,8 @@ class Resources:
         """Span attributes of every conversation, beside those that its scenario names."""
         self.recordings: Opening | None = None
         """Records conversations, or answers them from cassettes."""
+        self.channel = ToolChannel()
+        """Where agents in other processes ask what their tools answer."""
         self.agent = agent
         self.logs = logs or project.root / ".simulate" / "logs"
         self.caller_model = self._model("caller")
@@ -95,12 +100,26 @@ class Resources:
             return nullcontext(session.tools)
         return self.recordings(session)
 
+    @contextmanager
+    def asked_from_outside(self, session: TrialSession, toolbox: Toolbox) -> Generator[None]:
+        """While inside, the agent's own process can ask what its tools answer."""
+        if not session.engine.outside:
+            yield
+            return
+        session.tool_environment = for_node(self.channel.environment(session.conversation.id))
+        with self.channel.open(session.conversation.id, toolbox):
+            yield
+
     def world(self, spec: TrialSpec) -> AbstractAsyncContextManager[World | None]:
         """The world of one conversation; None where the scenario has none."""
         name = spec.scenario.world
         if name is None:
             return living(spec.world, "simulate_world")
         return living(load_world(name, self.project.root), name)
+
+    def caller(self, scenario: Scenario) -> Callable[..., Any] | None:
+        """What makes the scenario's own caller; None where it has none."""
+        return None if scenario.caller is None else load_caller(scenario.caller, self.project.root)
 
     def outside(self, scenario: Scenario) -> bool:
         """Whether a scenario's agent runs in another process."""
@@ -129,9 +148,13 @@ class Resources:
             await self._stack.enter_async_context(self.capture)
         try:
             environment = dict(self.capture.environment)
+            if self._processes or any(engine.outside for engine in self._engines.values()):
+                await self._stack.enter_async_context(self.channel.serve())
+                environment |= self.channel.environment()
             if self.models is not None:
                 await self._stack.enter_async_context(self.models.serve())
                 environment |= self.models.environment(environment)
+            environment = for_node(environment)
             for key, (process, config) in self._processes.items():
                 self._stack.push_async_callback(process.stop)
                 try:
@@ -183,13 +206,12 @@ class Resources:
             check_allowed(each)
         require_model(scenario, self.caller_model)
         preload(scenario.expect)
+        self.caller(scenario)
         if scenario.world is not None:
             load_world(scenario.world, self.project.root)
         for each in scenario.expect:
             if isinstance(each, PythonCheck):
-                load_object(
-                    each.python, f"{scenario.name!r} expects python: {each.python}", self.project.root
-                )
+                load_function(each, self.project.root)
             elif isinstance(each, MatchesTrace) and Path(each.matches_trace).exists():
                 recorded(each.matches_trace)
         key = self._key(scenario)
@@ -276,8 +298,8 @@ class Resources:
 
     def _judge(self) -> Judge | None:
         model = self._model("judge")
-        if model is None:
-            return None
+        if model is None or model.config.api_key == PLACEHOLDER:
+            return None  # a replay without a key: what needs a judge is not run
         return Judge(model, planted=True)
 
 

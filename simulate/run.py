@@ -33,7 +33,7 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
             async with resources.world(spec) as world:
                 session.world = session.tools.world = world
                 async with resources.toolbox(session) as toolbox:
-                    with using(toolbox):
+                    with using(toolbox), resources.asked_from_outside(session, toolbox):
                         await session.engine.converse(session)
         evidence, verdicts = None, None
         with session.keeps_faults():

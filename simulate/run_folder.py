@@ -28,6 +28,8 @@ from simulate.model.outcome_json import (
 from simulate.model.whole_file import HALF_WRITTEN, write_whole
 from simulate.trace.files.writing import write_otlp_jsonl
 
+SCENARIO = "scenario.yaml"
+"""In an outcome's folder: its scenario as it was written then."""
 RUNS = Path(".simulate") / "runs"
 
 
@@ -140,6 +142,18 @@ class RunFolder:
                 hint="what had finished before is kept; free some space, then continue with --resume",
             ) from error
 
+    def take_over(self, outcome: Outcome) -> None:
+        """Let an outcome of another folder count in this one: its files are moved here."""
+        before = Path(outcome.folder or "")
+        final = self.path / before.name
+        before.rename(final)
+        outcome.folder = str(final)
+        if outcome.recording is not None:
+            outcome.recording = str(final / Path(outcome.recording).name)
+        line = outcome_to_json(outcome)
+        write_whole(final / "outcome.json", line, b"\n")
+        self._append(line)
+
     def sync(self) -> None:
         """Flush the list of outcomes to the disk; one flush may serve several that ended together."""
         with self._lines.open("ab") as file:
@@ -171,6 +185,14 @@ class RunFolder:
         write_whole(self._lines, *(outcome_to_json(each) + b"\n" for each in kept))
         for name in names:
             shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def remove(self) -> bool:
+        """Remove the whole run; False where another process is writing into it."""
+        if self._lock.take() is not None:
+            return False
+        shutil.rmtree(self.path)
+        self._lock.release()
+        return True
 
     def progress(self) -> str:
         """``4 of 12 conversations``: how far the run came."""

@@ -56,6 +56,7 @@ def open_session(
             uses=lambda: () if by_words else session.tool_uses(),
             recorded=recorded,
             same=_same(resources.judge),
+            own=resources.caller(spec.scenario),
         )
         session = TrialSession(
             spec, engine, caller, conversation, tools, None, captured, own.spans, persona=persona

@@ -21,12 +21,15 @@ from simulate.masking import without_secrets
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.reliability import reliability
 from simulate.model.trial import TrialSpec
+from simulate.model.verdict import Standing
 from simulate.resources import Resources
 from simulate.run import run_trial
-from simulate.run_folder import RunFolder
+from simulate.run_folder import SCENARIO, RunFolder
 
 TEXT_JOBS = 64
 """Text conversations at once: an agent's model is the bottleneck long before this process is."""
+ATTEMPTS = 100
+"""Between the numbers of one retry's attempts and those of the next."""
 STAGGER = 0.01
 """Seconds between the first conversations, so that they do not all ask in one moment."""
 VERSIONS = ("simulate-agents", "openai", "opentelemetry-sdk", "vcrpy", "pytest")
@@ -38,6 +41,21 @@ class Progress(Protocol):
     def started(self, key: str) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a suite remembers of an outcome; the outcome itself is on disk."""
+
+    scenario: str
+    case: str | None
+    standing: Standing
+    clean: bool | None
+    """Whether its first attempt passed; None where no verdict was reached."""
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Finished:
+        return cls(outcome.scenario, outcome.case, outcome.standing, outcome.clean)
 
 
 class RemoteExecutor(Protocol):
@@ -63,10 +81,7 @@ class Suite:
     jobs: int = TEXT_JOBS
     command: Sequence[str] = ()
     elsewhere: RemoteExecutor | None = None
-    finished: list[tuple[str, str | None, str, str | None]] = field(
-        default_factory=list[tuple[str, "str | None", str, "str | None"]]
-    )
-    """Scenario, case, status and side of each outcome; the outcomes themselves are on disk."""
+    finished: list[Finished] = field(default_factory=list[Finished])
 
     def __post_init__(self) -> None:
         self._keeper = _Keeper(self.folder, self.finished)
@@ -122,7 +137,7 @@ class Suite:
         finally:
             notes = self.elsewhere.notes if self.elsewhere else self.resources.capture.notes()
             record.notes += map(without_secrets, notes)
-            self._summarise(record)
+            summarise(self.finished, record)
             record.ended = _now() if whole else None
             self.folder.write_run(record)
 
@@ -151,6 +166,23 @@ class Suite:
     async def one(self, spec: TrialSpec, engine: Engine | None = None) -> Outcome:
         """One conversation, kept on the disk before it is returned; ``engine`` overrides the agent's."""
         spec = replace(spec, folder=self.folder.scratch(spec.name))
+        outcome = await self._redone(spec, engine)
+        retried: list[str] = []
+        while outcome.status == "failed" and len(retried) < spec.scenario.retries:
+            retried.append(outcome.reason or "no reason given")
+            again = await self._redone(replace(spec, attempt=spec.attempt + len(retried) * ATTEMPTS), engine)
+            if again.status not in ("passed", "failed"):
+                # the failure stands; that it could not be had again excuses nothing
+                outcome.notes.append(f"a retry came to no verdict ({again.status}: {again.reason})")
+                outcome.recording = None  # of that retry
+                break
+            outcome = again
+            outcome.retried = list(retried)
+        await self.keep(spec, outcome)
+        return outcome
+
+    async def _redone(self, spec: TrialSpec, engine: Engine | None) -> Outcome:
+        """One conversation, had again while its simulated caller leaves its part."""
         carry = functools.partial(run_trial, spec, self.resources, engine)
         outcome = await self.resources.in_its_time(spec.scenario, carry)
         for again in range(1, spec.scenario.redo + 1):
@@ -158,15 +190,20 @@ class Suite:
                 break
             told = f"had again ({again} of {spec.scenario.redo}): {outcome.reason}"
             # another seed for the caller's chance; the persona keeps its own
-            carry = functools.partial(run_trial, replace(spec, attempt=again), self.resources, engine)
-            outcome = await self.resources.in_its_time(spec.scenario, carry)
+            other = replace(spec, attempt=spec.attempt + again)
+            outcome = await self.resources.in_its_time(
+                spec.scenario, functools.partial(run_trial, other, self.resources, engine)
+            )
             outcome.notes.insert(0, told)
-        await self.keep(spec, outcome)
         return outcome
 
     async def keep(self, spec: TrialSpec, outcome: Outcome, files: Mapping[str, bytes] | None = None) -> None:
         """Return once the outcome is on the disk, with the ``files`` of its folder where they came ready."""
         outcome.fingerprint = fingerprint(spec, self.resources)
+        if spec.text:
+            # as it was then: the file may be another one by the time a report is read
+            text = without_secrets(spec.text) + "\n"
+            (self.folder.scratch(spec.name) / SCENARIO).write_text(text, "utf-8")
         await self._keeper.keep(spec.name, outcome, files)
 
     def _already(self, every: Sequence[TrialSpec]) -> tuple[set[str], list[str]]:
@@ -187,7 +224,7 @@ class Suite:
                 stale[name] = " and ".join(differs)
                 continue
             done.add(name)
-            self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
+            self.finished.append(Finished.of(outcome))
         if stale:
             self.folder.forget(stale)
             why = ", ".join(dict.fromkeys(stale.values()))
@@ -196,30 +233,58 @@ class Suite:
             notes.append(f"{strangers} outcomes of scenarios that the run no longer asks for still count")
         return done, notes
 
-    def _summarise(self, record: RunRecord) -> None:
-        groups: dict[tuple[str, str | None], list[str]] = defaultdict(list)
-        for scenario, case, status, _ in self.finished:
-            record.counts[status] = record.counts.get(status, 0) + 1
-            groups[scenario, case].append(status)
-        for (scenario, case), statuses in groups.items():
-            # trials without a verdict are neither passes nor failures
-            passes = [status == "passed" for status in statuses if status in ("passed", "failed")]
-            if len(passes) > 1:
-                record.reliability += reliability(scenario, case, passes)
-            if 0 < sum(passes) < len(passes):
-                record.flaky.append(f"{scenario}[{case}]" if case else scenario)
+
+def summarise(finished: Sequence[Finished], record: RunRecord) -> None:
+    """Count outcomes into the record, and say how reliable the scenarios of several trials are."""
+    groups: dict[tuple[str, str | None], list[Finished]] = defaultdict(list)
+    for each in finished:
+        record.counts[each.standing] = record.counts.get(each.standing, 0) + 1
+        groups[each.scenario, each.case].append(each)
+    for (scenario, case), trials in groups.items():
+        # trials without a verdict are neither passes nor failures
+        passes = [each.clean for each in trials if each.clean is not None]
+        if len(passes) > 1:
+            record.reliability += reliability(scenario, case, passes)
+        if 0 < sum(passes) < len(passes) or any(each.standing == "flaky" for each in trials):
+            record.flaky.append(f"{scenario}[{case}]" if case else scenario)
 
 
-_Finished = tuple[str, Outcome, Mapping[str, bytes] | None, asyncio.Future[None]]
+def join_runs(path: Path, parts: Sequence[Path]) -> None:
+    """Make one run, in ``path``, of what several processes ran, each into a folder of its own inside."""
+    folder = RunFolder.create(path)
+    try:
+        records = [RunFolder(part).read_run() for part in parts]
+        joined = replace(records[0], id=path.name, counts={}, reliability=[], flaky=[])
+        finished: list[Finished] = []
+        for part in parts:
+            for outcome in RunFolder(part).outcomes():
+                folder.take_over(outcome)
+                finished.append(Finished.of(outcome))
+        folder.sync()
+        joined.started = min(record.started for record in records)
+        ends = [record.ended for record in records if record.ended is not None]
+        joined.ended = max(ends) if len(ends) == len(records) else None
+        joined.notes = list(dict.fromkeys(note for record in records for note in record.notes))
+        summarise(finished, joined)
+        folder.write_run(joined)
+        for part in parts:
+            # what is left in it is the log of an agent's process
+            (part / "outcomes.jsonl").unlink(missing_ok=True)
+            (part / "run.json").unlink()
+    finally:
+        folder.close()
+
+
+_Kept = tuple[str, Outcome, Mapping[str, bytes] | None, asyncio.Future[None]]
 
 
 class _Keeper:
     """Writes outcomes in the order in which they end, off the event loop, several to one flush to disk."""
 
-    def __init__(self, folder: RunFolder, finished: list[tuple[str, str | None, str, str | None]]) -> None:
+    def __init__(self, folder: RunFolder, finished: list[Finished]) -> None:
         self.folder = folder
         self.finished = finished
-        self._queue: asyncio.Queue[_Finished | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Kept | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
     async def keep(self, name: str, outcome: Outcome, files: Mapping[str, bytes] | None) -> None:
@@ -254,12 +319,12 @@ class _Keeper:
             if None in batch:
                 return
 
-    def _write(self, batch: list[_Finished]) -> list[Exception | None]:
+    def _write(self, batch: list[_Kept]) -> list[Exception | None]:
         results: list[Exception | None] = []
         for name, outcome, files, _ in batch:
             try:
                 self.folder.add(name, outcome, outcome.own_spans, files)
-                self.finished.append((outcome.scenario, outcome.case, outcome.status, outcome.side))
+                self.finished.append(Finished.of(outcome))
                 results.append(None)
             except Fault as fault:
                 results.append(fault)
@@ -274,8 +339,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def exit_code(statuses: Sequence[tuple[str, str | None]]) -> int:
-    """0 all passed, 1 the agent failed, 3 no verdict could be reached, or nothing ran; 1 wins over 3."""
-    if any(status == "failed" for status, _ in statuses):
+def exit_code(finished: Sequence[Finished]) -> int:
+    """0 all passed, 1 the agent failed, 3 no verdict could be reached, or nothing ran; 1 wins over 3.
+
+    What is excused (known to fail, quarantined, passed on retry) makes no run red; but a run of which all is
+    quarantined came to no verdict."""
+    standings = {each.standing for each in finished}
+    if "failed" in standings:
         return 1
-    return 0 if statuses and all(status == "passed" for status, _ in statuses) else 3
+    return 3 if not standings - {"quarantined"} or standings & {"error", "not_run"} else 0

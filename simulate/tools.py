@@ -14,6 +14,20 @@ import inspect
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
+from simulate.tool_client import Serving, serving, tool_client
+
+__all__ = [
+    "Serving",
+    "ToolFailed",
+    "Toolbox",
+    "current",
+    "marked",
+    "marked_writes",
+    "serving",
+    "tool",
+    "using",
+]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -49,8 +63,10 @@ _current: contextvars.ContextVar[Toolbox | None] = contextvars.ContextVar("simul
 
 
 def current() -> Toolbox | None:
-    """The toolbox of the running conversation; None outside a simulation."""
-    return _current.get()
+    """The toolbox of the running conversation, also where it is simulated by the process that started this
+    one; None outside a simulation."""
+    toolbox = _current.get()
+    return tool_client(ToolFailed) if toolbox is None else toolbox
 
 
 @contextlib.contextmanager

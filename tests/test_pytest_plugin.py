@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from simulate.run_folder import RunFolder
+
 AGENT = """
 async def agent(message: str) -> str:
     return f"You said {message}"
@@ -146,3 +148,50 @@ def test_yaml_elsewhere_is_left_alone(project: Path) -> None:
     (project / "tests").mkdir()
     (project / "tests" / "data.yaml").write_text("a: 1\n")
     assert "no tests" in run_pytest(project, "tests")
+
+
+def test_pyproject_says_where_scenarios_lie(project: Path) -> None:
+    (project / "scenarios").rename(project / "eval")
+    (project / "eval" / "bad.yaml").unlink()
+    (project / "eval" / "unclear.yaml").unlink()
+    (project / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\n[tool.simulate]\nscenarios = ["eval"]\n'
+    )
+    assert "2 passed" in run_pytest(project)
+    (project / "pyproject.toml").write_text('[tool.pytest.ini_options]\nsimulate_scenarios = ["scenarios"]\n')
+    assert "no tests ran" in run_pytest(project), "the ini file counts more"
+
+
+def test_what_is_excused_is_told_and_an_error_never_is(project: Path) -> None:
+    (project / "mine.py").write_text(
+        "n = 0\ndef agent(message):\n    return 'answer 1'\n"
+        "def flaky(message):\n    global n\n    n += 1\n    return f'answer {n % 2}'\n"
+    )
+    more = {"bad": "xfail: ticket 12\n", "unclear": "xfail: ticket 13\n"}
+    for name, text in (("bad", BAD), ("unclear", UNCLEAR)):
+        (project / "scenarios" / f"{name}.yaml").write_text(text + more[name])
+    (project / "scenarios" / "good.yaml").write_text(
+        "name: Flaky\nagent: python:mine.py:flaky\nscript: [{says: x}]\nretries: 1\n"
+        "expect: [{said: {contains: answer 0}}]\n"
+    )
+    shown = run_pytest(project)
+    assert "1 xfailed" in shown and "1 error" in shown and "1 passed" in shown
+    assert "good.yaml::flaky passed on retry" in shown
+
+
+def test_all_workers_write_one_run(project: Path) -> None:
+    (project / "scenarios" / "unclear.yaml").unlink()
+    shown = run_pytest(project, "-n", "2", "--simulate-report", "r.html")
+    assert "2 passed" in shown and "1 failed" in shown
+    (run,) = (project / ".simulate" / "runs").iterdir()
+    folder = RunFolder.open(run)
+    record = folder.read_run()
+    assert record.counts == {"passed": 2, "failed": 1} and record.ended is not None
+    outcomes = list(folder.outcomes())
+    assert len(outcomes) == 3
+    for outcome in outcomes:
+        assert (
+            Path(outcome.folder or "").is_relative_to(run)
+            and (run / Path(outcome.folder or "").name).is_dir()
+        )
+    assert (project / "r.html").read_text().count("You said") >= 2

@@ -29,6 +29,8 @@ from simulate.determinism.clock import current_loop, real_time
 from simulate.errors import AgentFault, InputError
 from simulate.load_object import load_object
 from simulate.model.agent_address import kind_of, target_of
+from simulate.model.history import as_messages
+from simulate.model.request_template import RequestTemplate
 from simulate.model.scenario import Limits, Scenario
 from simulate.model.transcript import Conversation, EndedBy, Utterance
 
@@ -72,6 +74,20 @@ class CloudEngine:
                 hint="take `speaks_first: agent` out of it",
             )
 
+        if scenario.history and not self._takes_history:
+            raise InputError(
+                f"{scenario.name!r} has a history, and {self.address} is given one message at a time",
+                hint="history: is for a Python function of messages, an OpenAI-compatible endpoint, and a "
+                "`request` with {{messages}}",
+            )
+
+    @property
+    def _takes_history(self) -> bool:
+        if isinstance(self.adapter, PythonAdapter):
+            return self.adapter.shape == "messages"
+        template: RequestTemplate | None = getattr(self.adapter, "template", None)
+        return type(self.adapter).__name__ == "HttpAdapter" if template is None else template.takes_history
+
     async def converse(self, session: TrialSession) -> None:
         """Let caller and agent talk until one ends it or a limit is reached."""
         await _Talk(session).carry(self.adapter)
@@ -114,6 +130,7 @@ class _Talk:
             self.limits.reply,
             session.attributes,
             session.environment,
+            history=as_messages(session.scenario.history),
             taped=session.taped,
         )
         began = real_time()

@@ -15,6 +15,7 @@ from simulate.conversation.world import World
 from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
+from simulate.model.text import dollars
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.model.verdict import Verdict
@@ -52,6 +53,8 @@ class TrialSession:
     """Whether a recording of it is made or played."""
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     """What was judged besides the scenario's expectations: a replay's course."""
+    tool_environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where a process that serves this conversation alone asks what its tools answer."""
     fault: Fault | None = None
     """What broke the conversation, or made it impossible to judge."""
     persona: Persona = field(default_factory=Persona)
@@ -81,7 +84,7 @@ class TrialSession:
     @property
     def environment(self) -> Mapping[str, str]:
         """What an agent's process is started with, so that its spans reach our receiver."""
-        return {} if self.captured is None else self.captured.environment
+        return {**({} if self.captured is None else self.captured.environment), **self.tool_environment}
 
     @property
     def replayed(self) -> bool:
@@ -103,7 +106,7 @@ class TrialSession:
         if limits.tokens is not None and used.tokens is not None and used.tokens > limits.tokens:
             return f"{used.tokens} tokens are over the limit of {limits.tokens}"
         if limits.cost is not None and used.dollars is not None and used.dollars > limits.cost:
-            return f"${used.dollars:.4f} are over the limit of ${limits.cost:.4f}"
+            return f"{dollars(used.dollars)} are over the limit of {dollars(limits.cost)}"
         return None
 
     def _reading_so_far(self, captured: Captured) -> TraceReading:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,31 @@ class ModelConfig:
     """Sent with every request."""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Further fields of every request's body, for what only this endpoint knows."""
+
+
+PLACEHOLDER = "placeholder-key-of-a-replay"
+"""A key that opens nothing."""
+_KEYS = (
+    "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY",
+    "MISTRAL_API_KEY", "GROQ_API_KEY", "CO_API_KEY", "COHERE_API_KEY", "TOGETHER_API_KEY",
+    "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "XAI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def placeholder_keys(others: Iterable[str] = ()) -> Generator[None]:
+    """While inside, each unset variable of a model's key, and of ``others``, is set: a replay calls no model,
+    but an SDK refuses to be made without a key."""
+    before = {name: os.environ.get(name) for name in (*_KEYS, *others) if not os.environ.get(name)}
+    os.environ.update(dict.fromkeys(before, PLACEHOLDER))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> ModelConfig | None:

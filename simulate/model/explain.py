@@ -10,17 +10,24 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from simulate.errors import Side
-from simulate.model.text import compact, line, safe
+from simulate.model.text import compact, dollars, line, safe
 from simulate.model.transcript import Conversation, ToolUse, Utterance
-from simulate.model.verdict import Status, Verdict
+from simulate.model.verdict import Standing, Status, Verdict
 
 Piece = tuple[str, str]
 """A style's name (``""``, ``dim``, ``strong``, ``passed``, ``failed``, ``error``, ``not_run``, ``caller``,
 ``agent``, ``tool``) and a text."""
 Line = list[Piece]
 
-MARK: dict[Status, str] = {"passed": "✓", "failed": "✗", "error": "!", "not_run": "○"}
-WORD: dict[Status, str] = {"passed": "passed", "failed": "failed", "error": "error", "not_run": "not run"}
+MARK: dict[Standing, str] = {
+    "passed": "✓", "failed": "✗", "error": "!", "not_run": "○",
+    "flaky": "~", "xfailed": "x", "xpassed": "+", "quarantined": "#",
+}  # fmt: skip
+WORD: dict[Standing, str] = {
+    "passed": "passed", "failed": "failed", "error": "error", "not_run": "not run",
+    "flaky": "flaky", "xfailed": "xfailed", "xpassed": "xpassed", "quarantined": "quarantined",
+}  # fmt: skip
+"""``flaky`` passed on retry only; the next two are pytest's words for what is known to fail."""
 
 CLOCKS_DIFFER = 0.05
 """Seconds that a span's clock may be off from the conversation's."""
@@ -41,6 +48,14 @@ class Explained(Protocol):
     notes: list[str]
     source: str | None
     folder: str | None
+    xfail: str | None
+    quarantine: str | None
+    retried: list[str]
+
+    @property
+    def standing(self) -> Standing:
+        """What it counts as."""
+        ...
 
     @property
     def key(self) -> str:
@@ -96,8 +111,11 @@ def _held(verdict: Verdict) -> str:
 
 def headline(outcome: Explained, *, reason: bool = True) -> Line:
     """Status, name, whose fault it was and why, on one line."""
-    pieces: Line = [(outcome.status, f"{MARK[outcome.status]} {WORD[outcome.status]}")]
-    if outcome.side and outcome.status != "passed":
+    standing = outcome.standing
+    pieces: Line = [(standing, f"{MARK[standing]} {WORD[standing]}")]
+    if standing == "quarantined":
+        pieces.append((standing, f", {WORD[outcome.status]}"))
+    if outcome.side and standing == outcome.status != "passed":
         pieces.append((outcome.status, f" ({outcome.side})"))
     pieces.append(("strong", f"  {line(outcome.key)}"))
     if reason and outcome.reason and outcome.status != "passed":
@@ -106,12 +124,19 @@ def headline(outcome: Explained, *, reason: bool = True) -> Line:
     facts = [f"{turns} turn{'s' * (turns != 1)}", f"{outcome.conversation.duration:.1f} s"]
     cost = outcome.measures.get("cost_usd")
     if isinstance(cost, int | float):
-        facts.append(f"${cost:.4f}")
+        facts.append(dollars(cost))
     pieces.append(("dim", f"  [{', '.join(facts)}]"))
     return pieces
 
 
 def _noted(outcome: Explained) -> Iterator[Line]:
+    if outcome.quarantine is not None:
+        yield [("dim", "  quarantined: "), ("", line(outcome.quarantine, 400))]
+    if outcome.xfail is not None:
+        take_out = "; take `xfail` out of the scenario" if outcome.standing == "xpassed" else ""
+        yield [("dim", "  known to fail: "), ("", line(outcome.xfail, 400) + take_out)]
+    for number, reason in enumerate(outcome.retried, 1):
+        yield [("dim", f"  attempt {number} failed: "), ("", line(reason, 400))]
     for note in outcome.notes:
         yield [("dim", "  note: "), ("", line(note, 400))]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulate.errors import Side
 from simulate.model.explain import explain
 from simulate.model.transcript import Conversation, ToolUse
-from simulate.model.verdict import Status, Verdict
+from simulate.model.verdict import Standing, Status, Verdict
 
 if TYPE_CHECKING:
     from simulate.trace.span import Span, Trace
@@ -47,6 +47,16 @@ class Outcome:
     recording: str | None = None
     """Path of the two-channel WAV, for voice."""
     trace_id: str | None = None
+    pins: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the scenario's tools answered, by name, its case filled in."""
+    world: str | None = None
+    """What answered the other tools."""
+    xfail: str | None = None
+    """Why the scenario is known to fail."""
+    quarantine: str | None = None
+    """Why it is not trusted."""
+    retried: list[str] = field(default_factory=list[str])
+    """Why each attempt before this one failed."""
     fingerprint: dict[str, str] = field(default_factory=dict[str, str])
     """A hash each of what it was made of (scenario, persona, agent, models, options), so that ``--resume``
     runs anew what has changed."""
@@ -78,6 +88,24 @@ class Outcome:
     @property
     def passed(self) -> bool:
         return self.status == "passed"
+
+    @property
+    def standing(self) -> Standing:
+        """What it counts as: ``passed`` is a clean pass, and only ``failed`` makes a run red.
+
+        An error stays one, whatever the scenario excuses: it says nothing of the agent."""
+        if self.status not in ("passed", "failed"):
+            return self.status
+        if self.quarantine is not None:
+            return "quarantined"
+        if self.xfail is not None:
+            return "xpassed" if self.passed else "xfailed"
+        return "flaky" if self.passed and self.retried else self.status
+
+    @property
+    def clean(self) -> bool | None:
+        """Whether its first attempt passed; None where no verdict was reached."""
+        return self.passed and not self.retried if self.status in ("passed", "failed") else None
 
     @property
     def key(self) -> str:

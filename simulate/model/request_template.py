@@ -139,6 +139,11 @@ class RequestTemplate(Strict):
             raise ValueError('"answer" is missing: the JSON path of the text in each event')
         return self
 
+    @property
+    def takes_history(self) -> bool:
+        """Whether what was said before is part of a request."""
+        return "messages" in placeholders([self.path, self.body])
+
     def says_something(self, *more: Any) -> bool:
         """Whether the caller's line is anywhere in it, or in what is sent beside it."""
         return bool({"message", "messages"} & set(placeholders([self.path, self.body, *more])))

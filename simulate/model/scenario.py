@@ -10,13 +10,29 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from simulate.model.base import ScenarioModel, Strict
 from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
+from simulate.model.history import Earlier
 from simulate.model.loading.reader import ScenarioReader
+from simulate.model.nearest import did_you_mean
 from simulate.model.persona import Persona
 from simulate.model.redact import Redact
 from simulate.model.shapes import is_list, is_object
-from simulate.model.units import AsWritten, Data, Duration, Flag, Number, Regex, Whole, mapping_or, plain
+from simulate.model.units import (
+    AsWritten,
+    Data,
+    Duration,
+    Flag,
+    Number,
+    Regex,
+    Whole,
+    as_written,
+    mapping_or,
+    plain,
+)
 
-ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "hangs_up")
+ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "hangs_up", "goto")
+INTERRUPTS = ("interrupts_after", "interrupts_when")
+END = "end"
+"""Where ``goto`` ends the script."""
 
 
 class When(Strict):
@@ -38,7 +54,7 @@ class When(Strict):
 
 class Line(Strict):
     """One scripted line, or another thing the caller does. Exactly one of ``says``, ``dtmf``, ``silent_for``,
-    ``backchannel`` and ``hangs_up``."""
+    ``backchannel``, ``hangs_up`` and ``goto``."""
 
     says: AsWritten | None = None
     """What the caller says, word for word."""
@@ -50,6 +66,12 @@ class Line(Strict):
     """Said while the agent speaks, with no wish to take the turn: "mhm"."""
     hangs_up: Flag = False
     """The caller ends the conversation."""
+    goto: AsWritten | None = None
+    """The script goes on at the line with this ``label``; ``end`` is after the last one."""
+    if_: When | None = Field(default=None, alias="if")
+    """It only goes there if this holds by now; nothing is waited for."""
+    label: AsWritten | None = None
+    """What ``goto`` calls this line."""
     when: When | None = None
     """What it waits for."""
     waits: Duration | None = None
@@ -65,6 +87,10 @@ class Line(Strict):
         if len(done) != 1:
             found = f"does {' and '.join(done)}" if done else "does nothing"
             raise ValueError(f"a line does one thing of {', '.join(ACTIONS)}; this one {found}")
+        if self.if_ is not None and self.goto is None:
+            raise ValueError("if: belongs to goto:; what a line waits for is its when:")
+        if self.goto is not None and self.model_fields_set & {"when", "waits", *INTERRUPTS}:
+            raise ValueError("a goto takes no time: it has an if:, and neither waits nor cuts in")
         if self.interrupts_after is not None and self.interrupts_when is not None:
             raise ValueError("a line has either interrupts_after or interrupts_when")
         return self
@@ -176,6 +202,26 @@ class Limits(Strict):
     """How long one reply may take."""
 
 
+def _jumps(script: Any) -> Iterator[tuple[list[str | int], str, str | None]]:
+    """What is wrong with the labels of a script; lines may still be raw data."""
+    lines: list[Any] = cast("list[Any]", script) if isinstance(script, list) else []
+    labels: dict[str, int] = {}
+    for index, each in enumerate(lines):
+        label: Any = _of_line(each, "label")
+        if isinstance(label, str) and labels.setdefault(label, index) != index:
+            yield ["script", index, "label"], f'the label "{label}" stands twice in this script', None
+    for index, each in enumerate(lines):
+        goto: Any = _of_line(each, "goto")
+        if isinstance(goto, str) and goto not in labels and goto != END:
+            near = did_you_mean(goto, [*labels, END])
+            yield ["script", index, "goto"], f'no line has the label "{goto[:100]}"{near}', None
+
+
+def _of_line(line: Any, name: str) -> Any:
+    found = cast("dict[str, Any]", line).get(name) if isinstance(line, dict) else getattr(line, name, None)
+    return as_written(found)
+
+
 def _named(value: str) -> str:
     if not 0 < len(value.strip()) <= 300:
         raise ValueError("a name has between 1 and 300 characters")
@@ -214,12 +260,28 @@ class Scenario(ScenarioModel):
         | None
     ) = None
     """Who calls: a name (``personas/<name>.yaml``), a file, or a persona written here."""
+    personas: (
+        list[
+            Annotated[
+                Annotated[AsWritten, Tag("<name>")] | Annotated[Persona, Tag("<mapping>")],
+                mapping_or("<name>"),
+            ]
+        ]
+        | None
+    ) = None
+    """Several who call instead of one: each makes tests of its own, with every case."""
     goal: AsWritten | None = None
     """What the caller wants; a model improvises the way there."""
+    caller: AsWritten | None = None
+    """``python:module:Class`` of a caller of your own, made anew for each conversation, instead of a goal and
+    a script."""
     medium: Literal["text", "voice"] = "text"
     """By text or by phone; nothing else needs to change."""
     speaks_first: Literal["caller", "agent"] = "caller"
     """Who opens the conversation."""
+    history: list[Earlier] = Field(default_factory=list[Earlier])
+    """What was said and done before: the conversation goes on from there. For agents that take the whole
+    conversation."""
     opens_with: AsWritten | None = None
     """The caller's first line, word for word."""
     script: list[Line] = Field(default_factory=list[Line])
@@ -248,6 +310,13 @@ class Scenario(ScenarioModel):
     """How often it is played; reported as pass^1 … pass^k."""
     redo: Whole = Field(default=0, ge=0, le=5)
     """How often a trial is had again whose simulated caller left its part; each time is told."""
+    retries: Whole = Field(default=0, ge=0, le=5)
+    """How often a failed trial is had again. One that passes then does not make the run red, and does not
+    count as a pass: it is told as passed on retry."""
+    xfail: AsWritten | None = None
+    """Why it is known to fail. A failure does not make the run red; a pass is told."""
+    quarantine: AsWritten | None = None
+    """Why it is not trusted. It runs and is told, and counts neither as a pass nor as a failure."""
     seed: Whole | None = None
     """Fixes Faker and sampling for this scenario, whatever the run's seed."""
     cases: (
@@ -261,10 +330,12 @@ class Scenario(ScenarioModel):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Scenario:
-        given = {name: getattr(self, name) for name in ("goal", "script", "opens_with", "medium")}
+        names = ("goal", "script", "opens_with", "caller", "medium", "history")
+        given = {name: getattr(self, name) for name in names}
         words = [{item.word: None} for item in self.expect]
-        if self.cases is not None:
-            raise ValueError("cases: belong to a file; from Python, make a Scenario of each row")
+        for name, one in (("cases", "row"), ("personas", "persona")):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name}: belong to a file; from Python, make a Scenario of each {one}")
         for _, message, _ in self.contradictions({**given, "expect": words}):
             raise ValueError(message)
         return self
@@ -294,9 +365,16 @@ class Scenario(ScenarioModel):
 
     @staticmethod
     def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[list[str | int], str, str | None]]:
-        if not (data.get("goal") or data.get("script") or data.get("opens_with")):
+        speaks = [name for name in ("goal", "script", "opens_with") if data.get(name)]
+        if data.get("caller"):
+            for name in speaks:
+                yield [name], f"caller: says what it wants itself; take {name}: out", None
+        elif not speaks:
             hint = "add goal: (improvised), script: (lines), or opens_with:"
             yield [], "the caller has nothing to say: no goal, script or opens_with", hint
+        if data.get("history") and data.get("medium") == "voice":
+            yield ["history"], "a call begins when it is picked up: history: is for medium: text", None
+        yield from _jumps(data.get("script"))
         expect: Any = data.get("expect")
         if data.get("medium", "text") != "text" or not is_list(expect):
             return

@@ -7,6 +7,9 @@ Control characters are shown, not dropped, so that a reader sees what the agent 
 
 from __future__ import annotations
 
+import codecs
+from typing import TextIO, cast
+
 import orjson
 
 from simulate.model.json_values import plain
@@ -69,6 +72,43 @@ def shorten(text: str, most: int = 160) -> str:
     begins = " ".join(text[: 4 * most].split())
     text = begins if len(begins) > most else " ".join(text.split())
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+IN_ASCII = "simulate-ascii"
+"""A codec's way with what it cannot encode: signs that we write become what is nearest on a keyboard, and
+everything else an escape such as ``\\u00e9``."""
+_SIGNS = {
+    "✓": "ok", "✗": "x", "○": "-", "→": "->", "←": "<-", "…": "...", "–": "-", "—": "-", "“": '"', "”": '"',
+    "’": "'", "×": "x", "·": ".", "•": "*", "≥": ">=", "≤": "<=", "⏎": "/", "─": "-", "│": "|", "├": "|",
+    "└": "`", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "✅": "ok", "❌": "x", "❔": "?", "▪": "*",
+}  # fmt: skip
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
+    failed = cast("UnicodeEncodeError", error)
+    signs = failed.object[failed.start : failed.end]
+    return "".join(_SIGNS.get(sign) or _escape(ord(sign)) for sign in signs), failed.end
+
+
+codecs.register_error(IN_ASCII, _in_ascii)
+
+
+def write_what_fits(stream: TextIO, *, ascii_only: bool = False) -> None:
+    """Let a stream write what its encoding (or ASCII alone) cannot show in other signs."""
+    reconfigure = getattr(stream, "reconfigure", None)  # a stream that a test has put in its place has none
+    if reconfigure is not None:
+        reconfigure(**({"encoding": "ascii"} if ascii_only else {}), errors=IN_ASCII)
+
+
+def dollars(amount: float) -> str:
+    """US dollars as a person reads them: $1.25, $0.0312, $8.6e-05.
+
+    >>> dollars(0.0312), dollars(12.5)
+    ('$0.0312', '$12.50')
+    """
+    if amount >= 1:
+        return f"${amount:,.2f}"
+    return "$0" if amount == 0 else f"${amount:.4f}" if amount >= 0.0001 else f"${amount:.1e}"
 
 
 def compact(value: object, limit: int | None = 400) -> str:

@@ -24,6 +24,8 @@ class TrialSpec:
     case: str | None = None
     id: str = ""
     """Of name and case; safe as a file name, and unique among those loaded together."""
+    text: str = ""
+    """Its document in the file, as it is written; empty for a scenario that was made in Python."""
     digest: str = ""
     """SHA-256 of what the scenario says, persona and case included; of no default and no folder, so that
     neither a release that adds a key nor another machine changes it."""

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from simulate.errors import Side
 
 Status = Literal["passed", "failed", "error", "not_run"]
+Standing = Status | Literal["flaky", "xfailed", "xpassed", "quarantined"]
+"""What an outcome counts as in its run: its status, unless its scenario has excused it."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from simulate.model.shapes import is_object
+from simulate.model.shapes import is_list, is_object
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.interactions import set_key
 from simulate.replay.cassette.stale import cassettes
@@ -70,10 +70,10 @@ def _as_answered_then(
 def _replaced(value: Any, said: dict[str, str]) -> Any:
     if isinstance(value, str):
         return said.get(value, value)
-    if isinstance(value, dict):
-        return {name: _replaced(inner, said) for name, inner in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list):
-        return [_replaced(inner, said) for inner in cast("list[Any]", value)]
+    if is_object(value):
+        return {name: _replaced(inner, said) for name, inner in value.items()}
+    if is_list(value):
+        return [_replaced(inner, said) for inner in value]
     return value
 
 

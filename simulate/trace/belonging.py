@@ -117,12 +117,16 @@ def marks_of(source: Trace | TraceReading) -> Marks:
     )
 
 
+def _conversation(_: Span, view: View) -> object:
+    return view.conversation_id
+
+
 def several(reading: TraceReading) -> list[str]:
     """The ids of the conversations in a trace that holds more than one: of spans side by side, since what is
     inside another's may be a part of it. By the sessions' ids where no span tells a conversation's."""
     if any(is_ours(span) for span in reading.spans):
         return []
-    for read in (lambda span, view: view.conversation_id, _session):
+    for read in (_conversation, _session):
         named = {span.span_id: name for span, view in reading for name in _names([read(span, view)])}
         above = Above(reading.by_id, lambda span, named=named: span.span_id in named)
         tops = [span for span in reading.spans if span.span_id in named and above.of(span) is None]

@@ -231,3 +231,13 @@ def test_inert_json_reads_as_the_same_value() -> None:
 def test_keys_are_unique(make: SimpleNamespace) -> None:
     outcomes = [make.outcome(1)[0], make.outcome(1)[0], make.outcome(2)[0]]
     assert len(set(keys(outcomes))) == 3
+
+
+def test_the_address_holds_filters_and_groups(make: SimpleNamespace, browse: Browse, tmp_path: Path) -> None:
+    pairs = [make.outcome(number, status="failed" if number % 2 else "passed") for number in range(8)]
+    report = write(tmp_path / "report.html", make, pairs)
+    rows = re.findall(r'<tr class="(group )?is-(\w+)', body(browse(report, "#status=failed&group=cause")))
+    assert [status for group, status in rows if not group] == ["failed"] * 4
+    assert any(group for group, _ in rows), "a line above each cause"
+    rows = re.findall(r'<tr class="(group )?is-(\w+)', body(browse(report, "#group=")))
+    assert len(rows) == 8 and not any(group for group, _ in rows)

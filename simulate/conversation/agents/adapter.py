@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +67,8 @@ class Call:
     """Who calls and what is tried, as span attributes: ``user.id``, ``tenant.id`` …"""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """What a process is started with that serves this conversation alone."""
+    history: Sequence[Mapping[str, Any]] = ()
+    """What was said and done before, in OpenAI's message shape."""
     taped: bool = False
     """Whether a recording of it is made or played: what we send for ourselves must not get into it."""
 

@@ -135,7 +135,7 @@ class HttpSession:
     def __init__(self, adapter: HttpAdapter, call: Call) -> None:
         self.adapter = adapter
         self.call = call
-        self.history: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = [dict(message) for message in call.history]
         self._refused: Exception | None = None
         """How the endpoint turned this turn's request away, as long as it has not taken it."""
 
@@ -148,7 +148,7 @@ class HttpSession:
         """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
         if message is not None:
             self.history.append({"role": "user", "content": message})
-        elif self.history:
+        elif len(self.history) > len(self.call.history):
             return  # it answers requests; asked again with nothing new it would only repeat itself
         self._refused = None
         try:

@@ -68,7 +68,7 @@ class PythonSession:
     def __init__(self, adapter: PythonAdapter, call: Call) -> None:
         self.adapter = adapter
         self.call = call
-        self.history: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = [dict(message) for message in call.history]
         """For an agent that takes it; the others remember by themselves."""
         self.spoken = False
         self.instance: Any = None
@@ -118,7 +118,7 @@ class PythonSession:
             return await _call(self.adapter.agent, message)
         if message is not None:
             self.history.append({"role": "user", "content": message})
-        elif self.history:
+        elif self.spoken or len(self.history) > len(self.call.history):
             return []  # asked again with nothing new it would only repeat itself
         return await _call(self.adapter.agent, [dict(entry) for entry in self.history])
 

@@ -21,7 +21,7 @@ class TemplateState:
 
     def __init__(self, template: RequestTemplate, call: Call) -> None:
         self.template = template
-        self.messages: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = [dict(message) for message in call.history]
         self.session: Any = None
         self._conversation = call.conversation_id
         self._identity = {word: call.attributes.get(name) for word, name in ATTRIBUTES.items()}

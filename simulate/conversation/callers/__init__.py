@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from simulate import determinism
 from simulate.conversation.callers.caller import ActionRecord, Caller, HangUp, Listen, Say
 from simulate.conversation.callers.improvise import ImprovisedCaller
+from simulate.conversation.callers.own import OwnCaller
 from simulate.conversation.callers.recorded import RecordedCaller, Same
 from simulate.conversation.callers.script import Script, ScriptedCaller, Uses
 from simulate.errors import InputError
@@ -43,11 +44,14 @@ def make_caller(
     seed: int | None = None,
     recorded: Sequence[dict[str, Any]] = (),
     same: Same | None = None,
+    own: Callable[..., Any] | None = None,
 ) -> Caller:
     """The caller of one conversation: scripted where there is no goal, else improvised between its lines.
 
     ``recorded`` is what was said once: the caller says it again while the agent stays on that path (``same``
     holds two answers against each other), and the persona goes on where it leaves it.
+
+    ``own`` makes a caller of the user's own.
 
     ``uses`` gives the agent's tool calls so far; they only decide when a line that waits for one is due, and
     no model ever sees them. ``seed`` defaults to the chance of the running conversation's pins. Raises
@@ -60,6 +64,9 @@ def make_caller(
     if recorded:
         heir = make_caller(scenario, persona, model=model, uses=uses, seed=seed) if scenario.goal else None
         return RecordedCaller(recorded, persona=heir, uses=uses, same=same)
+    if own is not None:
+        address = scenario.caller or "caller"
+        return OwnCaller(own, address, persona, agent_first=scenario.speaks_first == "agent")
     if not scenario.needs_model:
         return ScriptedCaller(scenario, script)
     found = require_model(scenario, model)

@@ -65,6 +65,7 @@ class ImprovisedCaller:
         if self.scenario.speaks_first == "agent" and not conversation.by("agent") and not self._listened:
             self._listened = True
             return Listen()
+        self.script.advance(conversation)
         if self.script.due(conversation):
             act = self.script.take()
             if isinstance(act, Say):
@@ -131,15 +132,22 @@ class ImprovisedCaller:
         if correction:
             system = f"{system}\nYour last try could not be used. {correction}"
         messages: list[dict[str, Any]] = [{"role": "system", "content": system}]
-        for said in conversation.utterances:
-            role = "assistant" if said.speaker == "caller" else "user"
-            text = _heard(said)
+        earlier = [
+            ("user" if each.caller is None else "assistant", each.caller or each.agent or "")
+            for each in self.scenario.history
+            if each.called is None
+        ]
+        heard = [
+            ("assistant" if said.speaker == "caller" else "user", _heard(said))
+            for said in conversation.utterances
+        ]
+        for role, text in [*earlier, *heard]:
             if role == messages[-1]["role"]:
                 messages[-1]["content"] += f"\n{text}"
             else:
                 messages.append({"role": role, "content": text})
         if messages[-1]["role"] != "user":
-            messages.append({"role": "user", "content": SILENCE if conversation.utterances else OPENING})
+            messages.append({"role": "user", "content": SILENCE if len(messages) > 1 else OPENING})
         elif messages[1]["role"] == "assistant":
             # some chat templates want the first word to be the other side's
             messages.insert(1, {"role": "user", "content": OPENING})

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
 from simulate.conversation.callers.styling import with_typos
+from simulate.errors import SimulatorFault
 from simulate.model.bounded_regex import bounded
 from simulate.model.persona import Speaks
-from simulate.model.scenario import Line, Scenario, When
+from simulate.model.scenario import END, Line, Scenario, When
 from simulate.model.transcript import Conversation, ToolUse, Utterance
 from simulate.trace.reading import ToolName
 
@@ -42,6 +43,8 @@ class Script:
         opening = [Line(says=scenario.opens_with)] if scenario.opens_with else []
         self.lines: list[Line] = [*opening, *scenario.script]
         self._uses: Uses = uses or (lambda: ())
+        self._labels = {line.label: place for place, line in enumerate(self.lines) if line.label is not None}
+        self._labels.setdefault(END, len(self.lines))
         self._next = 0
         self._typed: Callable[[str], str] = str
         """A line as the persona types it: word for word, unless they make slips."""
@@ -58,10 +61,28 @@ class Script:
         """What is still to come."""
         return self.lines[self._next :]
 
+    def advance(self, conversation: Conversation) -> None:
+        """Follow each ``goto`` up to the next line that does something.
+
+        Raises SimulatorFault where they lead round in a circle."""
+        for _ in self.lines:
+            line = self.line
+            if line is None or line.goto is None:
+                return
+            goes = line.if_ is None or self._holds(line.if_, conversation)
+            self._next = self._labels[line.goto] if goes else self._next + 1
+        if (line := self.line) is not None and line.goto is not None:
+            raise SimulatorFault(
+                f"the script goes round in a circle at `goto: {line.goto}`",
+                hint="let the caller say something between a label and the goto that leads back to it",
+            )
+
     def due(self, conversation: Conversation) -> bool:
         """Whether the next line's time has come."""
         line = self.line
-        return line is not None and (line.when is None or self._holds(line.when, conversation))
+        if line is None or line.goto is not None:
+            return False
+        return line.when is None or self._holds(line.when, conversation)
 
     def take(self) -> ActionRecord:
         """Say the next line, or do what the script has in its place."""
@@ -92,7 +113,11 @@ class Script:
 
     def notes(self, conversation: Conversation) -> list[str]:
         """Which lines were never said, and why."""
-        if not self.unsaid:
+        unsaid = self.unsaid
+        if any(line.goto for line in self.lines):
+            # which of the lines behind it would have been said is open
+            unsaid = [] if conversation.ended_by == "caller" else unsaid[:1]
+        if not unsaid:
             return []
         who = {
             "agent": "the agent ended the conversation first",
@@ -103,7 +128,7 @@ class Script:
         }[conversation.ended_by]
         return [
             f"line {number} of the script was never said: {describe(line)}{_waited(line)} ({who})"
-            for number, line in enumerate(self.unsaid, start=self._next + 1)
+            for number, line in enumerate(unsaid, start=self._next + 1)
         ]
 
 
@@ -113,6 +138,8 @@ def describe(line: Line) -> str:
         return "hangs up"
     if line.silent_for is not None:
         return f"is silent for {line.silent_for:g} s"
+    if line.goto is not None:
+        return f"goes to {line.goto}"
     if line.dtmf is not None:
         return f"presses {line.dtmf}"
     return f"“{line.says if line.says is not None else line.backchannel}”"
@@ -142,6 +169,7 @@ class ScriptedCaller:
         if self._agent_first and not conversation.by("agent") and self._listened_at is None:
             self._listened_at = 0
             return Listen()
+        self.script.advance(conversation)
         line = self.script.line
         if line is None:
             return HangUp("all lines of the script are said")

@@ -7,6 +7,8 @@ Functions import what is heavy, so that ``--help`` and a refusal come at once, a
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,26 +30,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="scenario files or folders; default: those of [tool.simulate] in pyproject.toml",
     )
     add_no_code_option(parser)
+    parser.add_argument(
+        "--no-import",
+        action="store_true",
+        help="do not import the modules that `world:` and `python:` checks name",
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
     from simulate.model.loading.files import load_scenarios
+    from simulate.model.loading.places import short
     from simulate.model.loading.project import Project
 
     problems: list[Problem] = []
     agents: set[str] | None = None
     folders: list[Path] = []
+    root = Path()
     try:
         project = Project.find()
-        agents, folders = set(project.agents), project.scenarios
+        agents, folders, root = set(project.agents), project.scenarios, project.root
     except FileProblems as error:
         problems += error.problems
     paths: list[Path] = args.paths or folders or [Path("scenarios")]
     try:
-        loaded = load_scenarios([_short(path) for path in paths], agents=agents)
+        loaded = load_scenarios([short(path) for path in paths], agents=agents)
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
-    problems += _same_names(loaded) + _traces(loaded) + _code(loaded)
+    problems += _same_names(loaded) + _traces(loaded) + _forbidden(loaded)
+    if not problems and not args.no_import and not args.no_code and _names_code(loaded):
+        problems += _code(loaded, root)
     if problems:
         raise FileProblems(problems)
     for note in _without_effect(loaded):
@@ -118,7 +129,7 @@ def _traces(loaded: list[TrialSpec]) -> list[Problem]:
     return found
 
 
-def _code(loaded: list[TrialSpec]) -> list[Problem]:
+def _forbidden(loaded: list[TrialSpec]) -> list[Problem]:
     """With ``--no-code``, what would run code, each once."""
     from simulate.errors import Problem
     from simulate.no_code import code_of, forbidden
@@ -129,10 +140,41 @@ def _code(loaded: list[TrialSpec]) -> list[Problem]:
     return [Problem(f"{code} runs code", file, line) for file, line, code in found]
 
 
-def _short(path: Path) -> Path:
-    """Below the working directory, where that is possible: messages are read there."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
+def _code(loaded: list[TrialSpec], root: Path) -> list[Problem]:
+    """Worlds, callers and checks in Python that cannot be imported or do not fit, each once."""
+    from simulate.conversation.callers.own import load_caller
+    from simulate.conversation.world import load_world
+    from simulate.errors import InputError, Problem
+    from simulate.model.expect import PythonCheck
+    from simulate.scoring.checks.python_function import load_function
+
+    found: dict[str, Problem] = {}
+    for each in loaded:
+        scenario = each.scenario
+        loads = [functools.partial(load_world, name) for name in (scenario.world,) if name]
+        loads += [functools.partial(load_caller, name) for name in (scenario.caller,) if name]
+        checks = [check for check in scenario.expect if isinstance(check, PythonCheck)]
+        loads += [functools.partial(load_function, check) for check in checks]
+        for load in loads:
+            try:
+                # standard output is for results; what a module prints at its import is none
+                with contextlib.redirect_stdout(sys.stderr):
+                    load(root)
+            except InputError as error:
+                hint = "\n  ".join(part for part in (error.hint, error.proof) if part)
+                problem = Problem(error.message, each.file, each.line, hint=hint or None)
+                found.setdefault(error.message, problem)
+    return list(found.values())
+
+
+def _names_code(loaded: list[TrialSpec]) -> bool:
+    """Whether any scenario does: only then is what loads it worth its import."""
+    return any(
+        each.scenario.world
+        or each.scenario.caller
+        or any(check.word == "python" for check in each.scenario.expect)
+        for each in loaded
+    )
 
 
 def _count(number: int, what: str) -> str:

@@ -13,6 +13,7 @@ from simulate.errors import InputError
 from simulate.interfaces.cli import run, say, trace_sources
 from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
+from simulate.interfaces.cli.run_options import add_tag_option
 from simulate.interfaces.cli.verbs import add_no_code_option
 from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.yaml_reader import read_documents
@@ -210,7 +211,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, metavar="N", help="how many conversations at once")
     add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
     add("--resume", metavar="RUN", help="go on with a run: only cases that have no outcome yet")
-    run.add_tag_option(parser)
+    add_tag_option(parser)
     add_junit_option(parser)
     add_json_option(parser, "all outcomes")
     add(

@@ -18,10 +18,12 @@ from simulate import stopping
 from simulate.errors import Fault, HarnessFault, InputError, SimulateError
 from simulate.interfaces.cli import hush, open_standard_streams, say
 from simulate.interfaces.cli.verbs import add_verbs
+from simulate.model.text import write_what_fits
 from simulate.no_telemetry import switch_off
 
 switch_off()  # before an agent imports what would report
 
+ASCII = "--ascii"
 REFUSED = 2
 NO_VERDICT = 3
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
@@ -43,6 +45,7 @@ VERBS = {
     "judge": "hold the judge against labels that people gave",
     "callers": "measure what tells good simulated callers from bad ones",
     "dataset": "keep golden datasets made from traces",
+    "runs": "list, show, compare or remove the runs that are kept",
     "open": "open a run's report in the browser",
     "livekit": "install or inspect a local livekit-server",
     "doctor": "say what is installed, what is missing, and what brings it",
@@ -134,9 +137,16 @@ def _dispatch(arguments: list[str]) -> int:
         prog="simulate",
         description="Simulate callers against your agent, judge, diff and replay what it did.",
     )
+    parser.add_argument(
+        "--ascii", action="store_true", help="with any verb: write ok, x and - instead of ✓, ✗ and ○"
+    )
     parser.add_argument("--version", action="store_true", help="print the version")
     add_verbs(parser, VERBS, module_of)
-    args = parser.parse_args(arguments)
+    # it belongs to no verb, and may stand anywhere
+    ascii_only = ASCII in arguments
+    for stream in (sys.stdout, sys.stderr):
+        write_what_fits(stream, ascii_only=ascii_only)
+    args = parser.parse_args([word for word in arguments if word != ASCII])
     if args.version:
         say(version("simulate-agents"))
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from simulate.errors import InputError
 from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.cli.schema import schema_text, write_text
 from simulate.model.file_names import slug
-from simulate.model.loading.project import Project
+from simulate.model.loading.places import SUFFIXES
+from simulate.model.loading.project import Project, project_root
 from simulate.model.loading.schema import KINDS, file_name
 from simulate.model.loading.yaml_reader import scalar
 from simulate.replay.from_trace import cassette_of
@@ -43,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
     if not name:
         raise InputError("a scenario needs a name", hint='simulate new "Where is my parcel"')
     root: Path = args.dir or Path()
-    scenario = root / "scenarios" / f"{slug(name).replace('-', '_')}.yaml"
+    scenario = _folder(root) / f"{slug(name).replace('-', '_')}.yaml"
     persona = root / "personas" / f"{PERSONA}.yaml"
     if scenario.exists():
         raise InputError(
@@ -72,6 +74,15 @@ def execute(args: argparse.Namespace) -> int:
     go = "" if args.dir is None else f"cd {root} && "
     say(f"\nNow: {go}simulate run {scenario.relative_to(root)}")
     return 0
+
+
+def _folder(root: Path) -> Path:
+    """Where the project of ``root`` has its scenarios."""
+    if project_root(root) != Path(os.path.abspath(root)):
+        return root / "scenarios"
+    folders = [path for path in Project.find(root).scenarios if path.suffix not in SUFFIXES]
+    first = folders[0] if folders else root / "scenarios"
+    return root / os.path.relpath(first, root)
 
 
 def _from_trace(args: argparse.Namespace, name: str, scenario: Path, root: Path) -> int:

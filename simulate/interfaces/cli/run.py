@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from simulate import stopping
 from simulate.errors import InputError, MissingExtra, SimulateError
-from simulate.interfaces.cli.gate_options import add_gate_options, check_gate, hold
-from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
-from simulate.interfaces.cli.verbs import add_no_code_option
+from simulate.interfaces.cli.gate_options import check_gate, hold
+from simulate.interfaces.cli.run_options import as_it_began, configure
 
 if TYPE_CHECKING:
     from simulate.integrations.ray import RayFanOut
+    from simulate.model.loading.project import Project
     from simulate.model.outcome import RunRecord
     from simulate.model.trial import TrialSpec
     from simulate.resources import Resources
@@ -28,107 +28,21 @@ if TYPE_CHECKING:
     from simulate.suite import Suite
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Options as `docs/command-line.md` lists them."""
-    add = parser.add_argument
-    add(
-        "paths",
-        nargs="*",
-        metavar="PATH",
-        help="scenario files or folders (default: those of pyproject.toml)",
-    )
-    add("--agent", metavar="ADDRESS", help="run against this agent instead of the one that the files name")
-    add(
-        "-k",
-        dest="select",
-        metavar="TEXT",
-        help="only scenarios whose name, case, file or tag holds this text",
-    )
-    add("--trials", type=int, metavar="N", help="how often each scenario runs")
-    add(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="how many conversations at once (default 64; by voice, one for two processors)",
-    )
-    add(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="seed of personas and of the caller's chance (default 0)",
-    )
-    add_tag_option(parser)
-    _how(parser)
-    _results(parser)
-    add_gate_options(parser)
-
-
-def add_tag_option(parser: argparse.ArgumentParser) -> None:
-    """``--tag NAME=VALUE``, as `simulate.model.identity.parse_tags` reads it."""
-    parser.add_argument(
-        "--tag",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="on the agent's spans and in its baggage: user, session, tenant, feature, experiment, cohort, "
-        "prompt_version, or any attribute by its full name (repeatable)",
-    )
-
-
-def _how(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add_no_code_option(parser)
-    tape = parser.add_mutually_exclusive_group()
-    tape.add_argument("--record", metavar="DIR", help="record a cassette per scenario into this folder")
-    tape.add_argument(
-        "--replay", metavar="DIR", help="answer from the cassettes in this folder: nothing goes live"
-    )
-    add(
-        "--model-port",
-        type=int,
-        metavar="N",
-        help="with --record or --replay: where an agent that is already running asks its model",
-    )
-    add(
-        "--time",
-        choices=["real", "virtual"],
-        help="virtual: waiting takes no time (agents in this process only); default: what pyproject.toml "
-        "says of the agent, or else real",
-    )
-    add(
-        "--ray",
-        nargs="?",
-        const="",
-        metavar="ADDRESS",
-        help="run the conversations on Ray: the cluster at ADDRESS (host:port or auto) or RAY_ADDRESS, or "
-        "else a Ray of the run's own on this machine",
-    )
-
-
-def _results(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--update",
-        action="store_true",
-        help="rewrite the files of `snapshot:` instead of comparing with them",
-    )
-    add("--out", metavar="DIR", help="run folder (default .simulate/runs/<run id>)")
-    add(
-        "--resume",
-        metavar="RUN",
-        help="continue a run with the options it began with: only what has no outcome yet; latest: the last",
-    )
-    add("--otlp-port", type=int, metavar="PORT", help="port of the OTLP receiver (default: a free one)")
-    add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
-    add_junit_option(parser)
-    add_json_option(parser, "all outcomes")
+__all__ = ["configure", "execute"]
 
 
 def execute(args: argparse.Namespace) -> int:
     """Prepare, so that bad input is refused before anything runs; run; report."""
+    if args.watch:
+        from simulate.interfaces.cli.watch import watch
+
+        return watch(args)
+    with contextlib.ExitStack() as undo:
+        return _execute(args, undo)
+
+
+def _execute(args: argparse.Namespace, undo: contextlib.ExitStack) -> int:
     from simulate.model.identity import parse_tags
-    from simulate.model.loading.files import load_scenarios
-    from simulate.model.loading.project import Project
     from simulate.resources import Resources
     from simulate.run_folder import RUNS, RunFolder, find_run, new_run_id
     from simulate.suite import TEXT_JOBS, Suite, exit_code
@@ -137,10 +51,8 @@ def execute(args: argparse.Namespace) -> int:
     gate = check_gate(args)
     path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
     if path is not None:
-        _as_it_began(args, path)
-    project = Project.find(Path.cwd())
-    paths = args.paths or [str(project.root / path) for path in project.scenarios]
-    scenarios = _selected(load_scenarios(paths, agents=project.agents), args.select)
+        as_it_began(args, path)
+    project, scenarios = _asked_for(args, undo)
     path = path or (Path(args.out) if args.out else RUNS / new_run_id())
     stage = Resources(
         project, [], agent=args.agent, run_id=path.name, logs=path / "logs", port=args.otlp_port,
@@ -166,7 +78,28 @@ def execute(args: argparse.Namespace) -> int:
         _run_and_report(args, suite, scenarios, virtual=args.time == "virtual" and elsewhere is None)
     if gate is not None:
         return hold(args, gate, path)
-    return exit_code([(status, side) for *_, status, side in suite.finished])
+    return exit_code(suite.finished)
+
+
+def _asked_for(args: argparse.Namespace, undo: contextlib.ExitStack) -> tuple[Project, list[TrialSpec]]:
+    """The project, its environment set, and the scenarios that are to run."""
+    from simulate.interfaces.cli.selection import not_passed, selected
+    from simulate.llm.config import placeholder_keys
+    from simulate.model.loading.environment import set_environment
+    from simulate.model.loading.files import load_scenarios
+    from simulate.model.loading.places import short
+    from simulate.model.loading.project import Project
+
+    failed = _earlier(args)
+    project = Project.find(Path.cwd())
+    set_environment(project, args.env_file)
+    if args.replay:
+        undo.enter_context(placeholder_keys(project.secret_variables()))
+    paths = args.paths or [short(path) for path in project.scenarios]
+    scenarios = selected(load_scenarios(paths, agents=project.agents), args.select)
+    if failed is not None:
+        scenarios = not_passed(scenarios, failed)
+    return project, scenarios
 
 
 def _check_options(args: argparse.Namespace) -> None:
@@ -200,46 +133,20 @@ def _run_and_report(
         print(f"note: {note}", file=sys.stderr)
 
 
-def _as_it_began(args: argparse.Namespace, path: Path) -> None:
-    """What is not given again is what the run was begun with: another seed would make it another run."""
-    from simulate.run_folder import RunFolder
+def _earlier(args: argparse.Namespace) -> Path | None:
+    """The run that ``--failed`` names; ``--failed scenarios/`` means the latest, and a folder to run."""
+    from simulate.run_folder import find_run
 
-    words = RunFolder.open(path).read_run().command
-    if words[:3] == ["simulate", "dataset", "run"] and not args.paths:
-        raise InputError(
-            "the run was begun with a dataset", hint="simulate dataset run … --resume continues it"
-        )
-    if words[:2] != ["simulate", "run"]:
-        return
-    parser = argparse.ArgumentParser()
-    configure(parser)
-    try:
-        began = parser.parse_args(words[2:])
-    except SystemExit:
-        raise InputError(f"the command of {path} cannot be read: {words}") from None
-    if not args.agent and "<secret:" in (began.agent or ""):
-        raise InputError(
-            f"the run was begun with {began.agent}, whose secret was not saved",
-            hint="give its --agent again",
-        )
-    for name in (
-        "paths",
-        "agent",
-        "select",
-        "trials",
-        "jobs",
-        "seed",
-        "record",
-        "replay",
-        "model_port",
-        "time",
-        "tag",
+    if args.failed is None:
+        return None
+    if (
+        args.failed != "latest"
+        and Path(args.failed).exists()
+        and not (Path(args.failed) / "run.json").exists()
     ):
-        if not getattr(args, name):
-            setattr(args, name, getattr(began, name))
-    args.ray = began.ray if args.ray is None else args.ray
-    if began.no_code and not args.no_code:
-        raise InputError(f"{path} was begun with --no-code", hint="give it again to go on")
+        args.paths.insert(0, args.failed)
+        args.failed = "latest"
+    return find_run(None if args.failed == "latest" else args.failed)
 
 
 def _prepare(stage: Resources, scenarios: list[TrialSpec]) -> None:
@@ -325,23 +232,6 @@ def _elsewhere(args: argparse.Namespace, stage: Resources, scenarios: list[Trial
 
 def _names(scenarios: list[TrialSpec]) -> str:
     return ", ".join(dict.fromkeys(each.scenario.name for each in scenarios))
-
-
-def _selected(scenarios: list[TrialSpec], text: str | None) -> list[TrialSpec]:
-    if text is None:
-        return scenarios
-    wanted = text.casefold()
-    kept = [
-        each
-        for each in scenarios
-        if any(
-            wanted in part.casefold()
-            for part in (each.scenario.name, each.id, each.file, *each.scenario.tags)
-        )
-    ]
-    if not kept:
-        raise InputError(f"-k {text}: none of the {len(scenarios)} scenarios matches")
-    return kept
 
 
 def _run(suite: Suite, scenarios: list[TrialSpec], *, virtual: bool) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import say, trace_sources
-from simulate.interfaces.render.trace_tree import clip, money, shown
+from simulate.interfaces.render.trace_tree import clip, shown
+from simulate.model.text import dollars
 from simulate.trace.cost import Row, rollup, succeeded
 
 BY = (
@@ -111,4 +112,4 @@ def _total(rows: list[Row]) -> Row:
 
 
 def _dollars(amount: float | None) -> str:
-    return "unknown" if amount is None else money(amount)
+    return "unknown" if amount is None else dollars(amount)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from simulate.errors import InputError, TraceFileError
 from simulate.interfaces.cli import say, trace_sources
-from simulate.interfaces.render.trace_tree import clip, money, shown
+from simulate.interfaces.render.trace_tree import clip, shown
+from simulate.model.text import dollars
 from simulate.trace.filter import parse
 from simulate.trace.find import Bound, KeptFacts, Query, Summary, TraceSearch, moment
 from simulate.trace.find_index import NAME, indexed
@@ -136,7 +137,7 @@ def _cells(each: Summary) -> tuple[str, ...]:
         began,
         clip(shown(mask.text(each.user or "–")), 20),
         clip(shown(", ".join(each.models) or "–"), 28),
-        "–" if each.dollars is None else money(each.dollars),
+        "–" if each.dollars is None else dollars(each.dollars),
         "ok" if each.failing is None else clip(f"failed: {shown(mask.text(each.failing))}", 36),
         shown(each.trace_id),
         shown(each.source or ""),

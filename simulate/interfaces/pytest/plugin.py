@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 SUFFIXES = (".yaml", ".yml")
 Node = TypeVar("Node", bound=pytest.Item | pytest.Collector)
 KEY = pytest.StashKey["Session"]()
+FOLDERS = pytest.StashKey[list[Path]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options and the ini value of `docs/pytest.md`."""
     parser.addini(
-        "simulate_scenarios", "folders whose YAML files are scenarios", "paths", default=["scenarios"]
+        "simulate_scenarios",
+        "folders whose YAML files are scenarios (default: those of [tool.simulate] in pyproject.toml)",
+        "paths",
+        default=None,
     )
     group = parser.getgroup("simulate", "scenarios against an agent")
     group.addoption(
@@ -79,12 +83,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse what no run could use; ``--simulate-no-code`` holds for the whole session, also for what it
     starts."""
-    if config.getoption("--simulate-tag"):
+    if tags := config.getoption("--simulate-tag"):
         from simulate.errors import InputError  # only where it is used: every pytest run loads this plugin
         from simulate.model.identity import parse_tags
 
         try:
-            parse_tags(config.getoption("--simulate-tag"))
+            parse_tags(tags)
         except InputError as error:
             raise pytest.UsageError(str(error)) from None
     if config.getoption("--simulate-no-code"):
@@ -102,9 +106,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
     named = any(
         Path(argument.split("::")[0]).resolve() == file_path for argument in parent.config.args if argument
     )
-    # pytest makes paths of what an ini file says, not of the default
-    folders = [parent.config.rootpath / folder for folder in parent.config.getini("simulate_scenarios")]
-    if named or any(file_path.is_relative_to(folder) for folder in folders):
+    if named or any(file_path.is_relative_to(folder) for folder in _folders(parent.config)):
         # pytest loads this plugin in projects that have no scenarios
         from simulate.model.loading.places import is_snapshot
 
@@ -112,6 +114,25 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
             return None
         return _node(ScenarioFile, parent, path=file_path)
     return None
+
+
+def _folders(config: pytest.Config) -> list[Path]:
+    """Where scenarios lie: as the ini file says, or else as pyproject.toml does."""
+    folders = config.stash.get(FOLDERS, None)
+    if folders is None:
+        # a pyproject.toml that is wrong is told by the first scenario file, and not to suites without one
+        given: list[Path] = config.getini("simulate_scenarios") or _of_project(config.rootpath)
+        folders = config.stash[FOLDERS] = given
+    return folders
+
+
+def _of_project(root: Path) -> list[Path]:
+    from simulate.model.loading.project import Project  # start-up time
+
+    try:
+        return Project.find(root).scenarios
+    except SimulateError:
+        return [root / "scenarios"]
 
 
 def _node(kind: type[Node], parent: pytest.Collector, **arguments: Any) -> Node:
@@ -133,6 +154,9 @@ class ScenarioFile(pytest.File):
             item = _node(ScenarioItem, self, name=loaded.id, loaded=loaded)
             for tag in loaded.scenario.tags:
                 item.add_marker(tag)
+            if loaded.scenario.xfail is not None:
+                # an error, which the setup raises, excuses nothing
+                item.add_marker(pytest.mark.xfail(reason=loaded.scenario.xfail, raises=ScenarioFailed))
             session.collected.append(loaded)
             yield item
 
@@ -195,6 +219,13 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         failed = [outcome for outcome in self.outcomes if outcome.status == "failed"]
+        quarantine = self.loaded.scenario.quarantine
+        if quarantine is not None:
+            told = failed[0].reason if failed else "it passed this time"
+            pytest.xfail(f"quarantined: {quarantine}; {told}")
+        self.user_properties += [
+            ("simulate_retried", reason) for outcome in self.outcomes for reason in outcome.retried
+        ]
         if failed:
             raise ScenarioFailed(self._story(failed))
 
@@ -237,7 +268,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say where the outcomes lie."""
+    """Say what passed on retry only, and where the outcomes lie."""
+    for report in terminalreporter.getreports("passed"):
+        for name, reason in report.user_properties:
+            if name == "simulate_retried":
+                terminalreporter.write_line(f"simulate: {report.nodeid} passed on retry: {reason}")
     ours = config.stash.get(KEY, None)
     if ours is not None and ours.where:
         terminalreporter.write_line(f"simulate: {ours.where}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,9 @@ import pytest
 from simulate.errors import InputError
 from simulate.interfaces.render.html import write_html
 from simulate.interfaces.render.run_reports import traces_of
+from simulate.llm.config import placeholder_keys
 from simulate.model.identity import parse_tags
+from simulate.model.loading.environment import set_environment
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.trial import TrialSpec, with_unique_ids
@@ -22,7 +25,7 @@ from simulate.replay.running import Mode, Recordings
 from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.resources import Resources
 from simulate.run_folder import RUNS, RunFolder, new_run_id
-from simulate.suite import Suite
+from simulate.suite import Suite, join_runs
 
 
 class Session:
@@ -37,6 +40,7 @@ class Session:
         self.leads = self.worker is None
         self._runner: asyncio.Runner | None = None
         self._suite: Suite | None = None
+        self._keys = contextlib.ExitStack()
         self._record: RunRecord | None = None
         self._known: dict[tuple[str, str], TrialSpec] = {}
         """By file, and id in that file: the scenarios under ids that are unique among all."""
@@ -63,6 +67,10 @@ class Session:
         if self._suite is not None and self._runner is not None:
             return self._suite, self._runner
         path = self.root / self.worker if self.worker else self.root
+        set_environment(self.project)
+        tape = self._tape()
+        if tape is not None and tape[1] == "none":
+            self._keys.enter_context(placeholder_keys(self.project.secret_variables()))
         stage = Resources(
             self.project,
             [],
@@ -143,18 +151,16 @@ class Session:
             self._runner.close()
             self._suite.folder.close()
             self._suite = self._runner = None
+        self._keys.close()
         report: str | None = self.config.getoption("--simulate-report")
-        if self.leads and report and any(self.root.rglob("run.json")):
-            self._write_report(report)
-
-    def _write_report(self, path: str) -> None:
-        """One page of what all processes ran."""
-        folders = [self.root, *sorted(self.root.glob("gw*"))]
-        loaders = {folder: traces_of(folder) for folder in folders}
-        home = {outcome.folder: folder for folder in folders for outcome in RunFolder(folder).outcomes()}
-        outcomes = [outcome for folder in folders for outcome in RunFolder(folder).outcomes()]
-        record = next((RunFolder(each).read_run() for each in folders if (each / "run.json").is_file()), None)
-        write_html(path, record, outcomes, lambda outcome: loaders[home[outcome.folder]](outcome))
+        if not self.leads:
+            return
+        workers = [each.parent for each in sorted(self.root.glob("gw*/run.json"))]
+        if workers:
+            join_runs(self.root, workers)
+        if report and (self.root / "run.json").is_file():
+            folder = RunFolder(self.root)
+            write_html(report, folder.read_run(), list(folder.outcomes()), traces_of(self.root))
 
     @property
     def where(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +14,11 @@ from simulate.interfaces.render.recording_panel import MEDIA, sound
 from simulate.interfaces.render.shortening import Clip
 from simulate.interfaces.render.trace_about import trace_about
 from simulate.interfaces.render.waterfall import ViewsOf, waterfall
+from simulate.model.cause import cause
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import plain
 from simulate.model.whole_file import write_pieces
+from simulate.run_folder import SCENARIO
 from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
 
@@ -92,7 +96,7 @@ def _run_data(
     yield "index", [_index_row(key, outcome) for key, outcome in rows]
     budget = max(4_000, min(SPAN_BUDGET, RUN_BUDGET // max(1, len(outcomes)) // 20))
     for number, outcome in enumerate(outcomes):
-        yield f"outcome-{number}", _outcome_data(outcome, traces, views, budget, report)
+        yield f"outcome-{number}", _outcome_data(outcome, run, traces, views, budget, report)
 
 
 def _index_row(key: str, outcome: Outcome) -> dict[str, Any]:
@@ -101,9 +105,10 @@ def _index_row(key: str, outcome: Outcome) -> dict[str, Any]:
         "scenario": outcome.scenario,
         "case": outcome.case,
         "trial": outcome.trial,
-        "status": outcome.status,
+        "status": outcome.standing,
+        "cause": cause(outcome),
         "side": outcome.side,
-        "reason": outcome.reason,
+        "reason": outcome.reason or next(iter(outcome.retried), None),
         "tags": outcome.tags,
         "turns": outcome.conversation.turns,
         "seconds": outcome.conversation.duration,
@@ -115,13 +120,21 @@ def _index_row(key: str, outcome: Outcome) -> dict[str, Any]:
 
 
 def _outcome_data(
-    outcome: Outcome, traces: Traces | None, views: ViewsOf | None, budget: int, report: Path
+    outcome: Outcome,
+    run: RunRecord | None,
+    traces: Traces | None,
+    views: ViewsOf | None,
+    budget: int,
+    report: Path,
 ) -> dict[str, Any]:
     folder = outcome.folder
     clip = Clip(budget=1_000_000, whole="outcome.json" if folder is None else f"{folder}/outcome.json")
     mask = SecretMask()  # an outcome holds no secrets, but its file may be older, or edited
     data: dict[str, Any] = clip(mask.value(plain(outcome)))
     data["sound"] = sound(outcome, report)
+    data["standing"] = outcome.standing
+    data["again"] = mask.text(again) if (again := rerun_command(outcome, run)) else None
+    data["scenario_text"] = clip(mask.text(_scenario_text(outcome)))
     # it is drawn, not listed among the facts
     data["measures"].pop("turn_taking", None)
     trace = _trace_of(outcome, traces)
@@ -132,6 +145,28 @@ def _outcome_data(
     whole = f"{folder}/trace.otlp.jsonl" if folder else trace.source
     data["trace"] = waterfall(trace, views and views(trace), whole=whole, budget=budget)
     return data
+
+
+def rerun_command(outcome: Outcome, run: RunRecord | None) -> str | None:
+    """The command that has this conversation again; None for a scenario that was made in Python."""
+    if not outcome.source or not outcome.folder:
+        return None
+    file = re.sub(r":\d+$", "", outcome.source)
+    scenario = Path(outcome.folder).name.rpartition("-")[0]
+    words = ["simulate", "run", file, "-k", scenario]
+    if run is not None and run.agent:
+        words += ["--agent", run.agent]
+    if outcome.seed:
+        words += ["--seed", str(outcome.seed)]
+    return shlex.join(words)
+
+
+def _scenario_text(outcome: Outcome) -> str:
+    """The scenario as it was written when it ran; empty where that was not kept."""
+    try:
+        return (Path(outcome.folder or "") / SCENARIO).read_text("utf-8") if outcome.folder else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _trace_of(outcome: Outcome, traces: Traces | None) -> Trace | None:

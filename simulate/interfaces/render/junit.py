@@ -9,6 +9,7 @@ a test case is one rule.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 from simulate.interfaces.render.gate import advice, half_judged
-from simulate.model.explain import explain
+from simulate.model.explain import WORD, explain
+from simulate.model.loading.project import project_root
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.text import line
 from simulate.model.whole_file import write_whole
@@ -85,6 +87,11 @@ def _of_finding(finding: RuleResult, decision: Decision) -> TestCase:
 def _of_outcome(outcome: Outcome) -> TestCase:
     said = [f"source: {outcome.source}"] if outcome.source else []
     said += [f"{name}: {'unknown' if value is None else value}" for name, value in outcome.measures.items()]
+    if outcome.standing != outcome.status:
+        said.append(f"counts as: {WORD[outcome.standing]}")
+    excused = {"known to fail": outcome.xfail, "quarantined": outcome.quarantine}
+    said += [f"{name}: {reason}" for name, reason in excused.items() if reason is not None]
+    said += [f"attempt {number} failed: {reason}" for number, reason in enumerate(outcome.retried, 1)]
     said += [f"note: {line(note, 500)}" for note in outcome.notes]
     output = "\n".join(line(entry, 600) for entry in said)
     classname, seconds = _classname(outcome), max(0.0, outcome.conversation.duration)
@@ -92,17 +99,21 @@ def _of_outcome(outcome: Outcome) -> TestCase:
     if kind is None:
         return TestCase(classname, outcome.key, seconds, output=output)
     cause = next((verdict for verdict in outcome.verdicts if verdict.status == outcome.status), None)
-    message = line(outcome.reason or (cause.fact if cause else outcome.status), 500)
+    excuse = outcome.quarantine or outcome.xfail if kind == "skipped" else None
+    reason = outcome.reason or (cause.fact if cause else outcome.status)
+    message = line(f"{WORD[outcome.standing]}: {excuse}; {reason}" if excuse else reason, 500)
     side = f"{outcome.side}." if outcome.side else ""
     kind_type = f"{side}{cause.check if cause else kind}"
     return TestCase(classname, outcome.key, seconds, kind, message, kind_type, explain(outcome), output)
 
 
 def kind_of(outcome: Outcome) -> Kind | None:
-    """``failure``, ``error``, ``skipped``, or None for one that passed."""
-    if outcome.status == "passed":
+    """``failure``, ``error``, ``skipped``, or None for one that passed.
+
+    What is quarantined or known to fail is skipped, as pytest's xfail is."""
+    if outcome.standing in ("passed", "xpassed", "flaky"):
         return None
-    if outcome.status == "not_run":
+    if outcome.standing in ("not_run", "xfailed", "quarantined"):
         return "skipped"
     return "failure" if outcome.status == "failed" or outcome.side == "agent" else "error"
 
@@ -126,6 +137,10 @@ def _started(group: Sequence[Outcome]) -> str:
 def _classname(outcome: Outcome) -> str:
     """The scenario's file with dots for slashes: Jenkins makes packages of them."""
     file = re.sub(r":\d+(:\d+)?$", "", outcome.source or "") or outcome.scenario
+    if Path(file).is_absolute():
+        # a package of Jenkins is the same on each machine
+        below = Path(file).is_relative_to(Path.cwd())
+        file = os.path.relpath(file, Path.cwd() if below else project_root(file))
     parts = [
         part for part in re.split(r"[\\/]", re.sub(r"\.ya?ml$", "", file)) if part not in ("", ".", "..")
     ]

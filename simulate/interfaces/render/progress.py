@@ -15,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from simulate.interfaces.render.terminal import STYLES, fit
-from simulate.model.explain import headline
+from simulate.interfaces.render.terminal import STYLES, WORST_FIRST, fit
+from simulate.model.explain import WORD, headline
 from simulate.model.outcome import Outcome
 from simulate.model.text import line
 
@@ -107,7 +107,7 @@ class LiveProgress:
         with self._lock:
             # a suite names conversations by their folder
             self._running.pop(Path(outcome.folder).name if outcome.folder else outcome.key, None)
-            self._counts[outcome.status] += 1
+            self._counts[outcome.standing] += 1
 
     def close(self) -> None:
         """Take the table away; the report follows."""
@@ -127,9 +127,9 @@ class LiveProgress:
         screen = Text(no_wrap=True, overflow="ellipsis")
         screen.append(f"{done:,}", "bold")
         screen.append(f" of {self._total:,}" if self._total is not None else " done")
-        for status in ("passed", "failed", "error", "not_run"):
-            if counts.get(status):
-                screen.append(f"  {counts[status]:,} {status.replace('_', ' ')}", STYLES[status])
+        for standing in reversed(WORST_FIRST):
+            if counts.get(standing):
+                screen.append(f"  {counts[standing]:,} {WORD[standing]}", STYLES[standing])
         screen.append(f"  {running:,} running  {_clock(now - self._began)}", "dim")
         for key, since in oldest:
             screen.append(f"\n  {_clock(now - since):>7}  {line(key, 100)}", "dim")

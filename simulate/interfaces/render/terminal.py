@@ -8,8 +8,8 @@ from typing import IO, TYPE_CHECKING
 
 from simulate.model.explain import MARK, WORD, Line, explain, lines
 from simulate.model.outcome import Outcome, Reliability
-from simulate.model.text import line
-from simulate.model.verdict import Status
+from simulate.model.text import IN_ASCII, dollars, line
+from simulate.model.verdict import Standing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,13 +26,19 @@ STYLES = {
     "failed": "bold red",
     "error": "bold yellow",
     "not_run": "bold bright_black",
+    "flaky": "yellow",
+    "xfailed": "yellow",
+    "xpassed": "yellow",
+    "quarantined": "bright_black",
     "caller": "cyan",
     "agent": "magenta",
     "tool": "blue",
 }
 """Colours of the terminal's own palette, so that they fit its background."""
 
-WORST_FIRST: tuple[Status, ...] = ("failed", "error", "not_run", "passed")
+WORST_FIRST: tuple[Standing, ...] = (
+    "failed", "error", "not_run", "flaky", "xpassed", "xfailed", "quarantined", "passed",
+)  # fmt: skip
 
 
 def print_report(
@@ -50,7 +56,7 @@ def print_report(
     console = _console(out, color)
     with console.capture() as captured:
         for outcome in outcomes:
-            if outcome.status != "passed":
+            if outcome.standing != "passed":
                 console.print(story(outcome), soft_wrap=True)
                 console.print()
         console.print(summary_table(outcomes))
@@ -61,10 +67,20 @@ def print_report(
     out.flush()
 
 
+def print_lines(rows: Iterable[Line], stream: IO[str] | None = None) -> None:
+    """Lines of pieces, in colour where ``stream`` (default: stdout) shows it."""
+    out: IO[str] = sys.stdout if stream is None else stream
+    console = _console(out, None)
+    with console.capture() as captured:
+        for row in rows:
+            console.print(_row(row), soft_wrap=True)
+    out.write(fit(captured.get(), out))
+
+
 def fit(text: str, stream: IO[str]) -> str:
     """What ``stream`` can encode: a log that is not UTF-8 must not cost the report."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, IN_ASCII).decode(encoding)
 
 
 def story(outcome: Outcome) -> Text:
@@ -76,12 +92,12 @@ def story(outcome: Outcome) -> Text:
 
 def tally(outcomes: Iterable[Outcome]) -> Line:
     """``3 failed, 17 passed`` as pieces, worst first."""
-    statuses = [outcome.status for outcome in outcomes]
+    standings = [outcome.standing for outcome in outcomes]
     pieces: Line = []
-    for status in WORST_FIRST:
-        if number := statuses.count(status):
+    for standing in WORST_FIRST:
+        if number := standings.count(standing):
             pieces += [("", ", ")] if pieces else []
-            pieces.append((status, f"{number:,} {WORD[status]}"))
+            pieces.append((standing, f"{number:,} {WORD[standing]}"))
     return pieces or [("dim", "no outcomes")]
 
 
@@ -106,8 +122,9 @@ def summary_table(outcomes: Sequence[Outcome]) -> Table:
 
 def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
     scenario, case = key
-    worst = min(group, key=lambda outcome: WORST_FIRST.index(outcome.status)).status
-    sides = sorted({outcome.side for outcome in group if outcome.side and outcome.status != "passed"})
+    worst = min(group, key=lambda outcome: WORST_FIRST.index(outcome.standing)).standing
+    counted = [outcome for outcome in group if outcome.standing == outcome.status]
+    sides = sorted({outcome.side for outcome in counted if outcome.side and outcome.status != "passed"})
     name: Line = [("", line(scenario, 80)), *([("dim", f" {line(case, 60)}")] if case else [])]
     count = len(group)
     costs = [outcome.measures.get("cost_usd") for outcome in group]
@@ -116,11 +133,11 @@ def _cells(key: tuple[str, str | None], group: Sequence[Outcome]) -> list[Text]:
         _row([(worst, MARK[worst])]),
         _row(name),
         _row([(worst, WORD[worst]), ("dim", f" ({', '.join(sides)})" if sides else "")]),
-        _row([("", f"{sum(outcome.passed for outcome in group)}/{count}")]),
+        _row([("", f"{sum(outcome.clean is True for outcome in group)}/{count}")]),
         _row([("dim", f"{sum(outcome.conversation.turns for outcome in group) / count:.3g}")]),
         _row([("dim", f"{sum(outcome.conversation.duration for outcome in group) / count:.1f}")]),
         # an unknown price among them makes the mean unknown, not lower
-        _row([("dim", f"${sum(known) / count:.4f}" if len(known) == count else "–")]),
+        _row([("dim", dollars(sum(known) / count) if len(known) == count else "–")]),
     ]
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from simulate.model.text import line
+from simulate.model.text import dollars, line
 from simulate.trace.content import said
 from simulate.trace.overview import Overview, Role, decisions, overview
 from simulate.trace.reading import TraceReading
@@ -116,7 +116,7 @@ def _did(role: Role) -> str:
     parts = [_counted(role.calls, "model call")]
     parts += [_counted(role.tools, "tool call")] if role.tools else []
     parts += [_counted(role.steps, "step")] if role.steps else []
-    parts.append("cost unknown" if role.dollars is None else money(role.dollars))
+    parts.append("cost unknown" if role.dollars is None else dollars(role.dollars))
     parts += [_counted(role.failures, "failure")] if role.failures else []
     return ", ".join(parts)
 
@@ -163,7 +163,7 @@ def _headline(tree: Tree, facts: TreeOptions) -> str:
     if facts.reading.cost.tokens is not None:
         parts.append(f"{facts.reading.cost.tokens:,} tokens")
     if facts.reading.cost.dollars is not None:
-        parts.append(money(facts.reading.cost.dollars))
+        parts.append(dollars(facts.reading.cost.dollars))
     elif facts.reading.cost.calls:
         parts.append("cost unknown")
     return "  ".join(part for part in parts if part)
@@ -254,12 +254,12 @@ def _figures(span: Span, view: View, prices: Mapping[int, float | None]) -> list
     tokens = ""
     if view.input_tokens is not None or view.output_tokens is not None:
         tokens = f"{count(view.input_tokens)}→{count(view.output_tokens)}"
-    dollars = prices.get(id(span), view.cost)
+    price = prices.get(id(span), view.cost)
     return [
         "…" if span.duration is None else duration(span.duration),
         "" if first is None else f"first {duration(first)}",
         tokens,
-        "" if dollars is None else money(dollars),
+        "" if price is None else dollars(price),
     ]
 
 
@@ -338,15 +338,6 @@ def count(tokens: int | None) -> str:
         return "?"
     return (
         f"{tokens}" if tokens < 1000 else f"{tokens / 1000:.1f}k" if tokens < 99_950 else f"{tokens // 1000}k"
-    )
-
-
-def money(dollars: float) -> str:
-    """``$0.0004``: as many digits as it takes to see something."""
-    if dollars == 0:
-        return "$0"
-    return (
-        f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.4f}" if dollars >= 0.0001 else f"${dollars:.1e}"
     )
 
 

@@ -17,7 +17,10 @@ def load_scenarios(paths: Sequence[Path | str], *, agents: Collection[str] | Non
     With ``agents``, a scenario's ``agent:`` must be one of these names, or an address. Raises FileProblems
     with everything that is wrong in any file, or InputError where a path leads nowhere."""
     read = scenario_reader(agents=agents).load(paths)
-    trials = [TrialSpec(each.scenario, each.file, each.line, each.case, digest=each.digest) for each in read]
+    trials = [
+        TrialSpec(each.scenario, each.file, each.line, each.case, text=each.text, digest=each.digest)
+        for each in read
+    ]
     return with_unique_ids(trials, Path.cwd())
 
 

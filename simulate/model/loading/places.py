@@ -18,6 +18,12 @@ PASSED_OVER = frozenset({"personas", "cassettes"})
 _ROOT_MARKS = ("pyproject.toml", ".git")
 
 
+def short(path: Path) -> Path:
+    """Below the working directory, where that is possible: messages are read there."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
+
+
 def scenario_files(paths: Iterable[Path | str]) -> list[Path]:
     """Files as they are named, folders walked in sorted order; each file once. Raises InputError."""
     found: dict[Path, Path] = {}

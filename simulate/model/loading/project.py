@@ -164,7 +164,9 @@ def _address_alone(value: Any) -> Any:
     return {"address": value} if isinstance(value, str) else value
 
 
-class _Table(Strict):
+class ProjectTable(Strict):
+    """``[tool.simulate]`` as it is written."""
+
     scenarios: list[str] = Field(default_factory=lambda: ["scenarios"])
     agents: dict[str, Annotated[AgentConfig, BeforeValidator(_address_alone)]] = Field(
         default_factory=dict[str, AgentConfig]
@@ -175,6 +177,8 @@ class _Table(Strict):
     writes: list[str] | None = None
     contacts: list[str] = Field(default_factory=list[str])
     trace_limit: Whole = Field(default=128, ge=1)
+    env: Headers = Field(default_factory=dict[str, str])
+    env_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +196,10 @@ class Project:
     """What recordings replace, where a scenario does not say."""
     writes: list[str] | None = None
     """The agents' tools that change something; the list is complete. None where there is none."""
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    """Environment variables of every run, where they are not set already; no secrets."""
+    env_file: Path | None = None
+    """A file of further ones, such as ``.env``; it may be missing."""
     contacts: list[str] = field(default_factory=list[str])
     """The company's own addresses, domains and phone numbers: nobody's personal data."""
     trace_limit: int = 128
@@ -202,11 +210,10 @@ class Project:
         """The project that a folder, or a file in it, belongs to: the nearest pyproject.toml upwards.
 
         Raises FileProblems where its ``[tool.simulate]`` is wrong."""
-        here = Path(os.path.abspath(start))
-        folders = [here, *here.parents] if here.is_dir() else list(here.parents)
-        file = next((path for folder in folders if (path := folder / "pyproject.toml").is_file()), None)
-        if file is None:
-            return cls(root=folders[0], scenarios=[folders[0] / "scenarios"])
+        root = project_root(start)
+        file = root / "pyproject.toml"
+        if not file.is_file():
+            return cls(root=root, scenarios=[root / "scenarios"])
         table = _read(file)
         scenarios = [file.parent / path for path in table.scenarios]
         return cls(
@@ -219,7 +226,17 @@ class Project:
             writes=table.writes,
             contacts=table.contacts,
             trace_limit=table.trace_limit,
+            env=table.env,
+            env_file=None if table.env_file is None else root / table.env_file,
         )
+
+    def secret_variables(self) -> list[str]:
+        """The environment variables that the keys of its agents and models are read from."""
+        given = [model.api_key for model in (self.models.caller, self.models.judge) if model is not None]
+        for agent in self.agents.values():
+            given += [agent.api_key, agent.api_secret]
+            given += [value for name, value in agent.headers.items() if is_secret_parameter(name)]
+        return [match[2] for value in given if value and (match := _FROM_ENV.fullmatch(value))]
 
     def agent(self, name_or_address: str) -> AgentConfig:
         """An agent by its name here, or by its address; raises InputError for a name that is not here."""
@@ -237,7 +254,14 @@ class Project:
             raise AddressError(f"{name_or_address}: {told}") from None
 
 
-def _read(file: Path) -> _Table:
+def project_root(start: Path | str) -> Path:
+    """The folder of the nearest pyproject.toml upwards; where there is none, that of ``start``."""
+    here = Path(os.path.abspath(start))
+    folders = [here, *here.parents] if here.is_dir() else list(here.parents)
+    return next((folder for folder in folders if (folder / "pyproject.toml").is_file()), folders[0])
+
+
+def _read(file: Path) -> ProjectTable:
     try:
         document: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
@@ -247,12 +271,12 @@ def _read(file: Path) -> _Table:
     tool: Any = document.get("tool")
     table: Any = tool.get("simulate", {}) if is_object(tool) else {}
     try:
-        return _Table.model_validate(table)
+        return ProjectTable.model_validate(table)
     except ValidationError as error:
         raise FileProblems(list(_problems(error, file))) from None
 
 
 def _problems(error: ValidationError, file: Path) -> Iterator[Problem]:
     """TOML's parser keeps no places: the path within the file has to do."""
-    for path, message in describe(error, _Table):
+    for path, message in describe(error, ProjectTable):
         yield Problem(f"[tool.simulate] {path}: {message}".replace(" : ", ": "), str(file))

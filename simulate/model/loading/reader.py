@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -38,6 +39,8 @@ class ReadScenario(Generic[ScenarioT]):
     digest: str
     """SHA-256 of what the scenario says, persona and case included; of no default and no folder, so that
     neither a release that adds a key nor another machine changes it."""
+    text: str
+    """Its document in the file, as it is written."""
 
 
 class PersonaReader(Generic[PersonaT]):
@@ -116,6 +119,8 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         self._scenario_type = scenario
         self._agents = agents
         self._folders: dict[Path, Surroundings] = {}
+        self._texts: dict[str, list[str]] = {}
+        """The lines of each file."""
 
     def load(self, paths: Sequence[Path | str]) -> list[ReadScenario[ScenarioT]]:
         """Every scenario of files and folders, once for each case; raises FileProblems, or InputError where a
@@ -153,6 +158,7 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         names: dict[str, int] = {}
         budget = cases.MAX_FILLED
         documents = self._documents(data, str(path))
+        self._texts[str(path)] = data.decode("utf-8-sig", "replace").split("\n")
         if documents == []:
             self._note([Problem("holds no scenario", str(path))])
         before = len(self._problems)
@@ -172,14 +178,15 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
                 hint = f"first in line {names[name]}"
                 self._note([document.problem(["name"], message, hint=hint)])
             rows = self._rows(raw, document, path)
-            template = {key: value for key, value in raw.items() if key != "cases"}
+            template = {key: value for key, value in raw.items() if key not in ("cases", "personas")}
             holes = list(cases.placeholders(template))
-            budget -= cases.filled_size(template, rows, len(holes))
+            callers = self._callers(raw, document)
+            budget -= len(callers) * cases.filled_size(template, rows, len(holes))
             if budget < 0:
                 self._note([document.problem(["cases"], "the cases of this file are too much data")])
                 return
             if rows and (self._columns_exist(holes, rows, document) or rows == [None]):
-                yield from self._filled(template, rows, document, path)
+                yield from self._filled(template, rows, callers, document, path)
             else:
                 self._note(self._unknown_words(template, document))
 
@@ -216,6 +223,24 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
                 return []
         return list(rows)
 
+    def _callers(self, raw: dict[str, Any], document: Document) -> list[tuple[dict[str, Any], Document]]:
+        """What each of ``personas:`` makes of the scenario; one empty mapping where there are none."""
+        given = raw.get("personas")
+        if given is None:
+            return [({}, document)]
+        wrong = None
+        if "persona" in raw:
+            wrong = "persona: and personas: both say who calls"
+        elif not isinstance(given, list) or not given:
+            wrong = "a list of personas is wanted: names, or personas written here"
+        if wrong is not None:
+            self._note([document.problem(["personas"], wrong)])
+            return []
+        return [
+            ({"persona": each}, document.with_key("persona", ["personas", place]))
+            for place, each in enumerate(cast("list[Any]", given))
+        ]
+
     def _columns_exist(
         self, holes: Sequence[cases.Hole], rows: Sequence[cases.Row | None], document: Document
     ) -> bool:
@@ -235,22 +260,27 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         self,
         template: dict[str, Any],
         rows: Sequence[cases.Row | None],
+        callers: Sequence[tuple[dict[str, Any], Document]],
         document: Document,
         path: Path,
     ) -> Iterator[ReadScenario[ScenarioT]]:
         labels: set[str] = set()
-        for number, row in enumerate(rows, 1):
-            filled = cast("dict[str, Any]", cases.fill(template, row or {}))
-            made = self._scenario(filled, document, path)
+        lines = document.node.start_mark.line, document.node.end_mark.line
+        text = "\n".join(self._texts[document.file][slice(*lines)])
+        for (caller, placed), (number, row) in itertools.product(callers, enumerate(rows, 1)):
+            filled = cast("dict[str, Any]", cases.fill(template | caller, row or {}))
+            made = self._scenario(filled, placed, path)
             if made is None:
                 continue
             scenario, digest = made
             label = None if row is None else cases.label(row, number)
+            if caller:
+                label = ", ".join(filter(None, (_caller_label(filled, scenario), label)))
             if label in labels:
                 label = f"{label} ({number})"
             if label is not None:
                 labels.add(label)
-            yield ReadScenario(scenario, str(path), document.line, label, digest)
+            yield ReadScenario(scenario, str(path), document.line, label, digest, text)
 
     def _scenario(self, raw: dict[str, Any], document: Document, path: Path) -> tuple[ScenarioT, str] | None:
         problems: list[Problem] = []
@@ -333,6 +363,15 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
             found = problems_of(error, self._scenario_type, document)
             return [problem for problem in found if problem.message.startswith("unknown ")]
         return []
+
+
+def _caller_label(raw: dict[str, Any], scenario: ScenarioModel) -> str:
+    """What a report calls the persona: as the scenario names it, or as it names itself."""
+    given = as_written(raw["persona"])
+    if isinstance(given, str):
+        return Path(given).stem if given.endswith(SUFFIXES) else given
+    persona: Any = getattr(scenario, "persona", None)
+    return str(persona.name or persona.description or "persona")[:40]
 
 
 def _digest(scenario: ScenarioModel) -> str:

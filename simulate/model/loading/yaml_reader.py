@@ -95,6 +95,20 @@ class Document:
                 mark = (key_node if key and key_node is not None else node).start_mark
         return mark.line + 1, mark.column + 1
 
+    def with_key(self, key: str, path: Sequence[str | int]) -> Document:
+        """The same, with what stands at ``path`` as the value of ``key``, too."""
+        found: tuple[yaml.Node | None, yaml.Node] | None = None, self.node
+        for step in path:
+            found = _child(found[1], step) if found is not None else None
+        if found is None or not isinstance(self.node, yaml.MappingNode):
+            return self
+        node = found[1]
+        name = yaml.ScalarNode("tag:yaml.org,2002:str", key, node.start_mark, node.end_mark)
+        marks = self.node.start_mark, self.node.end_mark
+        return Document(
+            self.file, self.value, yaml.MappingNode(self.node.tag, [*self.node.value, (name, node)], *marks)
+        )
+
     def problem(
         self, path: Sequence[str | int], message: str, hint: str | None = None, *, key: bool = False
     ) -> Problem:

@@ -6,10 +6,11 @@ import inspect
 from typing import Any
 
 from simulate.errors import HarnessFault
-from simulate.load_object import load_object, own_traceback
+from simulate.load_object import own_traceback
 from simulate.model.expect import PythonCheck, SpanExists
 from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, judges, say_times
+from simulate.scoring.checks.python_function import load_function
 from simulate.trace.filter import parse
 from simulate.user_code import failed, meant_for_us, skipped
 
@@ -55,9 +56,7 @@ class PythonFunctionCheck(Check[PythonCheck]):
         return f"{self.expectation.python} agrees"
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        function = load_object(
-            self.expectation.python, f"python: {self.expectation.python}", evidence.project
-        )
+        function = load_function(self.expectation, evidence.project)
         try:
             answer = function(evidence, **self.expectation.args)
             if inspect.isawaitable(answer):

@@ -94,7 +94,7 @@ def measured(
         if outcome.status not in ("passed", "failed"):
             found.unjudged.append(f"{outcome.key}: {outcome.status}, {outcome.reason or 'no reason given'}")
             continue
-        found.passes.setdefault(case, []).append(float(outcome.status == "passed"))
+        found.passes.setdefault(case, []).append(float(bool(outcome.clean)))
         _add(found, "latency", found.latency, case, outcome.measures.get("reply_p95_seconds"))
         _add(found, "cost", found.cost, case, outcome.measures.get("cost_usd"))
         for name, value, why, status in _scores(outcome, (results or {}).get(outcome.key)):

@@ -57,13 +57,17 @@ window.Sim = (() => {
     failed: { mark: "✗", word: "failed" },
     error: { mark: "!", word: "error" },
     not_run: { mark: "○", word: "not run" },
+    flaky: { mark: "~", word: "flaky" },
+    xpassed: { mark: "+", word: "xpassed" },
+    xfailed: { mark: "x", word: "xfailed" },
+    quarantined: { mark: "#", word: "quarantined" },
   };
   const status = (name) => STATUS[name] || { mark: "?", word: String(name) };
 
   function pill(name, side) {
     const { mark, word } = status(name);
     return el("span", { class: `pill is-${name}` }, el("span", { class: "mark", "aria-hidden": "true" }, mark), word,
-      side && name !== "passed" ? el("span", { class: "side" }, side) : null);
+      side && ["failed", "error", "not_run"].includes(name) ? el("span", { class: "side" }, side) : null);
   }
 
   /** Light, dark, or what the system says; kept where the browser lets a file keep things. */

@@ -62,13 +62,19 @@
     add("seed", String(outcome.seed));
     if (outcome.started) add("started", Sim.moment(outcome.started));
     if (outcome.source) add("scenario file", outcome.source);
-    return el("header", { class: `outcome-head is-${outcome.status}` },
-      el("div", { class: "outcome-title" }, Sim.pill(outcome.status, outcome.side),
+    return el("header", { class: `outcome-head is-${outcome.standing}` },
+      el("div", { class: "outcome-title" }, Sim.pill(outcome.standing, outcome.side),
         el("h2", { tabindex: "-1" }, outcome.scenario, outcome.case ? el("span", { class: "case" }, ` ${outcome.case}`) : null, el("span", { class: "trial" }, ` trial ${outcome.trial}`)),
         (outcome.tags || []).map((tag) => el("span", { class: "tag" }, tag))),
+      excuses(outcome).map(([name, reason]) => el("p", { class: "dim", dir: "auto" }, `${name}: ${reason}`)),
       outcome.reason ? el("p", { class: "reason", dir: "auto" }, outcome.reason) : null, list,
       rest.children.length ? el("details", { class: "all-measures" }, el("summary", { class: "dim" }, Sim.plural(rest.children.length, "more measure")), rest) : null,
       (outcome.notes || []).length ? el("ul", { class: "notes" }, outcome.notes.map((note) => el("li", null, note))) : null);
+  }
+
+  function excuses(outcome) {
+    const found = [["quarantined", outcome.quarantine], ["known to fail", outcome.xfail], ...(outcome.retried || []).map((reason, number) => [`attempt ${number + 1} failed`, reason])];
+    return found.filter(([, reason]) => reason);
   }
 
   function measure(name, value) {
@@ -91,6 +97,11 @@
   function extras(outcome) {
     const box = el("section", { class: "extras" });
     if (Object.keys(outcome.persona || {}).length) box.append(el("details", null, el("summary", null, `Persona${outcome.persona.name ? `: ${Sim.brief(outcome.persona.name, 60)}` : ""}`), Sim.value(outcome.persona)));
+    if (Object.keys(outcome.pins || {}).length || outcome.world) {
+      box.append(el("details", null, el("summary", null, `Pinned: ${[...Object.keys(outcome.pins || {}), ...(outcome.world ? [outcome.world] : [])].join(", ")}`), Sim.value(outcome.pins || {})));
+    }
+    if (outcome.scenario_text) box.append(el("details", null, el("summary", null, "Scenario as it was written"), el("pre", { class: "json", tabindex: "0" }, outcome.scenario_text)));
+    if (outcome.again) box.append(el("div", null, el("h5", null, "Run it again"), el("pre", { class: "json", tabindex: "0" }, outcome.again)));
     if (outcome.folder) box.append(el("p", { class: "dim" }, "Everything about it: ", el("code", null, outcome.folder)));
     return box;
   }

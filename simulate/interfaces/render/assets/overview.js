@@ -2,7 +2,8 @@
 /* All outcomes of the run: counts, filters, one row each. */
 (() => {
   const { el, known, seconds, dollars, count } = Sim;
-  const RANK = { failed: 0, error: 1, not_run: 2, passed: 3 };
+  const RANK = { failed: 0, error: 1, not_run: 2, flaky: 3, xpassed: 4, xfailed: 5, quarantined: 6, passed: 7 };
+  const ALWAYS = ["failed", "error", "not_run", "passed"];
   const COLUMNS = [
     { id: "status", title: "Status", of: (row) => RANK[row.status] },
     { id: "scenario", title: "Scenario", of: (row) => row.order },
@@ -17,20 +18,21 @@
     return known(row.input_tokens) && known(row.output_tokens) ? row.input_tokens + row.output_tokens : undefined;
   }
 
-  /** Returns {element, shown() → rows in sight, focusSearch(), mark(key)}. */
-  Sim.overview = (run, rows, open) => {
-    const state = { status: new Set(), side: "", tag: "", text: "", sort: "status", down: false };
+  /** Returns {element, shown() → rows in sight, focusSearch(), mark(key), read(words), address()}; `moved` is told when a filter changes. */
+  Sim.overview = (run, rows, open, moved) => {
+    const group = rows.some((row) => row.trial > 1) ? "scenario" : "";
+    const state = { status: new Set(), side: "", tag: "", text: "", group, sort: "status", down: false, folded: new Set() };
+    const controls = filters(rows, state, () => { apply(); moved(); });
     rows.forEach((row, order) => {
       row.order = order;
       row.hay = [row.key, row.reason, row.side, ...(row.tags || [])].filter(Boolean).join(" ").toLowerCase();
       row.node = line(row, open);
     });
     const body = el("tbody");
-    const heads = COLUMNS.map((column) => head(column, state, apply));
+    const heads = COLUMNS.map((column) => head(column, state, () => { apply(); moved(); }));
     const table = el("table", { class: "outcomes" }, el("caption", { class: "sr" }, "outcomes"), el("thead", null, el("tr", null, heads)), body);
     const tally = el("p", { class: "tally dim", role: "status" });
     const nothing = el("p", { class: "empty", hidden: true }, "No outcome matches.");
-    const controls = filters(rows, state, apply);
     let shown = rows;
 
     function apply() {
@@ -39,9 +41,11 @@
       shown = rows.filter((row) => (!state.status.size || state.status.has(row.status)) && (!state.side || row.side === state.side)
         && (!state.tag || (row.tags || []).includes(state.tag)) && words.every((word) => row.hay.includes(word)));
       shown.sort((a, b) => compare(column.of(a), column.of(b), state.down) || a.order - b.order);
-      body.replaceChildren(...shown.map((row) => row.node));
       nothing.hidden = shown.length > 0;
       tally.textContent = shown.length === rows.length ? "" : `${count(shown.length)} of ${count(rows.length)} outcomes`;
+      const lines = grouped(shown, state, apply);
+      body.replaceChildren(...lines.map((line) => line.node));
+      shown = lines.filter((line) => line.key);
       heads.forEach((cell, n) => cell.setAttribute("aria-sort", COLUMNS[n].id === state.sort ? (state.down ? "descending" : "ascending") : "none"));
     }
 
@@ -49,10 +53,56 @@
     return {
       element: el("main", { class: "overview" }, summary(run, rows), controls.element, tally, table, nothing, reliability(run)),
       shown: () => shown,
+      read(words) {
+        state.status = new Set((words.get("status") || "").split(",").filter((name) => name in RANK));
+        for (const name of ["side", "tag"]) state[name] = words.get(name) || "";
+        state.text = words.get("q") || "";
+        state.group = words.has("group") ? words.get("group") : group;
+        state.sort = COLUMNS.some((column) => column.id === words.get("sort")) ? words.get("sort") : "status";
+        state.down = words.has("down");
+        controls.show();
+        apply();
+      },
+      address() {
+        const words = new URLSearchParams();
+        if (state.status.size) words.set("status", [...state.status].join(","));
+        for (const [name, value] of [["side", state.side], ["tag", state.tag], ["q", state.text]]) if (value) words.set(name, value);
+        if (state.group !== group) words.set("group", state.group);
+        if (state.sort !== "status" || state.down) words.set("sort", state.sort);
+        if (state.down) words.set("down", "1");
+        return words.toString();
+      },
       focusSearch: () => { controls.search.focus(); controls.search.select(); },
       mark(key) { for (const row of rows) row.node.classList.toggle("at", row.key === key); },
     };
   };
+
+  const GROUPS = {
+    scenario: (row) => `${row.scenario}${row.case ? ` ${row.case}` : ""}`,
+    cause: (row) => row.cause || "passed",
+  };
+
+  /** Rows with a line above each group; the rows of a folded group are left out. */
+  function grouped(rows, state, apply) {
+    const of = GROUPS[state.group];
+    if (!of) return rows;
+    const groups = new Map();
+    for (const row of rows) groups.set(of(row), [...(groups.get(of(row)) || []), row]);
+    let entries = [...groups.entries()];
+    // the most frequent cause first, and what passed last
+    if (state.group === "cause") entries = entries.sort(([a, x], [b, y]) => (a === "passed") - (b === "passed") || y.length - x.length);
+    return entries.flatMap(([name, members]) => {
+      if (state.group === "scenario" && members.length === 1) return members;
+      const folded = state.folded.has(name);
+      const toggle = () => { if (!state.folded.delete(name)) state.folded.add(name); apply(); };
+      const passed = members.filter((row) => row.status === "passed").length;
+      const worst = members.reduce((a, b) => (RANK[a.status] <= RANK[b.status] ? a : b)).status;
+      const told = state.group === "scenario" ? `${count(passed)}/${count(members.length)} passed` : `${count(members.length)} ×`;
+      const node = el("tr", { class: `group is-${worst}` }, el("th", { colspan: COLUMNS.length, scope: "rowgroup" },
+        el("button", { type: "button", "aria-expanded": String(!folded), onclick: toggle }, el("span", { class: "fold", "aria-hidden": "true" }, folded ? "▸" : "▾"), el("span", { class: "num count" }, told), el("span", { class: "group-name", dir: "auto" }, Sim.brief(name, 200)))));
+      return [{ node }, ...(folded ? [] : members)];
+    });
+  }
 
   /** What is unknown comes last, whichever way the column is sorted. */
   function compare(a, b, down) {
@@ -90,7 +140,7 @@
   function summary(run, rows) {
     const total = rows.length;
     const strip = el("div", { class: "strip", "aria-hidden": "true" });
-    for (const name of Object.keys(RANK)) {
+    for (const name in RANK) {
       const number = rows.filter((row) => row.status === name).length;
       if (number) strip.append(el("span", { class: `is-${name}`, vars: { "flex-grow": number } }));
     }
@@ -112,30 +162,41 @@
   }
 
   function filters(rows, state, apply) {
+    const pressed = [];
     const chips = Object.keys(RANK).map((name) => {
       const number = rows.filter((row) => row.status === name).length;
+      if (!number && !ALWAYS.includes(name)) return null;
       const { mark, word } = Sim.status(name);
       const chip = el("button", { type: "button", class: `chip is-${name}`, "aria-pressed": "false", disabled: number === 0 }, el("span", { class: "mark", "aria-hidden": "true" }, mark), `${word} `, el("span", { class: "num" }, count(number)));
+      pressed.push(() => chip.setAttribute("aria-pressed", String(state.status.has(name))));
       chip.addEventListener("click", () => {
         if (!state.status.delete(name)) state.status.add(name);
-        chip.setAttribute("aria-pressed", String(state.status.has(name)));
+        show();
         apply();
       });
       return chip;
     });
     const search = el("input", { type: "search", placeholder: "Search name, reason, tag   /", "aria-label": "search outcomes" });
     search.addEventListener("input", () => { state.text = search.value; apply(); });
-    const element = el("section", { class: "filters", "aria-label": "filters" }, chips, select("side", "Any side", rows.map((row) => row.side), state, apply),
-      select("tag", "Any tag", rows.flatMap((row) => row.tags || []), state, apply), search);
-    return { element, search };
+    const plain = (values) => [...new Set(values.filter(Boolean))].sort().map((value) => [value, value]);
+    const boxes = [select("side", "Any side", plain(rows.map((row) => row.side)), state, apply),
+      select("tag", "Any tag", plain(rows.flatMap((row) => row.tags || [])), state, apply),
+      select("group", "Not grouped", [["scenario", "By scenario"], ["cause", "By cause"]], state, apply)].filter(Boolean);
+    const element = el("section", { class: "filters", "aria-label": "filters" }, chips, boxes.map((box) => box.node), search);
+    function show() {
+      pressed.forEach((press) => press());
+      boxes.forEach((box) => box.show());
+      search.value = state.text;
+    }
+    show();
+    return { element, search, show };
   }
 
-  function select(name, any, values, state, apply) {
-    const options = [...new Set(values.filter(Boolean))].sort();
+  function select(name, any, options, state, apply) {
     if (!options.length) return null;
-    const box = el("select", { "aria-label": name }, el("option", { value: "" }, any), options.map((value) => el("option", { value }, value)));
-    box.addEventListener("change", () => { state[name] = box.selectedIndex ? options[box.selectedIndex - 1] : ""; apply(); });
-    return box;
+    const node = el("select", { "aria-label": name }, el("option", { value: "" }, any), options.map(([value, title]) => el("option", { value }, title)));
+    node.addEventListener("change", () => { state[name] = node.selectedIndex ? options[node.selectedIndex - 1][0] : ""; apply(); });
+    return { node, show: () => { node.selectedIndex = options.findIndex(([value]) => value === state[name]) + 1; } };
   }
 
   function reliability(run) {

@@ -7,7 +7,7 @@
   const numbers = new Map(rows.map((row, number) => [row.key, number]));
   const app = document.getElementById("app");
   const theme = Sim.themeButton();
-  const overview = Sim.overview(run, rows, open);
+  const overview = Sim.overview(run, rows, open, () => history.replaceState(null, "", `#${overview.address()}`));
   const place = el("main", { class: "detail", hidden: true });
   const help = helpDialog();
   let current = null;
@@ -20,15 +20,15 @@
 
   function read() {
     const words = new URLSearchParams(location.hash.slice(1));
-    return { key: words.get("outcome"), span: words.get("span") };
+    return { key: words.get("outcome"), span: words.get("span"), words };
   }
 
   function open(key) { location.hash = `outcome=${encodeURIComponent(key)}`; }
-  function close() { location.hash = ""; }
+  function close() { location.hash = overview.address(); }
 
   function route() {
-    const { key, span } = read();
-    if (!key) { showOverview(); return; }
+    const { key, span, words } = read();
+    if (!key) { overview.read(words); showOverview(); return; }
     if (key === current) return;
     if (!current) kept = scrollY;
     current = key;
@@ -49,7 +49,7 @@
     document.title = `${Sim.status(outcome.status).word} – ${Sim.visible(key)}`;
     const list = overview.shown();
     const at = list.findIndex((row) => row.key === key);
-    crumbs.replaceChildren(el("a", { href: "#" }, "← All outcomes"),
+    crumbs.replaceChildren(el("a", { href: `#${overview.address()}` }, "← All outcomes"),
       el("button", { type: "button", class: "quiet", title: "previous (k)", disabled: at <= 0, onclick: () => step(-1) }, "↑"),
       el("button", { type: "button", class: "quiet", title: "next (j)", disabled: at < 0 || at >= list.length - 1, onclick: () => step(1) }, "↓"),
       el("span", { class: "dim num" }, at < 0 ? "" : `${at + 1} of ${list.length}`));
