@@ -26,6 +26,7 @@ from simulate.trace.capture.assembly import assemble, lost_parents
 from simulate.trace.capture.grpc_receiver import GrpcReceiver
 from simulate.trace.capture.receiver import LIMIT, Receiver
 from simulate.trace.capture.routing import RAISE, ConversationSpans, Router
+from simulate.trace.capture.sdk_settings import environment, main_settings
 from simulate.trace.root import conversation_span, root_span_id, turn_span_id
 from simulate.trace.span import Span, Trace
 
@@ -354,7 +355,7 @@ class Captured:
             return "no OpenTelemetry tracer provider of this process recorded a span for it; is one set up?"
         if self.endpoint is None:
             return "no OTLP receiver was started for it"
-        settings = " ".join(f"{name}={value}" for name, value in _main_settings(self.endpoint).items())
+        settings = " ".join(f"{name}={value}" for name, value in main_settings(self.endpoint).items())
         hint = f"start the agent with {settings} (docs/capture.md names other SDKs' variables)"
         if strays := self._capture.router.unassigned:
             hint += (
@@ -370,30 +371,6 @@ class Captured:
         if self._trace is not None and late > 0:
             self._capture.router.late += late
             self._trace.notes.append(f"{late} spans came after the trace was read; they are not in it")
-
-
-def environment(endpoint: str) -> dict[str, str]:
-    """What sends each known SDK's traces to ``endpoint``; docs/capture.md tells the traps."""
-    return {
-        **_main_settings(endpoint),
-        # the signal's own variables win over the general ones, so an agent that has them needs them changed
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{endpoint}/v1/traces",
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
-        "OTEL_BSP_SCHEDULE_DELAY": "500",
-        "FI_BASE_URL": endpoint,
-        "LANGFUSE_BASE_URL": endpoint,
-        "LANGFUSE_HOST": endpoint,
-        # Phoenix puts its gRPC port in place of this one unless told otherwise in code, and takes an address
-        # with this path to be HTTP all the same
-        "PHOENIX_COLLECTOR_ENDPOINT": f"{endpoint}/v1/traces",
-        "PHOENIX_GRPC_PORT": endpoint.rsplit(":", 1)[1],
-        "TRACELOOP_BASE_URL": endpoint,
-        "LANGSMITH_ENDPOINT": endpoint,
-    }
-
-
-def _main_settings(endpoint: str) -> dict[str, str]:
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
 def _check(conversation_id: str) -> None:
