@@ -15,12 +15,13 @@ from typing import Any, Literal, cast
 import httpx
 import orjson
 
-from simulate.errors import EnvironmentFault, InputError
+from simulate.errors import InputError
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.python_values import from_json
 from simulate.replay.chat_wires import answer_in
 from simulate.replay.intercept.process import entered
 from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
+from simulate.replay.matching.divergence import refusal
 from simulate.replay.matching.endpoints import address, split_url
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
 from simulate.replay.matching.request import HttpRequest
@@ -81,6 +82,8 @@ class ForkSession(ReplaySession):
         """How many model calls were made."""
         self.reach: Callable[[HttpRequest], str] = lambda request: request.url
         """The real address of what an agent asks, where it asks us instead."""
+        self.unreached: str | None = None
+        """Why a real model gave no answer: no verdict is the agent's then."""
         self._answer = variant.answer
         self._frozen = 0
         """How many divergences there were until the fork."""
@@ -109,6 +112,7 @@ class ForkSession(ReplaySession):
     def report(self) -> ReplayReport:
         """Only what came until the fork can diverge."""
         report = super().report()
+        report.unreached = self.unreached
         if not self.reached:
             report.notes.append(f"{self.place} was never reached: {self.calls} model calls were made")
             return report
@@ -135,17 +139,22 @@ class ForkSession(ReplaySession):
         """The real model's answer to the request, as far as it is changed."""
         with self._kept.lock:
             if self.live_calls >= self.live_budget:
-                raise EnvironmentFault(
-                    f"the budget of {self.live_budget} live calls is used up", hint="raise it with --budget"
-                )
+                return self._unanswered(f"the budget of {self.live_budget} live calls is used up (--budget)")
             self.live_calls += 1
         url, body = _changed(self.reach(request), request.body, self.variant)
         headers = {name: value for name, value in request.headers.items() if name not in _NOT_SENT}
         unseen = RecordSession(Rules(), [address(url)])
-        with entered(unseen), httpx.Client(timeout=600) as client:
-            answer = client.request(request.method, url, headers=headers, content=body)
+        try:
+            with entered(unseen), httpx.Client(timeout=600) as client:
+                answer = client.request(request.method, url, headers=headers, content=body)
+        except httpx.HTTPError as error:
+            return self._unanswered(f"{address(url)} cannot be asked: {error}")
         kept = [(name, value) for name, value in answer.headers.multi_items() if name not in _NOT_KEPT]
         return HttpResponse(answer.status_code, answer.reason_phrase, kept, [(0.0, answer.content)])
+
+    def _unanswered(self, why: str) -> HttpResponse:
+        self.unreached = why
+        return refusal(why)
 
 
 def _changed(url: str, body: bytes, variant: Variant) -> tuple[str, bytes]:

@@ -30,6 +30,8 @@ class ReplayReport:
     """What tried to get past the replay, with the place in the code."""
     policy: Policy = "fail"
     notes: list[str] = field(default_factory=list[str])
+    unreached: str | None = None
+    """Why a model that was to be asked for real gave no answer."""
     side_cassette: str | None = None
 
     @property
@@ -62,6 +64,11 @@ class ReplayReport:
             )
         if self.first.verdict in {"unplayed"}:
             return "the agent no longer makes this call: mend it, or record again if that is meant"
+        if self.first.verdict == "never_recorded" and self.first.asked.startswith("tool "):
+            return (
+                "a tool that a scenario pins is not in a recording: give the scenario with --scenario; else "
+                "the agent makes a call that it did not make"
+            )
         if self.first.verdict in {"exhausted", "never_recorded"}:
             return "the agent makes a call that it did not make: mend it, or record again if that is meant"
         return (

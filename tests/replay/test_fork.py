@@ -168,10 +168,11 @@ async def test_the_budget_holds(model: type[Model], tmp_path: Path) -> None:
     async with record(tmp_path / "c") as recorder:
         await talk(url, recorder)
     model.heard.clear()
-    with pytest.raises(Exception, match="budget"):
-        async with replaying(tmp_path / "c", fork=(Place.parse("1"), Variant("v")), live_budget=2) as player:
+    async with replaying(tmp_path / "c", fork=(Place.parse("1"), Variant("v")), live_budget=2) as player:
+        with pytest.raises(KeyError, match="choices"):  # it is answered an error, as by a provider
             await talk(url, player)
     assert len(model.heard) == 2
+    assert "budget of 2" in str(player.report().unreached)
 
 
 @pytest.mark.parametrize("text", ["", "0", "turn", "call:x", "-1", "call:0"])
@@ -210,3 +211,25 @@ def test_the_command_compares_variants_and_finds_the_call_that_decided(
     assert out.splitlines()[-1].startswith("call 2 ")
     assert "0/4" in next(row for row in out.splitlines() if row.startswith("call 2 "))
     assert "4/4" in next(row for row in out.splitlines() if row.startswith("call 3 "))
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_an_agent_in_a_process_of_its_own_is_forked(
+    reached: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pins come from the scenario; what a model that nobody answers for would have said is not judged."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    no = tmp_path / "no.txt"
+    no.write_text("Sorry, I cannot cancel that.")
+    place = "call:3" if reached else "call:2"
+    variant = ["--answer", str(no)] if reached else ["--prompt", str(no)]
+    cassette, scenario = "scenarios/cassettes/cancel-a-booking/", "scenarios/cancel_booking.yaml"
+    code = main(["replay", cassette, "--agent", "table", "--from", place, *variant, "--scenario", scenario])
+    told = capsys.readouterr().out
+    whole, changed = told.splitlines()[1:3]
+    assert whole.startswith("as recorded") and "1/1" in whole
+    if reached:
+        assert code == 0 and "0/1" in changed and "Sorry, I cannot cancel that." in changed
+    else:
+        assert code == 3 and "0/1" not in changed and "127.0.0.1:9 cannot be asked" in told

@@ -159,7 +159,10 @@ def _verify(args: argparse.Namespace) -> int:
 
 async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
     refuse_production()
-    scenarios = [scenario_of(cassette, improvises=args.policy == "simulate") for cassette in cassettes]
+    scenarios = [
+        replay_fork.expecting(scenario_of(cassette, improvises=args.policy == "simulate"), args.scenario)
+        for cassette in cassettes
+    ]
     stage = _stage(args, scenarios)
     for line in _live_tools(cassettes):
         say(line, file=sys.stderr)

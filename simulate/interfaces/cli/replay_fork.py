@@ -36,7 +36,11 @@ class VariantRuns:
     @property
     def judged(self) -> list[bool]:
         """Whether each trial met what was expected; a trial that cannot tell is left out."""
-        return [one.status == "passed" for one in self.outcomes if one.status in {"passed", "failed"}]
+        return [
+            one.status == "passed"
+            for one, report in zip(self.outcomes, self.reports, strict=False)
+            if one.status in {"passed", "failed"} and report.unreached is None
+        ]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +98,7 @@ def _comparing(parser: argparse.ArgumentParser) -> None:
         help="with --from or --against: how often each variant runs",
     )
     parser.add_argument(
-        "--scenario", type=Path, metavar="FILE", help="with --from or --against: what is expected"
+        "--scenario", type=Path, metavar="FILE", help="what is expected, and what pinned tools answer"
     )
 
 
@@ -157,11 +161,11 @@ def other_of(args: argparse.Namespace, rules: Rules) -> Cassette:
 
 
 def expecting(scenario: Scenario, file: Path | None) -> Scenario:
-    """The scenario with what another one expects."""
+    """The scenario with what another one expects and pins, which no recording holds."""
     if file is None:
         return scenario
-    expected = Scenario.load(file)
-    return scenario.model_copy(update={"expect": expected.expect})
+    given = Scenario.load(file)
+    return scenario.model_copy(update={"expect": given.expect, "tools": given.tools, "pins": given.pins})
 
 
 def tell(whole: VariantRuns, rows: Sequence[VariantRuns], *, judged: bool) -> int:
@@ -175,12 +179,15 @@ def tell(whole: VariantRuns, rows: Sequence[VariantRuns], *, judged: bool) -> in
         say(f"{row.name:<{width}}  {_rate(row, judged):<22}  {live:>4}  {_cost(row):>8}  {_last(row)}")
     for row in rows:
         for report in row.reports:
-            for line in [str(report.first)] if report.first else []:
-                say(f"{row.name}: before the fork: {line}")
+            if report.first is not None:
+                say(f"{row.name}: before the fork: {report.first}")
+            if report.unreached is not None:
+                say(f"{row.name}: nothing was judged: {report.unreached}")
             for note in report.notes:
                 if "never reached" in note:
                     say(f"{row.name}: {note}")
-    if any(one.status == "error" for row in rows for one in row.outcomes):
+    broken = any(report.unreached is not None for row in rows for report in row.reports)
+    if broken or any(one.status == "error" for row in rows for one in row.outcomes):
         return 3
     kept = all(report.passed and not _unreached(report) for row in rows for report in row.reports)
     return 0 if kept else 1
