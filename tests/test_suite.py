@@ -403,7 +403,7 @@ def test_a_full_disk_keeps_what_had_finished(project: Path) -> None:
     )
     assert done.returncode == 3
     assert "cannot keep the outcome" in done.stderr
-    assert "go on with --resume" in done.stderr
+    assert "continue with --resume" in done.stderr
     assert "Traceback" not in done.stderr
     kept = outcomes(project / "out")
     assert 1 <= len(kept) < 30

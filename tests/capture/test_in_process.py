@@ -261,7 +261,7 @@ async def test_work_that_a_conversation_left_behind_is_late(
 
 async def test_an_id_is_open_once_and_well_formed(capture: Capture, new_id: NewId) -> None:
     with capture.open(new_id()) as captured:
-        with pytest.raises(ValueError, match="open already"), capture.open(captured.conversation_id):
+        with pytest.raises(ValueError, match="already open"), capture.open(captured.conversation_id):
             pass
         for wrong in ("", "0" * 32, "A" * 32, "ab"):
             with pytest.raises(ValueError, match="32 lower-case hex"), capture.open(wrong):
@@ -302,7 +302,7 @@ def test_an_agent_with_only_the_api_is_captured_and_a_later_global_provider_wins
                     first = await captured.flush()
                 assert [span.name for span in first] == ["b", "a"], first
                 assert first.notes == [], first.notes
-                assert "stand-in took the spans" in capture.notes()[0], capture.notes()
+                assert "temporary one took the spans" in capture.notes()[0], capture.notes()
                 # what an SDK asks before it sets its own
                 assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
                 theirs = InMemorySpanExporter()

@@ -460,8 +460,8 @@ def sound(rate: int, channels: int = 1) -> bytes:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        ("hello", "text message where Pipecat's protobuf frames were due"),
-        (b"\xff\xff\xff\xff", "no frame of Pipecat's protobuf serializer"),
+        ("hello", "a text message instead of Pipecat's protobuf frames"),
+        (b"\xff\xff\xff\xff", "not a frame of Pipecat's protobuf serializer"),
         (sound(4_000), "a sample rate of 4000 Hz"),
         (sound(1_000_000), "a sample rate of 1000000 Hz"),
         (sound(16_000, 6), "6 channels"),

@@ -170,7 +170,12 @@ async def test_streamable_http(tmp_path: Path) -> None:
     assert player.report().passed, player.report().explain()
 
 
-async def test_a_server_tells_which_of_its_tools_only_read(tmp_path: Path) -> None:
+async def test_a_server_tells_which_of_its_tools_only_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # other tests mark tools of that name
+    monkeypatch.setattr("simulate.tools._marked", {})
+
     def tells(conversation: str) -> Any:
         return WriteTools(None, TraceReading(Trace(conversation)), ()).writes(ToolName("lookup"))
 

@@ -205,11 +205,17 @@ class _Program:
 
     async def _until_heard(self, stdin: asyncio.StreamWriter, *, close: bool) -> None:
         """Until it reads its first line: what its start and its imports take is not its time to answer."""
-        while self._process.returncode is None and _unread(stdin):  # noqa: ASYNC110 - only asking tells
+        while self._process.returncode is None and _unread(stdin):
+            # its answer may come before the next look
+            self._heard(determinism.current().clock.monotonic())
             await asyncio.sleep(_LOOK)
-        self._heard_at = determinism.current().clock.monotonic()
+        self._heard(determinism.current().clock.monotonic())
         if close:
             stdin.close()
+
+    def _heard(self, at: float) -> None:
+        if self._heard_at is not None:  # else it was told
+            self._heard_at = at
 
     def heard_at(self) -> float | None:
         """When it was there to hear its first line, told once."""

@@ -135,9 +135,11 @@ def _unzipped(stream: BinaryIO, name: str) -> BinaryIO:
     return cast(BinaryIO, _Pieces(pieces(), name))
 
 
-def _unpacked(member: IO[bytes], size: int) -> Iterator[bytes]:
+def _unpacked(member: IO[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+    # what the archive says itself is refused before any of it is unpacked; it may say less than there is
+    UnpackingLimit().add(packed=info.compress_size, made=info.file_size)
     bound = UnpackingLimit()
-    bound.add(packed=size)
+    bound.add(packed=info.compress_size)
     while chunk := member.read(1 << 16):
         bound.add(made=len(chunk))
         yield chunk
@@ -166,7 +168,7 @@ def _members(stream: io.BufferedReader, name: str, stack: ExitStack) -> Iterator
                 inner = f"{name}/{info.filename}"
                 yield (
                     inner,
-                    cast(BinaryIO, _Pieces(_unpacked(member, info.compress_size), inner)),
+                    cast(BinaryIO, _Pieces(_unpacked(member, info), inner)),
                 )
 
 
