@@ -24,7 +24,7 @@ from simulate.trace.files import documents
 from simulate.trace.files.base import Format, Notes, kind_of
 from simulate.trace.files.documents import Source
 from simulate.trace.joining import join
-from simulate.trace.span import Span, Trace, group
+from simulate.trace.span import Attributes, Span, Trace, group
 
 __all__ = ["Format", "Source", "TraceIndex", "formats", "iter_spans", "iter_traces", "one", "read"]
 
@@ -245,6 +245,7 @@ def _from_stream(stream: Any, notes: Notes) -> Iterator[Span]:
 
 def _from_json(stream: Any, notes: Notes) -> Iterator[Span]:
     format: Format | None = None
+    resource: object = None
     for document in documents.documents(stream, notes):
         if format is None or not format.fits(document):
             found = next((each for each in formats() if each.fits(document)), None)
@@ -258,10 +259,13 @@ def _from_json(stream: Any, notes: Notes) -> Iterator[Span]:
             format = found
         try:
             for span in format.spans(document, notes):
-                if _too_deep([span.attributes, span.resource, *(each.attributes for each in span.events)]):
+                looked_at = span.attributes, *(each.attributes for each in span.events)
+                # many spans share their resource
+                if _too_deep(looked_at if span.resource is resource else (span.resource, *looked_at)):
                     raise notes.refuse(
                         f"an attribute is nested more than {DEEPEST} deep", f"span {line(span.name, 40)}"
                     )
+                resource = span.resource
                 yield span
         except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
             raise notes.refuse(f"looks like {format.name} but has not its shape: {_short(error)}") from error
@@ -271,14 +275,19 @@ DEEPEST = 100
 """Lists and objects in each other that an attribute may hold; no real one comes near it."""
 
 
-def _too_deep(values: Sequence[Any]) -> bool:
-    level = [each for each in values if isinstance(each, dict | list | tuple) and each]
-    for _ in range(DEEPEST + 1):
-        inner = [each.values() if isinstance(each, dict) else each for each in level]
-        level = [part for each in inner for part in each if isinstance(part, dict | list | tuple) and part]
+_HOLDERS = (dict, list, tuple)  # isinstance takes twice as long with a union of types
+
+
+def _too_deep(held: Sequence[Attributes]) -> bool:
+    level: list[Any] = [
+        part for each in held for part in each.values() if isinstance(part, _HOLDERS) and part
+    ]
+    for _ in range(DEEPEST):
         if not level:
             return False
-    return True
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [part for each in inner for part in each if isinstance(part, _HOLDERS) and part]
+    return bool(level)
 
 
 def _short(error: Exception) -> str:
