@@ -24,8 +24,8 @@ STEPS = 10
 time may be as late as the loop was at its latest; a sleep of a minute is late once, however busy it was."""
 _KEPT = 10_000
 _FRESH = _TICK
-"""Seconds for which the kernel's figures are not read again, and in which none can have kept an answer long:
-reading them for each of many instant answers would take longer than the answers."""
+"""Seconds for which the kernel's figures are kept. Reading them anew for each of many instant answers would
+take longer than the answers, and no wait within so short a time decides a verdict."""
 _TASKS = "/proc/self/task"
 _PRESSURE = Path("/proc/pressure/cpu")
 _lock = threading.Lock()
@@ -146,7 +146,7 @@ class _Figures:
 
     @classmethod
     def fresh(cls) -> _Figures:
-        """Those of now, as good as that."""
+        """The latest figures, at most ``_FRESH`` seconds old."""
         global _latest
         now = real_time()
         if now - _latest.at > _FRESH:

@@ -192,12 +192,12 @@ async def _fork(args: argparse.Namespace, cassettes: list[Cassette], rules: Any)
     stage = _stage(args, [scenario])
     async with stage:
         whole = replay_fork.VariantRuns(replay_fork.RECORDED)
-        whole.outcomes.append(await _ran(args, stage, scenario, cassette, rules, whole.reports))
+        whole.add(await _ran(args, stage, scenario, cassette, rules, reports := []), reports)
         rows: list[replay_fork.VariantRuns] = []
         for fork in tried:
             rows.append(row := replay_fork.VariantRuns(fork[1].name))
             for _ in range(args.trials):
-                row.outcomes.append(await _ran(args, stage, scenario, cassette, rules, row.reports, fork))
+                row.add(await _ran(args, stage, scenario, cassette, rules, reports := [], fork), reports)
     code = replay_fork.tell(whole, rows, judged=judged)
     if args.against is not None:
         say(replay_fork.decided(rows, whole.judged[0] if judged and whole.judged else None))

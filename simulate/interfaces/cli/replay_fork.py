@@ -32,15 +32,15 @@ class VariantRuns:
     name: str
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     reports: list[ReplayReport] = field(default_factory=list[ReplayReport])
+    judged: list[bool] = field(default_factory=list[bool])
+    """Whether each trial met what was expected; a trial that cannot tell is left out."""
 
-    @property
-    def judged(self) -> list[bool]:
-        """Whether each trial met what was expected; a trial that cannot tell is left out."""
-        return [
-            one.status == "passed"
-            for one, report in zip(self.outcomes, self.reports, strict=False)
-            if one.status in {"passed", "failed"} and report.unreached is None
-        ]
+    def add(self, outcome: Outcome, reports: list[ReplayReport]) -> None:
+        """Keep one trial. Nothing is judged by a model that gave no answer."""
+        self.outcomes.append(outcome)
+        self.reports += reports
+        if outcome.status in {"passed", "failed"} and all(one.unreached is None for one in reports):
+            self.judged.append(outcome.passed)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
