@@ -59,7 +59,7 @@ def conclude(session: TrialSession, evidence: Evidence | None, verdicts: Sequenc
         tool_uses=[] if evidence is None else [call.plain() for call in evidence.tool_calls],
         measures=session.measures,
         notes=[IN_VIRTUAL_TIME, *session.notes] if current_loop() is not None else session.notes,
-        persona=persona_of(spec).model_dump(mode="json", exclude_defaults=True),
+        persona=session.persona.model_dump(mode="json", exclude_defaults=True),
         seed=spec.seed,
         tags=list(spec.scenario.tags),
         pins={

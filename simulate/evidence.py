@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -267,13 +268,15 @@ def _attach_spans(conversation: Conversation, reading: TraceReading, turns: Span
         if span.end_ns is not None and view.kind in (Kind.LLM, Kind.AGENT, Kind.TURN)
     ]
     speaking.sort(key=lambda one: (one[0].end_ns or 0, one[1] is Kind.LLM))
+    ends_of = [span.end_ns or 0 for span, _ in speaking]
     since = 0.0
     for said in conversation.utterances:
         if said.speaker == "agent" and said.span_id is None:
             begins, ends = (conversation.started_ns + int(at * 1e9) for at in (since, said.end))
+            ended = (bisect_right(ends_of, until) for until in (ends, ends + GRACE_NS))
             said.span_id = (
-                _produced(speaking, begins, ends)
-                or _produced(speaking, begins - GRACE_NS, ends + GRACE_NS)
+                _produced(speaking[: next(ended)], begins)
+                or _produced(speaking[: next(ended)], begins - GRACE_NS)
                 or _produced([one for one in speaking if turns.of(one[0].span_id) == said.turn])
             )
         if said.speaker == "agent" and said.cut_off is None and said.span_id in reading.by_id:
@@ -281,16 +284,18 @@ def _attach_spans(conversation: Conversation, reading: TraceReading, turns: Span
         since = said.end
 
 
-def _produced(speaking: Sequence[tuple[Span, Kind]], begins: int = 0, ends: int | None = None) -> str | None:
-    """The last model call within these moments, or the last agent where there is none."""
-    inside = [
-        one
-        for one in speaking
-        if begins <= one[0].start_ns and (ends is None or (one[0].end_ns or 0) <= ends)
-    ]
-    models = [one for one in inside if one[1] is Kind.LLM]
-    chosen = (models or inside)[-1:]
-    return chosen[0][0].span_id if chosen else None
+def _produced(speaking: Sequence[tuple[Span, Kind]], begins: int = 0) -> str | None:
+    """The last model call since then, or the last agent where there is none; they are in the order in which
+    they ended."""
+    agent: str | None = None
+    for span, kind in reversed(speaking):
+        if (span.end_ns or 0) < begins:
+            break
+        if begins <= span.start_ns:
+            if kind is Kind.LLM:
+                return span.span_id
+            agent = agent or span.span_id
+    return agent
 
 
 def _outages(reading: TraceReading, turns: SpanTurns) -> dict[int, str]:

@@ -49,11 +49,14 @@ def open_session(
         recorded = [dict(said) for said in spec.recorded if "text" in said or not engine.outside]
         by_words = bool(recorded) and engine.outside
         persona = persona_of(spec)
+        # the caller asks its own session, which is empty once it is over: a circle of everything in a trial
+        # would stay until the garbage collector looks for it
+        sessions: list[TrialSession] = []
         caller = make_caller(
             spec.scenario,
             persona,
             model=resources.caller_model,
-            uses=lambda: () if by_words else session.tool_uses(),
+            uses=lambda: () if by_words else [use for session in sessions for use in session.tool_uses()],
             recorded=recorded,
             same=_same(resources.judge),
             own=resources.caller(spec.scenario),
@@ -61,7 +64,11 @@ def open_session(
         session = TrialSession(
             spec, engine, caller, conversation, tools, None, captured, own.spans, persona=persona
         )
-        yield session
+        sessions.append(session)
+        try:
+            yield session
+        finally:
+            sessions.clear()
 
 
 def persona_of(spec: TrialSpec) -> Persona:

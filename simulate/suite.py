@@ -20,6 +20,7 @@ from simulate.fingerprint import changed, fingerprint
 from simulate.masking import without_secrets
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.reliability import reliability
+from simulate.model.scenario import Scenario
 from simulate.model.trial import TrialSpec
 from simulate.model.verdict import Standing
 from simulate.resources import Resources
@@ -85,6 +86,7 @@ class Suite:
 
     def __post_init__(self) -> None:
         self._keeper = _Keeper(self.folder, self.finished)
+        self._fingerprints: dict[tuple[int, int], tuple[Scenario, dict[str, str]]] = {}
 
     def trials_of(self, spec: TrialSpec) -> list[TrialSpec]:
         """Every trial of one scenario and case."""
@@ -199,12 +201,20 @@ class Suite:
 
     async def keep(self, spec: TrialSpec, outcome: Outcome, files: Mapping[str, bytes] | None = None) -> None:
         """Return once the outcome is on the disk, with the ``files`` of its folder where they came ready."""
-        outcome.fingerprint = fingerprint(spec, self.resources)
+        outcome.fingerprint = self._fingerprint(spec)
         if spec.text:
             # as it was then: the file may be another one by the time a report is read
             text = without_secrets(spec.text) + "\n"
             (self.folder.scratch(spec.name) / SCENARIO).write_text(text, "utf-8")
         await self._keeper.keep(spec.name, outcome, files)
+
+    def _fingerprint(self, spec: TrialSpec) -> dict[str, str]:
+        """The same for all trials of a scenario, whose agent this process has loaded once."""
+        key = id(spec.scenario), spec.seed
+        known = self._fingerprints.get(key)
+        if known is None or known[0] is not spec.scenario:
+            known = self._fingerprints[key] = spec.scenario, fingerprint(spec, self.resources)
+        return known[1]
 
     def _already(self, every: Sequence[TrialSpec]) -> tuple[set[str], list[str]]:
         """The names of the trials that have an outcome, and what a reader of the run should know of them.
@@ -219,7 +229,7 @@ class Suite:
             name = Path(outcome.folder or outcome.key).name
             trial = asked.get(name)
             strangers += trial is None
-            differs = changed(outcome.fingerprint, fingerprint(trial, self.resources)) if trial else []
+            differs = changed(outcome.fingerprint, self._fingerprint(trial)) if trial else []
             if differs:
                 stale[name] = " and ".join(differs)
                 continue

@@ -60,9 +60,10 @@ class interrupted_after:  # a generator would take twice as long
         self._token: Token[float | None] | None = None
 
     def __enter__(self) -> None:
-        elsewhere = threading.current_thread() is not threading.main_thread()
         outer = _until.get()
-        if SIGNAL is None or elsewhere or current_loop() is not None or (outer and outer <= self._until):
+        if SIGNAL is None or (outer and outer <= self._until) or current_loop() is not None:
+            return
+        if threading.get_ident() != threading.main_thread().ident:
             return
         self._token = _until.set(self._until)
         _WATCH.add(self._until)

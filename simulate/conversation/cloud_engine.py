@@ -118,7 +118,7 @@ class _Talk:
         self.conversation.started_ns = self.clock.time_ns()
         self.turn = 0
         session.tools.began = self.began
-        self.headers = dict(session.headers)
+        self.headers = dict(session.headers) if session.engine.outside else {}
         self.delays = session.delays = Delays(LoopLag(), nearby=False)
 
     async def carry(self, adapter: AgentAdapter) -> None:
@@ -202,7 +202,8 @@ class _Talk:
             return
         self.turn += 1
         self.session.tools.turn = self.turn
-        self.headers |= self.session.headers_of(self.turn)
+        if self.session.engine.outside:
+            self.headers |= self.session.headers_of(self.turn)
         now = self._now()
         kind = "dtmf" if line.dtmf else "backchannel" if line.backchannel else "speech"
         self.conversation.add(Utterance("caller", line.text, self.turn, now, now, first=now, kind=kind))

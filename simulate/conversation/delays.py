@@ -156,6 +156,8 @@ class _Figures:
     def since(self, before: _Figures) -> tuple[float, float]:
         """Seconds that a thread waited for a processor since then, and that anything on the machine did. An
         answer needs one thread after the other: what others waited meanwhile did not keep it."""
+        if self is before:
+            return 0.0, 0.0
         waited = max(
             (wait - before.waits.get(thread, 0.0) for thread, wait in self.waits.items()), default=0.0
         )

@@ -34,6 +34,8 @@ class SpanTurns:
         self._ours = root_span_id(conversation.id)
         self.spans = [span for span in reading.spans if span.span_id != self._ours]
         self._lines = _lines(conversation)
+        self._tops: dict[str, Span] = {}
+        """By span, the topmost above it; filled as it is asked for."""
         answered = {said.turn: said.end for said in conversation.by("agent") if said.text}
         begins = {said.turn: said.start for said in reversed(conversation.by("caller"))}
         self._windows = {
@@ -44,19 +46,19 @@ class SpanTurns:
 
     def of(self, span_id: str | None) -> int | None:
         """The turn of a span; None where nothing tells it."""
-        for span in self._upwards(span_id):
-            if (turn := self._told.get(span.span_id)) is not None:
-                return turn
+        if (turn := self._sure(span_id)) is not None:
+            return turn
         span = self._reading.by_id.get(span_id or "")
         return None if span is None or not span.start_ns or self.clocks_differ else self.at_ns(span.start_ns)
 
     def of_call(self, call: ToolCall) -> int | None:
         """The turn of a tool call; None where nothing tells it."""
         told_by = [*(call.ran.span_ids if call.ran else ()), call.asked.span_id if call.asked else None]
-        sure = (self._sure(span_id) for span_id in told_by)
-        return next((turn for turn in sure if turn is not None), None) or next(
-            (turn for span_id in told_by if (turn := self.of(span_id)) is not None), None
-        )
+        for turn_of in (self._sure, self.of) if self._told else (self.of,):
+            for span_id in told_by:
+                if (turn := turn_of(span_id)) is not None:
+                    return turn
+        return None
 
     def at_ns(self, moment_ns: int) -> int:
         """The turn that was on at a moment of our own clock; 0 before the first."""
@@ -145,14 +147,15 @@ class SpanTurns:
         told: dict[str, int] = {}
         heard: dict[str, set[int]] = {}
         for span in self.spans:
-            top = self._tops.get(span.span_id, span)
-            sent = top.attributes.get(TURN)
-            if isinstance(sent, int):
-                told[top.span_id] = sent
-            view = self._reading.view(span)
-            if view.kind is Kind.LLM and (turn := self._heard_last(view)) is not None:
+            if TURN in span.attributes:
+                top = self._top(span)
+                sent = top.attributes.get(TURN)
+                if isinstance(sent, int):
+                    told[top.span_id] = sent
+        for span, view in self._reading:
+            if view.kind is Kind.LLM and view.input and (turn := self._heard_last(view)) is not None:
                 told.setdefault(span.span_id, turn)
-                heard.setdefault(top.span_id, set()).add(turn)
+                heard.setdefault(self._top(span).span_id, set()).add(turn)
         for top, turns in heard.items():
             if len(turns) == 1:
                 told.setdefault(top, *turns)
@@ -163,24 +166,24 @@ class SpanTurns:
                 return {span.span_id: turn for span, turn in zip(tops, self._windows, strict=True)}
         return told
 
-    @cached_property
-    def _tops(self) -> dict[str, Span]:
-        """By span, the topmost above it."""
-        tops: dict[str, Span] = {}
-        for span in self.spans:
-            passed: list[Span] = []
-            for above in self._upwards(span.span_id):
-                passed.append(above)
-                if above.span_id in tops:
-                    break
-            top = tops.get(passed[-1].span_id, passed[-1]) if passed else span
-            tops.update((each.span_id, top) for each in passed)
-        return tops
+    def _top(self, span: Span) -> Span:
+        """The topmost above a span."""
+        passed: list[Span] = []
+        for above in self._upwards(span.span_id):
+            if above.span_id in self._tops:
+                top = self._tops[above.span_id]
+                break
+            passed.append(above)
+        else:
+            top = passed[-1] if passed else span
+        self._tops.update((each.span_id, top) for each in passed)
+        return top
 
     def _sure(self, span_id: str | None) -> int | None:
-        return next(
-            (self._told[span.span_id] for span in self._upwards(span_id) if span.span_id in self._told), None
-        )
+        """What the span's own request or messages tell, or those of the nearest above it that do."""
+        told = self._told
+        above = self._upwards(span_id) if told else ()
+        return next((told[span.span_id] for span in above if span.span_id in told), None)
 
     def _upwards(self, span_id: str | None) -> Iterator[Span]:
         """A span and all above it, without our own."""
@@ -227,9 +230,7 @@ class SpanTurns:
         for span in self.spans:
             first, end = span.start_ns, span.end_ns or last
             # one beside all turns is a little early or late
-            told |= _between(first, end, since, until) or _between(
-                first - GRACE_NS, end + GRACE_NS, since, until
-            )
+            told |= _between(first - GRACE_NS, end + GRACE_NS, since, until)
         return next((turn for index, turn in enumerate(turns) if index not in told), None)
 
     def _moment(self, seconds: float) -> int:

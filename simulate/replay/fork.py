@@ -47,7 +47,7 @@ class Place:
         """``3`` and ``turn:3`` are a turn, ``call:7`` a model call, counted from 1; InputError for others."""
         match = re.fullmatch(r"(?:(turn|call)[: ])?(\d+)", text.strip())
         if match is None or not int(match[2]):
-            raise InputError(f"{text!r} is no place in a recording", hint="write 3, turn:3 or call:7")
+            raise InputError(f"{text!r} is not a place in a recording", hint="write 3, turn:3 or call:7")
         return cls(cast("Literal['turn', 'call']", match[1] or "turn"), int(match[2]))
 
     def __str__(self) -> str:

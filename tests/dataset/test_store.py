@@ -113,7 +113,7 @@ def test_nothing_broken_is_accepted(dataset: Dataset) -> None:
 
 def test_a_case_is_found_by_a_part_of_its_name(dataset: Dataset) -> None:
     assert dataset.case("late").id == "refund-late"
-    with pytest.raises(InputError, match="'refund' stands in 2 cases: refund-late, refund-lost"):
+    with pytest.raises(InputError, match="'refund' is in 2 cases: refund-late, refund-lost"):
         dataset.case("refund")
     with pytest.raises(InputError, match="did you mean"):
         dataset.case("refund-lots")

@@ -149,7 +149,7 @@ def test_a_megabyte_is_cut_and_counted(make: SimpleNamespace, tmp_path: Path) ->
     outcome, trace = make.hostile()
     report = write(tmp_path / "report.html", make, [(outcome, trace)])
     assert report.stat().st_size < 1_500_000
-    assert f"980,000 more characters; the whole stands in {outcome.folder}/outcome.json" in report.read_text(
+    assert f"980,000 more characters; all of it is in {outcome.folder}/outcome.json" in report.read_text(
         "utf-8"
     )
 

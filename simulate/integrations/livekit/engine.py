@@ -261,5 +261,5 @@ def _server_given(url: str | None, key: str | None, secret: str | None) -> tuple
         return None
     missing = [name for value, name in zip(given, _NEEDED, strict=True) if not value]
     if missing:
-        raise InputError(f"a LiveKit server is named, and {' and '.join(missing)} not set")
+        raise InputError(f"a LiveKit server is named, but {' and '.join(missing)} is not set")
     return str(given[0]), str(given[1]), str(given[2])

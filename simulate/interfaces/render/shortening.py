@@ -57,5 +57,5 @@ class Clip:
         return f"{text[:room]} {self._more(len(text) - room, 'characters')}"
 
     def _more(self, count: int, what: str) -> str:
-        where = f"; the whole stands in {self.whole}" if self.whole else ""
+        where = f"; all of it is in {self.whole}" if self.whole else ""
         return f"… ({count:,} more {what}{where})"

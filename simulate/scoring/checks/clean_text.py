@@ -89,15 +89,15 @@ def _problems(
     """What does not belong into an utterance, each with the part that shows it."""
     text = said.text
     for what, pattern in (
-        ("a tool call stands in the text", _TOOL_JSON),
+        ("a tool call is in the text", _TOOL_JSON),
         ("the agent's thoughts stand in the text", _THOUGHT),
         ("a placeholder was not filled", _PLACEHOLDER),
-        ("a stage direction stands in the text", _STAGE),
+        ("a stage direction is in the text", _STAGE),
     ):
         if (found := pattern.search(text)) is not None:
             yield what, _around(text, found)
     if plain and (found := _MARKUP.search(text)) is not None:
-        yield "markup stands in plain text", _around(text, found)
+        yield "markup is in plain text", _around(text, found)
     if (garbled := _garbled(text)) is not None:
         yield "the text is in a wrong encoding", garbled
     if told := (_grams(text, LONG) | _grams(text, LONG_FOR_ORDERS)) & prompt:

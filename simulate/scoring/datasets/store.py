@@ -112,7 +112,7 @@ class Dataset:
         fitting = [name] if name in known else [each for each in known if name in each]
         if len(fitting) > 1:
             told = ", ".join(fitting[:5]) + (" …" if len(fitting) > 5 else "")
-            raise InputError(f"{name!r} stands in {len(fitting)} cases: {told}", where=str(self.path))
+            raise InputError(f"{name!r} is in {len(fitting)} cases: {told}", where=str(self.path))
         if not fitting:
             told = f"there is no case {name!r}{did_you_mean(name, known)}"
             raise InputError(told, where=str(self.path), hint="simulate dataset list names them")

@@ -177,7 +177,7 @@ def _at_least(
     values = [value for trials in cases.values() for value in trials]
     finding = RuleResult(rule, limit=limit, count=len(values), show=show)
     if not values:
-        finding.sentence = f"there is no value of it ({lacking or 'nothing was measured'})"
+        finding.sentence = f"it has no value ({lacking or 'nothing was measured'})"
         return finding
     found = stats.mean_interval(values, confidence)
     finding.value, finding.low, finding.high, finding.method = (
@@ -263,7 +263,7 @@ def _at_most(rule: str, limit: float, cases: Values, confidence: float, lacking:
     values = [value for trials in cases.values() for value in trials]
     finding = RuleResult(rule, limit=limit, count=len(values), show="dollars")
     if not values:
-        finding.sentence = f"there is no value of it ({lacking or 'nothing was measured'})"
+        finding.sentence = f"it has no value ({lacking or 'nothing was measured'})"
         return finding
     found = stats.amount_interval(values, confidence)
     finding.value, finding.low, finding.high, finding.method = (

@@ -159,8 +159,10 @@ def providers() -> list[TracerProvider]:
 
 def _living() -> Iterator[TracerProvider]:
     # not isinstance(): that asks lazy proxies for __class__, which makes some of them import or connect
-    for candidate in gc.get_objects():
-        if issubclass(type(candidate), TracerProvider) and hasattr(candidate, "_active_span_processor"):
+    candidates = gc.get_objects()
+    kinds = {kind for kind in set(map(type, candidates)) if issubclass(kind, TracerProvider)}
+    for candidate in candidates:
+        if type(candidate) in kinds and hasattr(candidate, "_active_span_processor"):
             yield candidate
     world = otel_trace.get_tracer_provider()  # collected objects may be frozen out of sight (gc.freeze)
     if isinstance(world, TracerProvider):

@@ -253,7 +253,7 @@ def _from_json(stream: Any, notes: Notes) -> Iterator[Span]:
                 if _is_empty(document):
                     continue
                 if notes.tolerant and format is not None:
-                    notes.say(f"a line that is no {format.name} was left out", f"line {notes.line}")
+                    notes.say(f"a line that is not {format.name} was left out", f"line {notes.line}")
                     continue
                 raise _unknown(document, notes)
             format = found

@@ -132,8 +132,11 @@ def _runs_again(run: Run, span: Span, view: View) -> bool:
 def _twin(span: Span, view: View, runs: Sequence[Run], by_id: Mapping[str, Span]) -> Run | None:
     """A run that a span beside this one tells of already: one of another instrumentation, or of an earlier
     phase. A span whose parent is not there may be beside any of its service."""
+    phase = _phase(span) if runs else None
     for run in reversed(runs):
         last = run.spans[-1]
+        if phase is None and last.scope == span.scope:
+            continue
         if not run.name.matches(view.tool_name or span.name):
             continue
         if last.parent_id != span.parent_id:
@@ -145,8 +148,8 @@ def _twin(span: Span, view: View, runs: Sequence[Run], by_id: Mapping[str, Span]
             inside = (span.end_ns or 0) <= (run.spans[0].end_ns or 0)
             if inside and _agree(run, view):
                 return run
-        elif _phase(last) and _phase(span) and _phase(last) != _phase(span) and run.call_id == _id(view):
-            return None if _phase(span) in ("start", "started", "begin") else run
+        elif _phase(last) not in (None, phase) and run.call_id == _id(view):
+            return None if phase in ("start", "started", "begin") else run
     return None
 
 

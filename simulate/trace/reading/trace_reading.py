@@ -12,7 +12,7 @@ from simulate.trace.joining import joined
 from simulate.trace.pricing import TraceCost, cost_of_calls
 from simulate.trace.reading.classify import read
 from simulate.trace.reading.dialect import dialects
-from simulate.trace.reading.model_calls import Groups, model_calls, told_by
+from simulate.trace.reading.model_calls import Groups, ViewOf, model_calls, told_by
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.tool_call import ToolCall
 from simulate.trace.reading.tool_pairing import tool_calls
@@ -72,7 +72,8 @@ class TraceReading:
 
     def __iter__(self) -> Iterator[tuple[Span, View]]:
         """Every span with its view, in the order in which they came."""
-        return ((span, self.view(span)) for span in self.spans)
+        views = self.views
+        return ((span, views[span.span_id]) for span in self.spans)
 
     @cached_property
     def spans(self) -> list[Span]:
@@ -103,6 +104,11 @@ class TraceReading:
         """The canonical view of a span."""
         return self.views.get(span.span_id) or read(span)
 
+    def _view_of(self) -> ViewOf:
+        """`view` for the spans of this trace alone, which is asked for most."""
+        views = self.views
+        return lambda span: views[span.span_id]
+
     @cached_property
     def origin(self) -> int:
         """When the first span began, in nanoseconds since the Unix epoch; 0 in an empty trace."""
@@ -116,7 +122,7 @@ class TraceReading:
 
     @cached_property
     def _told(self) -> Groups:
-        return told_by(self.spans, self.by_id, self.view, Kind.LLM)
+        return told_by(self.spans, self.by_id, self._view_of(), Kind.LLM)
 
     @cached_property
     def told_by(self) -> dict[str, list[Span]]:
@@ -126,18 +132,19 @@ class TraceReading:
     @cached_property
     def llm_calls(self) -> list[tuple[Span, View]]:
         """The model calls, each once, in the order in which they began."""
-        return model_calls(self._told, self.view)
+        return model_calls(self._told, self._view_of())
 
     @cached_property
     def embeddings(self) -> list[tuple[Span, View]]:
         """The calls of embedding models, each once, in the order in which they began."""
-        return model_calls(told_by(self.spans, self.by_id, self.view, Kind.EMBEDDING), self.view)
+        view = self._view_of()
+        return model_calls(told_by(self.spans, self.by_id, view, Kind.EMBEDDING), view)
 
     @cached_property
     def tool_calls(self) -> list[ToolCall]:
         """The agent's tool calls, each once, in the order in which they began. Times are seconds since
         ``origin``. Whoever takes an empty list for "no tool was called" asks ``evidence.tools`` first."""
-        return tool_calls(self.spans, self.by_id, self.view, self.llm_calls)
+        return tool_calls(self.spans, self.by_id, self._view_of(), self.llm_calls)
 
     @cached_property
     def retrievals(self) -> list[Retrieval]:
