@@ -156,7 +156,7 @@ def _with_cost(reading: TraceReading) -> None:
 def _visible_at(session: TrialSession) -> Visible:
     """Without spans, the tools that answer through us are all that can be seen."""
     tools = session.tools
-    if tools.uses or (tools.pins and not session.engine.outside):
+    if tools.uses or tools.told or (tools.pins and not session.engine.outside):
         return Visible()
     return Visible(
         "the agent left no spans, so what tools it called cannot be known; "
@@ -206,7 +206,7 @@ def _tool_calls(
     for call in calls:
         call.turn = turns.of_call(call)
     calls += turns.told_later(calls)
-    free, unseen = list(calls), list(tools.uses)
+    free, unseen = list(calls), [*tools.uses, *tools.told]
     for same in (_same_arguments, _same_turn):
         for use in list(unseen):
             told = next((call for call in free if _may_be(call, use) and same(call, use)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from simulate.conversation.agents.adapter import (
     Delta,
     EndpointOptions,
     HungUp,
+    is_adapter,
 )
 from simulate.conversation.agents.python import PythonAdapter
 from simulate.conversation.blocking import Blocked, blocks_since, interrupted_after
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
+from simulate.conversation.cloud_service import ServiceCall, carry_all, service_of
 from simulate.conversation.delays import Delays, LoopLag
 from simulate.conversation.engine import TrialSession
 from simulate.determinism.clock import current_loop, real_time
@@ -41,16 +44,30 @@ LISTENS = 10
 class CloudEngine:
     """Carries text conversations; one engine serves any number of them at once.
 
-    ``agent`` is a callable, ``python:module:callable`` or the address of an agent outside the process;
-    ``options`` are the fields of `EndpointOptions`. Raises AddressError for an address that leads to no such
-    agent."""
+    ``agent`` is a callable, ``python:module:callable``, the address of an agent outside the process, or an
+    adapter; ``options`` are the fields of `EndpointOptions`. ``service`` is the address of one that plays the
+    caller instead of us (`simulate serve`, or Future AGI's), and ``keys`` its API key and secret key, which
+    are FI_API_KEY and FI_SECRET_KEY of the environment unless given. Raises AddressError for an address that
+    leads to no such agent."""
 
     name = "cloud"
 
-    def __init__(self, agent: str | Callable[..., Any], *, root: Path | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        agent: str | Callable[..., Any] | AgentAdapter,
+        *,
+        root: Path | None = None,
+        service: str | None = None,
+        keys: tuple[str, str] | None = None,
+        **options: Any,
+    ) -> None:
         self.adapter: AgentAdapter
         self.outside = False
-        if not isinstance(agent, str):
+        api_key, secret_key = keys or (os.environ.get("FI_API_KEY"), os.environ.get("FI_SECRET_KEY"))
+        self.service = None if service is None else service_of(service, api_key, secret_key)
+        if is_adapter(agent):
+            self.adapter, self.outside = agent, True
+        elif not isinstance(agent, str):
             self.adapter = PythonAdapter(agent)
         elif agent.startswith("python:"):
             self.adapter = PythonAdapter(load_object(agent.partition(":")[2], agent, root), agent)
@@ -92,6 +109,37 @@ class CloudEngine:
         """Let caller and agent talk until one ends it or a limit is reached."""
         await _Talk(session).carry(self.adapter)
 
+    async def run(
+        self,
+        run_test_name: str | None = None,
+        *,
+        run_id: str | None = None,
+        jobs: int = 5,
+        reply: float = 60.0,
+    ) -> list[ServiceCall]:
+        """Let the service lead its run test with the agent.
+
+        Args:
+            run_test_name: What the service calls the run test.
+            run_id: Its id, instead of the name.
+            jobs: Calls at once.
+            reply: Seconds that one reply of the agent may take.
+
+        Returns:
+            Each call with what was said, the agent's tool calls, what broke it, and the service's measures.
+
+        Raises:
+            InputError: No service, or neither a name nor an id was given.
+            EnvironmentFault: The service does not answer, or refuses, with its reason.
+        """
+        if self.service is None or not (run_test_name or run_id):
+            raise InputError(
+                "a service leads a run test that has a name or an id",
+                hint="CloudEngine(agent, service=URL).run('Refunds')",
+            )
+        name, by_id = (run_id, True) if run_id else (run_test_name or "", False)
+        return await carry_all(self.adapter, self.service, name, by_id=by_id, jobs=jobs, reply=reply)
+
     async def aclose(self) -> None:
         """Close the adapter's connections."""
         close = getattr(self.adapter, "aclose", None)
@@ -99,9 +147,11 @@ class CloudEngine:
             await close()
 
 
-def _is_near(address: str) -> bool:
+def _is_near(adapter: AgentAdapter) -> bool:
     """Whether an agent runs in another process of this machine."""
-    return urlsplit(target_of(address)).hostname in ("127.0.0.1", "localhost", "::1")
+    if adapter.address.startswith("cloud:"):
+        return False  # it comes to us, from wherever it is
+    return urlsplit(target_of(adapter.address)).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 class _Talk:
@@ -139,7 +189,7 @@ class _Talk:
                 with interrupted_after(self.limits.time):
                     async with adapter.connect(call) as agent:
                         with LoopLag.here() as lag:
-                            self.delays = self.session.delays = Delays(lag, nearby=_is_near(adapter.address))
+                            self.delays = self.session.delays = Delays(lag, nearby=_is_near(adapter))
                             await self._talk(agent)
         except TimeoutError:
             if not self.limit.expired():

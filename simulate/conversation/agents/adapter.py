@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from simulate.conversation.blocking import HINT, Blocked, interrupted_after
 from simulate.errors import AgentFault
@@ -107,6 +107,11 @@ class AgentAdapter(Protocol):
     def connect(self, call: Call) -> AbstractAsyncContextManager[AgentSession]:
         """Open one conversation; leaving the context closes it, whatever happened."""
         ...
+
+
+def is_adapter(agent: Any) -> TypeGuard[AgentAdapter]:
+    """Whether this is a way to an agent, and not the agent itself."""
+    return hasattr(agent, "connect") and hasattr(agent, "address")
 
 
 async def within(events: AsyncIterator[AgentEvent], seconds: float, who: str) -> AsyncIterator[AgentEvent]:

@@ -41,6 +41,8 @@ class PinnedTools:
         """Its methods answer what is not pinned."""
         self._chance = chance or random.Random(0)
         self.uses: list[ToolUse] = []
+        self.told: list[ToolUse] = []
+        """Calls that came through nobody here: the agent's own program tells of them."""
         self.seen: set[str] = set()
         self.turn = 0
         self.began: float | None = None
