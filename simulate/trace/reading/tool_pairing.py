@@ -18,7 +18,8 @@ from simulate.trace.reading.facts import Unknown
 from simulate.trace.reading.model_calls import ModelCall, ViewOf
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.parts import Part, arguments_of
-from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall
+from simulate.trace.reading.positional import named_arguments
+from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall, same
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_runs import Run, tool_runs
 from simulate.trace.reading.values import loose
@@ -339,9 +340,9 @@ def _same_arguments(request: _Request, run: Run) -> bool:
 
 def _only_value(asked: Mapping[str, Any], run: Run) -> bool:
     """Whether a run that tells one value tells that of the one argument asked for."""
-    if not run.wrapped or isinstance(run.arguments, Unknown) or len(asked) != 1:
+    if isinstance(run.arguments, Unknown) or len(asked) != 1:
         return False
-    return str(run.arguments.get("input")) == str(next(iter(asked.values())))
+    return run.arguments.keys() == {"input"} and same(run.arguments["input"], next(iter(asked.values())))
 
 
 # -- calls -----------------------------------------------------------------------------------------------
@@ -365,20 +366,10 @@ def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
             (run.start_ns - origin) / 1e9 if run.timed else None,
             (end_ns - origin) / 1e9 if end_ns else None,
         )
-        if request is not None and _says_the_same(run, request.arguments):
-            call.ran.arguments = request.arguments
+        if request is not None:
+            call.ran.arguments = named_arguments(run, request.arguments)
         if call.answered is None or not isinstance(run.result, Unknown):
             told = None if call.answered is None else call.answered.error
             call.answered = Answered(run.result, told, run.spans[0].span_id)
         call.answered.error = run.error or call.answered.error
     return call
-
-
-def _says_the_same(run: Run, asked: Mapping[str, Any]) -> bool:
-    """Whether a run's arguments are those asked for in another shape: one text, or values without names."""
-    if run.wrapped:
-        return list(asked) != ["input"]
-    ran = run.arguments
-    if isinstance(ran, Unknown) or not ran.keys() <= {"args", "kwargs"} or ran.get("kwargs"):
-        return False
-    return bool(asked) and ran.get("args") == list(asked.values())

@@ -147,7 +147,7 @@ def test_positional_values_are_the_arguments_asked_for_only_where_they_are_the_s
         story.tool("get_order", "c" + given, {"args": [given], "kwargs": {}})
     same, other = story.read().tool_calls
     assert same.arguments == ORDER and not same.differs
-    assert other.arguments == {"args": ["4712"], "kwargs": {}} and other.differs
+    assert other.arguments == {"order_id": "4712"} and other.differs
 
 
 def test_a_tool_that_calls_itself_after_it_failed_ran_twice() -> None:
