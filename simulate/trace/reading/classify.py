@@ -266,7 +266,9 @@ def _classify(span: Span, found: View, scope: _Scope, layout: _Layout) -> frozen
                 explicit = (kinds.rank, kinds.dialect, kind)
     named = _by_name(span.scope, span.name)
     decided: tuple[str, Kind] | None = None
-    if named is not None and named[2]:
+    said = None if explicit is None else explicit[2]
+    if named is not None and (named[2] or (said is Kind.CHAIN and named[1] is Kind.RETRIEVER)):
+        # a step of a chain may be anything, and these names are a vector store's
         decided = (named[0], named[1])
     elif explicit is not None:
         decided = (explicit[1], explicit[2])
