@@ -35,7 +35,7 @@ class Text:
 
     def replace(self, old: str, new: str | None = None) -> int:
         """Replace a text at every level of escaping, or protect it where there is no new one; how often."""
-        count = 0
+        count = self._swap(old, old if new is None else new) if "stringValue" in old else 0
         for was, now in zip(_at_levels(old), _at_levels(old if new is None else new), strict=True):
             count += self._swap(was, now)
         return count

@@ -36,6 +36,7 @@ def spans(count: int) -> list[Span]:
     for at in range(count):
         first = at % PER_TRACE == 0
         said = f"Where is my order A-1{at:05d}?"
+        does = "invoke_agent" if first else "chat" if at % 2 else "execute_tool"
         messages = orjson.dumps([{"role": "user", "parts": [{"type": "text", "content": said}]}]).decode()
         made.append(
             Span(
@@ -46,7 +47,7 @@ def spans(count: int) -> list[Span]:
                 NS + at * 1000,
                 NS + at * 1000 + 900,
                 {
-                    "gen_ai.operation.name": "chat",
+                    "gen_ai.operation.name": does,
                     "gen_ai.provider.name": "openai",
                     "gen_ai.request.model": "gpt-5-mini",
                     "gen_ai.usage.input_tokens": at % 5000,

@@ -239,10 +239,8 @@ def _complete(call: ToolCall, use: ToolUse) -> None:
     call.turn = use.turn
     if call.ran is None:
         call.ran = seen.ran
-    else:
-        told = call.ran.arguments
-        if isinstance(told, Unknown) or told == {} or not holds(use.arguments, told):
-            call.ran.arguments = use.arguments
+    elif use.arguments_known:
+        call.ran.arguments = use.arguments
     answered = call.answered = call.answered or Answered(use.result)
     if isinstance(answered.result, Unknown) or answered.result is None:
         answered.result = use.result

@@ -10,11 +10,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, cast
 
 from simulate.model.transcript import Conversation
-from simulate.trace.reading import Answered, Asked, ToolCall, ToolName, TraceReading, Unknown
-from simulate.trace.reading.parts import arguments_of
+from simulate.trace.reading import Asked, ToolCall, TraceReading, Unknown
+from simulate.trace.reading.tool_history import History, answered
 from simulate.trace.root import TURN, root_span_id
 from simulate.trace.span import Kind, Message, Span, View
 
@@ -86,33 +85,29 @@ class SpanTurns:
             return []
         found: list[ToolCall] = []
         for span, view in self._reading.llm_calls:
-            for call in self._history(span, view):
-                if not any(_same(call, other) for other in (*known, *found)):
-                    found.append(call)
+            # a history tells each call once, so that each is one known call, whatever its id
+            told, free = list(self._history(span, view)), [*known, *found]
+            for same in (_equal, _same):
+                for call in list(told):
+                    other = next((each for each in free if same(call, each)), None)
+                    if other is not None:
+                        told.remove(call)
+                        free.remove(other)
+            found += told
         return found
 
     def _history(self, span: Span, view: View) -> Iterator[ToolCall]:
-        """The calls in what a model was told, from the caller's first line on."""
-        turn: int | None = None
+        """The answered calls in what a model was told, from the caller's first line on."""
         messages: list[Message] = view.input or []
-        answers = {
-            str(part.get("id")): part.get("response", part.get("result"))
-            for message in messages
-            for part in message.parts
-            if part.get("type") == "tool_call_response"
-        }
+        turns: list[int | None] = []
         for message in messages:
-            if message.role == "user":
-                said = self._lines.get(" ".join(message.text.split()))
-                turn = turn if said is None else said
-            for part in message.tool_calls if turn is not None else ():
-                call_id, given = str(part.get("id") or ""), arguments_of(part.get("arguments"))
-                if not part.get("name") or call_id not in answers:
-                    continue
-                arguments = cast("dict[str, Any]", given if isinstance(given, dict) else {"input": given})
-                asked = Asked(arguments, span.span_id)
-                answered = Answered(answers[call_id], span_id=span.span_id)
-                yield ToolCall(ToolName(str(part["name"])), call_id, asked, None, answered, turn)
+            said = self._lines.get(" ".join(message.text.split())) if message.role == "user" else None
+            turns.append(said if said is not None else turns[-1] if turns else None)
+        for each in History(messages).asked:
+            if each.answer is not None and turns[each.at] is not None:
+                asked = Asked(each.arguments, span.span_id)
+                result = answered(each.answer, span)
+                yield ToolCall(each.name, each.call_id, asked, None, result, turns[each.at])
 
     @cached_property
     def lost(self) -> str | None:
@@ -235,6 +230,10 @@ class SpanTurns:
 
     def _moment(self, seconds: float) -> int:
         return self._conversation.started_ns + round(seconds * 1e9)
+
+
+def _equal(told: ToolCall, known: ToolCall) -> bool:
+    return told.name.matches(known.name) and told.arguments == known.arguments and _same(told, known)
 
 
 def _same(told: ToolCall, known: ToolCall) -> bool:

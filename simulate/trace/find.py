@@ -110,6 +110,8 @@ class ReadFacts:
     whether others may have been called that it does not show."""
 
     reading: TraceReading
+    unnamed: bool = False
+    """Whether nothing in the trace names the tool that is looked for, so that no call need be read."""
 
     @cached_property
     def summary(self) -> Summary:
@@ -150,13 +152,15 @@ class ReadFacts:
     @cached_property
     def tools(self) -> list[tuple[str, bool | None]]:
         """The tools whose calls it tells, and whether each was called."""
+        if self.unnamed:
+            return []
         calls = ((str(call.name), call.happened) for call in self.reading.tool_calls)
         return [(name, None if isinstance(happened, Unknown) else happened) for name, happened in calls]
 
     @property
     def tools_hidden(self) -> bool:
         """Whether it may not show every call."""
-        return bool(self.reading.evidence.tools.why_not)
+        return bool(self.reading.tools_visible.why_not)
 
     @property
     def dollars(self) -> float | None:
@@ -209,7 +213,7 @@ class TraceSearch:
             self.looked_at += 1
             if isinstance(trace, Trace) and not all(_may_hold(trace, name) for name in wanted):
                 continue
-            facts = ReadFacts(TraceReading(trace)) if isinstance(trace, Trace) else trace
+            facts = self._facts(trace) if isinstance(trace, Trace) else trace
             try:
                 found = self._holds(facts)
             except _Untold as untold:
@@ -217,6 +221,11 @@ class TraceSearch:
                 continue
             if found:
                 yield facts.summary
+
+    def _facts(self, trace: Trace) -> ReadFacts:
+        tool = self.query.tool
+        unnamed = tool is not None and not _may_hold(trace, ToolName(tool).bare)
+        return ReadFacts(TraceReading(trace), unnamed)
 
     def _holds(self, facts: Facts) -> bool:
         query = self.query
@@ -241,12 +250,14 @@ class TraceSearch:
 
 
 def _may_hold(trace: Trace, name: str) -> bool:
-    """Whether a name stands anywhere in the attributes; looking is much faster than reading them. Yes for one
-    that JSON inside an attribute would spell otherwise."""
+    """Whether a name stands anywhere in the attributes or in the name of a span; looking is much faster than
+    reading them. Yes for one that JSON inside an attribute would spell otherwise."""
     if not name.isascii() or not name.isprintable() or set(name) & set('"\\/'):
         return True
     seen: set[int] = set()
     for span in trace.spans:
+        if name in span.name:
+            return True
         for held in (
             span.attributes,
             span.resource,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 Attributes = dict[str, Any]
 # the bare classes: dict[str, Any] as a factory takes ten times as long, and there are eleven a span
@@ -245,6 +245,23 @@ class View:
     ``guardrails``."""
     tags: Attributes = field(default_factory=_attributes)
     """``feature.id``, ``tenant.id``, ``experiment.id``, ``cohort.name`` and the like, where set."""
+    deferred: Callable[[], list[Message] | None] | None = field(default=None, repr=False, compare=False)
+    """Reads ``input`` when it is first asked for: most questions are not about the history, which is most of
+    a trace."""
+
+    def defer_input(self, read: Callable[[], list[Message] | None]) -> None:
+        """Let ``input`` be read when it is first asked for."""
+        self.deferred = read
+        del self.input
+
+    if not TYPE_CHECKING:  # else a type checker takes any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            # called for what has no value: an input that is not yet read
+            if name != "input" or self.deferred is None:
+                raise AttributeError(name)
+            self.input, self.deferred = self.deferred(), None
+            return self.input
 
 
 def group(spans: Iterable[Span], source: str | None = None) -> list[Trace]:

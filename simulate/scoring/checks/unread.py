@@ -63,13 +63,23 @@ def _inside(reading: TraceReading, span: Span, ids: Any) -> bool:
 
 
 def held_elsewhere(expected: dict[str, Any], call: ToolCall) -> bool:
-    """Whether arguments that lack the expected names hold the expected values all the same: wrapped, or
-    without their names."""
+    """Whether arguments that lack the expected names hold the expected values all the same: wrapped, without
+    their names, or in the words of one text."""
     arguments = call.arguments
     if isinstance(arguments, Unknown) or not expected or expected.keys() & arguments.keys():
         return False
     leaves = list(_leaves(arguments))
-    return all(any(matches(value, leaf) for leaf in leaves) for value in expected.values())
+    text = arguments["input"] if arguments.keys() == {"input"} else None
+    return all(
+        any(matches(value, leaf) for leaf in leaves) or (isinstance(text, str) and _in_words(value, text))
+        for value in expected.values()
+    )
+
+
+def _in_words(value: Any, text: str) -> bool:
+    """Whether a text may tell this value: it does not tell where one ends. What a matcher would find in it,
+    nobody knows."""
+    return not isinstance(value, str | int | float) or str(value).casefold() in text.casefold()
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -259,9 +259,12 @@ def _from_json(stream: Any, notes: Notes) -> Iterator[Span]:
             format = found
         try:
             for span in format.spans(document, notes):
-                looked_at = span.attributes, *(each.attributes for each in span.events)
-                # many spans share their resource
-                if _too_deep(looked_at if span.resource is resource else (span.resource, *looked_at)):
+                looked_at = [span.attributes]
+                if span.events:
+                    looked_at += [each.attributes for each in span.events]
+                if span.resource is not resource:  # many spans share theirs
+                    looked_at.append(span.resource)
+                if _too_deep(looked_at):
                     raise notes.refuse(
                         f"an attribute is nested more than {DEEPEST} deep", f"span {line(span.name, 40)}"
                     )
@@ -279,9 +282,9 @@ _HOLDERS = (dict, list, tuple)  # isinstance takes twice as long with a union of
 
 
 def _too_deep(held: Sequence[Attributes]) -> bool:
-    level: list[Any] = [
-        part for each in held for part in each.values() if isinstance(part, _HOLDERS) and part
-    ]
+    level: list[Any] = []
+    for each in held:
+        level += [part for part in each.values() if isinstance(part, _HOLDERS) and part]
     for _ in range(DEEPEST):
         if not level:
             return False

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from simulate.trace.reading import messages, values
 from simulate.trace.reading.completion import complete, exception_event
 from simulate.trace.reading.dialect import CARRIERS, GROUPS, READERS, Dialect, Source, dialects
 from simulate.trace.reading.messages import says_nothing
-from simulate.trace.span import Kind, Span, View
+from simulate.trace.span import Kind, Message, Span, View
 
 MOST_PLANS = 20_000
 """Attribute names remembered for each scope: flattened ones (``gen_ai.prompt.17.content``) have no end."""
@@ -146,7 +146,7 @@ class _Scope:
                 sign = _Sign(dialect.rank, dialect.name, dialect.signs[key])
         mark = next((one for one in dialects() if one.marks and key.startswith(one.marks)), None)
         prefix = None if fills else self._prefix(key)
-        plan = _Plan(tuple(fills), kinds, sign, mark, prefix)
+        plan = _Plan(_once(fills), kinds, sign, mark, prefix)
         plan = _NOTHING if plan == _NOTHING else plan
         if len(self.plans) < MOST_PLANS:
             self.plans[key] = plan
@@ -162,6 +162,14 @@ class _Scope:
                 if key.startswith(beginning) and (found is None or len(beginning) > len(found.beginning)):
                     found = _Prefix(beginning, dialect.rank, name, is_group)
         return found
+
+
+def _once(fills: Iterable[_Fill]) -> tuple[_Fill, ...]:
+    """The surest of those that read the same in the same way: several dialects know the common names."""
+    found: dict[tuple[Any, ...], _Fill] = {}
+    for fill in sorted(fills, key=lambda fill: fill.rank):
+        found.setdefault((fill.name, fill.member, fill.read), fill)
+    return tuple(found.values())
 
 
 def _fill(name: str, source: Source, rank: int) -> _Fill:
@@ -219,7 +227,8 @@ def read(span: Span) -> View:
     if found.error is None and span.status == "error":
         found.error = span.status_message or _exception(span) or "error"
     if found.kind is Kind.LLM:
-        found.input = found.input or messages.incoming(found.input_value)
+        if found.deferred is None:
+            found.input = found.input or messages.incoming(found.input_value)
         if says_nothing(found.output):
             found.output = messages.outgoing(found.output_value)
             _error_told_as_answer(found)
@@ -257,7 +266,9 @@ def _classify(span: Span, found: View, scope: _Scope, layout: _Layout) -> frozen
                 explicit = (kinds.rank, kinds.dialect, kind)
     named = _by_name(span.scope, span.name)
     decided: tuple[str, Kind] | None = None
-    if named is not None and named[2]:
+    said = None if explicit is None else explicit[2]
+    if named is not None and (named[2] or (said is Kind.CHAIN and named[1] is Kind.RETRIEVER)):
+        # a step of a chain may be anything, and these names are a vector store's
         decided = (named[0], named[1])
     elif explicit is not None:
         decided = (explicit[1], explicit[2])
@@ -293,16 +304,24 @@ def tells_kind(span: Span) -> bool:
 def _fill_fields(attributes: Mapping[str, Any], found: View, layout: _Layout) -> None:
     ranks: dict[tuple[str, str | None], int] = {}
     for key, fill, contested in layout.fills:
-        place = (fill.name, fill.member)
-        if contested and ranks.get(place, fill.rank) < fill.rank:
+        name, member = fill.name, fill.member
+        if contested:
+            if ranks.get((name, member), fill.rank) < fill.rank:
+                continue
+        elif fill.read is messages.incoming and attributes[key]:
+            found.defer_input(partial(_input, found, attributes[key]))
             continue
-        content = _taken(fill.read, attributes[key])
+        try:
+            content = fill.read(attributes[key])
+        except RecursionError:
+            continue  # nested deeper than anybody would mean it
         if content is not None:
-            ranks[place] = fill.rank
-            if fill.member is None:
-                setattr(found, fill.name, content)
+            if contested:
+                ranks[name, member] = fill.rank
+            if member is None:
+                setattr(found, name, content)
             else:
-                getattr(found, fill.name)[fill.member] = content
+                getattr(found, name)[member] = content
     for prefix, members in layout.flat:
         if prefix.group:
             for key, member in members:
@@ -315,6 +334,11 @@ def _fill_fields(attributes: Mapping[str, Any], found: View, layout: _Layout) ->
             if content is not None:
                 ranks[(prefix.name, None)] = prefix.rank * 100
                 setattr(found, prefix.name, content)
+
+
+def _input(found: View, value: Any) -> list[Message] | None:
+    told = _taken(messages.incoming, value)
+    return told or messages.incoming(found.input_value) if found.kind is Kind.LLM else told
 
 
 def _taken(read: values.Reader, value: Any) -> Any:

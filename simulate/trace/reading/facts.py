@@ -16,6 +16,8 @@ class Unknown:
     """
 
     why: str
+    recorded: bool = False
+    """Whether it was recorded, in a form that cannot be read: then nothing else is taken for it."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError(f"unknown is neither true nor false: {self.why}")

@@ -123,8 +123,10 @@ def _around(outer: Span, inner: Span) -> bool:
     return outer.start_ns <= inner.start_ns and None not in ends and (ends[0] or 0) >= (ends[1] or 0)
 
 
-_OWN = frozenset({"kind", "dialect", "tool_name", "tool_call_id", "tool_arguments", "tool_result", *COUNTS})
-_FIELDS = [field.name for field in fields(View) if field.name not in _OWN]
+_OWN = frozenset(
+    {"deferred", "kind", "dialect", "tool_name", "tool_call_id", "tool_arguments", "tool_result", *COUNTS}
+)
+_FIELDS = [field.name for field in fields(View) if field.name not in _OWN | {"deferred"}]
 
 
 def _told_together(group: list[Span], view: ViewOf) -> ModelCall:

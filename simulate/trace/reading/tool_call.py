@@ -75,11 +75,10 @@ class ToolCall:
     @property
     def arguments(self) -> Arguments:
         """Those that the tool ran with; where nobody tells them, those that the model asked for."""
-        if self.ran is not None and not isinstance(self.ran.arguments, Unknown):
-            return self.ran.arguments
-        if self.asked is not None:
-            return self.asked.arguments
-        return NOBODY_TOLD if self.ran is None else self.ran.arguments
+        ran = NOBODY_TOLD if self.ran is None else self.ran.arguments
+        if self.asked is None or not isinstance(ran, Unknown) or ran.recorded:
+            return ran
+        return self.asked.arguments
 
     @property
     def differs(self) -> bool:
@@ -187,7 +186,16 @@ class ToolCall:
 def holds(ran: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     """Whether a tool ran with what was asked for; a framework may add what the model left out, and may turn
     "7" into 7."""
-    return all(key in ran and str(ran[key]) == str(value) for key, value in asked.items())
+    return all(key in ran and same(ran[key], value) for key, value in asked.items())
+
+
+def same(ran: Any, asked: Any) -> bool:
+    """Whether two values are one, however each was written: 7 and "7", True and "true", 5 and 5.0."""
+    return ran == asked or str(ran) == str(asked) or _written(ran) == _written(asked)
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
 def _moved(moment: float | None, seconds: float) -> float | None:

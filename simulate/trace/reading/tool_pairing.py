@@ -11,22 +11,28 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from simulate.model.shapes import is_list, is_object
 from simulate.trace.reading.facts import Unknown
 from simulate.trace.reading.model_calls import ModelCall, ViewOf
 from simulate.trace.reading.nesting import Above
-from simulate.trace.reading.parts import Part, arguments_of
-from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall
+from simulate.trace.reading.parts import Part
+from simulate.trace.reading.positional import named_arguments
+from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall, same
+from simulate.trace.reading.tool_history import (
+    History,
+    RepeatedRequest,
+    answered,
+    arguments_asked,
+    call_id_of,
+    first_waiting,
+)
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_runs import Run, tool_runs
-from simulate.trace.reading.values import loose
 from simulate.trace.span import Kind, Message, Span
 
 _HANDOFF = re.compile(r"transfer|hand_?(off|over)|delegate", re.IGNORECASE)
 """Names of the tools by which frameworks let a model hand over to another agent."""
-W = TypeVar("W", "_Request", "_Asked")
 NEAR = 8
 """Model calls, and messages, within which a call that only a later history tells is looked for."""
 RECENT = 256
@@ -94,7 +100,7 @@ class _Requests:
         self._by_name: defaultdict[str, list[_Request]] = defaultdict(list)
         self._by_id: defaultdict[str, list[_Request]] = defaultdict(list)
         for place, (span, view) in enumerate(models):
-            told = _History(view.input or ())
+            told = History(view.input or ())
             self._resolve(told, models, place)
             for part in _parts(view.output, "tool_call"):
                 self._add(part, span, place)
@@ -103,14 +109,14 @@ class _Requests:
         if part.get("name") is None or part.get("runs") is False:
             return None  # the latter is an answer in the shape of a call
         name = ToolName(str(part["name"]))
-        request = _Request(name, _id(part), _arguments(part.get("arguments")), span, place)
+        request = _Request(name, call_id_of(part), arguments_asked(part.get("arguments")), span, place)
         self.all.append(request)
         self._by_name[name.bare].append(request)
         if request.call_id is not None:
             self._by_id[request.call_id].append(request)
         return request
 
-    def _resolve(self, history: _History, models: Sequence[ModelCall], place: int) -> None:
+    def _resolve(self, history: History, models: Sequence[ModelCall], place: int) -> None:
         """Give the requests made so far the answers that this history tells, its last ones first."""
         unused: dict[str, int] = {}
         for asked in reversed(history.asked):
@@ -120,26 +126,26 @@ class _Requests:
             if request is None or request.answer is not None:
                 continue
             if asked.answer is not None:
-                request.answer = _answered(asked.answer, models[place][0])
+                request.answer = answered(asked.answer, models[place][0])
             elif history.went_on_after(asked):
                 request.passed_over = True
         for part in history.answers:
             request = self._waiting_for(part)
             if request is not None:
-                request.answer = _answered(part, models[place][0])
+                request.answer = answered(part, models[place][0])
 
     def _waiting_for(self, part: Part) -> _Request | None:
         """The request that an answer belongs to whose history does not repeat it: the provider keeps it. By
         id the last one, else by name or order of those that were made last."""
-        call_id, name = _id(part), part.get("name")
+        call_id, name = call_id_of(part), part.get("name")
         if call_id is not None:
             found = self._by_id.get(call_id, [])
             return next((one for one in reversed(found) if one.answer is None), None)
         last = self.all[-1].round if self.all else None
         waiting = [one for one in self.all[-RECENT:] if one.round == last and one.answer is None]
-        return _first(waiting, name)
+        return first_waiting(waiting, name)
 
-    def _of(self, asked: _Asked, unused: dict[str, int]) -> _Request | None:
+    def _of(self, asked: RepeatedRequest, unused: dict[str, int]) -> _Request | None:
         """The request that this part of a history repeats: the last one of its tool that is not taken by a
         later part, of the same id where ids tell."""
         made = self._by_name.get(asked.name.bare, [])
@@ -150,7 +156,9 @@ class _Requests:
         unused[asked.name.bare] = place
         return made[place]
 
-    def _asked_before(self, asked: _Asked, models: Sequence[ModelCall], place: int) -> _Request | None:
+    def _asked_before(
+        self, asked: RepeatedRequest, models: Sequence[ModelCall], place: int
+    ) -> _Request | None:
         """A request that only this later history tells, since the answer of the call before was not recorded.
 
         What a model was told of a past before this trace is none."""
@@ -164,92 +172,15 @@ class _Requests:
         return None
 
 
-def _fits(request: _Request, asked: _Asked) -> bool:
+def _fits(request: _Request, asked: RepeatedRequest) -> bool:
     """Whether they may be one: some APIs tell two ids of one call (``fc_…`` and ``call_…``)."""
     if request.call_id is None or asked.call_id is None or request.call_id == asked.call_id:
         return True
     return request.call_id[:2] != asked.call_id[:2] and request.arguments == asked.arguments
 
 
-@dataclass(slots=True, eq=False)
-class _Asked:
-    """A request that a history repeats, at message ``at`` of ``messages``."""
-
-    part: Part
-    name: ToolName
-    call_id: str | None
-    arguments: dict[str, Any]
-    at: int
-    messages: Sequence[Message]
-    answer: Part | None = None
-
-
-class _History:
-    """The requests in the messages that a model was told, each with the answer that follows it."""
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.asked: list[_Asked] = []
-        self.answers: list[Part] = []
-        """Those to requests that the messages do not repeat."""
-        self._messages = messages
-        armed: list[_Asked] = []
-        for at, message in enumerate(messages):
-            for part in message.parts:
-                kind = part.get("type")
-                if kind == "tool_call" and part.get("name") is not None:
-                    name = ToolName(str(part["name"]))
-                    one = _Asked(part, name, _id(part), _arguments(part.get("arguments")), at, messages)
-                    armed.append(one)
-                    self.asked.append(one)
-                elif kind == "tool_call_response":
-                    one = _answered_by(part, armed)
-                    if one is None:
-                        self.answers.append(part)
-                    else:
-                        one.answer = part
-                        armed.remove(one)
-
-    def went_on_after(self, asked: _Asked) -> bool:
-        """Whether the model spoke again after it was not answered."""
-        return any(message.role == "assistant" for message in self._messages[asked.at + 1 :])
-
-
-def _answered_by(part: Part, armed: Sequence[_Asked]) -> _Asked | None:
-    """The first request that waits for this answer: by id, by name, or where neither tells, by order."""
-    call_id, name = _id(part), part.get("name")
-    if call_id is not None:
-        same = [one for one in armed if one.call_id == call_id]
-        if same or any(one.call_id is not None for one in armed):
-            return _first(same, name)
-    return _first(armed, name)
-
-
-def _answered(part: Part, told: Span) -> Answered:
-    result = loose(part.get("response", part.get("result")))
-    failed = str(result or "the tool failed") if part.get("is_error") is True else None
-    return Answered(result, failed, told.span_id)
-
-
-def _first(waiting: Sequence[W], name: Any) -> W | None:
-    named = [one for one in waiting if name is not None and one.name.matches(str(name))]
-    return next(iter(named or waiting), None)
-
-
-def _id(part: Part) -> str | None:
-    """A call's id as a text; some give a list of one."""
-    value = part.get("id")
-    if is_list(value):
-        value = next(iter(value), None)
-    return None if value is None or value == "" else str(value)
-
-
 def _parts(messages: Iterable[Message] | None, kind: str) -> list[Part]:
     return [part for message in messages or () for part in message.parts if part.get("type") == kind]
-
-
-def _arguments(value: Any) -> dict[str, Any]:
-    value = arguments_of(value)
-    return value if is_object(value) else {"input": value}
 
 
 # -- requests and runs -----------------------------------------------------------------------------------
@@ -339,9 +270,9 @@ def _same_arguments(request: _Request, run: Run) -> bool:
 
 def _only_value(asked: Mapping[str, Any], run: Run) -> bool:
     """Whether a run that tells one value tells that of the one argument asked for."""
-    if not run.wrapped or isinstance(run.arguments, Unknown) or len(asked) != 1:
+    if isinstance(run.arguments, Unknown) or len(asked) != 1:
         return False
-    return str(run.arguments.get("input")) == str(next(iter(asked.values())))
+    return run.arguments.keys() == {"input"} and same(run.arguments["input"], next(iter(asked.values())))
 
 
 # -- calls -----------------------------------------------------------------------------------------------
@@ -365,20 +296,10 @@ def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
             (run.start_ns - origin) / 1e9 if run.timed else None,
             (end_ns - origin) / 1e9 if end_ns else None,
         )
-        if request is not None and _says_the_same(run, request.arguments):
-            call.ran.arguments = request.arguments
+        if request is not None:
+            call.ran.arguments = named_arguments(run, request.arguments)
         if call.answered is None or not isinstance(run.result, Unknown):
             told = None if call.answered is None else call.answered.error
             call.answered = Answered(run.result, told, run.spans[0].span_id)
         call.answered.error = run.error or call.answered.error
     return call
-
-
-def _says_the_same(run: Run, asked: Mapping[str, Any]) -> bool:
-    """Whether a run's arguments are those asked for in another shape: one text, or values without names."""
-    if run.wrapped:
-        return list(asked) != ["input"]
-    ran = run.arguments
-    if isinstance(ran, Unknown) or not ran.keys() <= {"args", "kwargs"} or ran.get("kwargs"):
-        return False
-    return bool(asked) and ran.get("args") == list(asked.values())

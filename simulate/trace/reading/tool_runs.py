@@ -13,7 +13,7 @@ from simulate.trace.reading.facts import Fact, Unknown
 from simulate.trace.reading.model_calls import ViewOf
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.parts import arguments_of
-from simulate.trace.reading.tool_call import Arguments
+from simulate.trace.reading.tool_call import Arguments, same
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.span import Kind, Span, View
 
@@ -39,8 +39,8 @@ class Run:
     arguments: Arguments = UNTOLD
     result: Fact[Any] = UNTOLD
     error: str | None = None
-    wrapped: bool = False
-    """Whether ``arguments`` are what a framework made of them: one text instead of an object."""
+    nameless: bool = False
+    """Whether ``arguments`` are one value that was told without a name, as ``{"input": value}``."""
     strange_id: bool = False
     """Whether no model call asked by its id."""
 
@@ -173,13 +173,22 @@ def _tell(run: Run, span: Span, view: View) -> None:
     """What one more span says of a run."""
     run.spans.append(span)
     run.call_id = run.call_id or _id(view)
-    if view.tool_arguments is not None and (isinstance(run.arguments, Unknown) or run.arguments == {}):
-        arguments = arguments_of(view.tool_arguments)
-        run.wrapped = not is_object(arguments) or arguments.keys() == {"input"}
-        run.arguments = arguments if is_object(arguments) else {"input": arguments}
+    if view.tool_arguments is not None:
+        _tell_arguments(run, arguments_of(view.tool_arguments))
     if view.tool_result is not None and isinstance(run.result, Unknown):
         run.result = view.tool_result
     run.error = run.error or view.error
+
+
+def _tell_arguments(run: Run, told: Any) -> None:
+    """The outermost span's win, unless one inside it, nearer to the tool, gives one of them another value."""
+    known = run.arguments
+    if not isinstance(known, Unknown) and known != {}:
+        rewritten = is_object(told) and any(not same(told[key], known[key]) for key in told.keys() & known)
+        if run.nameless or not rewritten:
+            return
+    run.nameless = not is_object(told)
+    run.arguments = told if is_object(told) else {"input": told}
 
 
 def _complete(run: Run) -> None:

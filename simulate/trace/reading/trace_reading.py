@@ -12,11 +12,12 @@ from simulate.trace.joining import joined
 from simulate.trace.pricing import TraceCost, cost_of_calls
 from simulate.trace.reading.classify import read
 from simulate.trace.reading.dialect import dialects
+from simulate.trace.reading.facts import Visible
 from simulate.trace.reading.model_calls import Groups, ViewOf, model_calls, told_by
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.tool_call import ToolCall
 from simulate.trace.reading.tool_pairing import tool_calls
-from simulate.trace.reading.visibility import Visibility, visibility
+from simulate.trace.reading.visibility import Visibility, content_visible, tools_visible
 from simulate.trace.span import Kind, Span, Trace, View
 
 
@@ -173,10 +174,15 @@ class TraceReading:
         return sorted(found, key=lambda one: one.span.start_ns)
 
     @cached_property
+    def tools_visible(self) -> Visible:
+        """Whether a tool call would show in this trace."""
+        tools = sorted(span.start_ns for span, view in self if view.kind is Kind.TOOL)
+        return tools_visible(self.llm_calls, tools)
+
+    @cached_property
     def evidence(self) -> Visibility:
         """What could be seen in this trace, and why not."""
-        tools = sorted(span.start_ns for span, view in self if view.kind is Kind.TOOL)
-        return visibility(self.llm_calls, tools)
+        return Visibility(self.tools_visible, content_visible(self.llm_calls))
 
     @cached_property
     def cost(self) -> TraceCost:

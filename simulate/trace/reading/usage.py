@@ -23,7 +23,8 @@ def include_parts(found: View) -> None:
     """Add cached tokens to the input, and reasoning ones to the output, where they are counted apart. Numbers
     below 0 count nothing: they stand for not knowing."""
     for name in COUNTS:
-        if (getattr(found, name) or 0) < 0:
+        count = getattr(found, name)
+        if count is not None and count < 0:
             setattr(found, name, None)
     if found.kind is Kind.LLM and not found.cached_tokens and found.input_tokens == found.output_tokens == 0:
         # what some write where the server did not tell; no call takes no token

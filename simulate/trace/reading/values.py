@@ -35,7 +35,7 @@ def text(value: Any) -> str | None:
 
 def known(value: Any) -> str | None:
     """A name, unless it is one of the texts that stand for not knowing."""
-    found = text(value)
+    found = value if isinstance(value, str) else text(value)
     return None if found is None or found in SAYS_NOTHING else found
 
 
@@ -55,6 +55,8 @@ def provider(value: Any) -> str | None:
 
 def integer(value: Any) -> int | None:
     """A whole number, also from a text; never from a truth value."""
+    if type(value) is int:
+        return value
     found = number(value)
     return None if found is None else int(found)
 
@@ -132,7 +134,7 @@ def _lenient(value: str) -> Any:
 
 def texts(value: Any) -> list[str] | None:
     """A list of texts, also from one text or a JSON array."""
-    value = decoded(value)
+    value = decoded(value) if isinstance(value, str) else value
     if value is None:
         return None
     if isinstance(value, (list, tuple)):

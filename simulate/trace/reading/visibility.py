@@ -24,13 +24,8 @@ class Visibility:
     """Whether the model calls carry what was said."""
 
 
-def visibility(models: ModelCalls, tools: Sequence[int]) -> Visibility:
-    """What could be seen, by the model calls, and by the moments (ns) in which TOOL spans began, in order."""
-    return Visibility(_tools(models, tools), _content(models))
-
-
-def _content(models: ModelCalls) -> Visible:
-    """Many instrumentations leave out by default what was said."""
+def content_visible(models: ModelCalls) -> Visible:
+    """Whether the model calls carry what was said; many instrumentations leave it out by default."""
     if not models:
         return Visible("the trace has no LLM spans")
     empty = [span for span, one in models if one.input is None and one.output is None and one.error is None]
@@ -45,8 +40,10 @@ def _content(models: ModelCalls) -> Visible:
     )
 
 
-def _tools(models: ModelCalls, tools: Sequence[int]) -> Visible:
-    """Tool spans are evidence, and so are model calls whose answers are recorded, or which ended for a reason
+def tools_visible(models: ModelCalls, tools: Sequence[int]) -> Visible:
+    """Whether a tool call would show, by the model calls, and by when (ns) TOOL spans began, in order.
+
+    Tool spans are evidence, and so are model calls whose answers are recorded, or which ended for a reason
     other than a tool call. A call that ended for a tool that nothing shows is evidence of the contrary."""
     if not models and not tools:
         return Visible("the trace has neither LLM nor TOOL spans")

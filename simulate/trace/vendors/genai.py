@@ -114,8 +114,10 @@ def _refine(span: Span, found: View) -> None:
             answered.extend(outgoing(nested(attributes.items())) or ())
         elif event.name.startswith("gen_ai.") and event.name.endswith(".message"):
             said.extend(messages(nested(attributes.items()), _ROLES.get(event.name, "assistant")) or ())
-    found.input = found.input or said or None
-    found.output = found.output or answered or None
+    if said:
+        found.input = found.input or said
+    if answered:
+        found.output = found.output or answered
 
 
 def _tool_events(span: Span, found: View) -> None:

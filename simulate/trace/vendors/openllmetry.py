@@ -67,7 +67,10 @@ DIALECT = Dialect(
         ),
         (r"openai\.response", Kind.LLM),
         (r"\w+\.(embeddings|embed)$", Kind.EMBEDDING),
-        (_STORES + r".*(query|search|get|fetch|retrieve)", Kind.RETRIEVER),
+        (
+            _STORES + r".*(query|search|retrieve|(get|fetch)(_\w*(objects?|points|vectors?|ids?))?$)",
+            Kind.RETRIEVER,
+        ),
         (_STORES, Kind.CHAIN),
     ),
     fields={

@@ -19,6 +19,15 @@ _STORES = frozenset(
 )
 _SEARCH = re.compile(r"query|search|near_|hybrid|bm25|retrieve|similar", re.IGNORECASE)
 _WRITE = re.compile(r"insert|upsert|add|delete|create|drop|load|index|bulk|update", re.IGNORECASE)
+_SQL = re.compile(r"\s*(?:select|with)\b(?!.*\b(?:insert|update|delete|merge|create)\b)", re.I | re.S)
+_OPERATOR = re.compile(r"<(?:=|-|#|\+)>")
+"""Pgvector's. ``<=>`` is its alone in PostgreSQL, the others are also those of shapes and texts."""
+_VECTORS = re.compile(r"vector|embed", re.I)
+_DISTANCES = re.compile(
+    r"\b(?:cosine|l1|l2|vector|vec|euclidean|inner_product)_?distance\w*\s*\(|\binner_product\s*\(",
+    re.I,
+)
+_QUOTED = re.compile(r"'(?:[^']|'')*'")
 _RESULT = re.compile(r"db\.(?:query|search)\.result$")
 _REDIS = re.compile(r"redis\.search\.xdoc_b'(?P<id>.*?)'\.b'(?P<field>.*)'$")
 
@@ -40,8 +49,23 @@ def _is_search(span: Span) -> bool:
     if "db.vector.query.type" in attributes and not _WRITE.search(operation):
         return True
     system = str(attributes.get("db.system.name") or attributes.get("db.system")).lower()
+    if _orders_by_distance(
+        str(attributes.get("db.query.text") or attributes.get("db.statement") or ""), system
+    ):
+        return True
     vectors = system in _STORES or any(key.startswith("db.vector.") for key in attributes)
     return vectors and bool(_SEARCH.search(operation)) and not _WRITE.search(operation)
+
+
+def _orders_by_distance(statement: str, system: str) -> bool:
+    """Whether a statement, in SQL or MongoDB's, looks for what is near a vector, and writes nothing."""
+    if "$vectorSearch" in statement:
+        return not re.search(r"\$(?:out|merge)\b", statement)
+    words = _QUOTED.sub("''", statement)
+    near = bool(_DISTANCES.search(words))
+    if system == "postgresql":
+        near = near or "<=>" in words or bool(_OPERATOR.search(words) and _VECTORS.search(words))
+    return near and bool(_SQL.match(words))
 
 
 def _query(attributes: Attributes) -> str | None:
@@ -103,7 +127,15 @@ DIALECT = Dialect(
     rank=49,
     marks=("db.", "redis.search.", "pinecone."),
     tells=False,
-    any_names=((r"\w*SearchClient\w*\._search_(get|post)$", Kind.RETRIEVER),),
+    any_names=(
+        (r"\w*SearchClient\w*\._search_(get|post)$", Kind.RETRIEVER),
+        (r"(SegmentAPI|RustBindingsAPI|(Async)?FastAPI)\._(query|search)$", Kind.RETRIEVER),  # Chroma's own
+        (
+            r"(?i:chroma|faiss|lancedb|milvus|opensearch|pgvector|pinecone|qdrant|weaviate)\w*"
+            r"[.: _](a?similarity_search|a?max_marginal_relevance_search|query|search)",
+            Kind.RETRIEVER,
+        ),
+    ),
     fields={"query": ("db.vector.query.content",)},
     refine=_refine,
 )

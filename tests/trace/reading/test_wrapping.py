@@ -147,7 +147,7 @@ def test_positional_values_are_the_arguments_asked_for_only_where_they_are_the_s
         story.tool("get_order", "c" + given, {"args": [given], "kwargs": {}})
     same, other = story.read().tool_calls
     assert same.arguments == ORDER and not same.differs
-    assert other.arguments == {"args": ["4712"], "kwargs": {}} and other.differs
+    assert other.arguments == {"order_id": "4712"} and other.differs
 
 
 def test_a_tool_that_calls_itself_after_it_failed_ran_twice() -> None:
@@ -274,6 +274,10 @@ def test_litellm_s_fallback_names_what_it_took_over_from() -> None:
         assert (gateway["original_target"], gateway.get("fallback")) == expected
 
 
+def sql(statement: str, system: str = "postgresql") -> dict[str, Any]:
+    return {"db.system": system, "db.statement": statement}
+
+
 # -- searches --------------------------------------------------------------------------------------------
 
 
@@ -295,6 +299,20 @@ def test_litellm_s_fallback_names_what_it_took_over_from() -> None:
             True,
         ),
         ({"db.system": "redis", "redis.search.query": "*"}, True),
+        (sql("SELECT id, text FROM policies ORDER BY embedding <=> %s LIMIT 5"), True),
+        (sql("WITH near AS (SELECT id FROM d ORDER BY v <-> '[1,2]'::vector) SELECT * FROM near"), True),
+        (sql("SELECT text, (embedding <#> $1) * -1 AS score FROM policies"), True),
+        (sql("SELECT text FROM p ORDER BY cosine_distance(embedding, %s)"), True),
+        (sql("SELECT text FROM p ORDER BY VEC_DISTANCE_COSINE(e, ?)", "mariadb"), True),
+        ({"db.system": "mongodb", "db.statement": 'aggregate [{"$vectorSearch": {"limit": 2}}]'}, True),
+        (sql("INSERT INTO best SELECT id FROM policies ORDER BY embedding <=> %s"), False),
+        (sql("WITH n AS (SELECT 1) DELETE FROM policies WHERE embedding <=> %s < 0.1"), False),
+        (sql("INSERT INTO policies VALUES (1, %s) ON CONFLICT DO UPDATE SET embedding = %s"), False),
+        (sql("CREATE INDEX ON policies USING hnsw (embedding vector_cosine_ops)"), False),
+        (sql("SELECT id FROM shops ORDER BY place <-> point '(1,2)'"), False),
+        (sql("SELECT id FROM posts WHERE words @@ to_tsquery('vector <-> store')"), False),
+        (sql("SELECT id FROM users WHERE name <=> 'Ann'", "mysql"), False),
+        (sql("SELECT embedding FROM policies WHERE id = 7"), False),
         ({"db.system": "qdrant", "db.operation.name": "upsert"}, False),
         ({"db.system": "elasticsearch", "db.operation.name": "delete_by_query"}, False),
         ({"db.system": "lancedb", "db.operation.name": "delete", "db.vector.query.filter": "id = 1"}, False),
@@ -304,6 +322,30 @@ def test_litellm_s_fallback_names_what_it_took_over_from() -> None:
 )
 def test_searches_of_vector_stores_are_told_from_writes(attributes: dict[str, Any], is_search: bool) -> None:
     assert view(span(1, attributes)).kind is (Kind.RETRIEVER if is_search else Kind.CHAIN)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_search"),
+    [
+        ("chroma.query", True),
+        ("chroma.get", True),
+        ("Chroma.similarity_search", True),
+        ("QdrantVectorStore.asimilarity_search_with_score", True),
+        ("SegmentAPI._query", True),
+        ("chroma.upsert", False),
+        ("chroma.get_collection", False),
+        ("Chroma.add_documents", False),
+        ("SegmentAPI._upsert", False),
+        ("search_and_answer", False),
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", [{"openinference.span.kind": "CHAIN"}, {"traceloop.span.kind": "task"}, {"fi.span.kind": "CHAIN"}]
+)
+def test_a_step_with_the_name_of_a_store_s_search_is_a_search(
+    name: str, is_search: bool, kind: dict[str, Any]
+) -> None:
+    assert view(span(1, kind, name)).kind is (Kind.RETRIEVER if is_search else Kind.CHAIN)
 
 
 def test_what_a_store_found_stands_in_events_or_lists() -> None:

@@ -25,14 +25,16 @@ _SCOPE_SPANS = (
     "instrumentation_library_spans",
     "ilSpans",
 )
-_DROPPED = (
+_SURELY_64_BITS = 19
+"""Integers of fewer characters have no more than 64 bits."""
+_DROPPED = frozenset({
     "droppedAttributesCount",
     "droppedEventsCount",
     "droppedLinksCount",
     "dropped_attributes_count",
     "dropped_events_count",
     "dropped_links_count",
-)
+})  # fmt: skip
 
 
 def from_json(document: Any, notes: Notes | None = None) -> Iterator[Span]:
@@ -78,9 +80,9 @@ def _json_span(raw: Record, origin: Origin, notes: Notes) -> Span:
     if not (type(span_id) is str and len(span_id) == 16 and _HEX(span_id)):
         span_id = base.hex_id(span_id, 16, notes, "a span id", place(name))
     status, attributes, dropped = get("status"), get("attributes"), 0
-    for key in _DROPPED:
-        if key in raw:
-            dropped += int(raw[key] or 0)
+    events, links, flags = get("events"), get("links"), get("flags")
+    if not _DROPPED.isdisjoint(raw):
+        dropped = sum(int(raw.get(key) or 0) for key in _DROPPED)
     span = Span(
         trace_id.lower(),
         span_id.lower(),
@@ -89,8 +91,8 @@ def _json_span(raw: Record, origin: Origin, notes: Notes) -> Span:
         _json_time(get("startTimeUnixNano", get("start_time_unix_nano")), notes, name),
         _json_time(get("endTimeUnixNano", get("end_time_unix_nano")), notes, name) or None,
         json_attributes(attributes, notes, name) if attributes else {},
-        [_json_event(event, notes, name) for event in get("events") or ()],
-        [_json_link(link, notes, name) for link in get("links") or ()],
+        [_json_event(event, notes, name) for event in events] if events else [],
+        [_json_link(link, notes, name) for link in links] if links else [],
         base.status_code(status.get("code", 0)) if status else "unset",
         base.text_or_none(status.get("message")) if status else None,
         base.otel_kind(get("kind", 0)),
@@ -99,7 +101,7 @@ def _json_span(raw: Record, origin: Origin, notes: Notes) -> Span:
         origin.resource,
         origin.attributes,
         base.text_or_none(get("traceState") or get("trace_state")),
-        int(flags) & 0xFFFFFFFF if (flags := get("flags")) else None,
+        int(flags) & 0xFFFFFFFF if flags else None,
         dropped,
     )
     if SOURCE_IDS in span.attributes:
@@ -161,6 +163,10 @@ def json_attributes(pairs: Any, notes: Notes | None = None, name: str = "") -> A
                 if len(text) > HUGE and notes is not None:
                     note_size(key, text, notes, name)
                 kept[key] = text
+                continue
+            number = value.get("intValue")
+            if type(number) is str and len(number) < _SURELY_64_BITS:
+                kept[key] = int(number)
                 continue
         kept[key] = _json_value(value)
     return kept
