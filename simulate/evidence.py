@@ -19,7 +19,7 @@ from simulate.model.verdict import Verdict
 from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
-from simulate.tools import marked
+from simulate.tools import annotate, marked
 from simulate.trace.capture import Captured
 from simulate.trace.capture.capture import SETTLE_OUTSIDE, SETTLE_SILENT
 from simulate.trace.capture.observed import observed_trace
@@ -194,7 +194,9 @@ def _tool_calls(
     reading: TraceReading, conversation: Conversation, tools: PinnedTools, turns: SpanTurns
 ) -> list[ToolCall]:
     """The calls in the trace, and those that only the tools themselves saw; with turns, and times since the
-    conversation began."""
+    conversation began. What the tools' marks say of writes is kept with the conversation."""
+    for name, write in tools.marks.items():
+        annotate(conversation.id, name, write=write)
     origin = reading.origin or conversation.started_ns
     calls = [
         call.shifted((origin - conversation.started_ns) / 1e9)

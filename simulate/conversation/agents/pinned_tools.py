@@ -42,6 +42,8 @@ class PinnedTools:
         self._chance = chance or random.Random(0)
         self.uses: list[ToolUse] = []
         self.seen: set[str] = set()
+        self.marks: dict[str, bool] = {}
+        """Whether each marked tool writes; of two of one name that differ, the one that does."""
         self.turn = 0
         self.began: float | None = None
         self.fault: HarnessFault | None = None
@@ -50,8 +52,9 @@ class PinnedTools:
         """Answers what the agent hands to its caller and the scenario does not pin: a replay's cassette."""
         self._calls: dict[str, int] = {}
 
-    def offered(self, name: str) -> None:
+    def offered(self, name: str, *, write: bool) -> None:
         self.seen.add(name)
+        self.marks[name] = write or self.marks.get(name, False)
 
     def answers(self, name: str) -> bool:
         pin = self._pin(name)
