@@ -20,13 +20,14 @@ from simulate.model.verdict import Verdict
 from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
-from simulate.tools import marked
+from simulate.scoring.checks.clean_text import unfinished
+from simulate.tools import annotate, marked
 from simulate.trace.capture import Captured
 from simulate.trace.capture.capture import SETTLE_OUTSIDE, SETTLE_SILENT
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.joining import missing_parents
 from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
-from simulate.trace.reading.finish import cut_off
+from simulate.trace.reading.finish import cut_off, known, used_up
 from simulate.trace.reading.parts import tool_offered
 from simulate.trace.reading.tool_call import holds
 from simulate.trace.root import is_ours, root_span_id
@@ -57,7 +58,7 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
     session.notes += _never_offered(spec.scenario, tools, calls, reading) + _call_findings(calls)
     outages = _outages(reading, turns)
     session.notes += [f"turn {turn}: the agent's own model {why}" for turn, why in outages.items()]
-    session.notes += _cut_off(conversation)
+    session.notes += _cut_off(conversation, reading)
     session.measures = _measures(conversation, reading) | session.measures
     if session.delays is not None and session.delays.by_turn:
         session.measures["delayed_seconds"] = round(max(session.delays.by_turn.values()), 4)
@@ -195,7 +196,9 @@ def _tool_calls(
     reading: TraceReading, conversation: Conversation, tools: PinnedTools, turns: SpanTurns
 ) -> list[ToolCall]:
     """The calls in the trace, and those that only the tools themselves saw; with turns, and times since the
-    conversation began."""
+    conversation began. What the tools' marks say of writes is kept with the conversation."""
+    for name, write in tools.marks.items():
+        annotate(conversation.id, name, write=write)
     origin = reading.origin or conversation.started_ns
     calls = [
         call.shifted((origin - conversation.started_ns) / 1e9)
@@ -278,7 +281,8 @@ def _attach_spans(conversation: Conversation, reading: TraceReading, turns: Span
                 or _produced([one for one in speaking if turns.of(one[0].span_id) == said.turn])
             )
         if said.speaker == "agent" and said.cut_off is None and said.span_id in reading.by_id:
-            said.cut_off = cut_off(reading.view(reading.by_id[said.span_id]).finish_reasons)
+            view = reading.view(reading.by_id[said.span_id])
+            said.cut_off = cut_off(view.finish_reasons) or used_up(view)
         since = said.end
 
 
@@ -307,13 +311,22 @@ def _outages(reading: TraceReading, turns: SpanTurns) -> dict[int, str]:
     return {turn: why for turn, why in last.items() if why is not None}
 
 
-def _cut_off(conversation: Conversation) -> list[str]:
-    """A note for each answer that is not whole: an outcome does not pass without a word of it."""
-    return [
-        f"turn {said.turn}: the agent's answer was cut off ({said.cut_off})"
-        for said in conversation.by("agent")
-        if said.cut_off is not None
-    ]
+def _cut_off(conversation: Conversation, reading: TraceReading) -> list[str]:
+    """A note for each answer that is not whole, or may not be: an outcome does not pass without a word of
+    it."""
+    notes: list[str] = []
+    for said in conversation.by("agent"):
+        span = reading.by_id.get(said.span_id or "")
+        if said.cut_off is not None:
+            notes.append(f"turn {said.turn}: the agent's answer was cut off ({said.cut_off})")
+        elif said.interrupted or (span is not None and known(reading.view(span))):
+            continue
+        elif (end := unfinished(said.text)) is not None:
+            notes.append(
+                f"turn {said.turn}: the agent's answer may be cut off: “…{end}” ends in the middle of a "
+                "sentence, and nothing tells why its model stopped"
+            )
+    return notes
 
 
 def _tell_bypassed(session: TrialSession, calls: list[ToolCall]) -> None:

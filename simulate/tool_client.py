@@ -68,7 +68,7 @@ class ToolClient:
     def __init__(self, address: str, failure: type[Exception]) -> None:
         self._address, self._failure = address, failure
 
-    def offered(self, name: str) -> None:
+    def offered(self, name: str, *, write: bool) -> None:
         """The channel hears of it with the call."""
 
     def answers(self, name: str) -> bool:

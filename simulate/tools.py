@@ -22,7 +22,6 @@ __all__ = [
     "Toolbox",
     "current",
     "marked",
-    "marked_writes",
     "serving",
     "tool",
     "using",
@@ -40,8 +39,8 @@ class ToolFailed(Exception):
 class Toolbox(Protocol):
     """Answers tool calls for one conversation."""
 
-    def offered(self, name: str) -> None:
-        """The agent has a tool of this name."""
+    def offered(self, name: str, *, write: bool) -> None:
+        """The agent has a tool of this name, which is marked to write or not to."""
         ...
 
     def answers(self, name: str) -> bool:
@@ -107,8 +106,7 @@ def tool(
     return _mark(function, name=name, write=write)
 
 
-_marked: dict[str, bool] = {}
-"""Whether each tool that was marked in this process writes."""
+_marked: set[str] = set()
 
 
 def marked() -> frozenset[str]:
@@ -116,29 +114,25 @@ def marked() -> frozenset[str]:
     return frozenset(_marked)
 
 
-def marked_writes() -> dict[str, bool]:
-    """Whether each tool that was marked in this process writes, by its name."""
-    return dict(_marked)
-
-
 _annotated: dict[str, dict[str, bool]] = {}
-"""By conversation: whether each tool that an MCP server listed in it writes, by the server's annotations."""
+"""By conversation: whether each of its tools writes, by its mark or by the annotations of the MCP server that
+listed it. Not by process: two agents may have tools of one name."""
 
 
 def annotate(conversation: str, name: str, *, write: bool) -> None:
-    """Keep what an MCP server says of its tool. Of two servers that differ, the one that writes counts."""
+    """Keep what is said of a tool. Of two tools of one name that differ, the one that writes counts."""
     known = _annotated.setdefault(conversation, {})
     known[name] = write or known.get(name, False)
 
 
 def annotated_writes(conversation: str) -> dict[str, bool]:
-    """Whether each tool that an MCP server annotated in this conversation writes."""
+    """Whether each tool of this conversation writes, as far as it is marked or annotated."""
     return dict(_annotated.get(conversation, {}))
 
 
 def _mark(function: Callable[..., Any], *, name: str | None, write: bool) -> Callable[..., Any]:
     known_as = name or function.__name__
-    _marked[known_as] = write
+    _marked.add(known_as)
     signature = inspect.signature(function)
 
     def bound(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +149,7 @@ def _mark(function: Callable[..., Any], *, name: str | None, write: bool) -> Cal
             toolbox = current()
             if toolbox is None:
                 return await function(*args, **kwargs)
-            toolbox.offered(known_as)
+            toolbox.offered(known_as, write=write)
             arguments = bound(args, kwargs)
             return await toolbox.call(known_as, arguments, lambda: function(*args, **kwargs), write=write)
 
@@ -166,7 +160,7 @@ def _mark(function: Callable[..., Any], *, name: str | None, write: bool) -> Cal
         toolbox = current()
         if toolbox is None:
             return function(*args, **kwargs)
-        toolbox.offered(known_as)
+        toolbox.offered(known_as, write=write)
         arguments = bound(args, kwargs)
         return toolbox.call_sync(known_as, arguments, lambda: function(*args, **kwargs), write=write)
 

@@ -22,9 +22,12 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 _DOWN = re.compile(
-    r"rate.?limit|overloaded|over capacity|too many requests|throttl|quota"
+    # not what a web framework says of each exception: "either the server is overloaded or there is an error"
+    r"rate.?limit|overloaded(?! or there is)|over capacity|too many requests|throttl|quota"
     r"|insufficient.(?:credit|balance|funds)"
-    r"|resource.?exhausted|service.?unavailable|bad gateway|gateway time.?out|internal.?server.?error"
+    # nor the name of status 500 in two words or more, which says nothing
+    r"|resource.?exhausted|service.?unavailable|bad gateway|gateway time.?out|internal_?server_?error"
+    r"|\bapi_error"
     r"|server_error|server had an error|model is (?:currently )?(?:loading|unavailable)|upstream"
     r"|authentication.?error|permission.?denied|unauthenticated|unauthorized|billing"
     r"|(?:api)?connect(?:ion)?.?(?:error|refused|reset|aborted|timeout)|api.?timeout|deadline.?exceeded"

@@ -9,7 +9,7 @@ from typing import Any, cast
 from simulate.model.matchers import mismatch
 from simulate.model.reference import ExpectedCall
 from simulate.model.shapes import is_object, object_of
-from simulate.tools import annotated_writes, marked_writes
+from simulate.tools import annotated_writes
 from simulate.trace.reading import Fact, ToolCall, ToolName, TraceReading, Unknown
 
 _BAD = frozenset({"error", "failed", "failure", "denied", "rejected", "refused", "exception"})
@@ -26,8 +26,7 @@ class WriteTools:
         """``listed`` is None where nobody wrote a list. A tool whose write is ``expected`` writes."""
         self._complete = listed is not None
         self._writes = [ToolName(name) for name in (*(listed or ()), *expected)]
-        listed_by_servers = annotated_writes(reading.trace.trace_id)
-        self._told = {**listed_by_servers, **_annotated(reading), **marked_writes()}
+        self._told = {**_annotated(reading), **annotated_writes(reading.trace.trace_id)}
 
     def writes(self, name: ToolName) -> Fact[bool]:
         """Whether this tool writes."""

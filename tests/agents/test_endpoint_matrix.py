@@ -97,7 +97,25 @@ ENVIRONMENT: dict[str, bytes] = {
 }
 """Held against nobody's agent."""
 
+FRAMEWORKS = {
+    "aiohttp": ("text/plain", "500 Internal Server Error\n\nServer got itself in trouble"),
+    "express": ("text/html", "<!DOCTYPE html><html><body><pre>Internal Server Error</pre></body></html>"),
+    "fastapi": ("text/plain", "Internal Server Error"),
+    "flask": (
+        "text/html",
+        "<!doctype html><title>500 Internal Server Error</title><h1>Internal Server Error</h1><p>Either the "
+        "server is overloaded or there is an error in the application.</p>",
+    ),
+    "nest": ("application/json", json.dumps({"statusCode": 500, "message": "Internal server error"})),
+    "spring": (
+        "application/json",
+        json.dumps({"status": 500, "error": "Internal Server Error", "path": "/"}),
+    ),
+}
+"""What web frameworks answer where a program behind them raised."""
+
 AGENTS: dict[str, bytes] = {
+    **{f"500 of {name}": answer(500, body, kind) for name, (kind, body) in FRAMEWORKS.items()},
     "500": answer(500, "Internal Server Error", "text/plain"),
     "500 of its own": answer(500, error("KeyError: 'order_id'", "KeyError")),
     "400": answer(400, error("messages[3] is wrong", "invalid_request_error")),

@@ -20,7 +20,18 @@ from simulate.conversation.agents.web_socket import WebSocketAdapter
 from simulate.errors import Fault
 from simulate.model.request_template import RequestTemplate
 from tests.agents.served import events, serving
-from tests.agents.test_endpoint_matrix import BODIES, DOWN, ENVIRONMENT, OTHER, REFUSING, Waits, answer, error
+from tests.agents.test_endpoint_matrix import (
+    AGENTS,
+    BODIES,
+    DOWN,
+    ENVIRONMENT,
+    FRAMEWORKS,
+    OTHER,
+    REFUSING,
+    Waits,
+    answer,
+    error,
+)
 from tests.agents.test_endpoint_matrix import serving as serving_bytes
 
 
@@ -107,6 +118,13 @@ async def test_a_protocols_own_errors(kind: str, what: str) -> None:
     said, side = OWN[kind, what]
     async with serving_bytes(said) as port:
         assert (await fault_of(ADAPTERS[kind](f"http://127.0.0.1:{port}"))).side == side
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ADAPTERS if kind != "ws"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+async def test_a_program_that_raised_is_the_agents(kind: str, framework: str) -> None:
+    async with serving_bytes(AGENTS[f"500 of {framework}"]) as port:
+        assert (await fault_of(ADAPTERS[kind](f"http://127.0.0.1:{port}"))).side == "agent"
 
 
 @pytest.mark.parametrize(

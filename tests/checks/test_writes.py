@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from opentelemetry.trace import get_tracer
 
 from simulate import tool
 from simulate.errors import FileProblems
@@ -13,6 +15,7 @@ from simulate.model.loading.project import Project
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.verdict import Verdict
+from simulate.run import run
 from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.reading import ToolCall, TraceReading
 from simulate.trace.span import Span, Trace
@@ -106,16 +109,35 @@ async def test_what_is_unknown_neither_passes_nor_fails(
     assert fact in result.fact
 
 
-async def test_marks_and_mcp_annotations_tell_what_writes() -> None:
-    @tool(name="wipe_cache_of_this_test", write=True)
-    def wipe() -> None: ...
+async def test_of_two_agents_with_a_tool_of_one_name_each_has_its_own_mark() -> None:
+    @tool(name="archive", write=True)
+    def wipe() -> str:
+        return "ok"
 
-    @tool(name="peek_of_this_test")
-    def peek() -> None: ...
+    @tool(name="archive")
+    def look() -> str:
+        return "ok"
 
-    wiped, peeked = ToolUse("wipe_cache_of_this_test", {}, "ok"), ToolUse("peek_of_this_test", {}, "ok")
-    assert (await verdict({"only_writes": []}, [peeked], writes=None)).status == "passed"
-    assert (await verdict({"only_writes": []}, [wiped], writes=None)).status == "failed"
+    def unmarked() -> str:
+        with get_tracer("agent").start_as_current_span("archive") as span:
+            span.set_attribute("gen_ai.operation.name", "execute_tool")
+            span.set_attribute("gen_ai.tool.name", "archive")
+            span.set_attribute("gen_ai.tool.call.arguments", "{}")
+            span.set_attribute("gen_ai.tool.call.result", "ok")
+        return "ok"
+
+    async def status(act: Callable[[], str]) -> str:
+        def agent(message: str) -> str:
+            return act()
+
+        given: dict[str, Any] = {"name": "x", "opens_with": "x", "expect": [{"only_writes": []}]}
+        return (await run(Scenario.model_validate(given), agent)).status
+
+    found = [await status(act) for act in (wipe, look, unmarked)]
+    assert found == ["failed", "passed", "not_run"]
+
+
+async def test_mcp_annotations_tell_what_writes() -> None:
     definitions = (
         '[{"name": "read_file", "annotations": {"readOnlyHint": true}},'
         ' {"name": "write_file", "annotations": {"readOnlyHint": false}}]'

@@ -106,7 +106,7 @@ class Pinned:
     pins: dict[str, Any]
     seen: int = 0
 
-    def offered(self, name: str) -> None: ...
+    def offered(self, name: str, *, write: bool) -> None: ...
 
     def answers(self, name: str) -> bool:
         return name in self.pins

@@ -21,7 +21,7 @@ from simulate.conversation.agents.adapter import (
     within,
 )
 from simulate.conversation.agents.connection_faults import connection_fault, watching
-from simulate.conversation.agents.status_faults import status_fault
+from simulate.conversation.agents.last_response import LastResponse
 from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra, NotReached
 from simulate.model.agent_address import target_of
 from simulate.model.outage import outage
@@ -31,8 +31,11 @@ try:
     import httpx
     from a2a.client import A2ACardResolver, ClientConfig, ClientFactory
     from a2a.client.client import ClientCallContext
-    from a2a.client.errors import A2AClientError, A2AClientTimeoutError, AgentCardResolutionError
+    from a2a.client.errors import A2AClientTimeoutError, AgentCardResolutionError
     from a2a.types.a2a_pb2 import Message, Part, Role, SendMessageRequest, TaskState
+    from a2a.utils.errors import A2AError
+    from google.protobuf.json_format import ParseError
+    from pydantic import ValidationError
 except ImportError as error:
     raise MissingExtra("a2a-sdk", "a2a") from error
 
@@ -44,6 +47,7 @@ _BROKEN = {
 }
 _WAITS = {TaskState.TASK_STATE_INPUT_REQUIRED}
 _OPEN = {TaskState.TASK_STATE_SUBMITTED, TaskState.TASK_STATE_WORKING}
+_NO_CARD = "an A2A agent shows its card at /.well-known/agent-card.json below the address"
 
 
 class A2AAdapter:
@@ -66,39 +70,46 @@ class A2AAdapter:
             request.headers.update(call.headers)
 
         opened: list[float] = []
-        hooks = {"request": [stamp, watching(opened)]}
+        last = LastResponse(self.address, not_found=_NO_CARD)
+        hooks = {"request": [stamp, watching(opened)], "response": [last.hook]}
         async with httpx.AsyncClient(headers=headers, timeout=call.reply_timeout, event_hooks=hooks) as http:
             with aside():
-                card = await self._card(http)
+                card = await self._card(http, last)
+            last.not_found = "the agent's card names another address"
             streams = self.options.stream is not False
             config = ClientConfig(httpx_client=http, streaming=streams)
             config.supported_protocol_bindings = ["JSONRPC", "HTTP+JSON"]
             try:
                 client = ClientFactory(config).create(card)
             except ValueError as error:
-                raise AgentFault(f"{self.address}: its card offers no transport we speak: {error}") from error
+                raise last.fault or AgentFault(
+                    f"{self.address}: its card offers no transport we speak: {error}"
+                ) from error
             opened.clear()
-            yield A2ASession(self, call, client, opened)
+            yield A2ASession(self, call, client, opened, last)
 
-    async def _card(self, http: httpx.AsyncClient) -> Any:
+    async def _card(self, http: httpx.AsyncClient, last: LastResponse) -> Any:
         try:
             return await A2ACardResolver(http, self.url).get_agent_card()
         except AgentCardResolutionError as error:
-            if error.status_code is not None:
-                hint = "an A2A agent shows its card at /.well-known/agent-card.json below the address"
-                raise status_fault(self.address, error.status_code, not_found=hint) from error
-            raise connection_fault(error, self.address) or EnvironmentFault(
-                f"{self.address}: its agent card cannot be read: {error}",
-                hint="is the address that of an A2A agent?",
+            raise (
+                last.fault
+                or connection_fault(error, self.address)
+                or EnvironmentFault(
+                    f"{self.address}: its agent card cannot be read: {error}",
+                    hint="is the address that of an A2A agent?",
+                )
             ) from error
 
 
 class A2ASession:
     """One conversation, which is one context."""
 
-    def __init__(self, adapter: A2AAdapter, call: Call, client: Any, opened: list[float]) -> None:
+    def __init__(
+        self, adapter: A2AAdapter, call: Call, client: Any, opened: list[float], last: LastResponse
+    ) -> None:
         self.adapter, self.call = adapter, call
-        self._client = client
+        self._client, self._last = client, last
         self._opened = opened
         """When connections came about that were not told yet."""
         self._context = call.conversation_id
@@ -138,8 +149,8 @@ class A2ASession:
                     self._opened.clear()
                 for piece in turn.take(answer):
                     yield Delta(piece)
-        except A2AClientError as error:
-            raise _fault(error, self.adapter.address) from error
+        except (A2AError, ParseError, ValidationError) as error:
+            raise await self._fault(error) from error
         self._context = turn.context or self._context
         if (broken := _BROKEN.get(turn.state)) is not None:
             message = f"{self.adapter.address}: its task {broken}: {turn.told or 'no reason given'}"
@@ -154,6 +165,19 @@ class A2ASession:
             raise AgentFault(f"{self.adapter.address}: its answer holds no text")
         for text in texts:
             yield AgentMessage(text)
+
+    async def _fault(self, error: A2AError | ParseError | ValidationError) -> Fault:
+        address = self.adapter.address
+        if not isinstance(error, A2AError):
+            return self._last.fault or AgentFault(
+                f"{address}: the answer is not what the A2A protocol says: {error}"
+            )
+        fault = await self._last.fault_of(error)
+        if isinstance(fault, NotReached):
+            fault.hint = "the agent's card names another address"
+        elif isinstance(fault, AgentFault) and isinstance(error, A2AClientTimeoutError):
+            return AgentFault(f"{address} did not answer in time")
+        return fault
 
 
 class _TaskTurn:
@@ -203,15 +227,3 @@ class _TaskTurn:
 
 def _text(parts: Any) -> str:
     return "".join(part.text for part in parts)
-
-
-def _fault(error: Exception, address: str) -> Fault:
-    if isinstance(error, A2AClientTimeoutError):
-        return AgentFault(f"{address} did not answer in time")
-    cause = error.__cause__
-    if isinstance(cause, httpx.HTTPStatusError):
-        return status_fault(address, cause.response.status_code)
-    fault = connection_fault(error, address)
-    if isinstance(fault, NotReached):
-        fault.hint = "the agent's card names another address"
-    return fault or AgentFault(f"{address}: {error}")

@@ -54,16 +54,32 @@ def pause(attempt: int, headers: Mapping[str, str] | None = None) -> float:
 
 def broken_off(address: str, told: str) -> Fault:
     """Whose fault it is that a stream ends with this error: the agent's, or that of the model behind it."""
-    why = error_told(_json(told)) or (outage(told) if _json(told) is None else None)
+    why = error_told(parse_json(told)) or (outage(told) if parse_json(told) is None else None)
     message = f"{address}: the stream broke off: {_detail(told)}"
     return AgentFault(message) if why is None else EnvironmentFault(f"{message} (its model {why})")
 
 
-def _json(text: str) -> Any:
+def parse_json(text: str) -> Any:
+    """What a text holds, or None where it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def body_fault(address: str, status: int, text: str, *, is_html: bool, not_found: str | None) -> Fault:
+    """The fault that a status which is no success comes to, with what the body says of it."""
+    detail = _detail(text)
+    # what a server adds to each answer of this status is its own status again
+    told = error_told(parse_json(text)) or outage(detail.removeprefix(str(status)))
+    return status_fault(
+        address,
+        status,
+        detail,
+        not_found=not_found,
+        page=text if is_html else None,
+        model_failed=told is not None,
+    )
 
 
 class HttpClient:
@@ -139,13 +155,9 @@ class HttpTurns:
         try:
             if response.status >= 300:
                 text = await response.text(errors="replace")
-                raise status_fault(
-                    address,
-                    response.status,
-                    _detail(text),
-                    not_found=self.client.not_found,
-                    page=text if is_page(response.headers) or is_whole_page(text) else None,
-                    model_failed=(error_told(_json(text)) or outage(_detail(text))) is not None,
+                is_html = is_page(response.headers) or is_whole_page(text)
+                raise body_fault(
+                    address, response.status, text, is_html=is_html, not_found=self.client.not_found
                 )
             yield response
         except (aiohttp.ClientError, ConnectionError) as error:

@@ -21,11 +21,11 @@ from simulate.conversation.agents.adapter import (
     HungUp,
     within,
 )
-from simulate.conversation.agents.connection_faults import connection_fault
+from simulate.conversation.agents.connection_faults import never_connected
+from simulate.conversation.agents.last_response import LastResponse
 from simulate.conversation.agents.process import command_line
-from simulate.conversation.agents.status_faults import status_fault
 from simulate.conversation.agents.template_state import TemplateState, shown
-from simulate.errors import AgentFault, EnvironmentFault, MissingExtra, SimulateError
+from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra
 from simulate.model.agent_address import is_url, target_of
 from simulate.model.nearest import did_you_mean
 from simulate.model.outage import outage
@@ -37,8 +37,14 @@ try:
     from mcp import Client, MCPError, StdioServerParameters
     from mcp.client.stdio import stdio_client
     from mcp.client.streamable_http import streamable_http_client
+    from mcp_types import CONNECTION_CLOSED
+    from pydantic import ValidationError
 except ImportError as error:
     raise MissingExtra("mcp", "mcp") from error
+
+_NOT_FOUND = "correct the address: that of an MCP server often ends in /mcp"
+_OF_THE_SERVER = (MCPError, httpx2.HTTPError, ValidationError, RuntimeError, OSError)
+"""What the client raises because of a server or of what it answered; anything else is a fault of ours."""
 
 
 class McpAdapter:
@@ -54,23 +60,40 @@ class McpAdapter:
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[McpSession, None]:
         """Open the session and find the tool."""
+        last = LastResponse(
+            self.address, not_found=_NOT_FOUND, counts=lambda request: request.method == "POST"
+        )
+        ours: Exception | None = None
         try:
             async with contextlib.AsyncExitStack() as stack:
                 async with asyncio.timeout(call.reply_timeout):
                     opened: list[float] = []
-                    server = _Stamping(await self._server(call, stack, opened), call.headers)
+                    server = _Stamping(await self._server(call, stack, opened, last), call.headers)
                     with aside():
                         client = await stack.enter_async_context(Client(server))
                         tool = self._tool((await client.list_tools()).tools)
                 opened.clear()
-                yield McpSession(self, call, client, tool, opened)
-        except TimeoutError:
-            raise AgentFault(f"{self.address} opened no session within {call.reply_timeout:g} s") from None
+                try:
+                    yield McpSession(self, call, client, tool, opened, last)
+                except Exception as error:
+                    ours = error
+                    raise
+        # the client's task groups wrap whatever is raised while they are open
         except Exception as error:
-            # the client's task groups wrap whatever is raised while they are open
-            raise _fault(error, self.address) from error
+            if ours is not None:
+                raise ours from ours.__cause__
+            raised = _unwrapped(error)
+            if isinstance(raised, TimeoutError):
+                raise last.fault or AgentFault(
+                    f"{self.address} opened no session within {call.reply_timeout:g} s"
+                ) from None
+            if isinstance(raised, _OF_THE_SERVER):
+                raise await _fault(raised, last) from error
+            raise raised from raised.__cause__
 
-    async def _server(self, call: Call, stack: contextlib.AsyncExitStack, opened: list[float]) -> Any:
+    async def _server(
+        self, call: Call, stack: contextlib.AsyncExitStack, opened: list[float], last: LastResponse
+    ) -> Any:
         if not is_url(self.target):
             command, *arguments = command_line(self.target, self.address)
             environment = {**os.environ, **call.environment}
@@ -89,8 +112,9 @@ class McpAdapter:
         async def stamp(request: httpx2.Request) -> None:
             request.headers.update(call.headers)
 
+        hooks = {"request": [stamp], "response": [last.hook]}
         http = await stack.enter_async_context(
-            httpx2.AsyncClient(headers=headers, timeout=call.reply_timeout, event_hooks={"request": [stamp]})
+            httpx2.AsyncClient(headers=headers, timeout=call.reply_timeout, event_hooks=hooks)
         )
         return streamable_http_client(self.target, http_client=http)
 
@@ -118,8 +142,17 @@ class McpAdapter:
 class McpSession:
     """One conversation."""
 
-    def __init__(self, adapter: McpAdapter, call: Call, client: Any, tool: Any, opened: list[float]) -> None:
+    def __init__(
+        self,
+        adapter: McpAdapter,
+        call: Call,
+        client: Any,
+        tool: Any,
+        opened: list[float],
+        last: LastResponse,
+    ) -> None:
         self.adapter, self.call = adapter, call
+        self._last = last
         self._opened = opened
         """When connections came about that were not told yet."""
         self.state = TemplateState(adapter.template, call)
@@ -144,8 +177,8 @@ class McpSession:
                 result = await self._client.call_tool(
                     self._tool.name, filled(self._arguments, self.state.values())
                 )
-        except Exception as error:
-            raise _fault(error, address) from error
+        except _OF_THE_SERVER as error:
+            raise await _fault(error, self._last) from error
         if self._opened:
             yield Connected(self._opened[-1])
             self._opened.clear()
@@ -222,18 +255,21 @@ def _only_text(tool: Any, address: str) -> dict[str, Any]:
     return {wanted[0]: "{{message}}"}
 
 
-def _fault(error: Any, address: str) -> SimulateError:
-    """Whose fault it is; the client's transports raise groups."""
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    if isinstance(error, SimulateError):
-        return error
-    if isinstance(error, httpx2.HTTPStatusError):
-        return status_fault(address, error.response.status_code)
-    if (known := connection_fault(error, address)) is not None:
-        return known
-    if isinstance(error, FileNotFoundError):
-        return EnvironmentFault(f"{address}: no such program: {error.filename or error}")
-    if isinstance(error, MCPError):
-        return AgentFault(f"{address}: {error}")
-    return AgentFault(f"{address}: {type(error).__name__}: {error}")
+def _unwrapped(error: Exception) -> Exception:
+    """What was raised inside the task groups of the client's transports."""
+    while isinstance(error, ExceptionGroup):
+        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
+    return error
+
+
+async def _fault(error: Exception, last: LastResponse) -> Fault:
+    """Whose fault it is that the client raised this."""
+    address = last.address
+    if isinstance(error, OSError) and not is_url(target_of(address)):
+        return EnvironmentFault(f"{address}: its program cannot be started: {error}")
+    if isinstance(error, httpx2.TimeoutException) and not never_connected(error):
+        return AgentFault(f"{address} did not answer in time")
+    # said by the client, not by the server
+    if isinstance(error, MCPError) and error.code == CONNECTION_CLOSED and last.fault is None:
+        return AgentFault(f"{address} closed the connection without an answer: {error}")
+    return await last.fault_of(error)

@@ -44,6 +44,8 @@ class PinnedTools:
         self.told: list[ToolUse] = []
         """Calls that came through nobody here: the agent's own program tells of them."""
         self.seen: set[str] = set()
+        self.marks: dict[str, bool] = {}
+        """Whether each marked tool writes; of two of one name that differ, the one that does."""
         self.turn = 0
         self.began: float | None = None
         self.fault: HarnessFault | None = None
@@ -52,8 +54,9 @@ class PinnedTools:
         """Answers what the agent hands to its caller and the scenario does not pin: a replay's cassette."""
         self._calls: dict[str, int] = {}
 
-    def offered(self, name: str) -> None:
+    def offered(self, name: str, *, write: bool) -> None:
         self.seen.add(name)
+        self.marks[name] = write or self.marks.get(name, False)
 
     def answers(self, name: str) -> bool:
         pin = self._pin(name)

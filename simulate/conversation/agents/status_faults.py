@@ -19,7 +19,7 @@ _HINTS = {
     404: "correct the agent's address",
     405: "correct the agent's address",
     407: "a proxy is in the way: look at HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
-    429: f"tried {TRIES} times; run fewer at once with --jobs",
+    429: "run fewer at once with --jobs",
 }
 
 

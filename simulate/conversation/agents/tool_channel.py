@@ -130,7 +130,7 @@ class ToolChannel:
             runs_itself.set_result(None)
             return await done
 
-        served.toolbox.offered(asked["name"])
+        served.toolbox.offered(asked["name"], write=asked["write"])
         call = served.toolbox.call(asked["name"], asked["arguments"], live, write=asked["write"])
         task = loop.create_task(_awaited(call), context=served.context.copy())
         served.running.add(task)

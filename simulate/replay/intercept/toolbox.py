@@ -21,9 +21,9 @@ class InterceptedTools:
         self.traffic = traffic
         self.inner = inner
 
-    def offered(self, name: str) -> None:
+    def offered(self, name: str, *, write: bool) -> None:
         if self.inner is not None:
-            self.inner.offered(name)
+            self.inner.offered(name, write=write)
 
     def answers(self, name: str) -> bool:
         return self.inner is not None and self.inner.answers(name)

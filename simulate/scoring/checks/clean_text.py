@@ -106,7 +106,7 @@ def _problems(
         yield "it is said twice", twice
     if before is not None and len(text) > 80 and before.turn == said.turn and before.text == text:
         yield "it is said twice", text
-    if not said.interrupted and (end := _unfinished(text)) is not None:
+    if not said.interrupted and (end := unfinished(text)) is not None:
         yield "the last sentence is not finished", end
 
 
@@ -138,7 +138,7 @@ def _doubled(text: str) -> str | None:
     return None if words is None or words[0].isupper() else words[0]
 
 
-def _unfinished(text: str) -> str | None:
+def unfinished(text: str) -> str | None:
     """The end of a text that breaks off. A short line without a full stop, a list or a link does not."""
     bare = text.rstrip()
     last = bare.rsplit("\n", 1)[-1]

@@ -10,7 +10,7 @@ from simulate.model.text import shorten
 from simulate.model.transcript import Utterance
 from simulate.model.verdict import Status, Verdict
 from simulate.scoring.checks.check import BY_DEFAULT, Check, Evidence, judges
-from simulate.trace.reading.finish import finish_of
+from simulate.trace.reading.finish import finish_of, known
 
 
 @judges(Complete)
@@ -27,8 +27,10 @@ class CompleteCheck(Check[Complete]):
         cut = cut_off_verdict(answers)
         if cut is not None:
             return cut
-        if all(_stop_unknown(evidence, said) for said in answers):
-            return self.verdict("not_run", "nothing tells why the model of the answers stopped")
+        # an answer that no model call produced was not cut off by one
+        calls = [span for said in answers if (span := evidence.reading.by_id.get(said.span_id or ""))]
+        if not calls or not all(known(evidence.reading.view(span)) for span in calls):
+            return self.verdict("not_run", "nothing tells why the model of an answer stopped")
         return self.verdict("passed", f"all {len(answers)} answers are whole")
 
 
@@ -62,11 +64,6 @@ def cut_off_verdict(answers: list[Utterance]) -> Verdict | None:
         span_id=cut.span_id,
         hint="raise the agent's token limit, or allow it: `complete: false`",
     )
-
-
-def _stop_unknown(evidence: Evidence, said: Utterance) -> bool:
-    span = evidence.reading.by_id.get(said.span_id or "")
-    return span is None or not evidence.reading.view(span).finish_reasons
 
 
 BY_DEFAULT.append(by_default)

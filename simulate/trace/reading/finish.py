@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from simulate.trace.span import View
+
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "error"]
 
 _WORDS: tuple[tuple[str, Finish], ...] = (
@@ -15,6 +17,8 @@ _WORDS: tuple[tuple[str, Finish], ...] = (
     (r"filter|safety|block|recitation|prohibited|spii|refus|guardrail|language|sensitive", "content_filter"),
     (r"stop|end|complete|eos|finish|success|done", "stop"),
 )
+
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens", "maxOutputTokens")
 
 
 def finish_of(reason: str | None) -> Finish | None:
@@ -33,6 +37,24 @@ def cut_off(reasons: Iterable[str | None]) -> str | None:
     """The first reason that says that an answer is not whole, as the provider spells it."""
     cut = ("length", "content_filter", "error")
     return next((reason for reason in reasons if finish_of(reason) in cut), None)
+
+
+def known(view: View) -> bool:
+    """Whether a model call tells why its model stopped. LiveKit writes ``stop`` itself, of each answer that
+    was neither interrupted nor a tool call; Pipecat writes nothing."""
+    return bool(view.finish_reasons) and not (view.dialect == "livekit" and view.finish_reasons == ["stop"])
+
+
+def used_up(view: View) -> str | None:
+    """In words that an answer took every token that it was allowed; None where that is not known."""
+    for name in _LIMITS:
+        try:
+            limit = int(str(view.parameters[name]))
+        except (KeyError, ValueError):
+            continue
+        if 0 < limit <= (view.output_tokens or 0):
+            return f"{name}: all {limit} tokens used"
+    return None
 
 
 def asked_for_no_tool(reasons: Iterable[str]) -> bool:
