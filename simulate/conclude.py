@@ -163,7 +163,7 @@ def _model_down(
     """An agent whose own model does not answer can do nothing right from there on. In a replay its requests
     are answered by us, and a refusal is what it is told for leaving its path."""
     failed = [verdict for verdict in verdicts if verdict.status == "failed"]
-    if evidence is None or not evidence.outages or not failed or session.verdicts:
+    if evidence is None or not evidence.outages or not failed or session.replayed:
         return None
     turn = min(evidence.outages)
     if any(verdict.turn is not None and verdict.turn < turn for verdict in failed):

@@ -193,6 +193,9 @@ class RepliedWithin(Expectation):
     replied_within: Duration
     percentile: Whole = Field(default=100, ge=1, le=100)
     in_turn: Turn | None = None
+    reply: Literal["first_sound", "after_tool"] = "first_sound"
+    """What counts as the answer: the first sound, be it "one moment", or in voice the first that begins after
+    the turn's last tool has answered. A turn without a tool is answered by its first sound."""
 
 
 class CostBelow(Expectation):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from simulate.model.transcript import Conversation
+from simulate.model.transcript import Conversation, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,11 @@ class Say:
     """Said while the agent talks, with no wish to take the turn."""
     dtmf: bool = False
     """The text is keys, not words."""
+
+    @property
+    def kind(self) -> Kind:
+        """What the utterance is."""
+        return "dtmf" if self.dtmf else "backchannel" if self.backchannel else "speech"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class HangUp:
 
     reason: str
     satisfied: bool | None = None
+    at_once: bool = False
+    """In voice, without the moment that people leave each other for a last word."""
 
 
 ActionRecord = Say | Listen | HangUp

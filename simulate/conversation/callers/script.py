@@ -22,7 +22,7 @@ def since_last_line(conversation: Conversation) -> list[Utterance]:
     """What the agent has said since the caller spoke last."""
     heard: list[Utterance] = []
     for said in reversed(conversation.utterances):
-        if said.speaker == "caller" and said.kind != "backchannel":
+        if said.speaker == "caller" and said.takes_turn:
             break
         if said.speaker == "agent":
             heard.append(said)
@@ -90,7 +90,7 @@ class Script:
         self._next += 1
         waits = line.waits or 0.0
         if line.hangs_up:
-            return HangUp("the script hangs up here")
+            return HangUp("the script hangs up here", at_once=True)
         if line.silent_for is not None:
             return Listen(line.silent_for)
         text = line.says if line.says is not None else line.dtmf or line.backchannel or ""
@@ -127,7 +127,7 @@ class Script:
             None: "the conversation was not finished",
         }[conversation.ended_by]
         return [
-            f"line {number} of the script was never said: {describe(line)}{_waited(line)} ({who})"
+            f"line {number} of the script was never said: {describe(line)}{waited(line)} ({who})"
             for number, line in enumerate(unsaid, start=self._next + 1)
         ]
 
@@ -145,7 +145,8 @@ def describe(line: Line) -> str:
     return f"“{line.says if line.says is not None else line.backchannel}”"
 
 
-def _waited(line: Line) -> str:
+def waited(line: Line) -> str:
+    """What it waits for, as the end of a sentence; empty where it waits for nothing."""
     if line.when is None:
         return ""
     conditions = [
@@ -178,7 +179,7 @@ class ScriptedCaller:
             return self.script.take()
         heard = len(conversation.by("agent"))
         if self._listened_at is not None and heard <= self._listened_at:
-            return HangUp(f"{describe(line)} is not due{_waited(line)}", satisfied=False)
+            return HangUp(f"{describe(line)} is not due{waited(line)}", satisfied=False, at_once=True)
         self._listened_at = heard
         return Listen()
 

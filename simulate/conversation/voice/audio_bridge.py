@@ -16,8 +16,8 @@ import numpy as np
 
 from simulate import determinism
 from simulate.conversation.voice.pacing import Pacing
-from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, SILENCE, Pcm, Samples
-from simulate.conversation.voice.vad import Detector
+from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, SILENCE, Pcm, Samples, level_db
+from simulate.conversation.voice.vad import LOUD_DB, Detector
 from simulate.errors import AgentFault
 
 RECORD_EVERY = 10
@@ -86,6 +86,8 @@ class AudioBridge:
         """What went wrong with the wire."""
         self.beat: Callable[[], None] = lambda: None
         """Called after each frame, with all of its state in place."""
+        self.cuts: list[float] = []
+        """When the agent's side said that it was interrupted."""
         self._frames = 0
         self._out: deque[Samples] = deque()
         self._buffer = np.zeros(0, np.int16)
@@ -107,6 +109,12 @@ class AudioBridge:
     def speaking(self) -> bool:
         """Whether the caller has words left to play."""
         return bool(self._out)
+
+    @property
+    def agent_sounds(self) -> bool:
+        """Whether the agent is in the middle of a word, and for what has come of its sound stays so."""
+        ahead = self._buffer[-FRAME:]
+        return self.agent.sounds(self.now) and (not len(ahead) or level_db(ahead) > LOUD_DB)
 
     @property
     def waiting(self) -> float:
@@ -142,6 +150,7 @@ class AudioBridge:
 
     def flush(self) -> None:
         """The agent takes back what was not heard yet."""
+        self.cuts.append(self.now)
         self._buffer = self._buffer[:0]
         self._drained.set()
 

@@ -69,6 +69,8 @@ class Panel:
     """From the begin of the call to the agent's first sound; a greeting, or the first reply."""
     caller_words: int | None = None
     agent_words: int | None = None
+    agent: Sequence[Stretch] = ()
+    """The agent's sound, stretch by stretch."""
 
     @property
     def response_latencies(self) -> list[float]:
@@ -124,9 +126,9 @@ class Panel:
     @property
     def dead_air(self) -> list[TurnEvent]:
         """Each silence of both sides while the agent was due: from the end of a turn of the caller to the
-        agent's reply, between two things the agent said in a row, and before a greeting it owes; not while
-        the caller stays silent on purpose. The words are those of callback-voice and hotato; the bounds ours.
-        """
+        agent's reply, between two things the agent said in a row, before a greeting it owes, and after its
+        own words where the caller waited for more; not while the caller stays silent on purpose. The words
+        are those of callback-voice and hotato; the bounds ours."""
         return self._of("dead_air")
 
     @property
@@ -179,6 +181,7 @@ class Panel:
             "caller_speech": _rounded(self.caller_speech),
             "agent_speech": _rounded(self.agent_speech),
             "talk_ratio": _rounded(self.talk_ratio),
+            "agent": [(_rounded(one.start), _rounded(one.end)) for one in self.agent],
             "events": events,
         }
 
@@ -192,6 +195,8 @@ def measure(
     duration: float,
     *,
     silences: Sequence[Stretch] = (),
+    waits: Sequence[Stretch] = (),
+    cuts: Sequence[float] = (),
     agent_first: bool = False,
     caller_words: int | None = None,
     agent_words: int | None = None,
@@ -199,40 +204,62 @@ def measure(
     """The panel of a call of ``duration`` seconds.
 
     ``caller`` and ``agent`` are in the order of time; ``silences`` are those that the caller keeps on
-    purpose; ``agent_first`` says that the agent owes a greeting."""
+    purpose, ``waits`` those in which it has nothing to say and waits for the agent; ``cuts`` are moments at
+    which the agent's speech is known to have been cut off; ``agent_first`` says that the agent owes a
+    greeting."""
     caller = sorted(caller, key=lambda turn: turn.start)
     spoken = [piece for turn in caller for piece in turn.pieces or (Stretch(turn.start, turn.end),)]
-    panel = Panel(duration, caller_words=caller_words, agent_words=agent_words)
+    panel = Panel(duration, caller_words=caller_words, agent_words=agent_words, agent=agent)
     panel.caller_speech, panel.agent_speech = _total(spoken), _total(agent)
     panel.overlap = _overlap(spoken, agent)
     panel.silence = max(0.0, duration - panel.caller_speech - panel.agent_speech + panel.overlap)
     panel.time_to_first_audio = agent[0].start if agent else None
     turns = [turn for turn in caller if turn.kind != "backchannel"]
-    spurts = spurts_of(agent, turns)
+    spurts = spurts_of(agent, turns, cuts)
     panel.events = sorted(
         [
             *_replies(turns, spurts),
             *_barge_ins(turns, spurts, duration),
             *_cut_ins(turns, spurts),
             *_backchannels(caller, spurts),
-            *_dead_air(turns, spurts, silences, duration, agent_first),
+            *_dead_air(turns, spurts, silences, waits, duration, agent_first),
         ],
         key=lambda event: event.at,
     )
     return panel
 
 
-def spurts_of(agent: Sequence[Stretch], turns: Sequence[CallerTurn]) -> list[Stretch]:
+def spurts_of(
+    agent: Sequence[Stretch], turns: Sequence[CallerTurn], cuts: Sequence[float] = ()
+) -> list[Stretch]:
     """What the agent said at once: stretches with no more than `SENTENCE_GAP` between them, unless the caller
-    ended a turn in between, so that what follows is a reply."""
+    ended a turn in between, so that what follows is a reply, or the agent was cut off before it."""
     spurts: list[Stretch] = []
-    for one in agent:
+    for one in _parted(agent, cuts):
         last = spurts[-1] if spurts else None
-        if last is None or one.start - last.end > SENTENCE_GAP or _ended(turns, last.end, one.start):
+        if (
+            last is None
+            or one.start - last.end > SENTENCE_GAP
+            or _ended(turns, last.end, one.start)
+            or any(last.end - _MARGIN <= cut <= one.start for cut in cuts)
+        ):
             spurts.append(one)
         else:
             spurts[-1] = Stretch(last.start, max(last.end, one.end))
     return spurts
+
+
+def _parted(agent: Sequence[Stretch], cuts: Sequence[float]) -> list[Stretch]:
+    """The stretches, those that were cut off and went on at once in two."""
+    parted: list[Stretch] = []
+    for one in agent:
+        start = one.start
+        for cut in cuts:
+            if start + _MARGIN < cut < one.end - _MARGIN:
+                parted.append(Stretch(start, cut))
+                start = cut
+        parted.append(Stretch(start, one.end))
+    return parted
 
 
 def _ended(turns: Sequence[CallerTurn], after: float, until: float) -> bool:
@@ -293,6 +320,7 @@ def _dead_air(
     turns: Sequence[CallerTurn],
     spurts: Sequence[Stretch],
     silences: Sequence[Stretch],
+    waits: Sequence[Stretch],
     duration: float,
     agent_first: bool,
 ) -> list[TurnEvent]:
@@ -305,7 +333,8 @@ def _dead_air(
     events: list[TurnEvent] = []
     over, number, last = 0.0, None, ""
     for start, end, turn, who in [*said, (duration, duration, None, "end")]:
-        due = (last == "caller" and who != "caller") or last == who == "agent"
+        waited = last == "agent" and any(one.start < start and one.end > over for one in waits)
+        due = waited or (last == "caller" and who != "caller") or last == who == "agent"
         meant = any(one.start < start and one.end > over for one in silences)
         if due and start > over and not meant:
             events.append(TurnEvent("dead_air", over, start - over, number))
