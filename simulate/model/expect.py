@@ -279,6 +279,27 @@ class IgnoresBackchannel(Expectation):
     ignores_backchannel: Literal[True]
 
 
+class IgnoresVocalTics(Expectation):
+    """A cough or an "um" of the caller neither stopped the agent nor was answered (voice)."""
+
+    voice = True
+    ignores_vocal_tics: Literal[True]
+
+
+class IgnoresAsides(Expectation):
+    """What the caller said to somebody else neither stopped the agent nor was answered (voice)."""
+
+    voice = True
+    ignores_asides: Literal[True]
+
+
+class LetsCallerFinish(Expectation):
+    """The agent never began to speak inside a turn of the caller, nor in a pause of it (voice)."""
+
+    voice = True
+    lets_caller_finish: Literal[True]
+
+
 class NoDeadAir(Expectation):
     """Nobody was silent for longer than this while the agent was due to speak (voice)."""
 
@@ -354,6 +375,9 @@ AnyExpectation = Annotated[
     | Annotated[Snapshot, Tag("<snapshot>")]
     | Annotated[StopsWithin, Tag("<stops_within>")]
     | Annotated[IgnoresBackchannel, Tag("<ignores_backchannel>")]
+    | Annotated[IgnoresVocalTics, Tag("<ignores_vocal_tics>")]
+    | Annotated[IgnoresAsides, Tag("<ignores_asides>")]
+    | Annotated[LetsCallerFinish, Tag("<lets_caller_finish>")]
     | Annotated[NoDeadAir, Tag("<no_dead_air>")]
     | Annotated[TalkRatio, Tag("<talk_ratio>")]
     | Annotated[Heard, Tag("<heard>")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from simulate.model.transcript import Conversation, Kind
+from simulate.model.transcript import NO_TURN, Conversation, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,23 @@ class Say:
     dtmf: bool = False
     """The text is keys, not words."""
 
+    vocal_tic: bool = False
+    """The text names a sound that means nothing, or is one."""
+    aside: bool = False
+    """Said to somebody else."""
+
     @property
     def kind(self) -> Kind:
         """What the utterance is."""
-        return "dtmf" if self.dtmf else "backchannel" if self.backchannel else "speech"
+        for kind in ("dtmf", "backchannel", "vocal_tic", "aside"):
+            if getattr(self, kind):
+                return kind
+        return "speech"
+
+    @property
+    def takes_turn(self) -> bool:
+        """Whether it asks the agent for an answer."""
+        return self.kind not in NO_TURN
 
 
 @dataclass(frozen=True, slots=True)

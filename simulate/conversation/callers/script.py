@@ -41,7 +41,10 @@ class Script:
         seed: int = 0,
     ) -> None:
         opening = [Line(says=scenario.opens_with)] if scenario.opens_with else []
-        self.lines: list[Line] = [*opening, *scenario.script]
+        lines = [*opening, *scenario.script]
+        if scenario.medium == "text":
+            lines = [line for line in lines if line.vocal_tic is None and line.aside is None]
+        self.lines: list[Line] = lines
         self._uses: Uses = uses or (lambda: ())
         self._labels = {line.label: place for place, line in enumerate(self.lines) if line.label is not None}
         self._labels.setdefault(END, len(self.lines))
@@ -93,12 +96,14 @@ class Script:
             return HangUp("the script hangs up here", at_once=True)
         if line.silent_for is not None:
             return Listen(line.silent_for)
-        text = line.says if line.says is not None else line.dtmf or line.backchannel or ""
+        text = line.says if line.says is not None else line.dtmf or _no_turn(line) or ""
         return Say(
             text if line.says is None else self._typed(text),
             after=waits,
             backchannel=line.backchannel is not None,
             dtmf=line.dtmf is not None,
+            vocal_tic=line.vocal_tic is not None,
+            aside=line.aside is not None,
         )
 
     def _holds(self, when: When, conversation: Conversation) -> bool:
@@ -142,7 +147,11 @@ def describe(line: Line) -> str:
         return f"goes to {line.goto}"
     if line.dtmf is not None:
         return f"presses {line.dtmf}"
-    return f"“{line.says if line.says is not None else line.backchannel}”"
+    return f"“{line.says if line.says is not None else _no_turn(line)}”"
+
+
+def _no_turn(line: Line) -> str | None:
+    return line.backchannel or line.vocal_tic or line.aside
 
 
 def waited(line: Line) -> str:

@@ -27,10 +27,11 @@ from simulate.conversation.voice.seats import a_seat
 from simulate.conversation.voice.segmenter import Hearing, Listener
 from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.turn_taking import SENTENCE_GAP
+from simulate.conversation.voice.vocal_tics import tic
 from simulate.determinism.clock import current_loop
 from simulate.errors import AgentFault, Fault
 from simulate.model.persona import Persona
-from simulate.model.transcript import EndedBy, Utterance
+from simulate.model.transcript import EndedBy, Kind, Utterance
 from simulate.model.verdict import Verdict
 
 PATIENCE = {"none": 0.4, "low": 0.6, "medium": 0.9, "high": 1.6}
@@ -44,6 +45,8 @@ GOODBYE = 1.5
 own hanging up."""
 GOODBYES = 3
 """How often it does: an agent that always has another word is hung up on."""
+UNASKED_SECONDS: dict[Kind, float] = {"backchannel": 10.0, "vocal_tic": 2.5, "aside": 2.5}
+"""How long the caller lets the agent go on, or answer what it should not, after what asks for no answer."""
 LISTENS = 10
 LISTEN_SECONDS = 10.0
 """How long a caller with nothing to say waits for the agent, and how often in a row."""
@@ -147,7 +150,7 @@ class VoiceCall:
         """Speak the lines that are known and load the models, so that nothing of it falls into the call."""
         script = self._script()
         for line in script.lines if script is not None else ():
-            text = line.says or line.backchannel
+            text = line.says or line.backchannel or line.aside
             if text:
                 await self._spoken(text)
         await self.senses.stt.transcribe(Pcm(self.line.kept(0, 0).samples))
@@ -199,14 +202,14 @@ class VoiceCall:
                     await self._say_and_hear(line)
 
     async def _say_and_hear(self, line: Say) -> None:
-        if not line.backchannel and self.turn >= self.limits.turns:
+        if line.takes_turn and self.turn >= self.limits.turns:
             self._end("limit", f"the limit of {self.limits.turns} turns was reached")
             return
         await self._say(line)
         if self._gone():
             return
-        heard = await self._reply(LISTEN_SECONDS if line.backchannel else self.limits.reply)
-        if not heard and not line.backchannel and not self._gone():
+        heard = await self._reply(UNASKED_SECONDS.get(line.kind, self.limits.reply))
+        if not heard and line.takes_turn and not self._gone():
             raise AgentFault(
                 f"the agent said nothing for {self.limits.reply:g} s",
                 where=f"turn {self.turn}",
@@ -218,12 +221,12 @@ class VoiceCall:
 
     async def _say(self, line: Say, *, into: Hearing | None = None) -> None:
         """Say or press it, to the end; ``into`` what the agent is saying, as soon as it is in a word."""
-        sound = None if line.dtmf else await self._spoken(line.text)
+        sound = None if line.dtmf else await self._spoken(line.text, tic_too=line.vocal_tic)
         if line.after:
             await self.line.until(lambda: False, line.after)
         if into is not None:
             await self.line.until(self._ready_to_speak(lambda: self.line.agent_sounds))
-        if not line.backchannel:
+        if line.takes_turn:
             self.turn += 1
             self.listener.turn = self.session.tools.turn = self.turn
         start = self.line.now
@@ -346,7 +349,7 @@ class VoiceCall:
                 await self.line.until(lambda: False, seconds)
             case Say() as line:
                 await self._say(line, into=hearing)
-                if not line.backchannel:
+                if line.takes_turn:
                     await self._yielded(hearing, self.line.now)
         return not self._gone(final=False)
 
@@ -376,8 +379,9 @@ class VoiceCall:
         script = getattr(self.session.caller, "script", None)
         return script if isinstance(script, Script) else None
 
-    async def _spoken(self, text: str) -> Pcm:
-        return await self.senses.tts.say(text, self.voice.name, self.speed)
+    async def _spoken(self, text: str, *, tic_too: bool = False) -> Pcm:
+        made = tic(text, self.session.spec.seed) if tic_too else None
+        return made or await self.senses.tts.say(text, self.voice.name, self.speed)
 
     def _gone(self, *, final: bool = True) -> bool:
         """Whether it is over; an agent that has hung up is noticed here, and one that broke is a fault."""

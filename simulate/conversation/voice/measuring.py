@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from simulate.conversation.call_facts import CallFacts
+from simulate.conversation.voice.panel import Panel
 from simulate.conversation.voice.recording import read_channels
 from simulate.conversation.voice.speech_segments import Stretch, stretches
-from simulate.conversation.voice.turn_taking import CallerTurn, Panel, measure
+from simulate.conversation.voice.turn_taking import CallerTurn, measure
 from simulate.model.transcript import Conversation, Utterance
 
 _EARLY, _LATE = 0.7, 0.5
@@ -107,5 +108,5 @@ def _place_agent(said: Sequence[Utterance], sound: Sequence[Stretch]) -> None:
 
 def _words(said: Sequence[Utterance]) -> int | None:
     """None where nobody knows what was said."""
-    texts = [one.received for one in said if one.kind in ("speech", "backchannel")]
+    texts = [one.received for one in said if one.kind not in ("dtmf", "silence", "vocal_tic")]
     return sum(len(re.findall(r"\w+(?:['’]\w+)?", text)) for text in texts) if texts else None
