@@ -104,4 +104,5 @@ def test_the_reply_after_the_tool_is_not_the_filler() -> None:
     assert never.seconds is None and never.unknown is None
     (unknown,) = replies_after_tools(panel, [called(None)], reading, 0)
     assert unknown.unknown is not None
+    assert replies_after_tools(measure([], [], 1).to_dict(), [], reading, 0) == [], "nobody spoke"
     assert after_tool_measures([unknown])["reply_after_tool_p95_seconds"] is None

@@ -28,9 +28,9 @@ def replies_after_tools(
     ``panel`` is `simulate.conversation.voice.turn_taking.Panel.to_dict`; ``origin_ns`` is when the
     conversation began."""
     answered = [event for event in panel["events"] if event["kind"] == "reply"]
-    ends = [event["at"] for event in answered]
+    ends = [*(event["at"] for event in answered), float("inf")][1:]
     found: list[ToolReply] = []
-    for event, until in zip(answered, [*ends[1:], float("inf")], strict=True):
+    for event, until in zip(answered, ends, strict=False):
         mine = [call for call in calls if call.turn == event["turn"]]
         times = [_answered_at(call, reading, origin_ns) for call in mine]
         if None in times:
