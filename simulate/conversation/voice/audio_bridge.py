@@ -84,6 +84,8 @@ class AudioBridge:
         """Why the other side is gone."""
         self.failure: BaseException | None = None
         """What went wrong with the wire."""
+        self.errors: list[str] = []
+        """What parts of the agent raised and it went on without, as far as its wire tells."""
         self.beat: Callable[[], None] = lambda: None
         """Called after each frame, with all of its state in place."""
         self.cuts: list[float] = []

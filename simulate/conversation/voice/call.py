@@ -20,15 +20,14 @@ from simulate.conversation.voice.caller_line import sounds_of, words_within
 from simulate.conversation.voice.cutting_in import CutIns
 from simulate.conversation.voice.dtmf import tones
 from simulate.conversation.voice.fillers import is_filler
-from simulate.conversation.voice.pacing import Processors
 from simulate.conversation.voice.pcm import Pcm
+from simulate.conversation.voice.pressure import Machine
 from simulate.conversation.voice.recording_place import open_recording
 from simulate.conversation.voice.seats import a_seat
 from simulate.conversation.voice.segmenter import Hearing, Listener
 from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.turn_taking import SENTENCE_GAP
 from simulate.conversation.voice.vocal_tics import tic
-from simulate.determinism.clock import current_loop
 from simulate.errors import AgentFault, Fault
 from simulate.model.persona import Persona
 from simulate.model.transcript import EndedBy, Kind, Utterance
@@ -47,6 +46,8 @@ GOODBYES = 3
 """How often it does: an agent that always has another word is hung up on."""
 UNASKED_SECONDS: dict[Kind, float] = {"backchannel": 10.0, "vocal_tic": 2.5, "aside": 2.5}
 """How long the caller lets the agent go on, or answer what it should not, after what asks for no answer."""
+LAST_ERRORS = 5
+"""Of the agent's own errors, so many of the last stand beside what went wrong."""
 LISTENS = 10
 LISTEN_SECONDS = 10.0
 """How long a caller with nothing to say waits for the agent, and how often in a row."""
@@ -110,7 +111,7 @@ class VoiceCall:
         clock = determinism.current().clock
         beating: asyncio.Task[None] | None = None
         limit = asyncio.timeout(self.limits.time)
-        processors = Processors()
+        machine = Machine()
         try:
             async with limit, AsyncExitStack() as stack:
                 stack.enter_context(interrupted_after(self.limits.time))
@@ -128,6 +129,7 @@ class VoiceCall:
         except BaseException as error:
             self._end("fault", error.message if isinstance(error, Fault) else None)
             if isinstance(error, AgentFault):
+                error.proof = error.proof or "\n".join(self.line.errors[-LAST_ERRORS:]) or None
                 # where this machine kept no time, it cannot be known whether the agent was at fault
                 self.line.pacing.judge()
             raise
@@ -136,10 +138,8 @@ class VoiceCall:
             self.line.write_out()
             tape.close()
             self.session.call.cuts += self.line.cuts
-            self.session.measures |= self.line.pacing.measures()
-            if current_loop() is None:
-                busy = processors.busy()
-                self.session.measures["processors_busy"] = None if busy is None else round(busy, 3)
+            self.session.notes += [f"the agent had an error {error}" for error in self.line.errors]
+            self.session.measures |= self.line.pacing.measures() | machine.measures()
         if self.conversation.ended_by == "agent" and self.line.failure is not None:
             raise self.line.failure  # it did not hang up but broke, as is known only now
         self.line.pacing.judge()
