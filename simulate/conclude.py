@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from simulate.conversation.callers.fidelity import doubts, fidelity
 from simulate.conversation.engine import TrialSession
@@ -23,6 +24,8 @@ from simulate.session import persona_of
 IN_VIRTUAL_TIME = "kept in virtual time: waiting took none, and what the agent computes counts as no time"
 STARVED = 0.98
 """Share of this machine's processor time in use from which a failed call is not held against the agent."""
+PRESSED = 0.8
+"""Likewise the share of the call's time in which something on this machine waited for a processor."""
 _EXPLAINS = ("machine", "model", "caller", "pins")
 """Words of verdicts that explain all failures beside them."""
 _WHO = {
@@ -113,7 +116,7 @@ def _all_verdicts(session: TrialSession, checked: Sequence[Verdict] | None) -> l
         # an answer that never came explains what else is missing
         place = 0 if _unanswered(conversation) else len(verdicts)
         verdicts.insert(place, _limit_verdict(scenario, conversation))
-    starved = _starved(session.measures.get("processors_busy"), verdicts)
+    starved = _starved(session.measures, verdicts)
     return verdicts if starved is None else [starved, *verdicts]
 
 
@@ -139,11 +142,18 @@ def _unanswered(conversation: Conversation) -> bool:
     return bool(conversation.utterances) and conversation.utterances[-1].speaker == "caller"
 
 
-def _starved(busy: float | None, verdicts: Sequence[Verdict]) -> Verdict | None:
+def _starved(measures: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Verdict | None:
     """A call fails by what takes too long as much as by what is wrong. Where the processors of this machine
     had no time left while it lasted, that says nothing of an agent that shares them; what it raised does."""
     failed = [verdict for verdict in verdicts if verdict.status == "failed"]
-    if busy is None or busy < STARVED or not failed:
+    busy, waited = measures.get("processors_busy"), measures.get("processors_waited_for")
+    if busy is not None and busy >= STARVED:
+        how = f"the processors of this machine were {busy:.0%} busy during the call"
+    elif waited is not None and waited >= PRESSED:
+        how = f"programs of this machine waited for a processor in {waited:.0%} of the call's time"
+    else:
+        return None
+    if not failed:
         return None
     if any(verdict.check == "agent" and verdict.evidence for verdict in failed):
         return None
@@ -151,7 +161,7 @@ def _starved(busy: float | None, verdicts: Sequence[Verdict]) -> Verdict | None:
         "machine",
         "the environment holds",
         "error",
-        f"the processors of this machine were {busy:.0%} busy during the call: no failure of it is believed",
+        f"{how}: no failure of it is believed",
         side="environment",
         hint="fewer calls at once (--jobs 1), or a less busy machine; see `simulate doctor`",
     )
@@ -163,7 +173,7 @@ def _model_down(
     """An agent whose own model does not answer can do nothing right from there on. In a replay its requests
     are answered by us, and a refusal is what it is told for leaving its path."""
     failed = [verdict for verdict in verdicts if verdict.status == "failed"]
-    if evidence is None or not evidence.outages or not failed or session.verdicts:
+    if evidence is None or not evidence.outages or not failed or session.replayed:
         return None
     turn = min(evidence.outages)
     if any(verdict.turn is not None and verdict.turn < turn for verdict in failed):

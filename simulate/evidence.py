@@ -21,6 +21,7 @@ from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
 from simulate.scoring.checks.clean_text import unfinished
+from simulate.scoring.checks.replies import after_tool_measures, replies_after_tools
 from simulate.tools import annotate, marked
 from simulate.trace.capture import Captured
 from simulate.trace.capture.capture import SETTLE_OUTSIDE, SETTLE_SILENT
@@ -40,15 +41,10 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
 
     The session gets its notes and measures; the conversation, where each utterance came from."""
     spec, conversation, tools = session.spec, session.conversation, session.tools
-    if session.recording is not None:
-        # numpy, which a conversation by text does without
-        from simulate.conversation.voice.measuring import measures_of
-
-        agent_first = spec.scenario.speaks_first == "agent"
-        session.measures |= measures_of(session.recording, conversation, agent_first=agent_first)
     trace, instrumented = await _trace(session)
     reading = TraceReading(trace)
     _with_cost(reading)
+    _measure_call(session, reading)
     turns = SpanTurns(reading, conversation, outside=session.engine.outside)
     calls = _tool_calls(reading, conversation, tools, turns)
     visible = _visible_in(reading, turns) if instrumented else _visible_at(session)
@@ -60,6 +56,9 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
     session.notes += [f"turn {turn}: the agent's own model {why}" for turn, why in outages.items()]
     session.notes += _cut_off(conversation, reading)
     session.measures = _measures(conversation, reading) | session.measures
+    if "turn_taking" in session.measures:
+        panel, began = session.measures["turn_taking"], conversation.started_ns
+        session.measures |= after_tool_measures(replies_after_tools(panel, calls, reading, began))
     if session.delays is not None and session.delays.by_turn:
         session.measures["delayed_seconds"] = round(max(session.delays.by_turn.values()), 4)
     if session.replayed and session.recording is None:
@@ -85,6 +84,32 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
         replayed=session.replayed,
         outages=outages,
     )
+
+
+def _measure_call(session: TrialSession, reading: TraceReading) -> None:
+    """What a recording shows, with what the harness and the agent's spans know of it."""
+    if session.recording is None:
+        return
+    # numpy, which a conversation by text does without
+    from simulate.conversation.voice.measuring import measures_of
+
+    conversation = session.conversation
+    session.call.cuts += _cuts(reading, conversation)
+    agent_first = session.scenario.speaks_first == "agent"
+    session.measures |= measures_of(
+        session.recording, conversation, agent_first=agent_first, facts=session.call
+    )
+
+
+def _cuts(reading: TraceReading, conversation: Conversation) -> list[float]:
+    """When the agent's own spans say that its speech was interrupted. Pipecat says so of each last turn, also
+    of one that ended well, and of each other by its transport."""
+    ends = [
+        span.end_ns
+        for span, view in reading
+        if view.voice.get("interrupted") is True and "turn.was_interrupted" not in span.attributes
+    ]
+    return [(end - conversation.started_ns) / 1e9 for end in ends if end is not None]
 
 
 def _both(one: Sequence[str] | None, other: Sequence[str] | None) -> list[str] | None:

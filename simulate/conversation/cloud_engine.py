@@ -255,8 +255,7 @@ class _Talk:
         if self.session.engine.outside:
             self.headers |= self.session.headers_of(self.turn)
         now = self._now()
-        kind = "dtmf" if line.dtmf else "backchannel" if line.backchannel else "speech"
-        self.conversation.add(Utterance("caller", line.text, self.turn, now, now, first=now, kind=kind))
+        self.conversation.add(Utterance("caller", line.text, self.turn, now, now, first=now, kind=line.kind))
         heard = await self._hear(agent, line.text)
         if not heard and self.conversation.ended_by is None:
             raise AgentFault("the agent answered nothing", where=f"turn {self.turn}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.conversation.call_facts import CallFacts
 from simulate.conversation.callers.caller import Caller
 from simulate.conversation.delays import Delays
 from simulate.conversation.world import World
@@ -45,6 +46,8 @@ class TrialSession:
     """By turn: what an adapter could see of the agent from outside, as span attributes."""
     recording: str | None = None
     """Path of the two-channel WAV, once the engine has written it."""
+    call: CallFacts = field(default_factory=CallFacts)
+    """What is known of a call by voice beside its recording."""
     measures: dict[str, Any] = field(default_factory=dict[str, Any])
     notes: list[str] = field(default_factory=list[str])
     delays: Delays | None = None

@@ -193,6 +193,9 @@ class RepliedWithin(Expectation):
     replied_within: Duration
     percentile: Whole = Field(default=100, ge=1, le=100)
     in_turn: Turn | None = None
+    reply: Literal["first_sound", "after_tool"] = "first_sound"
+    """What counts as the answer: the first sound, be it "one moment", or in voice the first that begins after
+    the turn's last tool has answered. A turn without a tool is answered by its first sound."""
 
 
 class CostBelow(Expectation):
@@ -276,6 +279,27 @@ class IgnoresBackchannel(Expectation):
     ignores_backchannel: Literal[True]
 
 
+class IgnoresVocalTics(Expectation):
+    """A cough or an "um" of the caller neither stopped the agent nor was answered (voice)."""
+
+    voice = True
+    ignores_vocal_tics: Literal[True]
+
+
+class IgnoresAsides(Expectation):
+    """What the caller said to somebody else neither stopped the agent nor was answered (voice)."""
+
+    voice = True
+    ignores_asides: Literal[True]
+
+
+class LetsCallerFinish(Expectation):
+    """The agent never began to speak inside a turn of the caller, nor in a pause of it (voice)."""
+
+    voice = True
+    lets_caller_finish: Literal[True]
+
+
 class NoDeadAir(Expectation):
     """Nobody was silent for longer than this while the agent was due to speak (voice)."""
 
@@ -351,6 +375,9 @@ AnyExpectation = Annotated[
     | Annotated[Snapshot, Tag("<snapshot>")]
     | Annotated[StopsWithin, Tag("<stops_within>")]
     | Annotated[IgnoresBackchannel, Tag("<ignores_backchannel>")]
+    | Annotated[IgnoresVocalTics, Tag("<ignores_vocal_tics>")]
+    | Annotated[IgnoresAsides, Tag("<ignores_asides>")]
+    | Annotated[LetsCallerFinish, Tag("<lets_caller_finish>")]
     | Annotated[NoDeadAir, Tag("<no_dead_air>")]
     | Annotated[TalkRatio, Tag("<talk_ratio>")]
     | Annotated[Heard, Tag("<heard>")]

@@ -29,7 +29,7 @@ from simulate.model.units import (
     plain,
 )
 
-ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "hangs_up", "goto")
+ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "vocal_tic", "aside", "hangs_up", "goto")
 INTERRUPTS = ("interrupts_after", "interrupts_when")
 END = "end"
 """Where ``goto`` ends the script."""
@@ -54,7 +54,7 @@ class When(Strict):
 
 class Line(Strict):
     """One scripted line, or another thing the caller does. Exactly one of ``says``, ``dtmf``, ``silent_for``,
-    ``backchannel``, ``hangs_up`` and ``goto``."""
+    ``backchannel``, ``vocal_tic``, ``aside``, ``hangs_up`` and ``goto``."""
 
     says: AsWritten | None = None
     """What the caller says, word for word."""
@@ -64,6 +64,11 @@ class Line(Strict):
     """The caller says nothing for this long."""
     backchannel: AsWritten | None = None
     """Said while the agent speaks, with no wish to take the turn: "mhm"."""
+    vocal_tic: AsWritten | None = None
+    """A sound that means nothing: ``cough``, ``sneeze``, ``throat``, or one that is spoken, such as "um".
+    While the agent speaks with ``interrupts_after``, else after it. Left out in text."""
+    aside: AsWritten | None = None
+    """Said to somebody else in the room: "Hold on, put that down." When, as for ``vocal_tic``."""
     hangs_up: Flag = False
     """The caller ends the conversation."""
     goto: AsWritten | None = None

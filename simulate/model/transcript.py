@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Speaker = Literal["caller", "agent"]
+Kind = Literal["speech", "dtmf", "silence", "backchannel", "vocal_tic", "aside"]
 EndedBy = Literal["caller", "agent", "limit", "fault"]
+NO_TURN: frozenset[Kind] = frozenset({"backchannel", "vocal_tic", "aside"})
+"""What is said with no wish to take the turn."""
 
 
 @dataclass(slots=True)
@@ -27,10 +30,15 @@ class Utterance:
     first: float | None = None
     heard: str | None = None
     interrupted: bool = False
-    kind: Literal["speech", "dtmf", "silence", "backchannel"] = "speech"
+    kind: Kind = "speech"
     span_id: str | None = None
     cut_off: str | None = None
     """Why it is not whole: the finish reason (``length``, ``content_filter`` …) of the model that made it."""
+
+    @property
+    def takes_turn(self) -> bool:
+        """Whether it asks the other side for an answer; a "mhm" does not."""
+        return self.kind not in NO_TURN
 
     @property
     def received(self) -> str:

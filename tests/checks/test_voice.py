@@ -19,6 +19,7 @@ from simulate.trace.span import Span, Trace
 
 QUESTION, CUT_IN = CallerTurn(0.5, 2, turn=1), CallerTurn(5, 6.5, turn=2)
 MHM = CallerTurn(4, 4.3, "backchannel", turn=1)
+COUGH, ASIDE = CallerTurn(4, 4.3, "vocal_tic", turn=1), CallerTurn(4, 4.3, "aside", turn=1)
 ID = "ab" * 16
 
 
@@ -60,6 +61,15 @@ async def verdict(
         ({"ignores_backchannel": True}, [QUESTION, MHM], [(3, 7)], "passed", "1 of 1"),
         ({"ignores_backchannel": True}, [QUESTION, MHM], [(3, 4.6)], "failed", "600 ms after"),
         ({"ignores_backchannel": True}, [QUESTION], [(3, 4.6)], "not_run", "no “mhm”"),
+        ({"ignores_vocal_tics": True}, [QUESTION, COUGH], [(3, 7)], "passed", "1 of 1"),
+        ({"ignores_vocal_tics": True}, [QUESTION, COUGH], [(3, 4.6)], "failed", "600 ms after"),
+        ({"ignores_vocal_tics": True}, [QUESTION, ASIDE], [(3, 4.6)], "not_run", "no cough"),
+        ({"ignores_asides": True}, [QUESTION, ASIDE], [(3, 7)], "passed", "1 of 1"),
+        ({"ignores_asides": True}, [QUESTION, ASIDE], [(3, 3.5), (5, 6)], "failed", "1000 ms after"),
+        ({"ignores_asides": True}, [QUESTION, COUGH], [(3, 4.6)], "not_run", "somebody else"),
+        ({"lets_caller_finish": True}, [QUESTION, CUT_IN], [(3, 4)], "passed", "never began"),
+        ({"lets_caller_finish": True}, [QUESTION], [(1, 3)], "failed", "at 1.0 s, 1000 ms before"),
+        ({"lets_caller_finish": True}, [], [(1, 3)], "not_run", "said nothing"),
         ({"no_dead_air": "2 s"}, [QUESTION], [(3, 11)], "passed", "1000 ms, at 2.0 s"),
         ({"no_dead_air": "2 s"}, [QUESTION], [(3, 4), (9, 10)], "failed", "5000 ms, at 4.0 s"),
         ({"no_dead_air": "2 s"}, [], [], "not_run", "nobody spoke"),
@@ -81,6 +91,9 @@ async def test_what_the_panel_tells(
     [
         {"stops_within": "1 s"},
         {"ignores_backchannel": True},
+        {"ignores_vocal_tics": True},
+        {"ignores_asides": True},
+        {"lets_caller_finish": True},
         {"no_dead_air": "1 s"},
         {"talk_ratio": {"at_most": 1}},
     ],

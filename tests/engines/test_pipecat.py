@@ -278,6 +278,44 @@ def test_a_bot_that_breaks_is_the_agents_fault(kind: str, tmp_path: Path) -> Non
     assert outcome.recording is not None and Path(outcome.recording).is_file(), "what there was is kept"
 
 
+RAISES = """
+    from pipecat.frames.frames import TTSStoppedFrame
+    class Service(FrameProcessor):
+        async def process_frame(self, frame, direction):
+            await super().process_frame(frame, direction)
+            await self.push_frame(frame, direction)
+    async def bot(transport):
+        service = Service(name="speech")
+        worker = PipelineWorker(
+            Pipeline([transport.input(), service, transport.output()]), enable_rtvi=False,
+            idle_timeout_secs=None,
+        )
+        @transport.event_handler("on_client_connected")
+        async def connected(*_):
+            await worker.queue_frame(humming(1.5))
+            await asyncio.sleep(2.5)
+            await service.push_error(error_msg="quota exceeded", fatal=FATAL)
+        @transport.event_handler("on_client_disconnected")
+        async def gone(*_):
+            await worker.cancel()
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(worker)
+        await runner.run()
+"""
+
+
+@pytest.mark.parametrize("fatal", [True, False])
+def test_what_a_service_of_the_bot_raised_is_told(fatal: bool, tmp_path: Path) -> None:
+    """A pipeline that ended with an error did not hang up; one that goes on, deaf, has it beside its silence."""
+    address = bot(tmp_path, RAISES.replace("FATAL", str(fatal)))
+    talk = phone(address, [{"says": "Hello?", "waits": "3 s"}], speaks_first="agent", **QUICK)
+    outcome = virtually(talk, tmp_path)
+    assert (outcome.status, outcome.side) == ("failed", "agent"), outcome.explain()
+    assert any("speech" in note and "quota exceeded" in note for note in outcome.notes), outcome.notes
+    assert "quota exceeded" in outcome.explain()
+    assert ("ended with an error" if fatal else "said nothing for 4 s") in str(outcome.reason)
+
+
 def test_a_bot_that_hangs_up_is_no_fault(tmp_path: Path) -> None:
     address = bot(
         tmp_path,

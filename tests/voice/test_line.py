@@ -22,6 +22,7 @@ from simulate.conversation.own_process import NoEngine  # noqa: E402
 from simulate.conversation.voice.audio_bridge import BACKLOG_SECONDS, AudioBridge  # noqa: E402
 from simulate.conversation.voice.pacing import Pacing, Processors  # noqa: E402
 from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, Pcm  # noqa: E402
+from simulate.conversation.voice.pressure import Pressure, is_busy
 from simulate.conversation.voice.vad import Detector  # noqa: E402
 from simulate.determinism.clock import run_virtual  # noqa: E402
 from simulate.errors import AgentFault, EnvironmentFault, HarnessFault  # noqa: E402
@@ -231,25 +232,37 @@ def test_how_busy_the_processors_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("busy", "proof", "status"),
+    ("busy", "waited", "proof", "status"),
     [
-        (0.5, None, ("failed", "agent")),
-        (0.995, None, ("error", "environment")),
-        (0.995, "ValueError: no database", ("failed", "agent")),
-        (None, None, ("failed", "agent")),
+        (0.5, 0.4, None, ("failed", "agent")),
+        (0.995, None, None, ("error", "environment")),
+        (0.9, 0.85, None, ("error", "environment")),
+        (0.995, 0.9, "ValueError: no database", ("failed", "agent")),
+        (None, None, None, ("failed", "agent")),
     ],
 )
 def test_a_call_on_a_machine_without_time_is_held_against_nobody(
-    busy: float | None, proof: str | None, status: tuple[str, str]
+    busy: float | None, waited: float | None, proof: str | None, status: tuple[str, str]
 ) -> None:
     talk = Scenario.model_validate({"name": "x", "script": [{"says": "Hi"}]})
     conversation = Conversation("ab" * 16, "voice")
     fault = AgentFault("it said nothing", proof=proof)
     engine, caller = NoEngine("a", fault), make_caller(talk)
     session = TrialSession(TrialSpec(talk), engine, caller, conversation, PinnedTools({}), fault=fault)
-    session.measures["processors_busy"] = busy
+    session.measures |= {"processors_busy": busy, "processors_waited_for": waited}
     outcome = conclude(session, None, None)
     assert (outcome.status, outcome.side) == status
+
+
+def test_how_long_somebody_waited_for_a_processor(tmp_path: Path) -> None:
+    source = tmp_path / "cpu"
+    source.write_text("some avg10=30.00 avg60=1.00 avg300=1.00 total=1000000\nfull avg10=0.00 total=0\n")
+    assert is_busy(source)
+    pressure = Pressure(source, time.monotonic() - 10, 1_000_000)
+    source.write_text("some avg10=20.00 avg60=1.00 avg300=1.00 total=6000000\n")
+    assert not is_busy(source) and pressure.share() == pytest.approx(0.5, abs=0.05)
+    source.unlink()
+    assert pressure.share() is None, "only Linux tells"
 
 
 def test_nothing_measured_is_unknown() -> None:

@@ -11,9 +11,10 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from simulate.conversation.voice.measuring import panel_of  # noqa: E402
+from simulate.conversation.voice.panel import Panel  # noqa: E402
 from simulate.conversation.voice.recording import CallRecorder  # noqa: E402
 from simulate.conversation.voice.speech_segments import Stretch, stretches  # noqa: E402
-from simulate.conversation.voice.turn_taking import CallerTurn, Panel, measure  # noqa: E402
+from simulate.conversation.voice.turn_taking import CallerTurn, measure  # noqa: E402
 from simulate.model.transcript import Conversation, Utterance  # noqa: E402
 
 RATE = 16_000
@@ -233,6 +234,10 @@ def test_agrees_with_tau_voice_on_one_of_its_calls() -> None:
     assert panel.stop_times == pytest.approx([0.6, 0.6, 0.6])
     assert panel.yield_rate == panel.response_rate == panel.backchannel_selectivity == 1.0
     assert panel.agent_interruptions == 0
+    assert panel.tau_voice() == {
+        "L_R": pytest.approx(1.175), "L_Y": pytest.approx(0.6), "R_R": 1, "R_Y": 1, "I_A": 0,
+        "S_BC": 1, "S_VT": None, "S_ND": None,
+    }  # fmt: skip
 
 
 def runs(ticks: list[dict], who: str) -> list[tuple[float, float, str | None]]:

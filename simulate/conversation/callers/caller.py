@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from simulate.model.transcript import Conversation
+from simulate.model.transcript import NO_TURN, Conversation, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,24 @@ class Say:
     """Said while the agent talks, with no wish to take the turn."""
     dtmf: bool = False
     """The text is keys, not words."""
+
+    vocal_tic: bool = False
+    """The text names a sound that means nothing, or is one."""
+    aside: bool = False
+    """Said to somebody else."""
+
+    @property
+    def kind(self) -> Kind:
+        """What the utterance is."""
+        for kind in ("dtmf", "backchannel", "vocal_tic", "aside"):
+            if getattr(self, kind):
+                return kind
+        return "speech"
+
+    @property
+    def takes_turn(self) -> bool:
+        """Whether it asks the agent for an answer."""
+        return self.kind not in NO_TURN
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,8 @@ class HangUp:
 
     reason: str
     satisfied: bool | None = None
+    at_once: bool = False
+    """In voice, without the moment that people leave each other for a last word."""
 
 
 ActionRecord = Say | Listen | HangUp

@@ -22,7 +22,7 @@ def since_last_line(conversation: Conversation) -> list[Utterance]:
     """What the agent has said since the caller spoke last."""
     heard: list[Utterance] = []
     for said in reversed(conversation.utterances):
-        if said.speaker == "caller" and said.kind != "backchannel":
+        if said.speaker == "caller" and said.takes_turn:
             break
         if said.speaker == "agent":
             heard.append(said)
@@ -41,7 +41,10 @@ class Script:
         seed: int = 0,
     ) -> None:
         opening = [Line(says=scenario.opens_with)] if scenario.opens_with else []
-        self.lines: list[Line] = [*opening, *scenario.script]
+        lines = [*opening, *scenario.script]
+        if scenario.medium == "text":
+            lines = [line for line in lines if line.vocal_tic is None and line.aside is None]
+        self.lines: list[Line] = lines
         self._uses: Uses = uses or (lambda: ())
         self._labels = {line.label: place for place, line in enumerate(self.lines) if line.label is not None}
         self._labels.setdefault(END, len(self.lines))
@@ -90,15 +93,17 @@ class Script:
         self._next += 1
         waits = line.waits or 0.0
         if line.hangs_up:
-            return HangUp("the script hangs up here")
+            return HangUp("the script hangs up here", at_once=True)
         if line.silent_for is not None:
             return Listen(line.silent_for)
-        text = line.says if line.says is not None else line.dtmf or line.backchannel or ""
+        text = line.says if line.says is not None else line.dtmf or _no_turn(line) or ""
         return Say(
             text if line.says is None else self._typed(text),
             after=waits,
             backchannel=line.backchannel is not None,
             dtmf=line.dtmf is not None,
+            vocal_tic=line.vocal_tic is not None,
+            aside=line.aside is not None,
         )
 
     def _holds(self, when: When, conversation: Conversation) -> bool:
@@ -127,7 +132,7 @@ class Script:
             None: "the conversation was not finished",
         }[conversation.ended_by]
         return [
-            f"line {number} of the script was never said: {describe(line)}{_waited(line)} ({who})"
+            f"line {number} of the script was never said: {describe(line)}{waited(line)} ({who})"
             for number, line in enumerate(unsaid, start=self._next + 1)
         ]
 
@@ -142,10 +147,15 @@ def describe(line: Line) -> str:
         return f"goes to {line.goto}"
     if line.dtmf is not None:
         return f"presses {line.dtmf}"
-    return f"“{line.says if line.says is not None else line.backchannel}”"
+    return f"“{line.says if line.says is not None else _no_turn(line)}”"
 
 
-def _waited(line: Line) -> str:
+def _no_turn(line: Line) -> str | None:
+    return line.backchannel or line.vocal_tic or line.aside
+
+
+def waited(line: Line) -> str:
+    """What it waits for, as the end of a sentence; empty where it waits for nothing."""
     if line.when is None:
         return ""
     conditions = [
@@ -178,7 +188,7 @@ class ScriptedCaller:
             return self.script.take()
         heard = len(conversation.by("agent"))
         if self._listened_at is not None and heard <= self._listened_at:
-            return HangUp(f"{describe(line)} is not due{_waited(line)}", satisfied=False)
+            return HangUp(f"{describe(line)} is not due{waited(line)}", satisfied=False, at_once=True)
         self._listened_at = heard
         return Listen()
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from simulate import determinism
 from simulate.conversation.voice.pacing import Pacing
-from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, SILENCE, Pcm, Samples
-from simulate.conversation.voice.vad import Detector
+from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, SILENCE, Pcm, Samples, level_db
+from simulate.conversation.voice.vad import LOUD_DB, Detector
 from simulate.errors import AgentFault
 
 RECORD_EVERY = 10
@@ -84,8 +84,12 @@ class AudioBridge:
         """Why the other side is gone."""
         self.failure: BaseException | None = None
         """What went wrong with the wire."""
+        self.errors: list[str] = []
+        """What parts of the agent raised and it went on without, as far as its wire tells."""
         self.beat: Callable[[], None] = lambda: None
         """Called after each frame, with all of its state in place."""
+        self.cuts: list[float] = []
+        """When the agent's side said that it was interrupted."""
         self._frames = 0
         self._out: deque[Samples] = deque()
         self._buffer = np.zeros(0, np.int16)
@@ -107,6 +111,12 @@ class AudioBridge:
     def speaking(self) -> bool:
         """Whether the caller has words left to play."""
         return bool(self._out)
+
+    @property
+    def agent_sounds(self) -> bool:
+        """Whether the agent is in the middle of a word, and for what has come of its sound stays so."""
+        ahead = self._buffer[-FRAME:]
+        return self.agent.sounds(self.now) and (not len(ahead) or level_db(ahead) > LOUD_DB)
 
     @property
     def waiting(self) -> float:
@@ -142,6 +152,7 @@ class AudioBridge:
 
     def flush(self) -> None:
         """The agent takes back what was not heard yet."""
+        self.cuts.append(self.now)
         self._buffer = self._buffer[:0]
         self._drained.set()
 

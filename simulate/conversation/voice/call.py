@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import random
-import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from simulate import determinism
 from simulate.conversation.blocking import Blocked, interrupted_after
 from simulate.conversation.callers.caller import HangUp, Listen, Say
-from simulate.conversation.callers.script import Script
+from simulate.conversation.callers.script import Script, describe, waited
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice import effects
 from simulate.conversation.voice.audio_bridge import AudioBridge, Wire
+from simulate.conversation.voice.caller_line import sounds_of, words_within
+from simulate.conversation.voice.cutting_in import CutIns
 from simulate.conversation.voice.dtmf import tones
-from simulate.conversation.voice.normalise import says
-from simulate.conversation.voice.pacing import Processors
-from simulate.conversation.voice.pcm import RATE, Pcm
-from simulate.conversation.voice.recording import CallRecorder
+from simulate.conversation.voice.fillers import is_filler
+from simulate.conversation.voice.pcm import Pcm
+from simulate.conversation.voice.pressure import Machine
+from simulate.conversation.voice.recording_place import open_recording
 from simulate.conversation.voice.seats import a_seat
 from simulate.conversation.voice.segmenter import Hearing, Listener
 from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.turn_taking import SENTENCE_GAP
-from simulate.determinism.clock import current_loop
+from simulate.conversation.voice.vocal_tics import tic
 from simulate.errors import AgentFault, Fault
 from simulate.model.persona import Persona
-from simulate.model.scenario import Line as ScriptLine
-from simulate.model.transcript import EndedBy, Utterance
+from simulate.model.transcript import EndedBy, Kind, Utterance
+from simulate.model.verdict import Verdict
 
 PATIENCE = {"none": 0.4, "low": 0.6, "medium": 0.9, "high": 1.6}
 """By the persona's ``voice.waits``: seconds of the agent's silence before the caller takes its turn."""
 PACES = {"slow": 0.85, "normal": 1.0, "fast": 1.2}
 """By the persona's ``speaks.pace``: times the voice's own ``speed``."""
-CUTS_IN = {"none": 0.0, "low": 0.15, "medium": 0.35, "high": 0.7}
-"""By the persona's ``voice.interrupts``: share of the agent's utterances that the caller cuts into."""
-MHM_AFTER = 1.0
-"""Seconds into the agent's speech at which a backchannel is said, when nothing else is asked."""
 YIELDED = 0.6
 """Seconds after the caller's words within which an agent that fell silent did so because of them."""
+GOODBYE = 1.5
+"""Seconds, after its patience, in which a caller that wants to hang up still takes a last word or the agent's
+own hanging up."""
+GOODBYES = 3
+"""How often it does: an agent that always has another word is hung up on."""
+UNASKED_SECONDS: dict[Kind, float] = {"backchannel": 10.0, "vocal_tic": 2.5, "aside": 2.5}
+"""How long the caller lets the agent go on, or answer what it should not, after what asks for no answer."""
+LAST_ERRORS = 5
+"""Of the agent's own errors, so many of the last stand beside what went wrong."""
 LISTENS = 10
 LISTEN_SECONDS = 10.0
 """How long a caller with nothing to say waits for the agent, and how often in a row."""
@@ -89,7 +91,11 @@ class VoiceCall:
         )
         self.listener = Listener(self.line, senses.stt)
         self.line.beat = self.listener.beat
+        self.cut_ins = CutIns(
+            self.line, self.listener, self.conversation, self._script(), self.voice.interrupts, self.chance
+        )
         self.turn = 0
+        self._goodbyes = 0
         self.said_until = 0.0
         """When the caller's last words ended."""
 
@@ -100,15 +106,18 @@ class VoiceCall:
             await self._carry()
 
     async def _carry(self) -> None:
-        tape = self._record()
+        tape = open_recording(self.session)
+        self.line.tape = tape
         clock = determinism.current().clock
         beating: asyncio.Task[None] | None = None
         limit = asyncio.timeout(self.limits.time)
-        processors = Processors()
+        machine = Machine()
         try:
             async with limit, AsyncExitStack() as stack:
                 stack.enter_context(interrupted_after(self.limits.time))
+                dialled = clock.monotonic()
                 await self.wire.open(self.line)
+                self.session.measures["join_seconds"] = round(clock.monotonic() - dialled, 3)
                 self.conversation.started_ns = clock.time_ns()
                 self.session.tools.began = clock.monotonic()
                 beating = asyncio.create_task(self.line.run())
@@ -120,18 +129,17 @@ class VoiceCall:
         except BaseException as error:
             self._end("fault", error.message if isinstance(error, Fault) else None)
             if isinstance(error, AgentFault):
+                error.proof = error.proof or "\n".join(self.line.errors[-LAST_ERRORS:]) or None
                 # where this machine kept no time, it cannot be known whether the agent was at fault
                 self.line.pacing.judge()
             raise
         finally:
             await self._hang_up(beating)
             self.line.write_out()
-            if tape is not None:
-                tape.close()
-            self.session.measures |= self.line.pacing.measures()
-            if current_loop() is None:
-                busy = processors.busy()
-                self.session.measures["processors_busy"] = None if busy is None else round(busy, 3)
+            tape.close()
+            self.session.call.cuts += self.line.cuts
+            self.session.notes += [f"the agent had an error {error}" for error in self.line.errors]
+            self.session.measures |= self.line.pacing.measures() | machine.measures()
         if self.conversation.ended_by == "agent" and self.line.failure is not None:
             raise self.line.failure  # it did not hang up but broke, as is known only now
         self.line.pacing.judge()
@@ -142,23 +150,10 @@ class VoiceCall:
         """Speak the lines that are known and load the models, so that nothing of it falls into the call."""
         script = self._script()
         for line in script.lines if script is not None else ():
-            text = line.says or line.backchannel
+            text = line.says or line.backchannel or line.aside
             if text:
                 await self._spoken(text)
         await self.senses.stt.transcribe(Pcm(self.line.kept(0, 0).samples))
-
-    def _record(self) -> Any:
-        """What is judged by ear needs a recording; where no folder of results was asked for, a temporary
-        file, which whoever has the outcome can copy until this process ends."""
-        folder = self.session.spec.folder
-        if folder is None:
-            folder = tempfile.mkdtemp(prefix="simulate-call-")
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        path = Path(folder) / "recording.wav"
-        tape = CallRecorder(path, RATE)
-        self.line.tape = tape
-        self.session.recording = str(path)
-        return tape
 
     async def _watched(self, talk: Any, beating: asyncio.Task[None]) -> None:
         """Talk while the line's beat goes on; a beat that breaks ends the talk."""
@@ -192,12 +187,13 @@ class VoiceCall:
         listens = 0
         while not self._gone():
             match await self.session.caller.act(self.conversation):
-                case HangUp(reason):
-                    self._end("caller", reason)
+                case HangUp(reason, at_once=at_once):
+                    if at_once or not await self._last_words():
+                        self._end("caller", reason)
                 case Listen(seconds) if seconds > 0:
                     await self._be_silent(seconds)
                 case Listen():
-                    await self._reply(LISTEN_SECONDS)
+                    await self._await_more()
                     listens += 1
                     if listens >= LISTENS:
                         self._end("caller", f"the caller said nothing {listens} times in a row")
@@ -206,14 +202,14 @@ class VoiceCall:
                     await self._say_and_hear(line)
 
     async def _say_and_hear(self, line: Say) -> None:
-        if not line.backchannel and self.turn >= self.limits.turns:
+        if line.takes_turn and self.turn >= self.limits.turns:
             self._end("limit", f"the limit of {self.limits.turns} turns was reached")
             return
         await self._say(line)
         if self._gone():
             return
-        heard = await self._reply(LISTEN_SECONDS if line.backchannel else self.limits.reply)
-        if not heard and not line.backchannel and not self._gone():
+        heard = await self._reply(UNASKED_SECONDS.get(line.kind, self.limits.reply))
+        if not heard and line.takes_turn and not self._gone():
             raise AgentFault(
                 f"the agent said nothing for {self.limits.reply:g} s",
                 where=f"turn {self.turn}",
@@ -223,12 +219,14 @@ class VoiceCall:
         if over is not None:
             self._end("limit", over)
 
-    async def _say(self, line: Say) -> None:
-        """Say or press it, to the end."""
-        sound = None if line.dtmf else await self._spoken(line.text)
+    async def _say(self, line: Say, *, into: Hearing | None = None) -> None:
+        """Say or press it, to the end; ``into`` what the agent is saying, as soon as it is in a word."""
+        sound = None if line.dtmf else await self._spoken(line.text, tic_too=line.vocal_tic)
         if line.after:
             await self.line.until(lambda: False, line.after)
-        if not line.backchannel:
+        if into is not None:
+            await self.line.until(self._ready_to_speak(lambda: self.line.agent_sounds))
+        if line.takes_turn:
             self.turn += 1
             self.listener.turn = self.session.tools.turn = self.turn
         start = self.line.now
@@ -237,11 +235,40 @@ class VoiceCall:
         if sound is not None:
             self.line.play(sound)
             await self.line.until(lambda: not self.line.speaking)
-        end = min(self.line.now, start + (0.0 if sound is None else sound.seconds))
-        kind = "dtmf" if line.dtmf else "backchannel" if line.backchannel else "speech"
-        if kind == "speech":
-            self.said_until = end
-        self.conversation.add(Utterance("caller", line.text, self.turn, start, end, first=start, kind=kind))
+        said = Utterance("caller", line.text, self.turn, start, start, first=start, kind=line.kind)
+        if sound is not None:
+            said.end = min(self.line.now, start + sound.seconds)
+            self.session.call.played.append((said, sounds_of(sound, start, said.end)))
+        if sound is not None and self.line.speaking and not line.dtmf:
+            # the other side hung up into the line
+            said.interrupted = True
+            said.heard = words_within(line.text, (said.end - start) / sound.seconds)
+        if line.kind == "speech":
+            self.said_until = said.end
+        self.conversation.add(said)
+
+    async def _last_words(self) -> bool:
+        """Before the caller hangs up: whether the agent says something more, or hangs up itself, in the time
+        that people leave each other at the end of a call."""
+        self._goodbyes += 1
+        if self._goodbyes > GOODBYES:
+            return False
+        return await self._reply(GOODBYE) or self._gone()
+
+    async def _await_more(self) -> None:
+        """The caller has nothing to say, so the agent is due; where it says nothing, what the script still
+        holds cannot be said."""
+        start, script = self.line.now, self._script()
+        spoke = await self._reply(LISTEN_SECONDS)
+        until = self.conversation.by("agent")[-1].start if spoke else self.line.now
+        self.session.call.waits.append((start, max(start, until)))
+        if not spoke and script is not None and script.line is not None and not self._gone(final=False):
+            fact = (
+                f"{describe(script.line)} was never said{waited(script.line)}: the caller waited for "
+                f"{until - start:.0f} s, and the agent said nothing"
+            )
+            expected = "the caller says all lines of the script"
+            self.session.verdicts.append(Verdict("script", expected, "not_run", fact, turn=self.turn))
 
     async def _be_silent(self, seconds: float) -> None:
         start = self.line.now
@@ -255,14 +282,20 @@ class VoiceCall:
     async def _reply(self, limit: float) -> bool:
         """Hear the agent out; cut in where the next line or the persona wants to. Whether it spoke."""
         spoke = False
-        cuts = self.chance.random() < CUTS_IN[self.voice.interrupts]
+        cuts = self.cut_ins.spontaneous()
         while await self.line.until(lambda: self.listener.current is not None, limit):
-            await self.line.until(self._ready_to_speak(self._cut_in(spontaneous=cuts)))
+            await self.line.until(self._ready_to_speak(self.cut_ins.moment(spontaneous=cuts)))
             if self._gone(final=False) or self.listener.silent_for(self.patience):
                 if self._talked_over():
                     await self._take(interrupted=True)
                     continue
                 spoke = await self._take() or spoke
+                if (
+                    spoke
+                    and is_filler(self.conversation.by("agent")[-1].text)
+                    and not self._gone(final=False)
+                ):
+                    await self._while_it_works()
                 break
             cuts = False
             spoke = True
@@ -270,6 +303,15 @@ class VoiceCall:
                 break
             limit = self.limits.reply
         return spoke
+
+    async def _while_it_works(self) -> None:
+        """Where the agent asked for a moment, wait for what it has to say then."""
+        if not is_filler(self.conversation.by("agent")[-1].text):
+            return
+        start = self.line.now
+        await self.line.until(lambda: self.listener.current is not None, self.limits.reply)
+        self.session.call.waits.append((start, self.line.now))
+        await self._reply(0.0)
 
     def _talked_over(self) -> bool:
         """The agent began while the caller spoke, and fell silent again: that was not a reply."""
@@ -283,40 +325,16 @@ class VoiceCall:
     def _ready_to_speak(self, due: Callable[[], bool] | None) -> Callable[[], bool]:
         return lambda: self.listener.silent_for(self.patience) or (due is not None and due())
 
-    def _cut_in(self, *, spontaneous: bool) -> Callable[[], bool] | None:
-        """When the next thing the caller says is due while the agent still talks; None if it is not."""
-        hearing, script = self.listener.current, self._script()
-        line = None if script is None else script.line
-        if hearing is None:
-            return None
-        if line is None or not (line.interrupts_after or line.interrupts_when or line.backchannel):
-            moment = hearing.start + self.chance.uniform(0.8, 2.5)
-            return (lambda: self.line.now >= moment and self._due(line, hearing)) if spontaneous else None
-        if line.interrupts_when is not None:
-            wanted = line.interrupts_when
-
-            def understood() -> bool:
-                self.listener.follow()
-                return says(hearing.partial, wanted) and self._due(line, hearing)
-
-            return understood
-        after = line.interrupts_after if line.interrupts_after is not None else MHM_AFTER
-        return lambda: self.line.now >= hearing.start + after and self._due(line, hearing)
-
-    def _due(self, line: ScriptLine | None, hearing: Hearing) -> bool:
-        script = self._script()
-        if line is None or script is None or line.when is None:
-            return True
-        self.listener.follow()
-        so_far = Utterance("agent", hearing.partial, hearing.turn, hearing.start, self.line.now)
-        return script.due(replace(self.conversation, utterances=[*self.conversation.utterances, so_far]))
-
     async def _cut(self) -> bool:
         """Cut in; False where the caller ended the call instead. A backchannel leaves the agent its turn."""
         hearing = self.listener.current
         if hearing is None:
             return True
-        text = await self.listener.text_so_far(hearing) if hearing.utterance is None and self._asks() else ""
+        text = (
+            await self.listener.text_so_far(hearing)
+            if hearing.utterance is None and self.cut_ins.asks()
+            else ""
+        )
         if hearing.utterance is None:
             hearing.utterance = Utterance(
                 "agent", text, hearing.turn, hearing.start, self.line.now, first=hearing.start
@@ -330,8 +348,8 @@ class VoiceCall:
             case Listen(seconds):
                 await self.line.until(lambda: False, seconds)
             case Say() as line:
-                await self._say(line)
-                if not line.backchannel:
+                await self._say(line, into=hearing)
+                if line.takes_turn:
                     await self._yielded(hearing, self.line.now)
         return not self._gone(final=False)
 
@@ -357,17 +375,13 @@ class VoiceCall:
 
     # -- small things
 
-    def _asks(self) -> bool:
-        """Whether what the caller does next depends on words that it has only begun to hear."""
-        script = self._script()
-        return script is None or script.line is None or not script.due(self.conversation)
-
     def _script(self) -> Script | None:
         script = getattr(self.session.caller, "script", None)
         return script if isinstance(script, Script) else None
 
-    async def _spoken(self, text: str) -> Pcm:
-        return await self.senses.tts.say(text, self.voice.name, self.speed)
+    async def _spoken(self, text: str, *, tic_too: bool = False) -> Pcm:
+        made = tic(text, self.session.spec.seed) if tic_too else None
+        return made or await self.senses.tts.say(text, self.voice.name, self.speed)
 
     def _gone(self, *, final: bool = True) -> bool:
         """Whether it is over; an agent that has hung up is noticed here, and one that broke is a fault."""

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from simulate.conversation.call_facts import CallFacts
+from simulate.conversation.voice.panel import Panel
 from simulate.conversation.voice.recording import read_channels
 from simulate.conversation.voice.speech_segments import Stretch, stretches
-from simulate.conversation.voice.turn_taking import CallerTurn, Panel, measure
+from simulate.conversation.voice.turn_taking import CallerTurn, measure
 from simulate.model.transcript import Conversation, Utterance
 
 _EARLY, _LATE = 0.7, 0.5
@@ -17,47 +19,64 @@ _EARLY, _LATE = 0.7, 0.5
 
 
 def measures_of(
-    recording: Path | str, conversation: Conversation, *, agent_first: bool = False
+    recording: Path | str,
+    conversation: Conversation,
+    *,
+    agent_first: bool = False,
+    facts: CallFacts | None = None,
 ) -> dict[str, Any]:
     """`panel_of`, as it goes into an outcome's measures: the flat ones, and all of it as ``turn_taking``."""
-    panel = panel_of(recording, conversation, agent_first=agent_first)
+    panel = panel_of(recording, conversation, agent_first=agent_first, facts=facts)
     return {**panel.measures(), "turn_taking": panel.to_dict()}
 
 
-def panel_of(recording: Path | str, conversation: Conversation, *, agent_first: bool = False) -> Panel:
-    """Measure a call, and move its utterances' ``start``, ``first`` and ``end`` to what the waveform shows.
+def panel_of(
+    recording: Path | str,
+    conversation: Conversation,
+    *,
+    agent_first: bool = False,
+    facts: CallFacts | None = None,
+) -> Panel:
+    """Measure a call, and move its utterances' ``start``, ``first`` and ``end`` to what the waveform shows;
+    the caller's to when its words were played, where ``facts`` tell.
 
     The recording's clock is the conversation's. An utterance without any sound of its own keeps its times.
     Raises InputError where the file is not a recording."""
+    facts = facts or CallFacts()
     left, right, rate = read_channels(recording)
     # what the recording holds after the caller has hung up is not part of the call
     duration = min(len(left) / rate, conversation.duration or len(left) / rate)
     end = round(duration * rate)
-    caller, agent = stretches(left[:end], rate), stretches(right[:end], rate)
-    turns = _place_caller(conversation.by("caller"), caller)
+    said = conversation.by("caller")
+    unknown = any(facts.sounds(one) is None for one in said if one.kind != "silence")
+    caller = stretches(left[:end], rate) if unknown else []
+    agent = stretches(right[:end], rate)
+    turns = _place_caller(said, caller, facts)
     _place_agent(conversation.by("agent"), agent)
-    silent = [Stretch(said.start, said.end) for said in conversation.by("caller") if said.kind == "silence"]
     return measure(
         turns,
         agent,
         duration,
-        silences=silent,
+        silences=[Stretch(one.start, one.end) for one in said if one.kind == "silence"],
+        waits=[Stretch(*wait) for wait in facts.waits],
+        cuts=facts.cuts,
         agent_first=agent_first,
-        caller_words=_words(conversation.by("caller")),
+        caller_words=_words(said),
         agent_words=_words(conversation.by("agent")),
     )
 
 
-def _place_caller(said: Sequence[Utterance], sound: Sequence[Stretch]) -> list[CallerTurn]:
-    """The caller's utterances at their sound. The harness played them itself and knows when, so sound outside
-    them (noise of the line, an echo of the agent) is not the caller's speech."""
+def _place_caller(said: Sequence[Utterance], sound: Sequence[Stretch], facts: CallFacts) -> list[CallerTurn]:
+    """The caller's utterances at their sound. The harness played them itself and knows when; the channel,
+    with its noise and echo, is asked only where nobody noted it."""
     turns: list[CallerTurn] = []
     for one in said:
         if one.kind == "silence":
             continue
+        played = facts.sounds(one)
         pieces = [
             Stretch(max(each.start, one.start - _MARGIN), min(each.end, one.end + _MARGIN))
-            for each in sound
+            for each in (sound if played is None else [Stretch(*piece) for piece in played])
             if each.start < one.end and each.end > one.start
         ]
         if pieces:
@@ -89,5 +108,5 @@ def _place_agent(said: Sequence[Utterance], sound: Sequence[Stretch]) -> None:
 
 def _words(said: Sequence[Utterance]) -> int | None:
     """None where nobody knows what was said."""
-    texts = [one.received for one in said if one.kind in ("speech", "backchannel")]
+    texts = [one.received for one in said if one.kind not in ("dtmf", "silence", "vocal_tic")]
     return sum(len(re.findall(r"\w+(?:['’]\w+)?", text)) for text in texts) if texts else None

@@ -20,6 +20,10 @@ ABOVE_FLOOR_DB = 9.0
 """Speech is that much louder than the background, where there is one."""
 CONFIRM = 3
 """Frames out of the last five that must sound like speech before it counts as begun: a click is no word."""
+SOUNDS = 0.03
+"""Seconds since the last loud frame within which somebody is still in the middle of a word."""
+LATELY, SOFTER_DB = 40, 8.0
+"""Frames of the last sounds, and decibels below their loudest from which a word may be at its end."""
 _FLOOR_SECONDS = 4.0
 
 
@@ -84,6 +88,12 @@ class Detector:
     def quiet_for(self, now: float) -> float:
         """Seconds since the last speech; 0 while there is some."""
         return max(0.0, now - self.last)
+
+    def sounds(self, now: float) -> bool:
+        """Whether it is speaking at this very moment and will go on: neither between two words or sentences,
+        nor in one's last sound, which is softer than what was before it."""
+        loudest = max(list(self._levels)[-LATELY:], default=0.0)
+        return self.speaking and now - self.last < SOUNDS and self._levels[-1] > loudest - SOFTER_DB
 
     def rest(self) -> None:
         """The speech is over, as whoever listens has decided."""

@@ -180,7 +180,7 @@ class RoomWire:
         try:
             await room.answered()
         except AgentFault as fault:
-            raise self._with_log(fault) from None
+            raise self._slow_start(fault) or self._with_log(fault) from None
         self._wire.connect(line)
 
     async def send(self, frame: Samples) -> None:
@@ -211,7 +211,7 @@ class RoomWire:
         if worker is None or line is None or line.failure is not None or not hung_up:
             return
         await worker.over(room.name, self._place)
-        if worker.complaint(self._place) is not None:
+        if worker.complaint(self._place, room.name) is not None:
             line.failure = self._with_log(AgentFault("the agent broke in the middle of the call"))
 
     def _died(self) -> Fault | None:
@@ -231,9 +231,18 @@ class RoomWire:
         when = "in the middle of the call" if came else "before it came into the room"
         return worker.broken(f"the agent broke {when}: {how}", self._place)
 
+    def _slow_start(self, fault: AgentFault) -> Fault | None:
+        """The environment's fault, where no process could start in time."""
+        worker = self._engine.worker
+        broken = None if worker is None else worker.broken(fault.message, self._place)
+        return broken if isinstance(broken, EnvironmentFault) else None
+
     def _with_log(self, fault: AgentFault) -> AgentFault:
         worker = self._engine.worker
-        if worker is None or (complaint := worker.complaint(self._place)) is None:
+        if (
+            worker is None
+            or (complaint := worker.complaint(self._place, self._session.conversation.id)) is None
+        ):
             return fault
         return AgentFault(
             fault.message, where=fault.where, hint=f"what it printed is in {worker.log}", proof=complaint

@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from simulate.child_process import ChildProcess
 from simulate.conversation.agents.process import command_line
-from simulate.errors import AgentFault, InputError
-from simulate.model.shapes import object_of
+from simulate.conversation.voice.pressure import is_busy
+from simulate.errors import AgentFault, EnvironmentFault, Fault, InputError
+from simulate.integrations.livekit import worker_log
 from simulate.no_code import check_allowed
 
 OVER_SECONDS = 3.0
 """What a job gets to end in, once it has left the room by itself."""
 _REGISTERED = re.compile(r"registered worker")
-_TRACEBACK = re.compile(
-    r"Traceback \(most recent call last\)|\"(?:exc_info|stack)\"|unhandled exception", re.I
-)
-
-_EXITED = re.compile(r"process exited with non-zero exit code (-?\d+)")
-
-
-def _record(line: str) -> dict[str, Any]:
-    """One line of LiveKit's own log; empty for anything else that was printed."""
-    try:
-        found: Any = json.loads(line)
-    except ValueError:
-        return {}
-    return object_of(found)
 
 
 class LiveKitWorker(ChildProcess):
@@ -77,26 +62,16 @@ class LiveKitWorker(ChildProcess):
         ended = super().ended
         return None if ended is None else f"the worker {ended}"
 
-    def complaint(self, since: int) -> str | None:
-        """The last lines that tell of an exception since then; None where it printed none."""
-        lines = [line for line in self.printed(since).splitlines() if line.strip()]
-        marked = [number for number, line in enumerate(lines) if _TRACEBACK.search(line)]
-        if not marked:
-            return None
-        # LiveKit logs an exception as one line of JSON, Python itself as many whose last ones say most
-        return "\n".join(line[:2_000] for line in lines[marked[-1] :][:60][-12:])
+    def complaint(self, since: int, room: str | None = None) -> str | None:
+        """The last error of a room's call since then; None where the agent made none."""
+        return worker_log.complaint(self.printed(since), room)
 
     def end_of(self, room: str, since: int) -> str | None:
         """How the process that had a room's job broke; None where it runs, or ended as it was asked to.
 
         LiveKit itself tells nobody of a job that raised before it came in, and of a process that was killed
         only when its connection times out, after 20 s. The worker's log has both at once."""
-        for record in self._records(room, since):
-            if record.get("reason") == "job crashed":
-                return "its entrypoint raised"
-            if (found := _EXITED.search(str(record.get("message")))) is not None:
-                return f"its process ended with code {found[1]}"
-        return None
+        return worker_log.end_of_job(self.printed(since), room)
 
     async def over(self, room: str, since: int) -> None:
         """Wait until a job that has left its room is over: what it complained of is printed by then."""
@@ -106,16 +81,18 @@ class LiveKitWorker(ChildProcess):
                     await asyncio.sleep(0.1)
 
     def _is_over(self, room: str, since: int) -> bool:
-        return any(record.get("message") == "process exiting" for record in self._records(room, since))
+        told = worker_log.records(self.printed(since), room)
+        return any(record.get("message") == "process exiting" for record in told)
 
-    def _records(self, room: str, since: int) -> Iterator[dict[str, Any]]:
-        """What LiveKit logged of a room's job."""
-        for line in self.printed(since).splitlines():
-            if room in line and (record := _record(line)).get("room") == room:
-                yield record
-
-    def broken(self, what: str, since: int | None = None) -> AgentFault:
-        """A fault of the agent's, with what it printed."""
-        found = self.complaint(self._started_at if since is None else since)
-        tail = found or self.printed(since, 1_500).strip()
-        return AgentFault(what, hint=f"what it printed is in {self.log}", proof=tail or None)
+    def broken(self, what: str, since: int | None = None) -> Fault:
+        """A fault of the agent's, with what it printed; of the environment's where its process had no time to
+        start on a machine that is busy."""
+        place = self._started_at if since is None else since
+        printed = self.printed(place)
+        if worker_log.started_too_slowly(printed) and is_busy():
+            return EnvironmentFault(
+                f"{what}: this machine is too busy for its processes to start in time",
+                hint="fewer calls at once (--jobs 1), or AgentServer(initialize_process_timeout=…)",
+            )
+        proof = self.complaint(place) or printed[-1_500:].strip()
+        return AgentFault(what, hint=f"what it printed is in {self.log}", proof=proof or None)

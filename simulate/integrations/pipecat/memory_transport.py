@@ -16,6 +16,7 @@ from pipecat.frames.frames import (
     ClientConnectedFrame,
     EndFrame,
     EndWorkerFrame,
+    ErrorFrame,
     Frame,
     InputAudioRawFrame,
     InputDTMFFrame,
@@ -31,6 +32,7 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import RATE, Samples
 from simulate.conversation.voice.resampling import Resampler
+from simulate.errors import AgentFault
 
 CONNECTED = ("on_client_connected", "on_first_participant_joined", "on_participant_connected")
 """What transports call a caller who is there; bots are written for one of them."""
@@ -82,6 +84,12 @@ class MemoryInput(BaseInputTransport):
         self._held.clear()
         if len(sound):
             await self.push_audio_frame(InputAudioRawFrame(sound.tobytes(), self.sample_rate, 1))
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Errors of the bot's services come up to here on their way out of its pipeline."""
+        if isinstance(frame, ErrorFrame):
+            self._memory.failed(frame)
+        await super().process_frame(frame, direction)
 
     async def pressed(self, key: str) -> None:
         """One key of the caller's telephone."""
@@ -177,6 +185,14 @@ class MemoryTransport(BaseTransport):
         self._hung_up = True
         for event in DISCONNECTED:
             await self._call_event_handler(event, self)  # pyright: ignore[reportUnknownMemberType]
+
+    def failed(self, error: ErrorFrame) -> None:
+        """A part of the bot's pipeline raised, or says that it cannot go on."""
+        part = "" if error.processor is None else f"{error.processor}: "
+        text = error.error if error.error.startswith(part) else f"{part}{error.error}"
+        self.line.errors.append(f"at {self.line.now:.1f} s: {text}")
+        if error.fatal:
+            self.line.close(text, AgentFault(f"the bot's pipeline ended with an error: {text}"))
 
     def ended(self, reason: str) -> None:
         """The bot's pipeline is over."""

@@ -8,6 +8,7 @@ from simulate.model.expect import CostBelow, RepliedWithin, TokensBelow
 from simulate.model.transcript import Conversation, Utterance
 from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
+from simulate.scoring.checks.replies import replies_after_tools
 
 
 def reply_latencies(conversation: Conversation) -> list[tuple[Utterance, float]]:
@@ -17,7 +18,7 @@ def reply_latencies(conversation: Conversation) -> list[tuple[Utterance, float]]
     waiting: Utterance | None = None
     for said in conversation.utterances:
         if said.speaker == "caller":
-            waiting = said if said.kind != "backchannel" else waiting
+            waiting = said if said.takes_turn else waiting
         elif waiting is not None:
             began = said.start if said.first is None else said.first
             latencies.append((said, max(0.0, began - waiting.end)))
@@ -42,12 +43,15 @@ class RepliedWithinCheck(Check[RepliedWithin]):
         word = self.expectation
         share = "" if word.percentile == 100 else f" in {word.percentile} % of the turns"
         where = "" if word.in_turn is None else f" in turn {word.in_turn}"
-        return f"the agent begins to answer within {show_seconds(word.replied_within)}{share}{where}"
+        what = "begins to answer" if word.reply == "first_sound" else "begins its answer after its tools"
+        return f"the agent {what} within {show_seconds(word.replied_within)}{share}{where}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
         word = self.expectation
         if evidence.replayed:
             return self.verdict("not_run", "a recording answered for the agent's model, at a pace of its own")
+        if word.reply == "after_tool":
+            return self._after_tools(evidence)
         measured = reply_latencies(evidence.conversation)
         if word.in_turn is not None:
             measured = [each for each in measured if each[0].turn == word.in_turn]
@@ -84,6 +88,35 @@ class RepliedWithinCheck(Check[RepliedWithin]):
             fact,
             turn=slowest.turn,
             span_id=slowest.span_id,
+            expected=word.replied_within,
+            actual=value,
+        )
+
+    def _after_tools(self, evidence: Evidence) -> Verdict:
+        """What the caller waited for once "one moment" was said."""
+        word, panel = self.expectation, evidence.measures.get("turn_taking")
+        if panel is None:
+            return self.verdict("not_run", "only calls by voice tell when the agent spoke after its tools")
+        replies = replies_after_tools(
+            panel, evidence.tool_calls, evidence.reading, evidence.conversation.started_ns
+        )
+        replies = [one for one in replies if word.in_turn in (None, one.turn)]
+        if not replies:
+            return self.verdict("not_run", "there is no reply to measure")
+        never = next((one for one in replies if one.seconds is None and one.unknown is None), None)
+        if never is not None:
+            fact = "it never spoke again after its tools had answered"
+            return self.verdict("failed", fact, turn=never.turn, expected=word.replied_within)
+        unknown = next((one for one in replies if one.unknown is not None), None)
+        if unknown is not None:
+            return self.verdict("not_run", f"turn {unknown.turn}: {unknown.unknown}", turn=unknown.turn)
+        measured = sorted((one.seconds or 0.0, one.turn) for one in replies)
+        value, _ = measured[math.ceil(word.percentile / 100 * len(measured)) - 1]
+        slowest, turn = measured[-1]
+        return self.verdict(
+            "passed" if value <= word.replied_within else "failed",
+            f"the slowest took {show_seconds(slowest)}, in turn {turn}",
+            turn=turn,
             expected=word.replied_within,
             actual=value,
         )

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from simulate.conversation.voice.normalise import says
 from simulate.model.expect import (
     Dtmf,
     Expectation,
     Heard,
+    IgnoresAsides,
     IgnoresBackchannel,
+    IgnoresVocalTics,
+    LetsCallerFinish,
     NoDeadAir,
     StopsWithin,
     TalkRatio,
@@ -82,28 +85,79 @@ class StopsWithinCheck(_PanelCheck[StopsWithin]):
         )
 
 
+class _UnaskedCheck(_PanelCheck[V]):
+    """A check on what the agent should have let pass."""
+
+    kind: ClassVar[str]
+    what: ClassVar[str]
+
+    def look(self, panel: dict[str, Any]) -> Verdict:
+        heard = _events(panel, self.kind)
+        if not heard:
+            return self.verdict("not_run", f"the caller said no {self.what} that could be answered wrongly")
+        wrong = [event for event in heard if not event["good"]]
+        if not wrong:
+            return self.verdict("passed", f"it let pass {len(heard)} of {len(heard)}")
+        first = wrong[0]
+        return self.verdict(
+            "failed",
+            f"it reacted {show_seconds(first['seconds'])} after the {self.what} {_at(first)}"
+            + (f", and {len(wrong)} of {len(heard)} times in all" if len(heard) > 1 else ""),
+            turn=first["turn"],
+            actual=first["seconds"],
+        )
+
+
 @judges(IgnoresBackchannel)
-class IgnoresBackchannelCheck(_PanelCheck[IgnoresBackchannel]):
+class IgnoresBackchannelCheck(_UnaskedCheck[IgnoresBackchannel]):
     """A "mhm" stopped the agent at no time."""
+
+    kind, what = "backchannel", "“mhm”"
 
     def describe(self) -> str:
         return "the agent talks on when the caller only says “mhm”"
 
+
+@judges(IgnoresVocalTics)
+class IgnoresVocalTicsCheck(_UnaskedCheck[IgnoresVocalTics]):
+    """No cough or "um" stopped the agent or was answered."""
+
+    kind, what = "vocal_tic", "cough or the like"
+
+    def describe(self) -> str:
+        return "the agent lets a cough or an “um” pass"
+
+
+@judges(IgnoresAsides)
+class IgnoresAsidesCheck(_UnaskedCheck[IgnoresAsides]):
+    """Nothing that was meant for somebody else stopped the agent or was answered."""
+
+    kind, what = "aside", "words to somebody else"
+
+    def describe(self) -> str:
+        return "the agent lets pass what the caller says to somebody else"
+
+
+@judges(LetsCallerFinish)
+class LetsCallerFinishCheck(_PanelCheck[LetsCallerFinish]):
+    """The agent never talked into a turn of the caller."""
+
+    def describe(self) -> str:
+        return "the agent lets the caller finish"
+
     def look(self, panel: dict[str, Any]) -> Verdict:
-        heard = _events(panel, "backchannel")
-        if not heard:
-            return self.verdict("not_run", "the caller said no “mhm” while the agent was speaking")
-        stopped = [event for event in heard if not event["good"]]
-        if not stopped:
-            return self.verdict("passed", f"it talked on, {len(heard)} of {len(heard)} times")
-        first = stopped[0]
-        return self.verdict(
-            "failed",
-            f"it fell silent {show_seconds(first['seconds'])} after the “mhm” {_at(first)}"
-            + (f", and {len(stopped)} of {len(heard)} times in all" if len(heard) > 1 else ""),
-            turn=first["turn"],
-            actual=first["seconds"],
+        if not panel["caller_speech"]:
+            return self.verdict("not_run", "the caller said nothing")
+        cuts = _events(panel, "agent_cut_in") + _events(panel, "premature")
+        if not cuts:
+            return self.verdict("passed", "it never began to speak inside a turn of the caller")
+        first = min(cuts, key=lambda event: event["at"])
+        where = " at a pause for breath" if first["kind"] == "premature" else ""
+        fact = (
+            f"it began to speak{where} {_at(first)}, {show_seconds(first['seconds'])} before the caller's end"
         )
+        more = f" (and {len(cuts) - 1} times more)" if len(cuts) > 1 else ""
+        return self.verdict("failed", fact + more, turn=first["turn"], actual=len(cuts))
 
 
 @judges(NoDeadAir)

@@ -3,6 +3,7 @@ input."""
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 from simulate.trace.reading.dialect import Dialect
@@ -27,6 +28,9 @@ def _tool_calls(trace: Trace, found: dict[str, View]) -> None:
             one.output = [*said, Message("assistant", asked)]
 
 
+_FAILED = re.compile(r"\W*The function `[^`]+` failed and returned no result\.\W*")
+
+
 def _asked(added: list[Message]) -> list[dict[str, object]]:
     """The tool calls of the first answer among the messages that came new; later ones are later calls'."""
     asked: list[dict[str, object]] = []
@@ -40,9 +44,18 @@ def _asked(added: list[Message]) -> list[dict[str, object]]:
     return asked
 
 
+def _tell_failed(messages: list[Message] | None) -> None:
+    """A tool that raised has this sentence for an answer, and no other mark."""
+    for message in messages or ():
+        for part in message.parts:
+            if part.get("type") == "tool_call_response" and _FAILED.fullmatch(str(part.get("response"))):
+                part["is_error"] = True
+
+
 def _refine(span: Span, found: View) -> None:
     if found.kind is Kind.LLM and "input" in span.attributes:
         found.input = incoming(span.attributes["input"])  # traceAI adds a copy that lacks the tool calls
+        _tell_failed(found.input)
     if found.kind is Kind.TTS and "interrupted" not in found.voice and "tts.interrupted" in span.attributes:
         found.voice["interrupted"] = flag(span.attributes["tts.interrupted"])
     if (

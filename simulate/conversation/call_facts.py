@@ -1,0 +1,27 @@
+"""What the harness knows of a call by its own doing, and need not ask of a noisy recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simulate.model.transcript import Utterance
+
+Span = tuple[float, float]
+"""Begin and end, in seconds since the call began."""
+
+
+@dataclass(slots=True)
+class CallFacts:
+    """Written down while a call lasts; times are those of the recording."""
+
+    played: list[tuple[Utterance, list[Span]]] = field(default_factory=list[tuple[Utterance, list[Span]]])
+    """Where each thing that the caller said sounds, before its line added noise; it pauses between two."""
+    waits: list[Span] = field(default_factory=list[Span])
+    """When the caller had nothing to say and waited for the agent."""
+    cuts: list[float] = field(default_factory=list[float])
+    """When the agent's own side said that it was interrupted: what it was saying ended there, however soon it
+    speaks again."""
+
+    def sounds(self, utterance: Utterance) -> list[Span] | None:
+        """Where this sounds; None where nobody noted it."""
+        return next((sounds for said, sounds in self.played if said is utterance), None)
