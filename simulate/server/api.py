@@ -13,9 +13,9 @@ from simulate.model.json_values import to_json
 from simulate.model.shapes import is_object
 from simulate.server import dashboard
 from simulate.server.make_test import archive_of
-from simulate.server.routes import Request, Route, openapi
+from simulate.server.routes import PageRequest, Route, openapi
 from simulate.server.store import feedback
-from simulate.server.store.find import Row, facets, feedback_of, find, one, trace_of
+from simulate.server.store.find import TraceRow, facets, feedback_of, find, one, trace_of
 from simulate.server.store.retention import forget_user
 from simulate.trace.find import moment
 from simulate.trace.otlp.encode import to_json as to_otlp
@@ -47,14 +47,14 @@ def _answer(data: bytes, kind: str, name: str | None = None, status: int = 200) 
     return web.Response(body=data, status=status, content_type=kind, headers=headers)
 
 
-def row_json(row: Row) -> dict[str, Any]:
+def row_json(row: TraceRow) -> dict[str, Any]:
     """A trace of the list as programs get it."""
     made = asdict(row)
     del made["id"]
     return SecretMask().value(made)
 
 
-async def traces(request: Request) -> web.Response:
+async def traces(request: PageRequest) -> web.Response:
     wanted = request.wanted()
     found = await asyncio.to_thread(find, request.context.store, wanted)
     following = None if found.next is None else f"{found.next[0]}-{found.next[1]}"
@@ -63,12 +63,12 @@ async def traces(request: Request) -> web.Response:
     )
 
 
-async def facet_counts(request: Request) -> web.Response:
+async def facet_counts(request: PageRequest) -> web.Response:
     counts = await asyncio.to_thread(facets, request.context.store, request.wanted(), 50)
     return answer_json({name: dict(values) for name, values in counts.items()})
 
 
-async def row_of(request: Request) -> Row:
+async def row_of(request: PageRequest) -> TraceRow:
     """The trace that the path names. Raises Refused where there is none."""
     row = await asyncio.to_thread(one, request.context.store, request.project, request.words["trace_id"])
     if row is None:
@@ -76,26 +76,26 @@ async def row_of(request: Request) -> Row:
     return row
 
 
-async def read_trace(request: Request, row: Row) -> Trace:
+async def read_trace(request: PageRequest, row: TraceRow) -> Trace:
     """Its spans, with whatever looks like a secret masked."""
     found = await asyncio.to_thread(trace_of, request.context.store, row)
     return await asyncio.to_thread(SecretMask().trace, found)
 
 
-async def trace(request: Request) -> web.Response:
+async def trace(request: PageRequest) -> web.Response:
     row = await row_of(request)
     said = await asyncio.to_thread(feedback_of, request.context.store, row.id)
     return answer_json({**row_json(row), "feedback": said})
 
 
-async def trace_otlp(request: Request) -> web.Response:
+async def trace_otlp(request: PageRequest) -> web.Response:
     row = await row_of(request)
     found = await read_trace(request, row)
     await _audit(request, "export", f"trace {row.trace_id}")
     return answer_json(to_otlp(found.spans), name=f"{_file_name(row)}.otlp.json")
 
 
-async def trace_test(request: Request) -> web.Response:
+async def trace_test(request: PageRequest) -> web.Response:
     row = await row_of(request)
     found = await read_trace(request, row)
     data = await asyncio.to_thread(archive_of, found, request.query.get("name") or row.name)
@@ -103,11 +103,11 @@ async def trace_test(request: Request) -> web.Response:
     return _answer(data, "application/zip", f"{_file_name(row)}.zip")
 
 
-def _file_name(row: Row) -> str:
+def _file_name(row: TraceRow) -> str:
     return "".join(char for char in row.trace_id if char.isalnum() or char in "-_")[:64] or "trace"
 
 
-async def give_feedback(request: Request) -> web.Response:
+async def give_feedback(request: PageRequest) -> web.Response:
     given = request.form
     if not is_object(given):
         raise InputError("feedback is an object", hint='send {"trace_id": "…", "rating": "down"}')
@@ -125,7 +125,7 @@ async def give_feedback(request: Request) -> web.Response:
     return answer_json({"trace_id": joined})
 
 
-async def forget(request: Request) -> web.Response:
+async def forget(request: PageRequest) -> web.Response:
     user = str(request.form.get("user") or "")
     if not user:
         raise InputError("whom to forget?", hint='send {"user": "…"}')
@@ -136,12 +136,12 @@ async def forget(request: Request) -> web.Response:
     return answer_json({"traces": gone, "kept": "sums of hours, which name nobody"})
 
 
-async def dashboard_data(request: Request) -> web.Response:
+async def dashboard_data(request: PageRequest) -> web.Response:
     days = dashboard.days_of(request.query.get("days"))
     return answer_json(await asyncio.to_thread(dashboard.data, request.context.store, request.project, days))
 
 
-async def status(request: Request) -> web.Response:
+async def status(request: PageRequest) -> web.Response:
     context = request.context
     return answer_json(
         {
@@ -152,11 +152,11 @@ async def status(request: Request) -> web.Response:
     )  # fmt: skip
 
 
-async def described(request: Request) -> web.Response:
+async def described(request: PageRequest) -> web.Response:
     return answer_json(openapi(ROUTES, version("simulate-agents")))
 
 
-async def _audit(request: Request, action: str, what: str) -> None:
+async def _audit(request: PageRequest, action: str, what: str) -> None:
     key = request.key
     await asyncio.to_thread(request.context.store.audit, f"{key.name} ({key.id})", action, what)
 

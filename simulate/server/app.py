@@ -17,12 +17,13 @@ from simulate.local_server import Intake, Refused, check_content_type, listening
 from simulate.model.shapes import object_of
 from simulate.server import api, pages
 from simulate.server.access import LOCAL, Access, check_role
+from simulate.server.alerts import keep_looking
 from simulate.server.assembler import Assembler
 from simulate.server.context import Context
 from simulate.server.finishing import Finishing
 from simulate.server.intake import SpanIntake
 from simulate.server.keeping import keep_clean
-from simulate.server.routes import Request, Route
+from simulate.server.routes import PageRequest, Route
 from simulate.server.settings import ServerSettings
 from simulate.server.store.access_keys import has_keys
 from simulate.server.store.store import Store
@@ -46,7 +47,7 @@ _HEADERS = {
 }  # fmt: skip
 
 
-class Server:
+class TraceServer:
     """Answers requests with a store behind it."""
 
     def __init__(self, context: Context) -> None:
@@ -105,16 +106,17 @@ class Server:
         form: Mapping[str, Any] = {}
         if raw.method == "POST":
             form = await self._form(raw, is_page=by_cookie and not route.about)
-        request = Request(self._context, raw, key, words, dict(raw.query), form)
+        request = PageRequest(self._context, raw, key, words, dict(raw.query), form)
         return await route.answer(request)
 
     async def _form(self, raw: web.BaseRequest, *, is_page: bool) -> Mapping[str, Any]:
+        if not is_page:
+            check_content_type(raw)
         body = await self._others.body(raw)
         if is_page:
             fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
             self._context.access.check_form(raw, fields.get("token", ""))
             return fields
-        check_content_type(raw)
         try:
             return object_of(orjson.loads(body))
         except orjson.JSONDecodeError:
@@ -154,8 +156,8 @@ async def serving(
     context = await asyncio.to_thread(
         _context, store, settings or ServerSettings(), demand_keys or not local, quiet
     )
-    server = Server(context)
-    jobs = [context.intake.run(), context.assembler.run(), keep_clean(context)]
+    server = TraceServer(context)
+    jobs = [context.intake.run(), context.assembler.run(), keep_clean(context), keep_looking(context)]
     async with listening(server.answer, port, host=host) as actual, _beside(jobs):
         shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
         context.address = f"http://{shown}:{actual}"

@@ -22,7 +22,7 @@ LISTED = 50
 
 
 @dataclass(slots=True)
-class Request:
+class PageRequest:
     """One request that may come in: who asks, what for, and with which words."""
 
     context: Context
@@ -69,7 +69,7 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-Answer = Callable[[Request], Awaitable["web.StreamResponse"]]
+Answer = Callable[[PageRequest], Awaitable["web.StreamResponse"]]
 
 
 @dataclass(frozen=True, slots=True)

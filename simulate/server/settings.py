@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from simulate.errors import InputError
 from simulate.model.loading.problems import describe
@@ -17,7 +17,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Keep(_Strict):
+class SamplingSettings(_Strict):
     """Which traces are kept beside errors, breached scores and cost outliers: a share of the rest, and what
     rules such as ``feature.id=checkout:0.5`` say. Without it, all are."""
 
@@ -29,27 +29,31 @@ class Keep(_Strict):
         return Sampler(self.baseline, [Rule.parse(rule) for rule in self.rules])
 
 
-class Retention(_Strict):
+class RetentionSettings(_Strict):
     """How long traces stay, and how much room their spans may take; without a number, for ever."""
 
     days: Annotated[float, Field(gt=0)] | None = None
     gigabytes: Annotated[float, Field(gt=0)] | None = None
 
 
-class Redact(_Strict):
+class RedactionSettings(_Strict):
     """What is redacted beside what always is: kind → regular expression, and paths."""
 
     patterns: dict[str, str] = {}
     paths: list[str] = []
 
 
-class Alert(_Strict):
-    """Tells a webhook when something crosses ``above`` or ``below`` over the last ``minutes``, and when it no
-    longer does. ``measure`` is of all traces in that time (of those with ``tag``, written NAME=VALUE)."""
+class AlertRule(_Strict):
+    """Tells a webhook when a figure over the last ``minutes`` goes ``above`` or ``below`` its bound, and when
+    it comes back. ``measure`` is of all traces of the project, or of those with ``tag``, written NAME=VALUE;
+    ``score`` is the mean of a score, or with ``of: worst`` the lowest. Fewer traces than ``at_least`` change
+    nothing."""
 
     name: str
+    project: str = "default"
     measure: Literal["error_rate", "mean_cost", "cost", "p95_seconds", "traces"] | None = None
     score: str | None = None
+    of: Literal["mean", "worst"] = "mean"
     above: float | None = None
     below: float | None = None
     minutes: Annotated[float, Field(gt=0)] = 60
@@ -58,15 +62,25 @@ class Alert(_Strict):
     webhook: str | None = None
     form: Literal["slack", "json"] = "json"
 
+    @model_validator(mode="after")
+    def _has_one_figure_and_one_bound(self) -> Self:
+        if (self.measure is None) == (self.score is None):
+            raise ValueError("name either measure: or score:")
+        if (self.above is None) == (self.below is None):
+            raise ValueError("name either above: or below:")
+        if self.tag is not None and "=" not in self.tag:
+            raise ValueError("write tag: as NAME=VALUE, such as prompt=v3")
+        return self
+
 
 class ServerSettings(_Strict):
     """The file that ``simulate serve --config`` reads."""
 
-    keep: Keep | None = None
-    retention: Retention = Retention()
-    redact: Redact = Redact()
+    keep: SamplingSettings | None = None
+    retention: RetentionSettings = RetentionSettings()
+    redact: RedactionSettings = RedactionSettings()
     evaluators: dict[str, Annotated[float, Field(ge=0, le=1)] | None] = {}
-    alerts: list[Alert] = []
+    alerts: list[AlertRule] = []
 
     @classmethod
     def load(cls, path: Path) -> ServerSettings:

@@ -20,7 +20,7 @@ from simulate.server.store.find import Wanted, find, trace_of
 from simulate.server.store.search import parse_search
 from simulate.trace.span import Span
 
-KILLS = int(os.environ.get("SIMULATE_KILLS", "2"))
+KILLS = int(os.environ.get("SIMULATE_KILLS", "1"))
 """benchmarks/server.py has 200."""
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from simulate.errors import InputError
 from simulate.server.assembler import Assembler, put_away_all
 from simulate.server.finishing import Finishing
-from simulate.server.settings import Keep, ServerSettings
+from simulate.server.settings import SamplingSettings, ServerSettings
 from simulate.server.store import Store, feedback
 from simulate.server.store.find import Wanted, facets, find, one, trace_of
 from simulate.server.store.incoming import put, score_row, span_row, waiting
@@ -154,7 +154,7 @@ def test_sums_count_what_sampling_dropped_and_pages_do_not_show_it(store: Store,
             for some in (make(n, error=n == 5) for n in range(1, 41))
         ],
     )
-    put_away_all(store, Finishing(ServerSettings(keep=Keep(baseline=0.0))).finish)
+    put_away_all(store, Finishing(ServerSettings(keep=SamplingSettings(baseline=0.0))).finish)
     assert found(store) == [5]
     row = one(store, "default", f"{5:032x}")
     assert row is not None and row.why_kept == "error"
@@ -219,11 +219,11 @@ def test_feedback_finds_its_trace_by_trace_session_or_user_and_time(store: Store
 def test_a_person_is_found_by_the_id_that_redaction_hid_and_forgotten(store: Store, make: Make) -> None:
     keep(store, make(1, user="anna@example.com"), make(2))
     put(store, [span_row("default", some[0].trace_id, some, 1) for some in [make(3, user="u-7")]])
-    put_away_all(store, Finishing(ServerSettings(keep=Keep(baseline=0.0))).finish)
+    put_away_all(store, Finishing(ServerSettings(keep=SamplingSettings(baseline=0.0))).finish)
     assert found(store, "user=anna@example.com") == [1]
     assert _everything(store).count("anna") == 0
     assert forget_user(store, "anna@example.com", store.names) == 1
-    assert forget_user(store, "u-7", store.names) == 1
+    assert forget_user(store, "u-7", store.names) == 2
     assert found(store) == []
     assert "u-7" not in _everything(store)
     hour = time.time_ns() // HOUR

@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from simulate.server import dashboard
+from simulate.server.alerts import states
 from simulate.server.pages import charts
 from simulate.server.pages.shared import count, html, link, money, percent, seconds, when
-from simulate.server.routes import Request, Route
+from simulate.server.routes import PageRequest, Route
 from simulate.server.store.runs import runs
 from simulate.server.store.summary import HOUR
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 
-async def _dashboard(request: Request) -> web.Response:
+async def _dashboard(request: PageRequest) -> web.Response:
     days = dashboard.days_of(request.query.get("days"))
     data = await asyncio.to_thread(dashboard.data, request.context.store, request.project, days)
     cards = await asyncio.to_thread(_cards, data)
@@ -59,12 +60,23 @@ def _at(hour: int) -> str:
     return when(hour * HOUR).replace(" ", "T") + "+00:00"
 
 
-async def _runs(request: Request) -> web.Response:
+async def _runs(request: PageRequest) -> web.Response:
     found = await asyncio.to_thread(runs, request.context.store, request.project)
     return html(request, "runs.html", runs=found)
 
 
-async def _help(request: Request) -> web.Response:
+async def _alerts(request: PageRequest) -> web.Response:
+    context = request.context
+    found = await asyncio.to_thread(states, context.store)
+    rules = [
+        (rule, found.get((rule.project, rule.name)))
+        for rule in context.settings.alerts
+        if rule.project == request.project
+    ]
+    return html(request, "alerts.html", rules=rules)
+
+
+async def _help(request: PageRequest) -> web.Response:
     context = request.context
     return html(
         request, "help.html", address=context.address, counts=context.intake.counts,
@@ -74,6 +86,7 @@ async def _help(request: Request) -> web.Response:
 
 ROUTES = [
     Route("GET", "/dashboard", "read", _dashboard),
+    Route("GET", "/alerts", "read", _alerts),
     Route("GET", "/runs", "read", _runs),
     Route("GET", "/help", "read", _help),
 ]

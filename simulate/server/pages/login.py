@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from simulate.server.access import COOKIE, DAYS
 from simulate.server.pages.shared import html
-from simulate.server.routes import Request, Route
+from simulate.server.routes import PageRequest, Route
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -25,11 +25,11 @@ def _see(path: str) -> web.Response:
     return web.Response(status=303, headers={"Location": path})
 
 
-async def _ask(request: Request) -> web.Response:
+async def _ask(request: PageRequest) -> web.Response:
     return html(request, "login.html", to=_own(request.query.get("to", "/")), wrong_key=False)
 
 
-async def _come_in(request: Request) -> web.Response:
+async def _come_in(request: PageRequest) -> web.Response:
     given = str(request.form.get("key", "")).strip()
     to = _own(str(request.form.get("to", "/")))
     cookie = await asyncio.to_thread(request.context.access.cookie, given)
@@ -42,7 +42,7 @@ async def _come_in(request: Request) -> web.Response:
     return response
 
 
-async def _leave(request: Request) -> web.Response:
+async def _leave(request: PageRequest) -> web.Response:
     response = _see("/login")
     response.del_cookie(COOKIE, path="/")
     return response

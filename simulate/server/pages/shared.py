@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from simulate.interfaces.render.page import asset
 from simulate.local_server import Refused
 from simulate.model.text import dollars, line
-from simulate.server.routes import Request, Route
+from simulate.server.routes import PageRequest, Route
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -63,14 +63,14 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{value * 100:.1f} %"
 
 
-def html(request: Request, template: str, **values: Any) -> web.Response:
+def html(request: PageRequest, template: str, **values: Any) -> web.Response:
     """The page of a template."""
     from aiohttp import web  # start-up time
 
     return web.Response(text=fragment(request, template, **values), content_type="text/html", charset="utf-8")
 
 
-def fragment(request: Request, template: str, **values: Any) -> str:
+def fragment(request: PageRequest, template: str, **values: Any) -> str:
     """A template as HTML."""
     context = request.context
     shared = {
@@ -103,7 +103,7 @@ def problem(status: int, message: str, hint: str | None) -> web.Response:
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
 
 
-async def _static(request: Request) -> web.Response:
+async def _static(request: PageRequest) -> web.Response:
     from aiohttp import web  # start-up time
 
     name = request.words["name"]

@@ -18,9 +18,9 @@ from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.server.api import read_trace, row_of
 from simulate.server.pages import charts
 from simulate.server.pages.shared import count, fragment, html, link, whole
-from simulate.server.routes import Request, Route
+from simulate.server.routes import PageRequest, Route
 from simulate.server.store.find import (
-    Row,
+    TraceRow,
     facets,
     feedback_of,
     find,
@@ -52,7 +52,7 @@ USUAL = "7d"
 _PEOPLE = {"user": ("user",), "session": ("session", "conversation"), "run": ("run",)}
 
 
-async def _list(request: Request) -> web.Response:
+async def _list(request: PageRequest) -> web.Response:
     store, query = request.context.store, dict(request.query)
     try:
         wanted = request.wanted(default_since=USUAL)
@@ -76,9 +76,9 @@ async def _list(request: Request) -> web.Response:
 
 
 def _histogram(query: dict[str, str], steps: list[int], numbers: list[int]) -> str:
-    if not steps:
+    if len(steps) < 2:  # one bar tells nothing
         return ""
-    width = steps[1] - steps[0] if len(steps) > 1 else 1
+    width = steps[1] - steps[0]
     kept = {name: value for name, value in query.items() if name != "before"}
     links = [link("/", kept, since=_iso(at), until=_iso(at + width)) for at in steps]
     return charts.bars(steps, list(numbers), count, label="traces over time", links=links, height=90)
@@ -88,14 +88,14 @@ def _iso(hour: int) -> str:
     return datetime.fromtimestamp(hour * HOUR / 1e9, UTC).isoformat(timespec="minutes")
 
 
-async def _trace(request: Request) -> web.Response:
+async def _trace(request: PageRequest) -> web.Response:
     row = await row_of(request)
     found = await read_trace(request, row)
     said = await asyncio.to_thread(feedback_of, request.context.store, row.id)
     return await asyncio.to_thread(_drawn, request, row, found, said)
 
 
-def _drawn(request: Request, row: Row, trace: Trace, said: list[dict[str, Any]]) -> web.Response:
+def _drawn(request: PageRequest, row: TraceRow, trace: Trace, said: list[dict[str, Any]]) -> web.Response:
     reading = TraceReading(trace)
     failed = min(failing(reading), key=lambda span: (not span.start_ns, span.start_ns), default=None)
     crossed = [
@@ -104,6 +104,7 @@ def _drawn(request: Request, row: Row, trace: Trace, said: list[dict[str, Any]])
     before = fragment(
         request, "trace.html", row=row, failed=failed, crossed=crossed, said=said,
         agent=None if failed is None else reading.view(failed).agent_name,
+        why=None if failed is None else failed.status_message or reading.view(failed).error,
         commands=_commands(request, row), people=_PEOPLE,
     )  # fmt: skip
     text = "\n".join(lines(build(trace), TreeOptions(reading, width=110, content=True)))
@@ -114,7 +115,7 @@ def _drawn(request: Request, row: Row, trace: Trace, said: list[dict[str, Any]])
     )
 
 
-def _commands(request: Request, row: Row) -> dict[str, str]:
+def _commands(request: PageRequest, row: TraceRow) -> dict[str, str]:
     """What to do next in a terminal, word for word."""
     server = ["--server", request.context.address]
     file = f"{row.trace_id[:12]}.otlp.jsonl"
@@ -126,7 +127,7 @@ def _commands(request: Request, row: Row) -> dict[str, str]:
     }
 
 
-async def _session(request: Request) -> web.Response:
+async def _session(request: PageRequest) -> web.Response:
     name, value = request.words["name"], request.query.get("is", "")
     if name not in _PEOPLE:
         raise Refused(404, "there is nothing at this address")
@@ -141,13 +142,13 @@ async def _session(request: Request) -> web.Response:
     return html(request, "session.html", name=name, value=value, rows=rows, said=said)
 
 
-def _words(request: Request, row: Row) -> list[tuple[str, str]]:
+def _words(request: PageRequest, row: TraceRow) -> list[tuple[str, str]]:
     """What was said in a trace, a line each."""
     trace = SecretMask().trace(trace_of(request.context.store, row))
     return [(each.speaker, line(each.text, 600)) for each in EvaluationContext(trace).said][-6:]
 
 
-async def _compare(request: Request) -> web.Response:
+async def _compare(request: PageRequest) -> web.Response:
     ids = [request.query.get(side, "").strip() for side in ("a", "b")]
     store = request.context.store
     rows = [await asyncio.to_thread(one, store, request.project, each) if each else None for each in ids]
@@ -158,7 +159,7 @@ async def _compare(request: Request) -> web.Response:
     return await asyncio.to_thread(_compared, request, first, second)
 
 
-def _compared(request: Request, expected: Trace, actual: Trace) -> web.Response:
+def _compared(request: PageRequest, expected: Trace, actual: Trace) -> web.Response:
     diff = compare(expected, actual)
     before = fragment(request, "above.html")
     text = f"<pre>{escape(diff.summary(200))}</pre>"

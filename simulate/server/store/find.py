@@ -13,7 +13,7 @@ from sqlalchemy import text as sql
 
 from simulate.server.store.incoming import unpacked
 from simulate.server.store.schema import clean_text, contents, feedback, tags, traces
-from simulate.server.store.search import Search, Test
+from simulate.server.store.search import Test, TraceQuery
 from simulate.server.store.store import Store
 from simulate.server.store.summary import HOUR
 from simulate.trace.reading import TraceReading
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TraceRow:
     """A trace in a list. Durations are seconds; None is unknown."""
 
     id: int
@@ -60,7 +60,7 @@ class Wanted:
     have to be there, or ``"a phrase"``; ``before`` is where the page before ended."""
 
     project: str
-    search: Search
+    search: TraceQuery
     since: int | None = None
     until: int | None = None
     text: str = ""
@@ -69,19 +69,19 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Found:
+class FoundTraces:
     """A page of the list, newest first. ``next`` is where the following page begins. ``unseen`` says that
     time was up before every candidate had been read: there may be more from ``next`` on."""
 
-    rows: list[Row] = field(default_factory=list[Row])
+    rows: list[TraceRow] = field(default_factory=list[TraceRow])
     next: tuple[int, int] | None = None
     unseen: bool = False
 
 
-def find(store: Store, wanted: Wanted) -> Found:
+def find(store: Store, wanted: Wanted) -> FoundTraces:
     """One page of the traces that are as wanted."""
     exact = wanted.search.exact
-    found, began = Found(), time.monotonic()
+    found, began = FoundTraces(), time.monotonic()
     for row in _candidates(store, wanted, step=wanted.limit + 1 if exact is None else 200):
         if exact is not None and time.monotonic() - began > SECONDS:
             found.unseen = True
@@ -98,7 +98,7 @@ def find(store: Store, wanted: Wanted) -> Found:
     return found
 
 
-def _candidates(store: Store, wanted: Wanted, step: int) -> Iterator[Row]:
+def _candidates(store: Store, wanted: Wanted, step: int) -> Iterator[TraceRow]:
     """What the database finds, a step at a time."""
     place = wanted.before
     while True:
@@ -116,9 +116,9 @@ def _candidates(store: Store, wanted: Wanted, step: int) -> Iterator[Row]:
         place = (rows[-1].began_ns, rows[-1].id)
 
 
-def _row(row: Any) -> Row:
+def _row(row: Any) -> TraceRow:
     about = orjson.loads(row.about)
-    return Row(*row[:-1], about["tags"], about["models"])
+    return TraceRow(*row[:-1], about["tags"], about["models"])
 
 
 def _tests(store: Store, wanted: Wanted) -> list[Test]:
@@ -192,7 +192,7 @@ def newest(store: Store, project: str) -> int | None:
         return connection.execute(select(func.max(traces.c.began_ns)).where(mine)).scalar()
 
 
-def one(store: Store, project: str, trace_id: str) -> Row | None:
+def one(store: Store, project: str, trace_id: str) -> TraceRow | None:
     """The trace of this id; None where there is none that is kept."""
     query = select(*_COLUMNS).where(
         traces.c.project == project, traces.c.trace_id == trace_id, traces.c.is_kept.is_(True)
@@ -202,7 +202,7 @@ def one(store: Store, project: str, trace_id: str) -> Row | None:
     return None if row is None else _row(row)
 
 
-def trace_of(store: Store, row: Row) -> Trace:
+def trace_of(store: Store, row: TraceRow) -> Trace:
     """The trace with its spans, as it was put away."""
     with store.read() as connection:
         query = select(contents.c.data, traces.c.about).join(traces, traces.c.id == contents.c.trace)
@@ -210,7 +210,7 @@ def trace_of(store: Store, row: Row) -> Trace:
     return Trace(row.trace_id, unpacked(data), notes=list(orjson.loads(about)["notes"]))
 
 
-def with_tag(store: Store, project: str, names: Sequence[str], value: str, most: int = 200) -> list[Row]:
+def with_tag(store: Store, project: str, names: Sequence[str], value: str, most: int = 200) -> list[TraceRow]:
     """The traces that have a tag with this value, the oldest of the newest ``most`` first."""
     inside = select(tags.c.trace).where(
         tags.c.project == project, tags.c.name.in_(names), tags.c.value == value

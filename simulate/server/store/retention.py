@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import orjson
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.engine import Connection
 
@@ -79,7 +78,6 @@ def forget_user(store: Store, user: str, names: Names, project: str | None = Non
         if project is not None:
             mine &= tags.c.project == project
         ids = list(connection.execute(select(tags.c.trace).where(mine).distinct()).scalars())
-        # what waits is sealed in a moment; a trace that sampling dropped names nobody but in its sums
         for start in range(0, len(ids), _AT_ONCE):
             remove(connection, ids[start : start + _AT_ONCE])
         gone += len(ids)
@@ -90,17 +88,7 @@ def forget_user(store: Store, user: str, names: Names, project: str | None = Non
             connection.execute(
                 delete(table).where(named if project is None else named & (table.c.project == project))
             )
-        for value in wanted:
-            _forget_dropped(connection, value)
     if store.is_sqlite:
         with store.write() as connection:  # the index of words keeps what was removed until it is merged
             connection.execute(text("INSERT INTO words (words) VALUES ('optimize')"))
     return gone
-
-
-def _forget_dropped(connection: Connection, user: str) -> None:
-    """Rows of traces that sampling dropped hold the user in what they added to the sums."""
-    held = traces.c.rolled.contains(
-        f'"value":{orjson.dumps(user).decode()}', autoescape=True
-    ) & traces.c.is_kept.is_(False)
-    connection.execute(delete(traces).where(held))

@@ -11,7 +11,7 @@ from simulate.server.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SimulatedRun:
     """A run in a line. ``outcomes`` count trials; one whose outcome did not come is in none of them."""
 
     id: str
@@ -22,7 +22,7 @@ class Run:
     outcomes: dict[str, int]
 
 
-def runs(store: Store, project: str, most: int = 100) -> list[Run]:
+def runs(store: Store, project: str, most: int = 100) -> list[SimulatedRun]:
     """The newest runs first."""
     began = func.min(traces.c.began_ns)
     unknown = func.sum(case((traces.c.dollars.is_(None), 1), else_=0))
@@ -44,6 +44,8 @@ def runs(store: Store, project: str, most: int = 100) -> list[Run]:
         for run, status, number in connection.execute(by_outcome):
             counted.setdefault(run, {})[status] = int(number)
     return [
-        Run(run, int(at), int(number), int(failed), None if missing else dollars, counted.get(run, {}))
+        SimulatedRun(
+            run, int(at), int(number), int(failed), None if missing else dollars, counted.get(run, {})
+        )
         for run, at, number, failed, dollars, missing in rows
     ]

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 from simulate.trace.otlp.ids import clean
 
 
-class CleanText(TypeDecorator[str]):
+class StoredText(TypeDecorator[str]):
     """A text as both databases can hold it: an agent's words may be anything, a NUL or half an emoji too."""
 
     impl = Text
@@ -46,7 +46,7 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _text(name: str, **more: Any) -> Column[str]:
-    return Column(name, CleanText, nullable=False, **more)
+    return Column(name, StoredText, nullable=False, **more)
 
 
 def _time(name: str, **more: Any) -> Column[int]:
@@ -83,10 +83,10 @@ traces = Table(
     "traces", metadata,
     Column("id", Id, primary_key=True, autoincrement=True),
     _text("project"), _text("trace_id"), _time("began_ns"), Column("ended_ns", BigInteger),
-    _time("sealed_ns"), _text("name"), Column("failing", CleanText), Column("seconds", Float),
+    _time("sealed_ns"), _text("name"), Column("failing", StoredText), Column("seconds", Float),
     Column("first_token", Float), Column("tokens", BigInteger), Column("dollars", Float),
     Column("spans", Integer, nullable=False), Column("breached", Integer, nullable=False),
-    Column("feedback", CleanText), Column("is_kept", Boolean, nullable=False), _text("why_kept"),
+    Column("feedback", StoredText), Column("is_kept", Boolean, nullable=False), _text("why_kept"),
     _text("about"), _text("rolled"), Column("bytes", Integer, nullable=False),
     Index("traces_id", "project", "trace_id", unique=True),
     Index("traces_time", "project", "is_kept", "began_ns"),
@@ -103,8 +103,8 @@ spans = Table(
     "spans", metadata,
     Column("trace", Id, primary_key=True, autoincrement=False),
     Column("at", Integer, primary_key=True, autoincrement=False),
-    _text("span_id"), _text("kind"), _text("name"), Column("model", CleanText), Column("tool", CleanText),
-    Column("agent", CleanText), Column("failed", Boolean, nullable=False), Column("seconds", Float),
+    _text("span_id"), _text("kind"), _text("name"), Column("model", StoredText), Column("tool", StoredText),
+    Column("agent", StoredText), Column("failed", Boolean, nullable=False), Column("seconds", Float),
     Column("input_tokens", BigInteger), Column("output_tokens", BigInteger), Column("dollars", Float),
     Index("spans_kind", "kind", "output_tokens"), Index("spans_tool", "tool"), Index("spans_name", "name"),
 )  # fmt: skip
@@ -122,7 +122,7 @@ scores = Table(
     Column("trace", Id, primary_key=True, autoincrement=False),
     Column("at", Integer, primary_key=True, autoincrement=False),
     _text("project"), _time("began_ns"), _text("span_id"), _text("name"), Column("value", Float),
-    Column("threshold", Float), Column("passed", Boolean), Column("label", CleanText),
+    Column("threshold", Float), Column("passed", Boolean), Column("label", StoredText),
     Index("scores_name", "project", "name", "began_ns"),
 )  # fmt: skip
 
@@ -149,8 +149,8 @@ sketches = Table(
 feedback = Table(
     "feedback", metadata,
     Column("id", Id, primary_key=True, autoincrement=True),
-    _text("project"), _time("at_ns"), Column("trace", Id), Column("trace_id", CleanText),
-    Column("session", CleanText), Column("user", CleanText), _text("rating"), Column("comment", CleanText),
+    _text("project"), _time("at_ns"), Column("trace", Id), Column("trace_id", StoredText),
+    Column("session", StoredText), Column("user", StoredText), _text("rating"), Column("comment", StoredText),
     Index("feedback_trace", "trace"),
 )  # fmt: skip
 
@@ -159,3 +159,11 @@ audit = Table(
     Column("id", Id, primary_key=True, autoincrement=True),
     _time("at_ns"), _text("who"), _text("action"), _text("what"),
 )  # fmt: skip
+
+alerts = Table(
+    "alerts", metadata,
+    _text("project", primary_key=True), _text("name", primary_key=True),
+    Column("is_firing", Boolean, nullable=False), _time("since_ns"), Column("value", Float),
+    Column("trace_id", StoredText), Column("is_told", Boolean, nullable=False), Column("problem", StoredText),
+)  # fmt: skip
+"""How each rule stands. One row a rule: whoever looks at it twice tells nobody twice."""

@@ -147,6 +147,7 @@ def _put(store: Store, connection: Connection, ready: _Prepared, added: Addition
         trace = before.id
         connection.execute(update(traces).where(traces.c.id == trace).values(row))
         drop_details(connection, [trace])
+    _write_tags(connection, project, trace, int(row["began_ns"]), rows)
     if sealed.kept is not None:
         _write_details(store, connection, project, trace, int(row["began_ns"]), ready.data, rows)
     _join_feedback(connection, project, trace, rows.trace["trace_id"])
@@ -159,10 +160,6 @@ def _write_details(
     if rows.spans:
         connection.execute(insert(spans), [{"trace": trace, **each} for each in rows.spans])
     shared = {"trace": trace, "project": project, "began_ns": began}
-    if rows.tags:
-        connection.execute(
-            insert(tags), [{**shared, "name": name, "value": value} for name, value in rows.tags]
-        )
     if rows.scores:
         connection.execute(insert(scores), [{**shared, **each} for each in rows.scores])
     words = (
@@ -171,6 +168,14 @@ def _write_details(
         else "INSERT INTO words (trace, text) VALUES (:trace, to_tsvector('simple', :text))"
     )
     connection.execute(text(words), {"trace": trace, "text": clean_text(rows.text)})
+
+
+def _write_tags(connection: Connection, project: str, trace: int, began: int, rows: TraceRows) -> None:
+    """A trace that sampling dropped has them, too: it is counted and forgotten by them."""
+    shared = {"trace": trace, "project": project, "began_ns": began}
+    if rows.tags:
+        found = [{**shared, "name": name, "value": value} for name, value in rows.tags]
+        connection.execute(insert(tags), found)
 
 
 def drop_details(connection: Connection, ids: Sequence[int]) -> None:

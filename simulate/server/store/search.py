@@ -46,7 +46,7 @@ Names = Callable[[str], list[str]]
 
 
 @dataclass(slots=True)
-class Search:
+class TraceQuery:
     """A parsed search: ``tests`` are for the database; ``exact`` is the filter that the traces which they
     leave must be held against, None where the tests say it all."""
 
@@ -54,13 +54,13 @@ class Search:
     exact: Filter | None = None
 
 
-def parse_search(text: str, names: Names = lambda name: [name]) -> Search:
+def parse_search(text: str, names: Names = lambda name: [name]) -> TraceQuery:
     """Raises InputError, naming the term, for what is not a search."""
     try:
         terms = [term for term in shlex.split(text) if term != "and"]
     except ValueError as error:
         raise InputError(f"{text!r} is not a search: {error}") from None
-    search, of_spans = Search(), list[str]()
+    search, of_spans = TraceQuery(), list[str]()
     for term in terms:
         test = _of_trace(term, names)
         if test is None:
