@@ -38,10 +38,10 @@ class Refused(Exception):
 
 def check_sender(request: web.BaseRequest) -> None:
     """Raises Refused for what a browser may have sent for a page from elsewhere."""
-    if not _local(f"//{request.headers.get('Host', '')}"):
+    if not is_local(f"//{request.headers.get('Host', '')}"):
         raise Refused(421, "this server is 127.0.0.1 or localhost, and answers to no other name")
     origin = request.headers.get("Origin")
-    elsewhere = origin is not None and not _local(origin)
+    elsewhere = origin is not None and not is_local(origin)
     if elsewhere or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
         raise Refused(403, "this server answers to no page from elsewhere")
 
@@ -54,7 +54,8 @@ def check_content_type(request: web.BaseRequest) -> None:
         raise Refused(415, f"a request's body has a type, such as application/json, not {named or 'none'}")
 
 
-def _local(url: str) -> bool:
+def is_local(url: str) -> bool:
+    """Whether an address, ``http://name:port`` or ``//name:port``, names this machine."""
     try:
         name = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
@@ -99,8 +100,11 @@ class Intake:
 
 
 @contextlib.asynccontextmanager
-async def listening(answer: Answer, port: int, *, shutdown: float = 1.0) -> AsyncGenerator[int]:
-    """Listen on 127.0.0.1 while inside; the port. Raises OSError where it cannot.
+async def listening(
+    answer: Answer, port: int, *, host: str = "127.0.0.1", shutdown: float = 1.0
+) -> AsyncGenerator[int]:
+    """Listen while inside, on this machine alone unless ``host`` is another address; the port. Raises OSError
+    where it cannot.
 
     ``answer`` gets bodies as they were sent, compressed or not. ``shutdown`` is how many seconds the requests
     have at the end that are being answered."""
@@ -118,7 +122,7 @@ async def listening(answer: Answer, port: int, *, shutdown: float = 1.0) -> Asyn
     await runner.setup()
     sweeping = asyncio.create_task(_sweep(server, heard))
     try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await web.TCPSite(runner, host, port).start()
         yield int(runner.addresses[0][1])
     finally:
         sweeping.cancel()

@@ -37,6 +37,8 @@ VERBS = {
     "new": "write a first scenario and persona, or make them from a production trace",
     "schema": "print the JSON schema of scenario and persona files",
     "trace": "show, find, convert, price, measure, redact or sample traces",
+    "serve": "keep the traces of every day: take them in, find them, read them, make tests of them",
+    "traces": "find, show and export traces that a server keeps, and make tests of them",
     "diff": "say what changed between two traces",
     "replay": "run an agent again on a cassette or a production trace",
     "playback": "serve recordings as an OpenAI-compatible server",

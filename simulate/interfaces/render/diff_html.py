@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,20 @@ Row = list[Any]
 
 def write_diff_html(path: str | Path, diff: Diff) -> Path:
     """Write the page; it is whole or not there."""
+    return write_pieces(path, diff_page(diff))
+
+
+def diff_page(
+    diff: Diff, *, before: str = "", without_script: str | None = None, styles: Sequence[str] = ()
+) -> Iterator[bytes]:
+    """The page in pieces. ``before`` and ``without_script`` are HTML, as `page` takes them; ``styles`` are
+    for that."""
     data = [("diff", page_data(diff))]
     title = f"{'same' if diff.same else 'changed'} – {diff.actual.trace_id}"
-    return write_pieces(
-        path, page(title, data, scripts=("base.js", "diff.js"), styles=("base.css", "diff.css"))
-    )
+    return page(
+        title, data, scripts=("base.js", "diff.js"), styles=("base.css", "diff.css", *styles),
+        before=before, **({} if without_script is None else {"without_script": without_script}),
+    )  # fmt: skip
 
 
 def page_data(diff: Diff) -> dict[str, Any]:

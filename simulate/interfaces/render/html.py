@@ -60,6 +60,19 @@ def write_html(
 
 def write_trace_html(path: str | Path, traces: Sequence[Trace], *, views: ViewsOf | None = None) -> Path:
     """Write the page of one or more traces, without a run; it is whole or not there."""
+    return write_pieces(path, trace_page(traces, views=views))
+
+
+def trace_page(
+    traces: Sequence[Trace],
+    *,
+    views: ViewsOf | None = None,
+    before: str = "",
+    without_script: str | None = None,
+    styles: Sequence[str] = (),
+) -> Iterator[bytes]:
+    """The page of one or more traces in pieces. ``before`` and ``without_script`` are HTML, as `page` takes
+    them; ``styles`` are for that."""
     title = f"trace {traces[0].trace_id}" if len(traces) == 1 else f"{len(traces)} traces"
     mask = SecretMask()
     traces = [mask.trace(trace) for trace in traces]
@@ -70,8 +83,11 @@ def write_trace_html(path: str | Path, traces: Sequence[Trace], *, views: ViewsO
         )
         for n, trace in enumerate(traces)
     )
-    pieces = page(title, data, scripts=(*_SCRIPTS, "about.js", "trace.js"), styles=(*_STYLES, "about.css"))
-    return write_pieces(path, pieces)
+    return page(
+        title, data,
+        scripts=(*_SCRIPTS, "about.js", "trace.js"), styles=(*_STYLES, "about.css", *styles),
+        before=before, **({} if without_script is None else {"without_script": without_script}),
+    )  # fmt: skip
 
 
 def keys(outcomes: Sequence[Outcome]) -> list[str]:

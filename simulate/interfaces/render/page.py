@@ -21,8 +21,9 @@ from simulate.model.text import line
 
 _POLICY = (
     "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; media-src {media}; "
-    "base-uri 'none'; form-action 'none'"
+    "base-uri 'none'; form-action {forms}"
 )
+_WITHOUT_SCRIPT = "This report draws itself with a script that is part of this file."
 
 
 def page(
@@ -32,23 +33,29 @@ def page(
     scripts: Sequence[str],
     styles: Sequence[str],
     media: str = "'none'",
+    before: str = "",
+    without_script: str = _WITHOUT_SCRIPT,
 ) -> Iterator[bytes]:
     """The page in pieces.
+
+    ``before`` is HTML that stands above the application, such as the navigation of a server that shows the
+    page; ``without_script`` is HTML for who runs no scripts. Both are put in as they are.
 
     ``data`` is ``(element id, JSON value)``; ``scripts`` and ``styles`` are names of files in
     ``assets/``; the last script starts the page. ``media`` is where sound may come from (a CSP source)."""
     script_texts = [asset(name) for name in scripts]
     style_text = "\n".join(asset(name) for name in styles)
     policy = _POLICY.format(
-        scripts=" ".join(_hash(text) for text in script_texts), styles=_hash(style_text), media=media
-    )
+        scripts=" ".join(_hash(text) for text in script_texts), styles=_hash(style_text), media=media,
+        forms="'self'" if before else "'none'",
+    )  # fmt: skip
     yield (
         "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name=viewport content="width=device-width, initial-scale=1">\n'
         '<meta name=referrer content="no-referrer">\n'
         f"<title>{html.escape(line(title))}</title>\n<style>{style_text}</style>\n</head>\n<body>\n"
-        "<noscript>This report draws itself with a script that is part of this file.</noscript>\n"
+        f"{before}<noscript>{without_script}</noscript>\n"
         '<div id="app"></div>\n'
     ).encode()
     for name, value in data:

@@ -12,7 +12,8 @@ from typing import Any
 
 from simulate.errors import EnvironmentFault, MissingExtra
 from simulate.local_server import Refused
-from simulate.trace.capture.receiver import PROTOBUF, Receiver, success
+from simulate.trace.capture.otlp_http import PROTOBUF, success
+from simulate.trace.capture.receiver import Receiver
 
 _METHODS = {
     f"/opentelemetry.proto.collector.{name}.v1.{service}Service/Export": signal

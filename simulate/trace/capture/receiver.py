@@ -12,12 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
-import orjson
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -27,7 +25,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 from simulate.errors import EnvironmentFault, InputError
 from simulate.local_server import Intake, Refused, check_sender, listening
 from simulate.model.text import line
-from simulate.model.unpacking import GZIP, ZLIB, Inflate, Unpacks
+from simulate.trace.capture.otlp_http import EVALUATION, JSON, PROTOBUF, export, failure, success
 from simulate.trace.capture.routing import RAISE, SESSION_KEYS, ConversationSpans, Router
 from simulate.trace.files.base import Notes
 from simulate.trace.files.documents import load
@@ -37,10 +35,7 @@ from simulate.trace.span import Event, Span
 if TYPE_CHECKING:
     from aiohttp import web
 
-PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _trace_id = attrgetter("trace_id")
-EVALUATION = "gen_ai.evaluation.result"
-
 
 LIMIT = 128 << 20
 """Bytes of one conversation's spans, unpacked, that are kept where nobody says otherwise."""
@@ -117,27 +112,15 @@ class Receiver:
         kind = request.content_type
         try:
             check_sender(request)
-            signal = _signal(request.path)
-            if request.method != "POST":
-                raise Refused(405, "export with POST")
-            if kind not in (PROTOBUF, JSON):
-                raise Refused(415, f"{PROTOBUF} or {JSON}, not {kind}")
-            body = await self._body(request)
-            body = _inflated(body, request.headers.get("Content-Encoding", ""), self._intake)
+            signal, body = await export(request, self._intake)
             problem = self.take(signal, body, kind)
         except Refused as refusal:
             self.refuse(refusal)
-            answer = _status(refusal.message, kind)
+            answer = failure(refusal.message, kind)
             return web.Response(
                 status=refusal.status, body=answer, content_type=kind if kind == JSON else PROTOBUF
             )
         return web.Response(body=success(problem, kind), content_type=kind)
-
-    async def _body(self, request: web.BaseRequest) -> bytes:
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0  # or the answer would count as begun
-        return await self._intake.body(request)
 
     def refuse(self, refusal: Refused) -> None:
         """Count a request that was turned away."""
@@ -308,68 +291,11 @@ def _parted(keys: list[bytes], spans: Sequence[ProtoSpan]) -> Iterable[tuple[byt
     return [(key, _Some(spans, places)) for key, places in by_trace.items()]
 
 
-def _signal(path: str) -> str:
-    for signal in ("traces", "logs", "metrics"):
-        if path.rstrip("/").endswith(f"/v1/{signal}"):
-            return signal
-    raise Refused(404, f"nothing at {path}: this is an OTLP receiver, traces go to /v1/traces")
-
-
 def _valid(trace_id: bytes, span_id: bytes) -> bool:
     return len(trace_id) == 16 and len(span_id) == 8 and any(trace_id) and any(span_id)
-
-
-def _inflated(body: bytes, encoding: str, intake: Intake) -> bytes:
-    """The body decompressed, never to more than the limit, whatever it claims."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return body
-    if encoding not in ("gzip", "deflate"):
-        raise Refused(415, f"gzip, deflate or no compression, not {encoding}")
-    inflate, data = Inflate(GZIP if encoding == "gzip" else ZLIB), bytearray()
-    try:
-        for piece in inflate.feed(body):
-            data += piece
-            if len(data) > intake.limit:
-                raise intake.too_long("once decompressed, the request")
-    except Unpacks as error:
-        raise Refused(413, f"the request {error}") from error
-    except zlib.error as error:
-        raise Refused(400, f"the body is not {encoding}") from error
-    if not inflate.whole:
-        raise Refused(400, f"the {encoding} body is cut off")
-    return bytes(data)
 
 
 def _key(text: Any) -> bytes:
     with contextlib.suppress(ValueError):
         return bytes.fromhex(str(text or ""))
     return b""
-
-
-def success(problem: tuple[int, str] | None, kind: str) -> bytes:
-    """The answer to a request that was taken, with the spans that were not."""
-    if kind == JSON:
-        if problem is None:
-            return b"{}"
-        return b'{"partialSuccess":{"rejectedSpans":"%d","errorMessage":"%s"}}' % (
-            problem[0],
-            problem[1].encode(),
-        )
-    if problem is None:
-        return b""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-        ExportTracePartialSuccess,
-        ExportTraceServiceResponse,
-    )
-
-    partial = ExportTracePartialSuccess(rejected_spans=problem[0], error_message=problem[1])
-    return ExportTraceServiceResponse(partial_success=partial).SerializeToString()
-
-
-def _status(message: str, kind: str) -> bytes:
-    """A ``google.rpc.Status`` with code 3, INVALID_ARGUMENT: two fields, so written by hand."""
-    if kind == JSON:
-        return orjson.dumps({"code": 3, "message": message})
-    text = message.encode()[:127]
-    return b"\x08\x03\x12" + bytes([len(text)]) + text

@@ -1,0 +1,187 @@
+"""The server itself: it listens, lets in who may come in, and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import orjson
+from sqlalchemy.exc import DBAPIError
+
+from simulate.errors import InputError
+from simulate.local_server import Intake, Refused, check_content_type, listening
+from simulate.model.shapes import object_of
+from simulate.server import api, pages
+from simulate.server.access import LOCAL, Access, check_role
+from simulate.server.alerts import keep_looking
+from simulate.server.assembler import Assembler
+from simulate.server.context import Context
+from simulate.server.finishing import Finishing
+from simulate.server.intake import SpanIntake
+from simulate.server.keeping import keep_clean
+from simulate.server.routes import PageRequest, Route
+from simulate.server.settings import ServerSettings
+from simulate.server.store.access_keys import has_keys
+from simulate.server.store.store import Store
+from simulate.trace.capture.otlp_http import JSON, PROTOBUF, export, failure, signal_of, success
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+LIMIT = 64 << 20
+"""Bytes of one export, unpacked."""
+SMALL = 1 << 20
+"""Bytes of any other request."""
+RETRY = "2"
+"""Seconds after which an exporter may send again what was refused for now."""
+_log = logging.getLogger("simulate.server")
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+}  # fmt: skip
+
+
+class TraceServer:
+    """Answers requests with a store behind it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._exports = Intake(LIMIT)
+        self._others = Intake(SMALL)
+        self._routes: Sequence[Route] = [*api.ROUTES, *pages.ROUTES]
+
+    async def answer(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """Whatever the request was, an answer."""
+        try:
+            self._context.access.check_origin(raw)
+            response = await (self._take(raw) if _is_export(raw) else self._show(raw))
+        except Refused as refusal:
+            response = self._problem(raw, refusal.status, refusal.message)
+        except InputError as error:
+            response = self._problem(raw, 400, error.message, error.hint)
+        except DBAPIError as error:
+            _log.error("the store failed: %s", error.orig)
+            response = self._problem(raw, 503, "the store does not answer")
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        if response.status in (429, 503):
+            response.headers["Retry-After"] = RETRY
+        return response
+
+    async def _take(self, raw: web.BaseRequest) -> web.Response:
+        """An export. Its refusals are in the form that exporters read."""
+        from aiohttp import web  # start-up time
+
+        kind = raw.content_type
+        try:
+            key, _ = await asyncio.to_thread(self._context.access.who, raw)
+            key = check_role(key, "send")
+            signal, body = await export(raw, self._exports)
+            problem = await self._context.intake.take(key.project, signal, body, kind, raw.path)
+        except Refused as refusal:
+            answer = failure(refusal.message, kind)
+            form = kind if kind == JSON else PROTOBUF
+            return web.Response(status=refusal.status, body=answer, content_type=form)
+        return web.Response(body=success(problem, kind), content_type=kind)
+
+    async def _show(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """A page, or an answer of the API."""
+        for route in self._routes:
+            words = route.match(raw.method, raw.path)
+            if words is not None:
+                break
+        else:
+            raise Refused(404, "there is nothing at this address")
+        access = self._context.access
+        key, by_cookie = await asyncio.to_thread(access.who, raw)
+        if key is None and raw.method == "GET" and route.role != "anybody" and not route.about:
+            return pages.to_login(raw.path_qs)
+        key = (key or LOCAL) if route.role == "anybody" else check_role(key, route.role)
+        form: Mapping[str, Any] = {}
+        if raw.method == "POST":
+            form = await self._form(raw, is_page=by_cookie and not route.about)
+        request = PageRequest(self._context, raw, key, words, dict(raw.query), form)
+        return await route.answer(request)
+
+    async def _form(self, raw: web.BaseRequest, *, is_page: bool) -> Mapping[str, Any]:
+        if not is_page:
+            check_content_type(raw)
+        body = await self._others.body(raw)
+        if is_page:
+            fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+            self._context.access.check_form(raw, fields.get("token", ""))
+            return fields
+        try:
+            return object_of(orjson.loads(body))
+        except orjson.JSONDecodeError:
+            raise Refused(400, "the body is not JSON") from None
+
+    def _problem(
+        self, raw: web.BaseRequest, status: int, message: str, hint: str | None = None
+    ) -> web.Response:
+        if raw.path.startswith(("/api/", "/v1/", "/mcp")):
+            return api.answer_json({"error": message, "hint": hint}, status)
+        return pages.problem(status, message, hint)
+
+
+def _is_export(raw: web.BaseRequest) -> bool:
+    if raw.method != "POST":
+        return False
+    try:
+        signal_of(raw.path)
+    except Refused:
+        return False
+    return True
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    store: Store, settings: ServerSettings | None = None, *, port: int = 0, host: str = "127.0.0.1",
+    demand_keys: bool = False, quiet: float = 2.0,
+) -> AsyncGenerator[Context]:  # fmt: skip
+    """A running server while inside. Raises InputError where others could come in without a key, OSError
+    where it cannot listen."""
+    local = host in ("127.0.0.1", "::1", "localhost")
+    if not local and not await asyncio.to_thread(has_keys, store):
+        raise InputError(
+            f"at {host} others can reach the server, and the store has no key",
+            hint="simulate serve keys add --role send NAME makes one",
+        )
+    context = await asyncio.to_thread(
+        _context, store, settings or ServerSettings(), demand_keys or not local, quiet
+    )
+    server = TraceServer(context)
+    jobs = [context.intake.run(), context.assembler.run(), keep_clean(context), keep_looking(context)]
+    async with listening(server.answer, port, host=host) as actual, _beside(jobs):
+        shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
+        context.address = f"http://{shown}:{actual}"
+        yield context
+
+
+def _context(store: Store, settings: ServerSettings, demand_keys: bool, quiet: float) -> Context:
+    finishing = Finishing(settings)
+    intake = SpanIntake(store, lambda: store.redactor(settings.redact.patterns, settings.redact.paths))
+
+    def looked(waiting: int) -> None:
+        intake.waiting = waiting
+
+    assembler = Assembler(store, finishing.finish, quiet=quiet, looked=looked)
+    access = Access(store, demand_keys, store.setting("cookie key"))
+    return Context(store, settings, access, intake, assembler)
+
+
+@contextlib.asynccontextmanager
+async def _beside(jobs: Sequence[Any]) -> AsyncGenerator[None]:
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,174 @@
+"""The list of traces, one trace, the traces of a person or session, and two traces side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from datetime import UTC, datetime
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from simulate.errors import InputError
+from simulate.interfaces.render.diff_html import diff_page
+from simulate.interfaces.render.html import trace_page
+from simulate.interfaces.render.trace_tree import TreeOptions, lines
+from simulate.local_server import Refused
+from simulate.model.text import line
+from simulate.scoring.evaluators.evaluation_context import EvaluationContext
+from simulate.server.api import read_trace, row_of
+from simulate.server.pages import charts
+from simulate.server.pages.shared import count, fragment, html, link, whole
+from simulate.server.routes import PageRequest, Route
+from simulate.server.store.find import (
+    TraceRow,
+    facets,
+    feedback_of,
+    find,
+    histogram,
+    newest,
+    one,
+    trace_of,
+    with_tag,
+)
+from simulate.server.store.summary import HOUR
+from simulate.trace.diff import compare
+from simulate.trace.overview import failing
+from simulate.trace.reading import TraceReading
+from simulate.trace.redaction.mask import SecretMask
+from simulate.trace.span import Trace
+from simulate.trace.tree import build
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+RANGES = {
+    "1h": "last hour",
+    "24h": "last 24 hours",
+    "7d": "last 7 days",
+    "30d": "last 30 days",
+    "all": "any time",
+}
+USUAL = "7d"
+_PEOPLE = {"user": ("user",), "session": ("session", "conversation"), "run": ("run",)}
+
+
+async def _list(request: PageRequest) -> web.Response:
+    store, query = request.context.store, dict(request.query)
+    try:
+        wanted = request.wanted(default_since=USUAL)
+    except InputError as error:
+        page = html(
+            request, "traces.html", rows=[], query=query, ranges=RANGES, usual=USUAL, facets={}, next=None,
+            unseen=False, chart="", newest=None, problem=error, live=False,
+        )  # fmt: skip
+        page.set_status(400)
+        return page
+    found = await asyncio.to_thread(find, store, wanted)
+    counts = await asyncio.to_thread(facets, store, wanted)
+    steps, numbers = await asyncio.to_thread(histogram, store, wanted)
+    latest = None if found.rows else await asyncio.to_thread(newest, store, request.project)
+    following = None if found.next is None else f"{found.next[0]}-{found.next[1]}"
+    return html(
+        request, "traces.html", rows=found.rows, query=query, ranges=RANGES, usual=USUAL, facets=counts,
+        next=following, unseen=found.unseen, chart=_histogram(query, steps, numbers), newest=latest,
+        problem=None, live="live" in query, address=request.context.address,
+    )  # fmt: skip
+
+
+def _histogram(query: dict[str, str], steps: list[int], numbers: list[int]) -> str:
+    if len(steps) < 2:  # one bar tells nothing
+        return ""
+    width = steps[1] - steps[0]
+    kept = {name: value for name, value in query.items() if name != "before"}
+    links = [link("/", kept, since=_iso(at), until=_iso(at + width)) for at in steps]
+    return charts.bars(steps, list(numbers), count, label="traces over time", links=links, height=90)
+
+
+def _iso(hour: int) -> str:
+    return datetime.fromtimestamp(hour * HOUR / 1e9, UTC).isoformat(timespec="minutes")
+
+
+async def _trace(request: PageRequest) -> web.Response:
+    row = await row_of(request)
+    found = await read_trace(request, row)
+    said = await asyncio.to_thread(feedback_of, request.context.store, row.id)
+    return await asyncio.to_thread(_drawn, request, row, found, said)
+
+
+def _drawn(request: PageRequest, row: TraceRow, trace: Trace, said: list[dict[str, Any]]) -> web.Response:
+    reading = TraceReading(trace)
+    failed = min(failing(reading), key=lambda span: (not span.start_ns, span.start_ns), default=None)
+    crossed = [
+        score for _, view in reading for score in view.scores if score.passed() is False
+    ]  # fmt: skip
+    before = fragment(
+        request, "trace.html", row=row, failed=failed, crossed=crossed, said=said,
+        agent=None if failed is None else reading.view(failed).agent_name,
+        why=None if failed is None else failed.status_message or reading.view(failed).error,
+        commands=_commands(request, row), people=_PEOPLE,
+    )  # fmt: skip
+    text = "\n".join(lines(build(trace), TreeOptions(reading, width=110, content=True)))
+    return whole(
+        trace_page(
+            [trace], before=before, without_script=f"<pre>{escape(text)}</pre>", styles=("server.css",)
+        )
+    )
+
+
+def _commands(request: PageRequest, row: TraceRow) -> dict[str, str]:
+    """What to do next in a terminal, word for word."""
+    server = ["--server", request.context.address]
+    file = f"{row.trace_id[:12]}.otlp.jsonl"
+    export = shlex.join(["simulate", "traces", "export", row.trace_id, *server, "-o", file])
+    return {
+        "Replay it on your agent": f"{export} && {shlex.join(['simulate', 'replay', file])} --agent ADDRESS",
+        "Add it to a dataset": f"{export} && {shlex.join(['simulate', 'dataset', 'add', file])}",
+        "Make a test of it": shlex.join(["simulate", "traces", "test", row.trace_id, *server]),
+    }
+
+
+async def _session(request: PageRequest) -> web.Response:
+    name, value = request.words["name"], request.query.get("is", "")
+    if name not in _PEOPLE:
+        raise Refused(404, "there is nothing at this address")
+    store = request.context.store
+    values = store.names(value) if name == "user" else [value]
+    rows = [
+        row
+        for each in values
+        for row in await asyncio.to_thread(with_tag, store, request.project, _PEOPLE[name], each)
+    ]
+    said = {row.id: await asyncio.to_thread(_words, request, row) for row in rows[-20:]}
+    return html(request, "session.html", name=name, value=value, rows=rows, said=said)
+
+
+def _words(request: PageRequest, row: TraceRow) -> list[tuple[str, str]]:
+    """What was said in a trace, a line each."""
+    trace = SecretMask().trace(trace_of(request.context.store, row))
+    return [(each.speaker, line(each.text, 600)) for each in EvaluationContext(trace).said][-6:]
+
+
+async def _compare(request: PageRequest) -> web.Response:
+    ids = [request.query.get(side, "").strip() for side in ("a", "b")]
+    store = request.context.store
+    rows = [await asyncio.to_thread(one, store, request.project, each) if each else None for each in ids]
+    missing = [each for each, row in zip(ids, rows, strict=True) if row is None]
+    if missing:
+        return html(request, "compare.html", ids=ids, missing=[each for each in missing if each])
+    first, second = [await read_trace(request, row) for row in rows if row is not None]
+    return await asyncio.to_thread(_compared, request, first, second)
+
+
+def _compared(request: PageRequest, expected: Trace, actual: Trace) -> web.Response:
+    diff = compare(expected, actual)
+    before = fragment(request, "above.html")
+    text = f"<pre>{escape(diff.summary(200))}</pre>"
+    return whole(diff_page(diff, before=before, without_script=text, styles=("server.css",)))
+
+
+ROUTES = [
+    Route("GET", "/", "read", _list),
+    Route("GET", "/traces/{trace_id}", "read", _trace),
+    Route("GET", "/of/{name}", "read", _session),
+    Route("GET", "/compare", "read", _compare),
+]
