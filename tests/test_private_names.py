@@ -35,6 +35,8 @@ USED = {
     ("aiohttp", "aiohttp.client:ClientSession"): (
         "_request _ws_connect _build_url _prepare_headers _raise_for_status _json_serialize"
     ),
+    ("aiohttp", "aiohttp.client_ws:ClientWebSocketResponse"): "_response _writer _reader",
+    ("aiohttp", "aiohttp.connector:BaseConnector"): "_factory _acquired",
     ("aiohttp", "aiohttp.client_reqrep:ClientResponse"): (
         "_headers _raw_headers _cookies _closed _response_eof"
     ),

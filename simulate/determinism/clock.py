@@ -270,7 +270,7 @@ class _Coupling:
 
     def _replace_defaults(self, undo: ExitStack, by_identity: dict[int, Any]) -> None:
         """A default value is what stood there when the function was defined."""
-        for module_name, module in list(sys.modules.items()):
+        for module_name, module in list(sys.modules.copy().items()):
             if module_name not in self._looked_into and getattr(module, "time", None) is not None:
                 self._looked_into.add(module_name)
                 if not module_name.startswith(LEFT_ALONE):

@@ -58,7 +58,7 @@ LEFT_ALONE = (
 def replace_everywhere(undo: ExitStack, functions: Mapping[Any, Any]) -> None:
     """Put functions in place of others in every module that imported them; ``undo`` puts them back."""
     by_identity = {id(old): new for old, new in functions.items()}
-    for module_name, module in list(sys.modules.items()):
+    for module_name, module in list(sys.modules.copy().items()):
         if module_name.startswith(LEFT_ALONE):
             continue
         members: dict[str, Any] = getattr(module, "__dict__", {})

@@ -18,7 +18,7 @@ from typing import Any, cast
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import cassettes
 from simulate.replay.matching.endpoints import base_of, is_models, split_url
-from simulate.replay.matching.recordings import HttpRecording, ToolRecording
+from simulate.replay.matching.recordings import HttpRecording, StreamRecording, ToolRecording
 from simulate.replay.matching.rules import Rules
 
 Recording = HttpRecording | ToolRecording
@@ -47,19 +47,23 @@ class FirstUse:
         with self._lock:
             self._asked.setdefault(key, Counter())[folder] += 1
 
-    def answer(self, key: str, url: str | None, cassette: Cassette) -> tuple[Recording, str] | None:
-        """What another conversation was answered, and where that stands, if this call is made once a process
-        and nobody has made it in this one. ``url`` is None for a tool."""
+    def answer(self, key: str, url: str | None, cassette: Cassette, notes: list[str]) -> Recording | None:
+        """What another conversation was answered, if this call is made once a process and nobody has made it
+        in this one; ``notes`` is told. ``url`` is None for a tool."""
         with self._lock:
             asked = self._asked.get(key, Counter()).total()
             for kept in self._all(cassette.rules(Rules())).get(key, ())[asked:]:
                 if _same_service(kept.recording, url) and not speaks_of(kept.recording, cassette):
                     self._asked.setdefault(key, Counter())[cassette.folder] += 1
-                    return kept.recording, f"{kept.folder.name}/{kept.recording.place}"
+                    place = f"{kept.folder.name}/{kept.recording.place}"
+                    notes.append(f"{kept.recording.asked} is made once a process: answered from {place}")
+                    return kept.recording
         return None
 
-    def made_by_another(self, recording: Recording, cassette: Cassette) -> bool:
+    def made_by_another(self, recording: Recording | StreamRecording, cassette: Cassette) -> bool:
         """Whether another conversation of this process made this first-use call, so that nobody has to."""
+        if isinstance(recording, StreamRecording):
+            return False  # a connection is a conversation's own
         with self._lock:
             asked = self._asked.get(recording.key, Counter())
             others = asked.total() - asked[cassette.folder]

@@ -14,13 +14,21 @@ from simulate.errors import InputError
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.interactions import record_of
 from simulate.replay.cassette.python_values import NotKept, to_json
+from simulate.replay.cassette.stream_file import redact, stream_of
 from simulate.replay.cassette.stream_redaction import redacted
+from simulate.replay.intercept.streams import StreamRecorder
 from simulate.replay.intercept.toolbox import InterceptedTools
 from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
 from simulate.replay.matching.encodings import NotDecoded, decoded
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
-from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording, number
+from simulate.replay.matching.recordings import (
+    HttpRecording,
+    HttpResponse,
+    StreamRecording,
+    ToolRecording,
+    number,
+)
 from simulate.replay.matching.request import HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.secrets import Redaction
@@ -53,6 +61,7 @@ class RecordSession:
         self._exchanges: list[HttpExchange] = []
         self._open: list[HttpExchange] = []
         self._tools: list[ToolRecording] = []
+        self._streams: list[StreamRecording] = []
         self._lock = threading.Lock()
         self._tasks: dict[tuple[int, Any], int] = {}
 
@@ -68,6 +77,16 @@ class RecordSession:
             self._exchanges.append(exchange)
             self._open.append(exchange)
         return exchange
+
+    def begin_stream(self, request: HttpRequest) -> StreamRecorder:
+        """A connection is opened on which both sides send when they like."""
+        recording = stream_of(request, self.rules)
+        recording.start = recording.end = self._now()
+        recording.turn = self.turn_of()
+        recording.span_id = current_span_id()
+        with self._lock:
+            self._streams.append(recording)
+        return StreamRecorder(recording, self._now)
 
     def begin_tool(
         self, name: str, arguments: Any, *, write: bool, source: Literal["tool", "mcp"] = "tool"
@@ -138,12 +157,14 @@ class RecordSession:
     def cassette(self) -> Cassette:
         """What was recorded so far, redacted."""
         with self._lock:
-            exchanges, tools = list(self._exchanges), list(self._tools)
+            exchanges, tools, streams = list(self._exchanges), list(self._tools), list(self._streams)
         for exchange in exchanges:
             exchange.close()
         recordings = [exchange.recording for exchange in exchanges if exchange.recording is not None]
         for recording in recordings:
             self._store(recording)
+        for stream in streams:
+            redact(stream, self.rules)
         manifest = {"match": "http", **self.manifest, "complete": not self.ended}
         if self.ended:
             manifest["ended"] = self.ended
@@ -152,7 +173,8 @@ class RecordSession:
             manifest |= self.rules.redact.manifest()
         number(recordings)
         number(tools)
-        return Cassette(recordings, tools, self.frames, self.blobs, said, manifest)
+        number(streams)
+        return Cassette(recordings, tools, self.frames, self.blobs, said, manifest, streams=streams)
 
     def _store(self, recording: HttpRecording) -> None:
         try:

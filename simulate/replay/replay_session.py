@@ -12,11 +12,10 @@ from simulate.replay.cassette.python_values import without_types
 from simulate.replay.chat_wires import answer_in
 from simulate.replay.first_use import FirstUse
 from simulate.replay.intercept.order import RecordedOrder, Steps
+from simulate.replay.intercept.streams import StreamPlayer, StreamRecorder
 from simulate.replay.intercept.toolbox import InterceptedTools
 from simulate.replay.intercept.traffic import HttpExchange, NotRecorded, ToolExchange
 from simulate.replay.matching.chat import ENDPOINT as CHAT
-from simulate.replay.matching.chat import told_by_both
-from simulate.replay.matching.date_drift import Moment, local_ahead, only_time_passed, real_ns
 from simulate.replay.matching.divergence import (
     Divergence,
     JsonChange,
@@ -37,7 +36,9 @@ from simulate.replay.matching.recordings import HttpRecording, HttpResponse, Too
 from simulate.replay.matching.request import CanonicalRequest, HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.record_session import RecordSession, current_span_id
+from simulate.replay.replayed_streams import ReplayedStreams
 from simulate.replay.report import ReplayReport
+from simulate.replay.time_passed import TimePassed
 from simulate.tools import Toolbox, ToolFailed, marked
 from simulate.trace.capture import simulator_tracing
 
@@ -80,19 +81,26 @@ class ReplaySession:
         self.divergences: list[Divergence] = []
         self.side_cassette: str | None = None
         self.tainted = 0
-        self.later: dict[str, None] = {}
-        """Dates and times of the recording, and those that stand in their places now."""
+        self._time = TimePassed(cassette.manifest)
         self._pins: Toolbox | None = None
         """What answers tools without asking the cassette: the scenario's pins."""
         self._kept = RecordingIndex(cassette.http, cassette.tools)
         self._together: RecordedOrder | None = None
+        self._streams = ReplayedStreams(
+            cassette.streams,
+            self.rules,
+            paced=pace == "recorded",
+            goes_on=policy == "nearest",
+            take=self._kept.play,
+            note=self.note,
+            live=self._live_stream,
+            only_later=self._time.explains,
+        )
 
     @property
     def stopped(self) -> bool:
         """The policy is ``stop`` and something diverged: the conversation should end here."""
         return self.policy == "stop" and bool(self.divergences)
-
-    # HTTP
 
     def begin(self, request: HttpRequest) -> HttpExchange | None:
         """The response to a request, or what the policy makes of one that was not recorded."""
@@ -119,15 +127,8 @@ class ReplaySession:
         """What another conversation was answered that made this call first, once for the whole process."""
         if self.stopped or self._kept.holds(asked.key):
             return None
-        found = self._made_first(asked.key, url)
+        found = self.first_use and self.first_use.answer(asked.key, url, self.cassette, self.notes)
         return HttpExchange(found.response) if isinstance(found, HttpRecording) else None
-
-    def _made_first(self, key: str, url: str | None) -> HttpRecording | ToolRecording | None:
-        if (found := self.first_use and self.first_use.answer(key, url, self.cassette)) is None:
-            return None
-        recording, place = found
-        self.notes.append(f"{recording.asked} is made once a process: answered from {place}")
-        return recording
 
     def _answered(self, recording: HttpRecording, response: HttpResponse) -> HttpExchange:
         """The exchange that plays a recording; it is its turn."""
@@ -206,6 +207,16 @@ class ReplaySession:
             return self.recorder.begin(request)
         return HttpExchange(refusal(str(divergence), divergence))
 
+    def begin_stream(self, request: HttpRequest) -> StreamRecorder | StreamPlayer | HttpResponse:
+        """The recording of such a connection, or what the policy makes of one that was not recorded."""
+        if self.stopped:
+            return refusal("the replay stopped at its first divergence", self.divergences[0])
+        self.tainted += bool(self.divergences)
+        return self._streams.begin(request)
+
+    def _live_stream(self, request: HttpRequest) -> StreamRecorder | None:
+        return self.recorder.begin_stream(request) if self.recorder and self._may_go_live() else None
+
     def in_flight(self) -> bool:
         """Only what went live can be."""
         return self.recorder is not None and self.recorder.in_flight()
@@ -226,16 +237,9 @@ class ReplaySession:
 
     def _only_later(self, one: HttpRecording | ToolRecording, then: Any, now: Any) -> bool:
         """Whether a recording stands for this request, too, which differs by the date and time it tells."""
-        began: Any = self.cassette.manifest.get("started_ns")
-        if id(one) in self._kept.played or not isinstance(began, int):
+        if id(one) in self._kept.played:
             return False
-        if isinstance(one, HttpRecording) and one.endpoint == CHAT:
-            now = told_by_both(then, now)
-        recorded = Moment.of(began + int(one.start * 1e6), self.cassette.manifest.get("utc_ahead", 0))
-        ns = real_ns()
-        passed = only_time_passed(then, now, recorded, Moment.of(ns, local_ahead(ns)))
-        self.later.update(dict.fromkeys(map(str, passed or ())))
-        return passed is not None
+        return self._time.explains_call(one, then, now)
 
     def _may_go_live(self) -> bool:
         if self.policy not in {"live", "simulate"}:
@@ -283,7 +287,8 @@ class ReplaySession:
                 self.tainted += bool(self.divergences)
                 _ = self.first_use and self.first_use.played(key, self.cassette.folder)
                 return known
-            shared = None if name in self._kept.names else self._made_first(key, None)
+            once = None if name in self._kept.names else self.first_use
+            shared = once and once.answer(key, None, self.cassette, self.notes)
             if isinstance(shared, ToolRecording):
                 return shared
             value = self.rules.value(plain(arguments))
@@ -326,8 +331,6 @@ class ReplaySession:
         self._pins = inner
         return InterceptedTools(self, inner)
 
-    # account
-
     def refuse(self, what: str) -> None:
         """Something tried to get past the replay."""
         with self._kept.lock:
@@ -349,7 +352,7 @@ class ReplaySession:
         claimed = {id(one.recording) for one in divergences if one.verdict == "drifted"}
         left = [
             one
-            for one in (*self.cassette.http, *self.cassette.tools)
+            for one in (*self.cassette.http, *self.cassette.tools, *self.cassette.streams)
             if id(one) not in self._kept.played and id(one) not in claimed and not self.stopped
         ]
         unseen = [one for one in left if isinstance(one, ToolRecording) and self._is_unseen(one)]
@@ -358,9 +361,7 @@ class ReplaySession:
             others = [one for one in left if self.first_use.made_by_another(one, self.cassette)]
             left = [one for one in left if one not in others]
             notes += [f"{one.asked} was made once, in another conversation of this process" for one in others]
-        if self.later:
-            told = ", ".join(list(self.later)[:4]) + (" …" if len(self.later) > 4 else "")
-            notes.append(f"the agent tells the time, which has passed: {told}; answered as recorded")
+        notes += self._time.notes()
         if self.divergences and not self.outside:
             notes += unpinned()
         if names := ", ".join(sorted({one.name for one in unseen if not self._is_pinned(one.name)})):
@@ -370,12 +371,12 @@ class ReplaySession:
             )
         left.sort(key=lambda each: each.start)
         divergences += [never_asked(one, tainted=bool(self.divergences)) for one in left]
-        reordered = out_of_order(self._kept.order)
+        divergences += [] if self.stopped else self._streams.left()
+        notes += self._streams.notes()
+        reordered = out_of_order(self._kept.order) or self._streams.reordered
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered
-        unmet = ", ".join(path for path in self.rules.ignore if path not in self.rules.met)
-        if unmet:
-            notes.append(f"nothing to ignore at {unmet}: no request has it")
+        notes += self.rules.unmet()
         return ReplayReport(
             verdict=verdict,
             first=first,

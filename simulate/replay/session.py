@@ -183,9 +183,11 @@ async def cassette_for(
         merged = player.cassette
         merged.http += added.http
         merged.tools += added.tools
+        merged.streams += added.streams
         merged.manifest |= {"personal": added.manifest["personal"]} if "personal" in added.manifest else {}
         number(merged.http)
         number(merged.tools)
+        number(merged.streams)
         merged.save(folder, scan=scanner())
 
 

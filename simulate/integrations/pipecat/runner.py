@@ -58,6 +58,6 @@ async def _create_transport(runner_args: Any, transport_params: dict[str, Any]) 
 def _know_calls() -> None:
     """Pipecat's function cannot be told of another kind of argument, so ours stands before it, also where a
     bot's module imported it by name. For all other arguments nothing changes."""
-    for module in list(sys.modules.values()):
+    for module in list(sys.modules.copy().values()):
         if getattr(module, "create_transport", None) is _create:
             module.create_transport = _create_transport  # type: ignore[attr-defined]

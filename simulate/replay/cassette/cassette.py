@@ -5,6 +5,7 @@
     manifest.json    versions, seed, start clock, scenario, how it ended, and the hash of every other file
     http.json        vcrpy's v1 schema, one interaction a block, in the order in which requests began
     tools.jsonl      one tool call a line
+    streams.jsonl    WebSockets and gRPC streams, an event a line
     frames.jsonl     voice, frame by frame
     blobs/<sha256>   large bodies and audio
 
@@ -25,9 +26,10 @@ from simulate.errors import InputError
 from simulate.replay.cassette.folder import recover, replace_folder
 from simulate.replay.cassette.interactions import interaction_of, set_key, tool_line
 from simulate.replay.cassette.loading import SCHEMA, load_folder
+from simulate.replay.cassette.stream_file import lines_of
 from simulate.replay.cassette.vcr_file import load_vcr_file
 from simulate.replay.matching import keys
-from simulate.replay.matching.recordings import HttpRecording, ToolRecording
+from simulate.replay.matching.recordings import HttpRecording, StreamRecording, ToolRecording
 from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.secrets import Redaction
 
@@ -47,6 +49,7 @@ class Cassette:
     """What was said: ``speaker``, ``text``, ``turn``; for the recorded caller."""
     manifest: dict[str, Any] = field(default_factory=dict[str, Any])
     folder: Path | None = None
+    streams: list[StreamRecording] = field(default_factory=list[StreamRecording])
     _left_out: set[str] = field(default_factory=set[str], repr=False, compare=False)
     """Paths that were ignored only since it was loaded."""
 
@@ -86,7 +89,7 @@ class Cassette:
         return cast("str | None", self.manifest.get("scenario"))
 
     def __len__(self) -> int:
-        return len(self.http) + len(self.tools)
+        return len(self.http) + len(self.tools) + len(self.streams)
 
     @classmethod
     def load(
@@ -118,6 +121,7 @@ class Cassette:
                 conversation=read.conversation,
                 manifest=read.manifest,
                 folder=target,
+                streams=read.streams,
             )
         if not cassette.complete and not allow_partial:
             ended = cassette.manifest.get("ended", "the run broke off")
@@ -160,6 +164,8 @@ class Cassette:
             )
         if self.tools:
             files["tools.jsonl"] = b"".join(orjson.dumps(tool_line(tool)) + b"\n" for tool in self.tools)
+        if self.streams:
+            files["streams.jsonl"] = b"".join(lines_of(stream, blobs) for stream in self.streams)
         if self.frames:
             files["frames.jsonl"] = b"".join(orjson.dumps(frame) + b"\n" for frame in self.frames)
         if self.conversation:

@@ -33,7 +33,7 @@ def record_of(request: HttpRequest, rules: Rules) -> HttpRecording:
         key=canonical.key,
         endpoint=canonical.endpoint,
         method=request.method,
-        uri=_without_secrets(request.url, rules),
+        uri=without_secrets(request.url, rules),
         body=canonical.body,
         form=canonical.form,
         headers={name: value for name, value in request.headers.items() if name in names},
@@ -43,7 +43,8 @@ def record_of(request: HttpRequest, rules: Rules) -> HttpRecording:
     )
 
 
-def _without_secrets(url: str, rules: Rules) -> str:
+def without_secrets(url: str, rules: Rules) -> str:
+    """A URL as it may be kept."""
     url = re.sub(r"(?<=://)[^/@]*@", "", url)
 
     def hidden(match: re.Match[str]) -> str:

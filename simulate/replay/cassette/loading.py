@@ -16,8 +16,9 @@ from simulate.errors import InputError
 from simulate.model.shapes import is_list, is_object, object_of
 from simulate.replay.cassette.bodies import blob_reader
 from simulate.replay.cassette.interactions import recording_in, tool_in
+from simulate.replay.cassette.stream_file import streams_in
 from simulate.replay.matching import keys
-from simulate.replay.matching.recordings import HttpRecording, ToolRecording, number
+from simulate.replay.matching.recordings import HttpRecording, StreamRecording, ToolRecording, number
 from simulate.replay.matching.rules import Rules
 
 SCHEMA = 1
@@ -34,6 +35,7 @@ class Contents:
     frames: list[dict[str, Any]]
     conversation: list[dict[str, Any]]
     manifest: dict[str, Any]
+    streams: list[StreamRecording]
 
 
 def load_folder(folder: Path, rules: Rules, *, allow_edited: bool) -> Contents:
@@ -67,7 +69,14 @@ def _read(folder: Path, rules: Rules, *, allow_edited: bool) -> Contents:
         frames=_lines(folder / "frames.jsonl", contents.get("frames.jsonl", b"")),
         conversation=_lines(folder / "conversation.jsonl", contents.get("conversation.jsonl", b"")),
         manifest=manifest | {"edited": True} if edited else manifest,
+        streams=streams_in(
+            _lines(folder / "streams.jsonl", contents.get("streams.jsonl", b"")),
+            folder / "streams.jsonl",
+            rules,
+            rekey=rekey,
+        ),
     )
+    number(read.streams)
     number(read.http)
     number(read.tools)
     return read

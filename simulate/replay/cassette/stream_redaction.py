@@ -47,7 +47,7 @@ def redacted(chunks: list[Chunk], content_type: str, rules: Rules) -> list[Chunk
     else:
         clean = _redacted_text(text, rules)
         return chunks if clean == text or not chunks else [(chunks[-1][0], clean.encode())]
-    _redact([event.root for event in events], rules)
+    redacted_values([event.root for event in events], rules)
     edits = [(event.start, event.end, new) for event in events if (new := event.changed()) is not None]
     cleaned = edited_pieces(pieces, edits)
     return [(offset, piece) for (offset, _), piece in zip(chunks, cleaned, strict=True)]
@@ -62,7 +62,7 @@ def _redacted_text(text: str, rules: Rules) -> str:
     # Google streams a list of events, where it is not asked for server-sent ones
     parts: list[Any] = value if is_list(value) else [value]
     roots = [[part] for part in parts]
-    _redact(roots, rules)
+    redacted_values(roots, rules)
     made = [root[0] for root in roots] if is_list(value) else roots[0][0]
     return text if made == json.loads(text) else restyled(text, made)
 
@@ -72,7 +72,7 @@ def _redacted_frames(chunks: list[Chunk], rules: Rules) -> list[Chunk]:
     ends = list(_ends(chunks))
     frames = frames_in(whole)
     roots = [[frame.value] for frame, _ in frames]
-    _redact(roots, rules)
+    redacted_values(roots, rules)
     made: list[Chunk] = []
     for (frame, end), (value,) in zip(frames, roots, strict=True):
         clean = frame if value == frame.value else frame.with_value(value)
@@ -146,7 +146,7 @@ class _Piece:
     put: Callable[[str], None]
 
 
-def _redact(roots: list[list[Any]], rules: Rules) -> None:
+def redacted_values(roots: list[list[Any]], rules: Rules) -> None:
     """Change the values, in place, as one stream."""
     texts: dict[tuple[Any, ...], list[_Piece]] = {}
     for root in roots:

@@ -28,6 +28,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from simulate.replay.intercept.aiohttp_websocket import is_dialling
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.recordings import HttpResponse
@@ -41,7 +42,7 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
 
     @functools.wraps(real)
     async def _request(session: Any, method: str, url: Any, **kwargs: Any) -> Any:
-        if not router.watching:
+        if not router.watching or is_dialling():
             return await real(session, method, url, **kwargs)
         target = str(session._build_url(url).update_query(kwargs.get("params") or ()))
         body, content_type, kwargs = await _body(session, kwargs)
@@ -59,21 +60,7 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
             return response
         return await _recorded(real, session, method, url, kwargs, exchange)
 
-    real_ws: Any = getattr(aiohttp.ClientSession, "_ws_connect")  # noqa: B009 (likewise)
-
-    @functools.wraps(real_ws)
-    async def _ws_connect(session: Any, url: Any, **kwargs: Any) -> Any:
-        if router.playing:
-            router.refuse(
-                f"WebSocket to {str(url).split('?')[0]} through aiohttp: a replay plays no WebSockets"
-            )
-            raise aiohttp.ClientConnectionError(f"refused during replay: WebSocket to {url}")
-        return await real_ws(session, url, **kwargs)
-
-    return [
-        (aiohttp.ClientSession, "_request", _request),
-        (aiohttp.ClientSession, "_ws_connect", _ws_connect),
-    ]
+    return [(aiohttp.ClientSession, "_request", _request)]
 
 
 async def _recorded(

@@ -14,15 +14,31 @@ from unittest import mock
 from simulate.determinism.shared_patch import SharedPatch
 from simulate.replay.intercept import (
     aiohttp_client,
+    aiohttp_websocket,
     children,
     httpx_client,
     mcp_client,
     socket_client,
     started_work,
+    websocket_client,
+    websockets_client,
+    websockets_legacy,
 )
 from simulate.replay.intercept.guard import Guard
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import Traffic
+
+_CLIENTS = (
+    httpx_client,
+    aiohttp_client,
+    aiohttp_websocket,
+    websocket_client,
+    websockets_client,
+    websockets_legacy,
+    socket_client,
+    mcp_client,
+    started_work,
+)
 
 
 class _Process:
@@ -45,7 +61,7 @@ class _Process:
             self._stays.enter_context(self.guard.native.held())
 
     def _patch(self, undo: contextlib.ExitStack) -> None:
-        for client in (httpx_client, aiohttp_client, socket_client, mcp_client, started_work):
+        for client in _CLIENTS:
             for holder, name, replacement in client.patches(self.router):
                 undo.enter_context(mock.patch.object(holder, name, replacement))
 

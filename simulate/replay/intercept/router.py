@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from simulate.replay.intercept import senders
 from simulate.replay.intercept.background import Background, told_late
+from simulate.replay.intercept.streams import StreamPlayer, StreamRecorder
 from simulate.replay.intercept.traffic import HttpExchange, Traffic
 from simulate.replay.matching.divergence import refusal
 from simulate.replay.matching.endpoints import address
@@ -123,6 +124,22 @@ class TrafficRouter:
         if not traffic.replaying and _is_mcp(request):
             return None
         return traffic.begin(request)
+
+    def begin_stream(self, request: HttpRequest) -> StreamRecorder | StreamPlayer | HttpResponse | None:
+        """What becomes of a connection on which both sides send when they like; None lets it out unseen."""
+        traffic = self.current
+        if not self.watching or address(request.url) in self.allowed:
+            return None
+        named = f"{request.method} {request.url.split('?')[0]}"
+        if traffic is None:
+            return refusal(self.refuse(f"{named} from outside of any conversation"))
+        if self.forked:
+            self._tell_parent(named)
+            return refusal("asked by a forked process") if traffic.replaying else None
+        if traffic in self.background.over:
+            told = told_late(f"{named} ({senders.place_in_agent()})", traffic)
+            return refusal(told) if traffic.replaying else None
+        return traffic.begin_stream(request)
 
     def refuse(self, what: str) -> str:
         """Tell the replay that concerns it (all that run, where none is known) of an attempt to get out, with

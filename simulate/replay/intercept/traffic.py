@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from simulate.replay.cassette.python_values import from_json
 from simulate.replay.intercept.order import PATIENCE, Steps
+from simulate.replay.intercept.streams import StreamPlayer, StreamRecorder
 from simulate.replay.matching.divergence import Divergence
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
 from simulate.replay.matching.request import HttpRequest
@@ -35,6 +36,10 @@ class Traffic(Protocol):
 
     def begin(self, request: HttpRequest) -> HttpExchange | None:
         """What becomes of a request; None lets it out unseen."""
+        ...
+
+    def begin_stream(self, request: HttpRequest) -> StreamRecorder | StreamPlayer | HttpResponse:
+        """What becomes of a connection on which both sides send when they like: noted, played or refused."""
         ...
 
     def begin_tool(

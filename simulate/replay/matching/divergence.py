@@ -14,7 +14,7 @@ from simulate.replay.matching.chat import ENDPOINT as CHAT
 from simulate.replay.matching.chat import told_by_both
 from simulate.replay.matching.components import Parts, fingerprint, parts_of, role_of
 from simulate.replay.matching.endpoints import base_of
-from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
+from simulate.replay.matching.recordings import HttpRecording, HttpResponse, Recording, ToolRecording
 from simulate.replay.matching.request import CanonicalRequest
 
 Verdict = Literal["identical", "reordered", "drifted", "never_recorded", "exhausted", "unplayed"]
@@ -68,7 +68,7 @@ class Divergence:
     key: str = ""
     tainted: bool = False
     """It came after the first divergence, and may be nothing but its consequence."""
-    recording: HttpRecording | ToolRecording | None = None
+    recording: Recording | None = None
     by: str | None = None
     """``caller`` or ``judge`` where the simulator asked, and not the agent."""
 
@@ -189,7 +189,7 @@ def explain_tool(
     )
 
 
-def never_asked(one: HttpRecording | ToolRecording, *, tainted: bool) -> Divergence:
+def never_asked(one: Recording, *, tainted: bool) -> Divergence:
     """What was recorded and nobody asked for."""
     return Divergence(
         "unplayed",
@@ -204,7 +204,7 @@ def never_asked(one: HttpRecording | ToolRecording, *, tainted: bool) -> Diverge
     )
 
 
-def out_of_order(played: Sequence[HttpRecording | ToolRecording]) -> Divergence | None:
+def out_of_order(played: Sequence[Recording]) -> Divergence | None:
     """A call that had ended before another one of its task or thread began, and now comes after it."""
     latest: dict[int, float] = {}
     for one in played:

@@ -48,6 +48,12 @@ _OPERATIONS = (
     _operation(
         "bedrock", "POST", r"/model/[^/]+/(converse|converse-stream|invoke|invoke-with-response-stream)"
     ),
+    _operation("openai", "WEBSOCKET", r"/(realtime|responses)"),
+    _operation("google", "WEBSOCKET", r"/ws/google\.[\w.]+/?\w*BidiGenerate\w+"),
+    _operation("deepgram", "WEBSOCKET", r"/(listen|speak|agent/converse)"),
+    _operation("elevenlabs", "WEBSOCKET", r"/text-to-speech/[^/]+/(multi-)?stream-input"),
+    _operation("elevenlabs", "WEBSOCKET", r"/(speech-to-text/realtime|convai/conversation)"),
+    _operation("cartesia", "WEBSOCKET", r"/(tts|stt)/websocket"),
 )
 _PROVIDERS = frozenset(operation.provider for operation in _OPERATIONS)
 _HOSTS = re.compile(
@@ -61,14 +67,16 @@ _PLAIN_PREFIX = re.compile(r"(/(v\d+\w*|openai|anthropic|api|inference|compatibl
 
 _BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL", "AZURE_OPENAI_ENDPOINT")
 _CONFIGURING = ("_BASE_URL", "_API_BASE", "_ENDPOINT")
-_CREDENTIALS = ("key", "api_key")
-"""Google's API key rides in the query."""
+_CREDENTIALS = ("key", "api_key", "access_token", "authorization", "single_use_token", "token", "xi-api-key")
+"""Keys that ride in the query: Google's, and those of browsers' WebSockets, which have no headers."""
 
 
 def address(url: str) -> str:
     """``host:port`` of a URL; every name of this machine is ``127.0.0.1``."""
     parts = urlsplit(url)
-    return host_port(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    return host_port(
+        parts.hostname or "", parts.port or (443 if parts.scheme in {"https", "wss", "grpcs"} else 80)
+    )
 
 
 def host_port(host: str, port: object) -> str:

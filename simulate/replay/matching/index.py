@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from simulate.replay.matching.chat import contradicts
 from simulate.replay.matching.endpoints import base_of
-from simulate.replay.matching.recordings import HttpRecording, ToolRecording
+from simulate.replay.matching.recordings import HttpRecording, Recording, ToolRecording
 from simulate.replay.matching.request import CanonicalRequest
 
 
@@ -17,7 +17,7 @@ class RecordingIndex:
 
     def __init__(self, http: Iterable[HttpRecording], tools: Iterable[ToolRecording]) -> None:
         self.lock = threading.RLock()
-        self.order: list[HttpRecording | ToolRecording] = []
+        self.order: list[Recording] = []
         """What was given, in the order in which it was asked for."""
         self.played: set[int] = set()
         """Also those that stood for another request, as the nearest."""
@@ -88,7 +88,7 @@ class RecordingIndex:
         self._counts[tool.key] += 1
         self.play(tool)
 
-    def play(self, recording: HttpRecording | ToolRecording) -> None:
+    def play(self, recording: Recording) -> None:
         """It is given now."""
         self.played.add(id(recording))
         self._given.add(id(recording))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
+
+import orjson
 
 Chunk = tuple[float, bytes]
 """Milliseconds since the response began, and what came then."""
@@ -134,7 +136,58 @@ class ToolRecording:
         return f"tool {self.name}"
 
 
-def number(recordings: Sequence[HttpRecording] | Sequence[ToolRecording]) -> None:
+By = Literal["agent", "service"]
+Kind = Literal["open", "text", "binary", "message", "close", "status", "lost"]
+"""``open``: the service's answer to the handshake. ``message``: one of gRPC's, as JSON. ``close`` and
+``status``: how a WebSocket or a gRPC call ended. ``lost``: the connection broke."""
+SENT: tuple[Kind, ...] = ("text", "binary", "message")
+
+
+@dataclass(slots=True)
+class StreamEvent:
+    """One message, or the beginning or end of the connection; ``at`` is ms since the connection began."""
+
+    by: By
+    kind: Kind
+    at: float
+    content: bytes
+    """As sent; of an ``open``, ``close``, ``status`` or ``lost``, a JSON object."""
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """What an event that is no message says."""
+        return cast("dict[str, Any]", orjson.loads(self.content))
+
+
+@dataclass(slots=True, eq=False)
+class StreamRecording:
+    """One connection. ``start`` and ``end`` are ms since the conversation began."""
+
+    key: str
+    endpoint: str
+    uri: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    events: list[StreamEvent] = field(default_factory=list[StreamEvent])
+    ordinal: int = 0
+    start: float = 0.0
+    end: float = 0.0
+    turn: int | None = None
+    span_id: str | None = None
+    task: int = -1
+    """As a `ToolRecording`'s: other calls go on meanwhile, so that it has no place in a task's order."""
+    place: str = ""
+
+    @property
+    def asked(self) -> str:
+        """What was asked for, for a person."""
+        return self.endpoint
+
+
+Recording = HttpRecording | ToolRecording | StreamRecording
+
+
+def number(recordings: Sequence[Recording]) -> None:
     """Give those with the same key their ordinals, in the order in which they began."""
     counts: dict[str, int] = {}
     for recording in recordings:

@@ -42,6 +42,11 @@ class Rules:
         self.met.update(met)
         return bool(met)
 
+    def unmet(self) -> list[str]:
+        """What is to be ignored and nothing was at."""
+        unmet = ", ".join(path for path in self.ignore if path not in self.met)
+        return [f"nothing to ignore at {unmet}: no request has it"] if unmet else []
+
     def text(self, value: str) -> str:
         """The text with placeholders; remembered, since a conversation repeats its history in every call."""
         if self.redact is None:

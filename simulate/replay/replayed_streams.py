@@ -1,0 +1,116 @@
+"""The connections of one replayed conversation on which both sides send when they like."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from simulate.replay.intercept.streams import StreamPlayer, StreamRecorder
+from simulate.replay.matching.divergence import Divergence, JsonChange, changes_between, refusal
+from simulate.replay.matching.recordings import HttpResponse, StreamEvent, StreamRecording
+from simulate.replay.matching.request import CanonicalRequest, HttpRequest
+from simulate.replay.matching.rules import Rules
+from simulate.replay.record_session import current_span_id
+
+
+class ReplayedStreams:
+    """The recorded connections, each of which is played once, at their recorded times if ``paced``.
+
+    ``take`` is told which one is played, ``note`` what is not as recorded; a connection then goes on only if
+    ``goes_on``. ``live`` opens one that was not recorded, where it may. ``only_later`` says whether two
+    values, the first recorded at a time in ms, differ by the time of day alone."""
+
+    def __init__(
+        self,
+        recordings: Iterable[StreamRecording],
+        rules: Rules,
+        *,
+        paced: bool,
+        goes_on: bool,
+        take: Callable[[StreamRecording], None],
+        note: Callable[[Divergence], None],
+        live: Callable[[HttpRequest], StreamRecorder | None],
+        only_later: Callable[[float, object, object], bool],
+    ) -> None:
+        self._recordings = list(recordings)
+        self._rules = rules
+        self._paced = paced
+        self._goes_on = goes_on
+        self._take = take
+        self._note = note
+        self._live = live
+        self._only_later = only_later
+        self._lock = threading.Lock()
+        self._taken: set[int] = set()
+        self._players: list[StreamPlayer] = []
+
+    def begin(self, request: HttpRequest) -> StreamPlayer | StreamRecorder | HttpResponse:
+        """The player of a recording of this connection; where there is none left, the connection goes out or
+        is refused."""
+        asked = request.canonical(self._rules)
+        with self._lock:
+            same = [one for one in self._recordings if one.key == asked.key]
+            free = [one for one in same if id(one) not in self._taken]
+            if free:
+                player = StreamPlayer(
+                    free,
+                    self._rules,
+                    paced=self._paced,
+                    take=self._take_one,
+                    diverged=self._diverged,
+                    only_later=self._is_only_later,
+                )
+                self._players.append(player)
+                return player
+        divergence = self._missed(asked, same)
+        divergence.span_id = current_span_id()
+        self._note(divergence)
+        return self._live(request) or refusal(str(divergence), divergence)
+
+    def _diverged(self, divergence: Divergence) -> bool:
+        self._note(divergence)
+        return self._goes_on
+
+    def _take_one(self, recording: StreamRecording) -> None:
+        self._taken.add(id(recording))
+        self._take(recording)
+
+    def _is_only_later(self, one: StreamRecording, event: StreamEvent, then: object, now: object) -> bool:
+        return self._only_later(one.start + event.at, then, now)
+
+    def _missed(self, asked: CanonicalRequest, same: list[StreamRecording]) -> Divergence:
+        if same:
+            last = same[-1]
+            return Divergence(
+                "exhausted", asked.endpoint, "extra call", ["extra call"], nearest=last.place, key=asked.key
+            )
+        nearest = next((one for one in self._recordings if one.endpoint == asked.endpoint), None)
+        if nearest is None:
+            return Divergence("never_recorded", asked.endpoint, "extra call", ["extra call"], key=asked.key)
+        then, now = dict(nearest.query), dict(asked.query)
+        changes = changes_between(then, now, "?")
+        changes += changes_between(nearest.headers, dict(asked.headers), "headers")
+        part = "model" if any(change.path == "?.model" for change in changes) else "parameters"
+        return Divergence(
+            "drifted", asked.endpoint, part, [part], nearest=nearest.place, changes=changes, key=asked.key
+        )
+
+    def left(self) -> list[Divergence]:
+        """What the agent did not send on the connections that it opened."""
+        return [divergence for player in self._players for divergence in player.left()]
+
+    @property
+    def reordered(self) -> Divergence | None:
+        """The first connection on which the agent sent the same in another order."""
+        player = next((one for one in self._players if one.reordered), None)
+        if player is None:
+            return None
+        one = player.recording
+        changes = [JsonChange("order", "as recorded", "another")]
+        return Divergence(
+            "reordered", one.asked, "order", ["order"], turn=one.turn, nearest=one.place, changes=changes
+        )
+
+    def notes(self) -> list[str]:
+        """What is not compared, where it differs."""
+        return [note for player in self._players for note in player.notes()]
