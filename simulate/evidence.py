@@ -7,30 +7,24 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.span_turns import GRACE_NS, SpanTurns
 from simulate.errors import NotReached
-from simulate.model.history import CALL_ID
 from simulate.model.outage import outage
 from simulate.model.percentile import percentile
-from simulate.model.scenario import Scenario
-from simulate.model.transcript import Conversation, ToolUse
-from simulate.model.verdict import Verdict
+from simulate.model.transcript import Conversation
 from simulate.resources import Resources
 from simulate.scoring.checks.amounts import reply_latencies
 from simulate.scoring.checks.check import Evidence
 from simulate.scoring.checks.clean_text import unfinished
 from simulate.scoring.checks.replies import after_tool_measures, replies_after_tools
-from simulate.tools import annotate, marked
+from simulate.tool_evidence import call_findings, never_offered, tell_bypassed, tool_calls_of
 from simulate.trace.capture import Captured
 from simulate.trace.capture.capture import SETTLE_OUTSIDE, SETTLE_SILENT
 from simulate.trace.capture.observed import observed_trace
 from simulate.trace.joining import missing_parents
-from simulate.trace.reading import Answered, ToolCall, ToolName, TraceReading, Unknown, Visible
+from simulate.trace.reading import ToolCall, TraceReading, Visible
 from simulate.trace.reading.finish import cut_off, known, used_up
-from simulate.trace.reading.parts import tool_offered
-from simulate.trace.reading.tool_call import holds
 from simulate.trace.root import is_ours, root_span_id
 from simulate.trace.span import Kind, Span, Trace
 from simulate.trace.truncated import truncated
@@ -46,12 +40,12 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
     _with_cost(reading)
     _measure_call(session, reading)
     turns = SpanTurns(reading, conversation, outside=session.engine.outside)
-    calls = _tool_calls(reading, conversation, tools, turns)
+    calls = tool_calls_of(reading, conversation, tools, turns)
     visible = _visible_in(reading, turns) if instrumented else _visible_at(session)
     _attach_spans(conversation, reading, turns)
     session.notes += session.caller.finish(conversation)
-    _tell_bypassed(session, calls)
-    session.notes += _never_offered(spec.scenario, tools, calls, reading) + _call_findings(calls)
+    tell_bypassed(session, calls)
+    session.notes += never_offered(spec.scenario, tools, calls, reading) + call_findings(calls)
     outages = _outages(reading, turns)
     session.notes += [f"turn {turn}: the agent's own model {why}" for turn, why in outages.items()]
     session.notes += _cut_off(conversation, reading)
@@ -217,74 +211,6 @@ def _lost(reading: TraceReading, calls: Sequence[ToolCall], turns: SpanTurns) ->
     return f"the span {min(gone)}, which others name as their parent, never came" if gone else None
 
 
-def _tool_calls(
-    reading: TraceReading, conversation: Conversation, tools: PinnedTools, turns: SpanTurns
-) -> list[ToolCall]:
-    """The calls in the trace, and those that only the tools themselves saw; with turns, and times since the
-    conversation began. What the tools' marks say of writes is kept with the conversation."""
-    for name, write in tools.marks.items():
-        annotate(conversation.id, name, write=write)
-    origin = reading.origin or conversation.started_ns
-    calls = [
-        call.shifted((origin - conversation.started_ns) / 1e9)
-        for call in reading.tool_calls
-        # what the scenario's history tells was done before, and not in this conversation
-        if call.ran is not None or not str(call.call_id or "").startswith(CALL_ID)
-    ]
-    for call in calls:
-        call.turn = turns.of_call(call)
-    calls += turns.told_later(calls)
-    free, unseen = list(calls), [*tools.uses, *tools.told]
-    for same in (_same_arguments, _same_turn):
-        for use in list(unseen):
-            told = next((call for call in free if _may_be(call, use) and same(call, use)), None)
-            if told is not None:
-                free.remove(told)
-                unseen.remove(use)
-                _complete(told, use)
-    calls += [ToolCall.of(use) for use in unseen]
-    return sorted(calls, key=lambda call: call.start if call.start is not None else float("inf"))
-
-
-def _may_be(call: ToolCall, use: ToolUse) -> bool:
-    """Whether the trace and the tool may tell of one call."""
-    ids = (call.call_id, use.call_id)
-    return call.name.matches(use.name) and (None in ids or ids[0] == ids[1])
-
-
-def _same_arguments(call: ToolCall, use: ToolUse) -> bool:
-    told = call.arguments
-    return isinstance(told, Unknown) or told == {} or holds(use.arguments, told)
-
-
-def _same_turn(call: ToolCall, use: ToolUse) -> bool:
-    return call.turn == use.turn
-
-
-def _complete(call: ToolCall, use: ToolUse) -> None:
-    """What the tool itself saw of a call that the trace tells of, too."""
-    seen = ToolCall.of(use)
-    call.turn = use.turn
-    if call.ran is None:
-        call.ran = seen.ran
-    elif use.arguments_known:
-        call.ran.arguments = use.arguments
-    answered = call.answered = call.answered or Answered(use.result)
-    if isinstance(answered.result, Unknown) or answered.result is None:
-        answered.result = use.result
-    answered.error = answered.error or use.error
-
-
-def _call_findings(calls: Sequence[ToolCall]) -> list[str]:
-    """What was asked for and never ran, and what ran with other arguments than were asked for."""
-    found = [f"{call} was asked for and never ran" for call in calls if call.happened is False]
-    return found + [
-        f"{call} ran with other arguments than the model asked for: {call.asked.arguments}"
-        for call in calls
-        if call.differs and call.asked is not None
-    ]
-
-
 def _attach_spans(conversation: Conversation, reading: TraceReading, turns: SpanTurns) -> None:
     """Point each utterance of the agent to the span that produced it: the last model call of its turn that
     ended before it, or the last agent where there is none."""
@@ -352,45 +278,6 @@ def _cut_off(conversation: Conversation, reading: TraceReading) -> list[str]:
                 "sentence, and nothing tells why its model stopped"
             )
     return notes
-
-
-def _tell_bypassed(session: TrialSession, calls: list[ToolCall]) -> None:
-    """Pinned tools that ran for real, so that the world was not the one that the scenario pins."""
-    names = [ToolName(pinned) for pinned, pin in session.scenario.tools.items() if not pin.live]
-    # one that failed may have failed on its way to the pin, as with arguments that it does not take
-    ran = [call for call in calls if call.happened is True and call.error is None]
-    # a worker in a room answers by itself: there is no way to its tools yet
-    unreachable = session.engine.outside and session.recording is not None
-    for name in names:
-        if not any(call.name.matches(name) for call in ran):
-            continue
-        # a marked tool was seen as soon as it was called here, even where it did not get as far as its pin
-        asked = {use.name for use in session.tools.uses} | session.tools.seen
-        if session.replayed or any(name.matches(other) for other in asked):
-            continue
-        told = f"the agent ran its own {name}: the answer that the scenario pins never reached it"
-        hint = "mark the tool with @simulate.tool, or let the agent hand its tool calls to the caller"
-        if unreachable or session.scenario.pins == "optional":
-            session.notes.append(f"{told} ({hint})")
-        else:
-            hint += "; `pins: optional` takes what its own tools answer"
-            expected = "the agent's tools answer as pinned"
-            session.verdicts.append(Verdict("pins", expected, "error", told, side="harness", hint=hint))
-
-
-def _never_offered(
-    scenario: Scenario, tools: PinnedTools, calls: list[ToolCall], reading: TraceReading
-) -> list[str]:
-    """Pins of tools that the agent neither called nor offered."""
-    definitions = [each for _, view in reading.llm_calls for each in view.tool_definitions or ()]
-    offered = {name for each in definitions if (name := tool_offered(each)) is not None} | tools.seen
-    listed = ", ".join(sorted(offered)) or "none that we can see"
-    return [
-        f"the scenario pins {name}, which the agent never offered; it offers: {listed}"
-        for name in map(ToolName, scenario.tools)
-        if not any(call.name.matches(name) for call in calls)
-        and not any(name.matches(other) for other in offered | marked())
-    ]
 
 
 def _measures(conversation: Conversation, reading: TraceReading) -> dict[str, float | int | str | None]:

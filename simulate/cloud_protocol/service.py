@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class CloudService:
 
     def __init__(self, project: Project, runs: Path | None = None) -> None:
         self.project = project
+        self.ended: Callable[[Path], Awaitable[None]] | None = None
+        """Told the folder of each run that has ended."""
         self._runs = runs or project.root / ".simulate" / "runs"
         self._names: dict[str, str] = {}
         self._executions: dict[str, Execution] = {}
@@ -192,6 +194,8 @@ class CloudService:
         if not execution.closed:
             execution.closed = True
             await execution.suite.close(execution.record, whole=whole)
+            if self.ended is not None:
+                await self.ended(execution.suite.folder.path)
 
     async def _forget(self) -> None:
         """Give up the runs whose client has gone."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import orjson
 from sqlalchemy.exc import DBAPIError
 
+from simulate.cloud_protocol.answers import answered, is_of_protocol
+from simulate.cloud_protocol.service import CloudService
 from simulate.errors import InputError
 from simulate.local_server import Intake, Refused, check_content_type, listening
 from simulate.model.shapes import object_of
@@ -25,9 +29,11 @@ from simulate.server.intake import SpanIntake
 from simulate.server.keeping import keep_clean
 from simulate.server.routes import PageRequest, Route
 from simulate.server.settings import ServerSettings
+from simulate.server.sources import as_otlp, run_traces
 from simulate.server.store.access_keys import has_keys
 from simulate.server.store.store import Store
 from simulate.trace.capture.otlp_http import JSON, PROTOBUF, export, failure, signal_of, success
+from simulate.trace.otlp.encode import to_protobuf
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -60,7 +66,10 @@ class TraceServer:
         """Whatever the request was, an answer."""
         try:
             self._context.access.check_origin(raw)
-            response = await (self._take(raw) if _is_export(raw) else self._show(raw))
+            if is_of_protocol(raw.path):
+                response = await self._play(raw)
+            else:
+                response = await (self._take(raw) if _is_export(raw) else self._show(raw))
         except Refused as refusal:
             response = self._problem(raw, refusal.status, refusal.message)
         except InputError as error:
@@ -89,6 +98,23 @@ class TraceServer:
             form = kind if kind == JSON else PROTOBUF
             return web.Response(status=refusal.status, body=answer, content_type=form)
         return web.Response(body=success(problem, kind), content_type=kind)
+
+    async def _play(self, raw: web.BaseRequest) -> web.Response:
+        """A client that brings its agent, to which the project's scenarios are played."""
+        key, _ = await asyncio.to_thread(self._context.access.who, raw)
+        check_role(key, "send")
+        cloud = self._context.cloud
+        if cloud is None:
+            raise Refused(404, "this server plays no scenarios")
+        body: object = None
+        if raw.method != "GET":
+            check_content_type(raw)
+            try:
+                body = orjson.loads(await self._others.body(raw) or b"{}")
+            except orjson.JSONDecodeError:
+                raise Refused(400, "the body is not JSON") from None
+        status, told = await answered(cloud, raw.method, raw.path, dict(raw.query), body)
+        return api.answer_json(told, status)
 
     async def _show(self, raw: web.BaseRequest) -> web.StreamResponse:
         """A page, or an answer of the API."""
@@ -125,7 +151,7 @@ class TraceServer:
     def _problem(
         self, raw: web.BaseRequest, status: int, message: str, hint: str | None = None
     ) -> web.Response:
-        if raw.path.startswith(("/api/", "/v1/", "/mcp")):
+        if raw.path.startswith(("/api/", "/v1/", "/mcp")) or is_of_protocol(raw.path):
             return api.answer_json({"error": message, "hint": hint}, status)
         return pages.problem(status, message, hint)
 
@@ -143,10 +169,11 @@ def _is_export(raw: web.BaseRequest) -> bool:
 @contextlib.asynccontextmanager
 async def serving(
     store: Store, settings: ServerSettings | None = None, *, port: int = 0, host: str = "127.0.0.1",
-    demand_keys: bool = False, quiet: float = 2.0,
+    demand_keys: bool = False, quiet: float = 2.0, cloud: CloudService | None = None,
 ) -> AsyncGenerator[Context]:  # fmt: skip
-    """A running server while inside. Raises InputError where others could come in without a key, OSError
-    where it cannot listen."""
+    """A running server while inside; ``cloud`` plays scenarios to clients.
+
+    Raises InputError where others could come in without a key, OSError where it cannot listen."""
     local = host in ("127.0.0.1", "::1", "localhost")
     if not local and not await asyncio.to_thread(has_keys, store):
         raise InputError(
@@ -161,7 +188,21 @@ async def serving(
     async with listening(server.answer, port, host=host) as actual, _beside(jobs):
         shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
         context.address = f"http://{shown}:{actual}"
-        yield context
+        if cloud is None:
+            yield context
+            return
+        context.cloud, cloud.ended = cloud, functools.partial(_keep_run, context)
+        try:
+            yield context
+        finally:
+            await cloud.aclose()
+
+
+async def _keep_run(context: Context, folder: Path) -> None:
+    """The traces of a run that ended here, beside those that come from elsewhere."""
+    for trace in run_traces(folder):
+        body = to_protobuf(as_otlp(trace.spans)).SerializeToString()
+        await context.intake.take(LOCAL.project, "traces", body, PROTOBUF, "/v1/traces")
 
 
 def _context(store: Store, settings: ServerSettings, demand_keys: bool, quiet: float) -> Context:

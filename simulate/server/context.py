@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simulate.cloud_protocol.service import CloudService
 from simulate.server.access import Access
 from simulate.server.assembler import Assembler
 from simulate.server.intake import SpanIntake
@@ -20,5 +21,7 @@ class Context:
     access: Access
     intake: SpanIntake
     assembler: Assembler
+    cloud: CloudService | None = None
+    """Plays the scenarios of a project to clients that bring their agent."""
     address: str = ""
     """``http://127.0.0.1:PORT``, once it listens."""

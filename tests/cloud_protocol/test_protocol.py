@@ -17,9 +17,15 @@ from aiohttp import web
 
 from simulate import CloudEngine
 from simulate.cloud_protocol import service as service_module
+from simulate.cloud_protocol.service import CloudService
 from simulate.errors import EnvironmentFault, InputError
 from simulate.local_server import listening
+from simulate.model.loading.project import Project
 from simulate.run_folder import RunFolder
+from simulate.server.app import serving as running_server
+from simulate.server.store import Store
+from simulate.server.store.access_keys import make_key
+from simulate.server.store.runs import runs
 from tests.cloud_protocol.front import serving
 
 SCENARIOS = """
@@ -97,6 +103,24 @@ async def test_the_published_client_runs_our_scenarios_and_finds_its_metrics(pro
     assert (use.name, use.arguments, use.result) == ("issue_refund", {"order": "4417"}, '{"refunded": 42.5}')
     # that client calls an agent completed that broke after its first turn
     assert broken["result"]["results"][0]["verdicts"] == {"failed": 1}
+
+
+async def test_simulate_serve_plays_scenarios_and_keeps_their_traces(project: Path) -> None:
+    store = Store(f"sqlite:///{project}/traces.db")
+    cloud = CloudService(Project.find(project))
+    async with running_server(store, cloud=cloud, demand_keys=True, quiet=0.1) as server:
+        headers = {"x-api-key": "k", "x-secret-key": "wrong"}
+        async with aiohttp.ClientSession(headers=headers) as http:
+            address = f"{server.address}/simulate/run-tests/get-id-by-name/Hours/"
+            assert (await http.get(address)).status == 401
+        key = make_key(store, "default", "send", "ci")
+        engine = CloudEngine(_hours, service=server.address, keys=("k", key))
+        (call,) = await engine.run("Hours")
+        assert call.metrics["verdict"] == "passed"
+        async with asyncio.timeout(20):
+            while not (kept := runs(store, "default")):
+                await asyncio.sleep(0.1)
+        assert kept[0].outcomes == {"passed": 1}
 
 
 async def test_our_engine_is_led_by_such_a_service(project: Path) -> None:
@@ -187,6 +211,10 @@ async def test_a_client_that_does_not_come_back_is_nobodys_pass(
         await _ask(url, f"/simulate/run-tests/{run_test}/chat-execute/", "POST", {})  # another one looks
         _, told = await _ask(url, f"/sdk/api/v1/simulation/metrics/?call_execution_id={call}")
     assert (told["result"]["verdict"], told["result"]["side"]) == ("error", "environment")
+
+
+def _hours(message: str) -> str:
+    return "From nine."
 
 
 def _louder(message: str) -> str:

@@ -79,6 +79,8 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _serve(args: argparse.Namespace) -> None:
     store = open_store(args.store)
+    from simulate.cloud_protocol.service import CloudService
+    from simulate.model.loading.project import Project
     from simulate.server.app import serving
     from simulate.server.settings import ServerSettings
     from simulate.server.store import Store
@@ -87,8 +89,9 @@ async def _serve(args: argparse.Namespace) -> None:
     settings = ServerSettings() if args.config is None else ServerSettings.load(args.config)
     try:
         async with serving(
-            store, settings, port=args.port, host=args.host, demand_keys=args.demand_keys, quiet=args.quiet
-        ) as context:
+            store, settings, port=args.port, host=args.host, demand_keys=args.demand_keys, quiet=args.quiet,
+            cloud=CloudService(Project.find(Path.cwd())),
+        ) as context:  # fmt: skip
             with stopping.cancels_this_task():
                 say(
                     f"{context.address}  (traces are kept in {store.engine.url.render_as_string()})",
