@@ -245,7 +245,9 @@ def memberships(marks: Sequence[Marks]) -> list[Membership]:
     found = [_member(parts, marks, sets.why.get(root, [])) for root, parts in members.items()]
     for each in found:
         each.doubts = [doubt for at in each.parts for doubt in doubts.get(at, ())]
-        each.doubts += [_mixed(marks[at]) for at in each.parts if marks[at].several]
+        each.doubts += [
+            mixed(marks[at].trace_id, marks[at].several) for at in each.parts if marks[at].several
+        ]
     return found
 
 
@@ -303,9 +305,10 @@ def doubt(one: Telling, trace_id: str) -> str:
     return f"trace {trace_id} may tell of the same {one.kind} call ({what}); it is counted in both"
 
 
-def _mixed(one: Marks) -> str:
-    told = ", ".join(one.several[:5])
-    return f"trace {one.trace_id} holds {len(one.several)} conversations ({told}), which are read as one"
+def mixed(trace_id: str, several: Sequence[str]) -> str:
+    """A note on a trace that holds ``several`` conversations."""
+    told = ", ".join(several[:5])
+    return f"trace {trace_id} holds {len(several)} conversations ({told}), which are read as one"
 
 
 def _by_fallbacks(marks: Sequence[Marks], sets: _Sets) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from simulate.errors import TraceFileError
 from simulate.model.text import line
-from simulate.trace.belonging import Marks, Membership, marks_of, memberships
+from simulate.trace.belonging import Marks, Membership, marks_of, memberships, mixed, several
 from simulate.trace.files.documents import TRIAL, Source, name_of, sources
 from simulate.trace.files.reader import TraceIndex, iter_traces, one, read
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span, Trace
 
 
@@ -163,7 +164,8 @@ def _members(
         wanted = one(ids, choice.trace, source)
         return [Membership([ids.index(wanted)], [wanted])]
     if len(ids) == 1 and choice.conversation is None:
-        return [Membership([0], [ids[0]])]
+        held = several(TraceReading(trace(ids[0])))
+        return [Membership([0], [ids[0]], doubts=[mixed(ids[0], held)] if held else [])]
     found = memberships(_as_written([marks_of(trace(each)) for each in ids]))
     return found if choice.conversation is None else [called(found, choice.conversation, source)]
 

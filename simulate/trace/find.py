@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from simulate.errors import InputError
 from simulate.model.units import seconds
+from simulate.trace.belonging import several
 from simulate.trace.filter import Filter
 from simulate.trace.overview import failing
 from simulate.trace.reading import ToolName, TraceReading
@@ -100,6 +101,8 @@ class Summary:
     dollars: float | None
     scores: dict[str, float]
     failing: str | None
+    several: list[str] = field(default_factory=list[str])
+    """The conversations in a trace that holds more than one."""
 
 
 @dataclass
@@ -336,4 +339,5 @@ def summary(source: Trace | TraceReading) -> Summary:
         reading.cost.dollars,
         {name: value for name, value in values.items() if value is not None},
         None if first is None else first.name,
+        several(reading),
     )

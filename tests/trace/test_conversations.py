@@ -308,6 +308,45 @@ def test_a_folder_and_a_broken_file_are_read_alike_by_every_verb(
 
 
 @pytest.mark.parametrize("name", ["session.id", "gen_ai.conversation.id"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["trace", "show", "MIXED"],
+        ["trace", "show", "MIXED", "--conversation", "c-2"],
+        ["trace", "find", "MIXED", "--conversation", "c-1"],
+        ["trace", "find", "MIXED", "--session", "c-2"],
+        ["trace", "find", "MIXED", "--json"],
+        ["diff", "MIXED", "MIXED"],
+        ["new", "Both", "--from-trace", "MIXED"],
+        ["dataset", "add", "MIXED", "--to", "golden"],
+        ["replay", "MIXED", "--agent", "python:nowhere:agent"],
+        ["score", "MIXED", "--evaluators", "StepEfficiency"],
+    ],
+)
+def test_every_verb_that_reads_tells_that_a_trace_holds_two_conversations(
+    name: str,
+    verb: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    top = Span("9" * 32, "9" * 16, "batch", None, NOON, NOON + 900 * S)
+    spans = [top]
+    for number in (1, 2):
+        spans += turn(number, [("user", "Hi")], "Hello", more={name: f"c-{number}"})
+    for span in spans:
+        span.trace_id = top.trace_id
+        span.parent_id = span.parent_id or (None if span is top else top.span_id)
+    write_otlp_jsonl("mixed.jsonl", spans)
+    main(["mixed.jsonl" if word == "MIXED" else word for word in verb])
+    told = capsys.readouterr()
+    words = " ".join((told.out + told.err).split())
+    assert "2 conversations" in words or '["c-1", "c-2"]' in words
+    assert "c-1" in words and "c-2" in words
+
+
+@pytest.mark.parametrize("name", ["session.id", "gen_ai.conversation.id"])
 def test_one_trace_that_holds_two_conversations_is_told(name: str) -> None:
     one = turn(1, [("user", "Hi")], "Hello", more={name: "c-1"})
     other = turn(2, [("user", "Cancel it")], "Done", more={name: "c-2"})

@@ -32,6 +32,7 @@ from simulate.scoring.evaluators.result import Result
 from simulate.scoring.evaluators.scoring import choose, evaluators, score
 from simulate.scoring.gate import Gate
 from simulate.scoring.judge import Judge
+from simulate.trace.belonging import mixed, several
 from simulate.trace.capture.simulator_tracing import OwnTrace, collecting
 from simulate.trace.files.writing import write_otlp_jsonl
 from simulate.trace.redaction.mask import SecretMask
@@ -180,6 +181,9 @@ class Job:
                 )
             for case, found in zip(some, rows, strict=True):
                 found = [_without_secrets(result, self.mask) for result in found]
+                if held := several(case.material.reading):
+                    note = mixed(case.material.trace.trace_id, held)
+                    say(f"! {self.mask.text(note)}", file=sys.stderr)
                 self.results += [(case.name, result) for result in found]
                 if self.args.out:
                     self.traces.append(case.material.trace)

@@ -15,6 +15,7 @@ from simulate.errors import InputError, TraceFileError
 from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.render.trace_tree import clip, shown
 from simulate.model.text import dollars
+from simulate.trace.belonging import mixed
 from simulate.trace.filter import parse
 from simulate.trace.find import Bound, KeptFacts, Query, Summary, TraceSearch, moment
 from simulate.trace.find_index import NAME, indexed
@@ -52,19 +53,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Exit code 0, also where nothing is found: looking is not a judgement."""
     search = TraceSearch(_query(args))
-    found = search.among(_indexed(args) if args.index else trace_sources.traces(args))
+    several: list[str] = []
+    looked_at = search.among(_indexed(args) if args.index else trace_sources.traces(args))
+    found = _noting(looked_at, several)
     if args.json:
         mask = SecretMask()
         for each in found:
             say(json.dumps(mask.value(asdict(each))))
     else:
         sys.stdout.writelines(_table(found, args.limit))
+    for note in several[:5]:
+        say(f"! {shown(note)}", file=sys.stderr)
+    if len(several) > 5:
+        say(f"! {len(several) - 5} more traces hold several conversations", file=sys.stderr)
     for reason, count in search.undecided.items():
         say(
             f"! {count} of {search.looked_at} traces left out: they do not tell {_TOLD[reason]}",
             file=sys.stderr,
         )
     return 0
+
+
+def _noting(found: Iterable[Summary], several: list[str]) -> Iterator[Summary]:
+    """The same, with a note of each trace that holds more than one conversation."""
+    mask = SecretMask()
+    for each in found:
+        if each.several:
+            several.append(mask.text(mixed(each.trace_id, each.several)))
+        yield each
 
 
 def _indexed(args: argparse.Namespace) -> list[KeptFacts]:

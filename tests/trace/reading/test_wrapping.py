@@ -152,7 +152,7 @@ def test_positional_values_are_the_arguments_asked_for_only_where_they_are_the_s
 
 def test_a_tool_that_calls_itself_after_it_failed_ran_twice() -> None:
     attributes = {"openinference.span.kind": "TOOL", "input.value": json.dumps(ORDER)}
-    failed = {"status": "error", "status_message": "gone"}
+    failed: dict[str, Any] = {"status": "error", "status_message": "gone"}
     outer, inner = (
         span(1, attributes, "get_order", **failed),
         span(2, attributes, "get_order", parent=1, **failed),
