@@ -2,13 +2,15 @@
 
 ``python -m benchmarks.report [outcomes]`` prints one table. Writing is compared, in the same run, with merely
 writing the same outcomes and spans as JSON lines; opening is what a headless Chromium says of its own page,
-from the start of the navigation to the last row, beside an empty page.
+from the start of the navigation to the last row, beside an empty page. Searching is from each typed letter
+to the new layout.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -62,14 +64,30 @@ def one(number: int) -> tuple[Outcome, Trace]:
     return outcome, Trace(trace_id, spans)
 
 
-def opened(page: Path) -> float | None:
-    """Seconds until a browser has drawn the page, or None where there is none."""
+OPENED = "[performance.now()]"
+TYPED = """(() => {
+  const search = document.querySelector('input[type=search]');
+  const took = [];
+  for (const typed of ["4", "42", "4", "", "s", "sc", "sce", "scenario 42", "scenario 42 zzz", ""]) {
+    search.value = typed;
+    const began = performance.now();
+    search.dispatchEvent(new Event("input", {bubbles: true}));
+    document.body.getBoundingClientRect();
+    took.push(performance.now() - began);
+  }
+  return took;
+})()"""
+"""Letters typed into the search; each is done when the page has its new layout."""
+
+
+def timed(page: Path, script: str) -> list[float] | None:
+    """The milliseconds that a script in a browser's page comes to, or None where there is no browser."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         return None
-    # a copy that says when it was done, and then drops what would be slow to print
+    # a copy that says what it measured, and then drops what would be slow to print
     text = re.sub(r"script-src [^;]*;", "script-src 'unsafe-inline';", page.read_text("utf-8"), count=1)
-    says = "<script>document.documentElement.replaceChildren('DONE ' + performance.now())</script>"
+    says = f"<script>document.documentElement.replaceChildren('DONE ' + {script}.join(' '))</script>"
     copy = page.with_name(f"timed-{page.name}")
     copy.write_text(text.replace("</body>", f"{says}</body>"), "utf-8")
     with tempfile.TemporaryDirectory() as profile:
@@ -79,8 +97,8 @@ def opened(page: Path) -> float | None:
             capture_output=True,
             text=True,
         )
-    found = re.search(r"DONE ([\d.]+)", done.stdout)
-    return float(found[1]) / 1e3 if found else None
+    found = re.search(r"DONE ([\d. ]+)", done.stdout)
+    return [float(one) for one in found[1].split()] if found else None
 
 
 def main() -> None:
@@ -107,8 +125,11 @@ def main() -> None:
             ("opening an empty report", Path(folder) / "empty.html"),
             ("opening the page", page),
         ):
-            took = opened(path)
-            print(f"{name:<34}{'no Chromium' if took is None else f'{took:>10.2f} s'}")
+            took = timed(path, OPENED)
+            print(f"{name:<34}{'no Chromium' if took is None else f'{took[0] / 1e3:>10.2f} s'}")
+        if (letters := timed(page, TYPED)) is not None:
+            middle = statistics.median(letters)
+            print(f"{'a letter typed into the search':<34}{middle:>10.0f} ms, at most {max(letters):.0f} ms")
 
 
 if __name__ == "__main__":

@@ -135,13 +135,19 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
 
 async def _with_what_is_missing(session: TrialSession, captured: Captured, trace: Trace) -> Trace:
     """The trace once each turn and each tool that was asked for has its spans, or the settle time is over. An
-    agent that never writes them is waited for once."""
+    agent that never writes them is waited for once, and a note says for what: a tool may run in a third
+    process, whose exporter tells nothing of when it is done."""
     owner, address = captured.inbox.owner, session.engine.address
     incomplete = set[str]() if owner is None else owner.incomplete
     loop = asyncio.get_running_loop()
     until = loop.time() + (SETTLE_SILENT if address in incomplete else SETTLE_OUTSIDE)
-    while _is_missing(session, trace):
+    while (what := _missing_yet(session, trace)) is not None:
         if not await captured.more(until - loop.time()):
+            if address not in incomplete:
+                session.notes.append(
+                    f"waited {SETTLE_OUTSIDE:g} s for {what}, which never came; the next conversations with "
+                    f"this agent wait {SETTLE_SILENT:g} s"
+                )
             incomplete.add(address)
             return trace
         trace = await captured.flush(
@@ -151,19 +157,19 @@ async def _with_what_is_missing(session: TrialSession, captured: Captured, trace
     return trace
 
 
-def _is_missing(session: TrialSession, trace: Trace) -> bool:
+def _missing_yet(session: TrialSession, trace: Trace) -> str | None:
+    """What spans have to come yet; None where none have to."""
     reading = TraceReading(trace)
     if not reading.llm_calls and not reading.tool_calls:
-        return True
+        return "a span of a model or tool call"
     if SpanTurns(reading, session.conversation, outside=True).lost is not None:
-        return True
+        return "the spans of each turn"
     handed = [use.name for use in session.tools.uses]
-    return any(
-        call.ran is None
-        and call.happened is not False
-        and not any(call.name.matches(name) for name in handed)
-        for call in reading.tool_calls
-    )
+    for call in reading.tool_calls:
+        if call.ran is None and call.happened is not False:
+            if not any(call.name.matches(name) for name in handed):
+                return f"a span of the tool {call.name}"
+    return None
 
 
 def _with_cost(reading: TraceReading) -> None:

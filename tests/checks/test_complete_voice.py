@@ -77,9 +77,7 @@ def livekit(url: str, model: str, limit: int) -> Agent:
 
 
 def brain(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "content": "It is on its way. Your refund of $42.50 comes back to your card within five days of today."
-    }
+    return {"content": "It is on its way. Your refund of $42.50 comes back within five days of today."}
 
 
 async def outcome_of(make: Callable[[str, str, int], Agent], fault: str, limit: int, **more: Any) -> Any:

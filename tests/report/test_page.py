@@ -44,7 +44,16 @@ def test_the_overview_lists_a_thousand_outcomes(
     few = {trace.trace_id: trace for _, trace in pairs[:50]}  # what the browser dumps would be 30 MB with all
     report = write_html(tmp_path / "report.html", make.run(outcomes), outcomes, few, views=make.views)
     dom = browse(report)
-    assert len(re.findall(r"<tr class=\"is-", body(dom))) == 1000
+    drawn = len(re.findall(r"<tr class=\"is-", body(dom)))
+    assert 50 < drawn < 500  # a letter typed into the search would take too long with all
+    assert "1,000" in words(dom)
+    printed = browse(with_script(report, "dispatchEvent(new Event('beforeprint'))"))
+    assert len(re.findall(r"<tr class=\"is-", body(printed))) == 1000
+    scrolls = "document.querySelector('tr.rest').scrollIntoView(); dispatchEvent(new Event('scroll'))"
+    scrolled = browse(with_script(report, scrolls))
+    assert len(re.findall(r"<tr class=\"is-", body(scrolled))) > drawn
+    last = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'k', bubbles: true}))"
+    assert '<tr class="is-passed at"' in body(browse(with_script(report, last)))
     failed = sum(outcome.status == "failed" for outcome, _ in pairs)
     assert re.search(rf"failed <span class=\"num\">{failed}</span>", body(dom))
     assert "pass^4 = 63 %" in words(dom)
@@ -81,8 +90,17 @@ def test_keys_move_between_outcomes(make: SimpleNamespace, browse: Browse, tmp_p
     assert marked[2:4] == [f"passed – {first}", f"failed – {failed}"]
 
 
+def with_script(report: Path, script: str) -> Path:
+    """A copy of the page whose policy allows one script more."""
+    text = report.read_text("utf-8")
+    text = re.sub(r"script-src [^;]*;", "script-src 'unsafe-inline';", text, count=1)
+    copy = report.with_name("scripted.html")
+    copy.write_text(text.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
+    return copy
+
+
 def titles_after(report: Path, pressed: list[str], browse: Browse) -> list[str]:
-    """The page's title after each key, pressed by a copy of the page whose policy allows one script more."""
+    """The page's title after each key, pressed in a copy of the page."""
     script = """
       const told = [];
       KEYS.forEach((key, n) => {
@@ -93,11 +111,7 @@ def titles_after(report: Path, pressed: list[str], browse: Browse) -> list[str]:
           document.documentElement.dataset.told = JSON.stringify(told);
         }, 200 * n + 150);
       });""".replace("KEYS", str(pressed))
-    text = report.read_text("utf-8")
-    text = re.sub(r"script-src [^;]*;", "script-src 'unsafe-inline';", text, count=1)
-    copy = report.with_name("pressed.html")
-    copy.write_text(text.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
-    dom = browse(copy)
+    dom = browse(with_script(report, script))
     assert ("?" in pressed) == ('aria-label="keys" open' in dom)
     return orjson.loads(unescape(re.search(r'data-told="(.*?)"', dom)[1]))
 

@@ -4,6 +4,8 @@
   const { el, known, seconds, dollars, count } = Sim;
   const RANK = { failed: 0, error: 1, not_run: 2, flaky: 3, xpassed: 4, xfailed: 5, quarantined: 6, passed: 7 };
   const ALWAYS = ["failed", "error", "not_run", "passed"];
+  /** Lines drawn at once: laying out thousands takes longer than typing a letter may. The rest follow as the page is scrolled. */
+  const DRAWN = 100;
   const COLUMNS = [
     { id: "status", title: "Status", of: (row) => RANK[row.status] },
     { id: "scenario", title: "Scenario", of: (row) => row.order },
@@ -18,7 +20,7 @@
     return known(row.input_tokens) && known(row.output_tokens) ? row.input_tokens + row.output_tokens : undefined;
   }
 
-  /** Returns {element, shown() → rows in sight, focusSearch(), mark(key), read(words), address()}; `moved` is told when a filter changes. */
+  /** Returns {element, shown() → the rows that match, focusSearch(), mark(key) → its line, marked() → key, read(words), address()}; `moved` is told when a filter changes. */
   Sim.overview = (run, rows, open, moved) => {
     const group = rows.some((row) => row.trial > 1) ? "scenario" : "";
     const state = { status: new Set(), side: "", tag: "", text: "", group, sort: "status", down: false, folded: new Set() };
@@ -26,16 +28,38 @@
     rows.forEach((row, order) => {
       row.order = order;
       row.hay = [row.key, row.reason, row.side, ...(row.tags || [])].filter(Boolean).join(" ").toLowerCase();
-      row.node = line(row, open);
     });
     const body = el("tbody");
     const heads = COLUMNS.map((column) => head(column, state, () => { apply(); moved(); }));
     const table = el("table", { class: "outcomes" }, el("caption", { class: "sr" }, "outcomes"), el("thead", null, el("tr", null, heads)), body);
     const tally = el("p", { class: "tally dim", role: "status" });
     const nothing = el("p", { class: "empty", hidden: true }, "No outcome matches.");
+    const rest = el("tr", { class: "rest", hidden: true }, el("td", { colspan: COLUMNS.length }, "…"));
     let shown = rows;
+    let lines = [];
+    let drawn = 0;
+    let marked = null;
 
-    function apply() {
+    /** Draw the lines up to a number, beside those that are drawn. */
+    function draw(number) {
+      const added = lines.slice(drawn, number).map((entry) => entry.node || node(entry));
+      drawn += added.length;
+      rest.before(...added);
+      rest.hidden = drawn === lines.length;
+    }
+    function node(row) {
+      row.node = line(row, open);
+      row.node.classList.toggle("at", row.key === marked);
+      return row.node;
+    }
+    /** Draw more while the end of what is drawn is in sight or nearly. */
+    function more() {
+      while (rest.getClientRects().length && rest.getBoundingClientRect().top < innerHeight + 1500) draw(drawn + DRAWN);
+    }
+    for (const name of ["scroll", "resize"]) addEventListener(name, more, { passive: true });
+    addEventListener("beforeprint", () => draw(lines.length));
+
+    function apply(number = DRAWN) {
       const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
       const column = COLUMNS.find((entry) => entry.id === state.sort);
       shown = rows.filter((row) => (!state.status.size || state.status.has(row.status)) && (!state.side || row.side === state.side)
@@ -43,9 +67,12 @@
       shown.sort((a, b) => compare(column.of(a), column.of(b), state.down) || a.order - b.order);
       nothing.hidden = shown.length > 0;
       tally.textContent = shown.length === rows.length ? "" : `${count(shown.length)} of ${count(rows.length)} outcomes`;
-      const lines = grouped(shown, state, apply);
-      body.replaceChildren(...lines.map((line) => line.node));
-      shown = lines.filter((line) => line.key);
+      lines = grouped(shown, state, () => apply(drawn));
+      shown = lines.filter((entry) => entry.key);
+      drawn = 0;
+      body.replaceChildren(rest);
+      draw(Math.max(number, DRAWN));
+      requestAnimationFrame(more);
       heads.forEach((cell, n) => cell.setAttribute("aria-sort", COLUMNS[n].id === state.sort ? (state.down ? "descending" : "ascending") : "none"));
     }
 
@@ -61,7 +88,7 @@
         state.sort = COLUMNS.some((column) => column.id === words.get("sort")) ? words.get("sort") : "status";
         state.down = words.has("down");
         controls.show();
-        apply();
+        apply(drawn); // back from an outcome, the page is scrolled to where it was
       },
       address() {
         const words = new URLSearchParams();
@@ -73,7 +100,13 @@
         return words.toString();
       },
       focusSearch: () => { controls.search.focus(); controls.search.select(); },
-      mark(key) { for (const row of rows) row.node.classList.toggle("at", row.key === key); },
+      marked: () => marked,
+      mark(key) {
+        marked = key;
+        draw(lines.findIndex((entry) => entry.key === key) + 1);
+        for (const row of rows) if (row.node) row.node.classList.toggle("at", row.key === key);
+        return (rows.find((row) => row.key === key) || {}).node;
+      },
     };
   };
 
@@ -87,7 +120,11 @@
     const of = GROUPS[state.group];
     if (!of) return rows;
     const groups = new Map();
-    for (const row of rows) groups.set(of(row), [...(groups.get(of(row)) || []), row]);
+    for (const row of rows) {
+      const name = of(row);
+      if (groups.has(name)) groups.get(name).push(row);
+      else groups.set(name, [row]);
+    }
     let entries = [...groups.entries()];
     // the most frequent cause first, and what passed last
     if (state.group === "cause") entries = entries.sort(([a, x], [b, y]) => (a === "passed") - (b === "passed") || y.length - x.length);

@@ -69,13 +69,13 @@
   /** The next outcome in the order in which the overview shows them; `wanted` may leave some out. */
   function step(by, wanted = () => true) {
     const list = overview.shown();
-    const marked = current || (list.find((row) => row.node.classList.contains("at")) || {}).key;
+    const marked = current || overview.marked();
     let at = list.findIndex((row) => row.key === marked);
     if (at < 0 && by < 0) at = list.length;
     for (at += by; at >= 0 && at < list.length; at += by) {
       if (!wanted(list[at])) continue;
       if (current) open(list[at].key);
-      else { overview.mark(list[at].key); list[at].node.scrollIntoView({ block: "nearest" }); }
+      else overview.mark(list[at].key).scrollIntoView({ block: "nearest" });
       return;
     }
   }
@@ -87,7 +87,7 @@
     "/": () => { if (current) close(); overview.element.hidden = false; overview.focusSearch(); },
     t: theme.toggle,
     "?": () => help.showModal(),
-    Enter: () => { const row = overview.shown().find((entry) => entry.node.classList.contains("at")); if (!current && row) open(row.key); },
+    Enter: () => { const row = overview.shown().find((entry) => entry.key === overview.marked()); if (!current && row) open(row.key); },
     Escape: () => { if (current) close(); },
   };
 
