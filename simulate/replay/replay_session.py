@@ -73,8 +73,7 @@ class ReplaySession:
         self.turn: int | None = None
         self.turn_of: Callable[[], int | None] = lambda: self.turn
         """Which turn it is, where something else counts them."""
-        self.outside = False
-        """The agent runs in another process: tools that it runs itself are out of our sight."""
+        self.outside = False  # whether the agent runs in another process, and its tools with it
         self.live_calls = 0
         self.refused: list[str] = []
         self.notes: list[str] = []
