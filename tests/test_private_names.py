@@ -41,8 +41,15 @@ USED = {
         "_headers _raw_headers _cookies _closed _response_eof"
     ),
     ("aiohttp", "aiohttp.streams:StreamReader"): "_buffer _protocol",
-    ("grpcio", "grpc._channel:Channel"): "__init__",
+    ("grpcio", "grpc._channel"): (
+        "_UnaryUnaryMultiCallable _UnaryStreamMultiCallable _SingleThreadedUnaryStreamMultiCallable"
+        " _StreamUnaryMultiCallable _StreamStreamMultiCallable"
+    ),
+    ("grpcio", "grpc._channel:_UnaryUnaryMultiCallable"): (
+        "_target _method _request_serializer _response_deserializer"
+    ),
     ("grpcio", "grpc.aio._channel:Channel"): "__init__",
+    ("grpcio", "grpc.aio._channel:UnaryUnaryMultiCallable"): "_references",
     ("livekit", "livekit.rtc"): "_ffi_client",
     ("livekit", "livekit.rtc.room:Room"): "_ffi_handle _ffi_queue",
     ("livekit", "livekit.rtc.audio_stream:AudioStream"): "_ffi_handle _ffi_queue",

@@ -73,8 +73,7 @@ class ReplaySession:
         self.turn: int | None = None
         self.turn_of: Callable[[], int | None] = lambda: self.turn
         """Which turn it is, where something else counts them."""
-        self.outside = False
-        """The agent runs in another process: tools that it runs itself are out of our sight."""
+        self.outside = False  # whether the agent runs in another process, and its tools with it
         self.live_calls = 0
         self.refused: list[str] = []
         self.notes: list[str] = []
@@ -86,7 +85,7 @@ class ReplaySession:
         """What answers tools without asking the cassette: the scenario's pins."""
         self._kept = RecordingIndex(cassette.http, cassette.tools)
         self._together: RecordedOrder | None = None
-        self._streams = ReplayedStreams(
+        self.streams = ReplayedStreams(
             cassette.streams,
             self.rules,
             paced=pace == "recorded",
@@ -212,7 +211,7 @@ class ReplaySession:
         if self.stopped:
             return refusal("the replay stopped at its first divergence", self.divergences[0])
         self.tainted += bool(self.divergences)
-        return self._streams.begin(request)
+        return self.streams.begin(request)
 
     def _live_stream(self, request: HttpRequest) -> StreamRecorder | None:
         return self.recorder.begin_stream(request) if self.recorder and self._may_go_live() else None
@@ -371,9 +370,9 @@ class ReplaySession:
             )
         left.sort(key=lambda each: each.start)
         divergences += [never_asked(one, tainted=bool(self.divergences)) for one in left]
-        divergences += [] if self.stopped else self._streams.left()
-        notes += self._streams.notes()
-        reordered = out_of_order(self._kept.order) or self._streams.reordered
+        divergences += [] if self.stopped else self.streams.left()
+        notes += self.streams.notes()
+        reordered = out_of_order(self._kept.order) or self.streams.reordered
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered
         notes += self.rules.unmet()

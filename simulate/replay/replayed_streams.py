@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from simulate.replay.intercept.streams import StreamPlayer, StreamRecorder
 from simulate.replay.matching.divergence import Divergence, JsonChange, changes_between, refusal
-from simulate.replay.matching.recordings import HttpResponse, StreamEvent, StreamRecording
+from simulate.replay.matching.recordings import SENT, HttpResponse, StreamEvent, StreamRecording
 from simulate.replay.matching.request import CanonicalRequest, HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.record_session import current_span_id
@@ -52,24 +52,48 @@ class ReplayedStreams:
             same = [one for one in self._recordings if one.key == asked.key]
             free = [one for one in same if id(one) not in self._taken]
             if free:
-                player = StreamPlayer(
-                    free,
-                    self._rules,
-                    paced=self._paced,
-                    take=self._take_one,
-                    diverged=self._diverged,
-                    only_later=self._is_only_later,
-                )
-                self._players.append(player)
-                return player
+                return self._player(free)
         divergence = self._missed(asked, same)
         divergence.span_id = current_span_id()
         self._note(divergence)
         return self._live(request) or refusal(str(divergence), divergence)
 
+    def _player(self, free: list[StreamRecording]) -> StreamPlayer:
+        player = StreamPlayer(
+            free,
+            self._rules,
+            paced=self._paced,
+            take=self._take_one,
+            diverged=self._diverged,
+            only_later=self._is_only_later,
+        )
+        self._players.append(player)
+        return player
+
     def _diverged(self, divergence: Divergence) -> bool:
         self._note(divergence)
         return self._goes_on
+
+    def again(self, anew: Iterable[StreamRecording]) -> list[str]:
+        """Play what the agent sends in other recordings of these connections, and note where it is answered
+        otherwise."""
+        notes: list[str] = []
+        for one in anew:
+            same = [each for each in self._recordings if each.key == one.key]
+            free = [each for each in same if id(each) not in self._taken]
+            asked = CanonicalRequest(one.endpoint, one.query, "none", None, one.key)
+            if not free:
+                self._note(self._missed(asked, same))
+                continue
+            player = self._player(free)
+            for event in one.events:
+                if event.by == "agent" and event.kind in SENT:
+                    player.sent(event.kind, event.content)
+            player.close()
+            then = [event.content for event in player.recording.events if event.by == "service"]
+            if then != [event.content for event in one.events if event.by == "service"]:
+                notes.append(f"{player.recording.place}: {one.endpoint} is answered otherwise now")
+        return notes
 
     def _take_one(self, recording: StreamRecording) -> None:
         self._taken.add(id(recording))

@@ -48,6 +48,7 @@ def verify(recorded: Cassette, anew: Cassette, rules: Rules | None = None) -> Re
                 if isinstance(change.now, str) and isinstance(change.recorded, str) and len(change.now) > 1
             )
             replay.notes.append(f"{before.place}: {one.asked} is answered otherwise now: {changes[0]}")
+    replay.notes += replay.streams.again(anew.streams)
     replay.finish()
     return replay.report()
 

@@ -27,6 +27,7 @@ from websockets.sync.client import connect as blocking
 
 from simulate.replay import Cassette, ReplayReport, record, replaying
 from simulate.replay.matching.rules import default_rules
+from simulate.replay.verify import verify
 
 from .realtime import SOUND, Realtime
 
@@ -329,6 +330,18 @@ async def test_silence_where_there_was_sound_is_no_pass(realtime: Realtime, tmp_
     async with replaying(tmp_path / "c") as player:
         assert await work(ELSEWHERE, []) == said  # after as long as it took, and a little more
     assert not player.report().passed and "none" in player.report().explain()
+
+
+async def test_verify_compares_connections_too(realtime: Realtime, tmp_path: Path) -> None:
+    changed: Any = {"type": "session.update", "session": {"instructions": "Be rude.", "tools": []}}
+    for name, update in (("a", UPDATE), ("b", UPDATE), ("c", changed)):
+        async with record(tmp_path / name):
+            await with_websockets(realtime.base, [update, EVENTS[1]])
+    loaded = {name: Cassette.load(tmp_path / name) for name in "abc"}
+    assert verify(loaded["a"], loaded["b"]).verdict == "identical"
+    report = verify(loaded["a"], loaded["c"])
+    assert report.verdict == "drifted" and report.first is not None
+    assert report.first.changes[0].path == "$.session.instructions"
 
 
 async def test_what_is_ignored_and_what_is_secret(realtime: Realtime, tmp_path: Path) -> None:

@@ -1,15 +1,12 @@
 """Nothing gets out while a conversation is replayed: sockets, names, child processes, native clients.
 
 The guard is an audit hook, so that it sees every ``connect`` and look-up that Python makes, whichever
-library asks for it. What leaves Python's sight (gRPC's C core) is refused by name where it is opened.
+library asks for it. What leaves Python's sight, gRPC's C core, is intercepted where it is called.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib
-import importlib.util
 import os
 import sys
 import threading
@@ -124,24 +121,7 @@ class Guard:
             self._inside.busy = False
         raise LiveCallRefused(f"refused during replay: {what}")
 
-    # private names of grpcio are used: tests/test_private_names.py lists them, with the version tried
     def _patch(self, undo: contextlib.ExitStack) -> None:
-        """What audit hooks cannot see: gRPC's C core, and what child processes do."""
+        """What audit hooks cannot see: what child processes do."""
         for holder, name, replacement in children.patches(self.router):
             undo.enter_context(mock.patch.object(holder, name, replacement))
-        if importlib.util.find_spec("grpc") is not None:
-            for name in ("grpc._channel", "grpc.aio._channel"):
-                kind: Any = importlib.import_module(name).Channel
-                undo.enter_context(mock.patch.object(kind, "__init__", self._channel(kind.__init__)))
-
-    def _channel(self, real: Any) -> Any:
-        @functools.wraps(real)
-        def __init__(channel: Any, target: Any, *args: Any, **kwargs: Any) -> None:
-            text = target.decode() if isinstance(target, bytes) else str(target)
-            place = text.removeprefix("ipv4:").replace("localhost", "127.0.0.1")
-            if self.router.replays and place not in self.router.all_allowed:
-                self.router.refuse(f"gRPC channel to {text}: a replay plays no gRPC")
-                raise LiveCallRefused(f"refused during replay: gRPC channel to {text}")
-            real(channel, target, *args, **kwargs)
-
-        return __init__

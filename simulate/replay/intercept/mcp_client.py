@@ -54,7 +54,7 @@ def _requesting(real: Any, router: TrafficRouter) -> Any:
             return answer
         try:
             result = await real(client, request, result_type, *args, **kwargs)
-        except Exception as error:
+        except BaseException as error:
             exchange.ended(None, error)
             raise
         told = result.model_dump(by_alias=True, mode="json", exclude_none=True)

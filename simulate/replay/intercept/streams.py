@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from simulate.replay.intercept.order import PATIENCE
-from simulate.replay.matching.divergence import Divergence, JsonChange
-from simulate.replay.matching.recordings import SENT, By, Kind, StreamEvent, StreamRecording
+from simulate.replay.matching.divergence import Divergence, JsonChange, refusal
+from simulate.replay.matching.recordings import SENT, By, HttpResponse, Kind, StreamEvent, StreamRecording
 from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.streams import (
     Form,
@@ -225,6 +225,10 @@ class StreamPlayer:
             for then, now in self._ids.items():
                 content = content.replace(then.encode(), now.encode())
         return StreamEvent(event.by, event.kind, event.at, content)
+
+    def refusal(self) -> HttpResponse:
+        """The divergence that the connection ended with, as a response."""
+        return refusal(str(self.refused), self.refused)
 
     def close(self) -> None:
         """The agent has closed the connection."""
