@@ -38,7 +38,7 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
     trace, instrumented = await _trace(session)
     reading = TraceReading(trace)
     _with_cost(reading)
-    _measure_call(session, reading)
+    _hear_recording(session, reading)
     turns = SpanTurns(reading, conversation, outside=session.engine.outside)
     calls = tool_calls_of(reading, conversation, tools, turns)
     visible = _visible_in(reading, turns) if instrumented else _visible_at(session)
@@ -80,30 +80,15 @@ async def gather(session: TrialSession, resources: Resources) -> Evidence:
     )
 
 
-def _measure_call(session: TrialSession, reading: TraceReading) -> None:
-    """What a recording shows, with what the harness and the agent's spans know of it."""
+def _hear_recording(session: TrialSession, reading: TraceReading) -> None:
+    """What only a call has: its measures, and what was spoken and understood."""
     if session.recording is None:
         return
     # numpy, which a conversation by text does without
-    from simulate.conversation.voice.measuring import measures_of
+    from simulate.conversation.voice.call_evidence import measure_call, tell_spoken
 
-    conversation = session.conversation
-    session.call.cuts += _cuts(reading, conversation)
-    agent_first = session.scenario.speaks_first == "agent"
-    session.measures |= measures_of(
-        session.recording, conversation, agent_first=agent_first, facts=session.call
-    )
-
-
-def _cuts(reading: TraceReading, conversation: Conversation) -> list[float]:
-    """When the agent's own spans say that its speech was interrupted. Pipecat says so of each last turn, also
-    of one that ended well, and of each other by its transport."""
-    ends = [
-        span.end_ns
-        for span, view in reading
-        if view.voice.get("interrupted") is True and "turn.was_interrupted" not in span.attributes
-    ]
-    return [(end - conversation.started_ns) / 1e9 for end in ends if end is not None]
+    measure_call(session, reading)
+    tell_spoken(session, reading)
 
 
 def _both(one: Sequence[str] | None, other: Sequence[str] | None) -> list[str] | None:

@@ -29,6 +29,8 @@ class Utterance:
     end: float
     first: float | None = None
     heard: str | None = None
+    spoken: str | None = None
+    """In voice, what the agent's speech synthesis was asked to say; ``text`` is what was audible of it."""
     interrupted: bool = False
     kind: Kind = "speech"
     span_id: str | None = None

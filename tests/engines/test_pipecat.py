@@ -306,7 +306,7 @@ RAISES = """
 
 @pytest.mark.parametrize("fatal", [True, False])
 def test_what_a_service_of_the_bot_raised_is_told(fatal: bool, tmp_path: Path) -> None:
-    """A pipeline that ended with an error did not hang up; one that goes on, deaf, has it beside its silence."""
+    """A pipeline that ended with an error did not hang up; a deaf one has it beside its silence."""
     address = bot(tmp_path, RAISES.replace("FATAL", str(fatal)))
     talk = phone(address, [{"says": "Hello?", "waits": "3 s"}], speaks_first="agent", **QUICK)
     outcome = virtually(talk, tmp_path)

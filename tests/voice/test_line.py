@@ -22,7 +22,7 @@ from simulate.conversation.own_process import NoEngine  # noqa: E402
 from simulate.conversation.voice.audio_bridge import BACKLOG_SECONDS, AudioBridge  # noqa: E402
 from simulate.conversation.voice.pacing import Pacing, Processors  # noqa: E402
 from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, Pcm  # noqa: E402
-from simulate.conversation.voice.pressure import Pressure, is_busy
+from simulate.conversation.voice.pressure import Pressure, is_busy  # noqa: E402
 from simulate.conversation.voice.vad import Detector  # noqa: E402
 from simulate.determinism.clock import run_virtual  # noqa: E402
 from simulate.errors import AgentFault, EnvironmentFault, HarnessFault  # noqa: E402

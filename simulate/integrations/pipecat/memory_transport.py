@@ -156,6 +156,8 @@ class MemoryTransport(BaseTransport):
         self._input: MemoryInput | None = None
         self._output: MemoryOutput | None = None
         self._hung_up = False
+        self._broken: AgentFault | None = None
+        """A part of its pipeline that can no longer do its work."""
         for event in (*CONNECTED, *DISCONNECTED, *OTHERS):
             self._register_event_handler(event)
 
@@ -191,13 +193,16 @@ class MemoryTransport(BaseTransport):
         part = "" if error.processor is None else f"{error.processor}: "
         text = error.error if error.error.startswith(part) else f"{part}{error.error}"
         self.line.errors.append(f"at {self.line.now:.1f} s: {text}")
+        self._broken = AgentFault(f"the bot's pipeline ended with an error: {text}")
         if error.fatal:
-            self.line.close(text, AgentFault(f"the bot's pipeline ended with an error: {text}"))
+            self.line.close(text, self._broken)
+        elif error.processor is None or error.processor.is_usable:
+            self._broken = None  # it goes on
 
     def ended(self, reason: str) -> None:
         """The bot's pipeline is over."""
         if not self._hung_up:
-            self.line.close(reason)
+            self.line.close(reason, self._broken)
 
 
 def _adopted(params: TransportParams | None) -> TransportParams:

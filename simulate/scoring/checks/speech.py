@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from simulate.model.expect import EndedBy, NotSaid, Said
@@ -34,7 +35,10 @@ def _language(evidence: Evidence) -> str:
 
 
 def _considered(evidence: Evidence, in_turn: int | None) -> list[Utterance]:
+    """The agent's utterances; in voice as they were said and audible, and not as our ear understood them."""
     said = evidence.conversation.by("agent")
+    if evidence.conversation.medium == "voice":
+        said = [replace(each, heard=None) for each in said]
     return said if in_turn is None else [each for each in said if each.turn == in_turn]
 
 

@@ -130,7 +130,7 @@ class ASRAccuracy(Evaluator):
     threshold: ClassVar[float] = 0.9
 
     async def score(self, material: EvaluationContext, judge: object) -> Found:
-        heard = _voiced(material, Kind.STT, "transcript")
+        heard = _of_speech(material, _voiced(material, Kind.STT, "transcript"))
         silent = sum(1 for _, view in material.reading if view.kind is Kind.STT)
         said = material.reference.transcript or _caller_lines(material)
         if said is None:
@@ -167,7 +167,22 @@ def _caller_lines(material: EvaluationContext) -> list[str] | None:
     conversation = material.conversation
     if conversation is None or conversation.medium != "voice":
         return None
-    return [one.text for one in conversation.by("caller") if one.kind == "speech"]
+    return [one.received for one in conversation.by("caller") if one.kind == "speech" and one.received]
+
+
+def _of_speech(material: EvaluationContext, heard: list[tuple[Span, str]]) -> list[tuple[Span, str]]:
+    """Without what was understood of keys, a "mhm", a cough or an aside: of something other than a line."""
+    conversation = material.conversation
+    if conversation is None or conversation.medium != "voice":
+        return heard
+    said = [one for one in conversation.by("caller") if one.kind != "silence"]
+    kept: list[tuple[Span, str]] = []
+    for span, text in heard:
+        at = ((span.end_ns or span.start_ns) - conversation.started_ns) / 1e9
+        before = [one for one in said if one.start <= at]
+        if not before or before[-1].kind == "speech" or at > conversation.duration:
+            kept.append((span, text))
+    return kept
 
 
 class TTSAccuracy(Evaluator):
@@ -193,7 +208,7 @@ class TTSAccuracy(Evaluator):
         heard = material.reference.heard
         if heard is None and conversation is not None and conversation.medium == "voice":
             pairs = [
-                (one.text, one.heard, one.span_id)
+                (one.text if one.spoken is None else one.spoken, one.heard, one.span_id)
                 for one in conversation.by("agent")
                 if one.heard is not None and not one.interrupted and one.kind == "speech"
             ]

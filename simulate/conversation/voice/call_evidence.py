@@ -1,0 +1,43 @@
+"""What a call's recording shows, together with what the harness and the agent's spans know of it."""
+
+from __future__ import annotations
+
+from simulate.conversation.engine import TrialSession
+from simulate.conversation.voice.measuring import measures_of
+from simulate.conversation.voice.spoken import place_spoken
+from simulate.trace.reading import TraceReading
+from simulate.trace.span import Kind
+
+
+def measure_call(session: TrialSession, reading: TraceReading) -> None:
+    """The session gets its measures, its utterances their times. Needs a recording."""
+    if session.recording is None:
+        return
+    session.call.cuts += _cuts(session, reading)
+    session.measures |= measures_of(
+        session.recording,
+        session.conversation,
+        agent_first=session.scenario.speaks_first == "agent",
+        facts=session.call,
+    )
+
+
+def _cuts(session: TrialSession, reading: TraceReading) -> list[float]:
+    """When the agent's own spans say that its speech was interrupted. Pipecat says so of each last turn, also
+    of one that ended well, and of each other by its transport."""
+    ends = [
+        span.end_ns
+        for span, view in reading
+        if view.voice.get("interrupted") is True and "turn.was_interrupted" not in span.attributes
+    ]
+    return [(end - session.conversation.started_ns) / 1e9 for end in ends if end is not None]
+
+
+def tell_spoken(session: TrialSession, reading: TraceReading) -> None:
+    """Put what the agent's voice was asked to say beside what the caller understood."""
+    texts = [
+        (span.start_ns, str(view.voice["text"]))
+        for span, view in reading
+        if view.kind is Kind.TTS and view.voice.get("text")
+    ]
+    session.notes += place_spoken(session.conversation.by("agent"), [text for _, text in sorted(texts)])
