@@ -53,8 +53,8 @@ def _hold_server(args: argparse.Namespace, gate: Gate) -> int:
     server = client(args.server, None)
     if gate.needs_baseline:
         raise InputError(
-            f"these rules compare case by case: {', '.join(gate.needs_baseline)}; no two traces of production "
-            "are one case",
+            f"these rules compare case by case: {', '.join(gate.needs_baseline)}; "
+            "no two traces of production are one case",
             hint="give at_least or at_most, and hold each prompt version against it",
         )
     return tell(args, decide(gate, measured_on(server, args.filter or "", args.since), None))
