@@ -28,7 +28,7 @@ _log = logging.getLogger("simulate.server.alerts")
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class AlertFigure:
     """What a rule looked at: the value, of how many traces, and the trace that shows it best."""
 
     value: float | None
@@ -48,7 +48,7 @@ class AlertState:
     problem: str | None
 
 
-def measured(store: Store, rule: AlertRule, now: int) -> Measured:
+def measured(store: Store, rule: AlertRule, now: int) -> AlertFigure:
     """The rule's figure over its window, sampled-out traces included unless it is a score."""
     since = now - int(rule.minutes * _MINUTE)
     inside = [traces.c.project == rule.project, traces.c.began_ns >= since, traces.c.began_ns <= now]
@@ -69,19 +69,19 @@ def measured(store: Store, rule: AlertRule, now: int) -> Measured:
                 count = connection.execute(
                     select(func.count()).select_from(traces).where(*inside)
                 ).scalar_one()
-                return Measured(float(count), int(count), None)
+                return AlertFigure(float(count), int(count), None)
         rows = [(row[0], str(row[1])) for row in connection.execute(query)]
     return _figure(rule, rows)
 
 
-def _figure(rule: AlertRule, rows: list[tuple[Any, str]]) -> Measured:
+def _figure(rule: AlertRule, rows: list[tuple[Any, str]]) -> AlertFigure:
     if rule.measure == "error_rate":
         failed = [trace_id for failing, trace_id in rows if failing is not None]
         rate = len(failed) / len(rows) if rows else None
-        return Measured(rate, len(rows), failed[-1] if failed else None)
+        return AlertFigure(rate, len(rows), failed[-1] if failed else None)
     known = [(float(value), trace_id) for value, trace_id in rows if value is not None]
     if not known:  # nothing was measured, which is not zero
-        return Measured(None, 0, None)
+        return AlertFigure(None, 0, None)
     values = [value for value, _ in known]
     worst = min(known) if rule.below is not None else max(known)
     if rule.of == "worst":
@@ -92,7 +92,7 @@ def _figure(rule: AlertRule, rows: list[tuple[Any, str]]) -> Measured:
         value = percentile(values, 95)
     else:
         value = sum(values) / len(values)
-    return Measured(value, len(known), worst[1])
+    return AlertFigure(value, len(known), worst[1])
 
 
 def crossed(rule: AlertRule, value: float) -> bool:

@@ -15,7 +15,7 @@ from simulate.server import dashboard
 from simulate.server.make_test import archive_of
 from simulate.server.routes import PageRequest, Route, openapi
 from simulate.server.store import feedback
-from simulate.server.store.find import TraceRow, facets, feedback_of, find, one, trace_of
+from simulate.server.store.find import TraceRow, facets, feedback_of, find, one, scores_of, trace_of
 from simulate.server.store.retention import forget_user
 from simulate.trace.find import moment
 from simulate.trace.otlp.encode import to_json as to_otlp
@@ -57,10 +57,10 @@ def row_json(row: TraceRow) -> dict[str, Any]:
 async def traces(request: PageRequest) -> web.Response:
     wanted = request.wanted()
     found = await asyncio.to_thread(find, request.context.store, wanted)
+    scored = await asyncio.to_thread(scores_of, request.context.store, found.rows)
+    rows = [row_json(row) | {"scores": scored[row.id]} for row in found.rows]
     following = None if found.next is None else f"{found.next[0]}-{found.next[1]}"
-    return answer_json(
-        {"traces": [row_json(row) for row in found.rows], "next": following, "unseen": found.unseen}
-    )
+    return answer_json({"traces": rows, "next": following, "unseen": found.unseen})
 
 
 async def facet_counts(request: PageRequest) -> web.Response:
@@ -85,7 +85,8 @@ async def read_trace(request: PageRequest, row: TraceRow) -> Trace:
 async def trace(request: PageRequest) -> web.Response:
     row = await row_of(request)
     said = await asyncio.to_thread(feedback_of, request.context.store, row.id)
-    return answer_json({**row_json(row), "feedback": said})
+    scored = await asyncio.to_thread(scores_of, request.context.store, [row])
+    return answer_json({**row_json(row), "scores": scored[row.id], "feedback": said})
 
 
 async def trace_otlp(request: PageRequest) -> web.Response:

@@ -19,7 +19,7 @@ from simulate.cloud_protocol.service import CloudService
 from simulate.errors import InputError
 from simulate.local_server import Intake, Refused, check_content_type, listening
 from simulate.model.shapes import object_of
-from simulate.server import api, pages
+from simulate.server import api, mcp, pages
 from simulate.server.access import LOCAL, Access, check_role
 from simulate.server.alerts import keep_looking
 from simulate.server.assembler import Assembler
@@ -60,7 +60,7 @@ class TraceServer:
         self._context = context
         self._exports = Intake(LIMIT)
         self._others = Intake(SMALL)
-        self._routes: Sequence[Route] = [*api.ROUTES, *pages.ROUTES]
+        self._routes: Sequence[Route] = [*api.ROUTES, *mcp.ROUTES, *pages.ROUTES]
 
     async def answer(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Whatever the request was, an answer."""

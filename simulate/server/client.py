@@ -73,7 +73,7 @@ class Client:
                     return response.read()
             except HTTPError as error:
                 if error.code in (429, 503) and attempt < TRIES:
-                    time.sleep(min(30.0, retry_after(error.headers) or 1.0))
+                    time.sleep(min(30.0, retry_after(dict(error.headers.items())) or 1.0))
                     continue
                 raise _refusal(error) from error
             except (URLError, OSError) as error:

@@ -13,7 +13,7 @@ from simulate.interfaces.cli import say
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 
 if TYPE_CHECKING:
-    from simulate.scoring.gate import Gate
+    from simulate.scoring.gate import Decision, Gate
 
 
 def add_gate_options(parser: argparse.ArgumentParser) -> None:
@@ -63,15 +63,20 @@ def hold(
     """Hold a finished run against a gate, say what came of it, and return the exit code.
 
     ``results`` are evaluators' results by `Outcome.key`; without them, the run's own ``scores:`` count."""
-    from simulate.interfaces.render.gate import markdown, to_dict
-    from simulate.interfaces.render.junit import gate_junit
-    from simulate.interfaces.render.output import write_json
-    from simulate.model.whole_file import write_whole
     from simulate.run_folder import find_run
     from simulate.scoring.gate import decide, measured_run
 
     baseline = None if args.baseline is None else measured_run(find_run(args.baseline), baseline_results)
-    decision = decide(gate, measured_run(run, results), baseline)
+    return tell(args, decide(gate, measured_run(run, results), baseline))
+
+
+def tell(args: argparse.Namespace, decision: Decision) -> int:
+    """Write and say what a gate decided, and return the exit code."""
+    from simulate.interfaces.render.gate import markdown, to_dict
+    from simulate.interfaces.render.junit import gate_junit
+    from simulate.interfaces.render.output import write_json
+    from simulate.model.whole_file import write_whole
+
     text = markdown(decision)
     if args.gate_markdown:
         write_whole(args.gate_markdown, text.encode())

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from simulate.model.trial import TrialSpec
     from simulate.resources import Resources
     from simulate.run_folder import RunFolder
+    from simulate.server.client import Client
     from simulate.suite import Suite
 
 
@@ -48,6 +49,7 @@ def _execute(args: argparse.Namespace, undo: contextlib.ExitStack) -> int:
     from simulate.suite import TEXT_JOBS, Suite, exit_code
 
     _check_options(args)
+    server = _server(args)
     gate = check_gate(args)
     path = find_run(None if args.resume == "latest" else args.resume) if args.resume else None
     if path is not None:
@@ -76,9 +78,33 @@ def _execute(args: argparse.Namespace, undo: contextlib.ExitStack) -> int:
             command=["simulate", *sys.argv[1:]],
         )
         _run_and_report(args, suite, scenarios, virtual=args.time == "virtual" and elsewhere is None)
+    if server is not None:
+        _send(server, path)
     if gate is not None:
         return hold(args, gate, path)
     return exit_code(suite.finished)
+
+
+def _server(args: argparse.Namespace) -> Client | None:
+    """The server of ``--to``, refused before anything runs where it is not an address."""
+    if args.to is None:
+        return None
+    from simulate.interfaces.cli.traces import client
+
+    return client(args.to, None)
+
+
+def _send(server: Client, path: Path) -> None:
+    """The run's traces to the server. What came of the run stands whether they arrive or not."""
+    from simulate.server.sources import as_otlp, run_traces
+
+    try:
+        sent = sum(bool(server.send(as_otlp(trace.spans))) for trace in run_traces(path))
+    except SimulateError as error:
+        print(f"! the traces did not reach the server: {error}", file=sys.stderr)
+        print(f"! simulate serve import {path} --to {server.address} sends them again", file=sys.stderr)
+    else:
+        print(f"{sent} traces are at {server.address}/runs", file=sys.stderr)
 
 
 def _asked_for(args: argparse.Namespace, undo: contextlib.ExitStack) -> tuple[Project, list[TrialSpec]]:

@@ -126,6 +126,7 @@ def _results(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="continue a run with the options it began with: only what has no outcome yet; latest: the last",
     )
+    add("--to", metavar="URL", help="send the run's traces to a server, too: see simulate serve")
     add("--otlp-port", type=int, metavar="PORT", help="port of the OTLP receiver (default: a free one)")
     add("--html", metavar="FILE", help="where the HTML report goes (default: report.html in the run folder)")
     add_junit_option(parser)

@@ -12,7 +12,7 @@ from sqlalchemy import func, literal_column, select
 from sqlalchemy import text as sql
 
 from simulate.server.store.incoming import unpacked
-from simulate.server.store.schema import clean_text, contents, feedback, tags, traces
+from simulate.server.store.schema import clean_text, contents, feedback, scores, tags, traces
 from simulate.server.store.search import Test, TraceQuery
 from simulate.server.store.store import Store
 from simulate.server.store.summary import HOUR
@@ -27,6 +27,9 @@ _COLUMNS = (
     traces.c.first_token, traces.c.tokens, traces.c.dollars, traces.c.spans, traces.c.breached,
     traces.c.feedback, traces.c.why_kept, traces.c.about,
 )  # fmt: skip
+
+
+_NAMES = [column.name for column in _COLUMNS[:-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class TraceRow:
     why_kept: str
     tags: dict[str, list[str]]
     models: list[str]
+    succeeded: bool
 
     def first(self, tag: str) -> str | None:
         """The first value of a tag."""
@@ -117,8 +121,9 @@ def _candidates(store: Store, wanted: Wanted, step: int) -> Iterator[TraceRow]:
 
 
 def _row(row: Any) -> TraceRow:
-    about = orjson.loads(row.about)
-    return TraceRow(*row[:-1], about["tags"], about["models"])
+    about: dict[str, Any] = orjson.loads(row.about)
+    told = dict(zip(_NAMES, row, strict=False))  # all but the last, which holds two
+    return TraceRow(**told, tags=about["tags"], models=about["models"], succeeded=about["succeeded"])
 
 
 def _tests(store: Store, wanted: Wanted) -> list[Test]:
@@ -226,4 +231,16 @@ def feedback_of(store: Store, trace: int) -> list[dict[str, Any]]:
     query = select(feedback.c.at_ns, feedback.c.rating, feedback.c.comment)
     with store.read() as connection:
         rows = connection.execute(query.where(feedback.c.trace == trace).order_by(feedback.c.at_ns))
-        return [dict(row._mapping) for row in rows]
+        return [dict(row) for row in rows.mappings()]
+
+
+def scores_of(store: Store, rows: Sequence[TraceRow]) -> dict[int, dict[str, float]]:
+    """The scores of traces, by their numbers; of several of one name, the lowest."""
+    found: dict[int, dict[str, float]] = {row.id: {} for row in rows}
+    query = select(scores.c.trace, scores.c.name, func.min(scores.c.value)).where(
+        scores.c.trace.in_(list(found)), scores.c.value.is_not(None)
+    )
+    with store.read() as connection:
+        for trace, name, value in connection.execute(query.group_by(scores.c.trace, scores.c.name)):
+            found[trace][name] = float(value)
+    return found

@@ -93,7 +93,7 @@ def over_time(
     query = select(place.label("at"), *(func.sum(rollups.c[each]).label(each) for each in SUMS))
     query = query.where(_chosen(rollups, project, since, until, name, value)).group_by(place)
     with store.read() as connection:
-        rows = [row._mapping for row in connection.execute(query)]
+        rows = connection.execute(query).mappings().all()
     return {int(row["at"]): _plain(row) for row in rows if row["traces"]}
 
 
@@ -105,7 +105,7 @@ def by_value(
     query = select(rollups.c.value, *sums).where(_chosen(rollups, project, since, until, name, None))
     query = query.group_by(rollups.c.value).order_by(sums[-1].desc(), sums[0].desc(), rollups.c.value)
     with store.read() as connection:
-        rows = [row._mapping for row in connection.execute(query.limit(most))]
+        rows = connection.execute(query.limit(most)).mappings().all()
     return {str(row["value"]): _plain(row) for row in rows if row["traces"]}
 
 

@@ -166,7 +166,7 @@ def _of_spans(data: Mapping[str, Any]) -> tuple[Test | None, bool]:
 
 def _span_test(data: Mapping[str, Any]) -> tuple[list[Test] | None, bool]:
     """Tests, each of which some span must pass, and whether together they are the filter."""
-    parts = [_one_span(each) for each in (data["and"] if data.keys() == {"and"} else [data])]
+    parts = [_one_span(each) for each in (data["and"] if set(data) == {"and"} else [data])]
     same = [test for test, where, _ in parts if test is not None and where == "same"]
     others = [test for test, where, _ in parts if test is not None and where == "any"]
     found = [and_(*same)] if same else []
@@ -189,7 +189,7 @@ def _one_span(part: Mapping[str, Any]) -> tuple[Test | None, str, bool]:
             return and_(*_bounds(spans.c.seconds, value, lambda each: float(seconds(each)))), "same", True
         case "attribute":
             return _attribute(value)
-        case "or" if len(value) == 2 and value[1].keys() == {"near"} and value[1]["near"] == value[0]:
+        case "or" if len(value) == 2 and set(value[1]) == {"near"} and value[1]["near"] == value[0]:
             # tokens beside a retriever: those of any model call near it
             test, _, _ = _one_span(value[0])
             return test, "any", False

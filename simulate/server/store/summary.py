@@ -81,7 +81,10 @@ def rows_of(reading: TraceReading) -> TraceRows:
         "failing": short.failing, "seconds": short.seconds, "first_token": _first_token(reading, began),
         "tokens": about.tokens, "dollars": about.dollars, "spans": len(reading.spans), "breached": breached,
     }  # fmt: skip
-    shown: dict[str, Any] = {"tags": about.tags, "models": about.models, "notes": reading.trace.notes[:20]}
+    shown: dict[str, Any] = {
+        "tags": about.tags, "models": about.models, "notes": reading.trace.notes[:20],
+        "succeeded": succeeded(reading),
+    }  # fmt: skip
     return TraceRows(
         trace, shown, list(_spans(reading)), tags, scores, _rolled(trace, tags, reading, about), text, cut
     )
