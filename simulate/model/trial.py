@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,9 +27,8 @@ class TrialSpec:
     """Of name and case; safe as a file name, and unique among those loaded together."""
     text: str = ""
     """Its document in the file, as it is written; empty for a scenario that was made in Python."""
-    digest: str = ""
-    """SHA-256 of what the scenario says, persona and case included; of no default and no folder, so that
-    neither a release that adds a key nor another machine changes it."""
+    written: Scenario | None = None
+    """The scenario before the files that it names were found."""
     title: str = ""
     """What outcomes call the scenario, where its name alone would be that of another file's scenario too."""
     trial: int = 1
@@ -43,6 +43,13 @@ class TrialSpec:
     """Makes the conversation's world where the scenario names none."""
     recorded: Sequence[Mapping[str, Any]] = ()
     """A recorded conversation: its caller is heard again, as long as the agent stays on that path."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the scenario says, persona and case included; of no default and no folder, so that
+        neither a release that adds a key nor another machine changes it."""
+        content = (self.written or self.scenario).model_dump_json(exclude_defaults=True, by_alias=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     @property
     def shown(self) -> str:

@@ -100,6 +100,8 @@ def lacks(row: Row | None, number: int, column: str, asked: str | None) -> tuple
 def filled_size(template: Any, rows: Sequence[Row | None], holes: int) -> int:
     """How much data the cases come to at most; nothing where there are none."""
     given = [row for row in rows if row is not None]
+    if not given:
+        return 0
     return len(given) * _size(template) + holes * sum(_size(dict(row)) for row in given)
 
 
