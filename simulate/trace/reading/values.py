@@ -132,6 +132,11 @@ def _lenient(value: str) -> Any:
         return value
 
 
+def cut_off(value: Any) -> bool:
+    """Whether it is the beginning of a JSON object or list: exporters cut long values."""
+    return isinstance(value, str) and value[:2] in ('{"', "{'", "[{", '["') and isinstance(loose(value), str)
+
+
 def texts(value: Any) -> list[str] | None:
     """A list of texts, also from one text or a JSON array."""
     value = decoded(value) if isinstance(value, str) else value

@@ -57,6 +57,12 @@ def tools_visible(models: ModelCalls, tools: Sequence[int]) -> Visible:
             f"{len(dark)} of {len(models)} LLM spans carry no answer, and there are no TOOL spans: "
             "content capture is off in the agent's instrumentation"
         )
+    lossy = next((span for span, _ in models if span.dropped), None)
+    if lossy is not None:
+        return Visible(
+            f"the exporter dropped {lossy.dropped} attributes, events or links of the LLM span "
+            f"{lossy.span_id}: a tool call may be among them (OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT)"
+        )
     for place in dark:
         span, one = models[place]
         reason = next((each for each in one.finish_reasons if finish_of(each) == "tool_calls"), None)
