@@ -117,6 +117,26 @@ def held_elsewhere(expected: dict[str, Any], call: ToolCall) -> bool:
     )
 
 
+def written_otherwise(expected: dict[str, Any] | None, call: ToolCall) -> bool:
+    """Whether arguments are those expected but for numbers that are written as texts, or the other way
+    round."""
+    arguments = call.arguments
+    if isinstance(arguments, Unknown) or not expected:
+        return False
+    try:
+        return matches(_as_texts(expected), _as_texts(arguments))
+    except ValueError:
+        return False  # a matcher that takes numbers
+
+
+def _as_texts(value: Any) -> Any:
+    if is_object(value):
+        return {key: _as_texts(part) for key, part in value.items()}
+    if is_list(value):
+        return [_as_texts(part) for part in value]
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _in_words(value: Any, text: str) -> bool:
     """Whether a text may tell this value: it does not tell where one ends. What a matcher would find in it,
     nobody knows."""

@@ -107,7 +107,7 @@ def outgoing(value: Any) -> list[Message] | None:
     found = messages(value, "assistant")
     for message in found or ():
         if message.role == "assistant" and not message.tool_calls:
-            message.parts += calls_in_words(message.text)
+            message.parts += calls_in_words(message)
     return found
 
 

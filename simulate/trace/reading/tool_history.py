@@ -83,8 +83,12 @@ def answered(part: Part, told: Span) -> Answered:
     if part.get("untold") is True:
         untold: Fact[Any] = Unknown(f"the span {told.span_id} tells that it ran, and not what came of it")
         return Answered(untold, None, told.span_id)
-    result = loose(part.get("response", part.get("result")))
-    failed = str(result or "the tool failed") if part.get("is_error") is True else None
+    result: Fact[Any] = loose(part.get("response", part.get("result")))
+    if cut_off(result):
+        result = Unknown(f"what the span {told.span_id} was told of its result is cut off", recorded=True)
+    failed = None
+    if part.get("is_error") is True:
+        failed = str("" if isinstance(result, Unknown) else result) or "the tool failed"
     return Answered(result, failed, told.span_id)
 
 

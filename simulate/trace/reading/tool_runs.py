@@ -174,7 +174,9 @@ def _tell(run: Run, span: Span, view: View) -> None:
     if view.tool_arguments is not None:
         _tell_arguments(run, arguments_of(view.tool_arguments))
     if view.tool_result is not None and isinstance(run.result, Unknown):
-        run.result = view.tool_result
+        where = f"the span {span.span_id} ({span.name})"
+        cut = Unknown(f"what {where} tells of its result is cut off", recorded=True)
+        run.result = cut if cut_off(view.tool_result) else view.tool_result
     run.error = run.error or view.error
 
 
@@ -200,5 +202,5 @@ def _complete(run: Run) -> None:
     where = f"the span {run.spans[0].span_id} ({run.spans[0].name})"
     if isinstance(run.arguments, Unknown) and not run.arguments.recorded:
         run.arguments = Unknown(f"{where} does not tell its arguments (gen_ai.tool.call.arguments)")
-    if isinstance(run.result, Unknown):
+    if isinstance(run.result, Unknown) and not run.result.recorded:
         run.result = Unknown(f"{where} does not tell its result (gen_ai.tool.call.result)")

@@ -116,6 +116,8 @@ def given(value: Any) -> Any:
 
 def decoded(value: Any) -> Any:
     """What a text holds if it is a JSON object, array or quoted text; else the value itself."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
     if isinstance(value, str) and value[:1] in ("{", "[", '"'):
         try:
             return orjson.loads(value)

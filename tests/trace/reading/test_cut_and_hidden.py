@@ -11,6 +11,7 @@ import pytest
 from simulate import Scenario
 from simulate.model.transcript import Conversation
 from simulate.scoring.checks import Evidence, check_all
+from simulate.trace.diff import compare
 from simulate.trace.reading import TraceReading, Unknown, view
 from simulate.trace.span import Span, Trace
 
@@ -115,66 +116,66 @@ SAID = {"type": "message", "role": "assistant", "content": [{"type": "output_tex
 ORDER = {"order": "4418"}
 
 
-@pytest.mark.parametrize(
-    ("output", "name", "arguments", "result"),
-    [
-        (
-            [
-                {
-                    "type": "mcp_call",
-                    "id": "m",
-                    "server_label": "shop",
-                    "name": "refund",
-                    "arguments": json.dumps(ORDER),
-                    "output": "done",
-                },
-                SAID,
-            ],
-            "shop.refund",
-            ORDER,
-            "done",
-        ),
-        (
-            [{"type": "code_interpreter_call", "id": "c", "code": "1+1", "outputs": []}, SAID],
-            "code_interpreter",
-            {"code": "1+1"},
-            [],
-        ),
-        (
-            [
-                {
-                    "role": "assistant",
-                    "content": [
-                        {"type": "mcp_tool_use", "id": "m", "name": "refund", "input": ORDER},
-                        {
-                            "type": "mcp_tool_result",
-                            "tool_use_id": "m",
-                            "content": [{"type": "text", "text": "done"}],
-                        },
-                        {"type": "text", "text": "Done."},
-                    ],
-                }
-            ],
-            "refund",
-            ORDER,
-            "done",
-        ),
-        (
-            [
-                {
-                    "role": "assistant",
-                    "content": [
-                        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}},
-                        {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"url": "u"}]},
-                    ],
-                }
-            ],
-            "web_search",
-            {"query": "x"},
-            [{"url": "u"}],
-        ),
-    ],
-)
+RAN: list[tuple[list[Any], str, dict[str, Any], Any]] = [
+    (
+        [
+            {
+                "type": "mcp_call",
+                "id": "m",
+                "server_label": "shop",
+                "name": "refund",
+                "arguments": json.dumps(ORDER),
+                "output": "done",
+            },
+            SAID,
+        ],
+        "shop.refund",
+        ORDER,
+        "done",
+    ),
+    (
+        [{"type": "code_interpreter_call", "id": "c", "code": "1+1", "outputs": []}, SAID],
+        "code_interpreter",
+        {"code": "1+1"},
+        [],
+    ),
+    (
+        [
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "mcp_tool_use", "id": "m", "name": "refund", "input": ORDER},
+                    {
+                        "type": "mcp_tool_result",
+                        "tool_use_id": "m",
+                        "content": [{"type": "text", "text": "done"}],
+                    },
+                    {"type": "text", "text": "Done."},
+                ],
+            }
+        ],
+        "refund",
+        ORDER,
+        "done",
+    ),
+    (
+        [
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}},
+                    {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"url": "u"}]},
+                ],
+            }
+        ],
+        "web_search",
+        {"query": "x"},
+        [{"url": "u"}],
+    ),
+]
+
+
+@pytest.mark.parametrize(("output", "name", "arguments", "result"), RAN)
 def test_what_the_provider_ran_is_a_call_with_its_answer(
     output: list[Any], name: str, arguments: dict[str, Any], result: Any
 ) -> None:
@@ -194,6 +195,8 @@ def test_a_search_of_the_provider_s_that_tells_no_results_ran_all_the_same() -> 
         {"type": "custom_tool_call", "call_id": "c", "name": "refund", "input": "4418"},
         {"role": "assistant", "content": 'Sure. <tool_call>{"name": "refund", "arguments": {}}</tool_call>'},
         {"role": "assistant", "content": '[TOOL_CALLS][{"name": "refund", "arguments": {}}]'},
+        {"role": "assistant", "content": '<tool_call>{"name": "refund", "arguments": {"ord'},
+        {"role": "assistant", "content": '{"type": "function", "name": "refund", "parameters": {}}'},
         {"role": "assistant", "content": '<function=refund>{"order": "4418"}</function>'},
     ],
 )
@@ -201,16 +204,16 @@ async def test_what_a_model_asked_for_in_its_own_way_is_asked_for(item: dict[str
     assert await statuses(chat([item]), {"not_called": "refund"}) == ["not_run"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "may_have_run"),
-    [
-        ({"name": "refund", "arguments": {}}, True),
-        ({"tool_uses": [{"recipient_name": "functions.refund", "parameters": {}}]}, True),
-        ({"code": "print(refund(order=4418))"}, True),
-        ({"query": "refund"}, False),
-        ({"code": "shop.refund_policy()"}, False),
-    ],
-)
+INSIDE: list[tuple[dict[str, Any], bool]] = [
+    ({"name": "refund", "arguments": {}}, True),
+    ({"tool_uses": [{"recipient_name": "functions.refund", "parameters": {}}]}, True),
+    ({"code": "print(refund(order=4418))"}, True),
+    ({"query": "refund"}, False),
+    ({"code": "shop.refund_policy()"}, False),
+]
+
+
+@pytest.mark.parametrize(("arguments", "may_have_run"), INSIDE)
 async def test_a_tool_that_runs_others_may_have_run_one_that_it_names(
     arguments: dict[str, Any], may_have_run: bool
 ) -> None:
@@ -224,3 +227,37 @@ async def test_a_tool_that_runs_others_may_have_run_one_that_it_names(
 async def test_a_name_that_an_api_wrote_in_its_own_letters_is_the_tool_s() -> None:
     one = span(GENAI | {"gen_ai.tool.name": "shop_issue_refund"})
     assert await statuses(one, {"not_called": "shop.issue-refund"}) == ["failed"]
+
+
+def test_results_that_were_cut_off_are_unknown_and_not_equal() -> None:
+    one = span(GENAI | {"gen_ai.tool.call.arguments": "{}", "gen_ai.tool.call.result": '{"status": "o'})
+    reading = TraceReading(Trace("1" * 32, [one]))
+    assert isinstance(reading.tool_calls[0].result, Unknown)
+    assert any("result" in line for line in compare(reading.trace, reading.trace).not_compared)
+
+
+@pytest.mark.parametrize("reasons", [["tool_calls"], ["stop", "tool_use"]])
+async def test_a_call_that_ended_for_a_tool_and_tells_only_words_hides_it(reasons: list[str]) -> None:
+    one = chat([{"role": "assistant", "parts": [{"type": "text", "content": "Let me see."}]}])
+    one.attributes["gen_ai.response.finish_reasons"] = reasons
+    assert await statuses(one, {"called": "refund"}, {"not_called": "refund"}) == ["not_run", "not_run"]
+
+
+@pytest.mark.parametrize("name", ["execute_tool refund", "tools/call refund", "refund"])
+async def test_a_tool_that_only_its_span_s_name_tells(name: str) -> None:
+    one = span({"gen_ai.operation.name": "execute_tool"}, name)
+    assert await statuses(one, {"called": "refund"}, {"not_called": "refund"}) == ["passed", "failed"]
+
+
+async def test_a_number_that_is_written_as_a_text_is_not_innocence() -> None:
+    one = span(GENAI | {"gen_ai.tool.call.arguments": '{"order": 4418}'})
+    expect = ({"not_called": "refund", "with": {"order": each}} for each in ("4418", 4418, "4419"))
+    assert await statuses(one, *expect) == ["not_run", "failed", "passed"]
+
+
+def test_bytes_are_read_as_text() -> None:
+    part = {"type": "tool_call", "id": "c", "name": "refund", "arguments": ORDER}
+    one = chat([{"role": "assistant", "parts": [part]}])
+    one.attributes["gen_ai.output.messages"] = one.attributes["gen_ai.output.messages"].encode()
+    (call,) = TraceReading(Trace("1" * 32, [one])).tool_calls
+    assert call.arguments == ORDER
