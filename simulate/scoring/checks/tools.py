@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from simulate.model.expect import Called, NotCalled
 from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, at_span, judges, say_times
-from simulate.scoring.checks.unread import unread_run
+from simulate.scoring.checks.unread import run_inside, unread_run, written_otherwise
 from simulate.scoring.checks.wanted_call import WantedCall, as_json
 from simulate.trace.reading import Fact, ToolCall, Unknown
 
@@ -83,6 +83,8 @@ class CalledCheck(Check[Called]):
             fact = f"it was called {len(found.meant)} times: {_listed(found.meant)}"
             return self.verdict("failed", fact, actual=len(found.meant), **at_span(found.meant[-1]))
         if len(found.meant) < least and not found.unknown and not evidence.no_tools_because:
+            if (why := run_inside(evidence.reading, word.called)) is not None:
+                return self.verdict("not_run", why, hint=BLIND)
             return self._too_few(evidence, found)
         if len(found.meant) < least or (most is not None and len(found.meant) + len(found.unknown) > most):
             if found.unknown:
@@ -258,6 +260,10 @@ class NotCalledCheck(Check[NotCalled]):
         if found.unknown:
             call, why = found.unknown[0]
             return self.verdict("not_run", why, hint=BLIND, **at_span(call))
+        alike = next((call for call in found.others if written_otherwise(word.with_, call)), None)
+        if alike is not None:
+            fact = f"{alike} holds {as_json(word.with_)} with numbers as texts, or texts as numbers"
+            return self.verdict("not_run", fact, **at_span(alike))
         if evidence.no_tools_because:
             return self.verdict("not_run", evidence.no_tools_because, hint=BLIND)
         if (why := unread_run(evidence.reading, word.not_called, found.named)) is not None:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from simulate.model.matchers import matches
-from simulate.trace.reading import ToolCall, TraceReading, Unknown
+from simulate.model.shapes import is_list, is_object
+from simulate.trace.reading import ToolCall, ToolName, TraceReading, Unknown
 from simulate.trace.reading.values import loose
 from simulate.trace.span import Kind, Span
 
@@ -31,6 +32,9 @@ def unread_run(reading: TraceReading, name: str, calls: Sequence[ToolCall]) -> s
     """Why there may be more runs of a tool than these ``calls`` of it: spans that name it, one inside another
     counted once, and are read as nothing, or as calls of a tool of another name. None where there are none.
     """
+    inside = run_inside(reading, name)
+    if inside is not None:
+        return inside
     told = {span_id for call in calls if call.ran is not None for span_id in call.ran.span_ids}
     word = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
     naming = {span.span_id: span for span in _naming(reading, name, word)}
@@ -41,6 +45,43 @@ def unread_run(reading: TraceReading, name: str, calls: Sequence[ToolCall]) -> s
         return None
     span = outer[0]
     return f"the span {span.span_id} ({span.name}) names {name}, and is not read as a call of it"
+
+
+_NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name", "action")
+_CODE = ("code", "script", "source", "program", "python", "javascript", "input")
+"""Arguments by which one tool runs others: a dispatcher's, or an interpreter's."""
+
+
+def _calls_inside(call: ToolCall, name: str) -> bool:
+    """Whether what a call of another tool was given names this one: as a tool to run, or in code."""
+    arguments = call.arguments
+    if isinstance(arguments, Unknown) or call.happened is False or call.name.matches(name):
+        return False
+    in_code = re.compile(rf"(?<![\w.]){re.escape(ToolName(name).bare)}\s*\(")
+    return any(
+        isinstance(value, str)
+        and ((key in _NAMES and ToolName(value).matches(name)) or (key in _CODE and in_code.search(value)))
+        for key, value in _members(arguments)
+    )
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key of an object with its value, however deep."""
+    value = loose(value)
+    if is_object(value):
+        for key, part in value.items():
+            yield key, part
+            yield from _members(part)
+    elif is_list(value):
+        for part in value:
+            yield from _members(part)
+
+
+def run_inside(reading: TraceReading, name: str) -> str | None:
+    """Why a call of another tool may have run this one: a dispatcher's, or an interpreter's. None where none
+    may have."""
+    inside = next((call for call in reading.tool_calls if _calls_inside(call, name)), None)
+    return None if inside is None else f"{inside} names {name} in its arguments, and may have run it"
 
 
 def _naming(reading: TraceReading, name: str, word: re.Pattern[str]) -> Iterator[Span]:
@@ -74,6 +115,26 @@ def held_elsewhere(expected: dict[str, Any], call: ToolCall) -> bool:
         any(matches(value, leaf) for leaf in leaves) or (isinstance(text, str) and _in_words(value, text))
         for value in expected.values()
     )
+
+
+def written_otherwise(expected: dict[str, Any] | None, call: ToolCall) -> bool:
+    """Whether arguments are those expected but for numbers that are written as texts, or the other way
+    round."""
+    arguments = call.arguments
+    if isinstance(arguments, Unknown) or not expected:
+        return False
+    try:
+        return matches(_as_texts(expected), _as_texts(arguments))
+    except ValueError:
+        return False  # a matcher that takes numbers
+
+
+def _as_texts(value: Any) -> Any:
+    if is_object(value):
+        return {key: _as_texts(part) for key, part in value.items()}
+    if is_list(value):
+        return [_as_texts(part) for part in value]
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _in_words(value: Any, text: str) -> bool:

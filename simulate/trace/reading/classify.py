@@ -21,6 +21,8 @@ from simulate.trace.reading.dialect import CARRIERS, GROUPS, READERS, Dialect, S
 from simulate.trace.reading.messages import says_nothing
 from simulate.trace.span import Kind, Message, Span, View
 
+MASKED = "__REDACTED__"
+"""What OpenInference writes in the place of what it was told to hide."""
 MOST_PLANS = 20_000
 """Attribute names remembered for each scope: flattened ones (``gen_ai.prompt.17.content``) have no end."""
 MOST_LAYOUTS = 2_000
@@ -305,6 +307,8 @@ def _fill_fields(attributes: Mapping[str, Any], found: View, layout: _Layout) ->
     ranks: dict[tuple[str, str | None], int] = {}
     for key, fill, contested in layout.fills:
         name, member = fill.name, fill.member
+        if attributes[key] == MASKED:
+            continue
         if contested:
             if ranks.get((name, member), fill.rank) < fill.rank:
                 continue
@@ -329,7 +333,7 @@ def _fill_fields(attributes: Mapping[str, Any], found: View, layout: _Layout) ->
         elif ranks.get((prefix.name, None), 1_000_000) > prefix.rank * 100 or says_nothing(
             getattr(found, prefix.name)
         ):
-            pairs = [(member, attributes[key]) for key, member in members]
+            pairs = [(member, attributes[key]) for key, member in members if attributes[key] != MASKED]
             content = _taken(READERS[prefix.name], _taken(values.nested, pairs))
             if content is not None:
                 ranks[(prefix.name, None)] = prefix.rank * 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from simulate.model.shapes import is_object
@@ -26,7 +27,7 @@ def complete(span: Span, found: View) -> None:
         if found.handoff_from is None and isinstance(found.input_value, str):
             found.handoff_from = found.input_value
     if found.kind is Kind.TOOL:
-        found.tool_name = found.tool_name or span.name.removesuffix(".__call__")
+        found.tool_name = found.tool_name or _CALLS.sub("", span.name).removesuffix(".__call__")
         if found.tool_arguments is None and found.input_value is not None:
             found.tool_arguments = arguments_of(found.input_value)
         found.tool_arguments = wrapping.arguments(found.tool_arguments, found.tool_name)
@@ -38,6 +39,10 @@ def complete(span: Span, found: View) -> None:
             found.query = _query(found.input_value)
         if found.documents is None and not isinstance(found.output_value, str):
             found.documents = values.documents(found.output_value)
+
+
+_CALLS = re.compile(r"(?:execute_tool|tools/call|call_tool|tool_call|running tool:)\s+(?=\S)")
+"""What conventions put before a tool's name in the name of its span."""
 
 
 def _in_milliseconds(seconds: float, span: Span) -> bool:

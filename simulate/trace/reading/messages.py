@@ -7,21 +7,24 @@ pydantic-ai, LiveKit's chat context, OpenInference's and OpenLLMetry's flattened
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
 from simulate.model.shapes import is_list, is_object, list_of, object_of
 from simulate.trace.reading.parts import (
-    PARTS,
+    RUN_BY_PROVIDER,
     Part,
     call_part,
     generic_part,
     kind_of,
     part_of,
+    reader_of,
     response_part,
     says_failed,
     text_part,
 )
+from simulate.trace.reading.provider_tools import calls_in_words, provider_answer
 from simulate.trace.reading.values import decoded, loose, text
 from simulate.trace.span import Message
 
@@ -101,14 +104,24 @@ def _object_in(part: Part) -> dict[str, Any] | None:
 
 def outgoing(value: Any) -> list[Message] | None:
     """What came out of a model; a bare text is the assistant's."""
-    return messages(value, "assistant")
+    found = messages(value, "assistant")
+    for message in found or ():
+        if message.role == "assistant" and not message.tool_calls:
+            message.parts += calls_in_words(message)
+    return found
+
+
+_CUT_OFF = re.compile(
+    r"\s*[\[{][\s\[{]*[\"'](role|parts|messages|choices|candidates|message|generations|lc)[\"']\s*:"
+)
+"""How JSON of messages begins; where that is a text still, its end is missing: exporters cut long values."""
 
 
 def messages(value: Any, role: str) -> list[Message] | None:
     """Messages of any known shape; ``role`` is taken where the source names none. None where there are
     none."""
     value = decoded(value)
-    if value is None or value in ("", "null", {}):
+    if value is None or value in ("", "null", {}) or (isinstance(value, str) and _CUT_OFF.match(value)):
         return None
     if is_list(value):
         return _from_list(value, role)
@@ -136,20 +149,27 @@ def _from_list(values: list[Any], role: str) -> list[Message] | None:
 
 
 def _is_part(value: Part) -> bool:
-    return "role" not in value and kind_of(value) in PARTS
+    return "role" not in value and reader_of(kind_of(value)) is not None
 
 
 def _parts_only(values: list[Part], role: str) -> list[Message]:
     """Parts without a message round them, as the responses API has them: results are the tool's."""
     found: list[Message] = []
     for value in values:
-        part = part_of(value)
-        who = _WHO.get(part["type"], role)
-        if found and found[-1].role == who:
-            found[-1].parts.append(part)
-        else:
-            found.append(Message(who, [part]))
+        for part in _with_answer(value):
+            who = _WHO.get(part["type"], role)
+            if found and found[-1].role == who:
+                found[-1].parts.append(part)
+            else:
+                found.append(Message(who, [part]))
     return found
+
+
+def _with_answer(item: Any) -> list[Part]:
+    """A part, and what came of it where the provider ran it."""
+    part, told = part_of(item), decoded(item)
+    answer = provider_answer(told) if is_object(told) and part["type"] == "tool_call" else None
+    return [part] if answer is None else [part, answer]
 
 
 def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
@@ -204,8 +224,10 @@ def _plain(value: dict[str, Any], default: str) -> Message:
     parts: list[Part] = []
     for item in cast("list[Any]", value["parts"]):
         kind: Any = object_of(item).get("type")
-        read = PARTS.get(kind) if isinstance(kind, str) else None
-        if read is not None:
+        read = reader_of(kind) if isinstance(kind, str) else None
+        if kind in RUN_BY_PROVIDER:
+            parts += _with_answer(item)
+        elif read is not None:
             parts.append(read(cast("Part", item)))
         elif not _bookkeeping(item):
             parts.append(part_of(item))
@@ -264,7 +286,7 @@ def _content(content: Any) -> list[Part]:
     if content is None or content == "":
         return []
     if is_list(content):
-        return [part_of(item) for item in content if not _bookkeeping(item)]
+        return [part for item in content if not _bookkeeping(item) for part in _with_answer(item)]
     if isinstance(content, dict):
         return [part_of(content)]
     return [text_part(str(content))]

@@ -14,7 +14,9 @@ Part = dict[str, Any]
 def kind_of(value: Part) -> str:
     """What a part says it is; Vercel's calls, and any-agent's, say it by their fields alone."""
     kind = str(value.get("type") or value.get("kind") or value.get("part_kind"))
-    if kind in PARTS or not ("tool.name" in value or {"toolCallId", "toolName"} <= value.keys()):
+    if reader_of(kind) is not None or not (
+        "tool.name" in value or {"toolCallId", "toolName"} <= value.keys()
+    ):
         return kind
     return "tool-result" if "output" in value or "result" in value else "tool-call"
 
@@ -30,7 +32,7 @@ def part_of(item: Any) -> Part:
         return part_of(held["message_content"])
     if "type" not in held and isinstance(held.get("tool_call"), dict):
         return call_part(held)
-    read = PARTS.get(kind_of(held))
+    read = reader_of(kind_of(held))
     if read is not None:
         return read(held)
     for key, reader in _BY_KEY.items():
@@ -108,6 +110,28 @@ def call_part(held: Part) -> Part:
         "name": None if name is None else str(name),
         "arguments": arguments_of(arguments),
     }
+
+
+RUN_BY_CLIENT = frozenset(
+    {"custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
+)
+RUN_BY_PROVIDER = frozenset(
+    {"mcp_call", "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"}
+)
+"""Items of OpenAI's Responses; those that the provider runs hold what came of it, too."""
+_GIVEN = ("arguments", "input", "action", "operation")
+
+
+def builtin_call(held: Part) -> Part:
+    """A call of a tool that has a type of its own, by which it is named unless it tells a name."""
+    name = str(held.get("name") or str(held["type"]).removesuffix("_call"))
+    if held.get("server_label"):
+        name = f"{held['server_label']}.{name}"
+    given: Any = next((held[key] for key in _GIVEN if held.get(key) is not None), None)
+    if given is None:
+        given = {key: held[key] for key in ("code", "queries") if held.get(key) is not None}
+    call_id = held.get("call_id") or held.get("id")
+    return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments_of(given)}
 
 
 _NAMES = ("name", "toolName", "tool_name", "tool.name")
@@ -201,14 +225,26 @@ def _of_inner(held: Part, key: str, read: Callable[[Part], Part]) -> Part:
 PARTS: dict[str, Callable[[Part], Part]] = {
     **dict.fromkeys(("text", "input_text", "output_text", "user-prompt", "system-prompt", "refusal"), _texts),
     **dict.fromkeys(("reasoning", "thinking", "reasoning_content"), _reasoning),
-    **dict.fromkeys(("tool_call", "tool-call", "tool_use", "function_call"), call_part),
     **dict.fromkeys(
-        ("tool_call_response", "tool-result", "tool_result", "tool-return", "function_call_output"), _answer
+        ("tool_call", "tool-call", "tool_use", "function_call", "server_tool_use", "mcp_tool_use"), call_part
+    ),
+    **dict.fromkeys((*RUN_BY_CLIENT, *RUN_BY_PROVIDER), builtin_call),
+    **dict.fromkeys(
+        ("tool_call_response", "tool-result", "tool_result", "tool-return", "mcp_tool_result"), _answer
     ),
     **dict.fromkeys(
         ("blob", "file", "uri", "image", "image_url", "input_audio", "audio", "input_image"), _media
     ),
 }
+_ANSWERS = ("_tool_result", "_call_output")
+"""How the types of other answers end: ``web_search_tool_result``, ``computer_call_output``."""
+
+
+def reader_of(kind: str) -> Callable[[Part], Part] | None:
+    """What reads a part of this type; None for one that is no part of a message that we know."""
+    return PARTS.get(kind) or (_answer if kind.endswith(_ANSWERS) else None)
+
+
 _BY_KEY: dict[str, Callable[[Part], Part]] = {
     "function_call": call_part,
     "functionCall": call_part,

@@ -15,13 +15,13 @@ _ONE = {"input"}
 _IN_ORDER = {"args", "kwargs"}
 
 
-def named_arguments(run: Run, asked: Mapping[str, Any]) -> Arguments:
+def named_arguments(run: Run, asked: Arguments) -> Arguments:
     """The arguments that a run tells, by the names that were asked for.
 
     Values without names are those asked for only where they are equal. One value that is another is that of
     the one argument; anything else is unknown, since the span tells that what ran may have been different."""
     ran = run.arguments
-    if isinstance(ran, Unknown):
+    if isinstance(ran, Unknown) or isinstance(asked, Unknown):
         return ran
     if ran.keys() == _ONE and (run.nameless or not _ONE & asked.keys()):
         value = ran["input"]

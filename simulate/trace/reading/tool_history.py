@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from simulate.model.shapes import is_list, is_object
+from simulate.trace.reading.facts import Fact, Unknown
 from simulate.trace.reading.parts import Part, arguments_of
-from simulate.trace.reading.tool_call import Answered
+from simulate.trace.reading.tool_call import Answered, Arguments
 from simulate.trace.reading.tool_name import ToolName
-from simulate.trace.reading.values import loose
+from simulate.trace.reading.values import cut_off, loose
 from simulate.trace.span import Message, Span
 
 
@@ -29,7 +30,7 @@ class RepeatedRequest:
     part: Part
     name: ToolName
     call_id: str | None
-    arguments: dict[str, Any]
+    arguments: Arguments
     at: int
     messages: Sequence[Message]
     answer: Part | None = None
@@ -79,8 +80,15 @@ def _answered_by(part: Part, armed: Sequence[RepeatedRequest]) -> RepeatedReques
 
 def answered(part: Part, told: Span) -> Answered:
     """What a message says that a tool answered; ``told`` is the span of the model call that got it."""
-    result = loose(part.get("response", part.get("result")))
-    failed = str(result or "the tool failed") if part.get("is_error") is True else None
+    if part.get("untold") is True:
+        untold: Fact[Any] = Unknown(f"the span {told.span_id} tells that it ran, and not what came of it")
+        return Answered(untold, None, told.span_id)
+    result: Fact[Any] = loose(part.get("response", part.get("result")))
+    if cut_off(result):
+        result = Unknown(f"what the span {told.span_id} was told of its result is cut off", recorded=True)
+    failed = None
+    if part.get("is_error") is True:
+        failed = str("" if isinstance(result, Unknown) else result) or "the tool failed"
     return Answered(result, failed, told.span_id)
 
 
@@ -98,6 +106,9 @@ def call_id_of(part: Part) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def arguments_asked(value: Any) -> dict[str, Any]:
+def arguments_asked(value: Any) -> Arguments:
+    """The arguments of a call that a message tells."""
     value = arguments_of(value)
+    if cut_off(value):
+        return Unknown("a message tells its arguments, and they are cut off", recorded=True)
     return value if is_object(value) else {"input": value}

@@ -38,9 +38,18 @@ class ToolName(str):
         Upper and lower case differ. Equality (``==``) is that of the texts."""
         if str.__eq__(self, other):
             return True
+        if _flat(self) == _flat(other):
+            return True
         other = ToolName(other)
         servers_agree = self.server is None or other.server is None or self.server == other.server
         return self.bare == other.bare and servers_agree
+
+
+@lru_cache(4096)
+def _flat(text: str) -> str:
+    """The name as APIs take it that allow letters, digits and ``_``: ``shop.issue-refund`` is
+    ``shop_issue_refund`` there."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", text) if text[:1].isalnum() else text
 
 
 @lru_cache(4096)

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 from simulate.trace.reading.facts import Unknown
 from simulate.trace.reading.model_calls import ModelCall, ViewOf
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.parts import Part
 from simulate.trace.reading.positional import named_arguments
-from simulate.trace.reading.tool_call import Answered, Asked, Ran, ToolCall, same
+from simulate.trace.reading.tool_call import Answered, Arguments, Asked, Ran, ToolCall, same
 from simulate.trace.reading.tool_history import (
     History,
     RepeatedRequest,
@@ -29,7 +29,7 @@ from simulate.trace.reading.tool_history import (
 )
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_runs import Run, tool_runs
-from simulate.trace.span import Kind, Message, Span
+from simulate.trace.span import Kind, Span
 
 _HANDOFF = re.compile(r"transfer|hand_?(off|over)|delegate", re.IGNORECASE)
 """Names of the tools by which frameworks let a model hand over to another agent."""
@@ -45,7 +45,7 @@ class _Request:
 
     name: ToolName
     call_id: str | None
-    arguments: dict[str, Any]
+    arguments: Arguments
     span: Span
     round: int
     """The place of its model call among all."""
@@ -102,8 +102,10 @@ class _Requests:
         for place, (span, view) in enumerate(models):
             told = History(view.input or ())
             self._resolve(told, models, place)
-            for part in _parts(view.output, "tool_call"):
-                self._add(part, span, place)
+            for asked in History(view.output or ()).asked:
+                request = self._add(asked.part, span, place)
+                if request is not None and asked.answer is not None:  # the provider ran it
+                    request.answer = answered(asked.answer, span)
 
     def _add(self, part: Part, span: Span, place: int) -> _Request | None:
         if part.get("name") is None or part.get("runs") is False:
@@ -177,10 +179,6 @@ def _fits(request: _Request, asked: RepeatedRequest) -> bool:
     if request.call_id is None or asked.call_id is None or request.call_id == asked.call_id:
         return True
     return request.call_id[:2] != asked.call_id[:2] and request.arguments == asked.arguments
-
-
-def _parts(messages: Iterable[Message] | None, kind: str) -> list[Part]:
-    return [part for message in messages or () for part in message.parts if part.get("type") == kind]
 
 
 # -- requests and runs -----------------------------------------------------------------------------------
@@ -268,9 +266,9 @@ def _same_arguments(request: _Request, run: Run) -> bool:
     return same and _ids_allow(request, run)
 
 
-def _only_value(asked: Mapping[str, Any], run: Run) -> bool:
+def _only_value(asked: Arguments, run: Run) -> bool:
     """Whether a run that tells one value tells that of the one argument asked for."""
-    if isinstance(run.arguments, Unknown) or len(asked) != 1:
+    if isinstance(asked, Unknown) or isinstance(run.arguments, Unknown) or len(asked) != 1:
         return False
     return run.arguments.keys() == {"input"} and same(run.arguments["input"], next(iter(asked.values())))
 

@@ -15,6 +15,7 @@ from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.tool_call import Arguments, same
 from simulate.trace.reading.tool_name import ToolName
+from simulate.trace.reading.values import cut_off
 from simulate.trace.span import Kind, Span, View
 
 _PHASE = re.compile(
@@ -176,13 +177,21 @@ def _tell(run: Run, span: Span, view: View) -> None:
     if view.tool_arguments is not None:
         _tell_arguments(run, arguments_of(view.tool_arguments))
     if view.tool_result is not None and isinstance(run.result, Unknown):
-        run.result = view.tool_result
+        where = f"the span {span.span_id} ({span.name})"
+        cut = Unknown(f"what {where} tells of its result is cut off", recorded=True)
+        run.result = cut if cut_off(view.tool_result) else view.tool_result
     run.error = run.error or view.error
 
 
 def _tell_arguments(run: Run, told: Any) -> None:
     """The outermost span's win, unless one inside it, nearer to the tool, gives one of them another value."""
     known = run.arguments
+    if cut_off(told):
+        if isinstance(known, Unknown):
+            span = run.spans[-1]
+            why = f"what the span {span.span_id} ({span.name}) tells of its arguments is cut off"
+            run.arguments = Unknown(why, recorded=True)
+        return
     if not isinstance(known, Unknown) and known != {}:
         rewritten = is_object(told) and any(not same(told[key], known[key]) for key in told.keys() & known)
         if run.nameless or not rewritten:
@@ -194,7 +203,7 @@ def _tell_arguments(run: Run, told: Any) -> None:
 def _complete(run: Run) -> None:
     """Say of what nobody told which span should have."""
     where = f"the span {run.spans[0].span_id} ({run.spans[0].name})"
-    if isinstance(run.arguments, Unknown):
+    if isinstance(run.arguments, Unknown) and not run.arguments.recorded:
         run.arguments = Unknown(f"{where} does not tell its arguments (gen_ai.tool.call.arguments)")
-    if isinstance(run.result, Unknown):
+    if isinstance(run.result, Unknown) and not run.result.recorded:
         run.result = Unknown(f"{where} does not tell its result (gen_ai.tool.call.result)")

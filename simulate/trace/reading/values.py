@@ -116,6 +116,8 @@ def given(value: Any) -> Any:
 
 def decoded(value: Any) -> Any:
     """What a text holds if it is a JSON object, array or quoted text; else the value itself."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
     if isinstance(value, str) and value[:1] in ("{", "[", '"'):
         try:
             return orjson.loads(value)
@@ -130,6 +132,11 @@ def _lenient(value: str) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return value
+
+
+def cut_off(value: Any) -> bool:
+    """Whether it is the beginning of a JSON object or list: exporters cut long values."""
+    return isinstance(value, str) and value[:2] in ('{"', "{'", "[{", '["') and isinstance(loose(value), str)
 
 
 def texts(value: Any) -> list[str] | None:

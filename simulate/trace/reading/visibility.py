@@ -57,8 +57,15 @@ def tools_visible(models: ModelCalls, tools: Sequence[int]) -> Visible:
             f"{len(dark)} of {len(models)} LLM spans carry no answer, and there are no TOOL spans: "
             "content capture is off in the agent's instrumentation"
         )
-    for place in dark:
-        span, one = models[place]
+    lossy = next((span for span, _ in models if span.dropped), None)
+    if lossy is not None:
+        return Visible(
+            f"the exporter dropped {lossy.dropped} attributes, events or links of the LLM span "
+            f"{lossy.span_id}: a tool call may be among them (OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT)"
+        )
+    for place, (span, one) in enumerate(models):
+        if any(message.tool_calls or message.text.startswith("{") for message in one.output or ()):
+            continue  # an object in words is an answer that a framework has given by a tool of its own
         reason = next((each for each in one.finish_reasons if finish_of(each) == "tool_calls"), None)
         until = models[place + 1][0].start_ns if place + 1 < len(models) else None
         first = bisect_left(tools, span.start_ns)

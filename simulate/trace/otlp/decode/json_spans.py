@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,8 @@ from simulate.trace.otlp.decode.shared import Origin, note_size, odd_time, place
 from simulate.trace.otlp.ids import SOURCE_IDS, restore_ids
 from simulate.trace.span import Attributes, Event, Link, Span
 
-_HEX = base.HEX.fullmatch
+_TRACE_ID = re.compile(r"[0-9a-f]{32}").fullmatch
+_SPAN_ID = re.compile(r"[0-9a-f]{16}").fullmatch
 _RESOURCE_SPANS = ("resourceSpans", "resource_spans", "batches")
 _SCOPE_SPANS = (
     "scopeSpans",
@@ -75,17 +77,17 @@ def _json_span(raw: Record, origin: Origin, notes: Notes) -> Span:
     trace_id = get("traceId") or get("trace_id")
     span_id = get("spanId") or get("span_id")
     # ids and times in the form that nearly all files have are taken without a call
-    if not (type(trace_id) is str and len(trace_id) == 32 and _HEX(trace_id)):
+    if not (type(trace_id) is str and _TRACE_ID(trace_id)):
         trace_id = base.hex_id(trace_id, 32, notes, "a trace id", place(name))
-    if not (type(span_id) is str and len(span_id) == 16 and _HEX(span_id)):
+    if not (type(span_id) is str and _SPAN_ID(span_id)):
         span_id = base.hex_id(span_id, 16, notes, "a span id", place(name))
     status, attributes, dropped = get("status"), get("attributes"), 0
     events, links, flags = get("events"), get("links"), get("flags")
     if not _DROPPED.isdisjoint(raw):
         dropped = sum(int(raw.get(key) or 0) for key in _DROPPED)
     span = Span(
-        trace_id.lower(),
-        span_id.lower(),
+        trace_id,
+        span_id,
         name,
         _json_parent(get("parentSpanId") or get("parent_span_id"), notes, name),
         _json_time(get("startTimeUnixNano", get("start_time_unix_nano")), notes, name),
@@ -125,9 +127,9 @@ def _json_time(value: Any, notes: Notes, name: str) -> int:
 def _json_parent(value: Any, notes: Notes, name: str) -> str | None:
     if not value:
         return None
-    if not (type(value) is str and len(value) == 16 and _HEX(value)):
+    if not (type(value) is str and _SPAN_ID(value)):
         value = base.hex_id(value, 16, notes, "a parent span id", place(name))
-    return None if value == base.NO_SPAN else value.lower()
+    return None if value == base.NO_SPAN else value
 
 
 def _json_event(raw: Record, notes: Notes, name: str) -> Event:

@@ -1,0 +1,263 @@
+"""What exporters cut off, hide or drop is unknown; what providers run, and what models ask for in words, is a
+call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from simulate import Scenario
+from simulate.model.transcript import Conversation
+from simulate.scoring.checks import Evidence, check_all
+from simulate.trace.diff import compare
+from simulate.trace.reading import TraceReading, Unknown, view
+from simulate.trace.span import Span, Trace
+
+NOON = 1_780_000_000_000_000_000
+HIDDEN = "__REDACTED__"
+CUT = '{"order": "4418", "no'
+
+
+def span(attributes: dict[str, Any], name: str = "step", **more: Any) -> Span:
+    return Span("1" * 32, "2" * 16, name, None, NOON, NOON + 10**7, attributes, **more)
+
+
+def chat(output: Any, **more: Any) -> Span:
+    told = output if isinstance(output, str) else json.dumps(output)
+    asked = json.dumps([{"role": "user", "content": "Refund it."}])
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.input.messages": asked,
+        "gen_ai.output.messages": told,
+    }
+    return span(attributes, "chat m", **more)
+
+
+async def statuses(one: Span, *expect: dict[str, Any]) -> list[str]:
+    reading = TraceReading(Trace("1" * 32, [one]))
+    scenario = Scenario.model_validate({"name": "n", "opens_with": "Hi", "expect": list(expect)})
+    evidence = Evidence(
+        scenario,
+        Conversation("1" * 32),
+        reading,
+        reading.tool_calls,
+        no_tools_because=reading.evidence.tools.why_not or None,
+    )
+    return [verdict.status for verdict in await check_all(scenario.expect, evidence)]
+
+
+WITH = {"called": "refund", "with": {"order": "4417"}}, {"not_called": "refund", "with": {"order": "4419"}}
+GENAI = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "refund"}
+OPENINFERENCE = {"openinference.span.kind": "TOOL", "tool.name": "refund"}
+
+
+@pytest.mark.parametrize("told", [CUT, HIDDEN])
+@pytest.mark.parametrize(
+    "attributes",
+    [GENAI | {"gen_ai.tool.call.arguments": "VALUE"}, OPENINFERENCE | {"input.value": "VALUE"}],
+)
+async def test_arguments_that_were_cut_off_or_hidden_are_unknown(
+    attributes: dict[str, Any], told: str
+) -> None:
+    one = span({key: told if value == "VALUE" else value for key, value in attributes.items()})
+    (call,) = TraceReading(Trace("1" * 32, [one])).tool_calls
+    assert isinstance(call.arguments, Unknown)
+    assert await statuses(one, *WITH) == ["not_run", "not_run"]
+
+
+async def test_a_request_whose_arguments_were_cut_off_keeps_its_name() -> None:
+    part = {"type": "tool_call", "id": "c", "name": "refund", "arguments": CUT}
+    one = chat([{"role": "assistant", "parts": [part]}])
+    (call,) = TraceReading(Trace("1" * 32, [one])).tool_calls
+    assert call.name == "refund" and isinstance(call.arguments, Unknown) and call.arguments.recorded
+    assert await statuses(one, *WITH, {"not_called": "refund"}) == ["not_run"] * 3
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        '[{"role":"assistant","parts":[{"type":"tool_call","id":"c1","name":"refu',
+        '{"messages": [{"role": "assistant", "content": "I will now...',
+        "[{'role': 'assistant', 'content': 'I will",
+        '[[{"role":"assistant","con',
+    ],
+)
+async def test_an_answer_that_was_cut_off_is_unknown(cut: str) -> None:
+    assert view(chat(cut)).output is None
+    assert await statuses(chat(cut), {"not_called": "refund"}) == ["not_run"]
+
+
+@pytest.mark.parametrize("words", ['{"order": 4417', "[1] See the policy.", '{"role" is a key', "{role}"])
+def test_an_answer_that_only_looks_like_json_is_what_was_said(words: str) -> None:
+    (message,) = view(chat(words)).output or []
+    assert message.text == words
+
+
+def test_hidden_words_are_no_words() -> None:
+    attributes = {
+        "openinference.span.kind": "LLM",
+        "llm.output_messages.0.message.role": "assistant",
+        "llm.output_messages.0.message.content": HIDDEN,
+        "input.value": HIDDEN,
+    }
+    found = TraceReading(Trace("1" * 32, [span(attributes)]))
+    assert found.evidence.content.why_not and found.evidence.tools.why_not
+
+
+async def test_attributes_that_the_exporter_dropped_may_have_told_of_a_call() -> None:
+    answer = [{"role": "assistant", "parts": [{"type": "text", "content": "Done."}]}]
+    assert await statuses(chat(answer), {"not_called": "refund"}) == ["passed"]
+    assert await statuses(chat(answer, dropped=3), {"not_called": "refund"}) == ["not_run"]
+
+
+SAID = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Done."}]}
+ORDER = {"order": "4418"}
+
+
+RAN: list[tuple[list[Any], str, dict[str, Any], Any]] = [
+    (
+        [
+            {
+                "type": "mcp_call",
+                "id": "m",
+                "server_label": "shop",
+                "name": "refund",
+                "arguments": json.dumps(ORDER),
+                "output": "done",
+            },
+            SAID,
+        ],
+        "shop.refund",
+        ORDER,
+        "done",
+    ),
+    (
+        [{"type": "code_interpreter_call", "id": "c", "code": "1+1", "outputs": []}, SAID],
+        "code_interpreter",
+        {"code": "1+1"},
+        [],
+    ),
+    (
+        [
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "mcp_tool_use", "id": "m", "name": "refund", "input": ORDER},
+                    {
+                        "type": "mcp_tool_result",
+                        "tool_use_id": "m",
+                        "content": [{"type": "text", "text": "done"}],
+                    },
+                    {"type": "text", "text": "Done."},
+                ],
+            }
+        ],
+        "refund",
+        ORDER,
+        "done",
+    ),
+    (
+        [
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}},
+                    {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"url": "u"}]},
+                ],
+            }
+        ],
+        "web_search",
+        {"query": "x"},
+        [{"url": "u"}],
+    ),
+]
+
+
+@pytest.mark.parametrize(("output", "name", "arguments", "result"), RAN)
+def test_what_the_provider_ran_is_a_call_with_its_answer(
+    output: list[Any], name: str, arguments: dict[str, Any], result: Any
+) -> None:
+    (call,) = TraceReading(Trace("1" * 32, [chat(output)])).tool_calls
+    assert (call.name, call.happened, call.arguments, call.result) == (name, True, arguments, result)
+
+
+def test_a_search_of_the_provider_s_that_tells_no_results_ran_all_the_same() -> None:
+    searched = {"type": "web_search_call", "id": "w", "status": "completed", "action": {"query": "x"}}
+    (call,) = TraceReading(Trace("1" * 32, [chat([searched, SAID])])).tool_calls
+    assert (call.name, call.happened) == ("web_search", True) and isinstance(call.result, Unknown)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "custom_tool_call", "call_id": "c", "name": "refund", "input": "4418"},
+        {"role": "assistant", "content": 'Sure. <tool_call>{"name": "refund", "arguments": {}}</tool_call>'},
+        {"role": "assistant", "content": '[TOOL_CALLS][{"name": "refund", "arguments": {}}]'},
+        {"role": "assistant", "content": '<tool_call>{"name": "refund", "arguments": {"ord'},
+        {"role": "assistant", "content": '{"type": "function", "name": "refund", "parameters": {}}'},
+        {"role": "assistant", "content": '<function=refund>{"order": "4418"}</function>'},
+    ],
+)
+async def test_what_a_model_asked_for_in_its_own_way_is_asked_for(item: dict[str, Any]) -> None:
+    assert await statuses(chat([item]), {"not_called": "refund"}) == ["not_run"]
+
+
+INSIDE: list[tuple[dict[str, Any], bool]] = [
+    ({"name": "refund", "arguments": {}}, True),
+    ({"tool_uses": [{"recipient_name": "functions.refund", "parameters": {}}]}, True),
+    ({"code": "print(refund(order=4418))"}, True),
+    ({"query": "refund"}, False),
+    ({"code": "shop.refund_policy()"}, False),
+]
+
+
+@pytest.mark.parametrize(("arguments", "may_have_run"), INSIDE)
+async def test_a_tool_that_runs_others_may_have_run_one_that_it_names(
+    arguments: dict[str, Any], may_have_run: bool
+) -> None:
+    one = span(
+        GENAI | {"gen_ai.tool.name": "run", "gen_ai.tool.call.arguments": json.dumps(arguments)}, "run"
+    )
+    expected = ["not_run", "not_run"] if may_have_run else ["failed", "passed"]
+    assert await statuses(one, {"called": "refund"}, {"not_called": "refund"}) == expected
+
+
+async def test_a_name_that_an_api_wrote_in_its_own_letters_is_the_tool_s() -> None:
+    one = span(GENAI | {"gen_ai.tool.name": "shop_issue_refund"})
+    assert await statuses(one, {"not_called": "shop.issue-refund"}) == ["failed"]
+
+
+def test_results_that_were_cut_off_are_unknown_and_not_equal() -> None:
+    one = span(GENAI | {"gen_ai.tool.call.arguments": "{}", "gen_ai.tool.call.result": '{"status": "o'})
+    reading = TraceReading(Trace("1" * 32, [one]))
+    assert isinstance(reading.tool_calls[0].result, Unknown)
+    assert any("result" in line for line in compare(reading.trace, reading.trace).not_compared)
+
+
+@pytest.mark.parametrize("reasons", [["tool_calls"], ["stop", "tool_use"]])
+async def test_a_call_that_ended_for_a_tool_and_tells_only_words_hides_it(reasons: list[str]) -> None:
+    one = chat([{"role": "assistant", "parts": [{"type": "text", "content": "Let me see."}]}])
+    one.attributes["gen_ai.response.finish_reasons"] = reasons
+    assert await statuses(one, {"called": "refund"}, {"not_called": "refund"}) == ["not_run", "not_run"]
+
+
+@pytest.mark.parametrize("name", ["execute_tool refund", "tools/call refund", "refund"])
+async def test_a_tool_that_only_its_span_s_name_tells(name: str) -> None:
+    one = span({"gen_ai.operation.name": "execute_tool"}, name)
+    assert await statuses(one, {"called": "refund"}, {"not_called": "refund"}) == ["passed", "failed"]
+
+
+async def test_a_number_that_is_written_as_a_text_is_not_innocence() -> None:
+    one = span(GENAI | {"gen_ai.tool.call.arguments": '{"order": 4418}'})
+    expect = ({"not_called": "refund", "with": {"order": each}} for each in ("4418", 4418, "4419"))
+    assert await statuses(one, *expect) == ["not_run", "failed", "passed"]
+
+
+def test_bytes_are_read_as_text() -> None:
+    part = {"type": "tool_call", "id": "c", "name": "refund", "arguments": ORDER}
+    one = chat([{"role": "assistant", "parts": [part]}])
+    one.attributes["gen_ai.output.messages"] = one.attributes["gen_ai.output.messages"].encode()
+    (call,) = TraceReading(Trace("1" * 32, [one])).tool_calls
+    assert call.arguments == ORDER
