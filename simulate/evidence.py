@@ -146,9 +146,9 @@ def _missing_yet(session: TrialSession, trace: Trace) -> str | None:
         return "the spans of each turn"
     handed = [use.name for use in session.tools.uses]
     for call in reading.tool_calls:
-        if call.ran is None and call.happened is not False:
-            if not any(call.name.matches(name) for name in handed):
-                return f"a span of the tool {call.name}"
+        handed_over = any(call.name.matches(name) for name in handed)
+        if call.ran is None and call.happened is not False and not handed_over:
+            return f"a span of the tool {call.name}"
     return None
 
 
