@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import http.server
 import io
+import json
 import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
 
@@ -48,6 +51,47 @@ def test_an_answer_of_10_mb_takes_little_memory(answer: str, tmp_path: Path) -> 
     assert code == 0, told[-2000:]
     # whether a text is JSON shows when it is parsed, and a million values are a million objects
     assert megabytes < (280 if answer == "json" else 200)
+
+
+class _Endpoint(http.server.BaseHTTPRequestHandler):
+    """Answers 10 MB: as a stream of OpenAI's, or as one document."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        text = "word " * 20_000
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream" if "messages" in asked else "application/json")
+        self.end_headers()
+        if "messages" not in asked:
+            self.wfile.write(json.dumps({"answer": text * 100}).encode())
+            return
+        for piece, finish in [*[(text, None)] * 100, ("", "stop")]:
+            choice = {"index": 0, "delta": {"content": piece}, "finish_reason": finish}
+            self.wfile.write(b"data: " + json.dumps({"model": "m", "choices": [choice]}).encode() + b"\n\n")
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no /proc")
+# OpenAI's SDK takes 40 MB by itself
+@pytest.mark.parametrize(("kind", "most"), [("request", 200), ("openai", 240)])
+def test_an_endpoints_answer_of_10_mb_takes_little_memory(kind: str, most: int, tmp_path: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Endpoint) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asks = (
+            'request = { body = { text = "{{message}}" }, answer = "$.answer" }' if kind == "request" else ""
+        )
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        (tmp_path / "pyproject.toml").write_text(
+            f'[tool.simulate.agents.it]\naddress = "{address}"\n{asks}\n'
+        )
+        (tmp_path / "s.yaml").write_text(
+            "name: s\nagent: it\nopens_with: hi\nexpect: [{not_said: {contains: nowhere}}]\n"
+        )
+        code, megabytes, told = peak(["run", "s.yaml", "--out", "r"], tmp_path)
+        server.shutdown()
+    assert code == 0, told[-2000:]
+    assert megabytes < most
 
 
 def _zipped(data: bytes) -> bytes:

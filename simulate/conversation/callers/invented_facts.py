@@ -59,7 +59,9 @@ _WORDED = re.compile(
     re.IGNORECASE,
 )
 _PAID = re.compile(
-    r"\b(?:paid|i pay|charged|cost|costs|price|billed|worth|fare|total)\b[^.?!]{0,20}$", re.IGNORECASE
+    r"\b(?:paid|i pay|charged|cost|costs|price|billed|worth|fare|total)\b[^.?!]{0,20}$"
+    r"|\b(?:it was|i bought|i ordered)\b[^.?!]{0,40}\bfor $",
+    re.IGNORECASE,
 )
 """Right before an amount, this states it as having been."""
 _FIGURE = re.compile(

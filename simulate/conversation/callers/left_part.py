@@ -22,6 +22,16 @@ _HOUSE = re.compile(
 )
 
 
+_HANDLES = (
+    r"\b(?:i|we)(?:['’]ve| have|['’]ll| will|['’]m| am)? (?:just |now |already )?"
+    r"(?:locat|found|find|pull|process|cancel|refund|updat|clos|approv|rebook|escalat|arrang|credit|reset|verif"
+    r"|adjust|chang|extend|upgrad|renew|remov|fix)\w*(?: up)? your "
+    r"(?:file|account|booking|order|reservation|request|case|profile|record|claim|contract)\b"
+    r"(?! (?:confirmation|form|number|e-?mail|page|status|system|team|department))"
+)
+"""What a caller does to nothing of the other side's."""
+
+
 def _addresses_itself(line: str, persona: Persona) -> str | None:
     """The caller's own name, said as to somebody else."""
     introduces = r"\b(?:name|i'm|i am|this is|it's|speaking|here)\b"
@@ -37,6 +47,11 @@ def serves(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None
     if (addressed := _addresses_itself(heard.line, persona)) is not None:
         return addressed
     owns = "|".join(re.escape(name.replace("_", " ")) for name in persona.knows) or "booking"
+    asked_for = r"\b(?:what(?:'s|’s| is| was)|give me|tell me|have|provide|confirm) your"
+    asks = rf"{asked_for} (?:{owns}) (?:number|id|code)\b"
+    for pattern in (asks, _HANDLES):
+        if (found := re.search(pattern, heard.line, re.IGNORECASE)) is not None:
+            return found[0]
     done = re.compile(rf"\byour (?:{owns}) (?:will now|is now|has been|has now)\b", re.IGNORECASE)
     for sentence in re.findall(r"[^.!?]+[.!?]*", heard.line):
         if (found := _HOUSE.search(sentence) or done.search(sentence)) is not None:
@@ -86,16 +101,21 @@ _META = re.compile(
     r"|the (?:task|goal|scenario|conversation) is (?:complete|done|over|reached)"
     r"|^(?:the )?(?:customer|caller|user) (?:wants|asks|is|says|confirms|agrees|replies|declines)\b"
     r"|character sheet|next (?:user )?(?:utterance|turn)\b"
-    r"|the user (?:wants|asks|is)|let me (?:write|compose|draft)"
+    r"|the persona\b|the user (?:\w+ly )?(?:wants|asks|is|has|gives|confirms|would|should|says)\b"
+    r"|let me (?:write|compose|draft)"
     r"|act as\b|first message|as instructed|simulat\w+"
     r"|in character|in this (?:scenario|simulation)|i am to (?:get|find|ask|cancel|make|call)|must find out)",
     re.IGNORECASE,
 )
 
 
+_ASIDE = re.compile(r"\s*(?:\(.{12,}\)|\[.{12,}\]|\*[^*]{12,}\*)\s*", re.DOTALL)
+"""A line that is nothing but a direction to a stage."""
+
+
 def meta(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
     """speaks of its task instead of carrying it out"""
-    found = _META.search(heard.line)
+    found = _META.search(heard.line) or _ASIDE.fullmatch(heard.line)
     if found is not None:
         return None if found[0].lower() in heard.known.lower() else found[0]
     traits = [trait for trait in persona.traits if re.search(rf"\b{re.escape(trait)}\b", heard.line, re.I)]
@@ -130,8 +150,8 @@ def nothing(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | Non
 
 _WANTS = re.compile(
     r"\b(?:i (?:also )?(?:want|need|would like|demand|expect)|i'd (?:also )?like"
-    r"|tell me|give me|sing me|and)"
-    r" (?:also |to have )?(?:a|an|some|another)\s+((?:\w+\s+)?\w+)",
+    r"|tell me|give me|sing me|recommend|suggest|find me|show me|and)"
+    r" (?:also |to have |me )?(?:a|an|some|another)\s+((?:\w+\s+)?\w+)",
     re.IGNORECASE,
 )
 _NEUTRAL = frozenset(

@@ -138,9 +138,13 @@ def _doubled(text: str) -> str | None:
     return None if words is None or words[0].isupper() else words[0]
 
 
+_END = 2000
+"""Characters in which the last sentence is looked for: an answer may have ten million."""
+
+
 def unfinished(text: str) -> str | None:
     """The end of a text that breaks off. A short line without a full stop, a list or a link does not."""
-    bare = text.rstrip()
+    bare = text[-_END:].rstrip()
     last = bare.rsplit("\n", 1)[-1]
     if len(bare.split()) < 4 or not (bare[-1].isalnum() or bare[-1] in ",;([–—-"):
         return None
