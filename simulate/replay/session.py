@@ -22,7 +22,7 @@ from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import watched
 from simulate.replay.first_use import FirstUse
 from simulate.replay.fork import ForkSession, Place, Variant
-from simulate.replay.intercept import process
+from simulate.replay.intercept import framework_tools, process
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.intercept.process import intercepted, settled
 from simulate.replay.matching.date_drift import local_ahead, real_ns
@@ -138,6 +138,7 @@ async def replaying(
             intercepted(player),
             pinned_chance(chance, with_ids=False, apart=apart),
             tools.using(player.toolbox(tools.current())),
+            framework_tools.held() if loaded.match == "chat" else contextlib.nullcontext(),
         ):
             yield player
             await settled(player)
