@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from fixtures.record.integration import Integration, integrations  # noqa: E402
 from simulate.errors import NotReplayable  # noqa: E402
+from simulate.replay import Cassette  # noqa: E402
 from simulate.replay.from_trace import Missing, cassette_of, missing  # noqa: E402
 from simulate.trace import TraceReading, read  # noqa: E402
 
@@ -62,7 +63,9 @@ def page() -> str:
 
 
 def _row(name: str, one: Integration) -> str | None:
-    cassettes, refused, total = [], list[Missing](), 0
+    cassettes: list[Cassette] = []
+    refused: list[Missing] = []
+    total = 0
     for trace in read(ROOT / "fixtures" / "traces" / f"{name}.otlp.jsonl"):
         reading = TraceReading.of(trace)
         if not reading.llm_calls:

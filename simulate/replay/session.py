@@ -143,12 +143,12 @@ async def replaying(
             yield player
             await settled(player)
     finally:
-        player.finish()
-        _keep_live(player, side)
+        _finish(player, side)
 
 
-def _keep_live(player: ReplaySession, side: str | Path | None) -> None:
-    """What went live, as a cassette of its own."""
+def _finish(player: ReplaySession, side: str | Path | None) -> None:
+    """The conversation is over; what went live becomes a cassette of its own."""
+    player.finish()
     recorder, cassette = player.recorder, player.cassette
     if recorder is not None and side is not None and player.live_calls:
         recorder.manifest = {"scenario": cassette.scenario, "side_of": str(cassette.folder or "")}
