@@ -91,7 +91,7 @@ class ForkSession(ReplaySession):
     def begin(self, request: HttpRequest) -> HttpExchange | None:
         if request.base(self.rules) is None:
             return super().begin(request)
-        with self._kept.lock:
+        with self.kept.lock:
             self.calls += 1
             reached = self._leaves()
             answer, self._answer = (self._answer, None) if reached else (None, self._answer)
@@ -137,7 +137,7 @@ class ForkSession(ReplaySession):
 
     def _ask(self, request: HttpRequest) -> HttpResponse:
         """The real model's answer to the request, as far as it is changed."""
-        with self._kept.lock:
+        with self.kept.lock:
             if self.live_calls >= self.live_budget:
                 return self._unanswered(f"the budget of {self.live_budget} live calls is used up (--budget)")
             self.live_calls += 1

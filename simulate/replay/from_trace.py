@@ -13,6 +13,7 @@ from typing import Any
 from simulate.errors import NotReplayable
 from simulate.model.json_values import to_json
 from simulate.replay.cassette.cassette import Cassette
+from simulate.replay.content_settings import content_setting
 from simulate.replay.matching.chat import ENDPOINT, chat_key, form_of_view, parsed
 from simulate.replay.matching.components import fingerprint
 from simulate.replay.matching.json_values import plain
@@ -33,6 +34,8 @@ class Missing:
     span_id: str | None
     name: str
     what: str
+    setting: str = ""
+    """What would bring it."""
 
     def __str__(self) -> str:
         return f"span {self.span_id or '?'} ({self.name}): {self.what}"
@@ -42,10 +45,14 @@ def missing(source: Trace | TraceReading) -> list[Missing]:
     """What the trace lacks for a replay, span by span."""
     reading = TraceReading.of(source)
     found: list[Missing] = []
+    captured = {span.scope for span, view in reading.llm_calls if view.input and view.output}
     for span, view in reading.llm_calls:
-        what = _lacks(view)
+        what, how = _lacks(view), content_setting(span)
         if what is not None:
-            found.append(Missing(span.span_id, span.name, what))
+            attribute = how.output if view.input else how.input
+            # what has the words of other calls is not told to keep them
+            setting = "" if span.scope in captured else how.setting
+            found.append(Missing(span.span_id, span.name, f"{what} ({attribute})", setting))
     for call in reading.tool_calls:
         if isinstance(call.arguments, Unknown):
             found.append(Missing(call.span_id, call.name, "no arguments of the tool call"))
@@ -56,9 +63,9 @@ def missing(source: Trace | TraceReading) -> list[Missing]:
 
 def _lacks(view: View) -> str | None:
     if not view.input:
-        return "no input messages (was content capture off?)"
+        return "no input messages"
     if not view.output and view.error is None:
-        return "no output messages (was content capture off?)"
+        return "no output messages"
     return None
 
 
@@ -119,8 +126,7 @@ def _refuse(reading: TraceReading, lacks: list[Missing], partial: bool) -> None:
         raise NotReplayable(
             f"not replayable: {len(lacks)} spans lack what a replay needs\n  {lines}",
             where=trace.source,
-            hint="switch content capture on (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true), or"
-            " replay the complete part with --partial",
+            hint=_advice(lacks),
         )
     mixed = several(reading)
     if mixed and not partial:
@@ -129,6 +135,14 @@ def _refuse(reading: TraceReading, lacks: list[Missing], partial: bool) -> None:
             where=trace.source,
             hint="--partial takes them as one",
         )
+
+
+def _advice(lacks: list[Missing]) -> str:
+    settings = dict.fromkeys(one.setting for one in lacks if one.setting)
+    told = (
+        f"switch content capture on where the trace is made ({'; '.join(settings)}), or " if settings else ""
+    )
+    return f"{told}replay the complete part with --partial"
 
 
 def _recording(span: Span, view: View, origin: int, rules: Rules, place: str) -> HttpRecording:

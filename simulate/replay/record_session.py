@@ -124,6 +124,10 @@ class RecordSession:
 
         return ToolExchange(ended=ended)
 
+    def serves(self, tool: str) -> bool:
+        """A tool that nobody marked runs, and is not recorded."""
+        return False
+
     def in_flight(self) -> bool:
         """Whether an answer is on its way."""
         with self._lock:

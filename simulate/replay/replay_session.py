@@ -81,16 +81,17 @@ class ReplaySession:
         self.side_cassette: str | None = None
         self.tainted = 0
         self._time = TimePassed(cassette.manifest)
+        self._served: set[str] = set()
         self._pins: Toolbox | None = None
         """What answers tools without asking the cassette: the scenario's pins."""
-        self._kept = RecordingIndex(cassette.http, cassette.tools)
+        self.kept = RecordingIndex(cassette.http, cassette.tools)
         self._together: RecordedOrder | None = None
         self.streams = ReplayedStreams(
             cassette.streams,
             self.rules,
             paced=pace == "recorded",
             goes_on=policy == "nearest",
-            take=self._kept.play,
+            take=self.kept.play,
             note=self.note,
             live=self._live_stream,
             only_later=self._time.explains,
@@ -111,20 +112,20 @@ class ReplaySession:
         if base is not None and self._is_elsewhere(base, request.url):
             asked = request.canonical(self.rules)
             return self._first_use(asked, request.url) or self._missed(asked, request, base)
-        known_as = self._kept.exact.get(request.exact(self.rules))
-        recording = self._kept.next_http(known_as, base) if known_as is not None else None
+        known_as = self.kept.exact.get(request.exact(self.rules))
+        recording = self.kept.next_http(known_as, base) if known_as is not None else None
         if recording is not None:
             return self._answered(recording, recording.response)
         asked = self._as_matched(request)
         is_chat = asked.endpoint == CHAT
-        recording = self._kept.next_chat(asked) if is_chat else self._kept.next_http(asked.key, base)
+        recording = self.kept.next_chat(asked) if is_chat else self.kept.next_http(asked.key, base)
         if recording is not None:
             return self._answered(recording, self._response(recording, request))
         return self._first_use(asked, request.url) or self._missed(asked, request)
 
     def _first_use(self, asked: CanonicalRequest, url: str) -> HttpExchange | None:
         """What another conversation was answered that made this call first, once for the whole process."""
-        if self.stopped or self._kept.holds(asked.key):
+        if self.stopped or self.kept.holds(asked.key):
             return None
         found = self.first_use and self.first_use.answer(asked.key, url, self.cassette, self.notes)
         return HttpExchange(found.response) if isinstance(found, HttpRecording) else None
@@ -144,7 +145,7 @@ class ReplaySession:
     def _steps(self, recording: HttpRecording | ToolRecording) -> Steps | None:
         if self.pace == "instant":
             return None
-        with self._kept.lock:
+        with self.kept.lock:
             if self._together is None:
                 tools = [one for one in self.cassette.tools if not self._is_unseen(one)]
                 self._together = RecordedOrder((*self.cassette.http, *tools))
@@ -160,14 +161,14 @@ class ReplaySession:
 
     def _is_elsewhere(self, base: str, url: str) -> bool:
         """Whether a request goes to a base URL for which nothing that was recorded may answer."""
-        if self.cassette.match != "http" or base in self._kept.bases:
+        if self.cassette.match != "http" or base in self.kept.bases:
             return False
-        known = (uri for recorded, uri in self._kept.bases.items() if recorded is not None)
+        known = (uri for recorded, uri in self.kept.bases.items() if recorded is not None)
         return not is_models(url) and not any(map(is_models, known))
 
     def knows(self, request: HttpRequest) -> bool:
         """Whether the cassette holds such a request; nothing is played."""
-        return self._kept.holds(self._as_matched(request).key)
+        return self.kept.holds(self._as_matched(request).key)
 
     def _as_matched(self, request: HttpRequest) -> CanonicalRequest:
         """A request in the form that this cassette is matched by: a trace's by its messages alone."""
@@ -177,7 +178,7 @@ class ReplaySession:
     @property
     def lists_models(self) -> bool:
         """Whether ``GET /v1/models`` was recorded; else a list of the recorded models has to do."""
-        return any(endpoint.endswith("/models") for endpoint in self._kept.endpoints)
+        return any(endpoint.endswith("/models") for endpoint in self.kept.endpoints)
 
     def _response(self, recording: HttpRecording, request: HttpRequest) -> HttpResponse:
         if recording.endpoint != CHAT:
@@ -187,20 +188,20 @@ class ReplaySession:
     def _missed(
         self, asked: CanonicalRequest, request: HttpRequest, elsewhere: str | None = None
     ) -> HttpExchange:
-        candidates = self._kept.endpoints.get(asked.endpoint, [])
-        with self._kept.lock:
+        candidates = self.kept.endpoints.get(asked.endpoint, [])
+        with self.kept.lock:
             if elsewhere is None:
-                divergence = explain_request(asked, candidates, self._kept.played)
+                divergence = explain_request(asked, candidates, self.kept.played)
             else:
                 divergence = explain_base(asked, candidates, elsewhere)
             nearest = divergence.recording if elsewhere is None else None
             if isinstance(nearest, HttpRecording) and self._only_later(nearest, nearest.body, asked.body):
-                self._kept.play(nearest)
+                self.kept.play(nearest)
                 return self._answered(nearest, self._response(nearest, request))
             divergence.span_id, divergence.by = current_span_id(), simulator_tracing.calling()
             self.note(divergence)
             if self.policy == "nearest" and isinstance(nearest, HttpRecording):
-                self._kept.played.add(id(nearest))
+                self.kept.played.add(id(nearest))
                 return self._answered(nearest, self._response(nearest, request))
         if self.recorder is not None and self._may_go_live():
             return self.recorder.begin(request)
@@ -236,14 +237,14 @@ class ReplaySession:
 
     def _only_later(self, one: HttpRecording | ToolRecording, then: Any, now: Any) -> bool:
         """Whether a recording stands for this request, too, which differs by the date and time it tells."""
-        if id(one) in self._kept.played:
+        if id(one) in self.kept.played:
             return False
         return self._time.explains_call(one, then, now)
 
     def _may_go_live(self) -> bool:
         if self.policy not in {"live", "simulate"}:
             return False
-        with self._kept.lock:
+        with self.kept.lock:
             if self.live_calls >= self.live_budget:
                 self.notes.append(f"the budget of {self.live_budget} live calls is used up")
                 return False
@@ -262,7 +263,7 @@ class ReplaySession:
         self, name: str, arguments: Any, *, write: bool, source: Literal["tool", "mcp"] = "tool"
     ) -> ToolExchange:
         """The recorded call of a tool, how it diverges, or leave to run it where the policy gives it."""
-        found = self._tool(name, arguments)
+        found = self.recorded_tool(name, arguments)
         if isinstance(found, ToolRecording):
             return ToolExchange(found, steps=self._steps(found))
         # an MCP server is not even started in a replay
@@ -276,49 +277,44 @@ class ReplaySession:
             return self.recorder.begin_tool(name, arguments, write=write)
         return ToolExchange(divergence=found)
 
-    def _tool(self, name: str, arguments: Any) -> ToolRecording | Divergence:
+    def recorded_tool(self, name: str, arguments: Any) -> ToolRecording | Divergence:
+        """The next recorded call of this tool, or how it diverges."""
         if self.stopped:
             return self.divergences[0]
         key = call_key(name, arguments, self.rules)
-        with self._kept.lock:
-            known = self._kept.next_tool(key)
+        with self.kept.lock:
+            known = self.kept.next_tool(key)
             if known is not None:
                 self.tainted += bool(self.divergences)
                 _ = self.first_use and self.first_use.played(key, self.cassette.folder)
                 return known
-            once = None if name in self._kept.names else self.first_use
+            once = None if name in self.kept.names else self.first_use
             shared = once and once.answer(key, None, self.cassette, self.notes)
             if isinstance(shared, ToolRecording):
                 return shared
             value = self.rules.value(plain(arguments))
-            divergence = explain_tool(name, value, key, self._kept.names.get(name, []), self._kept.played)
+            divergence = explain_tool(name, value, key, self.kept.names.get(name, []), self.kept.played)
             nearest = divergence.recording
             if isinstance(nearest, ToolRecording) and self._only_later(nearest, nearest.arguments, value):
-                self._kept.skip(nearest)
+                self.kept.skip(nearest)
                 self.tainted += bool(self.divergences)
                 return nearest
             self.note(divergence)
             if self.policy == "nearest" and isinstance(nearest, ToolRecording):
-                self._kept.played.add(id(nearest))
+                self.kept.played.add(id(nearest))
                 return nearest
         return divergence
 
-    def again(self, one: HttpRecording | ToolRecording) -> HttpRecording | ToolRecording | Divergence | None:
-        """What stands here for a request of another recording; None where it diverges."""
-        if isinstance(one, ToolRecording):
-            return self._tool(one.name, one.arguments)
-        found = self._kept.next_http(one.key)
-        if found is None:
-            with self._kept.lock:
-                asked = CanonicalRequest(one.endpoint, one.query, "json", one.body, one.key)
-                self.note(
-                    explain_request(asked, self._kept.endpoints.get(one.endpoint, []), self._kept.played)
-                )
-        return found
+    def serves(self, tool: str) -> bool:
+        """A production trace answers every tool that it holds, if a framework asks before it runs one."""
+        known = any(one.source == "trace" for one in self.kept.names.get(tool, ()))
+        if known and not self.outside:
+            self._served.add(tool)
+        return known and not self.outside
 
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
         """What a tool gave that the agent handed to its caller, as JSON; ToolFailed where it failed."""
-        found = self._tool(name, arguments)
+        found = self.recorded_tool(name, arguments)
         if isinstance(found, Divergence):
             raise NotRecorded(found)
         if found.error is not None:  # whatever its class was: nobody here would know how to catch it
@@ -332,14 +328,14 @@ class ReplaySession:
 
     def refuse(self, what: str) -> None:
         """Something tried to get past the replay."""
-        with self._kept.lock:
+        with self.kept.lock:
             if what not in self.refused:
                 self.refused.append(what)
 
     def finish(self) -> None:
         """The conversation is over; tells an extra call from one that drifted."""
         for divergence in self.divergences:
-            if divergence.verdict == "drifted" and divergence.recording in self._kept.order:
+            if divergence.verdict == "drifted" and divergence.recording in self.kept.order:
                 divergence.verdict = "never_recorded"
                 divergence.component = "extra call"
                 divergence.components = ["extra call"]
@@ -352,7 +348,7 @@ class ReplaySession:
         left = [
             one
             for one in (*self.cassette.http, *self.cassette.tools, *self.cassette.streams)
-            if id(one) not in self._kept.played and id(one) not in claimed and not self.stopped
+            if id(one) not in self.kept.played and id(one) not in claimed and not self.stopped
         ]
         unseen = [one for one in left if isinstance(one, ToolRecording) and self._is_unseen(one)]
         left = [one for one in left if one not in unseen]
@@ -372,7 +368,7 @@ class ReplaySession:
         divergences += [never_asked(one, tainted=bool(self.divergences)) for one in left]
         divergences += [] if self.stopped else self.streams.left()
         notes += self.streams.notes()
-        reordered = out_of_order(self._kept.order) or self.streams.reordered
+        reordered = out_of_order(self.kept.order) or self.streams.reordered
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
         first = divergences[0] if divergences else reordered
         notes += self.rules.unmet()
@@ -380,7 +376,7 @@ class ReplaySession:
             verdict=verdict,
             first=first,
             divergences=divergences,
-            played=len(self._kept.order),
+            played=len(self.kept.order),
             recorded=len(self.cassette) - len(unseen),
             unplayed=[f"{one.place}: {one.asked.removeprefix('tool ')}" for one in left],
             tainted=self.tainted,
@@ -393,7 +389,7 @@ class ReplaySession:
 
     def _is_unseen(self, tool: ToolRecording) -> bool:
         """Whether the agent runs it where we cannot see it: pinned, in another process, or not marked."""
-        unmarked = tool.source == "trace" and tool.name not in marked()
+        unmarked = tool.source == "trace" and tool.name not in marked() | self._served
         return self.outside or unmarked or self._is_pinned(tool.name)
 
     def _is_pinned(self, tool: str) -> bool:

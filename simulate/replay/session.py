@@ -22,7 +22,7 @@ from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import watched
 from simulate.replay.first_use import FirstUse
 from simulate.replay.fork import ForkSession, Place, Variant
-from simulate.replay.intercept import process
+from simulate.replay.intercept import framework_tools, process
 from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.intercept.process import intercepted, settled
 from simulate.replay.matching.date_drift import local_ahead, real_ns
@@ -138,16 +138,17 @@ async def replaying(
             intercepted(player),
             pinned_chance(chance, with_ids=False, apart=apart),
             tools.using(player.toolbox(tools.current())),
+            framework_tools.held() if loaded.match == "chat" else contextlib.nullcontext(),
         ):
             yield player
             await settled(player)
     finally:
-        player.finish()
-        _keep_live(player, side)
+        _finish(player, side)
 
 
-def _keep_live(player: ReplaySession, side: str | Path | None) -> None:
-    """What went live, as a cassette of its own."""
+def _finish(player: ReplaySession, side: str | Path | None) -> None:
+    """The conversation is over; what went live becomes a cassette of its own."""
+    player.finish()
     recorder, cassette = player.recorder, player.cassette
     if recorder is not None and side is not None and player.live_calls:
         recorder.manifest = {"scenario": cassette.scenario, "side_of": str(cassette.folder or "")}

@@ -12,9 +12,10 @@ from simulate.model.shapes import is_list, is_object
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.interactions import set_key
 from simulate.replay.cassette.stale import cassettes
-from simulate.replay.matching.divergence import Divergence, changes_between
+from simulate.replay.matching.divergence import Divergence, changes_between, explain_request
 from simulate.replay.matching.keys import call_key
 from simulate.replay.matching.recordings import HttpRecording, ToolRecording
+from simulate.replay.matching.request import CanonicalRequest
 from simulate.replay.matching.rules import Rules, default_rules
 from simulate.replay.replay_session import ReplaySession
 from simulate.replay.report import ReplayReport
@@ -31,7 +32,7 @@ def verify(recorded: Cassette, anew: Cassette, rules: Rules | None = None) -> Re
     for one in sorted((*anew.http, *anew.tools), key=lambda each: each.start):
         replay.turn = one.turn
         known = len(replay.divergences)
-        before = replay.again(_as_answered_then(one, said, replay.rules))
+        before = _again(replay, _as_answered_then(one, said, replay.rules))
         if before is None or isinstance(before, Divergence):
             if first_changed is not None and not known:
                 replay.notes.append(
@@ -51,6 +52,21 @@ def verify(recorded: Cassette, anew: Cassette, rules: Rules | None = None) -> Re
     replay.notes += replay.streams.again(anew.streams)
     replay.finish()
     return replay.report()
+
+
+def _again(
+    replay: ReplaySession, one: HttpRecording | ToolRecording
+) -> HttpRecording | ToolRecording | Divergence | None:
+    """What stands here for a request of another recording; None where it diverges."""
+    if isinstance(one, ToolRecording):
+        return replay.recorded_tool(one.name, one.arguments)
+    found = replay.kept.next_http(one.key)
+    if found is None:
+        with replay.kept.lock:
+            asked = CanonicalRequest(one.endpoint, one.query, "json", one.body, one.key)
+            candidates = replay.kept.endpoints.get(one.endpoint, [])
+            replay.note(explain_request(asked, candidates, replay.kept.played))
+    return found
 
 
 def _as_answered_then(

@@ -264,8 +264,8 @@ def _live_tools(cassettes: list[Cassette]) -> list[str]:
     if not names:
         return []
     return [
-        f"not marked with @simulate.tool here, so they run for real if the agent calls them: "
-        f"{', '.join(sorted(names))}"
+        f"not marked with @simulate.tool here, so they run for real unless LangChain, pydantic-ai or the"
+        f" OpenAI Agents SDK calls them: {', '.join(sorted(names))}"
     ]
 
 

@@ -48,6 +48,10 @@ class Traffic(Protocol):
         """What becomes of a tool call."""
         ...
 
+    def serves(self, tool: str) -> bool:
+        """Whether a tool that nobody marked is answered all the same."""
+        ...
+
     def in_flight(self) -> bool:
         """Whether an answer is on its way."""
         ...
