@@ -43,6 +43,18 @@ def test_bad_files_are_all_told_and_refused(capsys: pytest.CaptureFixture[str]) 
         assert part in told.err
 
 
+def test_a_language_that_cannot_be_spoken_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("hibari", reason="needs the extra voice")
+    persona = "persona: {speaks: {language: es}}"
+    scenario = f"name: a\nagent: support\nmedium: voice\n{persona}\nscript: [{{says: Hola}}]\n"
+    Path("scenarios/a.yaml").write_text(scenario)
+    assert main(["check"]) == 2
+    told = capsys.readouterr().err
+    assert "hibari speaks English alone" in told and "espeak" in told
+    Path("scenarios/a.yaml").write_text(scenario.replace("voice", "text"))
+    assert main(["check"]) == 0, "to read it needs no voice"
+
+
 def test_an_agent_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
     Path("scenarios/a.yaml").write_text("name: a\ngoal: g\nagent: suport")
     assert main(["check"]) == 2

@@ -6,6 +6,7 @@ fixed seed, Moonshine without its own voice detection, whose state otherwise goe
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,8 @@ SHORTEST = 0.1
 BETWEEN = 0.35
 """Seconds between two sentences of one line. Hibari pads each sentence, and the 0.8 s that this makes
 would be the end of the turn to most agents."""
+DOWNLOADS = "SIMULATE_DOWNLOAD_VOICES"
+"""Set in the environment, it lets Hibari download the voices that its package does not hold."""
 NO_WHEEL = (
     "its wheel exists for Linux (x86_64, aarch64), Windows and macOS on Apple silicon; elsewhere set "
     '`stt = "openai"` or a Pipecat service under [tool.simulate.speech]'
@@ -27,7 +30,7 @@ NO_WHEEL = (
 
 
 class Hibari:
-    """Text to speech; its voices beside ``heart`` are downloaded by the package when they are first used."""
+    """Text to speech; its voices beside ``heart`` are downloaded by its package, where that is allowed."""
 
     name = "hibari"
 
@@ -38,13 +41,24 @@ class Hibari:
 
     def check(self, voice: str | None) -> None:
         """Refuse a voice that Hibari does not have."""
-        voices: dict[str, Any] = needed("hibari.voices", "hibari-tts (speech synthesis)").VOICES
+        package = needed("hibari.voices", "hibari-tts (speech synthesis)")
+        voices: dict[str, Any] = package.VOICES
         if voice is not None and voice not in voices:
             raise InputError(
                 f"Hibari has no voice {voice!r}",
                 where="persona, voice.name",
                 hint=f"it has {', '.join(voices)}; also flite:rms or espeak:en-gb where these are installed",
             )
+
+        if voice is not None and not os.environ.get(DOWNLOADS):
+            try:
+                package.voice_path(voice, download_missing=False)
+            except FileNotFoundError as error:
+                raise InputError(
+                    f"Hibari's voice {voice!r} is not on this machine, and nothing is downloaded unasked",
+                    where="persona, voice.name",
+                    hint=f"set {DOWNLOADS}=1 to let Hibari download it once; heart is in its package",
+                ) from error
 
     async def say(self, text: str, voice: str | None = None, speed: float = 1.0) -> Pcm:
         """The text, spoken and trimmed, at 24 kHz."""

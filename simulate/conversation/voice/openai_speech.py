@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 from typing import Any
 
-from openai import APIConnectionError, AsyncOpenAI, OpenAIError
+from openai import APIConnectionError, AsyncOpenAI, OpenAIError, omit
 
 from simulate.conversation.voice.pcm import RATE, Pcm, read_wav, trimmed
 from simulate.errors import EnvironmentFault, Fault, InputError, SimulatorFault
@@ -52,6 +52,10 @@ class OpenAITTS(_Endpoint):
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model or TTS_MODEL)
 
+    def in_language(self, code: str) -> OpenAITTS:
+        """The text tells the endpoint its language."""
+        return self
+
     def check(self, voice: str | None) -> None:
         """The endpoint knows its voices; we do not."""
 
@@ -71,8 +75,13 @@ class OpenAITTS(_Endpoint):
 class OpenAISTT(_Endpoint):
     """Speech to text."""
 
-    def __init__(self, model: str | None = None) -> None:
+    def __init__(self, model: str | None = None, language: str | None = None) -> None:
         super().__init__(model or STT_MODEL)
+        self._language = language
+
+    def in_language(self, code: str) -> OpenAISTT:
+        """The same model, told which language it hears."""
+        return OpenAISTT(self.model, code)
 
     async def transcribe(self, pcm: Pcm) -> str:
         """What is said."""
@@ -81,7 +90,7 @@ class OpenAISTT(_Endpoint):
         file = ("speech.wav", pcm.at(RATE).wav(), "audio/wav")
         try:
             answer: Any = await self.client.audio.transcriptions.create(
-                model=self.model, file=file, response_format="json"
+                model=self.model, file=file, response_format="json", language=self._language or omit
             )
         except OpenAIError as error:
             raise self.fault("speech recognition", error) from error

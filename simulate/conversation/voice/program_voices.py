@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from simulate.conversation.voice.pcm import Pcm, read_wav, trimmed
+from simulate.conversation.voice.speech import ENGLISH
 from simulate.errors import InputError, SimulatorFault
 
 PROGRAMS = {"flite": "flite", "espeak": "espeak-ng"}
@@ -23,8 +24,16 @@ WORDS_A_MINUTE = 175
 class Program:
     """Speaks through a program on PATH."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, language: str = ENGLISH) -> None:
+        if name == "flite" and language != ENGLISH:
+            raise InputError(
+                f"flite speaks English alone, and the persona speaks {language!r}",
+                where="persona, speaks.language",
+                hint='set tts = "espeak" under [tool.simulate.speech], or voice: {name: "espeak:…"}',
+            )
+        self.name = name if language == ENGLISH else f"{name}/{language}"
+        self._program = name
+        self._voice = VOICES[name] if language == ENGLISH else language
         self._path = shutil.which(PROGRAMS[name])
         if self._path is None:
             raise InputError(
@@ -32,12 +41,16 @@ class Program:
                 hint=f"apt install {PROGRAMS[name]}, or choose another voice",
             )
 
+    def in_language(self, code: str) -> Program:
+        """The program with a voice of this language."""
+        return Program(self._program, code)
+
     def check(self, voice: str | None) -> None:
         """The program itself tells of voices that it does not have."""
 
     async def say(self, text: str, voice: str | None = None, speed: float = 1.0) -> Pcm:
         """The text, spoken and trimmed."""
-        chosen = voice or VOICES[self.name]
+        chosen = voice or self._voice
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "line.wav"
             command = self._command(text, chosen, speed, file)
@@ -51,7 +64,7 @@ class Program:
             return trimmed(read_wav(file))
 
     def _command(self, text: str, voice: str, speed: float, file: Path) -> list[str]:
-        if self.name == "flite":
+        if self._program == "flite":
             stretch = f"duration_stretch={1 / speed:g}"
             return [str(self._path), "-voice", voice, "--setf", stretch, "-t", text, "-o", str(file)]
         rate = str(round(WORDS_A_MINUTE * speed))

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from simulate.conversation.voice.pcm import Pcm
-from simulate.errors import MissingExtra
+from simulate.errors import InputError, MissingExtra
 
 T = TypeVar("T")
 
@@ -43,6 +43,29 @@ class STT(Protocol):
     async def transcribe(self, pcm: Pcm) -> str:
         """What is said in it; an empty text where nothing is. Raises SimulatorFault where it fails."""
         ...
+
+
+def in_language(service: T, code: str, key: str) -> T:
+    """The service for a language by its ISO 639 code. All of them know English; those that know others have
+    ``in_language(code)``. Raises InputError for one that has not, and names what has."""
+    if code == ENGLISH:
+        return service
+    other: Callable[[str], T] | None = getattr(service, "in_language", None)
+    if other is None:
+        what, others = _OTHERS[key]
+        raise InputError(
+            f"{getattr(service, 'name', service)} {what} English alone, and the persona speaks {code!r}",
+            where="persona, speaks.language",
+            hint=f"set {key} under [tool.simulate.speech]: {others}",
+        )
+    return other(code)
+
+
+ENGLISH = "en"
+_OTHERS = {
+    "tts": ("speaks", 'tts = "espeak" (apt install espeak-ng), "openai", or a Pipecat service'),
+    "stt": ("understands", 'stt = "openai" (any endpoint with /audio/transcriptions), or a Pipecat service'),
+}
 
 
 def needed(module: str, what: str) -> Any:

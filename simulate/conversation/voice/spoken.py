@@ -47,8 +47,11 @@ def place_spoken(said: Sequence[Utterance], spoken: Sequence[str]) -> list[str]:
         if not mine:
             continue
         one.heard, one.spoken = one.text, " ".join(each.text for each in mine)
-        one.text = " ".join(_audible(each, understood) for each in mine)
-        if one.text == one.spoken and normalise(one.heard) != normalise(one.text):
+        audible = " ".join(_audible(each, understood) for each in mine)
+        if normalise(one.heard) == normalise(audible):
+            continue  # they differ in how they are written
+        one.text = audible
+        if one.text == one.spoken:
             notes.append(
                 f"turn {one.turn}: the caller's own recognition understood “{shorten(one.heard, 120)}” "
                 f"where the agent said “{shorten(one.text, 120)}”"

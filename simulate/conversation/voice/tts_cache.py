@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simulate.conversation.voice.pcm import Pcm, read_wav
 from simulate.conversation.voice.program_voices import PROGRAMS, Program
-from simulate.conversation.voice.speech import TTS
+from simulate.conversation.voice.speech import TTS, in_language
 from simulate.errors import InputError
 
 VERSION = "2"
@@ -45,6 +45,15 @@ class CachedTTS:
     def check(self, voice: str | None) -> None:
         """As the service itself."""
         self._named(voice)[0].check(self._named(voice)[1])
+
+    def in_language(self, code: str) -> CachedTTS:
+        """The service in another language, its lines kept beside this one's. Raises InputError."""
+        return CachedTTS(in_language(self.tts, code, "tts"), self.folder)
+
+    @staticmethod
+    def names_espeak(voice: str | None) -> bool:
+        """Whether a voice is one of espeak-ng's, such as ``espeak:es``, which knows many languages."""
+        return (voice or "").partition(":")[0] == "espeak"
 
     def _named(self, voice: str | None) -> tuple[TTS, str | None]:
         """``flite:rms`` names another program and its voice."""

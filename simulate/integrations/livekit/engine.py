@@ -96,7 +96,7 @@ class LiveKitEngine:
         async with self._starting:
             server = await self._ready(session)
         wire = RoomWire(self, server, session)
-        await VoiceCall(session, wire, self._hear_and_speak()).carry()
+        await VoiceCall(session, wire, self._hear_and_speak().for_persona(session.scenario)).carry()
 
     async def _ready(self, session: TrialSession) -> Server:
         """The server, with the worker registered at it where it is ours to start."""

@@ -76,7 +76,7 @@ class PipecatEngine:
             from simulate.integrations.pipecat.websocket_transport import SocketWire
 
             wire = SocketWire(self.address, session.headers)
-        await VoiceCall(session, wire, self._hear_and_speak()).carry()
+        await VoiceCall(session, wire, self._hear_and_speak().for_persona(session.scenario)).carry()
 
     async def aclose(self) -> None:
         """Nothing outlives a call."""

@@ -27,6 +27,7 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transcriptions.language import Language
 from pipecat.workers.runner import WorkerRunner
 
 from simulate.conversation.voice.pcm import FRAME, RATE, Pcm, Samples, trimmed
@@ -40,17 +41,21 @@ SETTLE = 1.0
 
 
 class _Service:
-    def __init__(self, path: str, where: str) -> None:
+    def __init__(self, path: str, where: str, language: str | None = None) -> None:
+        self._path, self._language = path, language
         found: Any = load_object(path, where)
         if not callable(found):
             raise AddressError(f"{path} is a {type(found).__name__}, which makes no service", where=where)
-        self.name = path
+        self.name = path if language is None else f"{path}/{language}"
         self._make: Callable[[], Any] = found
 
     def service(self) -> Any:
         """A new one, as each pipeline needs."""
         try:
-            return self._make()
+            made = self._make()
+            if self._language is not None and hasattr(made, "_settings"):
+                made._settings.language = Language(self._language)
+            return made
         except Exception as error:
             raise SimulatorFault(f"{self.name} could not be made: {type(error).__name__}: {error}") from error
 
@@ -58,8 +63,12 @@ class _Service:
 class PipecatTTS(_Service):
     """Text to speech."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path, "[tool.simulate.speech] tts")
+    def __init__(self, path: str, language: str | None = None) -> None:
+        super().__init__(path, "[tool.simulate.speech] tts", language)
+
+    def in_language(self, code: str) -> PipecatTTS:
+        """The service with this language in its settings."""
+        return PipecatTTS(self._path, code)
 
     def check(self, voice: str | None) -> None:
         """The service knows its voices; we do not."""
@@ -80,8 +89,12 @@ class PipecatTTS(_Service):
 class PipecatSTT(_Service):
     """Speech to text."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path, "[tool.simulate.speech] stt")
+    def __init__(self, path: str, language: str | None = None) -> None:
+        super().__init__(path, "[tool.simulate.speech] stt", language)
+
+    def in_language(self, code: str) -> PipecatSTT:
+        """The service with this language in its settings."""
+        return PipecatSTT(self._path, code)
 
     async def transcribe(self, pcm: Pcm) -> str:
         """What is said: the final transcriptions, in their order."""

@@ -13,11 +13,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulate.errors import FileProblems, InputError, Problem
+from simulate.errors import FileProblems, InputError, MissingExtra, Problem
 from simulate.interfaces.cli import say
 from simulate.interfaces.cli.verbs import add_no_code_option
 
 if TYPE_CHECKING:
+    from simulate.model.loading.project import Project
     from simulate.model.trial import TrialSpec
 
 
@@ -46,6 +47,7 @@ def execute(args: argparse.Namespace) -> int:
     agents: set[str] | None = None
     folders: list[Path] = []
     root = Path()
+    project: Project | None = None
     try:
         project = Project.find()
         agents, folders, root = set(project.agents), project.scenarios, project.root
@@ -57,6 +59,8 @@ def execute(args: argparse.Namespace) -> int:
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
     problems += _same_names(loaded) + _traces(loaded) + _forbidden(loaded)
+    if project is not None and not args.no_code:
+        problems += _languages(loaded, project)
     if not problems and not args.no_import and not args.no_code and _names_code(loaded):
         problems += _code(loaded, root)
     if problems:
@@ -127,6 +131,35 @@ def _traces(loaded: list[TrialSpec]) -> list[Problem]:
             message = f"matches_trace: {error.where or path} {error.message}"
             found.append(Problem(message, each.file, each.line, hint=error.hint))
     return found
+
+
+def _languages(loaded: list[TrialSpec], project: Project) -> list[Problem]:
+    """Personas on the phone whose language the project's speech services do not know, each once."""
+    from simulate.model.persona import Persona
+
+    foreign = [
+        each
+        for each in loaded
+        if each.scenario.medium == "voice"
+        and isinstance(each.scenario.persona, Persona)
+        and not each.scenario.persona.speaks.language.lower().startswith("en")
+    ]
+    if not foreign:
+        return []
+    found: dict[Problem, None] = {}
+    for each in foreign:
+        try:
+            from simulate.conversation.voice.senses import Senses
+            from simulate.conversation.voice.speech_services import find_stt, find_tts
+
+            senses = Senses(find_tts(project.speech.tts), find_stt(project.speech.stt), root=project.root)
+            senses.for_persona(each.scenario)
+        except (MissingExtra, ModuleNotFoundError):
+            return []  # the run will say which extra calls need
+        except InputError as error:
+            message = f"{error.where}: {error.message}" if error.where else error.message
+            found[Problem(message, each.file, each.line, hint=error.hint)] = None
+    return list(found)
 
 
 def _forbidden(loaded: list[TrialSpec]) -> list[Problem]:
