@@ -100,22 +100,17 @@ def _join_feedback(connection: Connection, numbered: Sequence[tuple[int, WholeTr
         for tag, value in each.rows.tags:
             if (name := _JOINED_BY.get(tag)) is not None:
                 by_name[name][project, value] = place
-    columns = [feedback.c[name] for name in by_name]
     wanted = [
-        column.in_([value for _, value in by_name[column.name]]) for column in columns if by_name[column.name]
+        feedback.c[name].in_([value for _, value in places]) for name, places in by_name.items() if places
     ]
-    query = select(feedback.c.id, feedback.c.project, feedback.c.at_ns, feedback.c.rating, *columns).where(
-        feedback.c.trace.is_(None), or_(*wanted)
-    )
-    for number, project, at, rating, *values in connection.execute(query.order_by(feedback.c.at_ns)).all():
+    query = select(feedback).where(feedback.c.trace.is_(None), or_(*wanted)).order_by(feedback.c.at_ns)
+    for given in connection.execute(query).mappings().all():
         # what was given is asked for: a trace id before a session, a session before a user
-        name, value = next((name, value) for name, value in zip(by_name, values, strict=True) if value)
-        place = by_name[name].get((project, value))
-        if (
-            place is None
-            or (name != "trace_id" and at < place[1])
-            or (name == "user" and at - place[1] > NEAR)
-        ):
+        name = next(name for name in by_name if given[name])
+        place, at = by_name[name].get((given["project"], given[name])), int(given["at_ns"])
+        if place is None or (name != "trace_id" and at < place[1]):
             continue
-        connection.execute(update(feedback).where(feedback.c.id == number).values(trace=place[0]))
-        connection.execute(update(traces).where(traces.c.id == place[0]).values(feedback=rating))
+        if name == "user" and at - place[1] > NEAR:
+            continue
+        connection.execute(update(feedback).where(feedback.c.id == given["id"]).values(trace=place[0]))
+        connection.execute(update(traces).where(traces.c.id == place[0]).values(feedback=given["rating"]))
