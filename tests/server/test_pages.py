@@ -149,6 +149,11 @@ async def test_a_hostile_trace_runs_nothing_in_a_browser(serve: Serve, make: Mak
     dom = await asyncio.to_thread(look, f"/traces/{1:032x}")
     assert dom.count('role="treeitem"') == 3, "the page's own script draws the tree"
     assert "<title>owned" not in dom and "document.title='owned'" in unescape(dom)
+    # a link to a span opens that span, and not the one that failed
+    llm = make(1)[1].span_id
+    dom = await asyncio.to_thread(look, f"/traces/{1:032x}#span={llm}")
+    detail = dom[dom.index('class="span-detail"') :]
+    assert llm in detail[: detail.index("</dl>")]
 
 
 async def test_a_trace_becomes_a_test_that_runs(serve: Serve, make: Make, tmp_path: Path) -> None:

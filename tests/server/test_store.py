@@ -210,8 +210,12 @@ def test_feedback_finds_its_trace_by_trace_session_or_user_and_time(store: Store
     assert give(session="s-1") == f"{2:032x}"
     assert give(user="anna@example.com", at_ns=began - HOUR) is None
     assert give(trace_id=f"{3:032x}", comment="write to bob@example.com") is None
-    keep(store, make(3))  # the trace came after what was said of it
-    assert sorted(found(store, "feedback=down")) == [1, 2, 3]
+    assert give(session="s-4") is None
+    assert give(user="u-5") is None
+    assert give(user="u-6", at_ns=began - HOUR) is None  # said before it began
+    # the traces came after what was said of them
+    keep(store, make(3), make(4, session="s-4"), make(5, user="u-5"), make(6, user="u-6"))
+    assert sorted(found(store, "feedback=down")) == [1, 2, 3, 4, 5]
     with pytest.raises(InputError, match="does not say of what"):
         give()
 

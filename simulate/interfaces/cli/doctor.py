@@ -152,6 +152,8 @@ LOOKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _extra("parquet", "traces in parquet files", "pyarrow"),
     _extra("pii", "names of people, for redaction", "presidio-analyzer"),
     _extra("ray", "suites on many machines", "ray"),
+    _extra("server", "a server that keeps traces", "sqlalchemy", "alembic", "jinja2"),
+    _extra("postgres", "its store in Postgres", "psycopg"),
     _programs,
     _calls,
 )

@@ -12,10 +12,9 @@ from simulate.errors import InputError
 from simulate.server.store.schema import feedback, tags, traces
 from simulate.server.store.search import Names
 from simulate.server.store.store import Store
+from simulate.server.store.trace_tables import NEAR
 
 RATINGS = ("up", "down")
-NEAR = 3_600_000_000_000
-"""How long before feedback its trace may have begun, where only user and time are given, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,8 @@ def give(store: Store, project: str, given: Feedback, names: Names) -> str | Non
         found = connection.execute(_of(project, given, at, names)).first()
         row = {
             "project": project, "at_ns": at, "trace": found and found.id, "trace_id": given.trace_id,
-            "session": given.session, "user": given.user and names(given.user)[-1], "rating": given.rating,
+            "session": given.session and names(given.session)[-1],
+            "user": given.user and names(given.user)[-1], "rating": given.rating,
             "comment": comment,
         }  # fmt: skip
         connection.execute(insert(feedback).values(row))
@@ -58,7 +58,7 @@ def _of(project: str, given: Feedback, at: int, names: Names) -> Any:
     if given.trace_id:
         return query.where(traces.c.trace_id == given.trace_id)
     tag, values = (
-        (("session", "conversation"), [given.session])
+        (("session", "conversation"), names(given.session))
         if given.session
         else (("user",), names(given.user or ""))
     )

@@ -9,11 +9,11 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.engine import Connection
 
 from simulate.server.store.rollups import forget_before
-from simulate.server.store.schema import feedback, rollups, sketches, tags, traces, unread
-from simulate.server.store.seal import drop_details
+from simulate.server.store.schema import feedback, incoming, rollups, sketches, tags, traces, unread
 from simulate.server.store.search import Names
 from simulate.server.store.store import Store
 from simulate.server.store.summary import HOUR
+from simulate.server.store.trace_tables import drop_details
 
 _DAY = 24 * HOUR
 _AT_ONCE = 200
@@ -26,7 +26,8 @@ def expire(store: Store, days: float | None, most_bytes: int | None, rollup_days
     if days is not None:
         gone += _remove_all(store, traces.c.began_ns < now - int(days * _DAY))
         with store.write() as connection:
-            connection.execute(delete(unread).where(unread.c.received_ns < now - int(days * _DAY)))
+            for table in (unread, incoming):  # of what waits only scores of traces that never came are so old
+                connection.execute(delete(table).where(table.c.received_ns < now - int(days * _DAY)))
     if most_bytes is not None and (until := _oldest_within(store, most_bytes)) is not None:
         gone += _remove_all(store, traces.c.began_ns < until)
     with store.write() as connection:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -23,7 +22,7 @@ _KEY = ("project", "hour", "name", "value")
 
 def dumped(rolled: Iterable[Rolled]) -> str:
     """What a trace added, as its row keeps it."""
-    return orjson.dumps([asdict(each) for each in rolled]).decode()
+    return orjson.dumps(list(rolled)).decode()
 
 
 def loaded(text: str) -> list[Rolled]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.engine import Connection
 
 from simulate.server.store.incoming import came, packed, settle, unpacked
 from simulate.server.store.rollups import Additions, dumped, loaded
-from simulate.server.store.schema import clean_text, contents, feedback, scores, spans, tags, traces
+from simulate.server.store.schema import contents, traces
 from simulate.server.store.store import Store
 from simulate.server.store.summary import TraceRows, rows_of
+from simulate.server.store.trace_tables import WholeTrace, write
 from simulate.trace.joining import join
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Event, Span, Trace
@@ -40,22 +41,26 @@ def keep_all(project: str, trace: Trace) -> tuple[TraceReading, str | None]:
     return TraceReading(trace), "all are kept"
 
 
-def seal(store: Store, names: Iterable[tuple[str, str]], finish: Finish = keep_all) -> list[Sealed]:
+def seal(store: Store, names: Sequence[tuple[str, str]], finish: Finish = keep_all) -> list[Sealed]:
     """Make traces of what waits for these (project, trace id). All that takes time is done before the
     transaction, which would keep others from writing."""
     ready = [each for name in names if (each := _prepared(store, *name, finish)) is not None]
-    done: list[Sealed] = []
-    with store.write() as connection:
-        added = Additions(store)
-        for each in ready:
-            with connection.begin_nested() as savepoint:
-                if _is_current(store, connection, each):
-                    _put(store, connection, each, added)
-                    done.append(each.sealed)
-                else:  # another process was first; what is left is tried again
-                    savepoint.rollback()
-        added.write(connection)
-    return done
+    while ready:
+        try:
+            with store.write() as connection:
+                _put(store, connection, ready)
+            break
+        except _Raced as raced:  # another process was first; what is left of those is tried again
+            ready = [each for each in ready if each.name not in raced.names]
+    return [each.sealed for each in ready]
+
+
+class _Raced(Exception):
+    """Traces of which another process has taken something meanwhile."""
+
+    def __init__(self, names: set[tuple[str, str]]) -> None:
+        super().__init__(names)
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,16 @@ class _Prepared:
     came: list[int]
     data: bytes
 
+    @property
+    def name(self) -> tuple[str, str]:
+        """Project and trace id."""
+        return self.sealed.project, self.sealed.rows.trace["trace_id"]
+
 
 def _prepared(store: Store, project: str, trace_id: str, finish: Finish) -> _Prepared | None:
     with store.read() as connection:
         new = came(connection, project, trace_id)
-        before = _before(connection, project, trace_id)
+        before = _before(connection, [(project, trace_id)]).get((project, trace_id))
         data = None
         if before is not None:
             query = select(contents.c.data).where(contents.c.trace == before.id)
@@ -102,19 +112,11 @@ def _prepared(store: Store, project: str, trace_id: str, finish: Finish) -> _Pre
     return _Prepared(Sealed(project, reading, why, rows, before is None), before, new.rows, made)
 
 
-def _before(connection: Connection, project: str, trace_id: str) -> _Before | None:
-    mine = (traces.c.project == project) & (traces.c.trace_id == trace_id)
+def _before(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], _Before]:
     columns = (traces.c.id, traces.c.sealed_ns, traces.c.rolled, traces.c.is_kept)
-    row = connection.execute(select(*columns).where(mine)).first()
-    return None if row is None else _Before(*row)
-
-
-def _is_current(store: Store, connection: Connection, ready: _Prepared) -> bool:
-    project, trace_id = ready.sealed.project, ready.sealed.rows.trace["trace_id"]
-    if not store.is_sqlite:  # another process may be at the same trace
-        lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-        connection.execute(lock, {"name": f"{project} {trace_id}"})
-    return _before(connection, project, trace_id) == ready.before and settle(connection, ready.came)
+    ids = [trace_id for _, trace_id in names]
+    query = select(traces.c.project, traces.c.trace_id, *columns).where(traces.c.trace_id.in_(ids))
+    return {(row[0], row[1]): _Before(*row[2:]) for row in connection.execute(query)}
 
 
 def _attach(trace: Trace, late: Sequence[tuple[str, Event]]) -> None:
@@ -127,75 +129,37 @@ def _attach(trace: Trace, late: Sequence[tuple[str, Event]]) -> None:
             span.events.append(event)
 
 
-def _put(store: Store, connection: Connection, ready: _Prepared, added: Additions) -> None:
-    sealed, before = ready.sealed, ready.before
-    project, rows = sealed.project, sealed.rows
-    if before is not None:
-        added.add(project, loaded(before.rolled), -1)
-    added.add(project, rows.rolled)
-    now = time.time_ns()
+def _put(store: Store, connection: Connection, ready: Sequence[_Prepared]) -> None:
+    if (
+        not store.is_sqlite
+    ):  # another process may be at the same traces; in one order, so that none waits for ever
+        lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+        for project, trace_id in sorted(each.name for each in ready):
+            connection.execute(lock, {"name": f"{project} {trace_id}"})
+    there = _before(connection, [each.name for each in ready])
+    raced = {each.name for each in ready if there.get(each.name) != each.before}
+    if not raced and not settle(connection, [row for each in ready for row in each.came]):
+        raced = {each.name for each in ready if not settle(connection, each.came)}
+    if raced:
+        raise _Raced(raced)
+    added = Additions(store)
+    for each in ready:
+        if each.before is not None:
+            added.add(each.sealed.project, loaded(each.before.rolled), -1)
+        added.add(each.sealed.project, each.sealed.rows.rolled)
+    write(connection, [_whole(each) for each in ready])
+    added.write(connection)
+
+
+def _whole(ready: _Prepared) -> WholeTrace:
+    sealed, rows, now = ready.sealed, ready.sealed.rows, time.time_ns()
     row: dict[str, Any] = {
-        **rows.trace, "project": project, "sealed_ns": now, "is_kept": sealed.kept is not None,
+        **rows.trace, "project": sealed.project, "sealed_ns": now, "is_kept": sealed.kept is not None,
         "why_kept": sealed.kept or "", "about": orjson.dumps(rows.about).decode(),
         "rolled": dumped(rows.rolled), "bytes": len(ready.data),
     }  # fmt: skip
     row["began_ns"] = row["began_ns"] or now
-    if before is None:
-        made = connection.execute(insert(traces).values(row).returning(traces.c.id))
-        trace = int(made.scalar_one())
-    else:
-        trace = before.id
-        connection.execute(update(traces).where(traces.c.id == trace).values(row))
-        drop_details(connection, [trace])
-    _write_tags(connection, project, trace, int(row["began_ns"]), rows)
-    if sealed.kept is not None:
-        _write_details(store, connection, project, trace, int(row["began_ns"]), ready.data, rows)
-    _join_feedback(connection, project, trace, rows.trace["trace_id"])
-
-
-def _write_details(
-    store: Store, connection: Connection, project: str, trace: int, began: int, data: bytes, rows: TraceRows
-) -> None:
-    connection.execute(insert(contents).values(trace=trace, data=data))
-    if rows.spans:
-        connection.execute(insert(spans), [{"trace": trace, **each} for each in rows.spans])
-    shared = {"trace": trace, "project": project, "began_ns": began}
-    if rows.scores:
-        connection.execute(insert(scores), [{**shared, **each} for each in rows.scores])
-    words = (
-        "INSERT INTO words (rowid, text) VALUES (:trace, :text)"
-        if store.is_sqlite
-        else "INSERT INTO words (trace, text) VALUES (:trace, to_tsvector('simple', :text))"
-    )
-    connection.execute(text(words), {"trace": trace, "text": clean_text(rows.text)})
-
-
-def _write_tags(connection: Connection, project: str, trace: int, began: int, rows: TraceRows) -> None:
-    """A trace that sampling dropped has them, too: it is counted and forgotten by them."""
-    shared = {"trace": trace, "project": project, "began_ns": began}
-    if rows.tags:
-        found = [{**shared, "name": name, "value": value} for name, value in rows.tags]
-        connection.execute(insert(tags), found)
-
-
-def drop_details(connection: Connection, ids: Sequence[int]) -> None:
-    """Remove all that is kept of traces but their own rows."""
-    key = "rowid" if connection.dialect.name == "sqlite" else "trace"
-    for trace in ids:
-        for table in (contents, spans, tags, scores):
-            connection.execute(delete(table).where(table.c.trace == trace))
-        connection.execute(text(f"DELETE FROM words WHERE {key} = :trace"), {"trace": trace})
-
-
-def _join_feedback(connection: Connection, project: str, trace: int, trace_id: str) -> None:
-    """Feedback may be there before the trace."""
-    mine = (feedback.c.project == project) & (feedback.c.trace_id == trace_id)
-    rating = connection.execute(
-        select(feedback.c.rating).where(mine).order_by(feedback.c.at_ns.desc())
-    ).scalar()
-    if rating is not None:
-        connection.execute(update(feedback).where(mine).values(trace=trace))
-        connection.execute(update(traces).where(traces.c.id == trace).values(feedback=rating))
+    return WholeTrace(ready.before and ready.before.id, row, rows, ready.data)
 
 
 def spans_of(store: Store, trace: int) -> list[Span]:

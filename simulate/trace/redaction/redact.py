@@ -58,6 +58,8 @@ class Redactor:
         self._paths = [_path(path) for path in paths]
         self._finders = tuple(finders)
         self._given: dict[str, str] = {}
+        # names of attributes and models come again with every span
+        self._nothing: set[str] = set()
         self.counts: dict[str, int] = {}
         """How many replacements of each kind there were."""
 
@@ -65,6 +67,8 @@ class Redactor:
 
     def find(self, text: str) -> list[Finding]:
         """What is to be redacted in a plain text; never overlapping, in order."""
+        if text in self._nothing:
+            return []
         found: list[Finding] = []
         for rule in self._rules:
             for needle in rule.needles:
@@ -82,6 +86,8 @@ class Redactor:
             found += finder(text)
         if found and "<" in text:
             found = outside_of(found, [match.span() for match in _PLACEHOLDER.finditer(text)])
+        if not found and len(text) <= _SHORT and len(self._nothing) < _REMEMBERED:
+            self._nothing.add(text)
         return apart(found)
 
     def clean(self, texts: Collection[str]) -> bool:
@@ -321,6 +327,8 @@ _LITERAL = re.compile(r'(?P<text>"(?:[^"\\]++|\\.)*+")(?P<colon>\s*:)?', re.DOTA
 _TOKEN = re.compile(
     _LITERAL.pattern + r"|(?P<number>-?\d[\d.eE+-]*)|(?P<opens>[{\[])|(?P<closes>[}\]])", re.DOTALL
 )
+_SHORT, _REMEMBERED = 200, 20_000
+"""How long the texts may be that are remembered to hold nothing, and how many of them are."""
 TOGETHER = 10_000
 """How many literals are looked at together: more are no faster, and take more memory."""
 _PLACEHOLDER = re.compile(r"<[a-z_][a-z0-9_-]*:[0-9a-f]{4,32}>")
