@@ -31,6 +31,8 @@ CHEAPER = {
     ".venv/bin/pyright --pythonpath .venv/bin/python": (
         ".venv/bin/pyright --pythonpath .venv/bin/python simulate/errors.py"
     ),
+    # it serves until it is told to end
+    "simulate serve": "simulate serve --help",
     # these run the tests, this one among them
     ".ci/run": "bash -n .ci/run",
     ".ci/latest": "bash -n .ci/latest",
