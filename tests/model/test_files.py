@@ -101,8 +101,8 @@ script:
         "s.yaml:15:16: limits.time: a duration needs a unit: 250ms, 1.5s, 2m or 1h",
         "s.yaml:18:13: {{name}} has no cases: to be filled from",
         's.yaml:19:10: no persona "huried"; did you mean "hurried"?',
-        "s.yaml:21:5: script[1]: a line does one thing of says, dtmf, silent_for, backchannel, vocal_tic, aside, "
-        "hangs_up, goto; this one does nothing",
+        "s.yaml:21:5: script[1]: a line does one thing of says, dtmf, silent_for, backchannel, vocal_tic, "
+        "aside, hangs_up, goto; this one does nothing",
     ]
 
 
