@@ -74,6 +74,15 @@ def test_no_verb_calls_anybody(tmp_path: Path) -> None:
 
 
 @needs_strace
+def test_a_run_on_ray_calls_nobody(tmp_path: Path) -> None:
+    """Ray asks the networks of clouds in which of them it runs, whatever its statistics' switch says."""
+    pytest.importorskip("ray", reason="pip install 'simulate-agents[ray]'")
+    (tmp_path / "agents.py").write_text(AGENTS)
+    (tmp_path / "s.yaml").write_text("name: s\nagent: python:agents:ok\nopens_with: hi\n")
+    assert not called(["-m", "simulate", *"run s.yaml --ray".split()], tmp_path)
+
+
+@needs_strace
 def test_speech_models_report_to_nobody(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="pip install 'simulate-agents[voice]'")
     home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / ".cache")}

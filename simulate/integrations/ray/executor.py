@@ -14,12 +14,14 @@ import signal
 import socket
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from simulate.conversation.own_process import NoEngine
 from simulate.conversation.voice.seats import calls_at_once
 from simulate.errors import EnvironmentFault, InputError, MissingExtra
+from simulate.integrations.ray.no_lookups import no_cloud_is_asked
 from simulate.integrations.ray.worker import Began, Closed, Ended, Event, Order, Rejected, Tape, carry
 from simulate.model.agent_address import scheme_of
 from simulate.model.outcome_json import outcome_from_json
@@ -128,7 +130,8 @@ class RayFanOut:
             working_dir = {"working_dir": str(self.resources.project.root), "excludes": EXCLUDED}
             options |= {"runtime_env": working_dir}
         try:
-            self._ray.init(**options)
+            with nullcontext() if self._temporary is None else no_cloud_is_asked(self._temporary):
+                self._ray.init(**options)
         except Exception as error:
             self._close()
             what = "start Ray" if self.own else f"join Ray at {self.address}"
