@@ -79,7 +79,7 @@ def test_a_run_on_ray_calls_nobody(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="pip install 'simulate-agents[ray]'")
     (tmp_path / "agents.py").write_text(AGENTS)
     (tmp_path / "s.yaml").write_text("name: s\nagent: python:agents:ok\nopens_with: hi\n")
-    assert not called(["-m", "simulate", *"run s.yaml --ray".split()], tmp_path)
+    assert not called(["-m", "simulate", "run", "s.yaml", "--ray"], tmp_path)
 
 
 @needs_strace
