@@ -225,7 +225,9 @@ class SpanTurns:
         for span in self.spans:
             first, end = span.start_ns, span.end_ns or last
             # one beside all turns is a little early or late
-            told |= _between(first - GRACE_NS, end + GRACE_NS, since, until)
+            told |= _between(first, end, since, until) or _between(
+                first - GRACE_NS, end + GRACE_NS, since, until
+            )
         return next((turn for index, turn in enumerate(turns) if index not in told), None)
 
     def _moment(self, seconds: float) -> int:
