@@ -38,7 +38,11 @@ def called(words: list[str], where: Path, **environment: str) -> set[str]:
     found = {
         address for line in log.read_text(errors="replace").splitlines() for address in ADDRESS.findall(line)
     }
-    return {each for each in found if not each.startswith("127.") and each not in ("::1", "0.0.0.0", "::")}
+    return {
+        each
+        for each in found
+        if not each.startswith(("127.", "::ffff:127.")) and each not in ("::1", "0.0.0.0", "::")
+    }
 
 
 @needs_strace
