@@ -36,10 +36,14 @@ def _escape(code: int) -> str:
 _SHOWN = {code: _escape(code) for code in _HIDDEN} | {0x09: "    "}
 
 
+_NOTE = " … (99 more characters)"
+
+
 def safe(text: object, limit: int | None = LIMIT) -> str:
-    """Text over several lines, safe to print; what is cut off is counted."""
+    """Text over several lines, safe to print; what is cut off is counted. What is hardly longer than
+    ``limit`` stays whole, since the note would take its place."""
     whole = text if isinstance(text, str) else str(text)
-    cut = 0 if limit is None else max(0, len(whole) - limit)
+    cut = 0 if limit is None or len(whole) <= limit + len(_NOTE) else len(whole) - limit
     shown = whole[:limit] if cut else whole
     shown = shown.replace("\r\n", "\n").translate(_SHOWN)
     return f"{shown} … ({cut:,} more characters)" if cut else shown
