@@ -34,6 +34,8 @@ MOST_TURNS = 50
 """Turns after which published clients stop."""
 FORGOTTEN = 600.0
 """Seconds after which a client that says nothing more is gone."""
+KEPT = 200
+"""Executions that are over whose metrics can still be asked for; their runs stay on disk."""
 RUNS_AT_ONCE = 20
 """Executions that may go on beside each other."""
 
@@ -184,6 +186,7 @@ class CloudService:
         if call.task is None or call.outcome is not None:
             return
         call.outcome = await call.task
+        call.outcome.trace, call.outcome.own_spans = None, []  # they are on disk
         call.status = "failed" if call.outcome.status == "error" else "completed"
         if not execution.waiting and all(each.outcome is not None for each in execution.calls.values()):
             await self._close(execution)
@@ -198,11 +201,16 @@ class CloudService:
                 await self.ended(execution.suite.folder.path)
 
     async def _forget(self) -> None:
-        """Give up the runs whose client has gone."""
+        """Give up the runs whose client has gone, and forget the oldest that are over."""
         now = time.monotonic()
         for execution in list(self._executions.values()):
             if not execution.closed and now - execution.heard > FORGOTTEN:
                 await self._abandon(execution)
+        over = [each for each in self._executions.values() if each.closed]
+        for execution in over[: max(0, len(over) - KEPT)]:
+            del self._executions[execution.id]
+            for call in execution.calls:
+                del self._by_call[call]
 
     async def _abandon(self, execution: Execution) -> None:
         for call in execution.calls.values():

@@ -193,6 +193,20 @@ async def test_refusals_say_what_is_wrong(project: Path) -> None:
         await CloudEngine(_louder).run("Hours")
 
 
+async def test_runs_that_are_over_are_forgotten_in_the_end(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "KEPT", 1)
+    async with serving(project) as url:
+        engine = CloudEngine(_hours, service=url, keys=("k", "s"))
+        ended = [(await engine.run("Hours"))[0].id for _ in range(3)]
+        asked = [
+            (await _ask(url, f"/sdk/api/v1/simulation/metrics/?call_execution_id={id}"))[0] for id in ended
+        ]
+    assert asked == [404, 200, 200]  # the last one was not over yet when the third began
+    assert len(list((project / ".simulate" / "runs").iterdir())) == 3
+
+
 async def test_a_client_that_does_not_come_back_is_nobodys_pass(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
