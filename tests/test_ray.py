@@ -40,7 +40,7 @@ def dies(message: str) -> str:
         os.kill(os.getpid(), signal.SIGKILL)
     return "Your order is on its way"
 def where(message: str) -> str:
-    found = sorted(path.name for path in Path.cwd().parent.iterdir())
+    found = sorted(path.name for path in Path.cwd().parent.iterdir() if path.name != "__pycache__")
     return f"way: {Path(__file__).parent} {found}"
 def slow(message: str) -> str:
     time.sleep(0.3)
