@@ -72,7 +72,8 @@ class _Client:
                 status, text = response.status, await response.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             fault = connection_fault(error, self._url)
-            raise fault or EnvironmentFault(f"{self._url} does not answer: {error}") from error
+            told = f"{self._url} does not answer: {error}" if fault is None else fault.message
+            raise EnvironmentFault(told, hint="is this the address of a service that runs?") from error
         try:
             told = json.loads(text)
         except ValueError:

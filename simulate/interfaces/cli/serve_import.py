@@ -33,11 +33,11 @@ def execute(args: argparse.Namespace) -> int:
             spans += server.send(as_otlp(trace.spans))
             traces += 1
     else:
+        store = open_store(args.store)
         from simulate.server.assembler import put_away_all
         from simulate.server.store import Store
         from simulate.server.store.incoming import put, span_row
 
-        store = open_store(args.store)
         assert isinstance(store, Store)
         redactor = store.redactor()
         for trace in found:
