@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,13 +69,14 @@ def _cell(one: _Line) -> list[Any]:
 
 def _lines(trace: Trace) -> list[_Line]:
     reading, mask = TraceReading.of(trace), SecretMask()
-    waiting = list(reading.tool_calls)
+    waiting = deque(reading.tool_calls)  # in the order in which they began
     found: list[_Line] = []
     for one in from_reading(reading):
-        if one.speaker == "agent":
-            ready = [call for call in waiting if _before(call, one, reading.origin)]
-            found += [_Line(f"tool {call.name.bare}", _called(call), one.turn) for call in ready]
-            waiting = [call for call in waiting if call not in ready]
+        if len(found) >= LINES:
+            break
+        while one.speaker == "agent" and waiting and _before(waiting[0], one, reading.origin):
+            call = waiting.popleft()
+            found.append(_Line(f"tool {call.name.bare}", _called(call), one.turn))
         found.append(_Line(one.speaker, one.text, one.turn))
     turn = found[-1].turn if found else 0
     found += [_Line(f"tool {call.name.bare}", _called(call), turn) for call in waiting]

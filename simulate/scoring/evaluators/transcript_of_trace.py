@@ -159,9 +159,10 @@ def _from_models(calls: Sequence[tuple[Span, View]]) -> list[TraceUtterance]:
                 answer = None
             if not heard:
                 said += _history(view.input or [], len(users) - 1)
+                turn = sum(1 for one in said if one.speaker == "caller")
             heard += new
             for text in new[-1:] if not said or len(new) == len(users) else new:
-                turn = sum(1 for one in said if one.speaker == "caller") + 1
+                turn += 1
                 said.append(TraceUtterance("caller", text, turn, span.span_id, span.start_ns))
         text = "".join(one.text for one in view.output or ()).strip()
         asks = any(one.tool_calls for one in view.output or ())
