@@ -18,20 +18,10 @@ PAGE = Path(__file__).resolve().with_name("integrations.md")
 ROOT = PAGE.parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fixtures.record.integration import Integration, integrations  # noqa: E402
+from fixtures.record.integration import LAYERS, Integration, integrations  # noqa: E402
 
 TRUTH = ROOT / "fixtures" / "truth"
 WRONG = ROOT / "tests" / "trace" / "known_wrong"
-LAYERS = {
-    "provider": "Model providers",
-    "framework": "Agent frameworks",
-    "protocol": "Protocols",
-    "vector store": "Vector stores",
-    "voice": "Voice",
-    "gateway": "Gateways and guardrails",
-    "node": "JavaScript and TypeScript",
-    "jvm": "JVM",
-}
 COLUMNS = {
     "model calls": ("model_calls", "model_calls"),
     "tokens": ("model_calls", "tokens"),

@@ -13,7 +13,7 @@ PAGE = Path(__file__).resolve().with_name("replayable.md")
 ROOT = PAGE.parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fixtures.record.integration import Integration, integrations  # noqa: E402
+from fixtures.record.integration import LAYERS, Integration, integrations  # noqa: E402
 from simulate.errors import NotReplayable  # noqa: E402
 from simulate.replay import Cassette  # noqa: E402
 from simulate.replay.from_trace import Missing, cassette_of, missing  # noqa: E402
@@ -34,16 +34,6 @@ trace, if the trace has their words. Each row is a recording of the real package
 
 Recordings without a model call (vector stores, MCP servers and the like) have nothing to replay, and no row.
 """
-LAYERS = {
-    "provider": "Model providers",
-    "framework": "Agent frameworks",
-    "protocol": "Protocols",
-    "vector store": "Vector stores",
-    "voice": "Voice",
-    "gateway": "Gateways and guardrails",
-    "node": "JavaScript and TypeScript",
-    "jvm": "JVM",
-}
 
 
 def page() -> str:

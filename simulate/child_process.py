@@ -10,7 +10,7 @@ import random
 import shlex
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +28,21 @@ HURRY_SECONDS = 1.5
 
 KILL: signal.Signals = getattr(signal, "SIGKILL", signal.SIGTERM)
 """The signal that nothing can refuse; Windows has only the other."""
+
+
+@contextlib.contextmanager
+def environment_set(values: Mapping[str, str]) -> Generator[None]:
+    """While inside, these variables are set: for this process, and for those that are started here."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def free_port(preferred: int = 0, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:

@@ -30,8 +30,6 @@ from simulate.suite import Suite
 
 BATCH = 10
 """Calls that a client is given at once."""
-MOST_TURNS = 50
-"""Turns after which published clients stop."""
 FORGOTTEN = 600.0
 """Seconds after which a client that says nothing more is gone."""
 KEPT = 200

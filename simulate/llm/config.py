@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulate.child_process import environment_set
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -45,16 +47,9 @@ _KEYS = (
 def placeholder_keys(others: Iterable[str] = ()) -> Generator[None]:
     """While inside, each unset variable of a model's key, and of ``others``, is set: a replay calls no model,
     but an SDK refuses to be made without a key."""
-    before = {name: os.environ.get(name) for name in (*_KEYS, *others) if not os.environ.get(name)}
-    os.environ.update(dict.fromkeys(before, PLACEHOLDER))
-    try:
+    unset = [name for name in (*_KEYS, *others) if not os.environ.get(name)]
+    with environment_set(dict.fromkeys(unset, PLACEHOLDER)):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> ModelConfig | None:

@@ -111,7 +111,7 @@ class AgentAdapter(Protocol):
 
 def is_adapter(agent: Any) -> TypeGuard[AgentAdapter]:
     """Whether this is a way to an agent, and not the agent itself."""
-    return hasattr(agent, "connect") and hasattr(agent, "address")
+    return not callable(agent) and hasattr(agent, "connect") and hasattr(agent, "address")
 
 
 async def within(events: AsyncIterator[AgentEvent], seconds: float, who: str) -> AsyncIterator[AgentEvent]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import site
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
+
+from simulate.child_process import environment_set
 
 
 @contextlib.contextmanager
@@ -20,7 +21,8 @@ def no_cloud_is_asked(folder: str) -> Generator[None]:
     Path(folder, "ray_bootstrap_config.yaml").touch()
 
     def started(*args: Any, **options: Any) -> Any:
-        with _environment(HOME=folder, USERPROFILE=folder, PYTHONUSERBASE=site.getuserbase()):
+        home = {"HOME": folder, "USERPROFILE": folder, "PYTHONUSERBASE": site.getuserbase()}
+        with environment_set(home):
             return start(*args, **options)
 
     services.start_api_server = started
@@ -28,17 +30,3 @@ def no_cloud_is_asked(folder: str) -> Generator[None]:
         yield
     finally:
         services.start_api_server = start
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Generator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -19,6 +19,7 @@ from multiprocessing import util
 from pathlib import Path
 from typing import Any, cast
 
+from simulate.child_process import environment_set
 from simulate.replay.intercept import kernel
 from simulate.replay.intercept.router import LiveCallRefused, TrafficRouter
 
@@ -135,17 +136,8 @@ def _spawning(real: Any, router: TrafficRouter) -> Any:
     def spawnv_passfds(*args: Any) -> Any:
         if not router.playing or router.current is None:
             return real(*args)
-        guard = _guard(router, os.environ)
-        before = {name: os.environ.get(name) for name in guard}
-        os.environ.update(guard)
-        try:
+        with environment_set(_guard(router, os.environ)):
             return real(*args)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
 
     return spawnv_passfds
 

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
 from typing import Any
 
-from simulate.replay.intercept.grpc_client import bytes_of, note_error, note_stream_status, stream_status
+from simulate.replay.intercept.grpc_client import bytes_of, note_end, note_stream_status, stream_status
 from simulate.replay.intercept.grpc_messages import (
     Status,
     line_of,
@@ -163,7 +163,7 @@ class _RecordedOne:
         try:
             response = await self._real
         except BaseException as error:
-            note_error(self._exchange, error)
+            note_end(self._exchange, error)
             raise
         self._exchange.chunk(line_of(response, bytes_of))
         trailers = await self._real.trailing_metadata()
@@ -194,7 +194,7 @@ class _RecordedMany:
                 self._exchange.chunk(line_of(message, bytes_of))
                 yield message
         except Exception as error:
-            note_error(self._exchange, error)
+            note_end(self._exchange, error)
             raise
         trailers = await self._real.trailing_metadata()
         note_status(self._exchange, await self._real.code(), await self._real.details(), trailers)

@@ -197,7 +197,7 @@ def _unary(real: Any, real_with_call: Any, router: TrafficRouter, *, with_call: 
         try:
             response, done = real_with_call(self, request, *args, **kwargs)
         except Exception as error:
-            note_error(exchange, error)
+            note_end(exchange, error)
             raise
         exchange.chunk(line_of(response, bytes_of))
         note_status(exchange, done.code(), done.details(), done.trailing_metadata())
@@ -211,14 +211,12 @@ def bytes_of(message: Any) -> bytes:
     return message if isinstance(message, bytes) else str(message).encode()
 
 
-def note_error(exchange: HttpExchange, error: BaseException) -> None:
-    """The call has failed."""
-    code = getattr(error, "code", None)
-    if callable(code):
-        told: Any = error
-        note_status(exchange, code(), told.details(), told.trailing_metadata())
+def note_end(exchange: HttpExchange, ended: Any) -> None:
+    """The call is over: an error, or the call itself. Only what is gRPC's own tells a status."""
+    if callable(getattr(ended, "code", None)):
+        note_status(exchange, ended.code(), ended.details(), ended.trailing_metadata())
     else:
-        exchange.failed(error)
+        exchange.failed(ended)
 
 
 def _future(real: Any, router: TrafficRouter) -> Any:
@@ -280,13 +278,10 @@ def _responses(real: Any, router: TrafficRouter) -> Any:
             return played(exchange, self._response_deserializer)
         exchange.opened(200, "", [("content-type", "application/x-ndjson")])
 
-        def over(ended: Any) -> None:
-            note_status(exchange, ended.code(), ended.details(), ended.trailing_metadata())
-
         return _Noted(
             real(self, request, *args, **kwargs),
             lambda message: exchange.chunk(line_of(message, bytes_of)),
-            over,
+            functools.partial(note_end, exchange),
         )
 
     return call
