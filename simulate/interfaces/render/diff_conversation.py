@@ -32,7 +32,7 @@ class _Line:
         return self.who, plain_text(self.text)
 
 
-def conversation_rows(expected: Trace, actual: Trace) -> list[Row]:
+def conversation_rows(expected: Trace | TraceReading, actual: Trace | TraceReading) -> list[Row]:
     """Both conversations as one list: ``[state, left, right]``, a side being None or ``[who, text, turn]``.
 
     States as in the tree: ``=``, ``!`` changed, ``-`` ``+`` one side only."""
@@ -67,7 +67,7 @@ def _cell(one: _Line) -> list[Any]:
     return [one.who, text, one.turn]
 
 
-def _lines(trace: Trace) -> list[_Line]:
+def _lines(trace: Trace | TraceReading) -> list[_Line]:
     reading, mask = TraceReading.of(trace), SecretMask()
     waiting = deque(reading.tool_calls)  # in the order in which they began
     found: list[_Line] = []
