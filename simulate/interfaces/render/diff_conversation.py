@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from simulate.scoring.evaluators.transcript_of_trace import TraceUtterance, from_reading, plain
@@ -79,7 +80,8 @@ def _lines(trace: Trace | TraceReading) -> list[_Line]:
             found.append(_Line(f"tool {call.name.bare}", _called(call), one.turn))
         found.append(_Line(one.speaker, one.text, one.turn))
     turn = found[-1].turn if found else 0
-    found += [_Line(f"tool {call.name.bare}", _called(call), turn) for call in waiting]
+    left = islice(waiting, max(0, LINES - len(found)))
+    found += [_Line(f"tool {call.name.bare}", _called(call), turn) for call in left]
     return [_Line(one.who, mask.text(one.text), one.turn) for one in found[:LINES]]
 
 
