@@ -413,3 +413,10 @@ def test_any_mapping_is_read_or_refused_at_a_place(document: dict[str, Any]) -> 
         return
     assert not found
     assert all(problem.line and problem.column for problem in reader.problems)
+
+
+def test_a_line_of_a_script_that_is_a_bare_text_is_told_how_to_write_it(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text('name: a\nscript: ["hello there"]\n')
+    with pytest.raises(FileProblems) as caught:
+        load_scenarios([tmp_path / "a.yaml"])
+    assert [each.hint for each in caught.value.problems] == ["a line is a mapping: write says: hello there"]

@@ -85,6 +85,8 @@ def _told(
             hint = "write true or false, without quotes"
         elif kind == "int_type" and isinstance(given, str):
             hint = "write it without quotes"
+        elif kind == "model_type" and isinstance(given, str) and path[:1] == ("script",):
+            hint = f"a line is a mapping: write says: {shorten(given, 60)}"
         return f"{_WANTED[kind]} is wanted, not {_shown(given)}", hint, False
     message = str(found["msg"]).removeprefix("Value error, ")
     if kind == "value_error" and "tools" in path[:1] and isinstance(given, dict):
