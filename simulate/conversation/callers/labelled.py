@@ -7,14 +7,48 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
+from pydantic import Field, ValidationError, model_validator
 
 from simulate.conversation.callers.fidelity import Doubt, doubts
+from simulate.errors import InputError
+from simulate.model.base import Strict
+from simulate.model.loading.problems import describe
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, Utterance
 
 TURNS = Path(__file__).with_name("labelled_turns.json")
+
+
+class LabelledTurn(Strict):
+    """What a caller said after so many lines of the agent's, and what is wrong with it."""
+
+    persona: str
+    heard: int = Field(ge=0)
+    line: str
+    kind: str
+    """``good``, or what is wrong."""
+
+
+class LabelledTurns(Strict):
+    """A file of labelled turns."""
+
+    personas: dict[str, dict[str, Any]]
+    """By name: a persona with its ``goal``."""
+    agent: dict[str, list[str]]
+    """What the agent says to each persona, line by line."""
+    turns: list[LabelledTurn]
+
+    @model_validator(mode="after")
+    def _knows_its_personas(self) -> LabelledTurns:
+        for number, turn in enumerate(self.turns, 1):
+            if turn.persona not in self.personas or turn.persona not in self.agent:
+                raise ValueError(f"turns[{number}]: {turn.persona!r} is missing under personas: or agent:")
+        for name, given in self.personas.items():
+            if not isinstance(given.get("goal"), str):
+                raise ValueError(f"personas.{name}: goal is missing")
+            Persona.model_validate({key: value for key, value in given.items() if key != "goal"})
+        return self
 
 
 @dataclass(slots=True)
@@ -41,28 +75,41 @@ class GuardAgreement:
 
 
 def check(path: Path = TURNS) -> GuardAgreement:
-    """Hold the rules against the labelled turns of a file of the shape of ``labelled_turns.json``."""
-    data: dict[str, Any] = orjson.loads(path.read_bytes())
+    """Hold the rules against the labelled turns of a file of the shape of ``labelled_turns.json``.
+
+    Raises InputError where the file cannot be read or has another shape."""
     result = GuardAgreement()
-    for turn in data["turns"]:
+    data = _read(path)
+    for turn in data.turns:
         found = _doubts(data, turn)
-        if turn["kind"] == "good":
+        if turn.kind == "good":
             result.good += 1
-            result.thrown_out += [f"{turn['line']!r}: {doubt.fault}: {doubt.evidence}" for doubt in found[:1]]
+            result.thrown_out += [f"{turn.line!r}: {doubt.fault}: {doubt.evidence}" for doubt in found[:1]]
             continue
-        result.bad[turn["kind"]] += 1
-        result.found[turn["kind"]] += bool(found)
+        result.bad[turn.kind] += 1
+        result.found[turn.kind] += bool(found)
         if not found:
-            result.missed.append(f"{turn['kind']}: {turn['line']!r}")
+            result.missed.append(f"{turn.kind}: {turn.line!r}")
     return result
 
 
-def _doubts(data: dict[str, Any], turn: dict[str, Any]) -> list[Doubt]:
-    given = dict(data["personas"][turn["persona"]])
+def _read(path: Path) -> LabelledTurns:
+    try:
+        return LabelledTurns.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except ValidationError as error:
+        problems = describe(error, LabelledTurns)[:5]
+        told = "; ".join(f"{place}: {message}" if place else message for place, message in problems)
+        raise InputError(f"holds no labelled turns: {told}", where=str(path)) from None
+
+
+def _doubts(data: LabelledTurns, turn: LabelledTurn) -> list[Doubt]:
+    given = dict(data.personas[turn.persona])
     goal = given.pop("goal")
     persona = Persona.model_validate(given)
     conversation = Conversation("0" * 32)
-    for number, text in enumerate(data["agent"][turn["persona"]][: turn["heard"] + 1]):
+    for number, text in enumerate(data.agent[turn.persona][: turn.heard + 1]):
         conversation.add(Utterance("agent", text, number, 0.0, 0.0))
-    conversation.add(Utterance("caller", turn["line"], turn["heard"] + 1, 0.0, 0.0))
+    conversation.add(Utterance("caller", turn.line, turn.heard + 1, 0.0, 0.0))
     return doubts(Scenario(name="labelled", goal=goal, persona=persona), persona, conversation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import os
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from simulate import stopping
 from simulate.errors import Fault, HarnessFault, InputError, SimulateError
 from simulate.interfaces.cli import hush, open_standard_streams, say
 from simulate.interfaces.cli.verbs import add_verbs
-from simulate.model.text import write_what_fits
+from simulate.model.text import shorten, write_what_fits
 from simulate.no_telemetry import switch_off
 
 switch_off()  # before an agent imports what would report
@@ -78,15 +79,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         hush()
         return 0
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        return _no_file(error, arguments)
+    except UnicodeEncodeError as error:
+        garbled = next((each for each in arguments if not _is_text(each)), None)
+        if garbled is None:
             return _our_fault()
-        _tell(f"environment fault: cannot write: {error}")
-        return NO_VERDICT
+        _tell(f"refused: {garbled!a} is not UTF-8: {error.reason}")
+        return REFUSED
     except Exception:  # noqa: BLE001 - Python's own exit code for it, 1, would say that the agent failed
         return _our_fault()
     except KeyboardInterrupt:
         say("stopped; what had finished is kept", file=sys.stderr)
         return stopping.STOPPED
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it came as UTF-8; bytes that are none arrive as lone surrogates."""
+    return not any("\ud800" <= each <= "\udfff" for each in argument)
+
+
+def _no_file(error: OSError, arguments: Sequence[str]) -> int:
+    """What the system said of a file: refused where the command names it, the environment's where it lies in
+    a folder that the command names."""
+    if error.errno in NO_ROOM:
+        _tell(f"environment fault: cannot write: {error}")
+        return NO_VERDICT
+    if not isinstance(error.filename, str):
+        return _our_fault()
+    place = os.path.abspath(error.filename)
+    given = {text for each in arguments for text in (each, each.partition("=")[2]) if text}
+    named = {os.path.abspath(text) for text in given}
+    told = f"{shorten(error.filename, 200)}: {error.strerror}"
+    if place in named:
+        _tell(f"refused: {told}")
+        return REFUSED
+    if any(place.startswith(os.path.join(folder, "")) for folder in named):
+        _tell(f"environment fault: {told}")
+        return NO_VERDICT
+    return _our_fault()
 
 
 def _our_fault() -> int:

@@ -18,6 +18,8 @@ from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
 from simulate.trace.tree import Tree, build
 
+WIDEST = 10_000
+"""Columns."""
 _COLOURS = {
     "error": "31",
     "dim": "2",
@@ -71,7 +73,7 @@ def _print_tree(trace: Trace, query: Filter | None, args: argparse.Namespace) ->
     columns = args.width or (shutil.get_terminal_size((80, 24)).columns if terminal else 80)
     paint = _painted if terminal and "NO_COLOR" not in os.environ else _plain
     facts = TreeOptions(
-        reading, max(40, columns), only,
+        reading, min(max(40, columns), WIDEST), only,
         fold=query is None and not args.all, content=args.content, paint=paint,
     )  # fmt: skip
     for line in lines(tree, facts):

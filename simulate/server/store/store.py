@@ -106,7 +106,7 @@ def _engine(url: str) -> Engine:
         if name == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
             return create_engine(address, pool_size=8, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
         hint = "write sqlite:///traces.db or postgresql://user@host/name"
         raise InputError(f"not the address of a store: {url}", hint=hint) from error
     except ModuleNotFoundError as error:

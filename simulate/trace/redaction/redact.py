@@ -277,8 +277,9 @@ class Redactor:
     def _attributes(self, attributes: Attributes, place: str) -> Attributes:
         if not attributes:
             return {}
-        kept = self._at_paths(attributes, place) if self._paths else attributes
-        return self._object(kept, place)
+        if self._paths:  # each for itself: a path that means all of them leaves their names
+            attributes = {key: self._at_paths(item, f"{place}.{key}") for key, item in attributes.items()}
+        return self._object(attributes, place)
 
 
 class _Literals:
