@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from simulate.model.shapes import is_list, is_object, list_of, object_of
+from simulate.trace.reading.hidden import hidden
 from simulate.trace.reading.parts import (
     RUN_BY_PROVIDER,
     Part,
@@ -48,10 +49,22 @@ _BOOKKEEPING = frozenset({"agent_config_update", "agent_handoff", "cache_breakpo
 
 def incoming(value: Any) -> list[Message] | None:
     """What went into a model; a bare text is the user's."""
-    found = messages(value, "user")
+    found = _legible(messages(value, "user"))
     _read_observations(found or ())
     _name_answers(found or ())
     return found
+
+
+def _legible(found: list[Message] | None) -> list[Message] | None:
+    """The messages without words that were hidden: they are unknown, and not what was said."""
+    for message in found or ():
+        if any(_is_hidden(part) for part in message.parts):
+            message.parts = [part for part in message.parts if not _is_hidden(part)]
+    return found
+
+
+def _is_hidden(part: Part) -> bool:
+    return part["type"] == "text" and hidden(part.get("content"))
 
 
 _CALLING, _OBSERVED = "Calling tools:\n", "Observation:\n"
@@ -104,7 +117,7 @@ def _object_in(part: Part) -> dict[str, Any] | None:
 
 def outgoing(value: Any) -> list[Message] | None:
     """What came out of a model; a bare text is the assistant's."""
-    found = messages(value, "assistant")
+    found = _legible(messages(value, "assistant"))
     for message in found or ():
         if message.role == "assistant" and not message.tool_calls:
             message.parts += calls_in_words(message)
@@ -223,8 +236,9 @@ def _plain(value: dict[str, Any], default: str) -> Message:
     it, sooner."""
     parts: list[Part] = []
     for item in cast("list[Any]", value["parts"]):
-        kind: Any = object_of(item).get("type")
-        read = reader_of(kind) if isinstance(kind, str) else None
+        told: Any = object_of(item).get("type")
+        kind = told if isinstance(told, str) else ""
+        read = reader_of(kind)
         if kind in RUN_BY_PROVIDER:
             parts += _with_answer(item)
         elif read is not None:

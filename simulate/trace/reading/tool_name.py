@@ -61,17 +61,25 @@ def _parts(text: str) -> tuple[str | None, str]:
     return (None if server in _NO_SERVER else server), found["bare"]
 
 
+def as_qualified(names: Iterable[str]) -> dict[str, ToolName]:
+    """Each name, or the one with a server that an API wrote in its own letters: ``shop.refund`` for
+    ``shop_refund`` where both are among them."""
+    every = [ToolName(name) for name in names]
+    full = {_flat(name): name for name in every if name.server is not None}
+    return {name: name if name.server is not None else full.get(_flat(name), name) for name in every}
+
+
 def keys(names: Iterable[str]) -> dict[str, str]:
     """For each name a key that is equal for names of one tool, to group calls by.
 
     That is the bare name, unless tools of that name belong to several servers: then it tells those apart.
     """
     servers: defaultdict[str, set[str]] = defaultdict(set)
-    every = [ToolName(name) for name in names]
-    for name in every:
+    every = as_qualified(names)
+    for name in every.values():
         if name.server is not None:
             servers[name.bare].add(name.server)
     return {
-        name: f"{name.server}.{name.bare}" if name.server and len(servers[name.bare]) > 1 else name.bare
-        for name in every
+        given: f"{name.server}.{name.bare}" if name.server and len(servers[name.bare]) > 1 else name.bare
+        for given, name in every.items()
     }

@@ -55,6 +55,31 @@ def test_two_spans_side_by_side_are_two_calls_whatever_their_ids(story: Story) -
     assert [arguments for _, arguments, _ in story.calls()] == [{"number": 77}, {"number": 78}]
 
 
+@pytest.mark.parametrize(
+    ("asked", "ran"),
+    [
+        ("shop_refund", "shop.refund"),
+        ("shop_issue_refund", "shop/issue-refund"),
+        ("shop.refund", "shop_refund"),
+    ],
+)
+@pytest.mark.parametrize("ids", [("c1", "c2"), (None, None), ("call_0", "call_0")])
+def test_a_name_that_an_api_wrote_in_its_own_letters_is_asked_for_and_run_once(
+    story: Story, asked: str, ran: str, ids: tuple[str | None, str | None]
+) -> None:
+    for order, call_id in zip(("4417", "4418"), ids, strict=True):
+        story.chat((asked, call_id, {"order": order}))
+        story.tool(ran, call_id, {"order": order})
+        story.answered(call_id, "done", asked)
+    calls = story.read().tool_calls
+    assert [(call.arguments, call.asked is None, call.ran is None) for call in calls] == [
+        ({"order": order}, False, False) for order in ("4417", "4418")
+    ]
+    models = [span for span in story.spans if span.attributes.get("gen_ai.tool.name") is None]
+    paths = [each.path for each in compare(Trace("a" * 32, story.spans), Trace("a" * 32, models)).changes]
+    assert paths == ["shape.spans"]
+
+
 def test_an_answer_belongs_to_the_tool_that_was_asked_last_under_its_id(story: Story) -> None:
     for name, result in (("get_user", "Ann"), ("price", "255.0")):
         story.chat((name, "call_1", {}))
