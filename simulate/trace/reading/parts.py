@@ -97,10 +97,11 @@ def call_part(held: Part) -> Part:
     held = cast("Part", within) if isinstance(within, dict) else held
     function = held.get("function") or held.get("functionCall") or held.get("function_call") or held
     inner = function if is_object(function) else {"name": function}
-    keys = ("arguments", "args", "input", "tool_arguments", "tool.args")
-    arguments = next((inner[key] for key in keys if inner.get(key) is not None), None)
-    if arguments is None:
-        arguments = next((held[key] for key in keys if held.get(key) is not None), None)
+    keys = ("arguments", "args", "input", "parameters", "tool_arguments", "tool.args")
+    given = [each[key] for each in (inner, held) for key in keys if key in each]
+    arguments = next((one for one in given if one is not None), None)
+    # pydantic-ai leaves out what it was told not to record; others, in their own shapes, what is empty
+    untold = not given and held.get("type") == "tool_call" and "function" not in held
     ids = ("call_id", "toolCallId", "tool_call_id", "toolUseId", "id")
     call_id = next((held[key] for key in ids if held.get(key)), None)
     name = next((inner[key] for key in _NAMES if inner.get(key)), None)
@@ -108,7 +109,7 @@ def call_part(held: Part) -> Part:
         "type": "tool_call",
         "id": call_id or inner.get("id"),
         "name": None if name is None else str(name),
-        "arguments": arguments_of(arguments),
+        "arguments": None if untold else arguments_of(arguments),
     }
 
 

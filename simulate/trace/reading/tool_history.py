@@ -110,6 +110,8 @@ def call_id_of(part: Part) -> str | None:
 
 def arguments_asked(value: Any) -> Arguments:
     """The arguments of a call that a message tells."""
+    if value is None:
+        return Unknown("a message tells the call and not its arguments")
     value = arguments_of(value)
     if cut_off(value) or hidden(value):
         how = "hidden" if hidden(value) else "cut off"

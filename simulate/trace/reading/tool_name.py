@@ -38,7 +38,7 @@ class ToolName(str):
         Upper and lower case differ. Equality (``==``) is that of the texts."""
         if str.__eq__(self, other):
             return True
-        if _flat(self) == _flat(other):
+        if flat(self) == flat(other):
             return True
         other = ToolName(other)
         servers_agree = self.server is None or other.server is None or self.server == other.server
@@ -46,7 +46,7 @@ class ToolName(str):
 
 
 @lru_cache(4096)
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
     """The name as APIs take it that allow letters, digits and ``_``: ``shop.issue-refund`` is
     ``shop_issue_refund`` there."""
     return re.sub(r"[^A-Za-z0-9]+", "_", text) if text[:1].isalnum() else text
@@ -65,8 +65,8 @@ def as_qualified(names: Iterable[str]) -> dict[str, ToolName]:
     """Each name, or the one with a server that an API wrote in its own letters: ``shop.refund`` for
     ``shop_refund`` where both are among them."""
     every = [ToolName(name) for name in names]
-    full = {_flat(name): name for name in every if name.server is not None}
-    return {name: name if name.server is not None else full.get(_flat(name), name) for name in every}
+    full = {flat(name): name for name in every if name.server is not None}
+    return {name: name if name.server is not None else full.get(flat(name), name) for name in every}
 
 
 def keys(names: Iterable[str]) -> dict[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from simulate.model.shapes import is_list, is_object
 from simulate.trace.reading.facts import Visible
 from simulate.trace.reading.finish import asked_for_no_tool, finish_of
 from simulate.trace.reading.messages import says_nothing
@@ -50,7 +53,7 @@ def tools_visible(models: ModelCalls, tools: Sequence[int]) -> Visible:
     dark = [
         place
         for place, (_, one) in enumerate(models)
-        if says_nothing(one.output) and one.error is None and not asked_for_no_tool(one.finish_reasons)
+        if says_nothing(one.output) and one.error is None and not asked_for_no_tool(one)
     ]
     if not tools and dark:
         return Visible(
@@ -66,6 +69,8 @@ def tools_visible(models: ModelCalls, tools: Sequence[int]) -> Visible:
     for place, (span, one) in enumerate(models):
         if any(message.tool_calls or message.text.startswith("{") for message in one.output or ()):
             continue  # an object in words is an answer that a framework has given by a tool of its own
+        if any(_unread_call(part) for message in one.output or () for part in message.parts):
+            return Visible(f"the LLM span {span.span_id} tells of a tool in a form that is not known")
         reason = next((each for each in one.finish_reasons if finish_of(each) == "tool_calls"), None)
         until = models[place + 1][0].start_ns if place + 1 < len(models) else None
         first = bisect_left(tools, span.start_ns)
@@ -75,3 +80,23 @@ def tools_visible(models: ModelCalls, tools: Sequence[int]) -> Visible:
                 "span tells which"
             )
     return Visible()
+
+
+_CALLING = re.compile(r"(tools?|functions?|actions?)(calls?|uses?|names?|invocations?|requests?)?")
+
+
+def _unread_call(part: Any) -> bool:
+    """Whether an object that nobody knows, in a model's answer, names a tool or a function in its members."""
+    if is_list(part):
+        return any(map(_unread_call, part))
+    if not is_object(part) or part.get("type") in _READ:
+        return False
+    return any(
+        (value not in (None, "", [], {}) and _CALLING.fullmatch(_NO_LETTER.sub("", str(key).lower())))
+        or _unread_call(value)
+        for key, value in part.items()
+    )
+
+
+_NO_LETTER = re.compile(r"[^a-z]")
+_READ = frozenset({"text", "reasoning", "tool_call", "tool_call_response"})

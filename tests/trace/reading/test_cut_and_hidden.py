@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from simulate import Scenario
-from simulate.model.transcript import Conversation
-from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.diff import compare
 from simulate.trace.reading import TraceReading, Unknown, view
 from simulate.trace.span import Span, Trace
+from tests.trace.reading.conftest import statuses
 
 NOON = 1_780_000_000_000_000_000
 HIDDEN = "__REDACTED__"
@@ -33,19 +31,6 @@ def chat(output: Any, **more: Any) -> Span:
         "gen_ai.output.messages": told,
     }
     return span(attributes, "chat m", **more)
-
-
-async def statuses(one: Span, *expect: dict[str, Any]) -> list[str]:
-    reading = TraceReading(Trace("1" * 32, [one]))
-    scenario = Scenario.model_validate({"name": "n", "opens_with": "Hi", "expect": list(expect)})
-    evidence = Evidence(
-        scenario,
-        Conversation("1" * 32),
-        reading,
-        reading.tool_calls,
-        no_tools_because=reading.evidence.tools.why_not or None,
-    )
-    return [verdict.status for verdict in await check_all(scenario.expect, evidence)]
 
 
 WITH = {"called": "refund", "with": {"order": "4417"}}, {"not_called": "refund", "with": {"order": "4419"}}

@@ -215,6 +215,35 @@ def test_each_run_looks_at_few_requests_however_long_the_trace(story: Story) -> 
     assert len(looked) < 1_500 * 40
 
 
+ASKED = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": '{"order": 1}'}}
+LATER = {"id": "c2", "type": "function", "function": {"name": "refund", "arguments": '{"order": 2}'}}
+
+
+@pytest.mark.parametrize("after", [[], [{"role": "assistant", "content": "Done."}]])
+def test_a_call_that_a_transcript_leaves_unanswered_may_have_run(
+    tmp_path: Path, after: list[dict[str, Any]]
+) -> None:
+    messages = [{"role": "user", "content": "Refund."}, {"role": "assistant", "tool_calls": [ASKED]}, *after]
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps({"messages": messages}))
+    (call,) = TraceReading(read(file)[0]).tool_calls
+    assert isinstance(call.happened, Unknown)
+
+
+def test_a_transcript_s_answer_belongs_to_no_other_call(tmp_path: Path) -> None:
+    messages = [
+        {"role": "user", "content": "Refund."},
+        {"role": "assistant", "tool_calls": [ASKED, LATER]},
+        {"role": "tool", "tool_call_id": "c2", "content": "second"},
+        {"role": "assistant", "content": "One is done."},
+    ]
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps({"messages": messages}))
+    first, second = TraceReading(read(file)[0]).tool_calls
+    assert (first.arguments, first.ran, second.result) == ({"order": 1}, None, "second")
+    assert isinstance(first.result, Unknown)
+
+
 def test_a_transcript_whose_ids_repeat_gives_each_call_its_own_answer(tmp_path: Path) -> None:
     def asks(name: str) -> dict[str, Any]:
         call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": "{}"}}
