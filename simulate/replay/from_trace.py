@@ -22,7 +22,7 @@ from simulate.replay.matching.recordings import HttpRecording, HttpResponse, Too
 from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.secrets import Redaction
 from simulate.replay.said import Thread, heard, said_in, spoken
-from simulate.trace.belonging import several
+from simulate.trace.mixed import several
 from simulate.trace.reading import ToolCall, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -133,7 +133,7 @@ def _refuse(reading: TraceReading, lacks: list[Missing], partial: bool) -> None:
         raise NotReplayable(
             f"not replayable: the trace holds {len(mixed)} conversations: {', '.join(mixed[:5])}",
             where=trace.source,
-            hint="--partial takes them as one",
+            hint="--conversation ID takes one of them, --partial all as one",
         )
 
 

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 from simulate.errors import InputError
 from simulate.model.units import seconds
-from simulate.trace.belonging import several
 from simulate.trace.filter import Filter
+from simulate.trace.mixed import several
 from simulate.trace.overview import failing
 from simulate.trace.reading import ToolName, TraceReading
 from simulate.trace.reading.facts import Unknown

@@ -6,9 +6,9 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulate.trace.belonging import several
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.forest import Forest, plant
+from simulate.trace.mixed import several
 from simulate.trace.reading import ToolCall, ToolName, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 

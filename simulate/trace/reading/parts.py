@@ -223,12 +223,22 @@ def _of_inner(held: Part, key: str, read: Callable[[Part], Part]) -> Part:
     return read(held[key]) if isinstance(held[key], dict) else generic_part(held)
 
 
+def _of_server(held: Part, read: Callable[[Part], Part]) -> Part:
+    """A tool of the provider's, as the conventions tell it: with its facts in an object of its own."""
+    inner: Any = held.get(held["type"])
+    facts = {key: value for key, value in inner.items() if key != "type"} if is_object(inner) else inner
+    told = {"arguments": facts, "response": facts}
+    return read({"id": held.get("id"), "name": held.get("name"), **told})
+
+
 PARTS: dict[str, Callable[[Part], Part]] = {
     **dict.fromkeys(("text", "input_text", "output_text", "user-prompt", "system-prompt", "refusal"), _texts),
     **dict.fromkeys(("reasoning", "thinking", "reasoning_content"), _reasoning),
     **dict.fromkeys(
         ("tool_call", "tool-call", "tool_use", "function_call", "server_tool_use", "mcp_tool_use"), call_part
     ),
+    "server_tool_call": lambda held: _of_server(held, call_part),
+    "server_tool_call_response": lambda held: _of_server(held, _answer),
     **dict.fromkeys((*RUN_BY_CLIENT, *RUN_BY_PROVIDER), builtin_call),
     **dict.fromkeys(
         ("tool_call_response", "tool-result", "tool_result", "tool-return", "mcp_tool_result"), _answer

@@ -176,7 +176,7 @@ class TraceReading:
     @cached_property
     def tools_visible(self) -> Visible:
         """Whether a tool call would show in this trace."""
-        tools = sorted(span.start_ns for span, view in self if view.kind is Kind.TOOL)
+        tools = [span for span, view in self if view.kind is Kind.TOOL]
         return tools_visible(self.llm_calls, tools)
 
     @cached_property

@@ -149,3 +149,28 @@ def test_langsmith_s_usage_is_read_where_its_columns_are_empty() -> None:
         (trace,) = read(io.BytesIO(json.dumps(run).encode()))
         ((_, view),) = TraceReading(trace).llm_calls
         assert (view.input_tokens, view.output_tokens, view.cached_tokens) == (100, 5, 80)
+
+
+@pytest.mark.parametrize("kind", ["tool_search_call", "shell_tool_use", "remote_function"])
+async def test_a_part_of_a_kind_that_may_be_a_call_is_no_innocence(story: Story, kind: str) -> None:
+    parts = [{"type": kind, "of": "refund"}, {"type": "text", "content": "Done."}]
+    story.chat(**{"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": parts}])})
+    assert await statuses(story.read(), NOT_CALLED) == ["not_run"]
+
+
+def test_a_tool_that_the_provider_ran_is_read_in_the_conventions_own_form(story: Story) -> None:
+    asked = {"type": "server_tool_call", "id": "c", "name": "run_code", "server_tool_call": {"code": "1+1"}}
+    answer = {"type": "server_tool_call_response", "id": "c", "server_tool_call_response": {"output": "2"}}
+    parts = [asked, answer, {"type": "text", "content": "2"}]
+    story.chat(**{"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": parts}])})
+    (call,) = story.read().tool_calls
+    assert (call.name, call.arguments, call.result) == ("run_code", {"code": "1+1"}, {"output": "2"})
+
+
+async def test_the_tools_of_a_connection_do_not_show_the_others(story: Story) -> None:
+    silent: dict[str, Any] = {"gen_ai.output.messages": None, "gen_ai.input.messages": None}
+    story.chat(**silent)
+    span = story.tool("refund", None, ORDER)
+    assert await statuses(story.read(), NOT_CALLED, ANOTHER) == ["failed", "passed"]
+    span.attributes["mcp.method.name"] = "tools/call"
+    assert await statuses(story.read(), NOT_CALLED, ANOTHER) == ["failed", "not_run"]
