@@ -148,7 +148,7 @@ class ReadFacts:
     @property
     def began(self) -> int | None:
         """Nanoseconds since the Unix epoch."""
-        return self.reading.origin or None
+        return self.reading.began
 
     @cached_property
     def scores(self) -> list[tuple[str, float | None]]:
@@ -357,8 +357,8 @@ def summary(source: Trace | TraceReading) -> Summary:
     return Summary(
         reading.trace.trace_id,
         reading.trace.source,
-        reading.origin or None,
-        reading.trace.duration,
+        reading.began,
+        None if reading.began is None else reading.trace.duration,
         next(iter(_values(reading, "user_id")), None),
         next(iter(_values(reading, "session_id")), None),
         list(dict.fromkeys(name for name in models if name)),

@@ -96,6 +96,15 @@ class Story:
             return self._of_agents()
         return found
 
+    def heard(self) -> dict[int, str]:
+        """What the caller said last when each turn began."""
+        found: dict[int, str] = {}
+        for call in self.models:
+            words = [one.text for one in call.view.input or () if one.role == "user" and one.text.strip()]
+            if words and call.turn:
+                found.setdefault(call.turn, words[-1])
+        return found
+
     def _of_agents(self) -> dict[int, ModelCall]:
         """Where no model call is recorded, what the outermost agents gave back."""
         forest = self.forest

@@ -40,6 +40,10 @@ class Handoff:
     payload: Any
 
 
+_ORDINALS = 86_400 * 10**9
+"""Times of the first day of 1970 are places in an order, as transcripts without times get them."""
+
+
 @cache
 def _completed_dialects() -> frozenset[str]:
     """Dialects whose views change with the spans around them."""
@@ -114,6 +118,11 @@ class TraceReading:
     def origin(self) -> int:
         """When the first span began, in nanoseconds since the Unix epoch; 0 in an empty trace."""
         return min((span.start_ns for span in self.spans if span.start_ns), default=0)
+
+    @property
+    def began(self) -> int | None:
+        """`origin` where it is a moment; None where no span tells one, or where times are mere ordinals."""
+        return self.origin if self.origin > _ORDINALS else None
 
     @cached_property
     def roots(self) -> list[Span]:
