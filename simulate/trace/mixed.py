@@ -46,7 +46,8 @@ def _outermost(reading: TraceReading) -> dict[str, str]:
     if any(is_ours(span) for span in reading.spans):
         return {}
     for read in (conversation_of, session_of):
-        named = {span.span_id: name for span, view in reading for name in ids([read(span, view)])}
+        told = ((span.span_id, read(span, view)) for span, view in reading)
+        named = {span_id: name for span_id, value in told if value is not None for name in ids([value])}
         above = Above(reading.by_id, lambda span, named=named: span.span_id in named)
         tops = {each: name for each, name in named.items() if above.of(reading.by_id[each]) is None}
         if tops:
