@@ -36,7 +36,7 @@ def unread_run(
 
     With ``surely``, a span's name has to be the tool's, but for a word before or after it.
     """
-    inside = run_inside(reading, name) or _spelled_otherwise(reading, name)
+    inside = run_inside(reading, name) or _spelled_otherwise(reading, name) or _asked_in_words(reading, name)
     if inside is not None:
         return inside
     told = {span_id for call in calls if call.ran is not None for span_id in call.ran.span_ids}
@@ -63,6 +63,26 @@ def _spelled_otherwise(reading: TraceReading, name: str) -> str | None:
     )
     call = next(alike, None)
     return None if call is None else f"{call} was called, and its name is {name} in another spelling"
+
+
+def _asked_in_words(reading: TraceReading, name: str) -> str | None:
+    """Why a model's words may be a call of a tool of which no call is known: agents and servers take calls
+    out of words, whose form differs by model: ``Action: refund``, ``<invoke name="refund">``, ``refund(…)``.
+    """
+    bare = ToolName(name).bare
+    if any(call.name.matches(name) for call in reading.tool_calls):
+        return None
+    escaped = re.escape(bare)
+    calling = re.compile(
+        rf"(?<![\w.-]){escaped}\(|\baction\W{{1,4}}{escaped}\b|name\s*[=:]\s*[\"']{escaped}[\"']"
+        rf"|functions?[.<>|｜▁\w]{{1,20}}\W{{0,2}}{escaped}\b|<\W?tool\w*\W{{1,3}}{escaped}\b",
+        re.IGNORECASE,
+    )
+    for span, view in reading.llm_calls:
+        for message in view.output or ():
+            if bare in message.text and calling.search(message.text):
+                return f"the model of the LLM span {span.span_id} asks for {name} in words that may be a call"
+    return None
 
 
 def _letters(name: str) -> str:

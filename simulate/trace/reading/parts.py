@@ -67,7 +67,7 @@ def arguments_of(value: Any) -> Any:
         if held.keys() == {"args", "kwargs"} and not held["args"]:
             return held["kwargs"]
         return held
-    return {} if value is None or value == "" else value
+    return {} if value in (None, "", "null", "None") else value
 
 
 _TYPES = frozenset(
@@ -100,8 +100,8 @@ def call_part(held: Part) -> Part:
     keys = ("arguments", "args", "input", "parameters", "tool_arguments", "tool.args")
     given = [each[key] for each in (inner, held) for key in keys if key in each]
     arguments = next((one for one in given if one is not None), None)
-    # pydantic-ai leaves out what it was told not to record; others, in their own shapes, what is empty
-    untold = not given and held.get("type") == "tool_call" and "function" not in held
+    # pydantic-ai leaves out what it was told not to record; OpenInference and Gemini, what is empty
+    untold = not given and inner is held
     ids = ("call_id", "toolCallId", "tool_call_id", "toolUseId", "id")
     call_id = next((held[key] for key in ids if held.get(key)), None)
     name = next((inner[key] for key in _NAMES if inner.get(key)), None)

@@ -174,3 +174,48 @@ async def test_the_tools_of_a_connection_do_not_show_the_others(story: Story) ->
     assert await statuses(story.read(), NOT_CALLED, ANOTHER) == ["failed", "passed"]
     span.attributes["mcp.method.name"] = "tools/call"
     assert await statuses(story.read(), NOT_CALLED, ANOTHER) == ["failed", "not_run"]
+
+
+IN_WORDS = [
+    'Thought: do it\nAction: refund\nAction Input: {"order": "4417"}',
+    '<function_calls>\n<invoke name="refund">\n<parameter name="order">4417</parameter>\n</invoke>',
+    '<｜tool▁call▁begin｜>function<｜tool▁sep｜>refund\n```json\n{"order": "4417"}\n```',
+    '<|channel|>commentary to=functions.refund <|constrain|>json<|message|>{"order":"4417"}<|call|>',
+    "<tool_call>refund\n<arg_key>order</arg_key>\n<arg_value>4417</arg_value>\n</tool_call>",
+    '<|tool_call_begin|>functions.refund:0<|tool_call_argument_begin|>{"order":"4417"}<|tool_call_end|>',
+    "```python\nrefund(order='4417')\n```",
+    "[refund(order='4417')]",
+]
+
+
+@pytest.mark.parametrize("words", IN_WORDS)
+async def test_a_call_in_words_that_a_server_may_take_out_is_unknown(story: Story, words: str) -> None:
+    story.chat(says=words)
+    expect = {"called": "refund"}, NOT_CALLED, {"called": "refund", "times": 0}, ANOTHER
+    assert await statuses(story.read(), *expect) == ["not_run", "not_run", "not_run", "passed"]
+
+
+@pytest.mark.parametrize(
+    "words", ["Your refund (42 dollars) is due.", "No refund, I fear.", "In action: refunds are quick."]
+)
+async def test_a_word_that_is_also_a_tool_s_name_is_no_call(story: Story, words: str) -> None:
+    story.chat(says=words)
+    assert await statuses(story.read(), {"called": "refund"}, NOT_CALLED) == ["failed", "passed"]
+
+
+@pytest.mark.parametrize(
+    ("part", "known"),
+    [
+        ({"toolUse": {"toolUseId": "t", "name": "refund"}}, False),
+        ({"type": "tool_use", "id": "t", "name": "refund"}, False),
+        ({"functionCall": {"name": "refund"}}, True),
+        ({"type": "function", "id": "c", "function": {"name": "refund", "arguments": "null"}}, True),
+    ],
+)
+def test_a_request_without_arguments_has_none_only_where_empty_ones_are_left_out(
+    story: Story, part: dict[str, Any], known: bool
+) -> None:
+    calls = {"tool_calls": [part]} if "function" in part else {"content": [part]}
+    story.chat(**{"gen_ai.output.messages": json.dumps([{"role": "assistant", **calls}])})
+    (call,) = story.read().tool_calls
+    assert isinstance(call.arguments, Unknown) is not known and (not known or call.arguments == {})
