@@ -15,8 +15,8 @@ _ENTITY = (
     r"(?:PERSON|LOCATION|NRP|DATE_TIME|EMAIL_ADDRESS|PHONE_NUMBER|CREDIT_CARD|IBAN_CODE|IP_ADDRESS|US_\w+)"
 )
 _BLACK_BAR = re.compile(
-    rf"__{_WORD}__|\[{_WORD}(?:[ :_-][^\]\n]{{0,80}})?\]|<{_WORD}>|\({_WORD}\)|\{{{_WORD}\}}"
-    rf"|(?-i:\bREDACTED\b|<{_ENTITY}>)|\*{{4,}}",
+    rf"__{_WORD}__|\[{_WORD}(?:[ :_-][^\]\n]{{0,80}})?\]|<{_WORD}>|[({{](?:redacted|masked)[)}}]"
+    rf"|(?-i:\bREDACTED\b|<{_ENTITY}>)|(?<=[\w-])\*{{4,}}|\*{{4,}}(?=\w)|\A\s*\*{{3,}}\s*\Z",
     re.IGNORECASE,
 )
 """The same whatever it hides: OpenInference's ``__REDACTED__``, Logfire's ``[Scrubbed due to 'password']``,
@@ -30,13 +30,13 @@ def hidden(value: Any) -> bool:
     if not isinstance(value, str) or len(value) > 120:
         return False
     text = value.strip()
-    return text == "***" or bool(_BLACK_BAR.fullmatch(text) or _PSEUDONYM.fullmatch(text))
+    return bool(_BLACK_BAR.fullmatch(text) or _PSEUDONYM.fullmatch(text))
 
 
 def blacked_out(value: Any) -> bool:
     """Whether a value holds a placeholder that is the same whatever it hides: two such are equal and tell
     nothing."""
-    return any(text == "***" or _BLACK_BAR.search(text) is not None for text in _texts(value))
+    return any(_BLACK_BAR.search(text) for text in _texts(value))
 
 
 def _holds_hidden(value: Any) -> bool:

@@ -248,10 +248,10 @@ def test_bytes_are_read_as_text() -> None:
     assert call.arguments == ORDER
 
 
-MASKS = ["__REDACTED__", "[REDACTED]", "[Scrubbed due to 'card']", "<US_SSN>", "****", "<card:3f2a>"]
+MASKS = ["***", "__REDACTED__", "[REDACTED]", "[Scrubbed due to 'card']", "<US_SSN>", "****", "<card:3f2a>"]
 
 
-@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("mask", [*MASKS, "4111****1111"])
 async def test_a_value_hidden_inside_arguments_neither_passes_nor_blames(mask: str) -> None:
     expect = (
         {"called": "refund", "with": {"order": "4417"}},
@@ -295,7 +295,7 @@ def test_a_call_in_messages_tells_its_name_where_its_arguments_and_answer_are_hi
 
 
 @pytest.mark.parametrize(
-    "words", ["I removed it (hidden fees apply).", "***Note***: done", "status: filtered"]
+    "words", ["I removed it (hidden fees apply).", "***Note***: done", "status: filtered", "One\n****\ntwo"]
 )
 def test_words_that_only_speak_of_hiding_are_what_was_said(words: str) -> None:
     (message,) = view(chat([{"role": "assistant", "content": words}])).output or []
