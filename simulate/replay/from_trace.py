@@ -22,8 +22,9 @@ from simulate.replay.matching.recordings import HttpRecording, HttpResponse, Too
 from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.secrets import Redaction
 from simulate.replay.said import Thread, heard, said_in, spoken
-from simulate.trace.belonging import several
+from simulate.trace.mixed import several
 from simulate.trace.reading import ToolCall, TraceReading, Unknown
+from simulate.trace.reading.messages import says_nothing
 from simulate.trace.span import Kind, Span, Trace, View
 
 
@@ -49,7 +50,7 @@ def missing(source: Trace | TraceReading) -> list[Missing]:
     for span, view in reading.llm_calls:
         what, how = _lacks(view), content_setting(span)
         if what is not None:
-            attribute = how.output if view.input else how.input
+            attribute = how.input if says_nothing(view.input) else how.output
             # what has the words of other calls is not told to keep them
             setting = "" if span.scope in captured else how.setting
             found.append(Missing(span.span_id, span.name, f"{what} ({attribute})", setting))
@@ -62,9 +63,9 @@ def missing(source: Trace | TraceReading) -> list[Missing]:
 
 
 def _lacks(view: View) -> str | None:
-    if not view.input:
+    if says_nothing(view.input):
         return "no input messages"
-    if not view.output and view.error is None:
+    if says_nothing(view.output) and view.error is None:
         return "no output messages"
     return None
 
@@ -133,7 +134,7 @@ def _refuse(reading: TraceReading, lacks: list[Missing], partial: bool) -> None:
         raise NotReplayable(
             f"not replayable: the trace holds {len(mixed)} conversations: {', '.join(mixed[:5])}",
             where=trace.source,
-            hint="--partial takes them as one",
+            hint="--conversation ID takes one of them, --partial all as one",
         )
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import yaml
 
 from simulate.model.loading.cases import literal
+from simulate.model.shapes import object_of
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.python_values import without_types
 from simulate.replay.matching.recordings import ToolRecording
+from simulate.trace.reading.hidden import blacked_out
 
 _HEAD = """\
 # Proposed from a production trace{trace}.
@@ -72,7 +74,10 @@ def _expectations(tools: list[ToolRecording], texts: list[str]) -> list[dict[str
     for tool in tools:
         if tool.key not in seen:
             seen.add(tool.key)
-            expected.append({"called": tool.name, **({"with": tool.arguments} if tool.arguments else {})})
+            # what was hidden in the trace is no value that a call could have
+            shown = {key: value for key, value in object_of(tool.arguments).items() if not blacked_out(value)}
+            expected.append({"called": tool.name, **({"with": shown} if shown else {})})
+    texts = [text for text in texts if not blacked_out(text)]
     if texts:
         sentence = re.split(r"(?<=[.!?])\s", texts[-1].strip())[0][:120]
         expected.append({"said": {"contains": sentence}})

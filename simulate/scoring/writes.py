@@ -11,6 +11,7 @@ from simulate.model.reference import ExpectedCall
 from simulate.model.shapes import is_object, object_of
 from simulate.tools import annotated_writes
 from simulate.trace.reading import Fact, ToolCall, ToolName, TraceReading, Unknown
+from simulate.trace.reading.hidden import difference
 
 _BAD = frozenset({"error", "failed", "failure", "denied", "rejected", "refused", "exception"})
 _FLAGS = ("success", "ok", "succeeded")
@@ -160,12 +161,14 @@ def _may_be(call: ToolCall, one: ExpectedCall) -> bool:
     return (
         one.arguments is None
         or isinstance(call.arguments, Unknown)
-        or mismatch(one.arguments, call.arguments) is None
+        or not isinstance(difference(one.arguments, call.arguments), str)
     )
 
 
 def _is(call: ToolCall, one: ExpectedCall) -> bool:
-    return _may_be(call, one) and (one.arguments is None or not isinstance(call.arguments, Unknown))
+    if one.arguments is None or isinstance(call.arguments, Unknown):
+        return _may_be(call, one) and one.arguments is None
+    return call.name.matches(one.name) and difference(one.arguments, call.arguments) is None
 
 
 def _unmatched(left: Sequence[Any], right: Sequence[Any], fits: Callable[[Any, Any], bool]) -> Any:

@@ -14,17 +14,13 @@ from dataclasses import dataclass, field, replace
 
 from simulate.model.shapes import object_of
 from simulate.trace.fallbacks import GivenUp, gateway_calls
+from simulate.trace.mixed import ids, mixed, session_of, several
 from simulate.trace.reading import TraceReading
-from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.values import decoded
 from simulate.trace.retold import Telling, retold, tellings
 from simulate.trace.root import is_ours
 from simulate.trace.span import Message, Span, Trace, View
 
-_NO_NAMES = frozenset({"", "-", "0", "default", "none", "null", "undefined", "unknown", "n/a"})
-"""Ids that say nothing: whoever writes one gives it to everybody."""
-_NOT_SESSIONS = ("mcp.session.id", "langsmith.trace.session_id")
-"""What dialects call a session and is none of a caller's: a connection to a server, a project."""
 _PREVIOUS = "previous_response_id"
 
 Lines = tuple[int, ...]
@@ -100,9 +96,9 @@ def marks_of(source: Trace | TraceReading) -> Marks:
     return Marks(
         trace.trace_id,
         trace.source,
-        _names(view.conversation_id for view in views),
-        _names(_session(span, view) for span, view in reading),
-        frozenset(_names(view.user_id for view in views)),
+        ids(view.conversation_id for view in views),
+        ids(session_of(span, view) for span, view in reading),
+        frozenset(ids(view.user_id for view in views)),
         False,
         trace.start_ns,
         frozenset(_told(_response, reading)),
@@ -115,36 +111,6 @@ def marks_of(source: Trace | TraceReading) -> Marks:
         tuple(several(reading)),
         *gateway_calls(reading),
     )
-
-
-def _conversation(_: Span, view: View) -> object:
-    return view.conversation_id
-
-
-def several(reading: TraceReading) -> list[str]:
-    """The ids of the conversations in a trace that holds more than one: of spans side by side, since what is
-    inside another's may be a part of it. By the sessions' ids where no span tells a conversation's."""
-    if any(is_ours(span) for span in reading.spans):
-        return []
-    for read in (_conversation, _session):
-        told = ((span.span_id, read(span, view)) for span, view in reading)
-        named = {span_id: name for span_id, value in told if value is not None for name in _names([value])}
-        above = Above(reading.by_id, lambda span, named=named: span.span_id in named)
-        tops = [span for span in reading.spans if span.span_id in named and above.of(span) is None]
-        if tops:
-            found = list(dict.fromkeys(named[span.span_id] for span in tops))
-            return found if len(found) > 1 else []
-    return []
-
-
-def _names(values: Iterable[object]) -> tuple[str, ...]:
-    known = (str(value) for value in values if value is not None)
-    return tuple(dict.fromkeys(name for name in known if name.strip().casefold() not in _NO_NAMES))
-
-
-def _session(span: Span, view: View) -> object:
-    session = view.session_id
-    return None if any(session == span.attributes.get(key) for key in _NOT_SESSIONS) else session
 
 
 def _told(read: Callable[[Span, View], object], reading: TraceReading) -> Iterator[str]:
@@ -201,6 +167,8 @@ class Membership:
     why: list[str] = field(default_factory=list[str])
     doubts: list[str] = field(default_factory=list[str])
     """What might be told once more in another conversation, one sentence each."""
+    mixed: dict[int, str] = field(default_factory=dict[int, str])
+    """A note on each of its traces, by its place, that holds further conversations."""
 
     @property
     def id(self) -> str:
@@ -246,9 +214,9 @@ def memberships(marks: Sequence[Marks]) -> list[Membership]:
     found = [_member(parts, marks, sets.why.get(root, [])) for root, parts in members.items()]
     for each in found:
         each.doubts = [doubt for at in each.parts for doubt in doubts.get(at, ())]
-        each.doubts += [
-            mixed(marks[at].trace_id, marks[at].several) for at in each.parts if marks[at].several
-        ]
+        each.mixed = {
+            at: mixed(marks[at].trace_id, marks[at].several) for at in each.parts if marks[at].several
+        }
     return found
 
 
@@ -304,12 +272,6 @@ def doubt(one: Telling, trace_id: str) -> str:
     """A note on a call that another trace may tell, too."""
     what = ", ".join(sorted(one.names)) or "unnamed"
     return f"trace {trace_id} may tell of the same {one.kind} call ({what}); it is counted in both"
-
-
-def mixed(trace_id: str, several: Sequence[str]) -> str:
-    """A note on a trace that holds ``several`` conversations."""
-    told = ", ".join(several[:5])
-    return f"trace {trace_id} holds {len(several)} conversations ({told}), which are read as one"
 
 
 def _by_fallbacks(marks: Sequence[Marks], sets: _Sets) -> None:

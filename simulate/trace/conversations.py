@@ -13,9 +13,10 @@ from pathlib import Path
 
 from simulate.errors import TraceFileError
 from simulate.model.text import line
-from simulate.trace.belonging import Marks, Membership, marks_of, memberships, mixed, several
+from simulate.trace.belonging import Marks, Membership, marks_of, memberships
 from simulate.trace.files.documents import TRIAL, Source, name_of, sources
 from simulate.trace.files.reader import TraceIndex, iter_traces, one, read
+from simulate.trace.mixed import mixed, one_of_several, several
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span, Trace
 
@@ -30,7 +31,7 @@ def joined_conversation(traces: Sequence[Trace], member: Membership | None = Non
     """One trace of several that are one conversation, in the order of its turns: with the id and the source
     of the first, all spans, and a note of what put them together."""
     first = traces[0]
-    doubts = [] if member is None else member.doubts
+    doubts = [] if member is None else [*member.doubts, *member.mixed.values()]
     if len(traces) == 1:
         return replace(first, notes=[*first.notes, *doubts]) if doubts else first
     notes = list(dict.fromkeys(note for trace in traces for note in trace.notes))
@@ -71,7 +72,8 @@ def _renamed(span: Span, anew: dict[str, str]) -> Span:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which of the conversations in trace files are wanted; all of them where both are None.
+    """Which of the conversations in trace files are wanted; all of them where both are None. Of a trace that
+    holds several, only the one that is named is taken, where its spans tell whose they are.
 
     ``conversation`` is the id of a conversation, a session or a trace of it, or how the id begins.
     ``trace`` is the id of one trace (or its beginning), taken by itself."""
@@ -147,14 +149,24 @@ def parts(
     """The traces of the chosen conversations, each by itself; otherwise as `iter_conversations`."""
     with TraceIndex(source, *more, tolerant=tolerant, skipped=skipped) as index:
         for each in _members(index.ids, index.trace, choice, name_of(source)):
-            yield from (index.trace(index.ids[at]) for at in each.parts)
+            yield from (_part(each, at, index.trace(index.ids[at]), choice) for at in each.parts)
 
 
 def _chosen(
     ids: Sequence[str], trace: Callable[[str], Trace], choice: Choice, source: str
 ) -> Iterator[Trace]:
     for each in _members(ids, trace, choice, source):
-        yield joined_conversation([trace(ids[at]) for at in each.parts], each)
+        yield joined_conversation([_part(each, at, trace(ids[at]), choice) for at in each.parts], each)
+
+
+def _part(member: Membership, at: int, trace: Trace, choice: Choice) -> Trace:
+    """Of one of its traces what belongs to the conversation that is chosen."""
+    if choice.conversation is None or at not in member.mixed:
+        return trace
+    part = one_of_several(trace, choice.conversation)
+    if part is not trace:
+        del member.mixed[at]  # and its own note says so
+    return part
 
 
 def _members(
@@ -165,7 +177,7 @@ def _members(
         return [Membership([ids.index(wanted)], [wanted])]
     if len(ids) == 1 and choice.conversation is None:
         held = several(TraceReading(trace(ids[0])))
-        return [Membership([0], [ids[0]], doubts=[mixed(ids[0], held)] if held else [])]
+        return [Membership([0], [ids[0]], mixed={0: mixed(ids[0], held)} if held else {})]
     found = memberships(_as_written([marks_of(trace(each)) for each in ids]))
     return found if choice.conversation is None else [called(found, choice.conversation, source)]
 

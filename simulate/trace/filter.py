@@ -100,6 +100,23 @@ class Filter:
         search = Search(tree, reading)
         return [node.span for node in tree if self.test(Seen(search, node))]
 
+    def holds_somewhere(self, reading: TraceReading) -> bool:
+        """Whether it holds for any span of a trace."""
+        if _asks_for_others(self.data):
+            return bool(self.find(reading))
+        search = Search(build([]), reading)  # no place in the tree is asked for
+        return any(self.test(Seen(search, Node(span))) for span in reading.spans)
+
+
+def _asks_for_others(data: Any) -> bool:
+    """Whether a filter asks for spans beside the one that it is tried on."""
+    if is_object(data):
+        return not _OTHERS.isdisjoint(data) or any(map(_asks_for_others, data.values()))
+    return is_list(data) and any(map(_asks_for_others, data))
+
+
+_OTHERS = frozenset({"under", "near", "has_child", "has_descendant"})
+
 
 def parse(data: Any) -> Filter:
     """A filter from data. Raises InputError that names the unknown word and the nearest known one."""

@@ -13,12 +13,13 @@ from typing import Any, TypeAlias
 
 from simulate.errors import InputError
 from simulate.model.units import seconds
-from simulate.trace.belonging import several
 from simulate.trace.filter import Filter
+from simulate.trace.mixed import several
 from simulate.trace.overview import failing
 from simulate.trace.reading import ToolName, TraceReading
 from simulate.trace.reading.facts import Unknown
-from simulate.trace.span import Span, Trace
+from simulate.trace.reading.tool_name import flat
+from simulate.trace.span import Kind, Span, Trace
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -139,13 +140,15 @@ class ReadFacts:
 
     @cached_property
     def failed(self) -> bool:
-        """Whether has a span that failed."""
-        return _first_failing(self.reading) is not None
+        """Whether it has a span that failed."""
+        return (
+            any(map(may_have_failed, self.reading.trace.spans)) and _first_failing(self.reading) is not None
+        )
 
     @property
     def began(self) -> int | None:
         """Nanoseconds since the Unix epoch."""
-        return self.reading.origin or None
+        return self.reading.began
 
     @cached_property
     def scores(self) -> list[tuple[str, float | None]]:
@@ -159,6 +162,13 @@ class ReadFacts:
             return []
         calls = ((str(call.name), call.happened) for call in self.reading.tool_calls)
         return [(name, None if isinstance(happened, Unknown) else happened) for name, happened in calls]
+
+    def ran(self, tool: ToolName) -> bool:
+        """Whether a span tells that the tool ran, which is known before all calls are read."""
+        return not self.unnamed and any(
+            view.kind is Kind.TOOL and tool.matches(view.tool_name or span.name)
+            for span, view in self.reading
+        )
 
     @property
     def tools_hidden(self) -> bool:
@@ -227,7 +237,8 @@ class TraceSearch:
 
     def _facts(self, trace: Trace) -> ReadFacts:
         tool = self.query.tool
-        unnamed = tool is not None and not _may_hold(trace, ToolName(tool).bare)
+        bare = ToolName(tool or "").bare
+        unnamed = tool is not None and not any(_may_hold(trace, name) for name in {bare, flat(bare)})
         return ReadFacts(TraceReading(trace), unnamed)
 
     def _holds(self, facts: Facts) -> bool:
@@ -241,7 +252,7 @@ class TraceSearch:
         if query.error and not facts.failed:
             return False
         if query.filter is not None and not (
-            isinstance(facts, ReadFacts) and query.filter.find(facts.reading)
+            isinstance(facts, ReadFacts) and query.filter.holds_somewhere(facts.reading)
         ):
             return False
         # those that a trace may leave open come last: they are asked of traces that fit otherwise
@@ -275,6 +286,20 @@ def _may_hold(trace: Trace, name: str) -> bool:
     return False
 
 
+def may_have_failed(span: Span) -> bool:
+    """Whether anything in a span speaks of an error; looking is much faster than reading it."""
+    if span.status == "error":
+        return True
+    held = (span.attributes, *(event.attributes for event in span.events))
+    return any(_speaks_of_error(value) or "rror" in key for one in held for key, value in one.items())
+
+
+def _speaks_of_error(value: Any) -> bool:
+    # a list or pair that begins with false is how AG2 tells that a tool failed
+    told = value if isinstance(value, str) else str(value)
+    return "rror" in told or "RROR" in told or "xception" in told or told[1:6] in ("false", "False")
+
+
 class _Untold(Exception):
     """The trace does not tell what the query asks for."""
 
@@ -292,6 +317,8 @@ def _scored(facts: Facts, bound: Bound) -> bool:
 
 
 def _called(facts: Facts, tool: ToolName) -> bool:
+    if isinstance(facts, ReadFacts) and facts.ran(tool):
+        return True
     happened = [called for name, called in facts.tools if tool.matches(ToolName(name))]
     if True in happened:
         return True
@@ -330,8 +357,8 @@ def summary(source: Trace | TraceReading) -> Summary:
     return Summary(
         reading.trace.trace_id,
         reading.trace.source,
-        reading.origin or None,
-        reading.trace.duration,
+        reading.began,
+        None if reading.began is None else reading.trace.duration,
         next(iter(_values(reading, "user_id")), None),
         next(iter(_values(reading, "session_id")), None),
         list(dict.fromkeys(name for name in models if name)),

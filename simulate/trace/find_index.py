@@ -24,7 +24,7 @@ from simulate.trace.redaction.mask import SecretMask
 
 NAME = ".simulate-traces.json"
 """Hidden, so that it is none of the folder's traces."""
-_FORM = 2
+_FORM = 3
 
 
 def indexed(

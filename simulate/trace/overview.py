@@ -59,7 +59,7 @@ def overview(source: Trace | TraceReading) -> Overview:
     models = (view.response_model or view.request_model for _, view in reading.llm_calls)
     return Overview(
         _values(span.trace_id for span in reading.spans),
-        reading.origin or None,
+        reading.began,
         {name: values for name, values in tags.items() if values},
         _values(models),
         reading.cost.dollars,

@@ -100,3 +100,16 @@ def test_no_secret_is_shown_in_a_conversation(scene: Any) -> None:
         story.model(f"You gave me {secret}.")
         traces[seed] = story.trace
     assert secret not in str(conversation_rows(*traces))
+
+
+def test_a_caller_who_said_something_else_is_told_and_is_no_change(scene: Any) -> None:
+    one, other = scene(0).caller("List all releases."), scene(1).caller("Get me all the releases.")
+    for each in (one, other):
+        each.model("There are two.")
+        each.caller("Thanks.").model("Bye.")
+    diff = compare(one.trace, other.trace)
+    (note,) = diff.notes
+    assert diff.same and "turn 1" in note and "Get me all" in note and "List all" in note
+    secret = scene(2).caller("My password=hunter2pass9, list them.")
+    secret.model("There are two.")
+    assert "hunter2pass9" not in str(compare(one.trace, secret.trace).notes)

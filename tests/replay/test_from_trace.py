@@ -282,3 +282,32 @@ def test_the_caller_said_what_the_root_got_and_not_what_a_template_made_of_it(at
 
 
 TRACE = "7" * 32
+
+
+def _chat(number: int, said: list[dict[str, Any]], answer: dict[str, Any]) -> Span:
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.input.messages": orjson.dumps(said).decode(),
+        "gen_ai.output.messages": orjson.dumps([answer]).decode(),
+    }
+    start = 1_780_000_000_000_000_000 + number * 10**9
+    return Span("1" * 32, f"{number:016x}", "chat m", None, start, start + 10**8, attributes)
+
+
+def test_a_caller_whose_words_were_hidden_is_refused() -> None:
+    said = [{"role": "user", "parts": [{"type": "text", "content": "__REDACTED__"}]}]
+    answer = {"role": "assistant", "parts": [{"type": "text", "content": "Done."}]}
+    with pytest.raises(NotReplayable, match=r"gen_ai\.input\.messages"):
+        cassette_of(Trace("1" * 32, [_chat(1, said, answer)]))
+
+
+def test_what_was_hidden_is_expected_of_no_agent() -> None:
+    arguments = {"order": "[REDACTED]", "amount": 5}
+    asked = {"type": "tool_call", "id": "c", "name": "refund", "arguments": arguments}
+    said = [{"role": "user", "parts": [{"type": "text", "content": "Refund it."}]}]
+    first = {"role": "assistant", "parts": [asked]}
+    told = {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": "ok"}]}
+    last = {"role": "assistant", "parts": [{"type": "text", "content": "Dear [REDACTED], it is done."}]}
+    spans = [_chat(1, said, first), _chat(2, [*said, first, told], last)]
+    scenario = yaml.safe_load(scenario_from(cassette_of(Trace("1" * 32, spans))))
+    assert scenario["expect"] == [{"called": "refund", "with": {"amount": 5}}]

@@ -14,10 +14,10 @@ import yaml
 from simulate.errors import NotReplayable, TraceFileError
 from simulate.interfaces.cli.main import main
 from simulate.replay.from_trace import cassette_of
-from simulate.trace.belonging import several
 from simulate.trace.conversations import Choice, conversations, iter_conversations, read_conversations
 from simulate.trace.diff import compare
 from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.mixed import several
 from simulate.trace.reading import TraceReading
 from simulate.trace.root import conversation_span
 from simulate.trace.span import Link, Span, Trace
@@ -313,7 +313,6 @@ def test_a_folder_and_a_broken_file_are_read_alike_by_every_verb(
     [
         ["trace", "show", "MIXED"],
         ["trace", "show", "MIXED", "--conversation", "c-2"],
-        ["trace", "find", "MIXED", "--conversation", "c-1"],
         ["trace", "find", "MIXED", "--session", "c-2"],
         ["trace", "find", "MIXED", "--json"],
         ["diff", "MIXED", "MIXED"],
@@ -363,6 +362,36 @@ def test_one_trace_that_holds_two_conversations_is_told(name: str) -> None:
         cassette_of(Trace(top.trace_id, spans))
     assert cassette_of(Trace(top.trace_id, spans), partial=True).http
     assert "c-1, c-2" in compare(Trace(top.trace_id, spans), Trace(again.trace_id, [again])).notes[0]
+
+
+@pytest.mark.parametrize("name", ["session.id", "gen_ai.conversation.id"])
+@pytest.mark.parametrize("whose", [None, "c-2"])
+def test_one_of_two_conversations_in_a_trace_is_taken_by_its_id(
+    name: str, whose: str | None, tmp_path: Path
+) -> None:
+    top = Span("9" * 32, "9" * 16, "batch", None, NOON, NOON + 900 * S)
+    spans = [top, *turn(1, [("user", "Hi")], "Hello", more={name: "c-1"})]
+    spans += turn(2, [("user", "Cancel it")], "Done", more={name: "c-2"})
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "cancel"}
+    spans.append(Span("9" * 32, "8" * 16, "execute_tool cancel", None, NOON + S, NOON + 2 * S, tool))
+    if whose is not None:
+        tool[name] = whose
+    for span in spans[1:]:
+        span.trace_id, span.parent_id = top.trace_id, span.parent_id or top.span_id
+    write_otlp_jsonl(file := tmp_path / "batch.jsonl", spans)
+    (second,) = read_conversations(file, choice=Choice("c-2"))
+    (first,) = read_conversations(file, choice=Choice("c-1"))
+    called = [[str(call.name) for call in TraceReading(one).tool_calls] for one in (first, second)]
+    told = [
+        [view.input[-1].text for _, view in TraceReading(one).llm_calls if view.input]
+        for one in (first, second)
+    ]
+    if whose is None:  # the tool may be either's, so that neither may be told without it
+        assert called == [["cancel"], ["cancel"]] and told == [["Hi", "Cancel it"]] * 2
+        assert all("read as one" in one.notes[-1] for one in (first, second))
+    else:
+        assert called == [[], ["cancel"]] and told == [["Hi"], ["Cancel it"]]
+        assert "of which this is c-2" in second.notes[-1] and top.span_id in {s.span_id for s in second.spans}
 
 
 def test_a_sub_agent_s_own_session_is_part_of_the_conversation() -> None:

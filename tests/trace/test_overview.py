@@ -11,7 +11,9 @@ import pytest
 from simulate.interfaces.cli.main import main
 from simulate.interfaces.render.trace_about import trace_about
 from simulate.interfaces.render.waterfall import waterfall
+from simulate.trace.files.reader import read
 from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.find import summary
 from simulate.trace.overview import overview
 from simulate.trace.span import Event, Span, Trace
 
@@ -141,3 +143,11 @@ def test_the_page_has_the_same(trace: Trace) -> None:
         "order": "4417"
     }
     assert rows["tools/call issue_refund"]["tags"] == {"mcp.server": "invoices"}
+
+
+def test_ordinals_of_a_transcript_without_times_are_no_moments(tmp_path: Path) -> None:
+    file = tmp_path / "t.json"
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hm"}]
+    file.write_text(json.dumps({"messages": said}))
+    (trace,) = read(file)
+    assert overview(trace).began_ns is None and summary(trace).start_ns is None

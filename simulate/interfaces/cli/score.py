@@ -32,9 +32,9 @@ from simulate.scoring.evaluators.result import Result
 from simulate.scoring.evaluators.scoring import choose, evaluators, score
 from simulate.scoring.gate import Gate
 from simulate.scoring.judge import Judge
-from simulate.trace.belonging import mixed, several
 from simulate.trace.capture.simulator_tracing import OwnTrace, collecting
 from simulate.trace.files.writing import write_otlp_jsonl
+from simulate.trace.mixed import mixed, several
 from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
 

@@ -15,10 +15,10 @@ from simulate.errors import InputError, TraceFileError
 from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.render.trace_tree import clip, shown
 from simulate.model.text import dollars
-from simulate.trace.belonging import mixed
 from simulate.trace.filter import parse
 from simulate.trace.find import Bound, KeptFacts, Query, Summary, TraceSearch, moment
 from simulate.trace.find_index import NAME, indexed
+from simulate.trace.mixed import mixed
 from simulate.trace.redaction.mask import SecretMask
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from simulate.model.expect import Called, NotCalled
 from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, allowed_times, at_span, judges, say_times
-from simulate.scoring.checks.unread import run_inside, unread_run, written_otherwise
+from simulate.scoring.checks.unread import unread_run, written_otherwise
 from simulate.scoring.checks.wanted_call import WantedCall, as_json
 from simulate.trace.reading import Fact, ToolCall, Unknown
 
@@ -83,7 +83,7 @@ class CalledCheck(Check[Called]):
             fact = f"it was called {len(found.meant)} times: {_listed(found.meant)}"
             return self.verdict("failed", fact, actual=len(found.meant), **at_span(found.meant[-1]))
         if len(found.meant) < least and not found.unknown and not evidence.no_tools_because:
-            if (why := run_inside(evidence.reading, word.called)) is not None:
+            if (why := unread_run(evidence.reading, word.called, found.named, surely=True)) is not None:
                 return self.verdict("not_run", why, hint=BLIND)
             return self._too_few(evidence, found)
         if len(found.meant) < least or (most is not None and len(found.meant) + len(found.unknown) > most):

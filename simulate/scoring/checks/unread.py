@@ -28,15 +28,21 @@ _PLUMBING = (
 )
 
 
-def unread_run(reading: TraceReading, name: str, calls: Sequence[ToolCall]) -> str | None:
+def unread_run(
+    reading: TraceReading, name: str, calls: Sequence[ToolCall], *, surely: bool = False
+) -> str | None:
     """Why there may be more runs of a tool than these ``calls`` of it: spans that name it, one inside another
     counted once, and are read as nothing, or as calls of a tool of another name. None where there are none.
+
+    With ``surely``, a span's name has to be the tool's, but for a word before or after it.
     """
-    inside = run_inside(reading, name)
+    inside = run_inside(reading, name) or _spelled_otherwise(reading, name) or _asked_in_words(reading, name)
     if inside is not None:
         return inside
     told = {span_id for call in calls if call.ran is not None for span_id in call.ran.span_ids}
-    word = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    escaped = re.escape(name)
+    alone = rf"^(?:\w+\W+)?{escaped}(?:\W+\w*\)?)?$"
+    word = re.compile(alone if surely else rf"(?<![\w-]){escaped}(?![\w-])")
     naming = {span.span_id: span for span in _naming(reading, name, word)}
     if told & naming.keys():
         naming = {key: span for key, span in naming.items() if not _inside(reading, span, told)}
@@ -45,6 +51,42 @@ def unread_run(reading: TraceReading, name: str, calls: Sequence[ToolCall]) -> s
         return None
     span = outer[0]
     return f"the span {span.span_id} ({span.name}) names {name}, and is not read as a call of it"
+
+
+def _spelled_otherwise(reading: TraceReading, name: str) -> str | None:
+    """Why a call of a tool whose name differs in capitals, dashes and the like may be one of this tool."""
+    bare = _letters(ToolName(name).bare)
+    alike = (
+        call
+        for call in reading.tool_calls
+        if call.happened is not False and not call.name.matches(name) and _letters(call.name.bare) == bare
+    )
+    call = next(alike, None)
+    return None if call is None else f"{call} was called, and its name is {name} in another spelling"
+
+
+def _asked_in_words(reading: TraceReading, name: str) -> str | None:
+    """Why a model's words may be a call of a tool of which no call is known: agents and servers take calls
+    out of words, whose form differs by model: ``Action: refund``, ``<invoke name="refund">``, ``refund(…)``.
+    """
+    bare = ToolName(name).bare
+    if any(call.name.matches(name) for call in reading.tool_calls):
+        return None
+    escaped = re.escape(bare)
+    calling = re.compile(
+        rf"(?<![\w.-]){escaped}\(|\baction\W{{1,4}}{escaped}\b|name\s*[=:]\s*[\"']{escaped}[\"']"
+        rf"|functions?[.<>|｜▁\w]{{1,20}}\W{{0,2}}{escaped}\b|<\W?tool\w*\W{{1,3}}{escaped}\b",
+        re.IGNORECASE,
+    )
+    for span, view in reading.llm_calls:
+        for message in view.output or ():
+            if bare in message.text and calling.search(message.text):
+                return f"the model of the LLM span {span.span_id} asks for {name} in words that may be a call"
+    return None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 _NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name", "action")

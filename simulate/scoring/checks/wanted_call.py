@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulate.model.expect import Called, NotCalled, OtherCall
-from simulate.model.matchers import mismatch
 from simulate.model.shapes import is_list, is_object
 from simulate.scoring.checks.unread import held_elsewhere
 from simulate.trace.reading import Fact, ToolCall, Unknown
+from simulate.trace.reading.hidden import difference
 
 
 def as_json(value: Any) -> str:
@@ -58,7 +58,7 @@ class WantedCall:
         if isinstance(arguments, Unknown):
             return Unknown(f"the arguments of {call} are unknown: {arguments.why}")
         # not {"exactly": expected}, which would take the matchers in it by their letter
-        found = mismatch(expected, arguments)
+        found = difference(expected, arguments)
         more = next((key for key in arguments if key not in expected), None) if self.exactly else None
         if found is None and more is not None:
             return f"$.{more}: not expected, but it is {as_json(arguments[more])}"
@@ -72,8 +72,11 @@ class WantedCall:
             return f"it failed: {call.error}"
         if isinstance(result, Unknown):
             return Unknown(f"what {call} returned is unknown: {result.why}")
-        differences = [mismatch(self.returned, form) for form in _forms(result)]
-        return None if None in differences else f"it returned something else: {differences[-1]}"
+        differences = [difference(self.returned, form) for form in _forms(result)]
+        if None in differences:
+            return None
+        unknown = (one for one in differences if isinstance(one, Unknown))
+        return next(unknown, f"it returned something else: {differences[-1]}")
 
     def others(self, calls: Sequence[ToolCall]) -> list[tuple[ToolCall, Fact[str | None]]]:
         """The calls of that tool that ran, or may have, each with why it is not meant."""

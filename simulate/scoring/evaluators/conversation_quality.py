@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulate.model.matchers import mismatch
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, share, worst
 from simulate.scoring.evaluators.judged import ask, ask_all, counted, decided, transcript
@@ -14,6 +13,7 @@ from simulate.scoring.evaluators.tool_use import need_arguments, pair, wrong
 from simulate.scoring.evaluators.transcript_of_trace import shown
 from simulate.scoring.judge.answer import says_nothing
 from simulate.trace.reading import ToolCall, Unknown
+from simulate.trace.reading.hidden import difference
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
@@ -118,7 +118,9 @@ def _deeds_done(material: EvaluationContext) -> list[Part]:
         use = next((use for use in reversed(uses) if use.name.matches(name)), None)
         if use is not None and isinstance(use.result, Unknown):
             raise NotRun(use.result.why)
-        why = f"{name} was never called" if use is None else mismatch(wanted, use.result)
+        why = f"{name} was never called" if use is None else difference(wanted, use.result)
+        if isinstance(why, Unknown):
+            raise NotRun(why.why)
         span_id = material.last_span if use is None else use.span_id
         parts.append(
             Part(

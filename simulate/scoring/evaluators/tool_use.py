@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from simulate.model.matchers import mismatch
 from simulate.model.reference import ExpectedCall
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, Requirement, share, worst
@@ -14,7 +13,8 @@ from simulate.scoring.evaluators.judged import ask, ask_all, counted, transcript
 from simulate.scoring.evaluators.result import Part
 from simulate.scoring.evaluators.transcript_of_trace import said_before, shown
 from simulate.scoring.judge.question import CANNOT_TELL
-from simulate.trace.reading import ToolCall, Unknown
+from simulate.trace.reading import Fact, ToolCall, Unknown
+from simulate.trace.reading.hidden import difference
 
 if TYPE_CHECKING:
     from simulate.scoring.judge import Judge
@@ -27,20 +27,22 @@ def wrong(expected: ExpectedCall, use: ToolCall) -> str | None:
     """Why a call is not the one expected; None if it is."""
     if not use.name.matches(expected.name):
         return f"it is {use.name}, not {expected.name}"
-    if expected.arguments is None:
+    found = _wrong_arguments(expected, use)
+    return f"its arguments are not in the trace: {found.why}" if isinstance(found, Unknown) else found
+
+
+def _wrong_arguments(expected: ExpectedCall, use: ToolCall) -> Fact[str | None]:
+    if expected.arguments is None or not use.name.matches(expected.name):
         return None
     if isinstance(use.arguments, Unknown):
-        return "its arguments are not in the trace"
-    return mismatch(expected.arguments, use.arguments)
+        return use.arguments
+    return difference(expected.arguments, use.arguments)
 
 
 def need_arguments(expected: Sequence[ExpectedCall], uses: Sequence[ToolCall]) -> None:
     """Refuse to guess where arguments are expected and the trace holds none."""
-    names = [one.name for one in expected if one.arguments is not None]
     dark = [
-        use.name
-        for use in uses
-        if isinstance(use.arguments, Unknown) and any(use.name.matches(n) for n in names)
+        use.name for use in uses if any(isinstance(_wrong_arguments(one, use), Unknown) for one in expected)
     ]
     if dark:
         raise NotRun(f"the trace does not tell the arguments of {', '.join(dict.fromkeys(dark))}")

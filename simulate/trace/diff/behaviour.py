@@ -6,9 +6,9 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulate.trace.belonging import several
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.forest import Forest, plant
+from simulate.trace.mixed import several
 from simulate.trace.reading import ToolCall, ToolName, TraceReading, Unknown
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -98,6 +98,15 @@ class Story:
                 found[call.turn] = call
         if not found and not self.models:
             return self._of_agents()
+        return found
+
+    def heard(self) -> dict[int, str]:
+        """What the caller said last when each turn began."""
+        found: dict[int, str] = {}
+        for call in self.models:
+            words = [one.text for one in call.view.input or () if one.role == "user" and one.text.strip()]
+            if words and call.turn:
+                found.setdefault(call.turn, words[-1])
         return found
 
     def _of_agents(self) -> dict[int, ModelCall]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from simulate.errors import TraceFileError
 from simulate.model.secret_names import is_secret_name
 from simulate.trace.conversations import only, read_conversations
+from simulate.trace.diff import content as contents
 from simulate.trace.diff.align import align
 from simulate.trace.diff.behaviour import Story, tell
 from simulate.trace.diff.calibrate import calibrated
@@ -23,6 +24,7 @@ from simulate.trace.diff.result import Diff
 from simulate.trace.diff.scores import score_changes
 from simulate.trace.diff.shape import shape_changes
 from simulate.trace.diff.voice import voice_changes
+from simulate.trace.diff.wording import contrast
 from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
@@ -59,7 +61,8 @@ def compare(
     ignores = [Ignore(path) for path in ignore]
     diff = _compared(expected, actual, repeats, limits)
     mask = SecretMask()
-    if not all(_is_clean(change, mask) for change in (*diff.changes, *diff.varies)):
+    clean = mask.is_clean(diff.notes)
+    if not clean or not all(_is_clean(change, mask) for change in (*diff.changes, *diff.varies)):
         # a change tells what was there: compared again, with placeholders that keep what differs apart
         expected, actual = (mask.trace(TraceReading.of(each).trace) for each in (expected, actual))
         repeats = [mask.trace(trace) for trace in repeats]
@@ -127,6 +130,11 @@ def _notes(one: Story, other: Story) -> list[str]:
         if story.mixed:
             told = ", ".join(story.mixed[:5])
             notes.append(f"the {name} trace holds {len(story.mixed)} conversations, compared as one: {told}")
+    before, after = one.heard(), other.heard()
+    asked = (turn for turn in before if turn in after and not contents.same(before[turn], after[turn]))
+    if (turn := next(asked, None)) is not None:
+        now, was = contrast(after[turn], before[turn], 70)
+        notes.append(f"the caller said something else in turn {turn}: {now} instead of {was}")
     return notes
 
 

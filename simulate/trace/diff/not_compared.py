@@ -11,6 +11,7 @@ from simulate.trace.diff import content as contents
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.behaviour import Story
 from simulate.trace.diff.wording import listed, some
+from simulate.trace.reading.hidden import blacked_out
 from simulate.trace.reading.values import loose
 from simulate.trace.span import Kind, Span
 
@@ -34,13 +35,19 @@ def _lacking(story: Story) -> Iterator[str]:
         yield f"{count} do not tell what the model answered, the first is {where}; it was not compared"
     if not story.evidence:
         yield "a tool call would not show; tools were not compared"
-    dark = {
-        "arguments": [act.name for act in story.tools if act.arguments is None],
-        "results": [act.name for act in story.tools if not act.result_known and act.error is None],
-    }
-    for what, names in dark.items():
+    dark = [
+        ("the arguments", "not recorded", [act.name for act in story.tools if act.arguments is None]),
+        ("the results", "not recorded", [
+            act.name for act in story.tools if not act.result_known and act.error is None
+        ]),
+        ("parts of the arguments", "hidden", [act.name for act in story.tools if blacked_out(act.arguments)]),
+        ("parts of the results", "hidden", [act.name for act in story.tools if blacked_out(act.result)]),
+    ]  # fmt: skip
+    for what, how, names in dark:
         if names:
-            yield f"the {what} of {', '.join(dict.fromkeys(names))} are not recorded; they were not compared"
+            yield f"{what} of {', '.join(dict.fromkeys(names))} are {how}; they were not compared"
+    if any(blacked_out(call.text) for call in story.answers().values()):
+        yield "parts of what the model answered are hidden; they were not compared"
 
 
 _CONTENT = re.compile(

@@ -9,6 +9,7 @@ from simulate.model.shapes import is_list, is_object
 from simulate.model.text import shorten
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.change import Detail
+from simulate.trace.reading.hidden import blacked_out
 
 MOST_DETAILS = 24
 
@@ -88,7 +89,7 @@ def details(expected: Any, actual: Any, tolerance: float = 0.0) -> list[Detail]:
     waiting: list[tuple[str, Any, Any]] = [("", expected, actual)]
     while waiting:
         path, one, other = waiting.pop()
-        if contents.same(one, other):
+        if contents.same(one, other) or any(isinstance(it, str) and blacked_out(it) for it in (one, other)):
             continue
         if is_object(one) and is_object(other):
             mine, theirs = one, other

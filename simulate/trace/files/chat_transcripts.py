@@ -84,6 +84,8 @@ def _transcript(record: Record, index: int, notes: Notes) -> Iterator[Span]:
     for place, item in enumerate(messages):
         if item.get("role") == "tool":
             results[str(item.get("tool_call_id"))].append((place, item))
+    # a transcript without any answer leaves them out, and tells of no call that it was passed over
+    answers = any(message["role"] != "assistant" and _answers(message) for message in messages)
     yield root
     for place, message in enumerate(messages):
         if message["role"] != "assistant":
@@ -95,7 +97,7 @@ def _transcript(record: Record, index: int, notes: Notes) -> Iterator[Span]:
             )
         attributes: Attributes = {
             "gen_ai.operation.name": "chat",
-            "gen_ai.input.messages": _json([_message(item) for item in history]),
+            "gen_ai.input.messages": _json([_message(item, calls=answers) for item in history]),
             "gen_ai.output.messages": _json([_message(message)]),
         }
         start = clock.at(place)
@@ -108,7 +110,10 @@ def _transcript(record: Record, index: int, notes: Notes) -> Iterator[Span]:
             result = waiting.popleft()[1] if waiting else None
             if result is None and place + 1 + number < len(messages):
                 after = messages[place + 1 + number]
-                result = after if after.get("role") in ("tool", "function") else None
+                named = after.get("role") not in ("tool", "function") or after.get("tool_call_id")
+                result = None if named else after
+            if result is None:
+                continue  # nobody knows whether it ran
             moment = clock.at(place + 1)
             yield _child(
                 root,
@@ -120,7 +125,7 @@ def _transcript(record: Record, index: int, notes: Notes) -> Iterator[Span]:
             )
 
 
-def _tool(call: Record, result: Record | None) -> Attributes:
+def _tool(call: Record, result: Record) -> Attributes:
     found: Attributes = {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": call["name"],
@@ -128,9 +133,8 @@ def _tool(call: Record, result: Record | None) -> Attributes:
     }
     if call["id"] is not None:
         found["gen_ai.tool.call.id"] = call["id"]
-    if result is not None:
-        content = result.get("content")
-        found["gen_ai.tool.call.result"] = content if isinstance(content, str) else _json(content)
+    content = result.get("content")
+    found["gen_ai.tool.call.result"] = content if isinstance(content, str) else _json(content)
     return found
 
 
@@ -188,7 +192,16 @@ def _calls(message: Record) -> list[Record]:
     return calls
 
 
-def _message(message: Record) -> Record:
+def _answers(message: Record) -> bool:
+    """Whether a message holds what a tool answered."""
+    content = message.get("content")
+    inside = content if isinstance(content, list) else []
+    return message["role"] in ("tool", "function") or any(
+        isinstance(part, dict) and part.get("type") == "tool_result" for part in inside
+    )
+
+
+def _message(message: Record, *, calls: bool = True) -> Record:
     """A message in the parts of the GenAI conventions."""
     content, parts = message.get("content"), list[Record]()
     if message["role"] in ("tool", "function"):
@@ -199,7 +212,7 @@ def _message(message: Record) -> Record:
         for item in content:
             text = item.get("text") if isinstance(item, dict) else item
             parts.append({"type": "text", "content": text} if isinstance(text, str) else dict(item))
-    for call in _calls(message):
+    for call in _calls(message) if calls else ():
         try:
             arguments = orjson.loads(call["arguments"])
         except orjson.JSONDecodeError:

@@ -154,7 +154,7 @@ def _members(stream: io.BufferedReader, name: str, stack: ExitStack) -> Iterator
     try:
         files = stack.enter_context(zipfile.ZipFile(archive))
     except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise TraceFileError(f"is a broken zip: {error}", where=name) from error
+        raise TraceFileError(f"is a broken zip: {line(str(error), 100)}", where=name) from error
     for info in files.infolist():
         hidden = Path(info.filename).name.startswith(".") or info.filename.startswith("__MACOSX")
         if not info.is_dir() and not hidden:
@@ -162,7 +162,7 @@ def _members(stream: io.BufferedReader, name: str, stack: ExitStack) -> Iterator
                 member = files.open(info)
             except (RuntimeError, NotImplementedError, ValueError, OSError, zipfile.BadZipFile) as error:
                 raise TraceFileError(
-                    f"cannot be unpacked: {error}", where=f"{name}/{info.filename}"
+                    f"cannot be unpacked: {line(str(error), 100)}", where=f"{name}/{info.filename}"
                 ) from error
             with member:
                 inner = f"{name}/{info.filename}"

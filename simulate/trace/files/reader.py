@@ -156,8 +156,13 @@ class TraceIndex:
             if self._spool.tell() == begin:
                 raise _holds_nothing(notes)
         except TraceFileError as error:
-            if not tolerant or alone:
+            if alone:
                 raise
+            if not tolerant:
+                hints = [error.hint, "--tolerant reads the other files all the same"]
+                raise TraceFileError(
+                    error.message, where=error.where, hint="; ".join(filter(None, hints))
+                ) from error
             notes.say(f"the file was read as far as it goes: {error.message}")
             if self._spool.tell() == begin and skipped is not None:
                 skipped.append(error)

@@ -239,6 +239,9 @@ def read(span: Span) -> View:
     for refine in _last_words(names, bool(span.events)):
         refine(span, found)
     complete(span, found)
+    if not found.finish_reasons and found.output:
+        told = (message.finish_reason for message in found.output)
+        found.finish_reasons = [reason for reason in told if reason is not None]
     return found
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from simulate.model.shapes import is_object
+from simulate.trace.reading.values import decoded
 from simulate.trace.span import View
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "error"]
@@ -57,7 +59,16 @@ def used_up(view: View) -> str | None:
     return None
 
 
-def asked_for_no_tool(reasons: Iterable[str]) -> bool:
-    """Whether the finish reasons alone say that no tool was asked for; not where one of them is unknown."""
-    found = [finish_of(reason) for reason in reasons]
-    return bool(found) and all(finish in ("stop", "length", "content_filter") for finish in found)
+_STOP_FOR_TOOLS = re.compile(r"gemini|google|vertex|gcp\.|ollama|cohere|command-", re.IGNORECASE)
+"""Providers, or their models, that say ``stop`` also where they asked for a tool."""
+
+
+def asked_for_no_tool(view: View) -> bool:
+    """Whether the finish reasons alone say that no tool was asked for; not where one of them is unknown, or
+    where the provider says ``stop`` of calls, too: some always do, others where one function was demanded."""
+    found = [finish_of(reason) for reason in view.finish_reasons]
+    if not found or not all(finish in ("stop", "length", "content_filter") for finish in found):
+        return False
+    who = f"{view.provider} {view.request_model} {view.response_model}"
+    demanded = is_object(decoded(view.parameters.get("tool_choice")))
+    return not demanded and not _STOP_FOR_TOOLS.search(who)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from simulate.model.shapes import is_list, is_object, list_of, object_of
+from simulate.trace.reading.hidden import hidden
 from simulate.trace.reading.parts import (
     RUN_BY_PROVIDER,
     Part,
@@ -41,6 +42,8 @@ _ROLES = {
     "ToolMessage": "tool",
 }
 _WRAPPERS = ("messages", "input_messages", "output_messages", "items", "contents", "choices", "generations")
+_BODIES = ("candidates", "output", "outputs", "response", "completion", "predictions")
+"""Where the bodies of providers' answers have their messages: Gemini's, Bedrock's and others'."""
 _WHO = {"tool_call_response": "tool", "tool_call": "assistant", "reasoning": "assistant"}
 _PLAIN = frozenset({"role", "parts", "finish_reason"})
 _BOOKKEEPING = frozenset({"agent_config_update", "agent_handoff", "cache_breakpoint"})
@@ -48,10 +51,22 @@ _BOOKKEEPING = frozenset({"agent_config_update", "agent_handoff", "cache_breakpo
 
 def incoming(value: Any) -> list[Message] | None:
     """What went into a model; a bare text is the user's."""
-    found = messages(value, "user")
+    found = _legible(messages(value, "user"))
     _read_observations(found or ())
     _name_answers(found or ())
     return found
+
+
+def _legible(found: list[Message] | None) -> list[Message] | None:
+    """The messages without words that were hidden: they are unknown, and not what was said."""
+    for message in found or ():
+        if any(_is_hidden(part) for part in message.parts):
+            message.parts = [part for part in message.parts if not _is_hidden(part)]
+    return found
+
+
+def _is_hidden(part: Part) -> bool:
+    return part["type"] == "text" and hidden(part.get("content"))
 
 
 _CALLING, _OBSERVED = "Calling tools:\n", "Observation:\n"
@@ -104,7 +119,7 @@ def _object_in(part: Part) -> dict[str, Any] | None:
 
 def outgoing(value: Any) -> list[Message] | None:
     """What came out of a model; a bare text is the assistant's."""
-    found = messages(value, "assistant")
+    found = _legible(messages(value, "assistant"))
     for message in found or ():
         if message.role == "assistant" and not message.tool_calls:
             message.parts += calls_in_words(message)
@@ -177,12 +192,8 @@ def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
         return [_plain(value, role)]
     inner: Any = decoded(value.get("message"))
     if isinstance(inner, (dict, list)) and "role" not in value:
-        reason = value.get("finish_reason")
         inner = cast("Any", {"role": role, "content": inner} if isinstance(inner, list) else inner)
-        found = messages(inner, role)
-        if found and reason is not None:
-            found[-1].finish_reason = str(reason)
-        return found
+        return _ended(messages(inner, role), value)
     if value.get("object") == "response" and isinstance(value.get("output"), list):
         return messages(value["output"], role)
     if "role" not in value:
@@ -199,10 +210,28 @@ def _from_dict(value: dict[str, Any], role: str) -> list[Message] | None:
         return None
     content = value.get("content")
     if is_object(content) and "parts" in content and "role" not in value:
-        return messages(content, role)
+        return _ended(messages(content, role), value)
     if _is_part(value):
         return _parts_only([value], role)
-    return [_message(value, role)] if _has_content(value) else [Message(role, [generic_part(value)])]
+    if _has_content(value):
+        return [_message(value, role)]
+    body = next((value[key] for key in _BODIES if isinstance(value.get(key), dict | list)), None)
+    return _ended(messages(body, role), value) if body else [Message(role, [generic_part(value)])]
+
+
+def _ended(found: list[Message] | None, around: dict[str, Any]) -> list[Message] | None:
+    """The messages, the last with the reason that stands beside them."""
+    if found and found[-1].finish_reason is None:
+        found[-1].finish_reason = _reason(around)
+    return found
+
+
+def _reason(value: dict[str, Any]) -> str | None:
+    told = next((value[key] for key in _REASONS if value.get(key) is not None), None)
+    return None if told is None else str(told)
+
+
+_REASONS = ("finish_reason", "finishReason", "stop_reason", "stopReason")
 
 
 def _has_content(value: dict[str, Any]) -> bool:
@@ -223,8 +252,9 @@ def _plain(value: dict[str, Any], default: str) -> Message:
     it, sooner."""
     parts: list[Part] = []
     for item in cast("list[Any]", value["parts"]):
-        kind: Any = object_of(item).get("type")
-        read = reader_of(kind) if isinstance(kind, str) else None
+        told: Any = object_of(item).get("type")
+        kind = told if isinstance(told, str) else ""
+        read = reader_of(kind)
         if kind in RUN_BY_PROVIDER:
             parts += _with_answer(item)
         elif read is not None:
@@ -264,8 +294,7 @@ def _message(value: dict[str, Any], default: str) -> Message:
     parts.extend(calls)
     if role == "user" and parts and all(part["type"] == "tool_call_response" for part in parts):
         role = "tool"
-    reason = value.get("finish_reason") or value.get("finishReason")
-    return Message(role, parts, None if reason is None else str(reason))
+    return Message(role, parts, _reason(value))
 
 
 def _holds_parts(content: Any) -> bool:

@@ -108,9 +108,23 @@ def _one_call(one: list[Span], other: list[Span], by_id: Mapping[str, Span], vie
 
 
 def _came_later(inner: Span, outer: Span, view: ViewOf) -> bool:
-    """Whether a span hangs below another by mistake: it began after that ended, and names another model."""
+    """Whether a span hangs below another by mistake: it began after that ended, and names another model or
+    answers something else."""
     late = outer.end_ns is not None and inner.start_ns > outer.end_ns
-    return late and not _models_agree(view(inner), view(outer))
+    one, other = view(inner), view(outer)
+    return late and not (_models_agree(one, other) and _answers_agree(one, other))
+
+
+def _answers_agree(one: View, other: View) -> bool:
+    """Whether both may have given one answer: where only one tells it, a stream's span has ended before."""
+    if says_nothing(one.output) or says_nothing(other.output):
+        return True
+    return _answer(one) == _answer(other)
+
+
+def _answer(view: View) -> list[tuple[str, list[Any]]]:
+    told = ((message.text, message.tool_calls) for message in view.output or ())
+    return [(text.strip(), [call.get("name") for call in calls]) for text, calls in told]
 
 
 def _models_agree(one: View, other: View) -> bool:

@@ -67,7 +67,7 @@ def arguments_of(value: Any) -> Any:
         if held.keys() == {"args", "kwargs"} and not held["args"]:
             return held["kwargs"]
         return held
-    return {} if value is None or value == "" else value
+    return {} if value in (None, "", "null", "None") else value
 
 
 _TYPES = frozenset(
@@ -97,10 +97,11 @@ def call_part(held: Part) -> Part:
     held = cast("Part", within) if isinstance(within, dict) else held
     function = held.get("function") or held.get("functionCall") or held.get("function_call") or held
     inner = function if is_object(function) else {"name": function}
-    keys = ("arguments", "args", "input", "tool_arguments", "tool.args")
-    arguments = next((inner[key] for key in keys if inner.get(key) is not None), None)
-    if arguments is None:
-        arguments = next((held[key] for key in keys if held.get(key) is not None), None)
+    keys = ("arguments", "args", "input", "parameters", "tool_arguments", "tool.args")
+    given = [each[key] for each in (inner, held) for key in keys if key in each]
+    arguments = next((one for one in given if one is not None), None)
+    # pydantic-ai leaves out what it was told not to record; OpenInference and Gemini, what is empty
+    untold = not given and inner is held
     ids = ("call_id", "toolCallId", "tool_call_id", "toolUseId", "id")
     call_id = next((held[key] for key in ids if held.get(key)), None)
     name = next((inner[key] for key in _NAMES if inner.get(key)), None)
@@ -108,7 +109,7 @@ def call_part(held: Part) -> Part:
         "type": "tool_call",
         "id": call_id or inner.get("id"),
         "name": None if name is None else str(name),
-        "arguments": arguments_of(arguments),
+        "arguments": None if untold else arguments_of(arguments),
     }
 
 
@@ -222,12 +223,22 @@ def _of_inner(held: Part, key: str, read: Callable[[Part], Part]) -> Part:
     return read(held[key]) if isinstance(held[key], dict) else generic_part(held)
 
 
+def _of_server(held: Part, read: Callable[[Part], Part]) -> Part:
+    """A tool of the provider's, as the conventions tell it: with its facts in an object of its own."""
+    inner: Any = held.get(held["type"])
+    facts = {key: value for key, value in inner.items() if key != "type"} if is_object(inner) else inner
+    told = {"arguments": facts, "response": facts}
+    return read({"id": held.get("id"), "name": held.get("name"), **told})
+
+
 PARTS: dict[str, Callable[[Part], Part]] = {
     **dict.fromkeys(("text", "input_text", "output_text", "user-prompt", "system-prompt", "refusal"), _texts),
     **dict.fromkeys(("reasoning", "thinking", "reasoning_content"), _reasoning),
     **dict.fromkeys(
         ("tool_call", "tool-call", "tool_use", "function_call", "server_tool_use", "mcp_tool_use"), call_part
     ),
+    "server_tool_call": lambda held: _of_server(held, call_part),
+    "server_tool_call_response": lambda held: _of_server(held, _answer),
     **dict.fromkeys((*RUN_BY_CLIENT, *RUN_BY_PROVIDER), builtin_call),
     **dict.fromkeys(
         ("tool_call_response", "tool-result", "tool_result", "tool-return", "mcp_tool_result"), _answer

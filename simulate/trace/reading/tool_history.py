@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from simulate.model.shapes import is_list, is_object
 from simulate.trace.reading.facts import Fact, Unknown
+from simulate.trace.reading.hidden import hidden
 from simulate.trace.reading.parts import Part, arguments_of
 from simulate.trace.reading.tool_call import Answered, Arguments
 from simulate.trace.reading.tool_name import ToolName
@@ -84,8 +85,9 @@ def answered(part: Part, told: Span) -> Answered:
         untold: Fact[Any] = Unknown(f"the span {told.span_id} tells that it ran, and not what came of it")
         return Answered(untold, None, told.span_id)
     result: Fact[Any] = loose(part.get("response", part.get("result")))
-    if cut_off(result):
-        result = Unknown(f"what the span {told.span_id} was told of its result is cut off", recorded=True)
+    if cut_off(result) or hidden(result):
+        how = "hidden" if hidden(result) else "cut off"
+        result = Unknown(f"what the span {told.span_id} was told of its result is {how}", recorded=True)
     failed = None
     if part.get("is_error") is True:
         failed = str("" if isinstance(result, Unknown) else result) or "the tool failed"
@@ -108,7 +110,10 @@ def call_id_of(part: Part) -> str | None:
 
 def arguments_asked(value: Any) -> Arguments:
     """The arguments of a call that a message tells."""
+    if value is None:
+        return Unknown("a message tells the call and not its arguments")
     value = arguments_of(value)
-    if cut_off(value):
-        return Unknown("a message tells its arguments, and they are cut off", recorded=True)
+    if cut_off(value) or hidden(value):
+        how = "hidden" if hidden(value) else "cut off"
+        return Unknown(f"a message tells its arguments, and they are {how}", recorded=True)
     return value if is_object(value) else {"input": value}

@@ -38,7 +38,7 @@ class ToolName(str):
         Upper and lower case differ. Equality (``==``) is that of the texts."""
         if str.__eq__(self, other):
             return True
-        if _flat(self) == _flat(other):
+        if flat(self) == flat(other):
             return True
         other = ToolName(other)
         servers_agree = self.server is None or other.server is None or self.server == other.server
@@ -46,7 +46,7 @@ class ToolName(str):
 
 
 @lru_cache(4096)
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
     """The name as APIs take it that allow letters, digits and ``_``: ``shop.issue-refund`` is
     ``shop_issue_refund`` there."""
     return re.sub(r"[^A-Za-z0-9]+", "_", text) if text[:1].isalnum() else text
@@ -61,17 +61,25 @@ def _parts(text: str) -> tuple[str | None, str]:
     return (None if server in _NO_SERVER else server), found["bare"]
 
 
+def as_qualified(names: Iterable[str]) -> dict[str, ToolName]:
+    """Each name, or the one with a server that an API wrote in its own letters: ``shop.refund`` for
+    ``shop_refund`` where both are among them."""
+    every = [ToolName(name) for name in names]
+    full = {flat(name): name for name in every if name.server is not None}
+    return {name: name if name.server is not None else full.get(flat(name), name) for name in every}
+
+
 def keys(names: Iterable[str]) -> dict[str, str]:
     """For each name a key that is equal for names of one tool, to group calls by.
 
     That is the bare name, unless tools of that name belong to several servers: then it tells those apart.
     """
     servers: defaultdict[str, set[str]] = defaultdict(set)
-    every = [ToolName(name) for name in names]
-    for name in every:
+    every = as_qualified(names)
+    for name in every.values():
         if name.server is not None:
             servers[name.bare].add(name.server)
     return {
-        name: f"{name.server}.{name.bare}" if name.server and len(servers[name.bare]) > 1 else name.bare
-        for name in every
+        given: f"{name.server}.{name.bare}" if name.server and len(servers[name.bare]) > 1 else name.bare
+        for given, name in every.items()
     }

@@ -10,11 +10,12 @@ from typing import Any
 
 from simulate.model.shapes import is_object
 from simulate.trace.reading.facts import Fact, Unknown
+from simulate.trace.reading.hidden import hidden
 from simulate.trace.reading.model_calls import ViewOf
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.tool_call import Arguments, same
-from simulate.trace.reading.tool_name import ToolName
+from simulate.trace.reading.tool_name import ToolName, as_qualified
 from simulate.trace.reading.values import cut_off
 from simulate.trace.span import Kind, Span, View
 
@@ -76,16 +77,17 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
     by_span: dict[int, Run] = {}
     runs: list[Run] = []
     of_name: defaultdict[str, list[Run]] = defaultdict(list)
+    full = as_qualified(view(span).tool_name or span.name for span in tools)
     for span in _outer_first(tools, above):
         one = view(span)
         name = ToolName(one.tool_name or span.name)
         run = _outer_run(span, one, name, above, by_span) or _twin(
-            span, one, of_name[name.bare][-NEAR:], by_id
+            span, one, of_name[full[name].bare][-NEAR:], by_id
         )
         if run is None:
             run = Run(name, [])
             runs.append(run)
-            of_name[name.bare].append(run)
+            of_name[full[name].bare].append(run)
         by_span[id(span)] = run
         _tell(run, span, one)
     for run in runs:
@@ -178,18 +180,20 @@ def _tell(run: Run, span: Span, view: View) -> None:
         _tell_arguments(run, arguments_of(view.tool_arguments))
     if view.tool_result is not None and isinstance(run.result, Unknown):
         where = f"the span {span.span_id} ({span.name})"
-        cut = Unknown(f"what {where} tells of its result is cut off", recorded=True)
-        run.result = cut if cut_off(view.tool_result) else view.tool_result
+        how = _illegible(view.tool_result)
+        unread = Unknown(f"what {where} tells of its result is {how}", recorded=True)
+        run.result = view.tool_result if how is None else unread
     run.error = run.error or view.error
 
 
 def _tell_arguments(run: Run, told: Any) -> None:
     """The outermost span's win, unless one inside it, nearer to the tool, gives one of them another value."""
     known = run.arguments
-    if cut_off(told):
+    how = _illegible(told)
+    if how is not None:
         if isinstance(known, Unknown):
             span = run.spans[-1]
-            why = f"what the span {span.span_id} ({span.name}) tells of its arguments is cut off"
+            why = f"what the span {span.span_id} ({span.name}) tells of its arguments is {how}"
             run.arguments = Unknown(why, recorded=True)
         return
     if not isinstance(known, Unknown) and known != {}:
@@ -198,6 +202,11 @@ def _tell_arguments(run: Run, told: Any) -> None:
             return
     run.nameless = not is_object(told)
     run.arguments = told if is_object(told) else {"input": told}
+
+
+def _illegible(told: Any) -> str | None:
+    """How a value was recorded that cannot be read; None where it can."""
+    return "hidden" if hidden(told) else "cut off" if cut_off(told) else None
 
 
 def _complete(run: Run) -> None:

@@ -40,6 +40,10 @@ class Handoff:
     payload: Any
 
 
+_ORDINALS = 86_400 * 10**9
+"""Times of the first day of 1970 are places in an order, as transcripts without times get them."""
+
+
 @cache
 def _completed_dialects() -> frozenset[str]:
     """Dialects whose views change with the spans around them."""
@@ -115,6 +119,11 @@ class TraceReading:
         """When the first span began, in nanoseconds since the Unix epoch; 0 in an empty trace."""
         return min((span.start_ns for span in self.spans if span.start_ns), default=0)
 
+    @property
+    def began(self) -> int | None:
+        """`origin` where it is a moment; None where no span tells one, or where times are mere ordinals."""
+        return self.origin if self.origin > _ORDINALS else None
+
     @cached_property
     def roots(self) -> list[Span]:
         """The spans whose parent is not in the trace, in the order in which they began."""
@@ -176,7 +185,7 @@ class TraceReading:
     @cached_property
     def tools_visible(self) -> Visible:
         """Whether a tool call would show in this trace."""
-        tools = sorted(span.start_ns for span, view in self if view.kind is Kind.TOOL)
+        tools = [span for span, view in self if view.kind is Kind.TOOL]
         return tools_visible(self.llm_calls, tools)
 
     @cached_property

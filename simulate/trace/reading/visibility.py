@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from simulate.model.shapes import is_list, is_object
 from simulate.trace.reading.facts import Visible
 from simulate.trace.reading.finish import asked_for_no_tool, finish_of
 from simulate.trace.reading.messages import says_nothing
@@ -40,23 +43,26 @@ def content_visible(models: ModelCalls) -> Visible:
     )
 
 
-def tools_visible(models: ModelCalls, tools: Sequence[int]) -> Visible:
-    """Whether a tool call would show, by the model calls, and by when (ns) TOOL spans began, in order.
+def tools_visible(models: ModelCalls, tools: Sequence[Span]) -> Visible:
+    """Whether a tool call would show, by the model calls and the TOOL spans.
 
-    Tool spans are evidence, and so are model calls whose answers are recorded, or which ended for a reason
-    other than a tool call. A call that ended for a tool that nothing shows is evidence of the contrary."""
+    Tool spans are evidence, but for an MCP connection's, which tell of its server's tools alone; and so are
+    model calls whose answers are recorded, or which ended for a reason other than a tool call. A call that
+    ended for a tool that nothing shows is evidence of the contrary."""
     if not models and not tools:
         return Visible("the trace has neither LLM nor TOOL spans")
     dark = [
         place
         for place, (_, one) in enumerate(models)
-        if says_nothing(one.output) and one.error is None and not asked_for_no_tool(one.finish_reasons)
+        if says_nothing(one.output) and one.error is None and not asked_for_no_tool(one)
     ]
-    if not tools and dark:
+    if dark and all(map(_of_a_connection, tools)):
+        others = "no TOOL spans but those of MCP" if tools else "no TOOL spans"
         return Visible(
-            f"{len(dark)} of {len(models)} LLM spans carry no answer, and there are no TOOL spans: "
+            f"{len(dark)} of {len(models)} LLM spans carry no answer, and there are {others}: "
             "content capture is off in the agent's instrumentation"
         )
+    began = sorted(span.start_ns for span in tools)
     lossy = next((span for span, _ in models if span.dropped), None)
     if lossy is not None:
         return Visible(
@@ -66,12 +72,41 @@ def tools_visible(models: ModelCalls, tools: Sequence[int]) -> Visible:
     for place, (span, one) in enumerate(models):
         if any(message.tool_calls or message.text.startswith("{") for message in one.output or ()):
             continue  # an object in words is an answer that a framework has given by a tool of its own
+        if any(_unread_call(part) for message in one.output or () for part in message.parts):
+            return Visible(f"the LLM span {span.span_id} tells of a tool in a form that is not known")
         reason = next((each for each in one.finish_reasons if finish_of(each) == "tool_calls"), None)
         until = models[place + 1][0].start_ns if place + 1 < len(models) else None
-        first = bisect_left(tools, span.start_ns)
-        if reason is not None and (first == len(tools) or (until is not None and tools[first] >= until)):
+        first = bisect_left(began, span.start_ns)
+        if reason is not None and (first == len(began) or (until is not None and began[first] >= until)):
             return Visible(
                 f"the LLM span {span.span_id} ended for a tool call ({reason}), and neither it nor a TOOL "
                 "span tells which"
             )
     return Visible()
+
+
+def _of_a_connection(tool: Span) -> bool:
+    return "mcp" in tool.scope.lower() or any(key.startswith("mcp.") for key in tool.attributes)
+
+
+_CALLING = re.compile(r"(tools?|functions?|actions?)(calls?|uses?|names?|invocations?|requests?)?")
+
+
+def _unread_call(part: Any) -> bool:
+    """Whether an object that nobody knows, in a model's answer, names a tool or a function in its members."""
+    if is_list(part):
+        return any(map(_unread_call, part))
+    if not is_object(part) or (kind := part.get("type")) in _READ:
+        return False
+    if isinstance(kind, str) and _KIND_OF_CALL.search(kind):
+        return True
+    return any(
+        (value not in (None, "", [], {}) and _CALLING.fullmatch(_NO_LETTER.sub("", str(key).lower())))
+        or _unread_call(value)
+        for key, value in part.items()
+    )
+
+
+_NO_LETTER = re.compile(r"[^a-z]")
+_KIND_OF_CALL = re.compile(r"call|tool_?use|function|invocation", re.IGNORECASE)
+_READ = frozenset({"text", "reasoning", "tool_call", "tool_call_response", "mcp_list_tools"})

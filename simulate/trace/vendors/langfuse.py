@@ -19,12 +19,12 @@ from typing import Any
 import orjson
 
 from simulate.model.json_values import to_json
-from simulate.model.shapes import is_object
+from simulate.model.shapes import is_list, is_object
 from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
 from simulate.trace.reading.dialect import Dialect
-from simulate.trace.reading.messages import incoming
+from simulate.trace.reading.messages import incoming, outgoing
 from simulate.trace.reading.values import decoded, integer, number
 from simulate.trace.reading.wrapping import tool_message
 from simulate.trace.span import Attributes, Event, Kind, Span, View
@@ -66,6 +66,11 @@ def _refine(span: Span, found: View) -> None:
         found.error = str(span.attributes.get("langfuse.observation.status_message") or "error")
     _langchain_tool(span, found)
     _spoken(span, found)
+    calls = decoded(span.attributes.get("langfuse.observation.tool_calls"))
+    if found.kind is Kind.LLM and is_list(calls) and not any(one.tool_calls for one in found.output or ()):
+        # exports tell them apart from the output, which may be left out
+        told = outgoing([{"role": "assistant", "tool_calls": [decoded(call) for call in calls]}])
+        found.output = [*(found.output or ()), *(told or ())]
 
 
 def _total(cost: dict[str, Any]) -> float | None:

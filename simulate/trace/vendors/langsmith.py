@@ -131,6 +131,11 @@ _TOKENS = {
     "completion_tokens": "gen_ai.usage.output_tokens",
     "total_tokens": "gen_ai.usage.total_tokens",
 }
+_USAGE = {
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "total_tokens": "gen_ai.usage.total_tokens",
+}
 _CACHE = {
     "cache_read": "gen_ai.usage.cache_read.input_tokens",
     "cache_creation": "gen_ai.usage.cache_creation.input_tokens",
@@ -145,6 +150,15 @@ def _attributes(raw: Record) -> Attributes:
     for key, name in _TOKENS.items():
         if isinstance(raw.get(key), int):
             found[name] = raw[key]
+    for usage in _usages(raw):
+        found |= {
+            name: usage[key]
+            for key, name in _USAGE.items()
+            if isinstance(usage.get(key), int) and name not in found
+        }
+        details = usage.get("input_token_details")
+        if isinstance(details, dict):
+            found |= {name: details[key] for key, name in _CACHE.items() if isinstance(details.get(key), int)}
     if isinstance(details := raw.get("prompt_token_details"), dict):
         found |= {name: details[key] for key, name in _CACHE.items() if isinstance(details.get(key), int)}
     if raw.get("total_cost") is not None:
@@ -168,6 +182,16 @@ def _attributes(raw: Record) -> Attributes:
                 }
     found |= _model(found)
     return found
+
+
+def _usages(raw: Record) -> Iterator[Record]:
+    """Where runs tell their usage whose own columns are empty."""
+    extra, outputs = raw.get("extra"), raw.get("outputs")
+    metadata = extra.get("metadata") if isinstance(extra, dict) else None
+    for held in (metadata, outputs):
+        usage = held.get("usage_metadata") if isinstance(held, dict) else None
+        if isinstance(usage, dict):
+            yield usage
 
 
 def _model(found: Attributes) -> Attributes:

@@ -240,7 +240,7 @@ def from_csv(stream: BinaryIO, notes: Notes) -> Iterator[Span]:
                 raise notes.refuse(f"row {index + 1} has no span id")
             yield from spans([record], notes)
     except csv.Error as error:
-        raise notes.refuse(f"is not readable CSV: {error}") from error
+        raise notes.refuse(f"is not readable CSV: {line(str(error), 100)}") from error
     finally:
         text.detach()
 

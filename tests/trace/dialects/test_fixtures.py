@@ -10,6 +10,8 @@ import pytest
 from simulate.trace.cost import cost_of
 from simulate.trace.diff import compare
 from simulate.trace.files.reader import read
+from simulate.trace.find import may_have_failed
+from simulate.trace.overview import fails
 from simulate.trace.reading import TraceReading, Unknown
 from simulate.trace.span import Kind
 
@@ -21,11 +23,10 @@ shared = pytest.mark.skipif(not OTHERS, reason="../shared/traces is not here")
 
 
 @pytest.mark.parametrize("path", [*FIXTURES, *OTHERS], ids=lambda path: path.name[:40])
-def test_no_span_is_unknown(path: Path) -> None:
-    unknown = Counter(
-        span.name for trace in read(path) for span, view in TraceReading(trace) if view.kind is Kind.UNKNOWN
-    )
-    assert not unknown
+def test_no_span_is_unknown_and_whatever_failed_is_found_by_looking(path: Path) -> None:
+    every = [each for trace in read(path) for each in TraceReading(trace)]
+    assert not Counter(span.name for span, view in every if view.kind is Kind.UNKNOWN)
+    assert [span.name for span, view in every if fails(span, view) and not may_have_failed(span)] == []
 
 
 @pytest.mark.parametrize("path", [*FIXTURES, *OTHERS], ids=lambda path: path.name[:40])

@@ -219,8 +219,9 @@ def test_the_conventions_own_messages_are_read_the_same_on_the_short_way(role: A
 @pytest.mark.parametrize("kind", [{"a": 1}, ["text"], 7, None])
 def test_a_part_s_type_is_a_text_whatever_was_written(kind: Any) -> None:
     for part in ({"type": kind, "x": 1}, {"type": kind, "kind": "image"}):
-        (message,) = incoming([{"role": "user", "content": [part]}]) or []
-        assert [type(each["type"]) for each in message.parts] == [str]
+        for place in ("content", "parts"):
+            (message,) = incoming([{"role": "user", place: [part]}]) or []
+            assert [type(each["type"]) for each in message.parts] == [str]
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,16 @@ def test_langsmith_runs_with_children_and_dotted_order() -> None:
     assert [span.span_id for span in read(io.BytesIO(lines))[0]] == ["r1", "r2", "r3"]
 
 
+def test_a_zip_whose_names_disagree_is_refused_in_a_sentence() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.json", "[" * 9000)
+    data = packed.getvalue().replace(b"\x06\x00\x00\x00a.json", b"\xff\x7f\x00\x00a.json", 1)
+    with pytest.raises(TraceFileError, match="cannot be unpacked") as refused:
+        read(io.BytesIO(data))
+    assert len(str(refused.value)) < 400
+
+
 def test_zipkin_and_jaeger_ids_lack_leading_zeros() -> None:
     zipkin = [{"traceId": "ab" * 8, "id": "cd" * 8, "name": "get", "timestamp": NS // 1000, "duration": 5, "kind": "CLIENT",
                "localEndpoint": {"serviceName": "shop"}, "tags": {"error": "bad"}}]  # fmt: skip

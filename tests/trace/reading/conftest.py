@@ -8,11 +8,28 @@ from typing import Any
 
 import pytest
 
+from simulate import Scenario
+from simulate.model.transcript import Conversation
+from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Span, Trace
 
 MS = 1_000_000
 START = 1_780_000_000_000_000_000
+
+
+async def statuses(told: Span | TraceReading, *expect: dict[str, Any]) -> list[str]:
+    """What these expectations come to, of a span alone or of a trace."""
+    reading = TraceReading(Trace(told.trace_id, [told])) if isinstance(told, Span) else told
+    scenario = Scenario.model_validate({"name": "n", "opens_with": "Hi", "expect": list(expect)})
+    evidence = Evidence(
+        scenario,
+        Conversation("1" * 32),
+        reading,
+        reading.tool_calls,
+        no_tools_because=reading.evidence.tools.why_not or None,
+    )
+    return [verdict.status for verdict in await check_all(scenario.expect, evidence)]
 
 
 class Story:

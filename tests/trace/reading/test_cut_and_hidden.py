@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from simulate import Scenario
-from simulate.model.transcript import Conversation
-from simulate.scoring.checks import Evidence, check_all
 from simulate.trace.diff import compare
 from simulate.trace.reading import TraceReading, Unknown, view
 from simulate.trace.span import Span, Trace
+from tests.trace.reading.conftest import statuses
 
 NOON = 1_780_000_000_000_000_000
 HIDDEN = "__REDACTED__"
@@ -33,19 +31,6 @@ def chat(output: Any, **more: Any) -> Span:
         "gen_ai.output.messages": told,
     }
     return span(attributes, "chat m", **more)
-
-
-async def statuses(one: Span, *expect: dict[str, Any]) -> list[str]:
-    reading = TraceReading(Trace("1" * 32, [one]))
-    scenario = Scenario.model_validate({"name": "n", "opens_with": "Hi", "expect": list(expect)})
-    evidence = Evidence(
-        scenario,
-        Conversation("1" * 32),
-        reading,
-        reading.tool_calls,
-        no_tools_because=reading.evidence.tools.why_not or None,
-    )
-    return [verdict.status for verdict in await check_all(scenario.expect, evidence)]
 
 
 WITH = {"called": "refund", "with": {"order": "4417"}}, {"not_called": "refund", "with": {"order": "4419"}}
@@ -261,3 +246,70 @@ def test_bytes_are_read_as_text() -> None:
     one.attributes["gen_ai.output.messages"] = one.attributes["gen_ai.output.messages"].encode()
     (call,) = TraceReading(Trace("1" * 32, [one])).tool_calls
     assert call.arguments == ORDER
+
+
+MASKS = ["***", "__REDACTED__", "[REDACTED]", "[Scrubbed due to 'card']", "<US_SSN>", "****", "<card:3f2a>"]
+
+
+@pytest.mark.parametrize("mask", [*MASKS, "4111****1111"])
+async def test_a_value_hidden_inside_arguments_neither_passes_nor_blames(mask: str) -> None:
+    expect = (
+        {"called": "refund", "with": {"order": "4417"}},
+        {"not_called": "refund", "with": {"order": {"matches": "44"}}},
+        {"called": "refund", "with": {"sum": 5}},
+        {"called": "refund", "with": {"order": "4417", "sum": 6}},
+        {"not_called": "refund", "with": {"order": "4417", "sum": 6}},
+        {"only_writes": [{"name": "refund", "arguments": {"order": "4417"}}]},
+    )
+    told = GENAI | {
+        "gen_ai.tool.call.arguments": json.dumps({"order": mask, "sum": 5}),
+        "gen_ai.tool.call.result": "done",
+    }
+    found = await statuses(span(told), *expect)
+    assert found == ["not_run", "not_run", "passed", "failed", "passed", "not_run"]
+
+
+@pytest.mark.parametrize("mask", MASKS)
+async def test_words_hidden_inside_messages_are_no_words(mask: str) -> None:
+    for answer in (
+        [{"role": "assistant", "parts": [{"type": "text", "content": mask}]}],
+        [{"role": "assistant", "content": mask}],
+        mask,
+    ):
+        found = TraceReading(Trace("1" * 32, [chat(answer)]))
+        assert found.evidence.tools.why_not
+        assert await statuses(chat(answer), {"not_called": "refund"}) == ["not_run"]
+
+
+def test_a_call_in_messages_tells_its_name_where_its_arguments_and_answer_are_hidden() -> None:
+    part = {"type": "tool_call", "id": "c", "name": "refund", "arguments": HIDDEN}
+    answer = {"type": "tool_call_response", "id": "c", "response": HIDDEN}
+    one = chat([{"role": "assistant", "parts": [part]}])
+    two = chat([{"role": "assistant", "parts": [{"type": "text", "content": "Done."}]}])
+    two.span_id, two.start_ns = "3" * 16, one.start_ns + 10**8
+    history = [{"role": "assistant", "parts": [part]}, {"role": "tool", "parts": [answer]}]
+    two.attributes["gen_ai.input.messages"] = json.dumps(history)
+    (call,) = TraceReading(Trace("1" * 32, [one, two])).tool_calls
+    assert call.name == "refund" and call.happened is True
+    assert isinstance(call.arguments, Unknown) and isinstance(call.result, Unknown)
+
+
+@pytest.mark.parametrize(
+    "words", ["I removed it (hidden fees apply).", "***Note***: done", "status: filtered", "One\n****\ntwo"]
+)
+def test_words_that_only_speak_of_hiding_are_what_was_said(words: str) -> None:
+    (message,) = view(chat([{"role": "assistant", "content": words}])).output or []
+    assert message.text == words
+
+
+def test_equal_placeholders_are_not_equal_values() -> None:
+    def told(order: str) -> Trace:
+        arguments = json.dumps({"order": order, "sum": 5})
+        return Trace(
+            "1" * 32,
+            [span(GENAI | {"gen_ai.tool.call.arguments": arguments, "gen_ai.tool.call.result": "ok"})],
+        )
+
+    both, one = compare(told(HIDDEN), told(HIDDEN)), compare(told("4417"), told(HIDDEN))
+    assert not both.changes and any("hidden" in each for each in both.not_compared)
+    assert not one.changes and any("hidden" in each for each in one.not_compared)

@@ -9,7 +9,7 @@ import pytest
 
 from simulate.trace.reading import TraceReading
 from simulate.trace.reading.finish import asked_for_no_tool, finish_of
-from simulate.trace.span import Trace
+from simulate.trace.span import Kind, Trace, View
 from tests.trace.reading.conftest import MS, Story
 
 USAGE: dict[str, Any] = {"gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 6}
@@ -94,9 +94,17 @@ def test_finish_reasons_in_any_spelling(reason: str | None, finish: str | None) 
 
 
 def test_only_finish_reasons_that_are_known_say_that_no_tool_was_asked_for() -> None:
-    assert asked_for_no_tool(["STOP"]) and asked_for_no_tool(["max_tokens"])
-    assert not any(asked_for_no_tool(reasons) for reasons in ([], ["elephant"], ["stop", "TOOL_CALLS"]))
-    assert not asked_for_no_tool(["MALFORMED_FUNCTION_CALL"])
+    def innocent(*reasons: str, **more: Any) -> bool:
+        return asked_for_no_tool(View(Kind.LLM, "genai", finish_reasons=list(reasons), **more))
+
+    assert innocent("STOP") and innocent("max_tokens")
+    assert not (innocent() or innocent("elephant") or innocent("stop", "TOOL_CALLS"))
+    assert not innocent("MALFORMED_FUNCTION_CALL")
+    # Gemini and Ollama say so of calls, too, and OpenAI where one function was demanded
+    assert not innocent("STOP", response_model="gemini-2.5-pro") and not innocent("stop", provider="ollama")
+    demanded = {"type": "function", "function": {"name": "refund"}}
+    assert not innocent("stop", parameters={"tool_choice": demanded})
+    assert innocent("stop", parameters={"tool_choice": "auto"})
 
 
 @pytest.mark.parametrize("reason", ["TOOL_CALLS", "tool_use", "TOOL_EXECUTION"])

@@ -55,6 +55,31 @@ def test_two_spans_side_by_side_are_two_calls_whatever_their_ids(story: Story) -
     assert [arguments for _, arguments, _ in story.calls()] == [{"number": 77}, {"number": 78}]
 
 
+@pytest.mark.parametrize(
+    ("asked", "ran"),
+    [
+        ("shop_refund", "shop.refund"),
+        ("shop_issue_refund", "shop/issue-refund"),
+        ("shop.refund", "shop_refund"),
+    ],
+)
+@pytest.mark.parametrize("ids", [("c1", "c2"), (None, None), ("call_0", "call_0")])
+def test_a_name_that_an_api_wrote_in_its_own_letters_is_asked_for_and_run_once(
+    story: Story, asked: str, ran: str, ids: tuple[str | None, str | None]
+) -> None:
+    for order, call_id in zip(("4417", "4418"), ids, strict=True):
+        story.chat((asked, call_id, {"order": order}))
+        story.tool(ran, call_id, {"order": order})
+        story.answered(call_id, "done", asked)
+    calls = story.read().tool_calls
+    assert [(call.arguments, call.asked is None, call.ran is None) for call in calls] == [
+        ({"order": order}, False, False) for order in ("4417", "4418")
+    ]
+    models = [span for span in story.spans if span.attributes.get("gen_ai.tool.name") is None]
+    paths = [each.path for each in compare(Trace("a" * 32, story.spans), Trace("a" * 32, models)).changes]
+    assert paths == ["shape.spans"]
+
+
 def test_an_answer_belongs_to_the_tool_that_was_asked_last_under_its_id(story: Story) -> None:
     for name, result in (("get_user", "Ann"), ("price", "255.0")):
         story.chat((name, "call_1", {}))
@@ -188,6 +213,35 @@ def test_each_run_looks_at_few_requests_however_long_the_trace(story: Story) -> 
         story.tool("find_parcel", "c", {"number": number}).attributes["gen_ai.tool.call.id"] = Counted("c")
     assert len(TraceReading(Trace("a" * 32, story.spans)).tool_calls) == 1_500
     assert len(looked) < 1_500 * 40
+
+
+ASKED = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": '{"order": 1}'}}
+LATER = {"id": "c2", "type": "function", "function": {"name": "refund", "arguments": '{"order": 2}'}}
+
+
+@pytest.mark.parametrize("after", [[], [{"role": "assistant", "content": "Done."}]])
+def test_a_call_that_a_transcript_leaves_unanswered_may_have_run(
+    tmp_path: Path, after: list[dict[str, Any]]
+) -> None:
+    messages = [{"role": "user", "content": "Refund."}, {"role": "assistant", "tool_calls": [ASKED]}, *after]
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps({"messages": messages}))
+    (call,) = TraceReading(read(file)[0]).tool_calls
+    assert isinstance(call.happened, Unknown)
+
+
+def test_a_transcript_s_answer_belongs_to_no_other_call(tmp_path: Path) -> None:
+    messages = [
+        {"role": "user", "content": "Refund."},
+        {"role": "assistant", "tool_calls": [ASKED, LATER]},
+        {"role": "tool", "tool_call_id": "c2", "content": "second"},
+        {"role": "assistant", "content": "One is done."},
+    ]
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps({"messages": messages}))
+    first, second = TraceReading(read(file)[0]).tool_calls
+    assert (first.arguments, first.ran, second.result) == ({"order": 1}, None, "second")
+    assert isinstance(first.result, Unknown)
 
 
 def test_a_transcript_whose_ids_repeat_gives_each_call_its_own_answer(tmp_path: Path) -> None:
