@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.util
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
@@ -301,6 +302,13 @@ class Resources:
         if model is None or model.config.api_key == PLACEHOLDER:
             return None  # a replay without a key: what needs a judge is not run
         return Judge(model, planted=True)
+
+    @functools.cached_property
+    def caller_reader(self) -> Judge | None:
+        """Reads a caller's lines before the agent is blamed: the judge, or else the caller's own model."""
+        if self.judge is not None or self.caller_model is None:
+            return self.judge
+        return Judge(self.caller_model, planted=True)
 
 
 def _resolved(config: ModelSettings) -> ModelConfig:

@@ -8,14 +8,15 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from simulate.model.base import ScenarioModel, Strict
+from simulate.model.attachment import Attachment
+from simulate.model.base import FilePlace, ScenarioModel, Strict
 from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
 from simulate.model.history import Earlier
 from simulate.model.loading.reader import ScenarioReader
 from simulate.model.nearest import did_you_mean
 from simulate.model.persona import Persona
 from simulate.model.redact import Redact
-from simulate.model.shapes import is_list, is_object
+from simulate.model.shapes import is_list, is_object, list_of
 from simulate.model.units import (
     AsWritten,
     Data,
@@ -58,6 +59,8 @@ class Line(Strict):
 
     says: AsWritten | None = None
     """What the caller says, word for word."""
+    attachments: list[AsWritten] = Field(default_factory=list[str])
+    """Images and files that go with it, from the scenario's folder on; for agents that take them."""
     dtmf: Annotated[AsWritten, Field(pattern=r"^[0-9A-D*#]+$")] | None = None
     """Keys that the caller presses."""
     silent_for: Duration | None = None
@@ -92,6 +95,8 @@ class Line(Strict):
         if len(done) != 1:
             found = f"does {' and '.join(done)}" if done else "does nothing"
             raise ValueError(f"a line does one thing of {', '.join(ACTIONS)}; this one {found}")
+        if self.attachments and self.says is None:
+            raise ValueError("attachments: go with says:")
         if self.if_ is not None and self.goto is None:
             raise ValueError("if: belongs to goto:; what a line waits for is its when:")
         if self.goto is not None and self.model_fields_set & {"when", "waits", *INTERRUPTS}:
@@ -377,8 +382,13 @@ class Scenario(ScenarioModel):
         elif not speaks:
             hint = "add goal: (improvised), script: (lines), or opens_with:"
             yield [], "the caller has nothing to say: no goal, script or opens_with", hint
-        if data.get("history") and data.get("medium") == "voice":
-            yield ["history"], "a call begins when it is picked up: history: is for medium: text", None
+        if data.get("medium") == "voice":
+            if data.get("history"):
+                yield ["history"], "a call begins when it is picked up: history: is for medium: text", None
+            for index, line in enumerate(list_of(data.get("script"))):
+                if _of_line(line, "attachments"):
+                    where = ["script", index, "attachments"]
+                    yield where, "nothing is attached to a call: attachments: are for medium: text", None
         yield from _jumps(data.get("script"))
         expect: Any = data.get("expect")
         if data.get("medium", "text") != "text" or not is_list(expect):
@@ -388,9 +398,29 @@ class Scenario(ScenarioModel):
                 message = f'"{word}" is heard, not read: it needs medium: voice'
                 yield ["expect", index, word], message, None
 
-    def with_traces(self, files: Mapping[int, str]) -> Scenario:
+    def with_files(self, files: Mapping[FilePlace, str]) -> Scenario:
         expect = [
-            item.model_copy(update={"matches_trace": files[index]}) if index in files else item
+            item.model_copy(update={"matches_trace": files["expect", index, 0]})
+            if ("expect", index, 0) in files
+            else item
             for index, item in enumerate(self.expect)
         ]
-        return self.model_copy(update={"expect": expect})
+        script = [
+            line.model_copy(
+                update={
+                    "attachments": [
+                        files.get(("script", index, place), name)
+                        for place, name in enumerate(line.attachments)
+                    ]
+                }
+            )
+            if line.attachments
+            else line
+            for index, line in enumerate(self.script)
+        ]
+        return self.model_copy(update={"expect": expect, "script": script})
+
+    @property
+    def attachments(self) -> list[Attachment]:
+        """All that its lines send."""
+        return [Attachment(Path(name)) for line in self.script for name in line.attachments]

@@ -48,10 +48,13 @@ _WORD = re.compile(r"\s*[-–]?\s*([^\W\d_]+|%|°)")
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number, and the words after it, of which one may be its unit; both ends of a range have them."""
+    """A number, the words after it, of which one may be its unit, and where it stands in `in_digits`; both
+    ends of a range have the words."""
 
     value: float
     words: tuple[str, ...]
+    start: int = 0
+    end: int = 0
 
     def of(self, unit: str) -> bool:
         """Whether it is a number of this unit, in the singular or the plural."""
@@ -85,7 +88,11 @@ def numbers(text: str, language: str = "en") -> list[Number]:
     """
     written = in_digits(text, language)
     return [
-        Number(value_of(match["number"]) * (-1 if match["sign"] else 1), _unit_words(written, match.end()))
+        Number(
+            value_of(match["number"]) * (-1 if match["sign"] else 1),
+            _unit_words(written, match.end()),
+            *match.span(),
+        )
         for match in _NUMBER.finditer(written)
     ]
 
