@@ -35,6 +35,11 @@ async def verdict(expect: dict[str, Any], *said: str, judge: Any = None, **more:
         ({"date": {"any": True}}, "By 24.12.2026.", "Soon."),
         ({"number": 7, "unit": "days"}, "Within seven working days.", "Within 7 weeks."),
         ({"number": {"about": 6, "within": 1}}, "It takes 5 days.", "It takes 3 days."),
+        ({"date": "2026-12-01"}, "It comes on 1-Dec-2026.", "It comes on Jan-12-2026."),
+        ({"number": 7, "unit": "days"}, "Within seven (7) days.", "Within 7 %."),
+        ({"number": 7, "unit": "days"}, "In 7 Tagen.", "In 7 Wochen."),
+        ({"number": 20, "unit": "percent"}, "You save twenty per cent.", "You save 20 dollars."),
+        ({"id": "4417"}, "Order four four one seven.", "It costs $44.17."),
         ({"id": "KXW-QZT"}, "Your code is K X W, Q Z T.", "Your code is KXW-QZT-1."),
         ({"contains": "$42.50"}, "You get 42.5 dollars.", "You get -$42.50."),
         ({"json": {"order": {"status": "lost"}}}, '{"order": {"status": "lost", "id": 1}}', '{"order": {}}'),
@@ -71,6 +76,8 @@ OF_42 = {"amount": 42.5}
         (OF_42, "No, it is $42.50.", "passed"),
         (OF_42, "Don't worry, you get $42.50 back.", "passed"),
         (OF_42, "I can't refund the $42.50 fee.", "not_run"),
+        (OF_42, "We were unable to refund $42.50.", "not_run"),
+        (ON_THE_FIRST, "Unfortunately December 1 is fully booked.", "not_run"),
         (OF_42, "It isn't $42.50 yet. You get $42.50.", "passed"),
         ({"number": 7, "unit": "days"}, "It does not take 7 days.", "failed"),
         ({"number": 7, "unit": "days"}, "It takes no more than 7 days.", "passed"),
@@ -119,6 +126,7 @@ async def test_what_no_rule_can_tell_of_a_denial_the_judge_reads() -> None:
 async def test_whenever_leaves_out_what_is_denied() -> None:
     assert (await verdict(DAYS, "A refund takes 6 days, not 3 days.")).status == "passed"
     assert (await verdict(DAYS, "A refund takes 3 days, not 6 days.")).status == "failed"
+    assert (await verdict(DAYS, "A refund never takes 10 days, only 5 days.")).status == "passed"
 
 
 async def test_numbers_in_words_are_read_in_the_callers_language() -> None:

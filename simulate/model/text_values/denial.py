@@ -15,6 +15,12 @@ _INSTEAD_OF = (
     r"\b(?:rather than|instead of|(?:an)?statt|au lieu d[eu]|en (?:lugar|vez) de|invece d\w+|em vez d\w+"
     r"|in plaats van)\b"
 )
+_REFUSALS = (
+    r"\b(?:unable|refus\w*|declin\w+|reject\w+|den(?:y|ies|ied)|fail(?:s|ed)?|far from|nothing like|hardly"
+    r"|impossible|unavailable|fully booked|booked up|sold out|out of the question"
+    r"|ausgebucht|unmöglich|lehn\w+|abgelehnt|complet|agotado|rechaz\w+)\b"
+)
+"""Without a "not", these leave open whether the value is said."""
 _NO = r"\bno(?=\s)"
 """In Portuguese and Italian it says where or when."""
 _LIMIT = re.compile(
@@ -34,7 +40,8 @@ _LATER_CLAUSE = re.compile(
 )
 _BETWEEN = (
     r"(?:[\s\"“'’(]|\b(?:on|at|for|in|by|to|of|from|the|a|an|be|been|is|are|was|exactly|about|possible|due|your|order"
-    r"|number|code|id|or|either|again|arrive|arriving|come|delivered|deliver|cost|take|ship|start|end|total|amount"
+    r"|number|code|id|or|either|again"
+    r"|(?:arriv|com|deliver|cost|tak|ship|start|end|total|amount)\w*"
     r"|vom|am|den|der|die|das|um|für|sind|ist|oder|kommen|kosten|dauern|le|la|el|il|lo|les|l|de|du|da|do|dia|día|o|os"
     r"|op|het|van|per|pour|por|para|au|à|al|ou|es|son|será|è|é|sono|sera)\b|[$€£]?\d[\d.,]*(?:st|nd|rd|th)?)*"
 )
@@ -66,8 +73,10 @@ def stance(text: str, start: int, end: int, language: str = "en") -> Stance:
         if _LIMIT.search(between):
             return "said"
         return "denied" if re.fullmatch(_BETWEEN, between, re.IGNORECASE) else "open"
+    if re.search(_REFUSALS, before, re.IGNORECASE):
+        return "open"
     after = _LATER_CLAUSE.split(text[end:], maxsplit=1)[0][:_NEAR]
     if _WRONG.match(after):
         return "denied"
-    later = re.search(negation, after, re.IGNORECASE)
+    later = re.search(f"{negation}|{_REFUSALS}", after, re.IGNORECASE)
     return "open" if later is not None and not _OTHER_VALUE.match(after, later.end()) else "said"

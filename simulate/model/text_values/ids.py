@@ -22,6 +22,8 @@ _AS_IN = re.compile(r"\b([a-z])\s+(?:as in|for|like|wie|comme)\s+[a-zà-ÿ-]+", 
 _TWICE = re.compile(r"\b(double|triple)\s+([a-z0-9])\b", re.IGNORECASE)
 _PIECE = re.compile(r"x-ray|[^\W_]+", re.IGNORECASE)
 _JOINED = "-_/"
+_AMOUNT_BEFORE = re.compile(r"[$€£¥]\s?$")
+_DECIMAL = re.compile(r"\d\.\d")
 
 
 def names_id(text: str, wanted: str, language: str = "en", *, denied: bool = True) -> bool:
@@ -61,8 +63,10 @@ def _found(text: str, sought: str) -> Iterator[tuple[int, int]]:
 
 
 def _goes_on(text: str, pieces: list[re.Match[str]], words: list[str], first: int, last: int) -> bool:
-    """Whether what was found is a part of a longer id."""
+    """Whether what was found is a part of a longer id, or an amount."""
     start, end = pieces[first].start(), pieces[last].end()
+    if _AMOUNT_BEFORE.search(text[:start]) or _DECIMAL.search(text[start:end]):
+        return True
     if start > 1 and text[start - 1] in _JOINED and text[start - 2].isalnum():
         return True
     if end + 1 < len(text) and text[end] in _JOINED and text[end + 1].isalnum():

@@ -114,10 +114,10 @@ def _one_fits(values: Sequence[_Named], *, every: bool) -> Fact[bool]:
     """Whether the text says a value that is wanted; with ``every``, and no other."""
     counted = [each for each in values if each[1] != "denied"]
     fitting = [each for each in counted if each[0]]
-    if not fitting or (every and len(fitting) < len(counted)):
+    if not fitting or (every and any(how == "said" and not fits for fits, how, _ in counted)):
         return False
     if every or all(how == "open" for _, how, _ in fitting):
-        unsure = next((value for _, how, value in fitting if how == "open"), None)
+        unsure = next((value for _, how, value in counted if how == "open"), None)
         if unsure is not None:
             return Unknown(f"no rule can tell whether it says or denies {unsure}")
     return True
