@@ -40,11 +40,13 @@ def fault_of(error: Exception, address: str, *, midway: bool = False) -> Fault:
 
 def _of_status(error: openai.APIStatusError, address: str) -> Fault:
     response, status = error.response, error.status_code
+    told = error_told(error.body)
+    detail = error.message if error.message != f"Error code: {status}" else ""
     return status_fault(
         address,
         status,
-        error.message if error.message != f"Error code: {status}" else "",
+        detail or (f"its model {told}" if told else ""),
         not_found="the address should end before /chat/completions, often in /v1",
         page=response.text if is_page(response.headers) else None,
-        model_failed=error_told(error.body) is not None,
+        model_failed=told is not None,
     )

@@ -284,10 +284,12 @@ def _take_whole(response: Any, reply: _Reply, address: str) -> None:
     if str(response).lstrip().startswith("<!") or str(response).lstrip().startswith("<html"):
         raise page_fault(str(response), address)
     choices = getattr(response, "choices", None)
-    if not choices:
+    said = choices[0].message if choices else None
+    if said is None or not (said.content or said.tool_calls or said.refusal):
         told = error_told(getattr(response, "model_extra", None) or getattr(response, "__dict__", None))
         if told is not None:
             raise EnvironmentFault(f"{address}: its model {told}: {str(response)[:200]}")
+    if not choices:
         raise AgentFault(f"{address}: the answer holds no choices: {str(response)[:200]}")
     choice = choices[0]
     reply.model, reply.usage, reply.finish_reason = response.model, response.usage, choice.finish_reason
