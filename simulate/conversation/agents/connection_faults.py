@@ -40,8 +40,6 @@ def never_connected(error: BaseException) -> bool:
 def error_told(body: Any) -> str | None:
     """In a few words what an error in the shape of OpenAI's, or of a web framework, says of the model behind
     an endpoint."""
-    if isinstance(body, str):
-        return outage(body)
     if not isinstance(body, Mapping):
         return None
     known = cast("Mapping[str, Any]", body)
