@@ -12,7 +12,8 @@ from simulate.interfaces.cli.main import main
 from simulate.model.history import Earlier
 from simulate.model.loading.project import ProjectTable
 from simulate.model.persona import Persona
-from simulate.model.scenario import Limits, Line, Scenario, ToolPin, When
+from simulate.model.scenario import Limits, Line, Scenario, When
+from simulate.model.tool_pin import ToolPin
 from simulate.run_folder import RunFolder
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
