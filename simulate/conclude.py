@@ -28,6 +28,8 @@ PRESSED = 0.8
 """Likewise the share of the call's time in which something on this machine waited for a processor."""
 _EXPLAINS = ("machine", "model", "caller", "pins")
 """Words of verdicts that explain all failures beside them."""
+_WHATEVER_THE_CALLER_SAID = frozenset({"clean_text", "complete", "replied_within", "backs_claims"})
+"""What an agent owes to any caller: a failure of these needs nobody to vouch for the caller."""
 _WHO = {
     "agent": "the agent keeps up the conversation",
     "simulator": "the simulated caller plays its part",
@@ -82,19 +84,24 @@ def conclude(session: TrialSession, evidence: Evidence | None, verdicts: Sequenc
 
 
 async def read_caller(session: TrialSession, judge: Judge | None, verdicts: Sequence[Verdict]) -> None:
-    """Let the judge read an improvised caller's lines before anything is held against the agent; rules have
-    the first word (`_caller_left_its_part`)."""
-    failed = any(each.status == "failed" for each in [*session.verdicts, *verdicts])
-    if judge is None or not failed or not _improvised(session):
+    """Let a model read an improvised caller's lines before anything is held against the agent; rules have
+    the first word (`_caller_left_its_part`). What no model can vouch for stays open."""
+    found = [*session.verdicts, *verdicts]
+    failed = [each for each in found if each.status == "failed"]
+    if not failed or any(each.check in _WHATEVER_THE_CALLER_SAID for each in failed):
         return
-    if doubts(session.scenario, persona_of(session.spec), session.conversation):
+    persona = persona_of(session.spec)
+    if not _improvised(session) or doubts(session.scenario, persona, session.conversation):
+        return
+    if judge is None:
+        session.caller_review = ("cannot tell", "no model is there to read its lines", [])
         return
     try:
-        found = await review_caller(judge, session.scenario, persona_of(session.spec), session.conversation)
+        read = await review_caller(judge, session.scenario, persona, session.conversation)
     except Fault as fault:
-        session.notes.append(f"no judge read the caller's lines: {fault.message}")
+        session.caller_review = ("cannot tell", fault.message, [])
         return
-    session.caller_review = (found.label, found.reason, found.evidence)
+    session.caller_review = (read.label, read.reason, read.evidence)
 
 
 def _improvised(session: TrialSession) -> bool:
@@ -225,7 +232,7 @@ def _by_judge(session: TrialSession) -> Verdict | None:
     left = label == "yes"
     told = f"the judge finds that the simulated caller left its part: {reason}"
     if not left:
-        told = f"neither rules nor judge can tell whether the simulated caller kept to its part: {reason}"
+        told = f"neither rules nor a model can tell whether the simulated caller kept to its part: {reason}"
     return Verdict(
         "caller",
         _WHO["simulator"],
@@ -235,7 +242,8 @@ def _by_judge(session: TrialSession) -> Verdict | None:
         evidence=quotes,
         hint="`redo: 1` has such a trial again; a better caller model does it less often"
         if left
-        else f"look at the caller's lines in turns 1 to {last}, beside persona and goal",
+        else f"compare the caller's lines in turns 1 to {last} with persona and goal; a `judge` under "
+        "[tool.simulate.models] does it for you",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.util
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
@@ -10,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from simulate.child_process import free_port
+from simulate.child_process import environment_set, free_port
+from simulate.conversation.agents.mcp_between import McpBetween
 from simulate.conversation.agents.process import AgentProcess
 from simulate.conversation.agents.tool_channel import ToolChannel, for_node
 from simulate.conversation.callers import require_model
@@ -79,6 +81,8 @@ class Resources:
         self.caller_model = self._model("caller")
         self.judge = self._judge()
         self._engines: dict[tuple[Any, Medium], Engine] = {}
+        self._mcp: dict[tuple[Any, Medium], dict[str, str]] = {}
+        """The variables that name our addresses between an agent and its MCP servers."""
         self._processes: dict[tuple[Any, Medium], tuple[AgentProcess, AgentConfig]] = {}
         for scenario in scenarios:
             self.prepare(scenario)
@@ -103,10 +107,12 @@ class Resources:
     @contextmanager
     def asked_from_outside(self, session: TrialSession, toolbox: Toolbox) -> Generator[None]:
         """While inside, the agent's own process can ask what its tools answer."""
-        if not session.engine.outside:
+        variables = self._mcp.get(self._key(session.scenario))
+        if not session.engine.outside and variables is None:
             yield
             return
-        session.tool_environment = for_node(self.channel.environment(session.conversation.id))
+        environment = self.channel.environment(session.conversation.id) | (variables or {})
+        session.tool_environment = for_node(environment)
         with self.channel.open(session.conversation.id, toolbox):
             yield
 
@@ -148,17 +154,18 @@ class Resources:
             await self._stack.enter_async_context(self.capture)
         try:
             environment = dict(self.capture.environment)
-            if self._processes or any(engine.outside for engine in self._engines.values()):
+            if self._processes or self._has_mcp or any(each.outside for each in self._engines.values()):
                 await self._stack.enter_async_context(self.channel.serve())
                 environment |= self.channel.environment()
             if self.models is not None:
                 await self._stack.enter_async_context(self.models.serve())
                 environment |= self.models.environment(environment)
             environment = for_node(environment)
+            await self._put_between()
             for key, (process, config) in self._processes.items():
                 self._stack.push_async_callback(process.stop)
                 try:
-                    await process.start(environment)
+                    await process.start(environment | self._mcp.get(key, {}))
                 except Fault as fault:
                     # the scenarios of the other agents still run
                     self._engines[key] = NoEngine(process.address, fault)
@@ -170,6 +177,23 @@ class Resources:
             await self._stack.aclose()
             raise
         return self
+
+    @property
+    def _has_mcp(self) -> bool:
+        return any(self._mcp_servers(key) for key in self._engines)
+
+    def _mcp_servers(self, key: tuple[Any, Medium]) -> Mapping[str, str]:
+        return self.project.agent(key[0]).mcp_servers if isinstance(key[0], str) else {}
+
+    async def _put_between(self) -> None:
+        """Between agents and their MCP servers; an agent in this process finds us in its own environment."""
+        for key in {*self._engines, *self._processes}:
+            if not (servers := self._mcp_servers(key)):
+                continue
+            variables = await self._stack.enter_async_context(McpBetween(servers, self.channel).serve())
+            self._mcp[key] = variables
+            if key in self._engines and not self._engines[key].outside:
+                self._stack.enter_context(environment_set(variables))
 
     async def __aexit__(self, *_: object) -> None:
         await self.capture.flush_providers()
@@ -301,6 +325,13 @@ class Resources:
         if model is None or model.config.api_key == PLACEHOLDER:
             return None  # a replay without a key: what needs a judge is not run
         return Judge(model, planted=True)
+
+    @functools.cached_property
+    def caller_reader(self) -> Judge | None:
+        """Reads a caller's lines before the agent is blamed: the judge, or else the caller's own model."""
+        if self.judge is not None or self.caller_model is None:
+            return self.judge
+        return Judge(self.caller_model, planted=True)
 
 
 def _resolved(config: ModelSettings) -> ModelConfig:

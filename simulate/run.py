@@ -40,7 +40,7 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
             evidence = await gather(session, resources)
             if session.fault is None:
                 verdicts = await check_all(session.scenario.expect, evidence)
-                await read_caller(session, resources.judge, verdicts)
+                await read_caller(session, resources.caller_reader, verdicts)
     return conclude(session, evidence, verdicts)
 
 

@@ -12,7 +12,8 @@ from simulate.interfaces.cli.main import main
 from simulate.model.history import Earlier
 from simulate.model.loading.project import ProjectTable
 from simulate.model.persona import Persona
-from simulate.model.scenario import Limits, Line, Scenario, ToolPin, When
+from simulate.model.scenario import Limits, Line, Scenario, When
+from simulate.model.tool_pin import ToolPin
 from simulate.run_folder import RunFolder
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -38,15 +39,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_histories_branches_callers_and_known_failures(project: Path) -> None:
-    scenarios = ("insists", "own_caller", "known", "second_thoughts")
-    named = (*(f"scenarios/{name}.yaml" for name in scenarios), "my_caller.py", "remembers.py")
+def test_histories_attachments_branches_callers_and_known_failures(project: Path) -> None:
+    scenarios = ("insists", "own_caller", "known", "second_thoughts", "broken_kettle")
+    named = (*(f"scenarios/{name}.yaml" for name in scenarios), "my_caller.py", "remembers.py", "sees.py")
+    (project / "scenarios/kettle.png").write_bytes(b"\x89PNG")
     for name, text in (blocks("scenarios.md", "yaml") | blocks("scenarios.md", "python")).items():
         if name in named:
             (project / name).write_text(text, "utf-8")
     assert main(["run", "--out", "run"]) == 0
     standings = {outcome.scenario: outcome.standing for outcome in RunFolder(project / "run").outcomes()}
-    assert sorted(standings.values()) == ["passed", "passed", "passed", "xfailed"]
+    assert sorted(standings.values()) == ["passed", "passed", "passed", "passed", "xfailed"]
 
 
 @pytest.mark.parametrize(

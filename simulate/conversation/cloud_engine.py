@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from simulate import determinism
@@ -20,6 +20,7 @@ from simulate.conversation.agents.adapter import (
     Delta,
     EndpointOptions,
     HungUp,
+    TakesAttachments,
     is_adapter,
 )
 from simulate.conversation.agents.python import PythonAdapter
@@ -32,10 +33,12 @@ from simulate.determinism.clock import current_loop, real_time
 from simulate.errors import AgentFault, InputError
 from simulate.load_object import load_object
 from simulate.model.agent_address import kind_of, target_of
+from simulate.model.attachment import Attachment
 from simulate.model.history import as_messages
 from simulate.model.request_template import RequestTemplate
 from simulate.model.scenario import Limits, Scenario
 from simulate.model.transcript import Conversation, EndedBy, Utterance
+from simulate.model.what_agents_take import not_taken
 
 LISTENS = 10
 """How often in a row the caller may say nothing; by then it has given up."""
@@ -82,6 +85,7 @@ class CloudEngine:
                 self.adapter = adapter(agent, EndpointOptions(root=root, **options))
             self.outside = True
         self.address = self.adapter.address
+        self._template: RequestTemplate | None = getattr(self.adapter, "template", None)
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse what this agent can't do: one that answers requests cannot speak first."""
@@ -90,20 +94,10 @@ class CloudEngine:
                 f"{scenario.name!r} lets the agent speak first, and {self.address} only answers",
                 hint="take `speaks_first: agent` out of it",
             )
-
-        if scenario.history and not self._takes_history:
-            raise InputError(
-                f"{scenario.name!r} has a history, and {self.address} is given one message at a time",
-                hint="history: is for a Python function of messages, an OpenAI-compatible endpoint, and a "
-                "`request` with {{messages}}",
-            )
-
-    @property
-    def _takes_history(self) -> bool:
-        if isinstance(self.adapter, PythonAdapter):
-            return self.adapter.shape == "messages"
-        template: RequestTemplate | None = getattr(self.adapter, "template", None)
-        return type(self.adapter).__name__ == "HttpAdapter" if template is None else template.takes_history
+        messages = isinstance(self.adapter, PythonAdapter) and self.adapter.shape == "messages"
+        refused = not_taken(scenario, self.address, template=self._template, messages=messages)
+        if refused is not None:
+            raise InputError(refused[0], hint=refused[1])
 
     async def converse(self, session: TrialSession) -> None:
         """Let caller and agent talk until one ends it or a limit is reached."""
@@ -255,20 +249,29 @@ class _Talk:
         if self.session.engine.outside:
             self.headers |= self.session.headers_of(self.turn)
         now = self._now()
-        self.conversation.add(Utterance("caller", line.text, self.turn, now, now, first=now, kind=line.kind))
-        heard = await self._hear(agent, line.text)
+        files = [file.name for file in line.attachments]
+        self.conversation.add(
+            Utterance("caller", line.text, self.turn, now, now, first=now, kind=line.kind, attachments=files)
+        )
+        heard = await self._hear(agent, line.text, line.attachments)
         if not heard and self.conversation.ended_by is None:
             raise AgentFault("the agent answered nothing", where=f"turn {self.turn}")
         over = self.session.over_limit()
         if over is not None:
             self._end("limit", over)
 
-    async def _hear(self, agent: AgentSession, message: str | None) -> bool:
+    async def _hear(
+        self, agent: AgentSession, message: str | None, attachments: Sequence[Attachment] = ()
+    ) -> bool:
         """Send, and take in all that the agent says to it; whether it said anything."""
         first, spoke = None, False
         loop = asyncio.get_running_loop()
         self.delays.begin()
-        async for event in agent.send(message):
+        if attachments:
+            events = cast("TakesAttachments", agent).send(message, attachments)
+        else:
+            events = agent.send(message)
+        async for event in events:
             until = self.limit.when()
             if until is not None and loop.time() > until:
                 # it blocked the loop, so that the time-out had no chance: it fires now

@@ -29,6 +29,8 @@ class AddressKind:
     """``module:class`` of a text agent's adapter, likewise."""
     holds: Held = ""
     """What must follow the scheme."""
+    takes_all: bool = False
+    """Whether it is given what was said before (``history:``) and files (``attachments:``)."""
 
 
 _CLOUD = "simulate.conversation.cloud_engine:CloudEngine"
@@ -38,26 +40,44 @@ _AGENTS = "simulate.conversation.agents"
 
 
 def _text(
-    form: str, adapter: str, holds: Literal["", "url", "command", "url or command"] = ""
+    form: str,
+    adapter: str,
+    holds: Literal["", "url", "command", "url or command"] = "",
+    *,
+    takes_all: bool = False,
 ) -> AddressKind:
-    return AddressKind(form, "text", _CLOUD, outside=True, adapter=f"{_AGENTS}.{adapter}", holds=holds)
+    return AddressKind(
+        form,
+        "text",
+        _CLOUD,
+        outside=True,
+        adapter=f"{_AGENTS}.{adapter}",
+        holds=holds,
+        takes_all=takes_all,
+    )
 
 
 KINDS = {
     "python": AddressKind(
         "python:module:callable, or python:path/to/file.py:callable", "text", _CLOUD, outside=False
     ),
-    "http": _text("http://host:port/v1, an OpenAI-compatible endpoint", "http:HttpAdapter"),
-    "https": _text("https://host/v1, an OpenAI-compatible endpoint", "http:HttpAdapter"),
+    "http": _text("http://host:port/v1, an OpenAI-compatible endpoint", "http:HttpAdapter", takes_all=True),
+    "https": _text("https://host/v1, an OpenAI-compatible endpoint", "http:HttpAdapter", takes_all=True),
     "responses": _text(
-        "responses:http://host/v1, an endpoint of OpenAI's Responses API", "responses:ResponsesAdapter", "url"
+        "responses:http://host/v1, an endpoint of OpenAI's Responses API",
+        "responses:ResponsesAdapter",
+        "url",
+        takes_all=True,
     ),
     "anthropic": _text(
         "anthropic:http://host/v1, an endpoint of Anthropic's Messages API",
         "anthropic_messages:AnthropicAdapter",
         "url",
+        takes_all=True,
     ),
-    "a2a": _text("a2a:http://host:port, an agent with an A2A agent card", "a2a_agent:A2AAdapter", "url"),
+    "a2a": _text(
+        "a2a:http://host:port, an agent with an A2A agent card", "a2a_agent:A2AAdapter", "url", takes_all=True
+    ),
     "mcp": _text(
         "mcp:http://host/mcp or mcp:command, an agent that an MCP server offers as a tool",
         "mcp_tool:McpAdapter",

@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from simulate.model.units import AsWritten
 
+FilePlace = tuple[str, int, int]
+"""Where a scenario names a file: the trace of an item of ``expect``, or an attachment of a line of
+``script``."""
+
 
 class Strict(BaseModel):
     """Unknown keys are refused; a loaded file never changes under a run."""
@@ -27,8 +31,8 @@ class ScenarioModel(Strict):
         are told beside everything else that is wrong in it."""
         raise NotImplementedError
 
-    def with_traces(self, files: Mapping[int, str]) -> Self:
-        """The same scenario, with where the recorded traces lie, by the item's place in ``expect:``."""
+    def with_files(self, files: Mapping[FilePlace, str]) -> Self:
+        """The same scenario, with where the files lie that it names."""
         raise NotImplementedError
 
 

@@ -217,6 +217,8 @@ def _said(entry: Utterance | ToolUse) -> Line:
         entry.kind, line(entry.text, 400)
     )
     pieces: Line = [(entry.speaker, f"{entry.speaker:<7}"), ("", f" {text}")]
+    if entry.attachments:
+        pieces.append(("dim", f"  (with {line(', '.join(entry.attachments))})"))
     if entry.interrupted:
         pieces.append(("dim", "  (interrupted)"))
     if entry.heard is not None and entry.heard != entry.text:

@@ -8,14 +8,16 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from simulate.model.base import ScenarioModel, Strict
-from simulate.model.expect import VOICE_WORDS, AnyExpectation, Arguments
+from simulate.model.attachment import Attachment
+from simulate.model.base import FilePlace, ScenarioModel, Strict
+from simulate.model.expect import VOICE_WORDS, AnyExpectation
 from simulate.model.history import Earlier
 from simulate.model.loading.reader import ScenarioReader
 from simulate.model.nearest import did_you_mean
 from simulate.model.persona import Persona
 from simulate.model.redact import Redact
-from simulate.model.shapes import is_list, is_object
+from simulate.model.shapes import is_list, is_object, list_of
+from simulate.model.tool_pin import ToolPin, tool_pin
 from simulate.model.units import (
     AsWritten,
     Data,
@@ -26,7 +28,6 @@ from simulate.model.units import (
     Whole,
     as_written,
     mapping_or,
-    plain,
 )
 
 ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "vocal_tic", "aside", "hangs_up", "goto")
@@ -58,6 +59,8 @@ class Line(Strict):
 
     says: AsWritten | None = None
     """What the caller says, word for word."""
+    attachments: list[AsWritten] = Field(default_factory=list[str])
+    """Images and files that go with it, from the scenario's folder on; for agents that take them."""
     dtmf: Annotated[AsWritten, Field(pattern=r"^[0-9A-D*#]+$")] | None = None
     """Keys that the caller presses."""
     silent_for: Duration | None = None
@@ -92,6 +95,8 @@ class Line(Strict):
         if len(done) != 1:
             found = f"does {' and '.join(done)}" if done else "does nothing"
             raise ValueError(f"a line does one thing of {', '.join(ACTIONS)}; this one {found}")
+        if self.attachments and self.says is None:
+            raise ValueError("attachments: go with says:")
         if self.if_ is not None and self.goto is None:
             raise ValueError("if: belongs to goto:; what a line waits for is its when:")
         if self.goto is not None and self.model_fields_set & {"when", "waits", *INTERRUPTS}:
@@ -99,97 +104,6 @@ class Line(Strict):
         if self.interrupts_after is not None and self.interrupts_when is not None:
             raise ValueError("a line has either interrupts_after or interrupts_when")
         return self
-
-
-class ToolCase(Strict):
-    """An answer for calls whose arguments match ``when``."""
-
-    when: Arguments
-    """Arguments, matched partially; a value may be a matcher as under ``called: … with:``."""
-    returns: Data = None
-    """The answer."""
-    error: AsWritten | None = None
-    """The tool fails with this message instead."""
-
-
-class DelaySpread(Strict):
-    """A delay that differs from call to call, drawn from the trial's seed."""
-
-    p50: Duration
-    """Half of the calls take at most this long."""
-    p95: Duration
-    """95 % of them do; the tail is log-normal, as latencies are."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> DelaySpread:
-        if not 0 < self.p50 <= self.p95:
-            raise ValueError("p50 is above 0 and at most p95")
-        return self
-
-
-class ToolPin(Strict):
-    """What one of the agent's tools answers: always the same, one answer a call, or by arguments.
-
-    Any value that is not a mapping of these words alone is itself the answer; ``{returns: …}`` escapes an
-    answer that looks like a pin."""
-
-    returns: Data = None
-    """The answer; beside ``cases``, the answer where none of them matches."""
-    sequence: list[Annotated[Any, BeforeValidator(lambda item: _sequence_item(item))]] | None = None
-    """One answer a call, in order; the last one stays. An item may be a pin itself: ``{error: timeout}``."""
-    cases: list[ToolCase] | None = None
-    """Answers by arguments; the first case that matches is taken."""
-    error: AsWritten | None = None
-    """The tool fails with this message."""
-    probability: Number | None = Field(default=None, gt=0, lt=1)
-    """How often it fails with ``error``, between 0 and 1; otherwise it answers as it would without."""
-    delay: Annotated[
-        Annotated[Duration, Tag("<duration>")] | Annotated[DelaySpread, Tag("<mapping>")],
-        mapping_or("<duration>"),
-    ] = 0.0
-    """How long the answer takes: always the same, or ``{p50: 200ms, p95: 2s}``. Alone, it slows the agent's
-    own tool down."""
-
-    @property
-    def live(self) -> bool:
-        """Nothing is pinned but perhaps a delay: the agent's own tool answers."""
-        always_fails = "error" in self.model_fields_set and self.probability is None
-        return not always_fails and not self.model_fields_set & {"returns", "sequence", "cases"}
-
-    @model_validator(mode="after")
-    def _answers_one_way(self) -> ToolPin:
-        given = self.model_fields_set - {"delay", "probability"}
-        if self.probability is not None:
-            if self.error is None:
-                raise ValueError("a probability is that of an error: say which, as in error: timeout")
-            given -= {"error"}
-        if len(given) > 1 and given != {"returns", "cases"}:
-            raise ValueError(f"answers in more than one way: {', '.join(sorted(given))}")
-        if self.sequence == [] or self.cases == []:
-            raise ValueError("an empty list answers nothing")
-        return self
-
-
-def tool_pin(value: Any) -> Any:
-    """A mapping of a pin's own words is a pin; anything else is an answer that is always given."""
-    if isinstance(value, ToolPin) or _is_pin(value):
-        return value
-    return ToolPin(returns=plain(value))
-
-
-def _is_pin(value: Any) -> bool:
-    if not isinstance(value, dict) or not value:
-        return False
-    words = cast("dict[Any, Any]", value).keys()
-    # without an error beside it, a probability is a likely answer of a tool
-    return words <= _PIN_WORDS and ("probability" not in words or "error" in words)
-
-
-def _sequence_item(value: Any) -> Any:
-    return ToolPin.model_validate(value) if _is_pin(value) else plain(value)
-
-
-_PIN_WORDS = frozenset(ToolPin.model_fields)
 
 
 class Limits(Strict):
@@ -377,8 +291,13 @@ class Scenario(ScenarioModel):
         elif not speaks:
             hint = "add goal: (improvised), script: (lines), or opens_with:"
             yield [], "the caller has nothing to say: no goal, script or opens_with", hint
-        if data.get("history") and data.get("medium") == "voice":
-            yield ["history"], "a call begins when it is picked up: history: is for medium: text", None
+        if data.get("medium") == "voice":
+            if data.get("history"):
+                yield ["history"], "a call begins when it is picked up: history: is for medium: text", None
+            for index, line in enumerate(list_of(data.get("script"))):
+                if _of_line(line, "attachments"):
+                    where = ["script", index, "attachments"]
+                    yield where, "nothing is attached to a call: attachments: are for medium: text", None
         yield from _jumps(data.get("script"))
         expect: Any = data.get("expect")
         if data.get("medium", "text") != "text" or not is_list(expect):
@@ -388,9 +307,29 @@ class Scenario(ScenarioModel):
                 message = f'"{word}" is heard, not read: it needs medium: voice'
                 yield ["expect", index, word], message, None
 
-    def with_traces(self, files: Mapping[int, str]) -> Scenario:
+    def with_files(self, files: Mapping[FilePlace, str]) -> Scenario:
         expect = [
-            item.model_copy(update={"matches_trace": files[index]}) if index in files else item
+            item.model_copy(update={"matches_trace": files["expect", index, 0]})
+            if ("expect", index, 0) in files
+            else item
             for index, item in enumerate(self.expect)
         ]
-        return self.model_copy(update={"expect": expect})
+        script = [
+            line.model_copy(
+                update={
+                    "attachments": [
+                        files.get(("script", index, place), name)
+                        for place, name in enumerate(line.attachments)
+                    ]
+                }
+            )
+            if line.attachments
+            else line
+            for index, line in enumerate(self.script)
+        ]
+        return self.model_copy(update={"expect": expect, "script": script})
+
+    @property
+    def attachments(self) -> list[Attachment]:
+        """All that its lines send."""
+        return [Attachment(Path(name)) for line in self.script for name in line.attachments]

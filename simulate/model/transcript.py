@@ -34,6 +34,8 @@ class Utterance:
     interrupted: bool = False
     kind: Kind = "speech"
     span_id: str | None = None
+    attachments: list[str] = field(default_factory=list[str])
+    """Names of the files that were sent with it."""
     cut_off: str | None = None
     """Why it is not whole: the finish reason (``length``, ``content_filter`` …) of the model that made it."""
 

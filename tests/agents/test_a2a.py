@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,14 +34,16 @@ class Agent(AgentExecutor):
         self.contexts: list[str] = []
         self.tasks: list[str] = []
         self.headers: list[dict[str, str]] = []
+        self.parts: list[Any] = []
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         from a2a.helpers import new_task_from_user_message
 
         text = context.get_user_input()
+        self.parts.append(list(context.message.parts) if context.message else [])
         self.contexts.append(context.context_id or "")
         self.headers.append(context.call_context.state["headers"] if context.call_context else {})
-        if text == "hello":
+        if text.endswith("hello"):
             await event_queue.enqueue_event(
                 new_text_message("Hi.", context_id=context.context_id, role=Role.ROLE_AGENT)
             )
@@ -138,3 +141,29 @@ async def test_what_the_client_records_of_itself_is_no_trace_of_the_agent() -> N
 
         outcome = await run(Scenario.model_validate(given), address)
     assert outcome.status == "not_run", outcome.explain()
+
+
+async def test_files_and_what_was_said_before_come_as_parts(tmp_path: Path) -> None:
+    from simulate import Scenario
+    from simulate.run import run
+
+    (tmp_path / "broken.png").write_bytes(b"png")
+    history: list[Any] = [
+        {"caller": "It is broken."},
+        {"called": "look", "with": {"id": 1}, "returned": "sent"},
+        {"agent": "May I see it?"},
+    ]
+    line = {"says": "hello", "attachments": [str(tmp_path / "broken.png")]}
+    given = {"name": "x", "history": history, "script": [line, {"says": "hello"}], "expect": []}
+    async with serving_agent() as (address, agent):
+        await run(Scenario.model_validate(given), address)
+    first, second = agent.parts
+    assert [part.text for part in first[1:-2]] == [
+        "[caller] said: It is broken.",
+        '[agent] called tool `look` with parameters: {"id": 1}',
+        "[agent] `look` tool returned result: sent",
+        "[agent] said: May I see it?",
+    ]
+    assert (first[-2].text, first[-1].raw, first[-1].filename) == ("hello", b"png", "broken.png")
+    assert first[-1].media_type == "image/png"
+    assert [part.text for part in second] == ["hello"], "it keeps the context itself"

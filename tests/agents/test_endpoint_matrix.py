@@ -52,6 +52,17 @@ BODIES = {
     "500 that quotes 429": (500, error("openai.RateLimitError: Error code: 429 - slow down")),
     "500 that quotes a refusal": (500, error("litellm.ServiceUnavailableError: upstream connect error")),
     "500 without a key": (500, error("The api_key client option must be set, by OPENAI_API_KEY")),
+    "500 of FastAPI that quotes 429": (500, json.dumps({"detail": "RateLimitError: Error code: 429"})),
+    "500 with the error as text": (500, json.dumps({"error": "Incorrect API key provided: sk-***"})),
+    "200 without words and an error": (
+        200,
+        json.dumps(
+            {
+                "choices": [{"index": 0, "finish_reason": "error", "message": {"content": ""}}],
+                "error": {"message": "Provider returned error", "code": 502},
+            }
+        ),
+    ),
     "400 with a wrong key": (
         400,
         error("API key not valid. Please pass a valid API key.", "invalid api key"),

@@ -87,8 +87,11 @@ def test_what_the_author_wrote_is_no_doubt() -> None:
     assert doubts(scripted, PERSONA, said("Hi", "My ticket is TK-0000.")) == []
 
 
-async def played(answers: list[Any], expect: list[Any], *, agent: Any, judge: str | None = None) -> Outcome:
-    """One conversation; ``judge`` is what a judge makes of the caller's lines."""
+async def played(
+    answers: list[Any], expect: list[Any], *, agent: Any, judge: str | None = None, reader: str | None = None
+) -> Outcome:
+    """One conversation; ``judge`` is what a judge makes of the caller's lines, ``reader`` what the caller's
+    own model makes of them where there is no judge."""
     left = list(answers)
 
     def reads(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
@@ -96,10 +99,16 @@ async def played(answers: list[Any], expect: list[Any], *, agent: Any, judge: st
             label: letter
             for letter, label in re.findall(r"^([A-Z]): ([\w ]+?) \(", messages[0]["content"], re.M)
         }
-        found = {"evidence": ["my ticket is TK-7305"], "reason": "so it reads", "answer": letters[str(judge)]}
+        label = str(judge or reader)
+        if judge is None and "Did the agent say this" in messages[0]["content"]:
+            label = "no" if "parrot" in messages[0]["content"] else "yes"  # it is put to the proof
+        quote = ["my ticket is TK-7305"]
+        found = {"evidence": quote, "reason": "so it reads", "answer": letters[label]}
         return {"content": json.dumps(found)}
 
     def brain(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
+        if re.search("Which option is it|Answer again", str(messages[-1]["content"])):
+            return reads(messages, tools) if reader else {"content": "Hello?"}
         answer = left.pop(0)
         return {"content": answer} if isinstance(answer, str) else answer
 
@@ -133,7 +142,7 @@ async def test_an_agent_is_judged_by_callers_that_keep_their_part_alone() -> Non
     passed = await played(good, [{"said": {"contains": "moved"}}], agent=agent)
     assert passed.passed, passed.reason
     assert passed.measures["caller_fidelity"] == 1.0
-    failed = await played(good, [{"said": {"contains": "14:10"}}], agent=agent)
+    failed = await played(good, [{"said": {"contains": "14:10"}}], agent=agent, judge="no")
     assert (failed.status, failed.side) == ("failed", "agent")
     bad = [
         "Hi, I want to take the afternoon train.",
@@ -164,3 +173,24 @@ async def test_a_judge_reads_the_callers_lines_before_the_agent_is_blamed(
         lines, [{"said": {"contains": "moved"}}], agent=lambda message: "It is moved.", judge=judge
     )
     assert passed.passed, "nobody is asked about a caller whose agent did all right"
+
+
+@pytest.mark.parametrize(
+    ("reader", "status", "side"),
+    [("no", "failed", "agent"), ("yes", "error", "simulator"), (None, "not_run", None)],
+)
+async def test_without_a_judge_the_callers_own_model_vouches_for_it_or_nobody_is_blamed(
+    reader: str | None, status: str, side: str | None
+) -> None:
+    lines = ["Hi, I want to take the afternoon train, my ticket is TK-7305.", ends("Thanks, bye!")]
+    wanted = [{"said": {"contains": "14:10"}}]
+    outcome = await played(lines, wanted, agent=lambda message: "It is moved.", reader=reader)
+    assert (outcome.status, outcome.side) == (status, side), outcome.explain()
+    if reader is None:
+        assert "turns 1 to 2" in str(outcome.verdicts[0].hint)
+
+
+async def test_what_an_agent_owes_to_any_caller_needs_nobody_to_vouch_for_it() -> None:
+    lines = ["Hi, I want to take the afternoon train, my ticket is TK-7305.", ends("Thanks, bye!")]
+    outcome = await played(lines, [{"clean_text": True}], agent=lambda message: "Dear {{name}}, it is moved.")
+    assert (outcome.status, outcome.side) == ("failed", "agent"), outcome.explain()

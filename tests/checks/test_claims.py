@@ -57,6 +57,17 @@ async def test_a_passive_claim_fails_where_the_agent_has_such_a_tool() -> None:
     assert (await verdict(said, use("cancel_reservation"))).status == "passed"
 
 
+@pytest.mark.parametrize(
+    ("said", "tool"),
+    [("I have renewed Emma for you.", "renew_loan"), ("I have put Emma on hold.", "place_hold")],
+)
+async def test_a_deed_that_only_a_tool_is_named_after(said: str, tool: str) -> None:
+    lookup = use("list_loans", ["Emma"])
+    assert (await verdict(said, lookup, tools=(tool,))).status == "failed"
+    assert (await verdict(said, lookup, use(tool))).status == "passed"
+    assert (await verdict(said, lookup, use(tool, error="taken"))).status == "failed"
+
+
 async def test_a_deed_that_failed_backs_nothing() -> None:
     found = await verdict("I have refunded it.", use("issue_refund", error="declined"))
     assert found.status == "failed" and "declined" in found.fact

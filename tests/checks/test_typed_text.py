@@ -10,15 +10,18 @@ from simulate import Scenario
 from simulate.model.transcript import Conversation, Utterance
 from simulate.model.verdict import Verdict
 from simulate.scoring.checks import Evidence, check_all
+from simulate.scoring.judge import Judgement
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Trace
 
 
-async def verdict(expect: dict[str, Any], *said: str, **more: Any) -> Verdict:
+async def verdict(expect: dict[str, Any], *said: str, judge: Any = None, **more: Any) -> Verdict:
     scenario = Scenario.model_validate({"name": "x", "opens_with": "x", "expect": [expect], **more})
     talk = Conversation("ab" * 16)
     talk.utterances = [Utterance("agent", text, turn, 0.0, 0.0) for turn, text in enumerate(said, 1)]
-    (found,) = await check_all(scenario.expect, Evidence(scenario, talk, TraceReading(Trace("ab" * 16))))
+    (found,) = await check_all(
+        scenario.expect, Evidence(scenario, talk, TraceReading(Trace("ab" * 16)), judge=judge)
+    )
     return found
 
 
@@ -32,6 +35,11 @@ async def verdict(expect: dict[str, Any], *said: str, **more: Any) -> Verdict:
         ({"date": {"any": True}}, "By 24.12.2026.", "Soon."),
         ({"number": 7, "unit": "days"}, "Within seven working days.", "Within 7 weeks."),
         ({"number": {"about": 6, "within": 1}}, "It takes 5 days.", "It takes 3 days."),
+        ({"date": "2026-12-01"}, "It comes on 1-Dec-2026.", "It comes on Jan-12-2026."),
+        ({"number": 7, "unit": "days"}, "Within seven (7) days.", "Within 7 %."),
+        ({"number": 7, "unit": "days"}, "In 7 Tagen.", "In 7 Wochen."),
+        ({"number": 20, "unit": "percent"}, "You save twenty per cent.", "You save 20 dollars."),
+        ({"id": "4417"}, "Order four four one seven.", "It costs $44.17."),
         ({"id": "KXW-QZT"}, "Your code is K X W, Q Z T.", "Your code is KXW-QZT-1."),
         ({"contains": "$42.50"}, "You get 42.5 dollars.", "You get -$42.50."),
         ({"json": {"order": {"status": "lost"}}}, '{"order": {"status": "lost", "id": 1}}', '{"order": {}}'),
@@ -47,6 +55,78 @@ async def test_a_value_is_found_and_another_one_fails(said: dict[str, Any], good
     assert bad in found.fact
     assert (await verdict({"not_said": said}, good)).status == "failed"
     assert (await verdict({"not_said": said}, bad)).status == "passed"
+
+
+ON_THE_FIRST = {"date": "2026-12-01"}
+OF_42 = {"amount": 42.5}
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "status"),
+    [
+        (ON_THE_FIRST, "Not on 1 December, but on 3 December.", "failed"),
+        (ON_THE_FIRST, "It won't arrive on December 1st.", "failed"),
+        (ON_THE_FIRST, "It will not, as hoped, arrive on 1 December.", "failed"),
+        (ON_THE_FIRST, "On 1 December we do not deliver.", "not_run"),
+        (ON_THE_FIRST, "It comes no later than 1 December.", "passed"),
+        (ON_THE_FIRST, "If it has not come by then, it comes on 1 December.", "passed"),
+        (OF_42, "It is not 42.50.", "failed"),
+        (OF_42, "You get $45.00 rather than $42.50.", "failed"),
+        (OF_42, "You get $42.50 rather than $45.00.", "passed"),
+        (OF_42, "No, it is $42.50.", "passed"),
+        (OF_42, "Don't worry, you get $42.50 back.", "passed"),
+        (OF_42, "I can't refund the $42.50 fee.", "not_run"),
+        (OF_42, "We were unable to refund $42.50.", "not_run"),
+        (ON_THE_FIRST, "Unfortunately December 1 is fully booked.", "not_run"),
+        (OF_42, "It isn't $42.50 yet. You get $42.50.", "passed"),
+        ({"number": 7, "unit": "days"}, "It does not take 7 days.", "failed"),
+        ({"number": 7, "unit": "days"}, "It takes no more than 7 days.", "passed"),
+        ({"id": "KXW-QZT"}, "It is KXW-QZA, not KXW-QZT.", "failed"),
+        ({"id": "KXW-QZT"}, "I could not find KXW-QZT.", "passed"),
+    ],
+)
+async def test_a_value_that_is_denied_is_not_said(said: dict[str, Any], text: str, status: str) -> None:
+    assert (await verdict({"said": said}, text)).status == status
+    opposite = {"passed": "failed", "failed": "passed", "not_run": "not_run"}[status]
+    if "id" not in said:
+        assert (await verdict({"not_said": said}, text)).status == opposite
+
+
+async def test_an_id_that_must_not_be_named_must_not_be_denied_either() -> None:
+    assert (await verdict({"not_said": {"id": "KXW-QZT"}}, "It is not KXW-QZT.")).status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "Nicht am 1. Dezember, sondern am 3. Dezember."),
+        ("de", "Am 1. Dezember ist es nicht möglich."),
+        ("fr", "Ce n'est pas le 1er décembre."),
+        ("es", "No es el 1 de diciembre."),
+        ("it", "Non il 1 dicembre."),
+        ("pt", "Não é em 1 de dezembro."),
+        ("nl", "Het komt niet op 1 december."),
+    ],
+)
+async def test_a_denial_in_the_callers_language(language: str, text: str) -> None:
+    persona = {"name": "Ida", "speaks": {"language": language}}
+    assert (await verdict({"said": ON_THE_FIRST}, text, persona=persona)).status in ("failed", "not_run")
+
+
+async def test_what_no_rule_can_tell_of_a_denial_the_judge_reads() -> None:
+    class Reads:
+        async def means(self, statement: str, said: list[Utterance], calls: Any) -> Judgement:
+            assert "42.5" in statement
+            return Judgement("yes", "it names the fee", ["the $42.50 fee"])
+
+    found = await verdict({"said": OF_42}, "I can't refund the $42.50 fee.", judge=Reads())
+    assert found.status == "passed"
+
+
+async def test_whenever_leaves_out_what_is_denied() -> None:
+    assert (await verdict(DAYS, "A refund takes 6 days, not 3 days.")).status == "passed"
+    assert (await verdict(DAYS, "A refund takes 3 days, not 6 days.")).status == "failed"
+    assert (await verdict(DAYS, "A refund never takes 10 days, only 5 days.")).status == "passed"
 
 
 async def test_numbers_in_words_are_read_in_the_callers_language() -> None:

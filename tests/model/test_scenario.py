@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from simulate.model.expect import Called, RepliedWithin, Said, Text, Times
 from simulate.model.persona import Persona
-from simulate.model.scenario import Line, Scenario, ToolPin, When
+from simulate.model.scenario import Line, Scenario, When
+from simulate.model.tool_pin import ToolPin
 from simulate.model.units import seconds
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 import simulate.tools
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import InputError
-from simulate.model.scenario import ToolPin
+from simulate.model.tool_pin import ToolPin
 from simulate.replay import Cassette, Rules, record, replaying
 from simulate.replay.cassette.python_values import from_json, to_json, without_types
 from simulate.replay.intercept.traffic import NotRecorded

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from simulate.conversation.agents.adapter import (
@@ -24,6 +24,7 @@ from simulate.conversation.agents.connection_faults import connection_fault, wat
 from simulate.conversation.agents.last_response import LastResponse
 from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra, NotReached
 from simulate.model.agent_address import target_of
+from simulate.model.attachment import Attachment
 from simulate.model.outage import outage
 from simulate.trace.capture.simulator_tracing import aside
 
@@ -113,25 +114,32 @@ class A2ASession:
         self._opened = opened
         """When connections came about that were not told yet."""
         self._context = call.conversation_id
+        self._earlier = [Part(text=text) for text in _told(call.history)]
+        """What was said and done before, until the agent has it."""
         self._task = ""
         """A task that waits for the caller's next line."""
 
-    async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
+    async def send(
+        self, message: str | None, attachments: Sequence[Attachment] = ()
+    ) -> AsyncIterator[AgentEvent]:
         """Say something and hear the answer."""
         if message is None:
             return
         address = self.adapter.address
-        async for event in within(self._events(message), self.call.reply_timeout, address):
+        files = [Part(raw=file.data, filename=file.name, media_type=file.media_type) for file in attachments]
+        parts = [*self._earlier, Part(text=message), *files]
+        self._earlier = []
+        async for event in within(self._events(parts), self.call.reply_timeout, address):
             yield event
 
-    async def _events(self, message: str) -> AsyncIterator[AgentEvent]:
+    async def _events(self, parts: Sequence[Any]) -> AsyncIterator[AgentEvent]:
         request = SendMessageRequest(
             message=Message(
                 message_id=uuid.uuid4().hex,
                 context_id=self._context,
                 task_id=self._task,
                 role=Role.ROLE_USER,
-                parts=[Part(text=message)],
+                parts=parts,
             )
         )
         turn = _TaskTurn()
@@ -223,6 +231,23 @@ class _TaskTurn:
         self.state = status.state
         # what it tells while it works is progress, not an answer
         self.told = _text(status.message.parts) if status.state not in _OPEN else ""
+
+
+def _told(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """An earlier conversation in words, as ADK's agents pass one on: the protocol has no form for it."""
+    told = ["For context:"] if history else []
+    names: dict[str, str] = {}
+    for message in history:
+        for call in message.get("tool_calls") or ():
+            function = call["function"]
+            names[call["id"]] = function["name"]
+            told.append(f"[agent] called tool `{function['name']}` with parameters: {function['arguments']}")
+        if message["role"] == "tool":
+            name = names.get(message["tool_call_id"])
+            told.append(f"[agent] `{name}` tool returned result: {message['content']}")
+        elif message.get("content"):
+            told.append(f"[{'caller' if message['role'] == 'user' else 'agent'}] said: {message['content']}")
+    return told
 
 
 def _text(parts: Any) -> str:

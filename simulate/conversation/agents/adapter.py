@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeGuard
 
 from simulate.conversation.blocking import HINT, Blocked, interrupted_after
 from simulate.errors import AgentFault
+from simulate.model.attachment import Attachment
 from simulate.model.request_template import RequestTemplate
 from simulate.tools import Toolbox
 
@@ -96,6 +97,14 @@ class AgentSession(Protocol):
         """Say something and hear the answer; ``None`` lets the agent speak first.
 
         Raises AgentFault when the agent breaks and EnvironmentFault when it cannot be reached."""
+        ...
+
+
+class TakesAttachments(Protocol):
+    """One conversation with an agent that takes files, too."""
+
+    def send(self, message: str | None, attachments: Sequence[Attachment] = ()) -> AsyncIterator[AgentEvent]:
+        """Say something with files, and hear the answer."""
         ...
 
 

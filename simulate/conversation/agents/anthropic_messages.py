@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -19,7 +19,9 @@ from simulate.conversation.agents.http_client import (
     read_json,
     server_sent_events,
 )
+from simulate.conversation.agents.user_content import anthropic_content
 from simulate.errors import AgentFault
+from simulate.model.attachment import Attachment
 from simulate.model.shapes import object_of
 from simulate.trace.reading.finish import cut_off
 
@@ -59,6 +61,13 @@ class AnthropicSession(HistorySession):
             else:
                 message = await read_json(response, self.adapter.address)
         self._take(message, reply)
+
+    def content(self, text: str, attachments: Sequence[Attachment]) -> Any:
+        return anthropic_content(text, attachments)
+
+    def asked(self, call: HandedCall) -> dict[str, Any]:
+        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments)}
+        return {"role": "assistant", "content": [block]}
 
     def result(self, call: HandedCall, content: str, *, failed: bool) -> dict[str, Any]:
         block = {"type": "tool_result", "tool_use_id": call.id, "content": content}

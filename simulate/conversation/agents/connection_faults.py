@@ -38,7 +38,8 @@ def never_connected(error: BaseException) -> bool:
 
 
 def error_told(body: Any) -> str | None:
-    """In a few words what an error in the shape of OpenAI's says of the model behind an endpoint."""
+    """In a few words what an error in the shape of OpenAI's, or of a web framework, says of the model behind
+    an endpoint."""
     if not isinstance(body, Mapping):
         return None
     known = cast("Mapping[str, Any]", body)
@@ -46,9 +47,10 @@ def error_told(body: Any) -> str | None:
     if not isinstance(inner, Mapping):
         return outage(str(inner))
     told = cast("Mapping[str, Any]", inner)
+    message = told.get("message") or told.get("detail")
     code = told.get("code", told.get("status"))
     status = int(code) if str(code).isdigit() and 400 <= int(code) < 600 else None
-    return outage(f"{told.get('type') or ''} {code or ''}: {told.get('message') or ''}", status)
+    return outage(f"{told.get('type') or ''} {code or ''}: {message or ''}", status)
 
 
 def connection_fault(error: Exception, address: str) -> Fault | None:

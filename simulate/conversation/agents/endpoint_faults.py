@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import openai
 
@@ -38,13 +39,23 @@ def fault_of(error: Exception, address: str, *, midway: bool = False) -> Fault:
     return HarnessFault(f"{address} was not asked: {type(error).__name__}: {error}")
 
 
+def _document(text: str) -> Any:
+    """The body as JSON; what a framework says in plain text of each exception tells nothing."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
 def _of_status(error: openai.APIStatusError, address: str) -> Fault:
     response, status = error.response, error.status_code
+    told = error_told(_document(response.text))
+    detail = error.message if error.message != f"Error code: {status}" else ""
     return status_fault(
         address,
         status,
-        error.message if error.message != f"Error code: {status}" else "",
+        detail or (f"its model {told}" if told else ""),
         not_found="the address should end before /chat/completions, often in /v1",
         page=response.text if is_page(response.headers) else None,
-        model_failed=error_told(error.body) is not None,
+        model_failed=told is not None,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -35,7 +35,9 @@ from simulate.conversation.agents.http_connection import (
     watch_connection,
 )
 from simulate.conversation.agents.status_faults import TRIES
+from simulate.conversation.agents.user_content import chat_content
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
+from simulate.model.attachment import Attachment
 from simulate.model.identity import filled
 from simulate.model.shapes import is_object
 from simulate.trace.reading.finish import cut_off
@@ -144,10 +146,12 @@ class HttpSession:
         made = filled(dict(configured), self.call.attributes, self.call.conversation_id)
         return cast("dict[str, Any]", made)
 
-    async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
+    async def send(
+        self, message: str | None, attachments: Sequence[Attachment] = ()
+    ) -> AsyncIterator[AgentEvent]:
         """Say something and hear the answer; tools that the endpoint hands to us answer as pinned."""
         if message is not None:
-            self.history.append({"role": "user", "content": message})
+            self.history.append({"role": "user", "content": chat_content(message, attachments)})
         elif len(self.history) > len(self.call.history):
             return  # it answers requests; asked again with nothing new it would only repeat itself
         self._refused = None
@@ -280,10 +284,12 @@ def _take_whole(response: Any, reply: _Reply, address: str) -> None:
     if str(response).lstrip().startswith("<!") or str(response).lstrip().startswith("<html"):
         raise page_fault(str(response), address)
     choices = getattr(response, "choices", None)
-    if not choices:
+    said = choices[0].message if choices else None
+    if said is None or not (said.content or said.tool_calls or said.refusal):
         told = error_told(getattr(response, "model_extra", None) or getattr(response, "__dict__", None))
         if told is not None:
             raise EnvironmentFault(f"{address}: its model {told}: {str(response)[:200]}")
+    if not choices:
         raise AgentFault(f"{address}: the answer holds no choices: {str(response)[:200]}")
     choice = choices[0]
     reply.model, reply.usage, reply.finish_reason = response.model, response.usage, choice.finish_reason

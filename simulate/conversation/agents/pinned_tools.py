@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from simulate import determinism
 from simulate.errors import HarnessFault
 from simulate.model.matchers import matches
-from simulate.model.scenario import DelaySpread, ToolPin
+from simulate.model.tool_pin import DelaySpread, ToolPin
 from simulate.model.transcript import ToolUse
 from simulate.tools import ToolFailed
 from simulate.trace.reading import ToolName

@@ -26,10 +26,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from typing import Any, Literal, cast
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
+from simulate.conversation.agents.user_content import chat_content
 from simulate.conversation.blocking import Blocked
 from simulate.conversation.delays import thread_ends
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, SimulateError
 from simulate.load_object import own_traceback
+from simulate.model.attachment import Attachment
 from simulate.model.outage import model_failure
 from simulate.model.shapes import is_object
 from simulate.user_code import meant_for_us
@@ -73,10 +75,13 @@ class PythonSession:
         self.spoken = False
         self.instance: Any = None
 
-    async def send(self, message: str | None) -> AsyncIterator[AgentEvent]:
-        """Say something and hear the answer, cut off after the call's ``reply_timeout``."""
+    async def send(
+        self, message: str | None, attachments: Sequence[Attachment] = ()
+    ) -> AsyncIterator[AgentEvent]:
+        """Say something and hear the answer, cut off after the call's ``reply_timeout``. Attachments are for
+        an agent that is given all messages."""
         said: list[str] = []
-        async for event in within(self._events(message), self.call.reply_timeout, "the agent"):
+        async for event in within(self._events(message, attachments), self.call.reply_timeout, "the agent"):
             if isinstance(event, AgentMessage):
                 said.append(event.text)
             yield event
@@ -84,9 +89,11 @@ class PythonSession:
         if self.adapter.shape == "messages":
             self.history += [{"role": "assistant", "content": text} for text in said]
 
-    async def _events(self, message: str | None) -> AsyncIterator[AgentEvent]:
+    async def _events(
+        self, message: str | None, attachments: Sequence[Attachment]
+    ) -> AsyncIterator[AgentEvent]:
         try:
-            answer = await self._ask(message)
+            answer = await self._ask(message, attachments)
             async for event in _as_events(answer):
                 yield event
         except (SimulateError, Blocked):
@@ -96,7 +103,7 @@ class PythonSession:
                 raise
             raise _broke("the agent", error) from error
 
-    async def _ask(self, message: str | None) -> Any:
+    async def _ask(self, message: str | None, attachments: Sequence[Attachment]) -> Any:
         shape = self.adapter.shape
         if shape == "object":
             if self.instance is None:
@@ -117,7 +124,7 @@ class PythonSession:
         if shape == "message":
             return await _call(self.adapter.agent, message)
         if message is not None:
-            self.history.append({"role": "user", "content": message})
+            self.history.append({"role": "user", "content": chat_content(message, attachments)})
         elif self.spoken or len(self.history) > len(self.call.history):
             return []  # asked again with nothing new it would only repeat itself
         return await _call(self.adapter.agent, [dict(entry) for entry in self.history])

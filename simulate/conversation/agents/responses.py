@@ -6,7 +6,7 @@ The whole conversation is sent each time, with every item that the endpoint gave
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from simulate.conversation.agents.adapter import Call
@@ -19,7 +19,9 @@ from simulate.conversation.agents.http_client import (
     read_json,
     server_sent_events,
 )
+from simulate.conversation.agents.user_content import responses_content
 from simulate.errors import AgentFault
+from simulate.model.attachment import Attachment
 from simulate.model.shapes import object_of
 from simulate.trace.reading.finish import cut_off
 
@@ -70,6 +72,12 @@ class ResponsesSession(HistorySession):
             else:
                 whole = await read_json(response, self.adapter.address)
         self._take(whole, reply)
+
+    def content(self, text: str, attachments: Sequence[Attachment]) -> Any:
+        return responses_content(text, attachments)
+
+    def asked(self, call: HandedCall) -> dict[str, Any]:
+        return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
 
     def result(self, call: HandedCall, content: str, *, failed: bool) -> dict[str, Any]:
         return {"type": "function_call_output", "call_id": call.id, "output": content}

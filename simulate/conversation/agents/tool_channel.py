@@ -8,7 +8,7 @@ import contextvars
 import itertools
 import os
 import secrets
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,25 @@ class ToolChannel:
             yield
         finally:
             await runner.cleanup()
+
+    @property
+    def address(self) -> str | None:
+        """Where it is asked; None where no server runs."""
+        return self._address
+
+    async def answer(self, asked: Mapping[str, Any], live: Callable[[], Awaitable[Any]]) -> Any:
+        """What a tool of an agent's MCP server answers; ``live`` asks the server. Raises ToolFailed
+        for one that is pinned to fail."""
+        served = self._find(asked)
+        call = served.toolbox.call(asked["name"], asked["arguments"], live, write=False)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(_awaited(call), context=served.context.copy())
+        served.running.add(task)
+        task.add_done_callback(served.running.discard)
+        try:
+            return await task
+        except SimulateError as error:
+            raise web.HTTPConflict(text=str(error)) from None
 
     def environment(self, conversation: str | None = None) -> dict[str, str]:
         """What an agent's process is started with; ``conversation`` for one that serves a single one. Nothing

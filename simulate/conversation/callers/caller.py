@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from simulate.model.attachment import Attachment
 from simulate.model.transcript import NO_TURN, Conversation, Kind
 
 
@@ -24,6 +25,8 @@ class Say:
     """The text names a sound that means nothing, or is one."""
     aside: bool = False
     """Said to somebody else."""
+    attachments: tuple[Attachment, ...] = ()
+    """Files that go with it."""
 
     @property
     def kind(self) -> Kind:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from simulate.conversation.callers.caller import ActionRecord, HangUp, Listen, Say
 from simulate.conversation.callers.styling import with_typos
 from simulate.errors import SimulatorFault
+from simulate.model.attachment import Attachment
 from simulate.model.bounded_regex import bounded
 from simulate.model.persona import Speaks
 from simulate.model.scenario import END, Line, Scenario, When
@@ -104,6 +106,7 @@ class Script:
             dtmf=line.dtmf is not None,
             vocal_tic=line.vocal_tic is not None,
             aside=line.aside is not None,
+            attachments=tuple(Attachment(Path(name)) for name in line.attachments),
         )
 
     def _holds(self, when: When, conversation: Conversation) -> bool:

@@ -62,6 +62,8 @@ def execute(args: argparse.Namespace) -> int:
     problems += _same_names(loaded) + _traces(loaded) + _forbidden(loaded)
     if project is not None and not args.no_code:
         problems += _languages(loaded, project)
+    if project is not None:
+        problems += _not_taken(loaded, project)
     may_look = not args.no_import and not args.no_code
     problems += _agents(loaded, project, root, may_look)
     if not problems and may_look and _names_code(loaded):
@@ -163,6 +165,24 @@ def _languages(loaded: list[TrialSpec], project: Project) -> list[Problem]:
             message = f"{error.where}: {error.message}" if error.where else error.message
             found[Problem(message, each.file, each.line, hint=error.hint)] = None
     return list(found)
+
+
+def _not_taken(loaded: list[TrialSpec], project: Project) -> list[Problem]:
+    """Scenarios whose agent cannot be given their history or attachments. Whether a Python agent can is known
+    once it is imported, when they run."""
+    from simulate.model.what_agents_take import not_taken
+
+    found: list[Problem] = []
+    for each in loaded:
+        agent = each.scenario.agent
+        if agent is None or each.scenario.medium == "voice":
+            continue
+        config = project.agents.get(agent)
+        address, template = (agent, None) if config is None else (config.address, config.request)
+        refused = not_taken(each.scenario, address, template=template)
+        if refused is not None:
+            found.append(Problem(refused[0], each.file, each.line, hint=refused[1]))
+    return found
 
 
 def _forbidden(loaded: list[TrialSpec]) -> list[Problem]:

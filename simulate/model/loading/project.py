@@ -115,6 +115,9 @@ class AgentConfig(Strict):
     """How a turn becomes a request, and where the answer stands: for an agent of no standard protocol."""
     options: dict[str, Data] = Field(default_factory=dict[str, Any])
     """Further fields of every request; for a LiveKit agent, of the metadata of each call's job."""
+    mcp_servers: dict[str, Url] = Field(default_factory=dict[str, str])
+    """The agent's MCP servers, each a URL or a command, by the environment variable that names it to the
+    agent. The agent gets our address there, so that pins and worlds answer the server's tools."""
     time: Literal["real", "virtual"] = "real"
     """``virtual`` for an agent of this process whose models are in it, too: waiting takes no time, and a slow
     machine makes no slow agent."""
@@ -125,6 +128,10 @@ class AgentConfig(Strict):
         program = scheme == "exec" or (scheme == "mcp" and not is_url(target))
         if scheme == "exec":
             check_placeholders(target)
+        if self.mcp_servers and not (self.command or program or scheme == "python"):
+            raise ValueError(
+                f"`mcp_servers` sets variables, and {self.address} runs already: give its `command`"
+            )
         if program and self.command is not None:
             raise ValueError(f"{self.address} is a command itself: take `command` out")
         if self.request is None:

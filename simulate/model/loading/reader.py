@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from simulate.errors import AddressError, FileProblems, InputError, Problem
 from simulate.model.agent_address import kind_of
-from simulate.model.base import ScenarioModel, Strict
+from simulate.model.base import FilePlace, ScenarioModel, Strict
 from simulate.model.file_names import unique_ids
 from simulate.model.loading import cases
 from simulate.model.loading.places import SUFFIXES, Surroundings, read_bytes, scenario_files
@@ -292,7 +292,7 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         for where, message, hint in islice(self._scenario_type.contradictions(raw), MOST_PROBLEMS):
             problems.append(document.problem(where, message, hint=hint, key=bool(where)))
         resolved = {**raw, "persona": self._persona_of(raw, document, path, problems)}
-        traces = self._check_files(raw, document, path, problems)
+        files = self._check_files(raw, document, path, problems)
         self._check_agent(raw, document, problems)
         try:
             scenario = self._scenario_type.model_validate(resolved, by_alias=True, by_name=False)
@@ -304,7 +304,7 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         self._note(problems)
         if problems or scenario is None:
             return None
-        return (scenario.with_traces(traces) if traces else scenario), scenario
+        return (scenario.with_files(files) if files else scenario), scenario
 
     def _persona_of(
         self, raw: dict[str, Any], document: Document, path: Path, problems: list[Problem]
@@ -327,23 +327,17 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
 
     def _check_files(
         self, raw: dict[str, Any], document: Document, path: Path, problems: list[Problem]
-    ) -> dict[int, str]:
-        """Where the recorded traces of ``matches_trace`` lie, by the item's place in ``expect:``."""
-        found: dict[int, str] = {}
-        expect: Any = raw.get("expect")
-        for index, item in enumerate(list_of(expect)):
+    ) -> dict[FilePlace, str]:
+        """Where the recorded traces of ``matches_trace`` and the attachments lie."""
+        found: dict[FilePlace, str] = {}
+        for place, where, kind, name in _named_files(raw):
             if len(problems) > 2 * MOST_PROBLEMS:
                 break
-            name = object_of(item).get("matches_trace")
-            if not isinstance(name, str):
-                continue
             file = self._around(path).find(name)
             if file is None:
-                problems.append(
-                    document.problem(["expect", index, "matches_trace"], f'no trace file "{name[:100]}"')
-                )
+                problems.append(document.problem(where, f'no {kind} "{name[:100]}"'))
             else:
-                found[index] = str(file)
+                found[place] = str(file)
         return found
 
     def _check_agent(self, raw: dict[str, Any], document: Document, problems: list[Problem]) -> None:
@@ -368,6 +362,22 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
             found = problems_of(error, self._scenario_type, document)
             return [problem for problem in found if problem.message.startswith("unknown ")]
         return []
+
+
+def _named_files(raw: dict[str, Any]) -> Iterator[tuple[FilePlace, list[str | int], str, str]]:
+    """The files that a scenario names: the place, its path in the document, what it is, and its name."""
+    expect: Any = raw.get("expect")
+    for index, item in enumerate(list_of(expect)):
+        name = object_of(item).get("matches_trace")
+        if isinstance(name, str):
+            yield ("expect", index, 0), ["expect", index, "matches_trace"], "trace file", name
+    script: Any = raw.get("script")
+    for index, line in enumerate(list_of(script)):
+        attached: Any = object_of(line).get("attachments")
+        for place, written in enumerate(list_of(attached)):
+            name = as_written(written)
+            if isinstance(name, str):
+                yield ("script", index, place), ["script", index, "attachments", place], "file", name
 
 
 def _caller_label(raw: dict[str, Any], scenario: ScenarioModel) -> str:

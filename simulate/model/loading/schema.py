@@ -17,7 +17,7 @@ from simulate.model.shapes import is_list, is_object
 
 Kind = Literal["scenario", "persona"]
 KINDS: dict[Kind, type[BaseModel]] = {"scenario": Scenario, "persona": Persona}
-_SOURCES = ("expect", "history", "persona", "scenario")
+_SOURCES = ("expect", "history", "persona", "scenario", "tool_pin")
 _HOLE = {"type": "string", "pattern": r"^\{\{.+\}\}$"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from simulate.model.text_values.amounts import Amount, amounts
 from simulate.model.text_values.containing import contains
 from simulate.model.text_values.dates import Date, dates
+from simulate.model.text_values.denial import Stance, stance
 from simulate.model.text_values.ids import names_id
 from simulate.model.text_values.numbers import Number, in_digits, numbers
 from simulate.model.text_values.sentences import sentences
@@ -13,6 +14,7 @@ __all__ = [
     "Amount",
     "Date",
     "Number",
+    "Stance",
     "amounts",
     "contains",
     "dates",
@@ -20,4 +22,5 @@ __all__ = [
     "names_id",
     "numbers",
     "sentences",
+    "stance",
 ]

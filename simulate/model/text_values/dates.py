@@ -32,6 +32,8 @@ _SHAPES = tuple(
     for shape in (
         r"(?<![\d-])(?P<year>\d{4})[-/.](?P<a>\d{1,2})[-/.](?P<b>\d{1,2})(?![\d-])",
         rf"{_DAY}\s+(?:(?:of|de|day\s+of)\s+)?{_MONTH}{_YEAR}",
+        rf"(?<![\d-])(?P<day>[0-3]?\d)-{_MONTH}(?:-(?P<year>(?:19|20)?\d\d)(?!\d))?",
+        rf"\b{_MONTH}-(?P<day>[0-3]?\d)(?:-(?P<year>(?:19|20)\d\d))?(?![\d-])",
         rf"\b{_MONTH}\s+(?:the\s+)?{_DAY}{_YEAR}",
         r"(?<![\d/.-])(?P<a>\d{1,2})(?P<mark>[/.-])(?P<b>\d{1,2})(?P=mark)(?P<year>\d{4}|\d\d)(?![\d/-]|\.\d)",
     )

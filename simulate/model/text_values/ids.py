@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+from simulate.model.text_values.denial import stance
 from simulate.model.text_values.numbers import in_digits
 
 _ALPHABET = {
@@ -20,10 +22,14 @@ _AS_IN = re.compile(r"\b([a-z])\s+(?:as in|for|like|wie|comme)\s+[a-zà-ÿ-]+", 
 _TWICE = re.compile(r"\b(double|triple)\s+([a-z0-9])\b", re.IGNORECASE)
 _PIECE = re.compile(r"x-ray|[^\W_]+", re.IGNORECASE)
 _JOINED = "-_/"
+_AMOUNT_BEFORE = re.compile(r"[$€£¥]\s?$")
+_DECIMAL = re.compile(r"\d\.\d")
 
 
-def names_id(text: str, wanted: str, language: str = "en") -> bool:
+def names_id(text: str, wanted: str, language: str = "en", *, denied: bool = True) -> bool:
     """Whether a text names an id, written in any way or spelled, and not a longer one that it is a part of.
+
+    ``denied``: whether it counts where the text only says that it is another one.
 
     >>> names_id("It is K as in kilo, X, W, Q Z T.", "KXW-QZT"), names_id("KXW-QZT-9", "KXW-QZT")
     (True, False)
@@ -31,11 +37,19 @@ def names_id(text: str, wanted: str, language: str = "en") -> bool:
     sought = "".join(_PIECE.findall(wanted)).casefold()
     if not sought:
         return False
-    return any(_found(form, sought) for form in dict.fromkeys((text, in_digits(text, language))))
+    forms = [_one_spelling(form) for form in dict.fromkeys((text, in_digits(text, language)))]
+    return any(
+        denied or stance(form, start, end, language) != "denied"
+        for form in forms
+        for start, end in _found(form, sought)
+    )
 
 
-def _found(text: str, sought: str) -> bool:
-    text = _TWICE.sub(_written_out, _AS_IN.sub(r"\1", text))
+def _one_spelling(text: str) -> str:
+    return _TWICE.sub(_written_out, _AS_IN.sub(r"\1", text))
+
+
+def _found(text: str, sought: str) -> Iterator[tuple[int, int]]:
     pieces = list(_PIECE.finditer(text))
     words = [_ALPHABET.get(piece[0].casefold(), piece[0].casefold()) for piece in pieces]
     for first in range(len(words)):
@@ -43,15 +57,16 @@ def _found(text: str, sought: str) -> bool:
         for last in range(first, len(words)):
             joined += words[last]
             if joined == sought and not _goes_on(text, pieces, words, first, last):
-                return True
+                yield pieces[first].start(), pieces[last].end()
             if not sought.startswith(joined):
                 break
-    return False
 
 
 def _goes_on(text: str, pieces: list[re.Match[str]], words: list[str], first: int, last: int) -> bool:
-    """Whether what was found is a part of a longer id."""
+    """Whether what was found is a part of a longer id, or an amount."""
     start, end = pieces[first].start(), pieces[last].end()
+    if _AMOUNT_BEFORE.search(text[:start]) or _DECIMAL.search(text[start:end]):
+        return True
     if start > 1 and text[start - 1] in _JOINED and text[start - 2].isalnum():
         return True
     if end + 1 < len(text) and text[end] in _JOINED and text[end + 1].isalnum():

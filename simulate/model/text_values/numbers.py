@@ -42,16 +42,33 @@ BETWEEN = frozenset(
     | {"on", "from", "of", "by", "par", "al", "por", "every", "each", "pour", "für"}
 )
 """Words after which a number's unit does not come any more."""
+_SAME_UNIT = {
+    word: unit
+    for unit, words in {
+        "percent": "% prozent",
+        "minute": "minut minuto minuti minuten",
+        "hour": "stunde stund heure heur hora ora ore uur uren",
+        "day": "tag tage jour día giorno giorni dia dag dagen",
+        "week": "woche woch semaine semain semana settimana settimane weken",
+        "month": "monat monate mois mes meses mese mesi mês maand maanden",
+        "year": "jahr jahre an año anno anni ano jaar jaren",
+    }.items()
+    for word in words.split()
+} | {"per cent": "percent"}
+"""Units that a scenario may name in English, whatever language is spoken."""
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
-_WORD = re.compile(r"\s*[-–]?\s*([^\W\d_]+|%|°)")
+_WORD = re.compile(r"[)\]]?\s*[-–]?\s*(per\s?cent\b|[^\W\d_]+|%|°)")
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number, and the words after it, of which one may be its unit; both ends of a range have them."""
+    """A number, the words after it, of which one may be its unit, and where it stands in `in_digits`; both
+    ends of a range have the words."""
 
     value: float
     words: tuple[str, ...]
+    start: int = 0
+    end: int = 0
 
     def of(self, unit: str) -> bool:
         """Whether it is a number of this unit, in the singular or the plural."""
@@ -85,7 +102,11 @@ def numbers(text: str, language: str = "en") -> list[Number]:
     """
     written = in_digits(text, language)
     return [
-        Number(value_of(match["number"]) * (-1 if match["sign"] else 1), _unit_words(written, match.end()))
+        Number(
+            value_of(match["number"]) * (-1 if match["sign"] else 1),
+            _unit_words(written, match.end()),
+            *match.span(),
+        )
         for match in _NUMBER.finditer(written)
     ]
 
@@ -124,5 +145,6 @@ def _unit_words(text: str, at: int) -> tuple[str, ...]:
 
 
 def _singular(word: str) -> str:
-    word = {"%": "percent", "prozent": "percent"}.get(word.casefold(), word.casefold())
-    return word[:-1] if len(word) > 3 and word.endswith(("s", "n", "e")) else word
+    word = word.casefold()
+    single = word[:-1] if len(word) > 3 and word.endswith(("s", "n", "e")) else word
+    return _SAME_UNIT.get(word) or _SAME_UNIT.get(single) or single

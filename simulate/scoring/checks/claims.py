@@ -44,7 +44,8 @@ _DEEDS = (
     ("reset",),
     ("waive", "discount", "apply"),
 )
-"""Words of one deed. Any other verb is left to the judge."""
+"""Words of one deed. Another verb is a deed where one of the agent's tools has it in its name ("renew_loan");
+the rest is left to the judge."""
 _LOOKS = frozenset(
     {"get", "look", "lookup", "find", "search", "list", "check", "read", "fetch", "verify", "query"}
     | {"calculate", "compute", "retrieve", "validate", "estimate", "track", "think"}
@@ -60,7 +61,7 @@ _OPEN = re.compile(
     re.IGNORECASE,
 )
 """A condition or a denial claims nothing."""
-_CARRIED_OUT = frozenset({"issued", "processed", "initiated", "made", "placed", "completed"})
+_CARRIED_OUT = frozenset({"issued", "processed", "initiated", "made", "placed", "completed", "put"})
 """Verbs that say nothing of the deed: the noun beside them does."""
 _FOR_THE_JUDGE = (
     "That it has just done something for the caller, such as a refund, a booking or a message sent, "
@@ -68,15 +69,19 @@ _FOR_THE_JUDGE = (
 )
 
 
+Deed = int | str
+"""A group of `_DEEDS`, or the stem of a verb that only the tools' names tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Claim:
     said: Utterance
     sentence: str
     verb: str
-    deeds: frozenset[int]
+    deeds: frozenset[Deed]
     who: str
     """``i``, ``we``, or empty where nobody is named."""
-    near: frozenset[int]
+    near: frozenset[Deed]
     """The deeds that its other words name: "arranged a replacement" is a replacement, too."""
 
 
@@ -97,7 +102,7 @@ class BacksClaimsCheck(Check[BacksClaims]):
             hint = "configure a judge: [tool.simulate.models] in pyproject.toml"
             return self.verdict("not_run", "without a judge, claims are found in English only", hint=hint)
         open_claims: list[Verdict] = []
-        claims = list(_claims(said)) if english else []
+        claims = list(_claims(said, _own_verbs(_tools(evidence)))) if english else []
         for claim in claims:
             found = self._by_rule(evidence, claim)
             if found is not None and found.status == "failed":
@@ -119,7 +124,8 @@ class BacksClaimsCheck(Check[BacksClaims]):
         earlier = [call for call in evidence.tool_calls if call.turn is None or call.turn <= claim.said.turn]
         ran = [call for call in earlier if call.happened is not False]
         same = [call for call in ran if _does(call, claim)]
-        known = {deed for name in _tools(evidence) for deed in _deeds_of_tool(name)}
+        tools = _tools(evidence)
+        known = {deed for name in tools for deed in _deeds_of_tool(name)} | _own_verbs(tools)
         if any(call.error is None and call.happened is True for call in same):
             return None
         if claim.who != "i" and _is_reported(evidence, claim):
@@ -151,7 +157,8 @@ class BacksClaimsCheck(Check[BacksClaims]):
         return self.verdict(status, judgement.reason, evidence=judgement.evidence)
 
 
-def _claims(said: Iterable[Utterance]) -> Iterator[_Claim]:
+def _claims(said: Iterable[Utterance], own: frozenset[str]) -> Iterator[_Claim]:
+    """What is claimed; ``own`` are the verbs of the agent's tools that `_DEEDS` does not hold."""
     for each in said:
         for sentence in sentences(each.received):
             if sentence.endswith("?"):
@@ -161,8 +168,11 @@ def _claims(said: Iterable[Utterance]) -> Iterator[_Claim]:
                 verb = (found["verb"] or found.get("now") or "").casefold()
                 subject, rest = sentence[: match.start()], sentence[match.end() :][:40]
                 who = (found.get("who") or "").casefold()
-                near = _deeds_of(_words(rest if who else subject))
-                deeds = near if verb in _CARRIED_OUT else _deeds_of({_stem(verb)})
+                words = _words(rest if who else subject)
+                near: frozenset[Deed] = _deeds_of(words)
+                if verb in _CARRIED_OUT:
+                    near |= words & own
+                deeds = near if verb in _CARRIED_OUT else _deeds_of({_stem(verb)}) | ({_stem(verb)} & own)
                 if deeds and _is_past(verb) and not _OPEN.search(sentence[: match.end() + 1]):
                     yield _Claim(each, sentence, verb, deeds, who, near)
 
@@ -175,6 +185,7 @@ def _is_past(verb: str) -> bool:
         "frozen",
         "froze",
         "made",
+        "put",
         "set",
         "reset",
     )
@@ -203,7 +214,15 @@ _CHANGE = next(at for at, group in enumerate(_DEEDS) if "change" in group)
 _LOOK_STEMS = frozenset(_stem(word) for word in _LOOKS)
 
 
-def _deeds_of(words: set[str]) -> frozenset[int]:
+def _own_verbs(tools: Iterable[str]) -> frozenset[str]:
+    """The words in the names of tools that do something, other than those of `_DEEDS`."""
+    names = [_words(each.split(" ")[0]) for each in tools]
+    return frozenset(
+        word for words in names if not words & _LOOK_STEMS for word in words if not _deeds_of({word})
+    )
+
+
+def _deeds_of(words: set[str]) -> frozenset[Deed]:
     return frozenset(at for at, group in enumerate(_STEMS) if words & group)
 
 
@@ -217,7 +236,7 @@ def _tools(evidence: Evidence) -> set[str]:
     return names
 
 
-def _deeds_of_tool(name: str) -> frozenset[int]:
+def _deeds_of_tool(name: str) -> frozenset[Deed]:
     """What a tool does by its name: a look-up does nothing, whatever it looks up."""
     words = _words(name.split(" ")[0])
     return frozenset() if words & _LOOK_STEMS else _deeds_of(_words(name))
@@ -225,7 +244,7 @@ def _deeds_of_tool(name: str) -> frozenset[int]:
 
 def _does(call: ToolCall, claim: _Claim) -> bool:
     """Whether a call does what is claimed, by its name or by what it was given: ``status: cancelled``."""
-    deeds = _deeds_of_tool(str(call.name))
+    deeds = _deeds_of_tool(str(call.name)) | _own_verbs([str(call.name)])
     arguments = call.arguments
     given = set[str]() if isinstance(arguments, Unknown) else _words(json.dumps(arguments, default=str))
     return bool(deeds & (claim.deeds | claim.near)) or bool(deeds and _stem(claim.verb) in given)

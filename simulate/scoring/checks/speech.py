@@ -59,7 +59,7 @@ class SaidCheck(Check[Said]):
             return self._whenever(evidence, wanted, self.expectation.whenever, candidates)
         fitting, unknown = _parted(evidence, wanted, candidates)
         if not fitting and unknown:
-            return self.verdict("not_run", unknown[0])
+            return await _by_judge_alone(self, evidence, wanted, unknown, on_yes="passed", on_no="failed")
         if not fitting:
             last = candidates[-1] if candidates else None
             fact = "it said nothing"
@@ -98,14 +98,42 @@ class SaidCheck(Check[Said]):
         return self.verdict("passed", f"{kept} sentences keep to it" if kept else "it never spoke of that")
 
 
-def _parted(evidence: Evidence, wanted: Text, said: Sequence[Utterance]) -> tuple[list[Utterance], list[str]]:
-    """The utterances that hold what needs no judge, and why that cannot be told of others."""
+_Unsure = tuple[Utterance, str]
+"""An utterance of which no rule can tell whether it holds what is expected, and why."""
+
+
+def _parted(
+    evidence: Evidence, wanted: Text, said: Sequence[Utterance], *, denied: bool = False
+) -> tuple[list[Utterance], list[_Unsure]]:
+    """The utterances that hold what needs no judge, and those of which that cannot be told."""
     spoken, language = evidence.conversation.medium == "voice", _language(evidence)
-    found = [(each, holds(wanted, each.received, spoken=spoken, language=language)) for each in said]
+    found = [
+        (each, holds(wanted, each.received, spoken=spoken, language=language, denied=denied)) for each in said
+    ]
     return (
         [each for each, fits in found if fits is True],
-        [fits.why for _, fits in found if isinstance(fits, Unknown)],
+        [(each, fits.why) for each, fits in found if isinstance(fits, Unknown)],
     )
+
+
+async def _by_judge_alone(
+    check: Check[Any],
+    evidence: Evidence,
+    wanted: Text,
+    unsure: list[_Unsure],
+    *,
+    on_yes: Status,
+    on_no: Status,
+) -> Verdict:
+    """Ask the judge what no rule can tell."""
+    if evidence.judge is None:
+        said, why = unsure[0]
+        return check.verdict(
+            "not_run", why, turn=said.turn, span_id=said.span_id, evidence=[said.received], hint=NO_JUDGE_HINT
+        )
+    said = [each for each, _ in unsure]
+    means = f"It says {describe_text(wanted)}"
+    return await _by_meaning(check, evidence, means, said, on_yes=on_yes, on_no=on_no)
 
 
 @judges(NotSaid)
@@ -118,9 +146,10 @@ class NotSaidCheck(Check[NotSaid]):
 
     async def judge(self, evidence: Evidence) -> Verdict:
         wanted = _text(self.expectation.not_said)
-        fitting, unknown = _parted(evidence, wanted, _considered(evidence, self.expectation.in_turn))
+        said = _considered(evidence, self.expectation.in_turn)
+        fitting, unknown = _parted(evidence, wanted, said, denied=True)
         if not fitting and unknown:
-            return self.verdict("not_run", unknown[0])
+            return await _by_judge_alone(self, evidence, wanted, unknown, on_yes="failed", on_no="passed")
         if not fitting:
             return self.verdict("passed", "it never said so")
         if wanted.means is None:

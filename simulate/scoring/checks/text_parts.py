@@ -13,7 +13,19 @@ from simulate.model.bounded_regex import bounded
 from simulate.model.expect_text import Text
 from simulate.model.language import is_language
 from simulate.model.matchers import matches, mismatch
-from simulate.model.text_values import amounts, contains, dates, names_id, numbers
+from simulate.model.text_values import (
+    Amount,
+    Date,
+    Number,
+    Stance,
+    amounts,
+    contains,
+    dates,
+    in_digits,
+    names_id,
+    numbers,
+    stance,
+)
 from simulate.trace.reading import Fact, Unknown
 
 _FENCED = re.compile(r"```[\w-]*\n(.*?)```", re.DOTALL)
@@ -37,7 +49,9 @@ def describe_text(value: Text) -> str:
     return " and ".join(part for part in parts if part).replace("that that ", "that ")
 
 
-def holds(wanted: Text, text: str, *, spoken: bool, language: str, every: bool = False) -> Fact[bool]:
+def holds(
+    wanted: Text, text: str, *, spoken: bool, language: str, every: bool = False, denied: bool = False
+) -> Fact[bool]:
     """Whether a text holds all parts that need no judge.
 
     Args:
@@ -46,19 +60,22 @@ def holds(wanted: Text, text: str, *, spoken: bool, language: str, every: bool =
         spoken: Whether it was said by voice, where "order 4-4-1-7" is order 4417.
         language: The language in which numbers in words are read.
         every: Whether each amount, date or number that the text names must be one that is wanted.
+        denied: Whether an id counts that the text only names to deny it.
     """
     if wanted.contains is not None and not _contains(text, wanted.contains, language, spoken=spoken):
         return False
     if wanted.matches is not None and bounded(wanted.matches).search(text) is None:
         return False
-    if wanted.id is not None and not names_id(text, wanted.id, language):
-        return False
-    fits = any if not every else _all
-    if not all(fits(found) for found in _values(wanted, text, language)):
+    if wanted.id is not None and not names_id(text, wanted.id, language, denied=denied):
         return False
     if wanted.json_ is not None and json_mismatch(wanted.json_, text) is not None:
         return False
-    return True if wanted.language is None else _in_language(text, wanted.language)
+    facts = [_one_fits(found, every=every) for found in _values(wanted, text, language)]
+    if wanted.language is not None:
+        facts.append(_in_language(text, wanted.language))
+    if False in facts:
+        return False
+    return next((fact for fact in facts if isinstance(fact, Unknown)), True)
 
 
 def _contains(text: str, wanted: str, language: str, *, spoken: bool) -> bool:
@@ -68,24 +85,42 @@ def _contains(text: str, wanted: str, language: str, *, spoken: bool) -> bool:
     return spoken and not amounts(wanted, language) and says(text, wanted)
 
 
-def _values(wanted: Text, text: str, language: str) -> list[list[bool]]:
-    """For each kind of value that is wanted, whether each of that kind in the text is it."""
-    found: list[list[bool]] = []
-    if wanted.amount is not None:
+_Named = tuple[bool, Stance, str]
+"""Whether a value of the text is the one that is wanted, whether the text says it, and how it is written."""
+
+
+def _values(wanted: Text, text: str, language: str) -> list[list[_Named]]:
+    """For each kind of value that is wanted, those that the text names."""
+    written = in_digits(text, language)
+
+    def named(fits: bool, one: Amount | Date | Number) -> _Named:
+        return fits, stance(written, one.start, one.end, language), written[one.start : one.end].strip()
+
+    found: list[list[_Named]] = []
+    if (amount := wanted.amount) is not None:
         code = wanted.currency
-        named = [one for one in amounts(text, language) if code is None or one.may_be(code)]
-        found.append([_is(wanted.amount, one.value) for one in named])
-    if wanted.number is not None:
+        money = [one for one in amounts(text, language) if code is None or one.may_be(code)]
+        found.append([named(_is(amount, one.value), one) for one in money])
+    if (number := wanted.number) is not None:
         counted = [one for one in numbers(text, language) if wanted.unit is None or one.of(wanted.unit)]
-        found.append([_is(wanted.number, one.value) for one in counted])
+        found.append([named(_is(number, one.value), one) for one in counted])
     if wanted.date is not None:
         day = None if isinstance(wanted.date, dict) else date.fromisoformat(wanted.date)
-        found.append([day is None or one.is_day(day) for one in dates(text, language)])
+        found.append([named(day is None or one.is_day(day), one) for one in dates(text, language)])
     return found
 
 
-def _all(values: Sequence[bool]) -> bool:
-    return bool(values) and all(values)
+def _one_fits(values: Sequence[_Named], *, every: bool) -> Fact[bool]:
+    """Whether the text says a value that is wanted; with ``every``, and no other."""
+    counted = [each for each in values if each[1] != "denied"]
+    fitting = [each for each in counted if each[0]]
+    if not fitting or (every and any(how == "said" and not fits for fits, how, _ in counted)):
+        return False
+    if every or all(how == "open" for _, how, _ in fitting):
+        unsure = next((value for _, how, value in counted if how == "open"), None)
+        if unsure is not None:
+            return Unknown(f"no rule can tell whether it says or denies {unsure}")
+    return True
 
 
 def _is(expected: Any, value: float) -> bool:

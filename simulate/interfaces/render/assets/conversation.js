@@ -71,8 +71,9 @@
     const link = entry.span_id ? el("button", { type: "button", class: "link", title: "show its span in the trace", onclick: () => handlers.span(entry.span_id) }, "span") : null;
     const cut = entry.interrupted ? el("div", { class: "dim" }, "interrupted") : null;
     const heard = known(entry.heard) && entry.heard !== entry.text ? el("div", { class: "heard" }, el("span", { class: "dim" }, "heard: "), Sim.longText(entry.heard)) : null;
+    const files = entry.attachments && entry.attachments.length ? el("div", { class: "dim" }, `with ${entry.attachments.join(", ")}`) : null;
     const node = el("article", { class: `said by-${entry.speaker === "agent" ? "agent" : "caller"}` },
-      el("div", { class: "who" }, entry.speaker, link, el("span", { class: "num dim when" }, seconds(entry.start))), words, heard, cut);
+      el("div", { class: "who" }, entry.speaker, link, el("span", { class: "num dim when" }, seconds(entry.start))), words, files, heard, cut);
     return node;
   }
 
