@@ -80,6 +80,8 @@ class ReplaySession:
         self.divergences: list[Divergence] = []
         self.side_cassette: str | None = None
         self.tainted = 0
+        self._elsewhere: set[str] = set()
+        """What processes of the agent were given themselves, by its place."""
         self._time = TimePassed(cassette.manifest)
         self._served: set[str] = set()
         self._pins: Toolbox | None = None
@@ -312,6 +314,19 @@ class ReplaySession:
             self._served.add(tool)
         return known and not self.outside
 
+    def adopt(self, told: dict[str, Any]) -> None:
+        """What a process of the agent's was given itself, and how it diverged: see `own_process`."""
+        self._elsewhere.update(told["played"])
+        for one in (*self.cassette.http, *self.cassette.tools, *self.cassette.streams):
+            if one.place in self._elsewhere and id(one) not in self.kept.played:
+                self.kept.played.add(id(one))
+                if self.first_use is not None:
+                    self.first_use.played(one.key, self.cassette.folder)
+        self.divergences += [Divergence.from_dict(one) for one in told["divergences"]]
+        self.notes += [note for note in told["notes"] if note not in self.notes]
+        for text in told["refused"]:
+            self.refuse(text)
+
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
         """What a tool gave that the agent handed to its caller, as JSON; ToolFailed where it failed."""
         found = self.recorded_tool(name, arguments)
@@ -376,7 +391,7 @@ class ReplaySession:
             verdict=verdict,
             first=first,
             divergences=divergences,
-            played=len(self.kept.order),
+            played=len(self.kept.order) + len(self._elsewhere),
             recorded=len(self.cassette) - len(unseen),
             unplayed=[f"{one.place}: {one.asked.removeprefix('tool ')}" for one in left],
             tainted=self.tainted,

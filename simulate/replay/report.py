@@ -90,22 +90,5 @@ class ReplayReport:
             "refused": self.refused,
             "notes": self.notes,
             "side_cassette": self.side_cassette,
-            "divergences": [
-                {
-                    "verdict": one.verdict,
-                    "asked": one.asked,
-                    "component": one.component,
-                    "components": one.components,
-                    "turn": one.turn,
-                    "by": one.by,
-                    "span_id": one.span_id,
-                    "nearest": one.nearest,
-                    "tainted": one.tainted,
-                    "changes": [
-                        {"path": change.path, "recorded": change.recorded, "now": change.now}
-                        for change in one.changes
-                    ],
-                }
-                for one in self.divergences
-            ],
+            "divergences": [one.as_dict() for one in self.divergences],
         }

@@ -88,6 +88,19 @@ def intercepted(traffic: Traffic) -> Generator[None]:
                 _PROCESS.stay()
 
 
+@contextlib.contextmanager
+def intercepted_everywhere(traffic: Traffic) -> Generator[None]:
+    """The same in a process that has one conversation at a time: all that any of its threads asks for is
+    ``traffic``'s, also those that began before."""
+    guarded = _PROCESS.guard.held(traffic) if traffic.replaying else contextlib.nullcontext()
+    router = _PROCESS.router
+    with _PROCESS.patches.held(), guarded, router.entered_everywhere(traffic):
+        try:
+            yield
+        finally:
+            router.background.over.add(traffic)
+
+
 async def settled(traffic: Traffic) -> None:
     """Wait for the threads and tasks that were started in this conversation."""
     await _PROCESS.router.background.settled(traffic)

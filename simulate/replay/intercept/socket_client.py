@@ -20,7 +20,7 @@ from typing import Any
 from simulate.errors import HarnessFault
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
-from simulate.replay.matching.endpoints import address
+from simulate.replay.matching.endpoints import address, host_port
 from simulate.replay.matching.recordings import HttpResponse
 from simulate.replay.matching.request import HttpRequest
 
@@ -58,7 +58,8 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
 def _connecting(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     def connect(connection: Any) -> None:
-        if getattr(connection, "_simulate_connecting", False) or not router.watching:
+        connecting = getattr(connection, "_simulate_connecting", False)
+        if connecting or not router.watching or _is_allowed(connection, router):
             real(connection)
             return
         if router.playing:
@@ -85,7 +86,7 @@ def _beginning(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     def putrequest(connection: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         sock = getattr(connection, "sock", None)
-        if sock is not None and router.watching:
+        if sock is not None and router.watching and not _is_allowed(connection, router):
             wanted = _PlayedSocket if router.playing else _RecordedSocket
             if not isinstance(sock, wanted):
                 # a connection kept alive from before, or by another conversation, is none of ours
@@ -94,6 +95,13 @@ def _beginning(real: Any, router: TrafficRouter) -> Any:
         return real(connection, method, url, *args, **kwargs)
 
     return putrequest
+
+
+def _is_allowed(connection: Any, router: TrafficRouter) -> bool:
+    """Whether what it connects to is none of a recording's or replay's business."""
+    host = getattr(connection, "_tunnel_host", None) or connection.host
+    port = getattr(connection, "_tunnel_port", None) or connection.port
+    return host_port(host, port) in router.allowed
 
 
 def _url(connection: Any, target: str) -> str:
@@ -187,8 +195,8 @@ class _PlayedSocket:
         exchange = self.exchange
         if exchange is None:
             raise HarnessFault(
-                f"{self.place} may be reached during the replay, but not through http.client",
-                hint="use httpx or aiohttp for it, or call it outside of the conversation",
+                f"{self.place} may be reached during the replay, but not through the proxy of http.client",
+                hint="name the proxy under --allow, or use httpx or aiohttp",
             )
         if exchange.response is None:
             raise HarnessFault(

@@ -1,0 +1,151 @@
+"""In a Python process of an agent that is recorded or replayed: hears which conversation is open, and lets
+`simulate.replay.own_process` keep or answer what this process asks for itself.
+
+Nothing but the standard library is imported before a conversation is open and a client of the network is
+loaded: this runs in every Python process that the agent starts, whatever it is for.
+"""
+
+import atexit
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+FOLDER = "SIMULATE_REPLAY_HANDOVER"
+LOOK_SECONDS = 0.02
+_CLIENTS = frozenset({"aiohttp", "grpc", "http.client", "httpx", "mcp", "urllib3", "websocket", "websockets"})
+"""What asks for something over the network; `simulate.replay` is loaded where one of these is."""
+_HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.semaphore_tracker")
+
+
+class Handover:
+    """What this process knows of the open conversation."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.order = None
+        self.part = None
+        self._lock = threading.RLock()
+        self._joining = False
+
+    def look(self):
+        """Begin what is open now, and end what no longer is."""
+        order = self._read()
+        with self._lock:
+            if self.order is not None and (order is None or order["id"] != self.order["id"]):
+                self.leave()
+            if order is not None and self.order is None:
+                self.order = order
+                os.makedirs(self._place(), exist_ok=True)
+                if any(name in sys.modules for name in _CLIENTS):
+                    self.join()
+                self._tell("ready", {})
+
+    def join(self):
+        """A client is loaded: from here on what it asks for is kept or answered."""
+        with self._lock:
+            if self.order is None or self.part is not None or self._joining:
+                return
+            self._joining = True
+            try:
+                from simulate.replay.own_process import OwnProcessPart  # start-up time: see above
+
+                self.part = OwnProcessPart(self.order, self._place())
+                self._tell("joined", {})
+            except ImportError:
+                pass  # an environment of its own without this package: guarded, and not recorded
+            finally:
+                self._joining = False
+
+    def leave(self):
+        """The conversation is over here: leave an account of what was asked."""
+        with self._lock:
+            part, self.part = self.part, None
+            order, place, self.order = self.order, self._place(), None
+            if order is not None:
+                try:
+                    account = {} if part is None else part.close()
+                except Exception as error:  # noqa: BLE001 - told to the other side, which cannot see it
+                    account = {"broke": f"{type(error).__name__}: {error}"}
+                if os.path.isdir(place):
+                    self._tell("done", account, place)
+
+    def forked(self):
+        """This process is a copy: it has a part of its own in what is open."""
+        self._lock = threading.RLock()
+        self._joining = False
+        part, self.part, self.order = self.part, None, None
+        if part is not None:
+            part.forked()
+        self.begin()
+
+    def begin(self):
+        """Look now, and from now on."""
+        self.look()
+        threading.Thread(target=self._watch, daemon=True, name="simulate-handover").start()
+
+    def _watch(self):
+        while True:
+            time.sleep(LOOK_SECONDS)
+            self.look()
+
+    def _place(self):
+        return os.path.join(self.folder, self.order["id"]) if self.order is not None else ""
+
+    def _read(self):
+        try:
+            with open(os.path.join(self.folder, "order.json"), encoding="utf-8") as file:
+                return json.load(file)
+        except (OSError, ValueError):
+            return None
+
+    def _tell(self, what, content, place=None):
+        path = os.path.join(place or self._place(), f"{os.getpid()}.{what}")
+        with open(path + ".part", "w", encoding="utf-8") as file:
+            json.dump(content, file)
+        os.replace(path + ".part", path)
+
+
+def _terminated(handover):
+    def end(number, frame):
+        handover.leave()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    return end
+
+
+def begin():
+    """Take part, where a simulation started this process."""
+    folder = os.environ.get(FOLDER)
+    if not folder or not os.path.isdir(folder) or any(name in " ".join(sys.orig_argv) for name in _HELPERS):
+        return
+    handover = Handover(folder)
+    with open(os.path.join(folder, f"{os.getpid()}.process"), "w"):
+        pass
+
+    def hook(event, args):
+        if event == "import" and args[0] in _CLIENTS and handover.order is not None:
+            handover.join()
+
+    def forked():
+        with open(os.path.join(folder, f"{os.getpid()}.process"), "w"):
+            pass
+        multiprocessing = sys.modules.get("multiprocessing.util")
+        if multiprocessing is not None:
+            # its processes end without atexit, and forget what was registered before they began
+            multiprocessing.register_after_fork(
+                handover,
+                lambda one: multiprocessing.Finalize(None, one.leave, exitpriority=1000),
+            )
+        handover.forked()
+
+    sys.addaudithook(hook)
+    atexit.register(handover.leave)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forked)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminated(handover))
+    handover.begin()
