@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.first_use import FirstUse
 from simulate.replay.intercept.background import IN_FLIGHT
-from simulate.replay.intercept.process import intercepted_everywhere
+from simulate.replay.intercept.process import begin_again, intercepted_everywhere
 from simulate.replay.matching.date_drift import local_ahead, real_ns
 from simulate.replay.matching.divergence import Pace, Policy
 from simulate.replay.matching.endpoints import address
@@ -109,9 +110,17 @@ class OwnProcessPart:
                 return int(answer.read())
         return None
 
-    def forked(self) -> None:
-        """In a copy of the process: the original keeps the account."""
-        self._held.close()
+    def forked(self, again: Callable[[], OwnProcessPart | None]) -> None:
+        """In a copy of the process: what the original asked for is its own, and the copy begins ``again``
+        when it first asks for something."""
+        held, self._held = self._held, ExitStack()
+
+        def begin() -> RecordSession | ReplaySession:
+            part = again()
+            held.close()
+            return self.session if part is None else part.session
+
+        begin_again(begin)
 
     def close(self) -> dict[str, Any]:
         """The conversation is over: what was asked for, as JSON. What was recorded is a cassette."""

@@ -135,6 +135,12 @@ class RecordSession:
         with self._lock:
             return any(not exchange.over for exchange in self._open)
 
+    @property
+    def passed(self) -> int:
+        """How many requests and messages there were so far."""
+        with self._lock:
+            return len(self._exchanges) + sum(len(stream.events) for stream in self._streams)
+
     def timer_went_off(self) -> None:
         """What is on its way races with it."""
         with self._lock:
@@ -188,7 +194,8 @@ class RecordSession:
         for kept in self._adopted:
             recordings, tools = [*recordings, *kept.http], [*tools, *kept.tools]
             streams = [*streams, *kept.streams]
-            manifest["personal"] = _together(manifest.get("personal"), kept.manifest.get("personal"))
+            own: Any = manifest.get("personal")
+            manifest["personal"] = _together(own, kept.manifest.get("personal"))
         if self._adopted:
             for made in (recordings, tools, streams):
                 made.sort(key=lambda one: one.start)

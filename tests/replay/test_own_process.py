@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from simulate.integrations.livekit.server import find_server
 from simulate.replay import Cassette
 
 HERE = Path(__file__).parent / "own_process"
@@ -19,6 +20,15 @@ SCENARIO = """
 name: own
 script: [{says: hello}, {says: and you}]
 expect: [{said: {contains: You said and you}}]
+"""
+
+CALL = """
+name: own
+medium: voice
+speaks_first: agent
+script: [{says: "I would like a table for two, please."}]
+expect: [{said: {contains: number}}]
+limits: {time: 40 s}
 """
 
 
@@ -36,6 +46,13 @@ class Project:
         web = f'address = "http://127.0.0.1:{{port}}/v1"\ncommand = "{line} web {{port}} {self.service}"'
         told = web if kind == "web" else f'address = "exec:{line} lines {self.service}"'
         (self.folder / "pyproject.toml").write_text(f"[tool.simulate.agents.a]\n{told}\n")
+
+    def worker(self) -> None:
+        """A LiveKit worker instead, in one call."""
+        shutil.copy(HERE / "worker.py", self.folder / "worker.py")
+        told = f'env = {{SERVICE = "{self.service}"}}\nagents.a.address = "livekit:worker.py"'
+        (self.folder / "pyproject.toml").write_text(f"[tool.simulate]\n{told}\n")
+        (self.folder / "own.yaml").write_text(CALL)
 
     def simulate(self, *words: str) -> tuple[int, str, list[str]]:
         """Exit code, what was printed, and what arrived at the service meanwhile."""
@@ -72,8 +89,25 @@ def test_what_an_agents_own_process_asks_for_is_recorded_and_answered(kind: str,
     assert all(one.own_process for one in (*cassette.streams, *cassette.http))
     code, told, arrived = project.simulate("--replay", "cassettes")
     assert (code, arrived, project.answers()) == (0, [], answers), told
+    if kind == "lines":
+        return
     agent = project.folder / "agent.py"
     agent.write_text(agent.read_text().replace('KIND = "text"', 'KIND = "words"'))
     code, told, arrived = project.simulate("--replay", "cassettes")
     assert (code, arrived) == (1, []), told
     assert "turn 1" in told and "$.words: new: 'hello'" in told, told
+
+
+@pytest.mark.skipif(find_server() is None, reason="simulate livekit install brings a livekit-server")
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+def test_a_livekit_worker_is_recorded_and_replayed(project: Project) -> None:
+    """The room is real; voice, ears and shop answer from the cassette."""
+    project.worker()
+    code, told, arrived = project.simulate("--record", "cassettes")
+    assert code == 0 and sorted(arrived) == ["ears", "shop", "voice", "voice"], told
+    cassette = Cassette.load(project.folder / "cassettes/own")
+    assert [one.own_process for one in (*cassette.streams, *cassette.http)] == [True] * 4
+    answers = project.answers()
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, arrived, project.answers()) == (0, [], answers), told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import json
 import os
 import secrets
@@ -25,7 +24,7 @@ from simulate.integrations.livekit.transport import LiveKitWire
 from simulate.integrations.livekit.worker import LiveKitWorker
 from simulate.model.scenario import Scenario
 from simulate.replay.matching.endpoints import address as host_of
-from simulate.replay.session import current
+from simulate.replay.session import current, unrecorded
 
 LOOK_SECONDS = 0.5
 """How often the worker's log is asked whether the process of a job still lives."""
@@ -98,8 +97,8 @@ class LiveKitEngine:
         """Call the worker into a room; returns when one side has hung up or a limit is reached."""
         async with self._starting:
             # server and worker are the run's, and not the conversation's that happens to be the first
-            outside = contextvars.Context()
-            server = await asyncio.create_task(self._ready(session), context=outside)
+            with unrecorded():
+                server = await self._ready(session)
         if (cassette := current()) is not None:
             cassette.allow.add(host_of(server.url))  # the room is real
         wire = RoomWire(self, server, session)

@@ -150,7 +150,9 @@ def _spawning(real: Any, router: TrafficRouter) -> Any:
     def spawnv_passfds(*args: Any) -> Any:
         if not router.playing or router.current is None:
             return real(*args)
-        with environment_set(_guard(router, os.environ)):
+        guard = _guard(router, os.environ)
+        # Python guards itself, and a proxy to nowhere would keep LiveKit's native client from its room
+        with environment_set({k: v for k, v in guard.items() if not k.upper().endswith("_PROXY")}):
             return real(*args)
 
     return spawnv_passfds

@@ -65,7 +65,8 @@ class TrafficRouter:
         try:
             yield
         finally:
-            self.everywhere = None
+            if self.everywhere is traffic:
+                self.everywhere = None
 
     @property
     def watching(self) -> bool:

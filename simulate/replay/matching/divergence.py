@@ -82,7 +82,8 @@ class Divergence:
     def from_dict(cls, told: dict[str, Any]) -> Divergence:
         """The inverse of `as_dict`."""
         changes = [JsonChange(**one) for one in told["changes"]]
-        return cls(**{**told, "changes": changes})
+        fields: dict[str, Any] = {**told, "changes": changes}
+        return cls(**fields)
 
     def __str__(self) -> str:
         place = f"turn {self.turn}" if self.turn is not None else "before the first turn"

@@ -15,6 +15,8 @@ import time
 
 FOLDER = "SIMULATE_REPLAY_HANDOVER"
 LOOK_SECONDS = 0.02
+COPY_SECONDS = 0.5
+"""After this long, a forked process is taken to stay one of ours."""
 _CLIENTS = frozenset({"aiohttp", "grpc", "http.client", "httpx", "mcp", "urllib3", "websocket", "websockets"})
 """What asks for something over the network; `simulate.replay` is loaded where one of these is."""
 _HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.semaphore_tracker")
@@ -29,6 +31,8 @@ class Handover:
         self.part = None
         self._lock = threading.RLock()
         self._joining = False
+        self._leaving = False
+        self._signal = None
 
     def look(self):
         """Begin what is open now, and end what no longer is."""
@@ -41,52 +45,86 @@ class Handover:
                 os.makedirs(self._place(), exist_ok=True)
                 if any(name in sys.modules for name in _CLIENTS):
                     self.join()
-                self._tell("ready", {})
+                self._tell("ready", {})  # also where nothing here can ask for anything yet
 
     def join(self):
         """A client is loaded: from here on what it asks for is kept or answered."""
         with self._lock:
             if self.order is None or self.part is not None or self._joining:
-                return
+                return self.part
             self._joining = True
             try:
                 from simulate.replay.own_process import OwnProcessPart  # start-up time: see above
 
                 self.part = OwnProcessPart(self.order, self._place())
                 self._tell("joined", {})
+                self._tell("ready", {})
             except ImportError:
                 pass  # an environment of its own without this package: guarded, and not recorded
             finally:
                 self._joining = False
+            return self.part
 
     def leave(self):
         """The conversation is over here: leave an account of what was asked."""
         with self._lock:
-            part, self.part = self.part, None
-            order, place, self.order = self.order, self._place(), None
-            if order is not None:
-                try:
-                    account = {} if part is None else part.close()
-                except Exception as error:  # noqa: BLE001 - told to the other side, which cannot see it
-                    account = {"broke": f"{type(error).__name__}: {error}"}
-                if os.path.isdir(place):
-                    self._tell("done", account, place)
+            self._leaving = True
+            try:
+                self._leave()
+            finally:
+                self._leaving = False
+            if self._signal is not None:
+                self._end()
+
+    def terminated(self, number, frame):
+        """SIGTERM, of which the process itself takes no notice: it ends as soon as the account is written."""
+        self._signal = number
+        if not self._leaving:
+            self.leave()
+
+    def _end(self):
+        signal.signal(self._signal, signal.SIG_DFL)
+        os.kill(os.getpid(), self._signal)
+
+    def _leave(self):
+        if self.order is None:
+            return
+        part, self.part = self.part, None
+        place, self.order = self._place(), None
+        try:
+            account = {} if part is None else part.close()
+        except Exception as error:  # noqa: BLE001 - told to the other side, which cannot see it
+            account = {"broke": f"{type(error).__name__}: {error}"}
+        if os.path.exists(os.path.join(place, f"{os.getpid()}.ready")):
+            self._tell("done", account, place)
 
     def forked(self):
-        """This process is a copy: it has a part of its own in what is open."""
+        """This process is a copy. It begins a part of its own once it asks for something: most copies only
+        become another program."""
         self._lock = threading.RLock()
-        self._joining = False
-        part, self.part, self.order = self.part, None, None
+        self._joining = self._leaving = False
+        part, self.part = self.part, None
         if part is not None:
-            part.forked()
-        self.begin()
+            part.forked(self.join)
+        self._begin_watch(COPY_SECONDS)
 
     def begin(self):
         """Look now, and from now on."""
+        self._register()
         self.look()
-        threading.Thread(target=self._watch, daemon=True, name="simulate-handover").start()
+        self._begin_watch(0)
 
-    def _watch(self):
+    def _register(self):
+        with open(os.path.join(self.folder, f"{os.getpid()}.process"), "w"):
+            pass
+
+    def _begin_watch(self, after):
+        threading.Thread(target=self._watch, args=(after,), daemon=True, name="simulate-handover").start()
+
+    def _watch(self, after):
+        if after:
+            time.sleep(after)
+            self._register()
         while True:
             time.sleep(LOOK_SECONDS)
             self.look()
@@ -108,31 +146,18 @@ class Handover:
         os.replace(path + ".part", path)
 
 
-def _terminated(handover):
-    def end(number, frame):
-        handover.leave()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    return end
-
-
 def begin():
     """Take part, where a simulation started this process."""
     folder = os.environ.get(FOLDER)
     if not folder or not os.path.isdir(folder) or any(name in " ".join(sys.orig_argv) for name in _HELPERS):
         return
     handover = Handover(folder)
-    with open(os.path.join(folder, f"{os.getpid()}.process"), "w"):
-        pass
 
     def hook(event, args):
         if event == "import" and args[0] in _CLIENTS and handover.order is not None:
             handover.join()
 
     def forked():
-        with open(os.path.join(folder, f"{os.getpid()}.process"), "w"):
-            pass
         multiprocessing = sys.modules.get("multiprocessing.util")
         if multiprocessing is not None:
             # its processes end without atexit, and forget what was registered before they began
@@ -147,5 +172,5 @@ def begin():
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=forked)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminated(handover))
+        signal.signal(signal.SIGTERM, handover.terminated)
     handover.begin()
