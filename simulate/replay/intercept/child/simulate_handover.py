@@ -5,6 +5,8 @@ Nothing but the standard library is imported before a conversation is open and a
 loaded: this runs in every Python process that the agent starts, whatever it is for.
 """
 
+from __future__ import annotations
+
 import atexit
 import json
 import os
@@ -12,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 FOLDER = "SIMULATE_REPLAY_HANDOVER"
 LOOK_SECONDS = 0.02
@@ -25,16 +28,22 @@ _HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.semaphore_track
 class Handover:
     """What this process knows of the open conversation."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.order = None
-        self.part = None
+        self.order: dict[str, Any] | None = None
+        self.part: Any = None
+        """An `OwnProcessPart`, once there is one."""
         self._lock = threading.RLock()
-        self._joining = False
-        self._leaving = False
-        self._signal = None
+        self._joining = self._leaving = False
+        self._signal: int | None = None
 
-    def look(self):
+    def begin(self) -> None:
+        """Look now, and from now on."""
+        self._register()
+        self.look()
+        self._begin_watch(0)
+
+    def look(self) -> None:
         """Begin what is open now, and end what no longer is."""
         order = self._read()
         with self._lock:
@@ -47,7 +56,7 @@ class Handover:
                     self.join()
                 self._tell("ready", {})  # also where nothing here can ask for anything yet
 
-    def join(self):
+    def join(self) -> Any:
         """A client is loaded: from here on what it asks for is kept or answered."""
         with self._lock:
             if self.order is None or self.part is not None or self._joining:
@@ -65,7 +74,7 @@ class Handover:
                 self._joining = False
             return self.part
 
-    def leave(self):
+    def leave(self) -> None:
         """The conversation is over here: leave an account of what was asked."""
         with self._lock:
             self._leaving = True
@@ -74,31 +83,28 @@ class Handover:
             finally:
                 self._leaving = False
             if self._signal is not None:
-                self._end()
+                signal.signal(self._signal, signal.SIG_DFL)
+                os.kill(os.getpid(), self._signal)
 
-    def terminated(self, number, frame):
-        """SIGTERM, of which the process itself takes no notice: it ends as soon as the account is written."""
-        self._signal = number
-        if not self._leaving:
-            self.leave()
-
-    def _end(self):
-        signal.signal(self._signal, signal.SIG_DFL)
-        os.kill(os.getpid(), self._signal)
-
-    def _leave(self):
+    def _leave(self) -> None:
         if self.order is None:
             return
         part, self.part = self.part, None
         place, self.order = self._place(), None
         try:
-            account = {} if part is None else part.close()
+            account: dict[str, Any] = {} if part is None else part.close()
         except Exception as error:  # noqa: BLE001 - told to the other side, which cannot see it
             account = {"broke": f"{type(error).__name__}: {error}"}
         if os.path.exists(os.path.join(place, f"{os.getpid()}.ready")):
             self._tell("done", account, place)
 
-    def forked(self):
+    def terminated(self, number: int, frame: object) -> None:
+        """SIGTERM, of which the process itself takes no notice: it ends as soon as the account is written."""
+        self._signal = number
+        if not self._leaving:
+            self.leave()
+
+    def forked(self) -> None:
         """This process is a copy. It begins a part of its own once it asks for something: most copies only
         become another program."""
         self._lock = threading.RLock()
@@ -108,63 +114,55 @@ class Handover:
             part.forked(self.join)
         self._begin_watch(COPY_SECONDS)
 
-    def begin(self):
-        """Look now, and from now on."""
-        self._register()
-        self.look()
-        self._begin_watch(0)
-
-    def _register(self):
-        with open(os.path.join(self.folder, f"{os.getpid()}.process"), "w"):
+    def _register(self) -> None:
+        with open(os.path.join(self.folder, f"{os.getpid()}.process"), "w", encoding="utf-8"):
             pass
 
-    def _begin_watch(self, after):
-        threading.Thread(target=self._watch, args=(after,), daemon=True, name="simulate-handover").start()
+    def _begin_watch(self, after: float) -> None:
+        watch = threading.Thread(target=self._watch, args=(after,), daemon=True, name="simulate-handover")
+        watch.start()
 
-    def _watch(self, after):
+    def _watch(self, after: float) -> None:
         if after:
             time.sleep(after)
             self._register()
-        while True:
+        while os.path.isdir(self.folder):
             time.sleep(LOOK_SECONDS)
             self.look()
 
-    def _place(self):
+    def _place(self) -> str:
         return os.path.join(self.folder, self.order["id"]) if self.order is not None else ""
 
-    def _read(self):
+    def _read(self) -> dict[str, Any] | None:
         try:
             with open(os.path.join(self.folder, "order.json"), encoding="utf-8") as file:
                 return json.load(file)
         except (OSError, ValueError):
             return None
 
-    def _tell(self, what, content, place=None):
+    def _tell(self, what: str, content: dict[str, Any], place: str | None = None) -> None:
         path = os.path.join(place or self._place(), f"{os.getpid()}.{what}")
         with open(path + ".part", "w", encoding="utf-8") as file:
             json.dump(content, file)
         os.replace(path + ".part", path)
 
 
-def begin():
+def begin() -> None:
     """Take part, where a simulation started this process."""
     folder = os.environ.get(FOLDER)
     if not folder or not os.path.isdir(folder) or any(name in " ".join(sys.orig_argv) for name in _HELPERS):
         return
     handover = Handover(folder)
 
-    def hook(event, args):
+    def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "import" and args[0] in _CLIENTS and handover.order is not None:
             handover.join()
 
-    def forked():
-        multiprocessing = sys.modules.get("multiprocessing.util")
-        if multiprocessing is not None:
-            # its processes end without atexit, and forget what was registered before they began
-            multiprocessing.register_after_fork(
-                handover,
-                lambda one: multiprocessing.Finalize(None, one.leave, exitpriority=1000),
-            )
+    def forked() -> None:
+        # multiprocessing's processes end without atexit, and forget what was registered before they began
+        util: Any = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.register_after_fork(handover, lambda one: util.Finalize(None, one.leave, exitpriority=1000))
         handover.forked()
 
     sys.addaudithook(hook)
