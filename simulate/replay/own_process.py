@@ -3,7 +3,7 @@
 What such a process asks for itself (WebSockets, gRPC, any HTTP that does not go to the endpoint of its model)
 never passes us. Its clients are patched there as ours are here; both sides meet in a folder::
 
-    order.json          the open conversation: `Order`
+    order.json          the open conversation: `OpenConversation`
     PID.process         a process that takes part
     ID/PID.ready        it knows of the conversation
     ID/PID.done         its account: `OwnProcessPart.close`
@@ -32,13 +32,14 @@ from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.secrets import Redaction
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
+from simulate.replay.report import told
 
 _FIRST_USE: dict[Path, FirstUse] = {}
 """By folder of cassettes, for as long as this process lives."""
 
 
 @dataclass(slots=True)
-class Order:
+class OpenConversation:
     """What the processes of an agent are told of the conversation that is open now."""
 
     id: str
@@ -70,7 +71,7 @@ class OwnProcessPart:
     """What this process has of a conversation; from its beginning on, until ``close``."""
 
     def __init__(self, order: dict[str, Any], place: str) -> None:
-        self.order = Order(**order)
+        self.order = OpenConversation(**order)
         self.folder = Path(place) / str(os.getpid())
         self.began_ns = real_ns()
         server = os.environ.get("LIVEKIT_URL")  # a room is real, and none of the agent's services
@@ -134,12 +135,12 @@ class OwnProcessPart:
 
     def _kept(self, recorder: RecordSession) -> dict[str, Any]:
         cassette = recorder.cassette()
-        told: dict[str, Any] = {"not_kept": recorder.not_kept.message if recorder.not_kept else None}
+        account: dict[str, Any] = {"not_kept": recorder.not_kept.message if recorder.not_kept else None}
         if len(cassette):
             cassette.manifest["complete"] = True  # whether it is, is said by `not_kept`
             cassette.save(self.folder)
-            told["cassette"] = str(self.folder)
-        return told
+            account["cassette"] = str(self.folder)
+        return account
 
     def _account(self, player: ReplaySession) -> dict[str, Any]:
         player.finish()
@@ -150,7 +151,7 @@ class OwnProcessPart:
         recordings = (*player.cassette.http, *player.cassette.tools, *player.cassette.streams)
         return {
             "played": [one.place for one in recordings if id(one) in player.kept.played],
-            "divergences": [one.as_dict() for one in divergences],
+            "divergences": [told(one) for one in divergences],
             "refused": report.refused,
             "notes": report.notes,
         }

@@ -80,7 +80,7 @@ class ReplaySession:
         self.divergences: list[Divergence] = []
         self.side_cassette: str | None = None
         self.tainted = 0
-        self._elsewhere: set[str] = set()
+        self.elsewhere: set[str] = set()
         """What processes of the agent were given themselves, by its place."""
         self._time = TimePassed(cassette.manifest)
         self._served: set[str] = set()
@@ -314,19 +314,6 @@ class ReplaySession:
             self._served.add(tool)
         return known and not self.outside
 
-    def adopt(self, told: dict[str, Any]) -> None:
-        """What a process of the agent's was given itself, and how it diverged: see `own_process`."""
-        self._elsewhere.update(told["played"])
-        for one in (*self.cassette.http, *self.cassette.tools, *self.cassette.streams):
-            if one.place in self._elsewhere and id(one) not in self.kept.played:
-                self.kept.played.add(id(one))
-                if self.first_use is not None:
-                    self.first_use.played(one.key, self.cassette.folder)
-        self.divergences += [Divergence.from_dict(one) for one in told["divergences"]]
-        self.notes += [note for note in told["notes"] if note not in self.notes]
-        for text in told["refused"]:
-            self.refuse(text)
-
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
         """What a tool gave that the agent handed to its caller, as JSON; ToolFailed where it failed."""
         found = self.recorded_tool(name, arguments)
@@ -391,7 +378,7 @@ class ReplaySession:
             verdict=verdict,
             first=first,
             divergences=divergences,
-            played=len(self.kept.order) + len(self._elsewhere),
+            played=len(self.kept.order) + len(self.elsewhere),
             recorded=len(self.cassette) - len(unseen),
             unplayed=[f"{one.place}: {one.asked.removeprefix('tool ')}" for one in left],
             tainted=self.tainted,
@@ -404,6 +391,8 @@ class ReplaySession:
 
     def _is_unseen(self, tool: ToolRecording) -> bool:
         """Whether the agent runs it where we cannot see it: pinned, in another process, or not marked."""
+        if tool.own_process:
+            return False
         unmarked = tool.source == "trace" and tool.name not in marked() | self._served
         return self.outside or unmarked or self._is_pinned(tool.name)
 

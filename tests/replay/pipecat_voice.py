@@ -19,7 +19,7 @@ class Heard(FrameProcessor):
     """What comes out of the voice."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self.sound = b""
         self.over = asyncio.Event()
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulate.errors import HarnessFault
+from simulate.replay.intercept.dechunker import Dechunker
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.endpoints import address, host_port
@@ -99,16 +100,19 @@ def _beginning(real: Any, router: TrafficRouter) -> Any:
 
 def _is_allowed(connection: Any, router: TrafficRouter) -> bool:
     """Whether what it connects to is none of a recording's or replay's business."""
-    host = getattr(connection, "_tunnel_host", None) or connection.host
-    port = getattr(connection, "_tunnel_port", None) or connection.port
-    return host_port(host, port) in router.allowed
+    return host_port(*_target(connection)) in router.allowed
+
+
+def _target(connection: Any) -> tuple[str, int]:
+    if host := getattr(connection, "_tunnel_host", None):
+        return host, connection._tunnel_port
+    return connection.host, connection.port
 
 
 def _url(connection: Any, target: str) -> str:
     if target.startswith(("http://", "https://")):
         return target  # through a proxy
-    host = getattr(connection, "_tunnel_host", None) or connection.host
-    port = getattr(connection, "_tunnel_port", None) or connection.port
+    host, port = _target(connection)
     secure = isinstance(connection, http.client.HTTPSConnection) or hasattr(connection, "cert_reqs")
     default = 443 if secure else 80
     host = f"[{host}]" if ":" in host else host
@@ -126,37 +130,8 @@ def _request(connection: Any, sent: bytes) -> HttpRequest:
         headers[name.strip()] = value.strip()
     lowered = {name.lower(): value for name, value in headers.items()}
     if "chunked" in lowered.get("transfer-encoding", ""):
-        body = b"".join(_Dechunker().feed(body))
+        body = b"".join(Dechunker().feed(body))
     return HttpRequest(method, _url(connection, target), headers, body)
-
-
-class _Dechunker:
-    """HTTP/1.1's chunked framing, undone piece by piece (RFC 9112, section 7.1)."""
-
-    def __init__(self) -> None:
-        self.buffer = b""
-        self.left = -1
-        self.over = False
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        self.buffer += piece
-        while not self.over:
-            if self.left < 0:
-                line, found, rest = self.buffer.partition(b"\r\n")
-                if not found:
-                    return
-                self.left, self.buffer = int(line.split(b";")[0] or b"0", 16), rest
-                if self.left == 0:
-                    self.over = True
-                    return
-            data = self.buffer[: self.left]
-            self.left -= len(data)
-            self.buffer = self.buffer[len(data) :]
-            if data:
-                yield data
-            if self.left or len(self.buffer) < 2:
-                return
-            self.buffer, self.left = self.buffer[2:], -1
 
 
 class _PlayedSocket:
@@ -193,14 +168,9 @@ class _PlayedSocket:
         if self.sent:
             self.begin()
         exchange = self.exchange
-        if exchange is None:
+        if exchange is None or exchange.response is None:
             raise HarnessFault(
-                f"{self.place} may be reached during the replay, but not through the proxy of http.client",
-                hint="name the proxy under --allow, or use httpx or aiohttp",
-            )
-        if exchange.response is None:
-            raise HarnessFault(
-                "http.client cannot go live in the middle of a replay",
+                f"http.client cannot ask {self.place} in the middle of a replay",
                 hint="use the policy `fail` or `nearest` for an agent on requests or urllib3",
             )
         response = exchange.arrive()
@@ -335,7 +305,7 @@ class _RecordedFile(io.RawIOBase):
         self.file, self.exchange, self.method = file, exchange, method
         self.head = b""
         self.left: int | None = None
-        self.chunks: _Dechunker | None = None
+        self.chunks: Dechunker | None = None
         self.in_body = False
 
     def readable(self) -> bool:
@@ -395,7 +365,7 @@ class _RecordedFile(io.RawIOBase):
         if self.method == "HEAD" or int(status) in {204, 304}:
             self.exchange.ended()
         elif "chunked" in lowered.get("transfer-encoding", ""):
-            self.chunks = _Dechunker()
+            self.chunks = Dechunker()
         elif "content-length" in lowered:
             self.left = int(lowered["content-length"])
             if self.left == 0:

@@ -72,19 +72,6 @@ class Divergence:
     by: str | None = None
     """``caller`` or ``judge`` where the simulator asked, and not the agent."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        changes = [{"path": one.path, "recorded": one.recorded, "now": one.now} for one in self.changes]
-        names = ("verdict", "asked", "component", "components", "turn", "by", "span_id", "nearest", "tainted")
-        return {**{name: getattr(self, name) for name in names}, "changes": changes}
-
-    @classmethod
-    def from_dict(cls, told: dict[str, Any]) -> Divergence:
-        """The inverse of `as_dict`."""
-        changes = [JsonChange(**one) for one in told["changes"]]
-        fields: dict[str, Any] = {**told, "changes": changes}
-        return cls(**fields)
-
     def __str__(self) -> str:
         place = f"turn {self.turn}" if self.turn is not None else "before the first turn"
         span = f", span {self.span_id}" if self.span_id else ""

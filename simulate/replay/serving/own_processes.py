@@ -20,9 +20,10 @@ from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.intercept.children import taking_part
 from simulate.replay.matching.rules import Rules
 from simulate.replay.matching.secrets import Redaction
-from simulate.replay.own_process import Order
+from simulate.replay.own_process import OpenConversation
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
+from simulate.replay.report import divergence_in
 
 READY_SECONDS, DONE_SECONDS = 20.0, 40.0
 """How long the processes may take to begin (they import the clients' patches), and to tell."""
@@ -84,9 +85,23 @@ class OwnProcesses:
                 session.refuse(f"what a process of the agent asked for ({broke})")
             elif isinstance(session, ReplaySession):
                 if told:
-                    session.adopt(told)
+                    _played(session, told)
             elif told:
                 _adopt(session, told)
+
+
+def _played(session: ReplaySession, told: dict[str, Any]) -> None:
+    """What a process was given itself, and how it diverged."""
+    session.elsewhere.update(told["played"])
+    for one in (*session.cassette.http, *session.cassette.tools, *session.cassette.streams):
+        if one.place in session.elsewhere and id(one) not in session.kept.played:
+            session.kept.played.add(id(one))
+            if session.first_use is not None:
+                session.first_use.played(one.key, session.cassette.folder)
+    session.divergences += map(divergence_in, told["divergences"])
+    session.notes += [note for note in told["notes"] if note not in session.notes]
+    for text in told["refused"]:
+        session.refuse(text)
 
 
 def _adopt(session: RecordSession, told: dict[str, Any]) -> None:
@@ -98,17 +113,20 @@ def _adopt(session: RecordSession, told: dict[str, Any]) -> None:
         session.adopt(kept)
 
 
-def _order(session: RecordSession | ReplaySession, turns: str, allow: set[str]) -> Order | None:
+def _order(session: RecordSession | ReplaySession, turns: str, allow: set[str]) -> OpenConversation | None:
     """None where there is no folder to answer from: a production trace holds no such traffic."""
     rules: Rules = session.rules
-    order = Order(uuid4().hex, turns, allow=sorted(session.allow | allow), ignore=list(rules.ignore))
+    order = OpenConversation(
+        uuid4().hex, turns, allow=sorted(session.allow | allow), ignore=list(rules.ignore)
+    )
     order.headers, order.aliases = list(rules.headers), dict(rules.aliases)
     if isinstance(rules.redact, Redaction):
         order.personal, order.invented = rules.redact.personal, rules.redact.kept_values
     if isinstance(session, ReplaySession):
-        if session.cassette.folder is None or session.cassette.match != "http":
+        folder = session.cassette.folder
+        if folder is None or session.cassette.match != "http" or not (folder / "manifest.json").is_file():
             return None
-        order.cassette = str(session.cassette.folder.resolve())
+        order.cassette = str(folder.resolve())
         order.policy, order.pace = session.policy, session.pace
     return order
 

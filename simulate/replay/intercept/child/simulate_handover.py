@@ -35,6 +35,7 @@ class Handover:
         """An `OwnProcessPart`, once there is one."""
         self._lock = threading.RLock()
         self._joining = self._leaving = False
+        self._broke: str | None = None
         self._signal: int | None = None
 
     def begin(self) -> None:
@@ -70,6 +71,9 @@ class Handover:
                 self._tell("ready", {})
             except ImportError:
                 pass  # an environment of its own without this package: guarded, and not recorded
+            except Exception as error:  # noqa: BLE001 - told to the other side; the agent goes on
+                self._broke = f"{type(error).__name__}: {error}"
+                self._tell("joined", {})
             finally:
                 self._joining = False
             return self.part
@@ -91,8 +95,10 @@ class Handover:
             return
         part, self.part = self.part, None
         place, self.order = self._place(), None
+        account: dict[str, Any] = {} if self._broke is None else {"broke": self._broke}
+        self._broke = None
         try:
-            account: dict[str, Any] = {} if part is None else part.close()
+            account |= {} if part is None else part.close()
         except Exception as error:  # noqa: BLE001 - told to the other side, which cannot see it
             account = {"broke": f"{type(error).__name__}: {error}"}
         if os.path.exists(os.path.join(place, f"{os.getpid()}.ready")):
@@ -158,11 +164,14 @@ def begin() -> None:
         if event == "import" and args[0] in _CLIENTS and handover.order is not None:
             handover.join()
 
+    def finalize(_: Handover) -> None:
+        sys.modules["multiprocessing.util"].Finalize(None, handover.leave, exitpriority=1000)
+
     def forked() -> None:
         # multiprocessing's processes end without atexit, and forget what was registered before they began
         util: Any = sys.modules.get("multiprocessing.util")
         if util is not None:
-            util.register_after_fork(handover, lambda one: util.Finalize(None, one.leave, exitpriority=1000))
+            util.register_after_fork(handover, finalize)
         handover.forked()
 
     sys.addaudithook(hook)
