@@ -22,7 +22,7 @@ from simulate.replay.matching.streams import (
     same_but_for_ids,
 )
 
-_UNASKED_SECONDS = 10.0
+_UNASKED_SECONDS = 5.0
 
 
 class StreamRecorder:

@@ -8,6 +8,7 @@ loaded: this runs in every Python process that the agent starts, whatever it is 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import signal
@@ -110,6 +111,12 @@ class Handover:
         if not self._leaving:
             self.leave()
 
+    def replaced(self) -> None:
+        """Another program takes this one's place: nobody waits for it, unless it is Python and tells so."""
+        self.leave()
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(self.folder, f"{os.getpid()}.process"))
+
     def forked(self) -> None:
         """This process is a copy. It begins a part of its own once it asks for something: most copies only
         become another program."""
@@ -163,6 +170,8 @@ def begin() -> None:
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "import" and args[0] in _CLIENTS and handover.order is not None:
             handover.join()
+        elif event == "os.exec":
+            handover.replaced()
 
     def finalize(_: Handover) -> None:
         sys.modules["multiprocessing.util"].Finalize(None, handover.leave, exitpriority=1000)
