@@ -112,6 +112,8 @@ class Resources:
             yield
             return
         environment = self.channel.environment(session.conversation.id) | (variables or {})
+        if self.models is not None:
+            environment |= self.models.environment({**self.capture.environment, **environment})
         session.tool_environment = for_node(environment)
         with self.channel.open(session.conversation.id, toolbox):
             yield
@@ -251,7 +253,11 @@ class Resources:
 
     def started(self, scenario: Scenario) -> bool:
         """Whether a scenario's agent is a process that we start, and so can tell where its model is."""
-        return self._key(scenario) in self._processes
+        key = self._key(scenario)
+        if key in self._processes or not isinstance(key[0], str):
+            return key in self._processes
+        config = self.project.agent(key[0])
+        return names_code(config.address) or config.command is not None
 
     def set_aside(self, scenario: Scenario, missing: MissingExtra) -> None:
         """Do not run what needs an extra that is not installed; its outcome says so."""

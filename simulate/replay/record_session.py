@@ -19,6 +19,7 @@ from simulate.replay.cassette.stream_redaction import redacted
 from simulate.replay.intercept.streams import StreamRecorder
 from simulate.replay.intercept.toolbox import InterceptedTools
 from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
+from simulate.replay.matching.date_drift import real_ns
 from simulate.replay.matching.encodings import NotDecoded, decoded
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
@@ -57,11 +58,12 @@ class RecordSession:
         self.conversation: list[dict[str, Any]] = []
         self.frames: list[dict[str, Any]] = []
         self.blobs: dict[str, bytes] = {}
-        self._began = time.perf_counter()
+        self._began, self._began_ns = time.perf_counter(), real_ns()
         self._exchanges: list[HttpExchange] = []
         self._open: list[HttpExchange] = []
         self._tools: list[ToolRecording] = []
         self._streams: list[StreamRecording] = []
+        self._adopted: list[Cassette] = []
         self._lock = threading.Lock()
         self._tasks: dict[tuple[int, Any], int] = {}
 
@@ -133,6 +135,12 @@ class RecordSession:
         with self._lock:
             return any(not exchange.over for exchange in self._open)
 
+    @property
+    def passed(self) -> int:
+        """How many requests and messages there were so far."""
+        with self._lock:
+            return len(self._exchanges) + sum(len(stream.events) for stream in self._streams)
+
     def timer_went_off(self) -> None:
         """What is on its way races with it."""
         with self._lock:
@@ -158,6 +166,14 @@ class RecordSession:
         """The toolbox that records; ``inner`` answers (the scenario's pins)."""
         return InterceptedTools(self, inner)
 
+    def adopt(self, kept: Cassette) -> None:
+        """What a process of the agent has recorded of this conversation, redacted already."""
+        later = (int(kept.manifest["started_ns"]) - self._began_ns) / 1e6
+        for one in (*kept.http, *kept.tools, *kept.streams):
+            one.own_process = True
+            one.start, one.end = one.start + later, one.end + later
+        self._adopted.append(kept)
+
     def cassette(self) -> Cassette:
         """What was recorded so far, redacted."""
         with self._lock:
@@ -175,6 +191,14 @@ class RecordSession:
         said = [self.rules.value(one) for one in self.conversation]
         if isinstance(self.rules.redact, Redaction):
             manifest |= self.rules.redact.manifest()
+        for kept in self._adopted:
+            recordings, tools = [*recordings, *kept.http], [*tools, *kept.tools]
+            streams = [*streams, *kept.streams]
+            own: Any = manifest.get("personal")
+            manifest["personal"] = _together(own, kept.manifest.get("personal"))
+        if self._adopted:
+            for made in (recordings, tools, streams):
+                made.sort(key=lambda one: one.start)
         number(recordings)
         number(tools)
         number(streams)
@@ -208,6 +232,15 @@ class RecordSession:
 
     def _now(self) -> float:
         return (time.perf_counter() - self._began) * 1000
+
+
+def _together(one: dict[str, Any] | None, other: dict[str, Any] | None) -> dict[str, Any]:
+    """What two manifests say of personal data."""
+    merged = {**(other or {}), **(one or {})}
+    for name in ("invented", "pseudonyms"):
+        texts = [*(one or {}).get(name, ()), *(other or {}).get(name, ())]
+        merged |= {name: list(dict.fromkeys(texts))} if texts else {}
+    return merged
 
 
 def current_span_id() -> str | None:

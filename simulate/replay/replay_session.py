@@ -80,6 +80,8 @@ class ReplaySession:
         self.divergences: list[Divergence] = []
         self.side_cassette: str | None = None
         self.tainted = 0
+        self.elsewhere: set[str] = set()
+        """What processes of the agent were given themselves, by its place."""
         self._time = TimePassed(cassette.manifest)
         self._served: set[str] = set()
         self._pins: Toolbox | None = None
@@ -376,7 +378,7 @@ class ReplaySession:
             verdict=verdict,
             first=first,
             divergences=divergences,
-            played=len(self.kept.order),
+            played=len(self.kept.order) + len(self.elsewhere),
             recorded=len(self.cassette) - len(unseen),
             unplayed=[f"{one.place}: {one.asked.removeprefix('tool ')}" for one in left],
             tainted=self.tainted,
@@ -389,6 +391,8 @@ class ReplaySession:
 
     def _is_unseen(self, tool: ToolRecording) -> bool:
         """Whether the agent runs it where we cannot see it: pinned, in another process, or not marked."""
+        if tool.own_process:
+            return False
         unmarked = tool.source == "trace" and tool.name not in marked() | self._served
         return self.outside or unmarked or self._is_pinned(tool.name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulate.replay.matching.divergence import Divergence, Policy, Verdict
+from simulate.replay.matching.divergence import Divergence, JsonChange, Policy, Verdict
 
 
 @dataclass(slots=True)
@@ -90,22 +90,20 @@ class ReplayReport:
             "refused": self.refused,
             "notes": self.notes,
             "side_cassette": self.side_cassette,
-            "divergences": [
-                {
-                    "verdict": one.verdict,
-                    "asked": one.asked,
-                    "component": one.component,
-                    "components": one.components,
-                    "turn": one.turn,
-                    "by": one.by,
-                    "span_id": one.span_id,
-                    "nearest": one.nearest,
-                    "tainted": one.tainted,
-                    "changes": [
-                        {"path": change.path, "recorded": change.recorded, "now": change.now}
-                        for change in one.changes
-                    ],
-                }
-                for one in self.divergences
-            ],
+            "divergences": [told(one) for one in self.divergences],
         }
+
+
+_TOLD = ("verdict", "asked", "component", "components", "turn", "by", "span_id", "nearest", "tainted")
+
+
+def told(one: Divergence) -> dict[str, Any]:
+    """A divergence as JSON."""
+    changes = [{"path": each.path, "recorded": each.recorded, "now": each.now} for each in one.changes]
+    return {**{name: getattr(one, name) for name in _TOLD}, "changes": changes}
+
+
+def divergence_in(given: dict[str, Any]) -> Divergence:
+    """The inverse of `told`."""
+    fields: dict[str, Any] = {**given, "changes": [JsonChange(**one) for one in given["changes"]]}
+    return Divergence(**fields)

@@ -198,6 +198,11 @@ def current() -> RecordSession | ReplaySession | None:
     return traffic if isinstance(traffic, RecordSession | ReplaySession) else None
 
 
+def unrecorded() -> contextlib.AbstractContextManager[None]:
+    """What is asked for inside is the simulation's own: neither recorded nor refused."""
+    return process.entered(RecordSession(Rules()))
+
+
 def versions() -> dict[str, str]:
     """The versions that shaped a recording."""
     found = {"python": platform.python_version()}

@@ -102,7 +102,7 @@ async def asyncio_(target: str, question: str = "hello", talk: tuple[str, ...] =
     async with grpc.aio.insecure_channel(target) as channel:
         stubs = _stubs(channel)
         call = stubs["Ask"](StringValue(value=question))
-        heard: list[Any] = [dict(await call), await call.code(), dict(await call.trailing_metadata())]
+        heard: list[Any] = [dict(await call), await call.code(), dict([*await call.trailing_metadata()])]
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await stubs["Ask"](StringValue(value="secret"))
         heard += [error.value.code(), error.value.details()]

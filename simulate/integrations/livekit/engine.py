@@ -23,6 +23,8 @@ from simulate.integrations.livekit.server import LiveKitServer, need_server
 from simulate.integrations.livekit.transport import LiveKitWire
 from simulate.integrations.livekit.worker import LiveKitWorker
 from simulate.model.scenario import Scenario
+from simulate.replay.matching.endpoints import address as host_of
+from simulate.replay.session import current, unrecorded
 
 LOOK_SECONDS = 0.5
 """How often the worker's log is asked whether the process of a job still lives."""
@@ -94,7 +96,11 @@ class LiveKitEngine:
     async def converse(self, session: TrialSession) -> None:
         """Call the worker into a room; returns when one side has hung up or a limit is reached."""
         async with self._starting:
-            server = await self._ready(session)
+            # server and worker are the run's, and not the conversation's that happens to be the first
+            with unrecorded():
+                server = await self._ready(session)
+        if (cassette := current()) is not None:
+            cassette.allow.add(host_of(server.url))  # the room is real
         wire = RoomWire(self, server, session)
         await VoiceCall(session, wire, self._hear_and_speak().for_persona(session.scenario)).carry()
 
@@ -117,7 +123,7 @@ class LiveKitEngine:
             shared = {k: v for k, v in session.environment.items() if k not in ("TRACEPARENT", "BAGGAGE")}
             server = self._server
             keys = dict(zip(_NEEDED, (server.url, server.key, server.secret), strict=True))
-            await worker.start(shared | keys)
+            await worker.start(_reaching(shared | keys, server.url))
             self._worker, self._agent_name = worker, name
         return self._server
 
@@ -247,6 +253,16 @@ class RoomWire:
         return AgentFault(
             fault.message, where=fault.where, hint=f"what it printed is in {worker.log}", proof=complaint
         )
+
+
+def _reaching(environment: dict[str, str], url: str) -> dict[str, str]:
+    """A worker that is replayed reaches the room, too. It is guarded itself, and needs no proxy to nowhere,
+    through which LiveKit would go to its server."""
+    allowed = environment.get("SIMULATE_REPLAY_ALLOW")
+    if allowed is None:
+        return environment
+    proxies = {name: "" for name in environment if name.upper().endswith("_PROXY")}
+    return {**environment, **proxies, "SIMULATE_REPLAY_ALLOW": f"{allowed},{host_of(url)}"}
 
 
 def _target(address: str, root: Path) -> tuple[Path | None, str]:

@@ -49,7 +49,9 @@ class LiveKitWorker(ChildProcess):
 
     async def start(self, environment: Mapping[str, str]) -> None:
         """Start it and wait until it has registered; AgentFault with what it printed if it does not."""
-        path = os.pathsep.join(filter(None, [str(self.cwd or Path.cwd()), os.environ.get("PYTHONPATH")]))
+        known = environment.get("PYTHONPATH") or os.environ.get("PYTHONPATH")
+        # what guards and records a process comes first, and the project's folder after it
+        path = os.pathsep.join(filter(None, [known, str(self.cwd or Path.cwd())]))
         named = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "LIVEKIT_AGENT_NAME_OVERRIDE": self.name}
         await super().start({**environment, **named})
 

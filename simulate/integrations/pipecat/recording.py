@@ -1,9 +1,9 @@
 """What a bot's speech services gave, frame by frame: kept in a cassette, and given again at the same pace.
 
 A service's own ``run_tts`` and ``run_stt`` are the seam, whoever sells it: recorded are the frames that they
-yield, each with the milliseconds since it was asked (``frames.jsonl``; sound as blobs). Model calls are HTTP,
-which `simulate.replay` records itself. A service that gives its frames past these methods, over a socket of
-its own, is not recorded; the manifest says so.
+yield, each with the milliseconds since it was asked (``frames.jsonl``; sound as blobs). So much for models in
+this process. A service that asks for its frames over the network is recorded there, by `simulate.replay`, as
+the models are; the manifest names it, and in a replay it runs for real against what was recorded.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from simulate.replay.replay_session import ReplaySession
 from simulate.replay.session import current
 
 Kind = Literal["tts", "stt"]
+_OVER_NETWORK = "speech_over_network"
+"""In a manifest: the classes of the services that ask for their frames over the network."""
 Asking = Callable[..., AsyncGenerator[Frame | None, None]]
 
 
@@ -54,10 +56,10 @@ def _starting(start: Any, kind: Kind) -> Any:
     async def starting(service: Any, frame: StartFrame) -> None:
         session, name = current(), f"run_{kind}"
         if session is not None and name not in vars(service):
-            run = getattr(service, name)
+            run, known_as = getattr(service, name), type(service).__name__
             if isinstance(session, RecordSession):
-                setattr(service, name, _recording(session, run, kind))
-            else:
+                setattr(service, name, _recording(session, run, kind, known_as))
+            elif known_as not in session.cassette.manifest.get(_OVER_NETWORK, ()):
                 taped = _playing(SpeechTape.of(session), run, kind)
                 setattr(service, name, types.MethodType(taped, service))
         await start(service, frame)
@@ -65,9 +67,14 @@ def _starting(start: Any, kind: Kind) -> Any:
     return starting
 
 
-def _recording(recorder: RecordSession, run: Asking, kind: Kind) -> Asking:
+def _recording(recorder: RecordSession, run: Asking, kind: Kind, service: str) -> Asking:
     async def recorded(asked: Any, *more: Any) -> AsyncGenerator[Frame | None, None]:
-        began = time.perf_counter()
+        over_network = recorder.manifest.get(_OVER_NETWORK, ())
+        if service in over_network:
+            async for frame in run(asked, *more):
+                yield frame
+            return
+        began, passed = time.perf_counter(), recorder.passed
         gave: list[dict[str, Any]] = []
         entry: dict[str, Any] = {"kind": kind, "turn": recorder.turn_of(), "gave": gave}
         entry |= {"text": recorder.rules.text(asked)} if kind == "tts" else {"bytes": len(asked)}
@@ -77,6 +84,9 @@ def _recording(recorder: RecordSession, run: Asking, kind: Kind) -> Asking:
             if kept is not None:
                 gave.append({"at": round((time.perf_counter() - began) * 1000, 3), **kept})
             yield frame
+        if recorder.passed != passed:
+            recorder.frames.remove(entry)
+            recorder.manifest[_OVER_NETWORK] = sorted({*over_network, service})
 
     return recorded
 
@@ -183,16 +193,10 @@ def _write_text(service: Any, text: str, context: str | None) -> None:
 
 
 def finish() -> None:
-    """The call is over: note what its recording could not hold, and what of it was not asked for again."""
+    """The call is over: note what of its recording was not asked for again."""
     session = current()
     if isinstance(session, ReplaySession):
         # a bot that spoke on in real time may have been asked for more than in virtual time: no divergence
         left = getattr(getattr(session, "tape", None), "left", [])
         if left:
             session.notes.append(f"{len(left)} recorded pieces of speech were not asked for again")
-    elif isinstance(session, RecordSession):
-        empty = sum(not entry["gave"] for entry in session.frames if entry["kind"] == "tts")
-        if empty:
-            session.manifest["notes"] = [
-                f"{empty} sentences came past run_tts (a service with a socket of its own): not recorded"
-            ]

@@ -83,6 +83,8 @@ def interaction_of(recording: HttpRecording, blobs: dict[str, bytes]) -> dict[st
         about["exact"] = recording.exact
     if recording.raced:
         about["raced"] = True
+    if recording.own_process:
+        about["own_process"] = True
     if recording.task:
         about["lane"] = recording.task
     if recording.span_id is not None:
@@ -127,6 +129,7 @@ def recording_in(interaction: Any, index: int, folder: Path, rules: Rules, *, re
         exact="" if rekey else about.get("exact", ""),
         task=about.get("lane", 0),
         raced=bool(about.get("raced", False)),
+        own_process=bool(about.get("own_process", False)),
         place=f"http.json #{index + 1}",
         load=response_loader(interaction["response"], about, folder),
     )
@@ -204,6 +207,8 @@ def tool_line(tool: ToolRecording) -> dict[str, Any]:
         line["turn"] = tool.turn
     if tool.task >= 0:
         line["lane"] = tool.task
+    if tool.own_process:
+        line["own_process"] = True
     return line
 
 
@@ -217,6 +222,7 @@ def tool_in(line: Any, index: int, rules: Rules, *, rekey: bool) -> ToolRecordin
         error=line.get("error"),
         write=bool(line.get("write", False)),
         source=line.get("source", "tool"),
+        own_process=bool(line.get("own_process", False)),
         start=line["start_ms"],
         end=line["end_ms"],
         turn=line.get("turn"),

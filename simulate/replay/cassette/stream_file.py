@@ -68,6 +68,8 @@ def lines_of(recording: StreamRecording, blobs: dict[str, bytes]) -> bytes:
         about["turn"] = recording.turn
     if recording.span_id is not None:
         about["span_id"] = recording.span_id
+    if recording.own_process:
+        about["own_process"] = True
     lines = [about]
     for event in recording.events:
         line: dict[str, Any] = {"by": event.by, "kind": event.kind}
@@ -113,5 +115,6 @@ def _recording(line: dict[str, Any], number: int, rules: Rules, *, rekey: bool) 
         end=line["end_ms"],
         turn=line.get("turn"),
         span_id=line.get("span_id"),
+        own_process=bool(line.get("own_process", False)),
         place=f"streams.jsonl #{number}",
     )

@@ -43,6 +43,20 @@ NOWHERE = "http://127.0.0.1:9"
 """A proxy that leads nowhere (the discard port): what a child that is neither Python nor Node gets."""
 
 
+HANDOVER = "SIMULATE_REPLAY_HANDOVER"
+"""The folder in which an agent's own processes hear which conversation is open: see `own_process`."""
+
+
+def taking_part(folder: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What lets Python processes keep, or be answered, what they ask for themselves."""
+    return {HANDOVER: str(folder), "PYTHONPATH": _python_path(os.environ if base is None else base)}
+
+
+def _python_path(base: Mapping[str, str]) -> str:
+    known = [part for part in base.get("PYTHONPATH", "").split(os.pathsep) if part and part != str(_CHILD)]
+    return os.pathsep.join((str(_CHILD), *known))
+
+
 def child_environment(
     allowed: Iterable[str], log: Path | None, base: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -54,7 +68,7 @@ def child_environment(
     names = sorted(set(allowed))
     guard = {
         "SIMULATE_REPLAY_ALLOW": ",".join(names),
-        "PYTHONPATH": os.pathsep.join(part for part in (str(_CHILD), base.get("PYTHONPATH", "")) if part),
+        "PYTHONPATH": _python_path(base),
         "NODE_OPTIONS": f'{base.get("NODE_OPTIONS", "")} --require "{_CHILD / "guard.cjs"}"'.strip(),
     }
     if log is not None:
@@ -136,7 +150,9 @@ def _spawning(real: Any, router: TrafficRouter) -> Any:
     def spawnv_passfds(*args: Any) -> Any:
         if not router.playing or router.current is None:
             return real(*args)
-        with environment_set(_guard(router, os.environ)):
+        guard = _guard(router, os.environ)
+        # Python guards itself, and a proxy to nowhere would keep LiveKit's native client from its room
+        with environment_set({k: v for k, v in guard.items() if not k.upper().endswith("_PROXY")}):
             return real(*args)
 
     return spawnv_passfds
@@ -144,6 +160,8 @@ def _spawning(real: Any, router: TrafficRouter) -> Any:
 
 def after_fork(router: TrafficRouter) -> None:
     """In a process that was just forked: it can ask nobody whose it is, so it reaches nothing in a replay."""
+    if router.everywhere is not None:
+        return  # an agent's own process: its copies have a part of their own
     router.forked = router.current is not None
     if router.forked and router.playing:
         kernel.fence(_ports(router))

@@ -82,7 +82,8 @@ class Guard:
             self.router.replays = tuple(one for one in self.router.replays if one is not replay)
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self.router.playing:
+        # all that Python does comes by here, also between a fork and what the copy becomes
+        if not event.startswith("socket.") or not self.router.playing:
             return
         if event == "socket.connect":
             self._connecting(args[1])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from typing import Any, cast
 from unittest import mock
 
 from simulate.determinism.shared_patch import SharedPatch
@@ -86,6 +87,34 @@ def intercepted(traffic: Traffic) -> Generator[None]:
             _PROCESS.router.background.over.add(traffic)
             if _PROCESS.router.background.lasts(traffic):
                 _PROCESS.stay()
+
+
+@contextlib.contextmanager
+def intercepted_everywhere(traffic: Traffic) -> Generator[None]:
+    """The same in a process that has one conversation at a time: all that any of its threads asks for is
+    ``traffic``'s, also those that began before."""
+    guarded = _PROCESS.guard.held(traffic) if traffic.replaying else contextlib.nullcontext()
+    router = _PROCESS.router
+    with _PROCESS.patches.held(), guarded, router.entered_everywhere(traffic):
+        try:
+            yield
+        finally:
+            router.background.over.add(traffic)
+
+
+def begin_again(begin: Callable[[], Traffic]) -> None:
+    """In a forked process: it belongs to what ``begin`` gives, once it asks for something."""
+    _PROCESS.router.everywhere = cast("Traffic", _Later(begin))
+
+
+class _Later:
+    """A conversation that begins when it is first asked anything."""
+
+    def __init__(self, begin: Callable[[], Traffic]) -> None:
+        self._begin = begin
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._begin(), name)
 
 
 async def settled(traffic: Traffic) -> None:

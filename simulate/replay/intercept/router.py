@@ -39,13 +39,15 @@ class TrafficRouter:
         self.background = Background()
         self.forked = False
         """This process was forked from one that is recorded or replayed."""
+        self.everywhere: Traffic | None = None
+        """The conversation that this whole process belongs to, where it is an agent's own."""
         self._logs: dict[Traffic, Path] = {}
         self._current: ContextVar[Traffic | None] = ContextVar("simulate_traffic", default=None)
 
     @property
     def current(self) -> Traffic | None:
         """The conversation that the running code belongs to."""
-        return self._current.get()
+        return self._current.get() or self.everywhere
 
     @contextlib.contextmanager
     def entered(self, traffic: Traffic) -> Generator[None]:
@@ -55,6 +57,16 @@ class TrafficRouter:
             yield
         finally:
             self._current.reset(token)
+
+    @contextlib.contextmanager
+    def entered_everywhere(self, traffic: Traffic) -> Generator[None]:
+        """What any thread of this process asks for meanwhile is this conversation's."""
+        self.everywhere = traffic
+        try:
+            yield
+        finally:
+            if self.everywhere is traffic:
+                self.everywhere = None
 
     @property
     def watching(self) -> bool:

@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulate.errors import HarnessFault
+from simulate.replay.intercept.dechunker import Dechunker
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
-from simulate.replay.matching.endpoints import address
+from simulate.replay.matching.endpoints import address, host_port
 from simulate.replay.matching.recordings import HttpResponse
 from simulate.replay.matching.request import HttpRequest
 
@@ -58,7 +59,8 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
 def _connecting(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     def connect(connection: Any) -> None:
-        if getattr(connection, "_simulate_connecting", False) or not router.watching:
+        connecting = getattr(connection, "_simulate_connecting", False)
+        if connecting or not router.watching or _is_allowed(connection, router):
             real(connection)
             return
         if router.playing:
@@ -85,7 +87,7 @@ def _beginning(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     def putrequest(connection: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         sock = getattr(connection, "sock", None)
-        if sock is not None and router.watching:
+        if sock is not None and router.watching and not _is_allowed(connection, router):
             wanted = _PlayedSocket if router.playing else _RecordedSocket
             if not isinstance(sock, wanted):
                 # a connection kept alive from before, or by another conversation, is none of ours
@@ -96,11 +98,21 @@ def _beginning(real: Any, router: TrafficRouter) -> Any:
     return putrequest
 
 
+def _is_allowed(connection: Any, router: TrafficRouter) -> bool:
+    """Whether what it connects to is none of a recording's or replay's business."""
+    return host_port(*_target(connection)) in router.allowed
+
+
+def _target(connection: Any) -> tuple[str, int]:
+    if host := getattr(connection, "_tunnel_host", None):
+        return host, connection._tunnel_port
+    return connection.host, connection.port
+
+
 def _url(connection: Any, target: str) -> str:
     if target.startswith(("http://", "https://")):
         return target  # through a proxy
-    host = getattr(connection, "_tunnel_host", None) or connection.host
-    port = getattr(connection, "_tunnel_port", None) or connection.port
+    host, port = _target(connection)
     secure = isinstance(connection, http.client.HTTPSConnection) or hasattr(connection, "cert_reqs")
     default = 443 if secure else 80
     host = f"[{host}]" if ":" in host else host
@@ -118,37 +130,8 @@ def _request(connection: Any, sent: bytes) -> HttpRequest:
         headers[name.strip()] = value.strip()
     lowered = {name.lower(): value for name, value in headers.items()}
     if "chunked" in lowered.get("transfer-encoding", ""):
-        body = b"".join(_Dechunker().feed(body))
+        body = b"".join(Dechunker().feed(body))
     return HttpRequest(method, _url(connection, target), headers, body)
-
-
-class _Dechunker:
-    """HTTP/1.1's chunked framing, undone piece by piece (RFC 9112, section 7.1)."""
-
-    def __init__(self) -> None:
-        self.buffer = b""
-        self.left = -1
-        self.over = False
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        self.buffer += piece
-        while not self.over:
-            if self.left < 0:
-                line, found, rest = self.buffer.partition(b"\r\n")
-                if not found:
-                    return
-                self.left, self.buffer = int(line.split(b";")[0] or b"0", 16), rest
-                if self.left == 0:
-                    self.over = True
-                    return
-            data = self.buffer[: self.left]
-            self.left -= len(data)
-            self.buffer = self.buffer[len(data) :]
-            if data:
-                yield data
-            if self.left or len(self.buffer) < 2:
-                return
-            self.buffer, self.left = self.buffer[2:], -1
 
 
 class _PlayedSocket:
@@ -185,14 +168,9 @@ class _PlayedSocket:
         if self.sent:
             self.begin()
         exchange = self.exchange
-        if exchange is None:
+        if exchange is None or exchange.response is None:
             raise HarnessFault(
-                f"{self.place} may be reached during the replay, but not through http.client",
-                hint="use httpx or aiohttp for it, or call it outside of the conversation",
-            )
-        if exchange.response is None:
-            raise HarnessFault(
-                "http.client cannot go live in the middle of a replay",
+                f"http.client cannot ask {self.place} in the middle of a replay",
                 hint="use the policy `fail` or `nearest` for an agent on requests or urllib3",
             )
         response = exchange.arrive()
@@ -327,7 +305,7 @@ class _RecordedFile(io.RawIOBase):
         self.file, self.exchange, self.method = file, exchange, method
         self.head = b""
         self.left: int | None = None
-        self.chunks: _Dechunker | None = None
+        self.chunks: Dechunker | None = None
         self.in_body = False
 
     def readable(self) -> bool:
@@ -387,7 +365,7 @@ class _RecordedFile(io.RawIOBase):
         if self.method == "HEAD" or int(status) in {204, 304}:
             self.exchange.ended()
         elif "chunked" in lowered.get("transfer-encoding", ""):
-            self.chunks = _Dechunker()
+            self.chunks = Dechunker()
         elif "content-length" in lowered:
             self.left = int(lowered["content-length"])
             if self.left == 0:

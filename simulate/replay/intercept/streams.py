@@ -22,6 +22,8 @@ from simulate.replay.matching.streams import (
     same_but_for_ids,
 )
 
+_UNASKED_SECONDS = 5.0
+
 
 class StreamRecorder:
     """Notes what passes on a connection that goes out."""
@@ -66,6 +68,11 @@ class _Assigned:
         self.sound = hashlib.sha256(b"".join(each for each in sounds if each is not None)).digest()
         self.heard: list[int] = []
         """How much sound had been sent before each event."""
+        ends = (
+            n for n, event in enumerate(recording.events) if event.by == "agent" and event.kind == "close"
+        )
+        self.closing = next(ends, len(recording.events))
+        """Where the agent closed the connection: what came after it is no answer."""
         total = 0
         for sound in sounds:
             self.heard.append(total)
@@ -201,23 +208,31 @@ class StreamPlayer:
                 self._next += 1
             if self.refused is not None or self._closed:
                 return None
-            if self._next == len(events):
+            if self._next == len(events) or self._next > self._one.closing:
                 return 3600.0  # silent, and open until the agent closes it or leaves the recorded path
             event = events[self._next]
             left = self._began + event.at / 1000 - time.monotonic()
             if self._paced and left > 0:
                 return left
-            if left + PATIENCE > 0 and not self._is_due():
-                return left + PATIENCE
+            if left + self._patience() > 0 and not self._is_due():
+                return left + self._patience()
             if not self._taken and (event.kind != "open" or event.value.get("status") != 101):
                 self._settle(self._one)
             self._next += 1
             return self._with_ids(event)
 
     def _is_due(self) -> bool:
-        one = self._one
-        first = next(iter(one.due), None)
-        return (first is None or first > self._next) and self._heard >= one.heard[self._next]
+        return not self._is_unasked() and self._heard >= self._one.heard[self._next]
+
+    def _is_unasked(self) -> bool:
+        """Whether the agent has yet to send a message that it had sent before the next event."""
+        first = next(iter(self._one.due), None)
+        return first is not None and first < self._next
+
+    def _patience(self) -> float:
+        """How much later than recorded an event may come: a message's answer waits for a slow agent, while as
+        much sound may never come."""
+        return _UNASKED_SECONDS if self._is_unasked() else PATIENCE
 
     def _with_ids(self, event: StreamEvent) -> StreamEvent:
         content = event.content

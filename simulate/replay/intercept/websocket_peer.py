@@ -322,6 +322,9 @@ class PlayedTransport(asyncio.Transport):
 class PlayedSocket(socket.socket):
     """What a client with blocking sockets has instead of a connection; TLS leaves it as it is."""
 
+    def setsockopt(self, *option: Any) -> None:
+        """A pair of sockets has no options of TCP, which older clients set."""
+
     def pending(self) -> int:
         """How much TLS holds back, which is nothing."""
         return 0

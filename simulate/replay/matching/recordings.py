@@ -85,6 +85,8 @@ class HttpRecording:
     """`HttpRequest.exact` of the request as it was made; empty where that is not known."""
     task: int = 0
     """The task or thread that asked, by number; only what one of them asked has an order."""
+    own_process: bool = False
+    """A process of the agent's asked for it itself, past the endpoint of its model."""
     raced: bool = False
     """A timer of the agent's went off while the answer was on its way: when it came may matter."""
     place: str = ""
@@ -128,6 +130,8 @@ class ToolRecording:
     turn: int | None = None
     task: int = -1
     """As an `HttpRecording`'s; -1 where that is not known."""
+    own_process: bool = False
+    """As an `HttpRecording`'s."""
     place: str = ""
 
     @property
@@ -176,6 +180,8 @@ class StreamRecording:
     span_id: str | None = None
     task: int = -1
     """As a `ToolRecording`'s: other calls go on meanwhile, so that it has no place in a task's order."""
+    own_process: bool = False
+    """As an `HttpRecording`'s."""
     place: str = ""
 
     @property

@@ -86,6 +86,16 @@ class Redaction:
         if isinstance(self._redactor, _Pseudonyms):
             self._redactor.invented.update(_values(texts))
 
+    @property
+    def kept_values(self) -> list[tuple[str, str]]:
+        """The personal data that stays, as ``keep`` found it: its kind and its normal form."""
+        return sorted(self._redactor.invented) if isinstance(self._redactor, _Pseudonyms) else []
+
+    def keep_values(self, values: Iterable[tuple[str, str]]) -> None:
+        """What another one keeps stays here, too."""
+        if isinstance(self._redactor, _Pseudonyms):
+            self._redactor.invented.update(values)
+
     def manifest(self) -> dict[str, Any]:
         """What a replay has to know: see `recorded_with`."""
         if not isinstance(self._redactor, _Pseudonyms):

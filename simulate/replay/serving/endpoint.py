@@ -27,6 +27,7 @@ from simulate.replay.matching.request import HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
+from simulate.replay.serving.own_processes import OwnProcesses
 from simulate.replay.serving.sockets import abort, asks_for_models, listening, models_of, send
 
 _HOP_BY_HOP = frozenset(
@@ -67,7 +68,9 @@ class ModelEndpoint:
         self._turn = asyncio.Lock()
         self._session: RecordSession | ReplaySession | None = None
         self._asked = 0
-        self._folder: TemporaryDirectory[str] | None = None
+        self._processes: OwnProcesses | None = None
+        self._own: set[str] = set()
+        """Addresses of ours that an agent's processes reach."""
 
     @property
     def base_url(self) -> str:
@@ -77,20 +80,25 @@ class ModelEndpoint:
     def environment(self, own: Mapping[str, str]) -> dict[str, str]:
         """What to start an agent's process with; ``own`` is what else it gets, such as our receiver."""
         found = {"OPENAI_BASE_URL": self.base_url, "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{self.port}"}
+        urls = [value for value in own.values() if value.startswith(("http://", "https://"))]
+        self._own = {f"127.0.0.1:{self.port}", *map(address, urls)}
+        if self._processes is not None:
+            found |= self._processes.environment(own)
         if not self.guard:
             return found
-        urls = [value for value in own.values() if value.startswith(("http://", "https://"))]
-        allowed = {f"127.0.0.1:{self.port}", *map(address, urls), *self.allow}
-        return found | child_environment(sorted(allowed), self._log)
+        base = {**os.environ, **found}
+        return found | child_environment(sorted({*self._own, *self.allow}), self._log, base)
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncGenerator[ModelEndpoint]:
         """Listen on 127.0.0.1 while inside; InputError where the port is taken."""
         with TemporaryDirectory() as folder:
             self._log = Path(folder) / "refused"
+            (Path(folder) / "processes").mkdir()
+            self._processes = OwnProcesses(Path(folder) / "processes")
             async with ClientSession(auto_decompress=True, timeout=ClientTimeout(total=None)) as client:
                 self._client = client
-                async with listening(self._answer, self.port) as self.port:
+                async with listening(self._answer, self.port, turn=self._tell_turn) as self.port:
                     yield self
 
     @contextlib.asynccontextmanager
@@ -101,8 +109,12 @@ class ModelEndpoint:
             if isinstance(session, ForkSession):
                 session.reach = self._real_address
             seen = self._refused()
+            assert self._processes is not None, "the endpoint is being served"
+            session.allow |= self._own
+            turns = f"http://127.0.0.1:{self.port}/__simulate/turn"
             try:
-                yield
+                async with self._processes.conversation(session, turns, self._own):
+                    yield
             finally:
                 self._session = None
                 if isinstance(session, ReplaySession):
@@ -110,6 +122,10 @@ class ModelEndpoint:
                         session.refuse(text)
                     if not self._asked and session.cassette.http:
                         session.notes.append(NEVER_ASKED)
+
+    async def _tell_turn(self, _: Request, body: bytes) -> web.Response:
+        turn = None if self._session is None else self._session.turn_of()
+        return web.Response(text="" if turn is None else str(turn))
 
     def _refused(self) -> list[str]:
         return self._log.read_text("utf-8").splitlines() if self._log.exists() else []

@@ -1,4 +1,5 @@
-"""Imported by Python processes that a replayed agent starts: they reach nothing either."""
+"""Imported by Python processes that an agent which is recorded or replayed starts: in a replay they reach
+nothing, and what they ask for is kept or answered as in our own process."""
 
 import os
 import sys
@@ -56,6 +57,15 @@ def _next() -> None:
         spec.loader.exec_module(util.module_from_spec(spec))
 
 
+def _hand_over() -> None:
+    """Let what this process asks for itself be recorded or answered."""
+    import simulate_handover  # type: ignore[import-not-found]  # beside this file, which only it is for
+
+    simulate_handover.begin()
+
+
 if "SIMULATE_REPLAY_ALLOW" in os.environ:
     _guard()
+if "SIMULATE_REPLAY_HANDOVER" in os.environ:
+    _hand_over()
 _next()

@@ -1,0 +1,113 @@
+"""Agents in Python processes of their own, which ask services past the endpoint of their model: recorded,
+answered, and a change named; counted where they would arrive."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulate.integrations.livekit.server import find_server
+from simulate.replay import Cassette
+
+HERE = Path(__file__).parent / "own_process"
+SCENARIO = """
+name: own
+script: [{says: hello}, {says: and you}]
+expect: [{said: {contains: You said and you}}]
+"""
+
+CALL = """
+name: own
+medium: voice
+speaks_first: agent
+script: [{says: "I would like a table for two, please."}]
+expect: [{said: {contains: number}}]
+limits: {time: 40 s}
+"""
+
+
+class Project:
+    """A project with one agent, and the service that it asks."""
+
+    def __init__(self, folder: Path, port: str) -> None:
+        self.folder, self.service = folder, f"127.0.0.1:{port}"
+        self.hits = folder / "hits"
+        shutil.copy(HERE / "agent.py", folder / "agent.py")
+        (folder / "own.yaml").write_text(SCENARIO)
+
+    def agent(self, kind: str) -> None:
+        line = f"{sys.executable} agent.py"
+        web = f'address = "http://127.0.0.1:{{port}}/v1"\ncommand = "{line} web {{port}} {self.service}"'
+        told = web if kind == "web" else f'address = "exec:{line} lines {self.service}"'
+        (self.folder / "pyproject.toml").write_text(f"[tool.simulate.agents.a]\n{told}\n")
+
+    def worker(self) -> None:
+        """A LiveKit worker instead, in one call."""
+        shutil.copy(HERE / "worker.py", self.folder / "worker.py")
+        told = f'env = {{SERVICE = "{self.service}"}}\nagents.a.address = "livekit:worker.py"'
+        (self.folder / "pyproject.toml").write_text(f"[tool.simulate]\n{told}\n")
+        (self.folder / "own.yaml").write_text(CALL)
+
+    def simulate(self, *words: str) -> tuple[int, str, list[str]]:
+        """Exit code, what was printed, and what arrived at the service meanwhile."""
+        self.hits.write_text("")
+        line = [sys.executable, "-m", "simulate", "run", "own.yaml", "--agent", "a", "--out", "out", *words]
+        shutil.rmtree(self.folder / "out", ignore_errors=True)
+        done = subprocess.run(line, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout + done.stderr, self.hits.read_text().split()
+
+    def answers(self) -> list[str]:
+        (path,) = self.folder.glob("out/*/outcome.json")
+        said = json.loads(path.read_text())["conversation"]["utterances"]
+        return [one["text"] for one in said if one["speaker"] == "agent"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    line = [sys.executable, str(HERE / "service.py"), str(tmp_path / "hits")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        yield Project(tmp_path, service.stdout.readline().strip())
+        service.kill()
+
+
+@pytest.mark.parametrize("kind", ["web", "lines"])
+def test_what_an_agents_own_process_asks_for_is_recorded_and_answered(kind: str, project: Project) -> None:
+    project.agent(kind)
+    code, told, arrived = project.simulate("--record", "cassettes")
+    assert code == 0, told
+    assert arrived.count("speak") == 2 and len(arrived) == (6 if kind == "web" else 4)
+    answers = project.answers()
+    cassette = Cassette.load(project.folder / "cassettes/own")
+    assert len(cassette.streams) == 2 and [one.turn for one in cassette.streams] == [1, 2]
+    assert all(one.own_process for one in (*cassette.streams, *cassette.http))
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, arrived, project.answers()) == (0, [], answers), told
+    if kind == "lines":
+        return
+    agent = project.folder / "agent.py"
+    agent.write_text(agent.read_text().replace('KIND = "text"', 'KIND = "words"'))
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, arrived) == (1, []), told
+    assert "turn 1" in told and "$.words: new: 'hello'" in told, told
+
+
+@pytest.mark.skipif(find_server() is None, reason="simulate livekit install brings a livekit-server")
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+def test_a_livekit_worker_is_recorded_and_replayed(project: Project) -> None:
+    """The room is real; voice, ears and shop answer from the cassette."""
+    project.worker()
+    code, told, arrived = project.simulate("--record", "cassettes")
+    assert code == 0 and sorted(arrived) == ["ears", "shop", "voice", "voice"], told
+    cassette = Cassette.load(project.folder / "cassettes/own")
+    assert [one.own_process for one in (*cassette.streams, *cassette.http)] == [True] * 4
+    answers = project.answers()
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, arrived, project.answers()) == (0, [], answers), told
