@@ -153,7 +153,7 @@ class BacksClaimsCheck(Check[BacksClaims]):
 
 def _claims(said: Iterable[Utterance]) -> Iterator[_Claim]:
     for each in said:
-        for sentence in sentences(each.received):
+        for sentence in sentences(each.audible):
             if sentence.endswith("?"):
                 continue
             for match in (*_FIRST.finditer(sentence), *_DONE.finditer(sentence)):

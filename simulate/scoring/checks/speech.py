@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from simulate.model.expect import EndedBy, NotSaid, Said
@@ -15,7 +14,7 @@ from simulate.model.transcript import Utterance
 from simulate.model.verdict import Status, Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 from simulate.scoring.checks.text_parts import describe_text, holds, json_mismatch
-from simulate.trace.reading import Unknown
+from simulate.trace.reading import Fact, Unknown
 
 NO_JUDGE = "no model is configured to judge a meaning"
 NO_JUDGE_HINT = (
@@ -35,10 +34,8 @@ def _language(evidence: Evidence) -> str:
 
 
 def _considered(evidence: Evidence, in_turn: int | None) -> list[Utterance]:
-    """The agent's utterances; in voice as they were said and audible, and not as our ear understood them."""
+    """The agent's utterances."""
     said = evidence.conversation.by("agent")
-    if evidence.conversation.medium == "voice":
-        said = [replace(each, heard=None) for each in said]
     return said if in_turn is None else [each for each in said if each.turn == in_turn]
 
 
@@ -64,17 +61,15 @@ class SaidCheck(Check[Said]):
             last = candidates[-1] if candidates else None
             fact = "it said nothing"
             if last is not None:
-                fact = f"it never said so; its last words were: {shorten(last.received, 200)}"
+                fact = f"it never said so; its last words were: {shorten(last.audible, 200)}"
                 if wanted.json_ is not None:
-                    fact += f" ({json_mismatch(wanted.json_, last.received)})"
+                    fact += f" ({json_mismatch(wanted.json_, last.audible)})"
             return self.verdict(
                 "failed", fact, turn=last.turn if last else None, span_id=last.span_id if last else None
             )
         if wanted.means is None:
             found = fitting[0]
-            return self.verdict(
-                "passed", shorten(found.received, 200), turn=found.turn, span_id=found.span_id
-            )
+            return self.verdict("passed", shorten(found.audible, 200), turn=found.turn, span_id=found.span_id)
         return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="passed", on_no="failed")
 
     def _whenever(
@@ -83,12 +78,15 @@ class SaidCheck(Check[Said]):
         spoken, language = evidence.conversation.medium == "voice", _language(evidence)
         kept, unknown = 0, list[str]()
         for each in said:
-            for sentence in sentences(each.received):
+            for sentence in sentences(f"{each.audible}\n{each.doubt or ''}"):
                 named = holds(trigger, sentence, spoken=spoken, language=language)
                 if named is False:
                     continue
                 kept_to = holds(wanted, sentence, spoken=spoken, language=language, every=True)
                 if named is True and kept_to is False:
+                    if each.doubt is not None:
+                        unknown.append(_doubted(each))
+                        continue
                     fact = f"it said: {shorten(sentence, 200)}"
                     return self.verdict("failed", fact, turn=each.turn, span_id=each.span_id)
                 unknown += [one.why for one in (named, kept_to) if isinstance(one, Unknown)]
@@ -101,10 +99,24 @@ class SaidCheck(Check[Said]):
 def _parted(evidence: Evidence, wanted: Text, said: Sequence[Utterance]) -> tuple[list[Utterance], list[str]]:
     """The utterances that hold what needs no judge, and why that cannot be told of others."""
     spoken, language = evidence.conversation.medium == "voice", _language(evidence)
-    found = [(each, holds(wanted, each.received, spoken=spoken, language=language)) for each in said]
+    found: list[tuple[Utterance, Fact[bool]]] = []
+    for each in said:
+        fits = holds(wanted, each.audible, spoken=spoken, language=language)
+        if each.doubt is not None and fits is not holds(
+            wanted, each.spoken or "", spoken=spoken, language=language
+        ):
+            fits = Unknown(_doubted(each))
+        found.append((each, fits))
     return (
         [each for each, fits in found if fits is True],
         [fits.why for _, fits in found if isinstance(fits, Unknown)],
+    )
+
+
+def _doubted(said: Utterance) -> str:
+    return (
+        f"its voice was asked to say “{shorten(said.doubt or '', 120)}”, and the caller understood "
+        f"“{shorten(said.audible, 120)}”; only listening at {said.start:.1f} s tells which is wrong"
     )
 
 
@@ -126,7 +138,7 @@ class NotSaidCheck(Check[NotSaid]):
         if wanted.means is None:
             found = fitting[0]
             return self.verdict(
-                "failed", f"it said: {shorten(found.received, 200)}", turn=found.turn, span_id=found.span_id
+                "failed", f"it said: {shorten(found.audible, 200)}", turn=found.turn, span_id=found.span_id
             )
         return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="failed", on_no="passed")
 
@@ -152,7 +164,7 @@ async def _by_meaning(
 def _turn_of(quotes: list[str], utterances: list[Utterance]) -> int | None:
     for quote in quotes:
         for each in utterances:
-            if folded(quote) in folded(each.received):
+            if folded(quote) in folded(each.audible):
                 return each.turn
     return utterances[-1].turn if utterances else None
 
