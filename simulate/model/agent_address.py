@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from simulate.errors import AddressError
 
 Medium = Literal["text", "voice"]
-Held = Literal["", "url", "command", "url or command"]
+Held = Literal["", "url", "command", "url or command", "socket url"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class AddressKind:
 _CLOUD = "simulate.conversation.cloud_engine:CloudEngine"
 _LIVEKIT = "simulate.integrations.livekit.engine:LiveKitEngine"
 _PIPECAT = "simulate.integrations.pipecat.engine:PipecatEngine"
+_SOCKETS = "simulate.integrations.sockets.engine:SocketEngine"
 _AGENTS = "simulate.conversation.agents"
 
 
@@ -40,6 +41,10 @@ def _text(
     form: str, adapter: str, holds: Literal["", "url", "command", "url or command"] = ""
 ) -> AddressKind:
     return AddressKind(form, "text", _CLOUD, outside=True, adapter=f"{_AGENTS}.{adapter}", holds=holds)
+
+
+def _socket(form: str) -> AddressKind:
+    return AddressKind(form, "voice", _SOCKETS, outside=True, holds="socket url")
 
 
 KINDS = {
@@ -73,11 +78,15 @@ KINDS = {
     "wss": AddressKind(
         "wss://host, a Pipecat bot in another process (voice)", "voice", _PIPECAT, outside=True
     ),
+    "twilio": _socket("twilio:ws://host:port/path, an agent that takes Twilio's Media Streams (voice)"),
+    "realtime": _socket("realtime:wss://host/v1/realtime?model=…, OpenAI's Realtime protocol (voice)"),
+    "pcm": _socket("pcm:ws://host:port/path, plain samples over a WebSocket (voice)"),
 }
 _WEB = _text("http://host:port, with a `request` in pyproject.toml", "web:WebAdapter")
 _SOCKET = _text("ws://host:port, with a `request` in pyproject.toml", "web_socket:WebSocketAdapter")
 _TEMPLATED = {"http": _WEB, "https": _WEB, "ws": _SOCKET, "wss": _SOCKET}
 """What an address is where its entry says by a template how to speak with it."""
+VOICE_SCHEMES = ", ".join(f"{scheme}:" for scheme, kind in KINDS.items() if kind.medium == "voice")
 MAY_HAVE_REQUEST = frozenset({*_TEMPLATED, "exec", "mcp"})
 
 
@@ -113,6 +122,10 @@ def check_address(address: str) -> str:
     """The address, if its form is right; raises AddressError."""
     kind = KINDS[scheme_of(address)]
     target = target_of(address)
+    if kind.holds == "socket url":
+        if not target.startswith(("ws://", "wss://")) or not urlsplit(target).netloc:
+            raise AddressError(f"{address!r} lacks its ws:// or wss:// URL; an address is\n  {kind.form}")
+        return address
     if not kind.holds or ("url" in kind.holds and is_url(target)):
         if is_url(target) and not urlsplit(target).netloc:
             raise AddressError(f"{address!r} names no host; an address is\n  {kind.form}")
@@ -143,5 +156,5 @@ def kind_of(address: str, medium: Medium, *, templated: bool = False) -> Address
         raise AddressError(f"{address} is an agent that speaks", hint=hint)
     raise AddressError(
         f"{address} is an agent that writes, and the scenario is `medium: voice`",
-        hint="a voice agent's address begins with livekit:, pipecat: or ws:",
+        hint=f"a voice agent's address begins with {VOICE_SCHEMES}",
     )

@@ -556,7 +556,7 @@ async def test_an_address_that_takes_no_websockets(serve: Any, tmp_path: Path) -
 
 @pytest.mark.usefixtures("_no_spans_come")
 async def test_nothing_at_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulate.integrations.pipecat.websocket_transport.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("simulate.conversation.voice.socket_wire.CONNECT_SECONDS", 0.5)
     outcome = await call(phone("ws://127.0.0.1:9", [{"says": "Hello?"}], **QUICK), tmp_path)
     assert (outcome.status, outcome.side) == ("error", "environment"), outcome.explain()
     assert "nothing takes calls at ws://127.0.0.1:9" in str(outcome.reason)

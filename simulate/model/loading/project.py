@@ -106,7 +106,8 @@ class AgentConfig(Strict):
     request: RequestTemplate | None = None
     """How a turn becomes a request, and where the answer stands: for an agent of no standard protocol."""
     options: dict[str, Data] = Field(default_factory=dict[str, Any])
-    """Further fields of every request; for a LiveKit agent, of the metadata of each call's job."""
+    """Further fields of every request; for a LiveKit agent, of the metadata of each call's job; for
+    ``twilio:``, ``realtime:`` and ``pcm:``, the custom parameters, the session or the description."""
     time: Literal["real", "virtual"] = "real"
     """``virtual`` for an agent of this process whose models are in it, too: waiting takes no time, and a slow
     machine makes no slow agent."""
