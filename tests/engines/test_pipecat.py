@@ -562,7 +562,7 @@ async def test_nothing_at_the_address(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("address", "match"),
     [
-        ("pipecat:", "not of the form"),
+        ("pipecat:", "names no callable"),
         ("pipecat:fixtures.agents.phone_bot:nobody", "has no `nobody`"),
         ("pipecat:no.such.module:bot", "there is no module"),
         ("pipecat:no/such/file.py:bot", "there is no file"),

@@ -456,5 +456,5 @@ def test_a_description_that_says_nothing(options: dict[str, Any], match: str) ->
 
 @pytest.mark.parametrize("address", ["twilio:", "twilio:https://host/voice", "realtime:ws://", "pcm:host:1"])
 def test_addresses_without_a_websocket(address: str) -> None:
-    with pytest.raises(AddressError, match="does not begin with ws://|names no host"):
+    with pytest.raises(AddressError, match=r"does not begin with ws://|names no host"):
         engine_for(address, "voice", root=ROOT)
