@@ -83,6 +83,11 @@ def test_what_matters_is_never_forgiven_by_its_sound(kind: str) -> None:
     assert one.text != spoken and one.doubt == spoken and notes == []
 
 
+def test_a_lost_verb_is_forgiven() -> None:
+    (one,), _ = placed(["Sorry that you had to wait so long."], ["I'm sorry that you had to wait so long."])
+    assert (one.text, one.doubt) == ("I'm sorry that you had to wait so long.", None)
+
+
 def test_two_spellings_of_one_name_are_the_same() -> None:
     for heard in ("Your adviser is Mister Meyer.", "Your advisor is Mr. Maier."):
         (one,), _ = placed([heard], ["Your adviser is Mr. Meier."])

@@ -24,7 +24,7 @@ def _words(text: str) -> frozenset[str]:
 NEGATIONS = _words("not no never none nothing cannot without nor neither")
 _TIMES = _words(
     "january february march april june july august september october november december monday tuesday "
-    "wednesday thursday friday saturday sunday today tomorrow yesterday am pm noon midnight"
+    "wednesday thursday friday saturday sunday today tomorrow yesterday pm noon midnight"
 )
 _UNITS = _words(
     "dollar euro pound cent percent point minute hour day week month year hundred thousand million"
