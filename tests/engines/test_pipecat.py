@@ -177,6 +177,17 @@ def test_the_other_examples_pass(name: str, tmp_path: Path) -> None:
     assert outcome.passed, outcome.explain()
 
 
+def test_a_breath_inside_a_line_is_not_its_end(tmp_path: Path) -> None:
+    """The bot takes 0.6 s of silence for the end of a turn: a breath of 1.6 s is talked into."""
+    line = {"says": "My order number is seven two nine one … and it has never come."}
+    expect: Any = [{"lets_caller_finish": True}]
+    for pauses, wrong in (("200 ms", []), ("1600 ms", ["lets_caller_finish"])):
+        talk = phone("phone", [{**line, "pauses": pauses}], speaks_first="agent", expect=expect)
+        outcome = virtually(talk, tmp_path / pauses)
+        assert failed(outcome) == wrong, outcome.explain()
+    assert outcome.measures["premature_ends"] >= 1
+
+
 # -- bots that break
 
 

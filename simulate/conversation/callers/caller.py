@@ -24,6 +24,8 @@ class Say:
     """The text names a sound that means nothing, or is one."""
     aside: bool = False
     """Said to somebody else."""
+    pauses: float = 0.0
+    """Seconds of silence at each "…" in the text."""
 
     @property
     def kind(self) -> Kind:

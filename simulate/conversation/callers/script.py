@@ -104,6 +104,7 @@ class Script:
             dtmf=line.dtmf is not None,
             vocal_tic=line.vocal_tic is not None,
             aside=line.aside is not None,
+            pauses=line.pauses or 0.0,
         )
 
     def _holds(self, when: When, conversation: Conversation) -> bool:
