@@ -113,7 +113,9 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
         session.notes.append(lost)
     if trace.spans:
         return trace, True
-    observed = observed_trace(conversation, tools.uses, seen=session.seen, about=session.attributes)
+    observed = observed_trace(
+        conversation, tools.uses, seen=session.seen, about=session.attributes, told=session.call.told
+    )
     session.notes += observed.notes
     return observed, False
 

@@ -309,6 +309,12 @@ class Resources:
                 given = {"url": config.url, "api_key": config.api_key, "api_secret": config.api_secret}
                 options |= {name: value and resolve_secret(value) for name, value in given.items()}
                 options |= {"command": config.command, "logs": self.logs, "metadata": config.options}
+            elif scheme_of(address) in ("twilio", "realtime", "pcm"):
+                options |= {
+                    "headers": {name: resolve_secret(value) for name, value in config.headers.items()},
+                    "api_key": None if config.api_key is None else resolve_secret(config.api_key),
+                    "settings": config.options,
+                }
         return engine_for(address, medium, options, root=self.project.root)
 
     def _key(self, scenario: Scenario) -> tuple[Any, Medium]:

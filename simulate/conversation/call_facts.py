@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from simulate.model.transcript import Utterance
+from simulate.trace.capture.observed import Told
 
 Span = tuple[float, float]
 """Begin and end, in seconds since the call began."""
@@ -21,6 +22,9 @@ class CallFacts:
     cuts: list[float] = field(default_factory=list[float])
     """When the agent's own side said that it was interrupted: what it was saying ended there, however soon it
     speaks again."""
+
+    told: list[Told] = field(default_factory=list[Told])
+    """For the trace of an agent that leaves none."""
 
     def sounds(self, utterance: Utterance) -> list[Span] | None:
         """Where this sounds; None where nobody noted it."""

@@ -2,9 +2,9 @@
 
 Time stands still while code runs and moves only by jumps, so that timers, time-outs and the pace of recorded
 streams take no real time and happen in the same order every time. While a thread of the loop's executor works
-or a socket is open, time passes as it really does. ``time.time``, ``monotonic`` and ``perf_counter`` are
-coupled to the loop: frameworks measure with them what asyncio's timers wait for. (``datetime.now`` is not: C
-code reads it from the system.)
+or a connection out of the loop is open, time passes as it really does. ``time.time``, ``monotonic`` and
+``perf_counter`` are coupled to the loop: frameworks measure with them what asyncio's timers wait for.
+(``datetime.now`` is not: C code reads it from the system.)
 """
 
 from __future__ import annotations
@@ -78,19 +78,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         await super().shutdown_default_executor(*args, **kwargs)
 
     def waits_for_the_world(self, registered: Any) -> bool:
-        """Whether something real is in flight: a thread, or a socket that does not listen."""
+        """Whether something real is in flight: a thread, or a connection out of this loop."""
         if self.working or self.closing:
             return True
         own = {self._ssock.fileno(), self._csock.fileno()}  # type: ignore[attr-defined]
-        return any(key.fd not in own and not _listens(key.fileobj) for key in registered)
+        ends = [_ends(key.fileobj) for key in registered if key.fd not in own]
+        # of a connection between two parts of this loop, nothing can come while both wait
+        return any(end is None or (end[1] is not None and end[::-1] not in ends) for end in ends)
 
 
-def _listens(file: Any) -> bool:
-    """Whether it is a listening socket; asyncio registers its servers by their number."""
+def _ends(file: Any) -> tuple[Any, Any] | None:
+    """The names of a socket and of its peer, which is None where it listens; None where they have no names.
+    asyncio registers its servers by their number."""
     number = file if isinstance(file, int) else file.fileno()
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as copy:
-        return bool(copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-    return False
+        if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return copy.getsockname(), None
+        if copy.family in (socket.AF_INET, socket.AF_INET6):
+            return copy.getsockname()[:2], copy.getpeername()[:2]
+    return None
 
 
 class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]

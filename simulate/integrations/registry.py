@@ -9,7 +9,7 @@ from typing import Any
 
 from simulate.conversation.engine import Engine
 from simulate.errors import AddressError, MissingExtra
-from simulate.model.agent_address import KINDS, Medium, kind_of
+from simulate.model.agent_address import KINDS, VOICE_SCHEMES, Medium, kind_of
 
 
 def engine_for(
@@ -26,7 +26,7 @@ def engine_for(
     if not isinstance(agent, str) and medium == "voice":
         raise AddressError(
             f"{agent} is an agent that writes, and the scenario is `medium: voice`",
-            hint="a voice agent's address begins with livekit:, pipecat: or ws:",
+            hint=f"a voice agent's address begins with {VOICE_SCHEMES}",
         )
     templated = bool(options and options.get("request"))
     kind = kind_of(agent, medium, templated=templated) if isinstance(agent, str) else KINDS["python"]

@@ -11,7 +11,7 @@ from simulate.errors import AddressError
 from simulate.model.web_url import url_problem
 
 Medium = Literal["text", "voice"]
-Held = Literal["", "url", "command", "url or command"]
+Held = Literal["", "url", "command", "url or command", "socket url"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class AddressKind:
 _CLOUD = "simulate.conversation.cloud_engine:CloudEngine"
 _LIVEKIT = "simulate.integrations.livekit.engine:LiveKitEngine"
 _PIPECAT = "simulate.integrations.pipecat.engine:PipecatEngine"
+_SOCKETS = "simulate.integrations.sockets.engine:SocketEngine"
 _AGENTS = "simulate.conversation.agents"
 
 
@@ -55,6 +56,10 @@ def _text(
         holds=holds,
         takes_all=takes_all,
     )
+
+
+def _socket(form: str) -> AddressKind:
+    return AddressKind(form, "voice", _SOCKETS, outside=True, holds="socket url")
 
 
 KINDS = {
@@ -94,11 +99,15 @@ KINDS = {
     "wss": AddressKind(
         "wss://host, a Pipecat bot in another process (voice)", "voice", _PIPECAT, outside=True
     ),
+    "twilio": _socket("twilio:ws://host:port/path, an agent that takes Twilio's Media Streams (voice)"),
+    "realtime": _socket("realtime:wss://host/v1/realtime?model=…, OpenAI's Realtime protocol (voice)"),
+    "pcm": _socket("pcm:ws://host:port/path, plain samples over a WebSocket (voice)"),
 }
 _WEB = _text("http://host:port, with a `request` in pyproject.toml", "web:WebAdapter")
 _SOCKET = _text("ws://host:port, with a `request` in pyproject.toml", "web_socket:WebSocketAdapter")
 _TEMPLATED = {"http": _WEB, "https": _WEB, "ws": _SOCKET, "wss": _SOCKET}
 """What an address is where its entry says by a template how to speak with it."""
+VOICE_SCHEMES = ", ".join(f"{scheme}:" for scheme, kind in KINDS.items() if kind.medium == "voice")
 MAY_HAVE_REQUEST = frozenset({*_TEMPLATED, "exec", "mcp"})
 
 
@@ -150,6 +159,8 @@ def _problem(scheme: str, holds: Held, target: str) -> str | None:
         return None if _CODE.fullmatch(named) else "names no callable in a module or file"
     if scheme == "livekit":
         return None if target.removeprefix("livekit:").strip() else "names no agent"
+    if holds == "socket url":
+        return url_problem(target, ("ws", "wss"))
     if not holds:
         return url_problem(target, (scheme,))
     if "url" in holds and is_url(target):
@@ -178,5 +189,5 @@ def kind_of(address: str, medium: Medium, *, templated: bool = False) -> Address
         raise AddressError(f"{address} is an agent that speaks", hint=hint)
     raise AddressError(
         f"{address} is an agent that writes, and the scenario is `medium: voice`",
-        hint="a voice agent's address begins with livekit:, pipecat: or ws:",
+        hint=f"a voice agent's address begins with {VOICE_SCHEMES}",
     )

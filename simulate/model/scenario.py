@@ -84,6 +84,8 @@ class Line(Strict):
     """What it waits for."""
     waits: Duration | None = None
     """Seconds of hesitation before it."""
+    pauses: Duration | None = None
+    """By voice, how long the caller pauses for breath at each "…" in ``says``."""
     interrupts_after: Duration | None = None
     """Seconds after the agent has begun to speak. Text keeps the order of lines and drops the timing."""
     interrupts_when: AsWritten | None = None
@@ -99,8 +101,10 @@ class Line(Strict):
             raise ValueError("attachments: go with says:")
         if self.if_ is not None and self.goto is None:
             raise ValueError("if: belongs to goto:; what a line waits for is its when:")
-        if self.goto is not None and self.model_fields_set & {"when", "waits", *INTERRUPTS}:
+        if self.goto is not None and self.model_fields_set & {"when", "waits", "pauses", *INTERRUPTS}:
             raise ValueError("a goto takes no time: it has an if:, and neither waits nor cuts in")
+        if self.pauses is not None and "…" not in (self.says or "").strip(" .…"):
+            raise ValueError('pauses: needs says: with "…" where the caller pauses for breath')
         if self.interrupts_after is not None and self.interrupts_when is not None:
             raise ValueError("a line has either interrupts_after or interrupts_when")
         return self

@@ -31,6 +31,9 @@ class Utterance:
     heard: str | None = None
     spoken: str | None = None
     """In voice, what the agent's speech synthesis was asked to say; ``text`` is what was audible of it."""
+    doubt: str | None = None
+    """The sentences of ``spoken`` of which the caller understood all but an id, an amount, a date or a name:
+    whether the voice or the caller's recognition got that wrong is not known."""
     interrupted: bool = False
     kind: Kind = "speech"
     span_id: str | None = None
@@ -48,6 +51,11 @@ class Utterance:
     def received(self) -> str:
         """What the other side got of it."""
         return self.text if self.heard is None else self.heard
+
+    @property
+    def audible(self) -> str:
+        """What could be heard of it; the simulated caller's own recognition may have understood less."""
+        return self.received if self.spoken is None else self.text
 
 
 @dataclass(slots=True)

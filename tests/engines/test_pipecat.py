@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import os
 import textwrap
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -176,6 +175,17 @@ def test_the_other_examples_pass(name: str, tmp_path: Path) -> None:
     (loaded,) = load_scenarios([ROOT / "scenarios" / f"{name}.yaml"])
     outcome = virtually(loaded.scenario, tmp_path)
     assert outcome.passed, outcome.explain()
+
+
+def test_a_breath_inside_a_line_is_not_its_end(tmp_path: Path) -> None:
+    """The bot takes 0.6 s of silence for the end of a turn: a breath of 1.6 s is talked into."""
+    line = {"says": "My order number is seven two nine one … and it has never come."}
+    expect: Any = [{"lets_caller_finish": True}]
+    for pauses, wrong in (("200 ms", []), ("1600 ms", ["lets_caller_finish"])):
+        talk = phone("phone", [{**line, "pauses": pauses}], speaks_first="agent", expect=expect)
+        outcome = virtually(talk, tmp_path / pauses)
+        assert failed(outcome) == wrong, outcome.explain()
+    assert outcome.measures["premature_ends"] >= 1
 
 
 # -- bots that break
@@ -465,24 +475,22 @@ async def test_a_bot_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert {"turn", "stt", "llm", "tts"} <= {span.name for span in outcome.trace.spans}
 
 
-@pytest.fixture
-async def serve() -> AsyncIterator[Any]:
-    """A WebSocket server whose one handler is given; its address."""
-    runners: list[web.AppRunner] = []
+def served(handle: Any, folder: Path, **more: Any) -> Outcome:
+    """A call to a WebSocket server whose one handler is given, in the call's own loop and virtual time."""
 
-    async def start(handle: Any) -> str:
+    async def carry() -> Outcome:
         app = web.Application()
         app.router.add_get("/", handle)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        runners.append(runner)
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        return f"ws://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        address = f"ws://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            return await call(phone(address, [{"says": "Hello?"}], **QUICK, **more), folder)
+        finally:
+            await runner.cleanup()
 
-    yield start
-    for runner in runners:
-        await runner.cleanup()
+    return run_virtual(carry())
 
 
 def sound(rate: int, channels: int = 1) -> bytes:
@@ -506,7 +514,7 @@ def sound(rate: int, channels: int = 1) -> bytes:
     ],
     ids=["text", "other bytes", "rate too low", "rate too high", "channels"],
 )
-async def test_a_bot_that_sends_nonsense(serve: Any, tmp_path: Path, message: Any, reason: str) -> None:
+def test_a_bot_that_sends_nonsense(tmp_path: Path, message: Any, reason: str) -> None:
     async def handle(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -515,7 +523,7 @@ async def test_a_bot_that_sends_nonsense(serve: Any, tmp_path: Path, message: An
             pass
         return socket
 
-    outcome = await call(phone(await serve(handle), [{"says": "Hello?"}], **QUICK), tmp_path)
+    outcome = served(handle, tmp_path)
     assert (outcome.status, outcome.side) == ("failed", "agent"), outcome.explain()
     assert reason in str(outcome.reason)
 
@@ -526,9 +534,7 @@ async def test_a_bot_that_sends_nonsense(serve: Any, tmp_path: Path, message: An
     [(1000, "passed", "hung up"), (1011, "failed", "broke off (code 1011)")],
     ids=["hangs up", "crashes"],
 )
-async def test_a_bot_that_closes_the_socket(
-    serve: Any, tmp_path: Path, code: int, status: str, reason: str
-) -> None:
+def test_a_bot_that_closes_the_socket(tmp_path: Path, code: int, status: str, reason: str) -> None:
     async def handle(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -538,25 +544,24 @@ async def test_a_bot_that_closes_the_socket(
             await socket.close(code=code)
         return socket
 
-    talk = phone(await serve(handle), [{"says": "Hello?"}], expect=[{"ended_by": "agent"}], **QUICK)
-    outcome = await call(talk, tmp_path)
+    outcome = served(handle, tmp_path, expect=[{"ended_by": "agent"}])
     assert outcome.status == status, outcome.explain()
     assert reason in str(outcome.conversation.end_reason or outcome.reason)
 
 
 @pytest.mark.usefixtures("_no_spans_come")
-async def test_an_address_that_takes_no_websockets(serve: Any, tmp_path: Path) -> None:
+def test_an_address_that_takes_no_websockets(tmp_path: Path) -> None:
     async def handle(request: web.Request) -> web.Response:
         return web.Response(status=403)
 
-    outcome = await call(phone(await serve(handle), [{"says": "Hello?"}], **QUICK), tmp_path)
+    outcome = served(handle, tmp_path)
     assert (outcome.status, outcome.side) == ("failed", "agent"), outcome.explain()
     assert "HTTP 403" in str(outcome.reason)
 
 
 @pytest.mark.usefixtures("_no_spans_come")
 async def test_nothing_at_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulate.integrations.pipecat.websocket_transport.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("simulate.conversation.voice.socket_wire.CONNECT_SECONDS", 0.5)
     outcome = await call(phone("ws://127.0.0.1:9", [{"says": "Hello?"}], **QUICK), tmp_path)
     assert (outcome.status, outcome.side) == ("error", "environment"), outcome.explain()
     assert "nothing takes calls at ws://127.0.0.1:9" in str(outcome.reason)
@@ -568,7 +573,7 @@ async def test_nothing_at_the_address(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("address", "match"),
     [
-        ("pipecat:", "not of the form"),
+        ("pipecat:", "names no callable"),
         ("pipecat:fixtures.agents.phone_bot:nobody", "has no `nobody`"),
         ("pipecat:no.such.module:bot", "there is no module"),
         ("pipecat:no/such/file.py:bot", "there is no file"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from pydantic import ValidationError
 
 from simulate.errors import FileProblems, InputError
 from simulate.interfaces.render.gate import markdown, to_dict
@@ -259,3 +260,33 @@ def test_callers_must_have_kept_to_their_part() -> None:
     assert decide(gate, measured(outcomes[:39])).findings[0].verdict != "fail"
     scripted = decide(gate, measured([outcome("passed", 1)]))
     assert "no caller improvised" in scripted.findings[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "slow", "verdict"),
+    [
+        ({"at_most": 3}, 0, "pass"),
+        ({"at_most": 3}, 40, "fail"),
+        ({"at_least": 2, "percentile": 50}, 95, "pass"),
+        ({"at_least": 2, "percentile": 50}, 5, "fail"),
+    ],
+)
+def test_any_measure_of_a_call_can_be_held(rule: dict[str, float], slow: int, verdict: str) -> None:
+    """Of the calls that have it; a conversation without it is no evidence, and none at all holds nothing."""
+    calls = [outcome("passed", trial) for trial in range(120)]
+    for number, each in enumerate(calls[:100]):
+        each.measures["dead_air_max_seconds"] = 9.0 if number < slow else 1.0
+    gate = Gate.model_validate({"measures": {"dead_air_max_seconds": rule}})
+    (finding,) = decide(gate, measured(calls)).findings
+    assert (finding.rule, finding.verdict, finding.count) == (
+        "measures: dead_air_max_seconds",
+        verdict,
+        100,
+    )
+    nobody = decide(Gate.model_validate({"measures": {"no_such": rule}}), measured(calls))
+    assert nobody.exit_code != 0 and "no conversation has the measure no_such" in nobody.findings[0].sentence
+
+
+def test_a_measure_without_a_limit_is_refused() -> None:
+    with pytest.raises(ValidationError, match="give at_most or at_least"):
+        Gate.model_validate({"measures": {"dead_air_max_seconds": {}}})

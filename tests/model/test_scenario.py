@@ -119,6 +119,8 @@ def test_a_delay_alone_leaves_the_tool_alive() -> None:
         ({"script": [{"says": "x", "hangs_up": True}]}, "does says and hangs_up"),
         ({"script": [{}]}, "this one does nothing"),
         ({"script": [{"says": "x", "when": {}}]}, "waits for nothing"),
+        ({"script": [{"says": "Well …", "pauses": "1s"}]}, "pauses: needs says"),
+        ({"script": [{"backchannel": "Mhm", "pauses": "1s"}]}, "pauses: needs says"),
         (
             {"script": [{"says": "x", "interrupts_after": "1s", "interrupts_when": "y"}]},
             "has either interrupts_after",

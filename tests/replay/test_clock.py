@@ -19,7 +19,7 @@ import httpx
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from simulate.determinism.clock import Deadlock, VirtualClock, VirtualLoop, run_virtual
+from simulate.determinism.clock import Deadlock, VirtualClock, VirtualLoop, real_time, run_virtual
 from simulate.determinism.ids import SeededIds, pinned_chance
 from simulate.replay import record, replaying
 
@@ -97,6 +97,30 @@ def test_a_socket_in_flight_is_waited_for(server: Any) -> None:
 
     status, passed = run_virtual(main())
     assert status == 200 and 0.05 < passed < 5  # the time-out of 5 s did not jump ahead of the answer
+
+
+def test_a_connection_within_the_loop_takes_no_time() -> None:
+    async def main() -> tuple[bytes, float]:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            await asyncio.sleep(600)
+            writer.write(b"late\n")
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        before, real = time.monotonic(), real_time()
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b"when?\n")
+            line = await asyncio.wait_for(reader.readline(), 1000)
+            writer.close()
+            await writer.wait_closed()
+        assert real_time() - real < 60
+        return line, time.monotonic() - before
+
+    line, passed = run_virtual(main())
+    assert line == b"late\n" and 600 <= passed < 601
 
 
 def test_a_deadlock_is_told_with_the_tasks_that_wait() -> None:

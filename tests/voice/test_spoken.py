@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from simulate.conversation.voice.entities import entity_share
 from simulate.conversation.voice.spoken import place_spoken
-from simulate.model.transcript import Utterance
+from simulate.model.scenario import Scenario
+from simulate.model.transcript import Conversation, Utterance
+from simulate.model.verdict import Verdict
+from simulate.scoring.checks import Evidence, check_all
+from simulate.trace.reading import TraceReading
+from simulate.trace.span import Trace
 
 
 def placed(heard: list[str], spoken: list[str]) -> tuple[list[Utterance], list[str]]:
     said = [Utterance("agent", text, turn, turn, turn + 0.5) for turn, text in enumerate(heard)]
     return said, place_spoken(said, spoken)
+
+
+async def judged(expect: dict[str, Any], *said: Utterance) -> Verdict:
+    scenario = Scenario.model_validate(
+        {"name": "x", "medium": "voice", "opens_with": "x", "expect": [expect]}
+    )
+    talk = Conversation("ab" * 16, "voice", list(said))
+    (found,) = await check_all(scenario.expect, Evidence(scenario, talk, TraceReading(Trace("ab" * 16))))
+    return found
 
 
 def test_a_line_that_only_our_ear_missed_was_said() -> None:
@@ -42,6 +59,63 @@ def test_a_right_sentence_beside_a_wrong_one() -> None:
     (one,), _ = placed(["You're books. Your code is 428."], ["You are booked. Your code is 482."])
     assert one.text == "You are booked. your code is 428"
     assert one.spoken == "You are booked. Your code is 482."
+
+
+MATTERS = {
+    "a number": ("It costs fifty dollars a month.", "It costs fifteen dollars a month."),
+    "a letter": ("Your seat is in row B.", "Your seat is in row D."),
+    "a spelled name": ("That is spelled B, E, N.", "That is spelled B, E, M."),
+    "a day": ("We will come on tuesday morning.", "We will come on Thursday morning."),
+    "a month": ("It arrives on the third of June.", "It arrives on the 3rd of July."),
+    "half of the day": ("Your flight leaves at 9 a.m. tomorrow.", "Your flight leaves at 9 PM tomorrow."),
+    "a currency": ("That makes forty dollars in all.", "That makes forty euros in all."),
+    "a name": ("Your nurse is Maria Lopez today.", "Your nurse is Mario Lopez today."),
+    "the first word": ("Marta is going to call you back.", "Mark is going to call you back."),
+    "a prefix": ("That room is unavailable tonight.", "That room is available tonight."),
+    "a negation": ("You can not cancel it any more.", "You can now cancel it any more."),
+}
+
+
+@pytest.mark.parametrize("kind", MATTERS)
+def test_what_matters_is_never_forgiven_by_its_sound(kind: str) -> None:
+    spoken, heard = MATTERS[kind]
+    (one,), notes = placed([heard], [spoken])
+    assert one.text != spoken and one.doubt == spoken and notes == []
+
+
+def test_a_lost_verb_is_forgiven() -> None:
+    (one,), _ = placed(["Sorry that you had to wait so long."], ["I'm sorry that you had to wait so long."])
+    assert (one.text, one.doubt) == ("I'm sorry that you had to wait so long.", None)
+
+
+def test_two_spellings_of_one_name_are_the_same() -> None:
+    for heard in ("Your adviser is Mister Meyer.", "Your advisor is Mr. Maier."):
+        (one,), _ = placed([heard], ["Your adviser is Mr. Meier."])
+        assert (one.text, one.doubt) == ("Your adviser is Mr. Meier.", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"), [("a name", "Maria"), ("a number", "fifty"), ("a number", "fifteen")]
+)
+async def test_a_check_decides_nothing_that_is_in_doubt(kind: str, wanted: str) -> None:
+    spoken, heard = MATTERS[kind]
+    (one,), _ = placed([heard], [spoken])
+    for word in ("said", "not_said"):
+        verdict = await judged({word: {"contains": wanted}}, one)
+        assert verdict.status == "not_run" and heard[:9].lower() in verdict.fact.lower(), verdict
+    whenever = {"said": {"contains": "lopez"}, "whenever": {"contains": wanted}}
+    assert (await judged(whenever, one)).status == ("passed" if kind == "a name" else "not_run")
+    rest = "your nurse" if kind == "a name" else "a month"
+    assert (await judged({"said": {"contains": rest}}, one)).status == "passed", "both agree on it"
+
+
+def test_entities_that_came_over() -> None:
+    said = ["My order is B D 4417, for Ines Duarte.", "No, not on Tuesday."]
+    assert entity_share(said, ["my order is BD 4417 for Inez do art", "no not on Thursday"]) == (3, 6)
+    assert entity_share(
+        said, ["My order is B, D, four four one seven for Ines Duarte. No, not on Tuesday"]
+    ) == (6, 6)
+    assert entity_share(["Well, thank you."], ["thanks"]) == (0, 0)
 
 
 def test_what_was_cut_off_is_not_counted() -> None:

@@ -27,6 +27,8 @@ class Say:
     """Said to somebody else."""
     attachments: tuple[Attachment, ...] = ()
     """Files that go with it."""
+    pauses: float = 0.0
+    """Seconds of silence at each "…" in the text."""
 
     @property
     def kind(self) -> Kind:

@@ -107,6 +107,7 @@ class Script:
             vocal_tic=line.vocal_tic is not None,
             aside=line.aside is not None,
             attachments=tuple(Attachment(Path(name)) for name in line.attachments),
+            pauses=line.pauses or 0.0,
         )
 
     def _holds(self, when: When, conversation: Conversation) -> bool:

@@ -114,8 +114,9 @@ class AudioBridge:
 
     @property
     def agent_sounds(self) -> bool:
-        """Whether the agent is in the middle of a word, and for what has come of its sound stays so."""
-        ahead = self._buffer[-FRAME:]
+        """Whether the agent is in the middle of a word, and stays so in the next few frames. Some send a
+        whole reply at once, whose end tells nothing of now."""
+        ahead = self._buffer[:DEVICE][-FRAME:]
         return self.agent.sounds(self.now) and (not len(ahead) or level_db(ahead) > LOUD_DB)
 
     @property

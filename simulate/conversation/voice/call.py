@@ -16,7 +16,7 @@ from simulate.conversation.callers.script import Script, describe, waited
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice import effects
 from simulate.conversation.voice.audio_bridge import AudioBridge, Wire
-from simulate.conversation.voice.caller_line import sounds_of, words_within
+from simulate.conversation.voice.caller_line import breathed, sounds_of, words_within
 from simulate.conversation.voice.cutting_in import CutIns
 from simulate.conversation.voice.dtmf import tones
 from simulate.conversation.voice.fillers import is_filler
@@ -152,7 +152,7 @@ class VoiceCall:
         for line in script.lines if script is not None else ():
             text = line.says or line.backchannel or line.aside
             if text:
-                await self._spoken(text)
+                await self._spoken(Say(text, pauses=line.pauses or 0.0))
         await self.senses.stt.transcribe(Pcm(self.line.kept(0, 0).samples))
 
     async def _watched(self, talk: Any, beating: asyncio.Task[None]) -> None:
@@ -221,7 +221,7 @@ class VoiceCall:
 
     async def _say(self, line: Say, *, into: Hearing | None = None) -> None:
         """Say or press it, to the end; ``into`` what the agent is saying, as soon as it is in a word."""
-        sound = None if line.dtmf else await self._spoken(line.text, tic_too=line.vocal_tic)
+        sound = None if line.dtmf else await self._spoken(line)
         if line.after:
             await self.line.until(lambda: False, line.after)
         if into is not None:
@@ -379,9 +379,9 @@ class VoiceCall:
         script = getattr(self.session.caller, "script", None)
         return script if isinstance(script, Script) else None
 
-    async def _spoken(self, text: str, *, tic_too: bool = False) -> Pcm:
-        made = tic(text, self.session.spec.seed) if tic_too else None
-        return made or await self.senses.tts.say(text, self.voice.name, self.speed)
+    async def _spoken(self, line: Say) -> Pcm:
+        made = tic(line.text, self.session.spec.seed) if line.vocal_tic else None
+        return made or await breathed(self.senses.tts, line, self.voice.name, self.speed)
 
     def _gone(self, *, final: bool = True) -> bool:
         """Whether it is over; an agent that has hung up is noticed here, and one that broke is a fault."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulate.conversation.engine import TrialSession
+from simulate.conversation.voice.entities import entity_share
 from simulate.conversation.voice.measuring import measures_of
 from simulate.conversation.voice.spoken import place_spoken
 from simulate.trace.reading import TraceReading
@@ -34,10 +35,24 @@ def _cuts(session: TrialSession, reading: TraceReading) -> list[float]:
 
 
 def tell_spoken(session: TrialSession, reading: TraceReading) -> None:
-    """Put what the agent's voice was asked to say beside what the caller understood."""
-    texts = [
-        (span.start_ns, str(view.voice["text"]))
+    """Put what the agent's voice was asked to say beside what the caller understood, and measure how many of
+    the ids, amounts, dates and names came over, each way."""
+    said = session.conversation.by("agent")
+    session.notes += place_spoken(said, _texts(reading, Kind.TTS, "text"))
+    whole = [one for one in said if one.spoken is not None and not one.interrupted]
+    spoken, heard = [one.spoken or "" for one in whole], [one.received for one in whole]
+    lines = [one.received for one in session.conversation.by("caller") if one.kind == "speech"]
+    understood = _texts(reading, Kind.STT, "transcript")
+    for name, wanted, got in (("tts", spoken, heard), ("asr", lines, understood)):
+        right, count = entity_share(wanted, got)
+        if count and got:
+            session.measures[f"{name}_entity_accuracy"] = round(right / count, 3)
+
+
+def _texts(reading: TraceReading, kind: Kind, name: str) -> list[str]:
+    found = [
+        (span.start_ns, str(view.voice[name]))
         for span, view in reading
-        if view.kind is Kind.TTS and view.voice.get("text")
+        if view.kind is kind and view.voice.get(name)
     ]
-    session.notes += place_spoken(session.conversation.by("agent"), [text for _, text in sorted(texts)])
+    return [text for _, text in sorted(found)]

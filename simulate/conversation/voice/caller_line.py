@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from simulate.conversation.call_facts import Span
-from simulate.conversation.voice.pcm import RATE, Pcm
+from simulate.conversation.callers.caller import Say
+from simulate.conversation.voice.pcm import RATE, Pcm, joined
+from simulate.conversation.voice.speech import TTS
 from simulate.conversation.voice.speech_segments import stretches
 
 
@@ -24,3 +26,10 @@ def words_within(text: str, share: float) -> str:
     words = text.split()
     ends = np.cumsum([len(word) + 1 for word in words]) if words else np.zeros(0)
     return " ".join(word for word, end in zip(words, ends, strict=True) if end <= share * ends[-1])
+
+
+async def breathed(tts: TTS, line: Say, voice: str | None, speed: float) -> Pcm:
+    """The line as sound, with its pauses for breath."""
+    parts = [part for part in line.text.split("…") if part.strip(" .")] if line.pauses else [line.text]
+    pieces = [await tts.say(part, voice, speed) for part in parts]
+    return pieces[0] if len(pieces) == 1 else joined(pieces, line.pauses, pieces[0].rate)

@@ -1,16 +1,18 @@
 """What the agent's voice was asked to say beside what the caller understood of it.
 
 The caller's recognition mishears now and then, and an agent's voice says now and then what it was not asked
-to. A sentence counts as said where both agree on all that matters: its numbers and negations to the letter,
-and the rest by its sound. Where they do not agree, only what was understood counts.
+to. A sentence counts as said where both agree on all that matters: on what `entities` lists to the letter, on
+the rest by its sound. Where they do not agree, only what was understood counts; and where they agree on the
+rest alone, which of the two is wrong about the id or the name cannot be told: the utterance is in ``doubt``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from simulate.conversation.voice.entities import differ, names_in
 from simulate.conversation.voice.normalise import normalise
 from simulate.model.text import shorten
 from simulate.model.text_values import sentences
@@ -18,7 +20,6 @@ from simulate.model.transcript import Utterance
 
 ALIKE = 0.75
 """How much of its letters, in their order, a sentence shares with what was understood of it, at least."""
-NEGATIONS = frozenset({"not", "no", "never", "none", "nothing", "cannot", "without", "nor", "neither"})
 
 
 @dataclass(slots=True)
@@ -47,7 +48,12 @@ def place_spoken(said: Sequence[Utterance], spoken: Sequence[str]) -> list[str]:
         if not mine:
             continue
         one.heard, one.spoken = one.text, " ".join(each.text for each in mine)
-        audible = " ".join(_audible(each, understood) for each in mine)
+        names = names_in(one.spoken)
+        parts = [_audible(each, understood, names) for each in mine]
+        audible = " ".join(text for text, _ in parts)
+        one.doubt = (
+            " ".join(each.text for each, (_, sure) in zip(mine, parts, strict=True) if not sure) or None
+        )
         if normalise(one.heard) == normalise(audible):
             continue  # they differ in how they are written
         one.text = audible
@@ -77,13 +83,11 @@ def _belongs(sentence: _Sentence, understood: Sequence[tuple[int, str]]) -> int:
     return max(set(numbers), key=numbers.count)
 
 
-def _audible(sentence: _Sentence, understood: Sequence[tuple[int, str]]) -> str:
+def _audible(
+    sentence: _Sentence, understood: Sequence[tuple[int, str]], names: Collection[str]
+) -> tuple[str, bool]:
+    """What was audible of it; False where it is all but the same, and differs in what matters."""
     heard = [understood[place][1] for place in sentence.heard]
-    alike = SequenceMatcher(None, "".join(sentence.words), "".join(heard), autojunk=False).ratio()
-    same = _weighty(sentence.words) == _weighty(heard)
-    return sentence.text if same and alike >= ALIKE else " ".join(heard)
-
-
-def _weighty(words: Sequence[str]) -> list[str]:
-    """Numbers and negations: what a listener may not get wrong."""
-    return [word for word in words if word in NEGATIONS or any(letter.isdigit() for letter in word)]
+    alike = SequenceMatcher(None, "".join(sentence.words), "".join(heard), autojunk=False).ratio() >= ALIKE
+    same = alike and not differ(sentence.words, heard, names)
+    return (sentence.text if same else " ".join(heard)), same or not alike

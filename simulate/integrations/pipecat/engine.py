@@ -73,9 +73,9 @@ class PipecatEngine:
             wire = MemoryWire(self._bot, self.address, session)
         else:
             # imports Pipecat, which takes seconds and greets on stderr
-            from simulate.integrations.pipecat.websocket_transport import SocketWire
+            from simulate.integrations.pipecat.websocket_transport import ProtobufWire
 
-            wire = SocketWire(self.address, session.headers)
+            wire = ProtobufWire(self.address, session.headers)
         await VoiceCall(session, wire, self._hear_and_speak().for_persona(session.scenario)).carry()
 
     async def aclose(self) -> None:

@@ -90,7 +90,8 @@ def _some_agents(address: str) -> str:
 
 
 Secret = Annotated[str, AfterValidator(_only_from_env)]
-Url = Annotated[str, AfterValidator(_without_password), AfterValidator(_some_url)]
+UrlOrCommand = Annotated[str, AfterValidator(_without_password)]
+Url = Annotated[UrlOrCommand, AfterValidator(_some_url)]
 Headers = Annotated[dict[str, str], AfterValidator(_safe_headers)]
 
 
@@ -114,8 +115,9 @@ class AgentConfig(Strict):
     request: RequestTemplate | None = None
     """How a turn becomes a request, and where the answer stands: for an agent of no standard protocol."""
     options: dict[str, Data] = Field(default_factory=dict[str, Any])
-    """Further fields of every request; for a LiveKit agent, of the metadata of each call's job."""
-    mcp_servers: dict[str, Url] = Field(default_factory=dict[str, str])
+    """Further fields of every request; for a LiveKit agent, of the metadata of each call's job; for
+    ``twilio:``, ``realtime:`` and ``pcm:``, the custom parameters, the session or the description."""
+    mcp_servers: dict[str, UrlOrCommand] = Field(default_factory=dict[str, str])
     """The agent's MCP servers, each a URL or a command, by the environment variable that names it to the
     agent. The agent gets our address there, so that pins and worlds answer the server's tools."""
     time: Literal["real", "virtual"] = "real"

@@ -160,7 +160,7 @@ class BacksClaimsCheck(Check[BacksClaims]):
 def _claims(said: Iterable[Utterance], own: frozenset[str]) -> Iterator[_Claim]:
     """What is claimed; ``own`` are the verbs of the agent's tools that `_DEEDS` does not hold."""
     for each in said:
-        for sentence in sentences(each.received):
+        for sentence in sentences(each.audible):
             if sentence.endswith("?"):
                 continue
             for match in (*_FIRST.finditer(sentence), *_DONE.finditer(sentence)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from simulate.model.expect import EndedBy, NotSaid, Said
@@ -15,7 +14,7 @@ from simulate.model.transcript import Utterance
 from simulate.model.verdict import Status, Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 from simulate.scoring.checks.text_parts import describe_text, holds, json_mismatch
-from simulate.trace.reading import Unknown
+from simulate.trace.reading import Fact, Unknown
 
 NO_JUDGE = "no model is configured to judge a meaning"
 NO_JUDGE_HINT = (
@@ -35,10 +34,8 @@ def _language(evidence: Evidence) -> str:
 
 
 def _considered(evidence: Evidence, in_turn: int | None) -> list[Utterance]:
-    """The agent's utterances; in voice as they were said and audible, and not as our ear understood them."""
+    """The agent's utterances."""
     said = evidence.conversation.by("agent")
-    if evidence.conversation.medium == "voice":
-        said = [replace(each, heard=None) for each in said]
     return said if in_turn is None else [each for each in said if each.turn == in_turn]
 
 
@@ -64,17 +61,15 @@ class SaidCheck(Check[Said]):
             last = candidates[-1] if candidates else None
             fact = "it said nothing"
             if last is not None:
-                fact = f"it never said so; its last words were: {shorten(last.received, 200)}"
+                fact = f"it never said so; its last words were: {shorten(last.audible, 200)}"
                 if wanted.json_ is not None:
-                    fact += f" ({json_mismatch(wanted.json_, last.received)})"
+                    fact += f" ({json_mismatch(wanted.json_, last.audible)})"
             return self.verdict(
                 "failed", fact, turn=last.turn if last else None, span_id=last.span_id if last else None
             )
         if wanted.means is None:
             found = fitting[0]
-            return self.verdict(
-                "passed", shorten(found.received, 200), turn=found.turn, span_id=found.span_id
-            )
+            return self.verdict("passed", shorten(found.audible, 200), turn=found.turn, span_id=found.span_id)
         return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="passed", on_no="failed")
 
     def _whenever(
@@ -83,12 +78,15 @@ class SaidCheck(Check[Said]):
         spoken, language = evidence.conversation.medium == "voice", _language(evidence)
         kept, unknown = 0, list[str]()
         for each in said:
-            for sentence in sentences(each.received):
+            for sentence in sentences(f"{each.audible}\n{each.doubt or ''}"):
                 named = holds(trigger, sentence, spoken=spoken, language=language)
                 if named is False:
                     continue
                 kept_to = holds(wanted, sentence, spoken=spoken, language=language, every=True)
                 if named is True and kept_to is False:
+                    if each.doubt is not None:
+                        unknown.append(_doubted(each))
+                        continue
                     fact = f"it said: {shorten(sentence, 200)}"
                     return self.verdict("failed", fact, turn=each.turn, span_id=each.span_id)
                 unknown += [one.why for one in (named, kept_to) if isinstance(one, Unknown)]
@@ -107,9 +105,14 @@ def _parted(
 ) -> tuple[list[Utterance], list[_Unsure]]:
     """The utterances that hold what needs no judge, and those of which that cannot be told."""
     spoken, language = evidence.conversation.medium == "voice", _language(evidence)
-    found = [
-        (each, holds(wanted, each.received, spoken=spoken, language=language, denied=denied)) for each in said
-    ]
+    found: list[tuple[Utterance, Fact[bool]]] = []
+    for each in said:
+        fits = holds(wanted, each.audible, spoken=spoken, language=language, denied=denied)
+        if each.doubt is not None and fits is not holds(
+            wanted, each.spoken or "", spoken=spoken, language=language, denied=denied
+        ):
+            fits = Unknown(_doubted(each))
+        found.append((each, fits))
     return (
         [each for each, fits in found if fits is True],
         [(each, fits.why) for each, fits in found if isinstance(fits, Unknown)],
@@ -125,15 +128,26 @@ async def _by_judge_alone(
     on_yes: Status,
     on_no: Status,
 ) -> Verdict:
-    """Ask the judge what no rule can tell."""
-    if evidence.judge is None:
-        said, why = unsure[0]
-        return check.verdict(
-            "not_run", why, turn=said.turn, span_id=said.span_id, evidence=[said.received], hint=NO_JUDGE_HINT
-        )
-    said = [each for each, _ in unsure]
-    means = f"It says {describe_text(wanted)}"
-    return await _by_meaning(check, evidence, means, said, on_yes=on_yes, on_no=on_no)
+    """Ask the judge what no rule can tell; what was spoken, where that is in doubt, no judge can tell either."""
+    doubted = next(((each, why) for each, why in unsure if each.doubt is not None), None)
+    asked = [each for each, _ in unsure if each.doubt is None]
+    if evidence.judge is not None and asked:
+        means = f"It says {describe_text(wanted)}"
+        found = await _by_meaning(check, evidence, means, asked, on_yes=on_yes, on_no=on_no)
+        if found.status == on_yes or doubted is None:
+            return found
+    said, why = doubted or unsure[0]
+    hint = NO_JUDGE_HINT if doubted is None else None
+    return check.verdict(
+        "not_run", why, turn=said.turn, span_id=said.span_id, evidence=[said.audible], hint=hint
+    )
+
+
+def _doubted(said: Utterance) -> str:
+    return (
+        f"its voice was asked to say “{shorten(said.doubt or '', 120)}”, and the caller understood "
+        f"“{shorten(said.audible, 120)}”; only listening at {said.start:.1f} s tells which is wrong"
+    )
 
 
 @judges(NotSaid)
@@ -155,7 +169,7 @@ class NotSaidCheck(Check[NotSaid]):
         if wanted.means is None:
             found = fitting[0]
             return self.verdict(
-                "failed", f"it said: {shorten(found.received, 200)}", turn=found.turn, span_id=found.span_id
+                "failed", f"it said: {shorten(found.audible, 200)}", turn=found.turn, span_id=found.span_id
             )
         return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="failed", on_no="passed")
 
@@ -181,7 +195,7 @@ async def _by_meaning(
 def _turn_of(quotes: list[str], utterances: list[Utterance]) -> int | None:
     for quote in quotes:
         for each in utterances:
-            if folded(quote) in folded(each.received):
+            if folded(quote) in folded(each.audible):
                 return each.turn
     return utterances[-1].turn if utterances else None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
+from simulate.conversation.voice.entities import is_entity, names_in
 from simulate.conversation.voice.normalise import normalise, word_errors
 from simulate.errors import MissingExtra
 from simulate.model.text import shorten
@@ -14,7 +14,7 @@ from simulate.scoring.evaluators.evaluator import Evaluator, Found, NotRun, wors
 from simulate.scoring.evaluators.result import Part
 from simulate.trace.span import Kind, Span
 
-NUMBERS_NAMES_NEGATIONS = 2.0
+ENTITIES = 2.0
 FILLERS = 0.25
 _FILLERS = frozenset(
     {
@@ -35,9 +35,6 @@ _FILLERS = frozenset(
     }
     | {"a", "an", "the", "ok", "yeah", "right", "you", "know"}
 )
-_NEGATIONS = frozenset(
-    {"not", "no", "never", "none", "nothing", "cannot", "without", "nor", "neither", "dont"}
-)
 _BACKCHANNELS = frozenset({"mhm", "hm", "ok", "yeah", "right", "uh", "ah", "yes", "sure", "i see", "uh uh"})
 
 
@@ -48,15 +45,15 @@ def same_weight(said: str, understood: str) -> tuple[int, int, float, float]:
 
 
 def by_weight(said: str, understood: str) -> tuple[int, int, float, float]:
-    """Wrong words, words that were said, and both by weight: numbers, names and negations weigh 2, fillers
-    0.25, every other word 1."""
+    """Wrong words, words that were said, and both by weight: ids, amounts, dates, names and negations weigh
+    2, fillers 0.25, every other word 1."""
     wrong, count = word_errors(said, understood)
     if not count:
         return wrong, 0, wrong, 0.0
     from jiwer import process_words  # an extra; word_errors told if it is not there
 
     wanted, got = normalise(said).split(), normalise(understood).split()
-    names = {name.casefold() for name in _NAME.findall(said)}
+    names = names_in(said)
     lost = 0.0
     for chunk in process_words(" ".join(wanted), " ".join(got)).alignments[0]:
         if chunk.type == "insert":
@@ -66,13 +63,9 @@ def by_weight(said: str, understood: str) -> tuple[int, int, float, float]:
     return wrong, count, lost, sum(_weight(word, names) for word in wanted)
 
 
-_NAME = re.compile(r"(?<=[a-z,;] )(?!I\b)[A-Z][a-zà-ÿ'’]+")
-"""A word with a capital inside of a sentence."""
-
-
 def _weight(word: str, names: Collection[str]) -> float:
-    if word in _NEGATIONS or word in names or any(letter.isdigit() for letter in word):
-        return NUMBERS_NAMES_NEGATIONS
+    if is_entity(word, names):
+        return ENTITIES
     return FILLERS if word in _FILLERS else 1.0
 
 
@@ -113,11 +106,11 @@ class ASRAccuracy(Evaluator):
     """Whether the agent's speech recognition understood the caller.
 
     Formula: max(0, 1 − WER), WER = weight of the words that were substituted, left out or inserted / weight
-    of the words that were said, over the whole conversation; jiwer aligns. Numbers, names and negations weigh
-    2, fillers and articles 0.25, any other word 1: a wrong "not" or digit changes what is done, a lost "uh"
-    nothing. Keypad tones and backchannels ("mhm") are left out. Both texts are brought to one
-    form first (`voice.normalise`: case, punctuation, short forms, numbers as digits), since "order
-    four four one seven" and "Order 4417" are one; raw WER counts them as wrong.
+    of the words that were said, over the whole conversation; jiwer aligns. Ids, amounts, dates, names and
+    negations weigh 2, fillers and articles 0.25, any other word 1: a wrong "not" or digit changes what is
+    done, a lost "uh" nothing. Keypad tones and backchannels ("mhm") are left out. Both texts are brought to
+    one form first (`voice.normalise`: case, punctuation, short forms, numbers as digits), since "order four
+    four one seven" and "Order 4417" are one; raw WER counts them as wrong.
     Range: 0 to 1, 1 is good. A WER above 1 is 0.
     Reads: transcripts of STT spans, in the order of time.
     Needs: STT spans with transcripts; what was really said: the caller's lines of a scenario's run by

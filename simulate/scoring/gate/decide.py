@@ -122,16 +122,8 @@ def _findings(gate: Gate, now: Measured, before: Measured | None) -> Iterator[Ru
     if gate.caller_fidelity is not None:
         was = None if before is None else before.caller_fidelity
         missing = None if now.caller_fidelity else "no caller improvised"
-        yield from _floor(
-            "caller_fidelity",
-            gate.caller_fidelity,
-            now.caller_fidelity,
-            was,
-            confidence,
-            now,
-            "score",
-            missing,
-        )
+        floor, values = gate.caller_fidelity, now.caller_fidelity
+        yield from _floor("caller_fidelity", floor, values, was, confidence, now, "score", missing)
     if gate.latency is not None:
         rule = gate.latency
         if rule.at_most is not None:
@@ -148,8 +140,19 @@ def _findings(gate: Gate, now: Measured, before: Measured | None) -> Iterator[Ru
             yield _at_most("cost: at_most", gate.cost.at_most, now.cost, confidence, now.lacking.get("cost"))
         if gate.cost.may_grow is not None and before is not None:
             yield _may_grow("cost: may_grow", gate.cost.may_grow, now.cost, before.cost, confidence)
+    yield from _measures(gate, now)
     if gate.diff is not None and before is not None:
         yield _differs(gate.diff, now, before, confidence)
+
+
+def _measures(gate: Gate, now: Measured) -> Iterator[RuleResult]:
+    for name, rule in gate.measures.items():
+        found = now.measures.get(name, {})
+        within = {case: [float(rule.allows(one)) for one in values] for case, values in found.items()}
+        missing = f"no conversation has the measure {name}"
+        finding = _at_least(f"measures: {name}", rule.percentile / 100, within, gate.confidence, missing)
+        finding.sentence = f"{rule.told} in {finding.sentence}" if found else finding.sentence
+        yield finding
 
 
 def _floor(

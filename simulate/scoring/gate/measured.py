@@ -45,6 +45,8 @@ class Measured:
     """By evaluator."""
     caller_fidelity: Values = field(default_factory=dict[str, list[float]])
     """Of each conversation whose caller improvised: the share of lines that keep to its part."""
+    measures: dict[str, Values] = field(default_factory=dict[str, Values])
+    """By name: every number among the outcomes' measures."""
     unjudged: list[str] = field(default_factory=list[str])
     """Conversations that came to no verdict, each with its reason."""
     lacking: dict[str, str] = field(default_factory=dict[str, str])
@@ -97,6 +99,9 @@ def measured(
         found.passes.setdefault(case, []).append(float(bool(outcome.clean)))
         _add(found, "latency", found.latency, case, outcome.measures.get("reply_p95_seconds"))
         _add(found, "cost", found.cost, case, outcome.measures.get("cost_usd"))
+        for name, number in outcome.measures.items():
+            if isinstance(number, int | float) and not isinstance(number, bool):
+                found.measures.setdefault(name, {}).setdefault(case, []).append(float(number))
         for name, value, why, status in _scores(outcome, (results or {}).get(outcome.key)):
             values = found.scores.setdefault(name, {})
             _add(found, name, values, case, value, why, applies=status != "not_run")

@@ -103,6 +103,32 @@ class Cost(Ceiling):
         return self
 
 
+class MeasureRule(Strict):
+    """What one of a conversation's ``measures`` may be, such as ``dead_air_max_seconds``."""
+
+    at_most: Number | None = None
+    at_least: Number | None = None
+    percentile: Whole = Field(default=95, ge=1, le=99)
+    """The share of the conversations that have it, in percent, in which it has to be so."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> MeasureRule:
+        if self.at_most is None and self.at_least is None:
+            raise ValueError("holds nothing: give at_most or at_least")
+        return self
+
+    def allows(self, value: float) -> bool:
+        """Whether a value is within the limits."""
+        low, high = self.at_least, self.at_most
+        return (low is None or value >= low) and (high is None or value <= high)
+
+    @property
+    def told(self) -> str:
+        """The limits in words."""
+        limits = [("at least", self.at_least), ("at most", self.at_most)]
+        return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
+
+
 DiffClass = Literal["none", "shape", "latency", "cost", "content", "behaviour"]
 """Kinds of difference between two traces, the gravest last; as `simulate diff` sorts them."""
 
@@ -145,13 +171,15 @@ class Gate(Strict):
     cost: Annotated[Cost, _short("at_most")] | None = None
     caller_fidelity: Annotated[Floor, _short("at_least")] | None = None
     """How well improvised callers kept to their part; of conversations without a verdict, too."""
+    measures: dict[str, MeasureRule] = Field(default_factory=dict[str, MeasureRule])
+    """By name, as an outcome's ``measures`` have it; of calls, docs/voice.md names them."""
     diff: DiffRule | None = None
 
     @model_validator(mode="after")
     def _holds_a_rule(self) -> Gate:
         rules = (self.pass_rate, self.pass_hat, self.scores, self.latency, self.cost, self.caller_fidelity)
-        if not any((*rules, self.diff)):
-            told = "pass_rate, pass_hat, scores, latency, cost, caller_fidelity or diff"
+        if not any((*rules, self.measures, self.diff)):
+            told = "pass_rate, pass_hat, scores, latency, cost, caller_fidelity, measures or diff"
             raise ValueError(f"holds no rule: give {told}")
         return self
 

@@ -7,8 +7,9 @@ nobody measured inside: scope ``simulate.observed``, attribute ``simulate.observ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -20,6 +21,16 @@ from simulate.trace.span import Attributes, Event, Span, Trace
 SCOPE = "simulate.observed"
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an agent's own wire tells that its voice said (``tts``) or that it understood (``stt``)."""
+
+    kind: Literal["tts", "stt"]
+    text: str
+    at: float
+    """Seconds since the conversation began."""
+
+
 def observed_trace(
     conversation: Conversation,
     uses: Sequence[ToolUse] = (),
@@ -27,12 +38,14 @@ def observed_trace(
     agent: str | None = None,
     seen: Mapping[int, Mapping[str, Any]] | None = None,
     about: Mapping[str, Any] | None = None,
+    told: Sequence[Told] = (),
 ) -> Trace:
     """Build the trace from what was said, and from tool calls that were seen at the tools themselves.
 
     ``seen`` holds, by turn, what the adapter could see from outside (model, tokens), as span attributes. What
     the agent got is what it *heard*; what it gave is what it *said*. An empty turn of the agent has no
-    output messages rather than an empty one. ``about`` says who calls and what is tried, for every span."""
+    output messages rather than an empty one. ``about`` says who calls and what is tried, for every span.
+    ``told`` is what the agent's wire told of its speech synthesis and recognition."""
     take = determinism.current()
     ends = [conversation.duration, *(said.end for said in conversation.utterances)]
     broken = conversation.ended_by == "fault"
@@ -64,12 +77,17 @@ def observed_trace(
         spans += [_tool_span(of_agent, take.span_id(), conversation, use) for use in uses if use.turn == turn]
     known = {turn for turn, _ in turns}
     spans += [_tool_span(root, take.span_id(), conversation, use) for use in uses if use.turn not in known]
+    spans += [_speech_span(spans, take.span_id(), conversation, one) for one in told]
+    _mark_all(spans, about or {})
+    note = "the agent left no spans of its own: this trace was observed from outside"
+    return Trace(conversation.id, spans, source="observed", notes=[note])
+
+
+def _mark_all(spans: list[Span], about: Mapping[str, Any]) -> None:
     for step, span in enumerate(_of_kinds(spans, "AGENT", "TOOL"), 1):
         span.attributes["agent.trajectory.step"] = step
     for span in spans:
-        span.attributes |= about or {}
-    note = "the agent left no spans of its own: this trace was observed from outside"
-    return Trace(conversation.id, spans, source="observed", notes=[note])
+        span.attributes |= about
 
 
 def _of_kinds(spans: list[Span], *kinds: str) -> list[Span]:
@@ -125,6 +143,25 @@ def _tool_span(parent: Span, span_id: str, conversation: Conversation, use: Tool
         span.status, span.status_message = "error", use.error
     else:
         span.attributes["gen_ai.tool.call.result"] = _text(use.result)
+    return span
+
+
+def _speech_span(spans: Sequence[Span], span_id: str, conversation: Conversation, told: Told) -> Span:
+    root, at = spans[0], _moment(conversation, told.at)
+    turns = [span for span in spans if span.name == "turn" and span.start_ns <= at]
+    parent = turns[-1] if turns else root
+    span = Span(
+        trace_id=root.trace_id,
+        span_id=span_id,
+        name=told.kind,
+        parent_id=parent.span_id,
+        start_ns=at,
+        end_ns=at,
+        attributes=_marked(told.kind.upper(), conversation.id),
+        scope=SCOPE,
+        resource=root.resource,
+    )
+    span.attributes["simulate.spoken" if told.kind == "tts" else "simulate.understood"] = told.text
     return span
 
 

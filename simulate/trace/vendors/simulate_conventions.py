@@ -111,6 +111,8 @@ DIALECT = Dialect(
     fields={
         "cost": ("gen_ai.cost.total",),
         "step": ("agent.trajectory.step",),
+        "voice.text": ("simulate.spoken",),
+        "voice.transcript": ("simulate.understood",),
         "prompt_version": ("prompt.version",),
         "prompt_name": ("prompt.name",),
         "user_id": ("user.id",),

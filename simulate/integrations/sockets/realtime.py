@@ -1,0 +1,186 @@
+"""A call to an agent that speaks OpenAI's Realtime protocol: the caller is its client, with a microphone, a
+speaker and the tools that the session declares.
+
+https://platform.openai.com/docs/guides/realtime-websocket; the events of its beta (``response.audio.delta``)
+are read, too. The server decides when a turn has ended; what it tells of its own words and of the caller's
+goes into the trace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from simulate.conversation.agents.adapter import Call
+from simulate.conversation.agents.handed_tools import HandedCall, seen_of, tool_answer
+from simulate.conversation.engine import TrialSession
+from simulate.conversation.voice.audio_bridge import AudioBridge
+from simulate.conversation.voice.pcm import RATE, Samples
+from simulate.conversation.voice.resampling import Resampler
+from simulate.conversation.voice.socket_wire import SocketWire
+from simulate.errors import AgentFault, Fault, InputError
+from simulate.integrations.sockets.messages import as_base64, parsed, sound_of
+from simulate.model.shapes import is_object, object_of
+from simulate.trace.capture.observed import Told
+
+PCM_RATE = 24_000
+"""The one rate of its ``audio/pcm``."""
+_FORMAT = {"type": "audio/pcm", "rate": PCM_RATE}
+
+
+class RealtimeWire(SocketWire):
+    """Carries one call.
+
+    Args:
+        url: Of the endpoint, with its model.
+        headers: With the key, where one is needed.
+        session: The conversation, which holds the tools and what is known of the call.
+        settings: Fields of the session: instructions, voice, tools, turn detection.
+    """
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str], session: TrialSession, settings: Mapping[str, Any]
+    ) -> None:
+        super().__init__(url, headers)
+        self._session = session
+        self._settings = settings
+        self._out, self._in = Resampler(RATE, PCM_RATE), Resampler(PCM_RATE, RATE)
+        self._line: AudioBridge | None = None
+        self._item: tuple[str, int] | None = None
+        """The agent's item that sounds now, and the part of its content."""
+        self._came = 0
+        """Samples of it so far."""
+        self._taken_back: set[str] = set()
+        self._yields = True
+        self._working: set[asyncio.Task[None]] = set()
+
+    async def begin(self, line: AudioBridge) -> None:
+        """Say what is spoken here; ask for the first words where the agent speaks first."""
+        self._line = line
+        audio = {"input": {"format": _FORMAT}, "output": {"format": _FORMAT}}
+        await self._tell(
+            "session.update", session=_merged({"type": "realtime", "audio": audio}, self._settings)
+        )
+        if self._session.scenario.speaks_first == "agent":
+            await self._tell("response.create")
+
+    async def send(self, frame: Samples) -> None:
+        """20 ms of the caller."""
+        sound = self._out(frame).astype("<i2").tobytes()
+        await self._tell("input_audio_buffer.append", audio=as_base64(sound))
+
+    async def hang_up(self) -> None:
+        """Leave; tools that still run are of no use to anybody."""
+        for task in self._working:
+            task.cancel()
+        await super().hang_up()
+
+    async def take(self, line: AudioBridge, message: str | bytes) -> None:
+        """One event of the server. What is not needed for a call is passed over."""
+        if isinstance(message, bytes):
+            raise InputError("bytes instead of the Realtime protocol's JSON events")
+        event = parsed(message)
+        match event.get("type"):
+            case "session.created" | "session.updated":
+                self._yields = _yields(event.get("session"))
+            case "response.output_audio.delta" | "response.audio.delta":
+                self._hear(line, event)
+            case "input_audio_buffer.speech_started" if self._yields and line.waiting:
+                await self._fall_silent(line)
+            case "response.output_audio_transcript.done" | "response.audio_transcript.done":
+                self._told("tts", event)
+            case "conversation.item.input_audio_transcription.completed":
+                self._told("stt", event)
+            case "response.done":
+                self._done(line, event.get("response"))
+            case "error":
+                error = object_of(event.get("error"))
+                line.errors.append(str(error.get("message") or error.get("code") or event))
+            case _:
+                pass
+
+    def _hear(self, line: AudioBridge, event: Mapping[str, Any]) -> None:
+        item = str(event.get("item_id")), int(event.get("content_index") or 0)
+        if item[0] in self._taken_back:
+            return  # it was on its way when the caller began to speak
+        if item != self._item:
+            self._item, self._came = item, 0
+        data = sound_of(event.get("delta"), f"`{event['type']}`")
+        samples = self._in(np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.int16), line.now)
+        self._came += len(samples)
+        line.incoming(samples)
+
+    async def _fall_silent(self, line: AudioBridge) -> None:
+        """The server heard the caller: what was not played yet never is; tell the server how much was."""
+        if self._item is None:
+            return
+        item, part = self._item
+        heard = max(0, self._came - round(line.waiting * RATE))
+        self._taken_back.add(item)
+        line.flush()
+        await self._tell(
+            "conversation.item.truncate",
+            item_id=item,
+            content_index=part,
+            audio_end_ms=heard * 1000 // RATE,
+        )
+
+    def _told(self, kind: str, event: Mapping[str, Any]) -> None:
+        text, line = event.get("transcript"), self._line
+        if isinstance(text, str) and text.strip() and line is not None:
+            self._session.call.told.append(Told("tts" if kind == "tts" else "stt", text.strip(), line.now))
+
+    def _done(self, line: AudioBridge, response: Any) -> None:
+        done = object_of(response)
+        if done.get("status") == "failed":
+            details = object_of(done.get("status_details"))
+            error = object_of(details.get("error"))
+            why = error.get("message") or error.get("code") or details.get("reason") or "it does not say why"
+            raise AgentFault(f"its response failed: {why}", where=self.address)
+        turn = self._session.tools.turn
+        self._session.seen.setdefault(turn, {}).update(seen_of(done))
+        output: list[dict[str, Any]] = done.get("output") or []
+        calls = [
+            HandedCall(str(item.get("call_id")), str(item.get("name")), item.get("arguments"))
+            for item in output
+            if item.get("type") == "function_call" and done.get("status") != "cancelled"
+        ]
+        if calls:
+            task = asyncio.create_task(self._work(line, calls))
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+
+    async def _work(self, line: AudioBridge, calls: list[HandedCall]) -> None:
+        """Run the tools that it asks its client to run, and let it go on."""
+        try:
+            for call in calls:
+                asked = Call(self._session.conversation.id, self._session.tools)
+                answer, _ = await tool_answer(asked, call)
+                item = {"type": "function_call_output", "call_id": call.id, "output": answer}
+                await self._tell("conversation.item.create", item=item)
+            await self._tell("response.create")
+        except Fault as fault:
+            line.close(fault.message, fault)
+
+    async def _tell(self, kind: str, **content: Any) -> None:
+        await self.put(orjson.dumps({"type": kind, **content}).decode())
+
+
+def _yields(session: Any) -> bool:
+    """Whether the server's own voice detection ends what it says; a client then falls silent, too."""
+    detection = object_of(
+        object_of(object_of(object_of(session).get("audio")).get("input")).get("turn_detection")
+    )
+    return detection.get("interrupt_response") is not False
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(one)
+    for key, value in other.items():
+        mine = merged.get(key)
+        merged[key] = _merged(mine, value) if is_object(mine) and is_object(value) else value
+    return merged
