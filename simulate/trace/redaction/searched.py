@@ -17,8 +17,8 @@ class RedactionRule:
     like it. The rest says where a rule need not look, so that most cost nothing.
 
     ``needles`` are texts, or a pattern, of which one must be in a word of the text. ``place`` is where a
-    match lies: anywhere, in one ``word`` or one ``long`` word, or in a text with a long ``number``. A rule that
-    is ``folded`` is matched in lower case; if it ``begins`` so, a match begins with one of the needles."""
+    match lies: anywhere, in one ``word`` or one ``long`` word, or in a text with a long ``number``. If it is
+    ``folded``, it is matched in lower case; if it ``begins`` so, a match begins with one of the needles."""
 
     kind: str
     pattern: re.Pattern[str] | BoundedRegex
