@@ -39,7 +39,7 @@ _NUMBERS = {
     "trace.duration": "seconds",
     "trace.spans": "spans",
 }
-_TERM = re.compile(r"(?P<not>!)?(?P<word>[\w.\-/]+)(?P<op>!=|>|<|=|~)(?P<value>.*)", re.DOTALL)
+_TERM = re.compile(r"(?P<not>!)?(?P<word>[\w.\-/]+)(?P<op>!=|>=|<=|>|<|=|~)(?P<value>.*)", re.DOTALL)
 Test = ColumnElement[bool]
 Names = Callable[[str], list[str]]
 """A person's id as it was typed, and as redaction may have written it."""
@@ -127,7 +127,7 @@ def _number(word: str, value: str) -> float:
 def _compared(column: Any, op: str, number: float) -> Test:
     tests: Mapping[str, Callable[[], Test]] = {
         ">": lambda: column > number, "<": lambda: column < number, "=": lambda: column == number,
-        "!=": lambda: column != number,
+        ">=": lambda: column >= number, "<=": lambda: column <= number, "!=": lambda: column != number,
     }  # fmt: skip
     if op not in tests:
         raise InputError(f"{op} compares texts, not numbers")

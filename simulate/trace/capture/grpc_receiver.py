@@ -6,6 +6,7 @@ Everything that arrives goes the same way as what the HTTP receiver gets.
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +16,7 @@ from simulate.local_server import Refused
 from simulate.trace.capture.otlp_http import PROTOBUF, success
 from simulate.trace.capture.receiver import Receiver
 
-_METHODS = {
+METHODS = {
     f"/opentelemetry.proto.collector.{name}.v1.{service}Service/Export": signal
     for name, service, signal in (
         ("trace", "Trace", "traces"),
@@ -23,6 +24,15 @@ _METHODS = {
         ("metrics", "Metrics", "metrics"),
     )
 }
+"""The methods that exporters call, and the signal that each brings."""
+
+
+def grpc_module(name: str = "grpc") -> Any:
+    """A module of grpcio. Raises MissingExtra where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtra("grpcio, to receive OTLP over gRPC", "grpc") from error
 
 
 class GrpcReceiver:
@@ -37,11 +47,7 @@ class GrpcReceiver:
 
     async def start(self) -> None:
         """Listen. Raises MissingExtra without grpcio, EnvironmentFault where the port is taken."""
-        try:
-            import grpc  # pyright: ignore[reportMissingTypeStubs, reportMissingImports]
-        except ImportError as error:
-            raise MissingExtra("grpcio, to receive OTLP over gRPC", "grpc") from error
-        module: Any = grpc
+        module = grpc_module()
         limit = self._receiver.limit
         self._server = module.server(
             ThreadPoolExecutor(2, thread_name_prefix="simulate-grpc"),
@@ -69,7 +75,7 @@ class GrpcReceiver:
 def _handlers(grpc: Any, receiver: Receiver) -> Any:
     class Export(grpc.GenericRpcHandler):
         def service(self, handler_call_details: Any) -> Any:
-            signal = _METHODS.get(handler_call_details.method)
+            signal = METHODS.get(handler_call_details.method)
             if signal is None:
                 return None
             return grpc.unary_unary_rpc_method_handler(_export(grpc, receiver, signal))
