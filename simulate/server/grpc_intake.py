@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import AsyncGenerator
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from simulate.local_server import Refused
 from simulate.server.access import check_role
 from simulate.server.context import Context
-from simulate.trace.capture.grpc_receiver import METHODS, grpc_module
+from simulate.trace.capture.grpc_receiver import METHODS, grpc_module, handlers
 from simulate.trace.capture.otlp_http import PROTOBUF, success
 
 PATIENCE = 2.0
@@ -29,7 +30,8 @@ async def grpc_intake(context: Context, host: str, port: int, limit: int) -> Asy
     Raises MissingExtra without grpcio, OSError where it cannot listen."""
     aio = grpc_module("grpc.aio")
     options = [("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)]
-    server = aio.server(handlers=[_handlers(context)], options=options)
+    answering = handlers(grpc_module(), functools.partial(_export, context))
+    server = aio.server(handlers=[answering], options=options)
     try:
         actual = int(server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
     except RuntimeError as error:
@@ -41,29 +43,20 @@ async def grpc_intake(context: Context, host: str, port: int, limit: int) -> Asy
         await server.stop(PATIENCE)
 
 
-def _handlers(context: Context) -> Any:
-    grpc = grpc_module()
+def _export(context: Context, path: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    codes = grpc_module().StatusCode
 
-    class Export(grpc.GenericRpcHandler):
-        def service(self, handler_call_details: Any) -> Any:
-            path = handler_call_details.method
-            if path not in METHODS:
-                return None
+    async def export(body: bytes, call: Any) -> bytes:
+        try:
+            return success(await _taken(context, path, body, call), PROTOBUF)
+        except DBAPIError:
+            await call.abort(codes.UNAVAILABLE, "the store does not answer")
+            raise  # abort() raises; this tells so to those who read types
+        except Refused as refusal:
+            await call.abort(codes[_CODES.get(refusal.status, "INVALID_ARGUMENT")], refusal.message)
+            raise
 
-            async def export(body: bytes, call: Any) -> bytes:
-                try:
-                    return success(await _taken(context, path, body, call), PROTOBUF)
-                except DBAPIError:
-                    await call.abort(grpc.StatusCode.UNAVAILABLE, "the store does not answer")
-                    raise
-                except Refused as refusal:
-                    code = _CODES.get(refusal.status, "INVALID_ARGUMENT")
-                    await call.abort(getattr(grpc.StatusCode, code), refusal.message)
-                    raise  # abort() raises; this tells so to those who read types
-
-            return grpc.unary_unary_rpc_method_handler(export)
-
-    return Export()
+    return export
 
 
 async def _taken(context: Context, path: str, body: bytes, call: Any) -> tuple[int, str] | None:

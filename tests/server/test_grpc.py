@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +95,34 @@ async def test_what_cannot_be_kept_now_may_be_sent_again_and_garbage_may_not(
     assert await send(address, body(make(1))) == "OK"
     await server.settled()
     assert kept(small_store) == [3]
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("fi_instrumentation") is None,
+    reason="pip install 'simulate-agents[sdks]' brings fi_instrumentation",
+)
+@pytest.mark.parametrize("transport", ["HTTP", "GRPC"])
+async def test_traceai_delivers_unmodified_and_with_its_keys(
+    serve: Serve, small_store: Store, transport: str
+) -> None:
+    key = make_key(small_store, "shop", "send", "traceAI")
+    server = await serve(grpc_port=0, demand_keys=True)
+    script = f"""
+from fi_instrumentation import register
+from fi_instrumentation.otel import Transport
+provider = register(project_name="shop", transport=Transport.{transport}, batch=False, verbose=False)
+with provider.get_tracer("agent").start_as_current_span("answer") as span:
+    span.set_attribute("user.id", "u-1")
+provider.shutdown()
+"""
+    environment = {
+        **os.environ, "FI_BASE_URL": server.address, "FI_GRPC_URL": server.context.grpc_address,
+        "FI_API_KEY": key, "FI_SECRET_KEY": key,
+    }  # fmt: skip
+    agent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, env=environment)
+    assert await asyncio.wait_for(agent.wait(), 60) == 0
+    await server.settled()
+    assert kept(small_store, "shop") == [1]
 
 
 async def test_a_port_in_use_is_told(serve: Serve) -> None:

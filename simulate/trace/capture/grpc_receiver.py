@@ -6,6 +6,7 @@ Everything that arrives goes the same way as what the HTTP receiver gets.
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,7 @@ class GrpcReceiver:
         limit = self._receiver.limit
         self._server = module.server(
             ThreadPoolExecutor(2, thread_name_prefix="simulate-grpc"),
-            handlers=[_handlers(module, self._receiver)],
+            handlers=[handlers(module, functools.partial(_export, module, self._receiver))],
             # two runs on one port would share its requests at random
             options=[("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)],
         )
@@ -72,21 +73,22 @@ class GrpcReceiver:
             self._server = None
 
 
-def _handlers(grpc: Any, receiver: Receiver) -> Any:
+def handlers(grpc: Any, export: Callable[[str], Callable[[bytes, Any], Any]]) -> Any:
+    """What answers the methods of `METHODS`; ``export`` makes the function that answers the one at a path,
+    given the body and the call."""
+
     class Export(grpc.GenericRpcHandler):
         def service(self, handler_call_details: Any) -> Any:
-            signal = METHODS.get(handler_call_details.method)
-            if signal is None:
-                return None
-            return grpc.unary_unary_rpc_method_handler(_export(grpc, receiver, signal))
+            path = handler_call_details.method
+            return grpc.unary_unary_rpc_method_handler(export(path)) if path in METHODS else None
 
     return Export()
 
 
-def _export(grpc: Any, receiver: Receiver, signal: str) -> Callable[[bytes, Any], bytes]:
+def _export(grpc: Any, receiver: Receiver, path: str) -> Callable[[bytes, Any], bytes]:
     def export(body: bytes, context: Any) -> bytes:
         try:
-            problem = receiver.take(signal, body, PROTOBUF)
+            problem = receiver.take(METHODS[path], body, PROTOBUF)
         except Refused as refusal:
             receiver.refuse(refusal)
             full = refusal.status == 413
