@@ -57,6 +57,21 @@ def load_object(target: str, address: str, root: Path | None = None) -> Any:
     return found
 
 
+def check_is_there(address: str, root: Path) -> None:
+    """Raises AddressError where the module or the file that an agent's address names is not there; runs none
+    of its code."""
+    scheme, _, target = address.partition(":")
+    if scheme not in ("python", "pipecat", "livekit"):
+        return
+    module_name = target if scheme == "livekit" else target.rpartition(":")[0]
+    if module_name.endswith(".py"):
+        _path(module_name, root, address)
+    elif scheme != "livekit":
+        package = module_name.partition(".")[0]
+        if PathFinder.find_spec(package, [str(root)]) is None:
+            _installed(package, module_name, root, address)
+
+
 def _callables(module: ModuleType) -> list[str]:
     """What a module defines itself and could be an agent."""
     members = vars(module)
@@ -72,11 +87,8 @@ def _callables(module: ModuleType) -> list[str]:
 def _module(name: str, root: Path, address: str) -> ModuleType:
     package = name.partition(".")[0]
     loaded = sys.modules.get(package)
-    if loaded is None and importlib.util.find_spec(package) is None:
-        raise AddressError(
-            f"{address}: there is no module {name}",
-            hint=f"modules are looked for in {root} and among what is installed",
-        )
+    if loaded is None:
+        _installed(package, name, root, address)
     here = PathFinder.find_spec(package, [str(root)])
     if loaded is not None and here is not None and not _is_from(loaded, here):
         # Python knows one module of a name: what is imported already would be taken for this one
@@ -87,6 +99,14 @@ def _module(name: str, root: Path, address: str) -> ModuleType:
     return importlib.import_module(name)
 
 
+def _installed(package: str, name: str, root: Path, address: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise AddressError(
+            f"{address}: there is no module {name}",
+            hint=f"modules are looked for in {root} and among what is installed",
+        )
+
+
 def _is_from(loaded: ModuleType, here: ModuleSpec) -> bool:
     """Whether a module is the one that was found, a package without ``__init__.py`` in any of its folders."""
     if here.origin is None:
@@ -95,10 +115,15 @@ def _is_from(loaded: ModuleType, here: ModuleSpec) -> bool:
     return loaded.__file__ is None or os.path.realpath(loaded.__file__) == os.path.realpath(here.origin)
 
 
-def _file(name: str, root: Path, address: str) -> ModuleType:
+def _path(name: str, root: Path, address: str) -> Path:
     path = (root / name).resolve()
     if not path.is_file():
         raise AddressError(f"{address}: there is no file {name} in {root}")
+    return path
+
+
+def _file(name: str, root: Path, address: str) -> ModuleType:
+    path = _path(name, root, address)
     unique = f"simulate_{path.stem}_{determinism.derive_seed(path):x}"
     if unique in sys.modules:
         return sys.modules[unique]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 from simulate.errors import AddressError
+from simulate.model.web_url import url_problem
 
 Medium = Literal["text", "voice"]
 Held = Literal["", "url", "command", "url or command"]
@@ -111,19 +112,33 @@ def names_code(address: str) -> bool:
 
 def check_address(address: str) -> str:
     """The address, if its form is right; raises AddressError."""
-    kind = KINDS[scheme_of(address)]
-    target = target_of(address)
-    if not kind.holds or ("url" in kind.holds and is_url(target)):
-        if is_url(target) and not urlsplit(target).netloc:
-            raise AddressError(f"{address!r} names no host; an address is\n  {kind.form}")
-        return address
-    try:
-        words = shlex.split(target) if "command" in kind.holds else []
-    except ValueError as error:
-        raise AddressError(f"{address!r} is not a command line: {error}") from None
-    if not words:
-        raise AddressError(f"{address!r} lacks its {kind.holds}; an address is\n  {kind.form}")
+    scheme = scheme_of(address)
+    kind, target = KINDS[scheme], target_of(address)
+    if (problem := _problem(scheme, kind.holds, target)) is not None:
+        raise AddressError(f"{address!r} {problem}; an address is\n  {kind.form}")
     return address
+
+
+_NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_CODE = re.compile(rf"(?:{_NAME}|.*\.py):{_NAME}")
+
+
+def _problem(scheme: str, holds: Held, target: str) -> str | None:
+    """Why an address reaches nothing, whatever there is."""
+    if scheme in ("python", "pipecat"):
+        named = target.removeprefix(f"{scheme}:")
+        return None if _CODE.fullmatch(named) else "names no callable in a module or file"
+    if scheme == "livekit":
+        return None if target.removeprefix("livekit:").strip() else "names no agent"
+    if not holds:
+        return url_problem(target, (scheme,))
+    if "url" in holds and is_url(target):
+        return url_problem(target)
+    try:
+        words = shlex.split(target) if "command" in holds else []
+    except ValueError as error:
+        return f"is not a command line ({error})"
+    return None if words else f"lacks its {holds}"
 
 
 def kind_of(address: str, medium: Medium, *, templated: bool = False) -> AddressKind:

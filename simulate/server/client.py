@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 import orjson
 
 from simulate.errors import EnvironmentFault, InputError
+from simulate.model.web_url import url_problem
 from simulate.retry_after import retry_after
 from simulate.trace.otlp.encode import to_protobuf
 from simulate.trace.span import Span
@@ -28,9 +29,10 @@ class Client:
     reached."""
 
     def __init__(self, address: str, key: str | None = None) -> None:
-        if not address.startswith(("http://", "https://")):
+        if (problem := url_problem(address)) is not None:
             raise InputError(
-                f"{address!r} is not the address of a server", hint="write http://127.0.0.1:4318"
+                f"{address!r} is not the address of a server: it {problem}",
+                hint="write http://127.0.0.1:4318",
             )
         self.address = address.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}

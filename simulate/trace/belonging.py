@@ -127,7 +127,8 @@ def several(reading: TraceReading) -> list[str]:
     if any(is_ours(span) for span in reading.spans):
         return []
     for read in (_conversation, _session):
-        named = {span.span_id: name for span, view in reading for name in _names([read(span, view)])}
+        told = ((span.span_id, read(span, view)) for span, view in reading)
+        named = {span_id: name for span_id, value in told if value is not None for name in _names([value])}
         above = Above(reading.by_id, lambda span, named=named: span.span_id in named)
         tops = [span for span in reading.spans if span.span_id in named and above.of(span) is None]
         if tops:

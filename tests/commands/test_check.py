@@ -14,7 +14,7 @@ from simulate.model.loading.files import load_scenarios
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    Path("pyproject.toml").write_text('[tool.simulate.agents]\nsupport = "python:a:b"\n')
+    Path("pyproject.toml").write_text('[tool.simulate.agents]\nsupport = "python:json:dumps"\n')
     Path("scenarios").mkdir()
     return tmp_path
 
@@ -46,12 +46,12 @@ def test_bad_files_are_all_told_and_refused(capsys: pytest.CaptureFixture[str]) 
 def test_a_language_that_cannot_be_spoken_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("hibari", reason="needs the extra voice")
     persona = "persona: {speaks: {language: es}}"
-    scenario = f"name: a\nagent: support\nmedium: voice\n{persona}\nscript: [{{says: Hola}}]\n"
+    scenario = f"name: a\nagent: pipecat:json:dumps\nmedium: voice\n{persona}\nscript: [{{says: Hola}}]\n"
     Path("scenarios/a.yaml").write_text(scenario)
     assert main(["check"]) == 2
     told = capsys.readouterr().err
     assert "hibari speaks English alone" in told and "espeak" in told
-    Path("scenarios/a.yaml").write_text(scenario.replace("voice", "text"))
+    Path("scenarios/a.yaml").write_text(scenario.replace("voice", "text").replace("pipecat", "python"))
     assert main(["check"]) == 0, "to read it needs no voice"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,52 @@ def test_so_is_one_of_the_projects_own(
     (tmp_path / "pyproject.toml").write_text('[tool.simulate.agents]\nshop = "ftp://x"\n')
     assert check(tmp_path, monkeypatch, typed=f"agent: shop\n{SCRIPTED}") == 2
     assert "agents.shop" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http:/x", "http://host:99999/v1", "http://host:abc/v1", "http://two words/v1", "http://[::1/v1",
+        "ws://", "a2a:http://[/", "python:agent", "python::", "python:a:b:c", "python:a b:c", "pipecat:bot",
+        "livekit:", "exec:an 'open quote",
+    ],
+)  # fmt: skip
+def test_an_address_that_can_reach_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    medium = "medium: voice\n" if address.startswith(("ws", "pipecat", "livekit")) else ""
+    assert check(tmp_path, monkeypatch, bad=f"agent: {json.dumps(address)}\n{medium}{SCRIPTED}") == 2
+    told = capsys.readouterr().err
+    assert "bad.yaml:3" in told and "an address is" in told
+
+
+@pytest.mark.parametrize(
+    ("agent", "told"),
+    [
+        ("python:not_there.py:agent", "there is no file not_there.py"),
+        ("python:no_such_package.inner:agent", "there is no module no_such_package.inner"),
+        ("shop", "there is no file shop/agent.py"),
+        ("caller", "speaks"),
+    ],
+)
+def test_an_agent_that_is_not_there_or_of_another_medium_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], agent: str, told: str
+) -> None:
+    agents = 'shop = "python:shop/agent.py:agent"\ncaller = "pipecat:json:dumps"\n'
+    (tmp_path / "pyproject.toml").write_text(f"[tool.simulate.agents]\n{agents}")
+    assert check(tmp_path, monkeypatch, typed=f"agent: {agent}\n{SCRIPTED}") == 2
+    assert told in capsys.readouterr().err
+    assert main(["check", "typed.yaml", "--no-import"]) == 2 * (agent == "caller")
+
+
+@pytest.mark.parametrize("url", ["http:/x", "http://[::1", "http://host:99999", "ftp://host", "localhost:80"])
+def test_a_url_that_no_client_could_use_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        f'[tool.simulate.models.judge]\nmodel = "m"\nbase_url = "{url}"\n'
+    )
+    assert check(tmp_path, monkeypatch, typed=SCRIPTED) == 2
+    assert "models.judge.base_url" in capsys.readouterr().err
+    assert main(["traces", "find", "--server", url]) == 2
+    assert "is not the address of a server" in capsys.readouterr().err

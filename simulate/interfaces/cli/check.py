@@ -34,7 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-import",
         action="store_true",
-        help="do not import the modules that `world:` and `python:` checks name",
+        help="do not look for agents' modules and files, nor import what `world:`, `caller:` and `python:` "
+        "checks name",
     )
 
 
@@ -61,7 +62,9 @@ def execute(args: argparse.Namespace) -> int:
     problems += _same_names(loaded) + _traces(loaded) + _forbidden(loaded)
     if project is not None and not args.no_code:
         problems += _languages(loaded, project)
-    if not problems and not args.no_import and not args.no_code and _names_code(loaded):
+    may_look = not args.no_import and not args.no_code
+    problems += _agents(loaded, project, root, may_look)
+    if not problems and may_look and _names_code(loaded):
         problems += _code(loaded, root)
     if problems:
         raise FileProblems(problems)
@@ -171,6 +174,29 @@ def _forbidden(loaded: list[TrialSpec]) -> list[Problem]:
         return []
     found = {(each.file, each.line, code): None for each in loaded for code in code_of(each.scenario)}
     return [Problem(f"{code} runs code", file, line) for file, line, code in found]
+
+
+def _agents(loaded: list[TrialSpec], project: Project | None, root: Path, may_look: bool) -> list[Problem]:
+    """Agents that cannot carry their scenario's medium, or whose module or file is not there, each once; none
+    of them is imported."""
+    from simulate.load_object import check_is_there
+    from simulate.model.agent_address import kind_of
+
+    named = {} if project is None else project.agents
+    found: dict[tuple[str, str], Problem] = {}
+    for each in loaded:
+        name, medium = each.scenario.agent, each.scenario.medium
+        if name is None or (name, medium) in found:
+            continue
+        config = named.get(name)
+        address = name if config is None else config.address
+        try:
+            kind_of(address, medium, templated=config is not None and config.request is not None)
+            if may_look:
+                check_is_there(address, root)
+        except InputError as error:
+            found[name, medium] = Problem(error.message, each.file, each.line, hint=error.hint)
+    return list(found.values())
 
 
 def _code(loaded: list[TrialSpec], root: Path) -> list[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from simulate.scoring.evaluators.transcript_of_trace import TraceUtterance, from_reading, plain
@@ -32,7 +33,7 @@ class _Line:
         return self.who, plain_text(self.text)
 
 
-def conversation_rows(expected: Trace, actual: Trace) -> list[Row]:
+def conversation_rows(expected: Trace | TraceReading, actual: Trace | TraceReading) -> list[Row]:
     """Both conversations as one list: ``[state, left, right]``, a side being None or ``[who, text, turn]``.
 
     States as in the tree: ``=``, ``!`` changed, ``-`` ``+`` one side only."""
@@ -67,7 +68,7 @@ def _cell(one: _Line) -> list[Any]:
     return [one.who, text, one.turn]
 
 
-def _lines(trace: Trace) -> list[_Line]:
+def _lines(trace: Trace | TraceReading) -> list[_Line]:
     reading, mask = TraceReading.of(trace), SecretMask()
     waiting = deque(reading.tool_calls)  # in the order in which they began
     found: list[_Line] = []
@@ -79,7 +80,8 @@ def _lines(trace: Trace) -> list[_Line]:
             found.append(_Line(f"tool {call.name.bare}", _called(call), one.turn))
         found.append(_Line(one.speaker, one.text, one.turn))
     turn = found[-1].turn if found else 0
-    found += [_Line(f"tool {call.name.bare}", _called(call), turn) for call in waiting]
+    left = islice(waiting, max(0, LINES - len(found)))
+    found += [_Line(f"tool {call.name.bare}", _called(call), turn) for call in left]
     return [_Line(one.who, mask.text(one.text), one.turn) for one in found[:LINES]]
 
 

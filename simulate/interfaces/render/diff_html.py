@@ -56,7 +56,7 @@ def page_data(diff: Diff) -> dict[str, Any]:
         "notes": diff.notes,
         "changes": [_change(change) for change in diff.changes],
         "groups": _groups(diff.changes),
-        "talk": conversation_rows(diff.expected, diff.actual),
+        "talk": conversation_rows(*(diff.readings or (diff.expected, diff.actual))),
         "varies": [_change(change) for change in diff.varies],
         "rows": [],
     }

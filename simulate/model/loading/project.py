@@ -23,6 +23,7 @@ from simulate.model.request_template import RequestTemplate, check_placeholders
 from simulate.model.secret_names import is_secret_parameter
 from simulate.model.shapes import is_object
 from simulate.model.units import Data, Flag, Number, Whole
+from simulate.model.web_url import WEB, url_problem
 
 _FROM_ENV = re.compile(r"(?:([A-Za-z][\w-]*) )?env:([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -63,6 +64,13 @@ def _without_password(value: str) -> str:
     return value
 
 
+def _some_url(value: str) -> str:
+    problem = None if _FROM_ENV.fullmatch(value) else url_problem(value, (*WEB, "ws", "wss"))
+    if problem is not None:
+        raise ValueError(f"the URL {problem}")
+    return value
+
+
 def _safe_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if is_secret_parameter(name):
@@ -82,14 +90,14 @@ def _some_agents(address: str) -> str:
 
 
 Secret = Annotated[str, AfterValidator(_only_from_env)]
-Url = Annotated[str, AfterValidator(_without_password)]
+Url = Annotated[str, AfterValidator(_without_password), AfterValidator(_some_url)]
 Headers = Annotated[dict[str, str], AfterValidator(_safe_headers)]
 
 
 class AgentConfig(Strict):
     """An agent under test by name: its address, and what its adapter needs."""
 
-    address: Annotated[Url, AfterValidator(_some_agents)]
+    address: Annotated[str, AfterValidator(_without_password), AfterValidator(_some_agents)]
     """``{port}`` in it becomes the free port that ``command`` is given."""
     command: str | None = None
     """Starts the agent for the run, in a process of its own."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from simulate.errors import EnvironmentFault, InputError
 from simulate.model.loading.project import resolve_secret
+from simulate.model.web_url import url_problem
 from simulate.scoring.evaluators.export import Post, send
 from simulate.scoring.evaluators.result import Result
 
@@ -19,8 +20,9 @@ def breaches(results: Iterable[Result]) -> list[Result]:
 def webhook(text: str) -> str:
     """An address to post alerts to, ``env:NAME`` where it is a secret. Raises InputError for what is none."""
     url = resolve_secret(text)
-    if not url.startswith(("http://", "https://")):
-        raise InputError("a webhook is an address http(s)://…, or env:NAME of a variable that holds one")
+    if (problem := url_problem(url)) is not None:
+        hint = "a webhook is an address http(s)://…, or env:NAME of a variable that holds one"
+        raise InputError(f"the webhook's address {problem}", hint=hint)
     return url
 
 

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from simulate import determinism
 from simulate.errors import EnvironmentFault, InputError
 from simulate.model.nearest import did_you_mean
+from simulate.model.web_url import url_problem
 from simulate.retry_after import retry_after
 from simulate.scoring.evaluators.attach import attributes_of
 from simulate.scoring.evaluators.result import Result
@@ -77,9 +78,12 @@ def target(text: str) -> Target:
     if kind is None:
         raise InputError(f'scores cannot be exported to "{name[:60]}"{did_you_mean(name, _KINDS)}')
     url = (given or kind.url() or "").rstrip("/")
+    if (problem := url_problem(url)) is not None:
+        raise InputError(
+            f"{name} needs an address, and this one {problem}",
+            hint=f"--export {name}=http://…, or {kind.hint}",
+        )
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"{name} needs an address", hint=f"--export {name}=http://…, or {kind.hint}")
     if parts.username or parts.password or parts.query:
         raise InputError(
             f"the address of {name} holds a key or a query", hint="keys come from the environment only"

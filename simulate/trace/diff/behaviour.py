@@ -64,7 +64,7 @@ class Speech:
 class Story:
     """One trace retold. ``captured`` is False where the model calls do not carry what was said."""
 
-    trace: Trace
+    reading: TraceReading
     forest: Forest
     tools: list[ActionRecord]
     models: list[ModelCall]
@@ -78,6 +78,10 @@ class Story:
     speech: list[Speech]
     mixed: list[str] = field(default_factory=list[str])
     """The ids of its conversations, where they are several."""
+
+    @property
+    def trace(self) -> Trace:
+        return self.reading.trace
 
     @property
     def duration(self) -> float | None:
@@ -140,7 +144,7 @@ def tell(source: Trace | TraceReading) -> Story:
     if not models:
         _batches_by_time(tools, reading.tool_calls)
     return Story(
-        trace=reading.trace,
+        reading=reading,
         forest=forest,
         tools=_folded(tools),
         models=models,

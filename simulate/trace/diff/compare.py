@@ -113,6 +113,7 @@ def _between(one: Story, other: Story, tolerance: Tolerance) -> Diff:
         not_compared=lacking,
         alignment=alignment,
         forests=(one.forest, other.forest),
+        readings=(one.reading, other.reading),
     )
 
 

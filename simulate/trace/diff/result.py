@@ -13,6 +13,7 @@ from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.change import ORDER, Category, Change
 from simulate.trace.diff.forest import Forest
 from simulate.trace.diff.rates import rarely
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Trace
 
 MOST_LACKING = 3
@@ -42,6 +43,8 @@ class Diff:
     """What one of the traces does not tell, so that a change of it would not show; one sentence each."""
     alignment: Alignment | None = None
     forests: tuple[Forest, Forest] | None = None
+    readings: tuple[TraceReading, TraceReading] | None = None
+    """Of both traces, for whoever tells more of them."""
 
     @property
     def same(self) -> bool:

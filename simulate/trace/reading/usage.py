@@ -7,6 +7,7 @@ its own total, or because a part would be more than the whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any, cast
 
 from simulate.trace.reading.values import integer
@@ -17,13 +18,17 @@ COUNTS = (
     "input_audio_tokens", "output_audio_tokens", "total_tokens",
 )  # fmt: skip
 """The fields of a view that count tokens."""
+_counts = attrgetter(*COUNTS)
+_UNTOLD = (None,) * len(COUNTS)
 
 
 def include_parts(found: View) -> None:
     """Add cached tokens to the input, and reasoning ones to the output, where they are counted apart. Numbers
     below 0 count nothing: they stand for not knowing."""
-    for name in COUNTS:
-        count = getattr(found, name)
+    counts = _counts(found)
+    if counts == _UNTOLD:
+        return
+    for name, count in zip(COUNTS, counts, strict=True):
         if count is not None and count < 0:
             setattr(found, name, None)
     if found.kind is Kind.LLM and not found.cached_tokens and found.input_tokens == found.output_tokens == 0:
