@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -53,15 +53,19 @@ class Access:
     def who(self, request: web.BaseRequest) -> tuple[AccessKey | None, bool]:
         """Whose request it is, and whether a cookie says so; None for nobody. Raises Refused for a wrong
         key."""
-        given = list(_given(request))
+        if self.demands_keys and not any(_given(request.headers)):
+            return self._by_cookie(request.cookies.get(COOKIE, "")), True
+        return self.who_sends(request.headers), not any(_given(request.headers))
+
+    def who_sends(self, headers: Mapping[str, str]) -> AccessKey | None:
+        """Whose key is among the headers; None where there is none. Raises Refused for a wrong key."""
         if not self.demands_keys:
-            return LOCAL, not given
-        for key in given:
-            if (found := find_key(self.store, key)) is not None:
-                return found, False
-        if given:
+            return LOCAL
+        given = list(_given(headers))
+        found = next((found for key in given if (found := find_key(self.store, key)) is not None), None)
+        if given and found is None:
             raise Refused(401, "this key opens nothing here")
-        return self._by_cookie(request.cookies.get(COOKIE, "")), True
+        return found
 
     def cookie(self, key: str) -> str | None:
         """The cookie of whoever logs in with a key; None where it is none."""
@@ -108,9 +112,10 @@ def _place(url: str) -> tuple[str, int | None] | None:
         return None
 
 
-def _given(request: web.BaseRequest) -> Iterator[str]:
-    """Every key that a request carries, in the way of whichever SDK."""
-    scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
+def _given(headers: Mapping[str, str]) -> Iterator[str]:
+    """Every key that a request carries, in the way of whichever SDK. Names of headers are in lower case, or
+    the mapping does not tell the cases apart."""
+    scheme, _, rest = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         yield rest.strip()
     elif scheme.lower() == "basic":
@@ -121,5 +126,5 @@ def _given(request: web.BaseRequest) -> Iterator[str]:
         yield password
         yield user
     for name in _HEADERS:
-        if name in request.headers:
-            yield request.headers[name]
+        if name in headers:
+            yield headers[name]

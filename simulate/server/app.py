@@ -25,6 +25,7 @@ from simulate.server.alerts import keep_looking
 from simulate.server.assembler import Assembler
 from simulate.server.context import Context
 from simulate.server.finishing import Finishing
+from simulate.server.grpc_intake import grpc_intake
 from simulate.server.intake import SpanIntake
 from simulate.server.keeping import keep_clean
 from simulate.server.routes import PageRequest, Route
@@ -170,8 +171,10 @@ def _is_export(raw: web.BaseRequest) -> bool:
 async def serving(
     store: Store, settings: ServerSettings | None = None, *, port: int = 0, host: str = "127.0.0.1",
     demand_keys: bool = False, quiet: float = 2.0, cloud: CloudService | None = None,
+    grpc_port: int | None = None,
 ) -> AsyncGenerator[Context]:  # fmt: skip
-    """A running server while inside; ``cloud`` plays scenarios to clients.
+    """A running server while inside; ``cloud`` plays scenarios to clients, and at ``grpc_port`` exports may
+    come over gRPC, too.
 
     Raises InputError where others could come in without a key, OSError where it cannot listen."""
     local = host in ("127.0.0.1", "::1", "localhost")
@@ -188,14 +191,14 @@ async def serving(
     async with listening(server.answer, port, host=host) as actual, _beside(jobs):
         shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
         context.address = f"http://{shown}:{actual}"
-        if cloud is None:
+        async with contextlib.AsyncExitStack() as stack:
+            if cloud is not None:
+                context.cloud, cloud.ended = cloud, functools.partial(_keep_run, context)
+                stack.push_async_callback(cloud.aclose)
+            if grpc_port is not None:
+                there = await stack.enter_async_context(grpc_intake(context, host, grpc_port, LIMIT))
+                context.grpc_address = f"http://{shown}:{there}"
             yield context
-            return
-        context.cloud, cloud.ended = cloud, functools.partial(_keep_run, context)
-        try:
-            yield context
-        finally:
-            await cloud.aclose()
 
 
 async def _keep_run(context: Context, folder: Path) -> None:

@@ -25,3 +25,5 @@ class Context:
     """Plays the scenarios of a project to clients that bring their agent."""
     address: str = ""
     """``http://127.0.0.1:PORT``, once it listens."""
+    grpc_address: str = ""
+    """Where exports come over gRPC, once it listens there."""

@@ -138,13 +138,11 @@ class SpanIntake:
             else from_protobuf(ExportTraceServiceRequest.FromString(body), notes)
         )
         by_trace: defaultdict[str, list[Span]] = defaultdict(list)
-        count = rejected = 0
-        for span in spans:
-            if _valid(span):
-                by_trace[span.trace_id].append(redactor.span(span))
-                count += 1
-            else:
-                rejected += 1
+        there = list(spans)
+        valid = [span for span in there if _valid(span)]
+        for span in redactor.spans(valid):
+            by_trace[span.trace_id].append(span)
+        count, rejected = len(valid), len(there) - len(valid)
         self._since_renewed += count
         self.counts.redacted = dict(redactor.counts)
         rows = [span_row(project, trace_id, some, now) for trace_id, some in by_trace.items()]

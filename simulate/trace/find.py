@@ -36,7 +36,15 @@ class Bound:
     """A comparison such as ``Groundedness<0.7``; ``name`` is empty where none stands before it."""
 
     name: str
-    holds: Callable[[float], bool]
+    operator: str
+    number: float
+
+    def holds(self, value: float) -> bool:
+        """Whether the value is on the right side."""
+        return _OPERATORS[self.operator](value, self.number)
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.operator}{self.number!r}"
 
     @classmethod
     def parse(cls, text: str, what: str, *, named: bool) -> Bound:
@@ -49,8 +57,7 @@ class Bound:
             number = float(found["number"].strip().lstrip("$"))
         except ValueError:
             raise InputError(f"{text!r} is not a comparison", where=what, hint=f"write {example!r}") from None
-        compare = _OPERATORS[found["op"]]
-        return cls(found["name"], lambda value: compare(value, number))
+        return cls(found["name"], found["op"], number)
 
 
 def moment(text: str, what: str, now: datetime | None = None) -> int:

@@ -49,6 +49,14 @@ async def test_traces_are_found_shown_exported_and_made_a_test(
     assert [int(json.loads(row)["trace_id"], 16) for row in found.splitlines()] == [2]
     assert "failed: execute_tool lookup_order" in await command("traces", "find", "--filter", "error", *at)
     assert "no trace is like that" in await command("traces", "find", "--text", "nothing", *at)
+    for options, ids in (
+        (("--error",), [2]), (("--tool", "lookup_order"), [2, 1]), (("--tool", "other"), []),
+        (("--session", "s-1", "--cost", "<1"), [2, 1]), (("--cost", ">=$1"), []),
+        (("--score", "Groundedness<0.7"), []), (("--error", "--filter", "kind=LLM"), [2]),
+    ):  # fmt: skip
+        found = await command("traces", "find", *options, "--json", *at)
+        assert [int(json.loads(row)["trace_id"], 16) for row in found.splitlines()] == ids, options
+    assert "is not a comparison" in await command("traces", "find", "--cost", "much", *at, code=2)
     assert "lookup_order" in await command("traces", "show", f"{2:032x}", *at)
     await command("traces", "export", f"{2:032x}", f"{1:032x}", "-o", tmp_path / "out.jsonl", *at)
     assert {trace.trace_id for trace in read(tmp_path / "out.jsonl")} == {f"{1:032x}", f"{2:032x}"}

@@ -298,3 +298,22 @@ def test_facets_count_the_traces_that_were_found(store: Store, make: Make) -> No
     counts = facets(store, Wanted("default", parse_search("")))
     assert counts["user"] == [("u-7", 2), ("u-8", 1)]
     assert facets(store, Wanted("default", parse_search("user=u-8")))["user"] == [("u-8", 1)]
+
+
+def test_few_and_many_are_found_alike(store: Store, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(
+        store,
+        make(1), make(2, error=True, retrieved=True), make(3, user="u-8", error=True, tokens=12_000),
+        make(4, user="u-8", prompt="v4"),
+    )  # fmt: skip
+    put(store, [span_row("other", f"{5:032x}", make(5, error=True), 1)])
+    put_away_all(store)
+    queries = (
+        "user=u-8", "user=u-8 error", "prompt=v3 user=u-7", "kind=TOOL error", "error tool=lookup_order",
+        "kind=LLM output_tokens>10000", "!user=u-8", "user!=u-8 prompt=v3", "user=nobody",
+        "user=u-8 user=u-7",
+    )  # fmt: skip
+    named = [found(store, query) for query in queries]
+    monkeypatch.setattr("simulate.server.store.find.FEW", 0)
+    assert [found(store, query) for query in queries] == named
+    assert named == [[4, 3], [3], [2, 1], [3, 2], [3, 2], [3], [2, 1], [2, 1], [], []]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from genai_prices import Usage, calc_price
+from genai_prices.data_snapshot import get_snapshot
 
 from simulate.interfaces.cli.main import main
 from simulate.trace.cost import UNSET, cost_of, price, rollup, succeeded
@@ -21,7 +23,7 @@ NOON = int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()) * 10**9
 
 
 def call(span_id: str = "b", parent: str | None = None, start: int = NOON, **attributes: Any) -> Span:
-    told = {
+    told: dict[str, Any] = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "gpt-4o-mini",
@@ -279,3 +281,24 @@ def test_a_number_of_tokens_below_zero_is_unknown() -> None:
     span.attributes |= {"gen_ai.usage.input_tokens": -3, "gen_ai.usage.cache_read.input_tokens": 5}
     cost = cost_of(Trace("1" * 32, [span]))
     assert (cost.tokens, cost.dollars) == (None, None)
+
+
+def test_a_call_of_any_model_costs_what_the_price_list_calculates() -> None:
+    compared = 0
+    for provider in get_snapshot().providers:
+        for model in provider.models:
+            try:
+                usage = Usage(input_tokens=1234, output_tokens=567)
+                when = datetime(2026, 11, 1, 12, tzinfo=UTC)
+                listed = calc_price(
+                    usage, model_ref=model.id, provider_id=provider.id, genai_request_timestamp=when
+                )
+            except (LookupError, ValueError):
+                continue
+            told = {
+                "gen_ai.usage.input_tokens": 1234, "gen_ai.usage.output_tokens": 567,
+                "gen_ai.request.model": model.id, "gen_ai.provider.name": provider.id,
+            }  # fmt: skip
+            assert paid(**told) == float(listed.total_price), model.id
+            compared += 1
+    assert compared > 500

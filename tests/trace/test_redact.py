@@ -16,6 +16,7 @@ from simulate.errors import InputError
 from simulate.trace import read
 from simulate.trace.otlp.encode import to_json
 from simulate.trace.redaction.redact import Redactor
+from simulate.trace.redaction.searched import folded
 from simulate.trace.span import Event, Link, Span
 
 # put together here, so that no scanner takes this file for a leak
@@ -288,3 +289,46 @@ def test_a_real_export_loses_its_key_and_keeps_its_ids() -> None:
     assert [(span.span_id, span.parent_id) for span in done] == [
         (span.span_id, span.parent_id) for span in trace
     ]
+
+
+_SAID = st.sampled_from(
+    [
+        *("anna@shop.example", "sk-proj-A1b2C3d4E5f6G7h8J9k0", "4111 1111 1111 1111", "my pin is 20394"),
+        *("fine", "12:30"),
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(("input.value", "api_key", "user.id", "note")),
+            st.text(max_size=12) | _SAID | _SAID.map(lambda text: json.dumps({"said": text})),
+        ),
+        max_size=6,
+    )
+)  # fmt: skip
+def test_spans_that_are_looked_at_together_are_redacted_as_each_alone(found: list[dict[str, Any]]) -> None:
+    spans = [Span("a" * 32, f"{at:016x}", "call", attributes=each) for at, each in enumerate(found)]
+    together, alone = Redactor(b"k"), Redactor(b"k")
+    assert together.spans(spans) == [alone.span(span) for span in spans]
+    assert together.counts == alone.counts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization:\tBEARER\tA1b2C3d4E5f6G7h8",
+        "Paſſword: hunter2!",
+        "Mot De Passe est 1234x",
+        "to\u212aEN=Ab12Cd34",
+    ],
+)
+def test_a_secret_is_found_in_whatever_case_its_name_is_written(text: str) -> None:
+    (found,) = Redactor(b"k").find(text)
+    assert (found.kind, text[found.end :]) == ("secret", "")
+
+
+def test_a_text_in_lower_case_has_as_many_characters() -> None:
+    assert all(len(folded(chr(number))) == 1 for number in range(0x110000))

@@ -37,6 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_store_option(parser)
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"default {PORT}; 0: a free one")
     parser.add_argument(
+        "--grpc-port", type=int, metavar="N",
+        help="take OTLP over gRPC in, too, at this port (4317 is usual); needs the extra grpc",
+    )  # fmt: skip
+    parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS",
         help="where to listen (default: this machine alone); any other address demands keys",
     )  # fmt: skip
@@ -90,7 +94,7 @@ async def _serve(args: argparse.Namespace) -> None:
     try:
         async with serving(
             store, settings, port=args.port, host=args.host, demand_keys=args.demand_keys, quiet=args.quiet,
-            cloud=CloudService(Project.find(Path.cwd())),
+            cloud=CloudService(Project.find(Path.cwd())), grpc_port=args.grpc_port,
         ) as context:  # fmt: skip
             with stopping.cancels_this_task():
                 say(
@@ -98,6 +102,8 @@ async def _serve(args: argparse.Namespace) -> None:
                     flush=True,
                 )
                 say(f"export OTEL_EXPORTER_OTLP_ENDPOINT={context.address}", flush=True)
+                if context.grpc_address:
+                    say(f"{context.grpc_address}  (OTLP over gRPC)", flush=True)
                 await asyncio.Event().wait()
     except OSError as error:
         raise EnvironmentFault(

@@ -46,6 +46,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     find.add_argument("--filter", metavar="QUERY", help="'user=u-7 kind=TOOL error score.Groundedness<0.7'")
     find.add_argument("--text", metavar="WORDS", help="words that are in it")
     find.add_argument("--user", metavar="ID", help="of this user")
+    find.add_argument("--session", metavar="ID", help="of this session or conversation")
+    find.add_argument("--tenant", metavar="ID", help="of this tenant")
+    find.add_argument("--tool", metavar="NAME", help="called this tool")
+    find.add_argument("--error", action="store_true", help="has a span that failed")
+    find.add_argument("--cost", metavar="BOUND", help="'>0.05': US dollars of all model calls")
+    find.add_argument(
+        "--score", metavar="BOUND", action="append", default=[],
+        help="'Groundedness<0.7': a score that the trace carries; may be given several times",
+    )  # fmt: skip
     find.add_argument("--since", metavar="WHEN", help="began then or later: 2026-11-30T14:05, or an age: 2h")
     find.add_argument("--until", metavar="WHEN", help="began before then")
     find.add_argument("--limit", type=int, default=50, metavar="N", help="the N latest (default: 50)")
@@ -79,11 +88,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _find(server: Client, args: argparse.Namespace) -> int:
-    import shlex
-
-    words = [args.filter or ""] + ([shlex.quote(f"user={args.user}")] if args.user else [])
     query = {
-        "filter": " ".join(filter(None, words)), "text": args.text, "since": args.since, "until": args.until,
+        "filter": _search(args), "text": args.text, "since": args.since, "until": args.until,
         "limit": str(args.limit),
     }  # fmt: skip
     found = server.get("/api/v1/traces", query)
@@ -99,6 +105,23 @@ def _find(server: Client, args: argparse.Namespace) -> int:
     elif found["next"]:
         say("! there are more; --limit shows more of them", file=sys.stderr)
     return 0
+
+
+def _search(args: argparse.Namespace) -> str:
+    """The options in the server's own language."""
+    import shlex
+
+    from simulate.trace.find import Bound
+
+    words = [
+        f"{name}={value}" for name in ("user", "session", "tenant", "tool") if (value := getattr(args, name))
+    ]
+    if args.error:
+        words.append("status=error")
+    if args.cost is not None:
+        words.append(f"trace.cost{Bound.parse(args.cost, '--cost', named=False)}")
+    words += [f"score.{Bound.parse(each, '--score', named=True)}" for each in args.score]
+    return " ".join(filter(None, [args.filter, shlex.join(words)]))
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -128,7 +128,7 @@ async def _by_judge_alone(
     on_yes: Status,
     on_no: Status,
 ) -> Verdict:
-    """Ask the judge what no rule can tell; what was spoken, where that is in doubt, no judge can tell either."""
+    """Ask the judge what no rule can tell; what was spoken where that is in doubt, no judge can either."""
     doubted = next(((each, why) for each, why in unsure if each.doubt is not None), None)
     asked = [each for each, _ in unsure if each.doubt is None]
     if evidence.judge is not None and asked:

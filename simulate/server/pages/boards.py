@@ -79,8 +79,8 @@ async def _alerts(request: PageRequest) -> web.Response:
 async def _help(request: PageRequest) -> web.Response:
     context = request.context
     return html(
-        request, "help.html", address=context.address, counts=context.intake.counts,
-        waiting=context.assembler.waiting, failed=context.assembler.failed,
+        request, "help.html", address=context.address, grpc_address=context.grpc_address,
+        counts=context.intake.counts, waiting=context.assembler.waiting, failed=context.assembler.failed,
     )  # fmt: skip
 
 

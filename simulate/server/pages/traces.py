@@ -20,6 +20,7 @@ from simulate.server.pages import charts
 from simulate.server.pages.shared import count, fragment, html, link, whole
 from simulate.server.routes import PageRequest, Route
 from simulate.server.store.find import (
+    COUNTED,
     TraceRow,
     facets,
     feedback_of,
@@ -59,7 +60,7 @@ async def _list(request: PageRequest) -> web.Response:
     except InputError as error:
         page = html(
             request, "traces.html", rows=[], query=query, ranges=RANGES, usual=USUAL, facets={}, next=None,
-            unseen=False, chart="", newest=None, problem=error, live=False,
+            unseen=False, chart="", newest=None, problem=error, live=False, counted=None,
         )  # fmt: skip
         page.set_status(400)
         return page
@@ -72,6 +73,7 @@ async def _list(request: PageRequest) -> web.Response:
         request, "traces.html", rows=found.rows, query=query, ranges=RANGES, usual=USUAL, facets=counts,
         next=following, unseen=found.unseen, chart=_histogram(query, steps, numbers), newest=latest,
         problem=None, live="live" in query, address=request.context.address,
+        counted=COUNTED if sum(numbers) > COUNTED else None,
     )  # fmt: skip
 
 

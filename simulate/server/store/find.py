@@ -21,6 +21,10 @@ from simulate.trace.span import Trace
 
 SECONDS = 3.0
 """How long traces are read one by one for a filter that the database cannot answer."""
+FEW = 2_000
+"""Traces up to which they are named one by one."""
+COUNTED = 5_000
+"""How many of the newest traces `facets` counts."""
 FACETS = ("user", "feature", "prompt", "model", "agent", "tool", "environment", "service")
 _COLUMNS = (
     traces.c.id, traces.c.trace_id, traces.c.began_ns, traces.c.name, traces.c.failing, traces.c.seconds,
@@ -104,9 +108,9 @@ def find(store: Store, wanted: Wanted) -> FoundTraces:
 
 def _candidates(store: Store, wanted: Wanted, step: int) -> Iterator[TraceRow]:
     """What the database finds, a step at a time."""
-    place = wanted.before
+    place, always = wanted.before, _tests(store, wanted)
     while True:
-        tests = _tests(store, wanted)
+        tests = list(always)
         if place is not None:
             began, number = place
             earlier = traces.c.began_ns < began
@@ -134,7 +138,23 @@ def _tests(store: Store, wanted: Wanted) -> list[Test]:
         tests.append(traces.c.began_ns < wanted.until)
     if wanted.text.strip():
         tests.append(traces.c.id.in_(_with_words(store, wanted.text)))
-    return tests
+    return [*tests, *_inside(store, wanted)] if wanted.search.inside else tests
+
+
+def _inside(store: Store, wanted: Wanted) -> Iterator[Test]:
+    """The tests of which other tables know. Few traces are read first and named; where there are many, the
+    list is gone through and each looked at. A database chooses either for both, and one of them takes a
+    thousand times as long."""
+    few: set[int] | None = None
+    with store.read() as connection:
+        for each in wanted.search.inside:
+            numbers = connection.execute(each.numbers(wanted.project).limit(FEW + 1)).scalars().all()
+            if len(numbers) <= FEW:
+                few = set(numbers) if few is None else few & set(numbers)
+            else:
+                yield each.test(wanted.project)
+    if few is not None:
+        yield traces.c.id.in_(few)
 
 
 def _with_words(store: Store, text: str) -> Any:
@@ -154,15 +174,13 @@ def _quoted(text: str) -> str:
 
 
 def facets(store: Store, wanted: Wanted, most: int = 6) -> dict[str, list[tuple[str, int]]]:
-    """How often each value of the usual tags is there among the traces that the database finds."""
-    of_trace = select(traces.c.id).where(*_tests(store, wanted))
+    """How often each value of the usual tags is there among the newest `COUNTED` of the traces that the
+    database finds: of more, it takes seconds."""
+    newest = select(traces.c.id).where(*_tests(store, wanted)).order_by(traces.c.began_ns.desc())
+    of_trace = newest.limit(COUNTED).subquery()
     count = func.count().label("count")
-    query = select(tags.c.name, tags.c.value, count).where(
-        tags.c.project == wanted.project, tags.c.name.in_(FACETS), tags.c.trace.in_(of_trace)
-    )
-    # of the whole list they cost what the list costs; the time is a bound of the index, too
-    if wanted.since is not None:
-        query = query.where(tags.c.began_ns >= wanted.since)
+    query = select(tags.c.name, tags.c.value, count).join(of_trace, of_trace.c.id == tags.c.trace)
+    query = query.where(tags.c.name.in_(FACETS))
     query = query.group_by(tags.c.name, tags.c.value).order_by(count.desc(), tags.c.value)
     found: dict[str, list[tuple[str, int]]] = {}
     with store.read() as connection:

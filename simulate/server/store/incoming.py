@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import ColumnElement, Table, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
 from simulate.server.store.schema import incoming, unread
@@ -20,6 +20,8 @@ from simulate.trace.span import Event, Span
 
 SPANS, SCORE = "spans", "score"
 Row = dict[str, Any]
+Name = tuple[str, str]
+"""Project and trace id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +99,27 @@ class Came:
     scores: list[tuple[str, Event]]
 
 
-def came(connection: Connection, project: str, trace_id: str) -> Came:
-    """What waits for a trace."""
-    mine = (incoming.c.project == project) & (incoming.c.trace_id == trace_id)
-    query = select(incoming.c.id, incoming.c.what, incoming.c.data).where(mine).order_by(incoming.c.id)
-    found = Came([], [], [])
-    for row, what, data in connection.execute(query):
-        found.rows.append(row)
+def of_names(table: Table, names: Collection[Name]) -> tuple[ColumnElement[bool], ...]:
+    """Tests that an index answers. They also find a trace of the same id in another of the projects."""
+    projects = {project for project, _ in names}
+    return table.c.project.in_(projects), table.c.trace_id.in_({trace_id for _, trace_id in names})
+
+
+def came(connection: Connection, names: Collection[Name]) -> dict[Name, Came]:
+    """What waits for traces, by project and trace id."""
+    query = select(incoming.c.project, incoming.c.trace_id, incoming.c.id, incoming.c.what, incoming.c.data)
+    found = {name: Came([], [], []) for name in names}
+    for project, trace_id, row, what, data in connection.execute(
+        query.where(*of_names(incoming, names)).order_by(incoming.c.id)
+    ):
+        of_trace = found.get((project, trace_id))
+        if of_trace is None:  # of another project
+            continue
+        of_trace.rows.append(row)
         if what == SPANS:
-            found.spans.extend(unpacked(data))
+            of_trace.spans.extend(unpacked(data))
         else:
-            found.scores.append(score_of(data))
+            of_trace.scores.append(score_of(data))
     return found
 
 

@@ -107,6 +107,7 @@ spans = Table(
     Column("agent", StoredText), Column("failed", Boolean, nullable=False), Column("seconds", Float),
     Column("input_tokens", BigInteger), Column("output_tokens", BigInteger), Column("dollars", Float),
     Index("spans_kind", "kind", "output_tokens"), Index("spans_tool", "tool"), Index("spans_name", "name"),
+    Index("spans_failed", "failed", "trace"), Index("spans_output", "output_tokens"),
 )  # fmt: skip
 
 tags = Table(

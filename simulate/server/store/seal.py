@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import select, text
 from sqlalchemy.engine import Connection
 
-from simulate.server.store.incoming import came, packed, settle, unpacked
+from simulate.server.store.incoming import Came, Name, came, of_names, packed, settle, unpacked
 from simulate.server.store.rollups import Additions, dumped, loaded
 from simulate.server.store.schema import contents, traces
 from simulate.server.store.store import Store
@@ -41,10 +41,11 @@ def keep_all(project: str, trace: Trace) -> tuple[TraceReading, str | None]:
     return TraceReading(trace), "all are kept"
 
 
-def seal(store: Store, names: Sequence[tuple[str, str]], finish: Finish = keep_all) -> list[Sealed]:
+def seal(store: Store, names: Sequence[Name], finish: Finish = keep_all) -> list[Sealed]:
     """Make traces of what waits for these (project, trace id). All that takes time is done before the
     transaction, which would keep others from writing."""
-    ready = [each for name in names if (each := _prepared(store, *name, finish)) is not None]
+    there = _there(store, names)
+    ready = [each for name in names if (each := _prepared(name, there, finish)) is not None]
     while ready:
         try:
             with store.write() as connection:
@@ -58,7 +59,7 @@ def seal(store: Store, names: Sequence[tuple[str, str]], finish: Finish = keep_a
 class _Raced(Exception):
     """Traces of which another process has taken something meanwhile."""
 
-    def __init__(self, names: set[tuple[str, str]]) -> None:
+    def __init__(self, names: set[Name]) -> None:
         super().__init__(names)
         self.names = names
 
@@ -83,19 +84,33 @@ class _Prepared:
     data: bytes
 
     @property
-    def name(self) -> tuple[str, str]:
+    def name(self) -> Name:
         """Project and trace id."""
         return self.sealed.project, self.sealed.rows.trace["trace_id"]
 
 
-def _prepared(store: Store, project: str, trace_id: str, finish: Finish) -> _Prepared | None:
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What the store has of traces: what came, how they were before, and the spans that they had."""
+
+    came: dict[Name, Came]
+    before: dict[Name, _Before]
+    contents: dict[int, bytes]
+
+
+def _there(store: Store, names: Sequence[Name]) -> _There:
     with store.read() as connection:
-        new = came(connection, project, trace_id)
-        before = _before(connection, [(project, trace_id)]).get((project, trace_id))
-        data = None
-        if before is not None:
-            query = select(contents.c.data).where(contents.c.trace == before.id)
-            data = connection.execute(query).scalar()
+        before = _before(connection, names)
+        query = select(contents.c.trace, contents.c.data)
+        query = query.where(contents.c.trace.in_([each.id for each in before.values()]))
+        old = {int(row[0]): row[1] for row in connection.execute(query)} if before else {}
+        return _There(came(connection, names), before, old)
+
+
+def _prepared(name: Name, there: _There, finish: Finish) -> _Prepared | None:
+    project, trace_id = name
+    new, before = there.came[name], there.before.get(name)
+    data = None if before is None else there.contents.get(before.id)
     old = [] if data is None else unpacked(data)
     if not (old or new.spans):
         return None
@@ -112,10 +127,9 @@ def _prepared(store: Store, project: str, trace_id: str, finish: Finish) -> _Pre
     return _Prepared(Sealed(project, reading, why, rows, before is None), before, new.rows, made)
 
 
-def _before(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], _Before]:
+def _before(connection: Connection, names: Collection[Name]) -> dict[Name, _Before]:
     columns = (traces.c.id, traces.c.sealed_ns, traces.c.rolled, traces.c.is_kept)
-    ids = [trace_id for _, trace_id in names]
-    query = select(traces.c.project, traces.c.trace_id, *columns).where(traces.c.trace_id.in_(ids))
+    query = select(traces.c.project, traces.c.trace_id, *columns).where(*of_names(traces, names))
     return {(row[0], row[1]): _Before(*row[2:]) for row in connection.execute(query)}
 
 

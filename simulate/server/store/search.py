@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, select
 
 from simulate.errors import InputError
 from simulate.model.units import seconds
@@ -39,18 +39,40 @@ _NUMBERS = {
     "trace.duration": "seconds",
     "trace.spans": "spans",
 }
-_TERM = re.compile(r"(?P<not>!)?(?P<word>[\w.\-/]+)(?P<op>!=|>|<|=|~)(?P<value>.*)", re.DOTALL)
+_TERM = re.compile(r"(?P<not>!)?(?P<word>[\w.\-/]+)(?P<op>!=|>=|<=|>|<|=|~)(?P<value>.*)", re.DOTALL)
 Test = ColumnElement[bool]
 Names = Callable[[str], list[str]]
 """A person's id as it was typed, and as redaction may have written it."""
 
 
+@dataclass(frozen=True, slots=True)
+class TraceSet:
+    """The traces of which a row of another table passes ``tests``; ``trace`` is the number in that table."""
+
+    trace: ColumnElement[int]
+    tests: tuple[Test, ...]
+    of_project: Callable[[str], Test] | None = None
+
+    def numbers(self, project: str) -> Select[int]:
+        """Their numbers; where the table does not tell projects apart, those of all projects."""
+        more = () if self.of_project is None else (self.of_project(project),)
+        return select(self.trace).distinct().where(*self.tests, *more)
+
+    def test(self, project: str) -> Test:
+        """Whether a trace is one of them, as a test that is quick where many are."""
+        # as an argument no index answers it: SQLite would look at all rows that pass, not at the trace's
+        tests = [func.coalesce(each, false()) for each in self.tests]
+        more = () if self.of_project is None else (self.of_project(project),)
+        return select(self.trace).where(self.trace == traces.c.id, *tests, *more).exists()
+
+
 @dataclass(slots=True)
 class TraceQuery:
-    """A parsed search: ``tests`` are for the database; ``exact`` is the filter that the traces which they
-    leave must be held against, None where the tests say it all."""
+    """A parsed search: ``tests`` and ``inside`` are for the database; ``exact`` is the filter that the traces
+    which they leave must be held against, None where they say it all."""
 
     tests: list[Test] = field(default_factory=list[Test])
+    inside: list[TraceSet] = field(default_factory=list[TraceSet])
     exact: Filter | None = None
 
 
@@ -65,19 +87,21 @@ def parse_search(text: str, names: Names = lambda name: [name]) -> TraceQuery:
         test = _of_trace(term, names)
         if test is None:
             of_spans.append(term)
+        elif isinstance(test, TraceSet):
+            search.inside.append(test)
         else:
             search.tests.append(test)
     if of_spans:
         data = parse_short(shlex.join(of_spans))
         found = parse(data)
-        test, exact = _of_spans(data)
-        if test is not None:
-            search.tests.append(test)
-        search.exact = None if exact else found
+        tests, exact = _span_test(data)
+        # a term about the neighbours of a span is tested of any span of the trace
+        search.inside += [TraceSet(spans.c.trace, (test,)) for test in tests]
+        search.exact = None if exact and len(tests) == 1 else found
     return search
 
 
-def _of_trace(term: str, names: Names) -> Test | None:
+def _of_trace(term: str, names: Names) -> Test | TraceSet | None:
     """The test of a term about the whole trace; None for one about a span."""
     found = _TERM.fullmatch(term)
     if found is None:
@@ -85,7 +109,13 @@ def _of_trace(term: str, names: Names) -> Test | None:
     word, op, value = found["word"], found["op"], found["value"]
     # beside kind=…, the tool or agent of the span itself is meant as well: the trace then has it, too
     if word in TAGS:
-        test = _tagged(word, op, value, names)
+        tagged = _tagged(word, op, value, names)
+        if op == "=" and not found["not"]:
+            return TraceSet(tags.c.trace, tagged, lambda project: tags.c.project == project)
+        inside = select(tags.c.trace).where(
+            *tagged, tags.c.project == traces.c.project, tags.c.trace == traces.c.id
+        )
+        test = ~inside.exists() if op == "!=" else inside.exists()
     elif word.startswith("score."):
         test = _scored(word.removeprefix("score."), op, value)
     elif word in _NUMBERS:
@@ -97,7 +127,7 @@ def _of_trace(term: str, names: Names) -> Test | None:
     return ~test if found["not"] else test
 
 
-def _tagged(word: str, op: str, value: str, names: Names) -> Test:
+def _tagged(word: str, op: str, value: str, names: Names) -> tuple[Test, Test]:
     wanted = names(value) if word == "user" else [value]
     if op in "=!=":
         of_value = tags.c.value.in_(wanted)
@@ -105,10 +135,7 @@ def _tagged(word: str, op: str, value: str, names: Names) -> Test:
         of_value = tags.c.value.contains(value, autoescape=True)
     else:
         raise InputError(f"{word} is not a number, and only numbers are compared", hint=f"write {word}=…")
-    inside = select(tags.c.trace).where(
-        tags.c.project == traces.c.project, tags.c.name.in_(TAGS[word]), of_value, tags.c.trace == traces.c.id
-    )
-    return ~inside.exists() if op == "!=" else inside.exists()
+    return tags.c.name.in_(TAGS[word]), of_value
 
 
 def _scored(name: str, op: str, value: str) -> Test:
@@ -127,7 +154,7 @@ def _number(word: str, value: str) -> float:
 def _compared(column: Any, op: str, number: float) -> Test:
     tests: Mapping[str, Callable[[], Test]] = {
         ">": lambda: column > number, "<": lambda: column < number, "=": lambda: column == number,
-        "!=": lambda: column != number,
+        ">=": lambda: column >= number, "<=": lambda: column <= number, "!=": lambda: column != number,
     }  # fmt: skip
     if op not in tests:
         raise InputError(f"{op} compares texts, not numbers")
@@ -154,23 +181,13 @@ _EQUAL = {"tool_name": "tool", "agent_name": "agent"}
 _BOUNDED = {"input_tokens", "output_tokens"}
 
 
-def _of_spans(data: Mapping[str, Any]) -> tuple[Test | None, bool]:
-    """A test that every trace passes in which the filter finds a span, and whether it is no wider."""
-    test, exact = _span_test(data)
-    if test is None:
-        return None, False
-    # a term about the neighbours of a span is tested of any span of the trace
-    inside = [traces.c.id.in_(select(spans.c.trace).where(each)) for each in test]
-    return and_(*inside), exact and len(test) == 1
-
-
-def _span_test(data: Mapping[str, Any]) -> tuple[list[Test] | None, bool]:
+def _span_test(data: Mapping[str, Any]) -> tuple[list[Test], bool]:
     """Tests, each of which some span must pass, and whether together they are the filter."""
     parts = [_one_span(each) for each in (data["and"] if set(data) == {"and"} else [data])]
     same = [test for test, where, _ in parts if test is not None and where == "same"]
     others = [test for test, where, _ in parts if test is not None and where == "any"]
     found = [and_(*same)] if same else []
-    return [*found, *others] or None, all(exact for _, _, exact in parts)
+    return [*found, *others], all(exact for _, _, exact in parts)
 
 
 def _one_span(part: Mapping[str, Any]) -> tuple[Test | None, str, bool]:

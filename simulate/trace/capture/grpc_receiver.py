@@ -6,6 +6,8 @@ Everything that arrives goes the same way as what the HTTP receiver gets.
 from __future__ import annotations
 
 import asyncio
+import functools
+import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +17,7 @@ from simulate.local_server import Refused
 from simulate.trace.capture.otlp_http import PROTOBUF, success
 from simulate.trace.capture.receiver import Receiver
 
-_METHODS = {
+METHODS = {
     f"/opentelemetry.proto.collector.{name}.v1.{service}Service/Export": signal
     for name, service, signal in (
         ("trace", "Trace", "traces"),
@@ -23,6 +25,15 @@ _METHODS = {
         ("metrics", "Metrics", "metrics"),
     )
 }
+"""The methods that exporters call, and the signal that each brings."""
+
+
+def grpc_module(name: str = "grpc") -> Any:
+    """A module of grpcio. Raises MissingExtra where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtra("grpcio, to receive OTLP over gRPC", "grpc") from error
 
 
 class GrpcReceiver:
@@ -37,15 +48,11 @@ class GrpcReceiver:
 
     async def start(self) -> None:
         """Listen. Raises MissingExtra without grpcio, EnvironmentFault where the port is taken."""
-        try:
-            import grpc  # pyright: ignore[reportMissingTypeStubs, reportMissingImports]
-        except ImportError as error:
-            raise MissingExtra("grpcio, to receive OTLP over gRPC", "grpc") from error
-        module: Any = grpc
+        module = grpc_module()
         limit = self._receiver.limit
         self._server = module.server(
             ThreadPoolExecutor(2, thread_name_prefix="simulate-grpc"),
-            handlers=[_handlers(module, self._receiver)],
+            handlers=[handlers(module, functools.partial(_export, module, self._receiver))],
             # two runs on one port would share its requests at random
             options=[("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)],
         )
@@ -66,21 +73,22 @@ class GrpcReceiver:
             self._server = None
 
 
-def _handlers(grpc: Any, receiver: Receiver) -> Any:
+def handlers(grpc: Any, export: Callable[[str], Callable[[bytes, Any], Any]]) -> Any:
+    """What answers the methods of `METHODS`; ``export`` makes the function that answers the one at a path,
+    given the body and the call."""
+
     class Export(grpc.GenericRpcHandler):
         def service(self, handler_call_details: Any) -> Any:
-            signal = _METHODS.get(handler_call_details.method)
-            if signal is None:
-                return None
-            return grpc.unary_unary_rpc_method_handler(_export(grpc, receiver, signal))
+            path = handler_call_details.method
+            return grpc.unary_unary_rpc_method_handler(export(path)) if path in METHODS else None
 
     return Export()
 
 
-def _export(grpc: Any, receiver: Receiver, signal: str) -> Callable[[bytes, Any], bytes]:
+def _export(grpc: Any, receiver: Receiver, path: str) -> Callable[[bytes, Any], bytes]:
     def export(body: bytes, context: Any) -> bytes:
         try:
-            problem = receiver.take(signal, body, PROTOBUF)
+            problem = receiver.take(METHODS[path], body, PROTOBUF)
         except Refused as refusal:
             receiver.refuse(refusal)
             full = refusal.status == 413

@@ -9,9 +9,11 @@ JSON.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import secrets
+from bisect import bisect_right
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -25,7 +27,9 @@ from simulate.model.shapes import is_list
 from simulate.trace.redaction.edits import Edit, edited
 from simulate.trace.redaction.findings import Finder, Finding, apart, outside_of
 from simulate.trace.redaction.pseudonyms import normal
-from simulate.trace.redaction.rules import RULES, RedactionRule
+from simulate.trace.redaction.rules import RULES
+from simulate.trace.redaction.searched import RedactionRule, SearchedText
+from simulate.trace.redaction.texts import LITERAL, literals, texts_of_spans
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
 
 DEPTH = 8
@@ -53,13 +57,17 @@ class Redactor:
         given = secrets.token_bytes(32) if key is None else key.encode() if isinstance(key, str) else key
         # BLAKE2 takes keys of up to 64 bytes
         self._key = given if len(given) <= 64 else hashlib.blake2b(given).digest()
-        known = (rule for rule in RULES if kinds is None or rule.kind in kinds)
-        self._rules = (*(_custom(kind, text) for kind, text in (patterns or {}).items()), *known)
+        self._custom = tuple(_custom(kind, text) for kind, text in (patterns or {}).items())
+        known = tuple(rule for rule in RULES if kinds is None or rule.kind in kinds)
+        self._rules = (*self._custom, *known)
+        self._rules_of_short_words = tuple(rule for rule in self._rules if rule.place != "long")
         self._paths = [_path(path) for path in paths]
         self._finders = tuple(finders)
         self._given: dict[str, str] = {}
         # names of attributes and models come again with every span
         self._nothing: set[str] = set()
+        self._clean: set[str] = set()
+        """Texts of any length that hold nothing, while `spans` goes through them."""
         self.counts: dict[str, int] = {}
         """How many replacements of each kind there were."""
 
@@ -69,19 +77,9 @@ class Redactor:
         """What is to be redacted in a plain text; never overlapping, in order."""
         if text in self._nothing:
             return []
-        found: list[Finding] = []
-        for rule in self._rules:
-            for needle in rule.needles:
-                if needle in text:
-                    break
-            else:
-                if rule.needles:  # what the rule looks for cannot be there
-                    continue
-            group = "value" if "value" in rule.pattern.groupindex else 0
-            for match in rule.pattern.finditer(text):
-                start, end = match.span(group)
-                if start < end and (rule.check is None or rule.check(text[start:end])):
-                    found.append(Finding(rule.kind, start, end))
+        searched = SearchedText(text)
+        rules = self._rules if searched.long_words else self._rules_of_short_words
+        found = [finding for rule in rules for finding in rule.find(searched)]
         for finder in self._finders:
             found += finder(text)
         if found and "<" in text:
@@ -90,14 +88,9 @@ class Redactor:
             self._nothing.add(text)
         return apart(found)
 
-    def clean(self, texts: Collection[str]) -> bool:
-        """Whether there is nothing to redact in any of these plain texts. They are looked at together, and
-        only those closely in which a rule could find something."""
-        together = "\n".join(texts)
-        if self._finders or not all(rule.needles for rule in self._rules):
-            return not self.find(together)
-        there = [needle for rule in self._rules for needle in rule.needles if needle in together]
-        return not self.find("\n".join(text for text in texts if any(needle in text for needle in there)))
+    def clean(self, texts: Iterable[str]) -> bool:
+        """Whether there is nothing to redact in any of these plain texts, which are looked at together."""
+        return not self.find("\n".join(texts))
 
     def text(self, text: str, depth: int = 0) -> str:
         """The text with everything found replaced; JSON inside of it, which is ``depth`` deep in other JSON,
@@ -109,6 +102,8 @@ class Redactor:
         return self._text(text, "", DEPTH)
 
     def _text(self, text: str, place: str, depth: int) -> str:
+        if text in self._clean:
+            return text
         if depth < DEPTH and text[:1] in ("{", "[", '"') and _is_json(text):
             return self._json(text, place, depth)
         return edited(text, self._edits(text))
@@ -144,18 +139,30 @@ class Redactor:
     def _is_clean(self, text: str) -> bool:
         """Whether no literal of a JSON text holds anything: all are looked at together, which is fast, and
         most texts are clean."""
-        words: list[str] = []
-        for match in _LITERAL.finditer(text):
-            raw = match["text"]
-            word: str = json.loads(raw) if "\\" in raw else raw[1:-1]
-            if word[:1] in ("{", "[") or (match["colon"] and is_secret_name(word)):
+        found = literals(text)
+        while words := list(itertools.islice(found, TOGETHER)):
+            if None in words or self.find("\n".join(cast("list[str]", words))):
                 return False
-            words.append(word)
-            if len(words) >= TOGETHER:
-                if self.find("\n".join(words)):
-                    return False
-                words.clear()
-        return not self.find("\n".join(words))
+        return True
+
+    def _clean_ones(self, texts: Iterable[str]) -> set[str]:
+        """Those of the texts that hold nothing for sure. They are looked at together, each word of them once;
+        a text that is left out may be clean all the same."""
+        parts: dict[str, list[str]] = {}
+        for text in texts:
+            words = list(literals(text)) if text[:1] in ("{", "[", '"') and _is_json(text) else [text]
+            if None not in words:
+                parts[text] = cast("list[str]", words)
+        pool = list(dict.fromkeys(itertools.chain.from_iterable(parts.values())))
+        ends = list(itertools.accumulate(len(part) + 1 for part in pool))
+        dirty = {
+            pool[at]
+            for each in self.find("\n".join(pool))
+            for at in range(bisect_right(ends, each.start), bisect_right(ends, each.end - 1) + 1)
+        }
+        for rule in self._custom:  # it may look for the end of a text
+            dirty.update(part for part in pool if rule.find(SearchedText(part)))
+        return {text for text, words in parts.items() if dirty.isdisjoint(words)} if dirty else set(parts)
 
     def placeholder(self, kind: str, value: str) -> str:
         """``<kind:3f2a>``; more digits where two values of a run would share them."""
@@ -266,11 +273,21 @@ class Redactor:
             trace_state=None if span.trace_state is None else self.text(span.trace_state),
         )
 
+    def spans(self, spans: Collection[Span]) -> list[Span]:
+        """Copies of them as `span` makes them, and several times as fast: texts that occur again are looked
+        at once."""
+        if not self._finders:  # what they find depends on where a text ends
+            self._clean = self._clean_ones(texts_of_spans(spans))
+        try:
+            return [self.span(span) for span in spans]
+        finally:
+            self._clean = set()
+
     def trace(self, trace: Trace) -> Trace:
         """A copy of the trace with every span and note redacted."""
         return replace(
             trace,
-            spans=[self.span(span) for span in trace.spans],
+            spans=self.spans(trace.spans),
             notes=[self.text(note) for note in trace.notes],
         )
 
@@ -323,10 +340,8 @@ class _Literals:
 
 # -- small things ----------------------------------------------------------------------------------------
 
-# possessive: what re remembers to go back to would take a hundred times the text
-_LITERAL = re.compile(r'(?P<text>"(?:[^"\\]++|\\.)*+")(?P<colon>\s*:)?', re.DOTALL)
 _TOKEN = re.compile(
-    _LITERAL.pattern + r"|(?P<number>-?\d[\d.eE+-]*)|(?P<opens>[{\[])|(?P<closes>[}\]])", re.DOTALL
+    LITERAL.pattern + r"|(?P<number>-?\d[\d.eE+-]*)|(?P<opens>[{\[])|(?P<closes>[}\]])", re.DOTALL
 )
 _SHORT, _REMEMBERED = 200, 20_000
 """How long the texts may be that are remembered to hold nothing, and how many of them are."""

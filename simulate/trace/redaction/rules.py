@@ -12,34 +12,21 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from simulate.model.bounded_regex import BoundedRegex
-
-
-@dataclass(frozen=True, slots=True)
-class RedactionRule:
-    """A pattern; its group ``value``, if it has one, is what gets replaced. ``needles`` are texts of which
-    one must be there, so that most rules cost nothing; ``check`` refuses what only looks like it."""
-
-    kind: str
-    pattern: re.Pattern[str] | BoundedRegex
-    needles: tuple[str, ...] = ()
-    check: Callable[[str], bool] | None = None
-
+from simulate.trace.redaction.searched import RedactionRule
 
 # not inside of a word; after an escaped line break of JSON inside of JSON or a percent-encoded sign, yes
 _START = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
 _W = r"[A-Za-z0-9_-]"
 _A = r"[A-Za-z0-9]"
 
-_KEYS: tuple[tuple[str, tuple[str, ...]], ...] = (
+_KEYS: tuple[tuple[str, tuple[str, ...] | str], ...] = (
     (rf"(?:sk|pk|rk)-{_W}{{8,}}", ("k-",)),  # OpenAI, Anthropic, OpenRouter, Langfuse, DeepSeek
     (r"(?:sk|pk|rk)_(?:live|test|prod)_[A-Za-z0-9]{8,}", ("k_",)),  # Stripe, Clerk
     (rf"sk_(?:car_)?{_W}{{20,}}", ("sk_",)),  # ElevenLabs, Cartesia
     (r"whsec_[A-Za-z0-9+/=]{16,}", ("whsec_",)),
     (r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z0-9]{16}(?![A-Za-z0-9])", ("AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA")),
-    (rf"gh[pousr]_{_A}{{20,}}", ("gh",)),
+    (rf"gh[pousr]_{_A}{{20,}}", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
     (rf"github_pat_{_W}{{20,}}", ("github_pat_",)),
     (rf"gl(?:pat|rt|dt|ptt|ft|soat|cbt|imt|agent)-{_W}{{16,}}", ("gl",)),
     (rf"xox[a-z]-{_W}{{10,}}", ("xox",)),
@@ -49,8 +36,7 @@ _KEYS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"ya29\.[\w-]{20,}", ("ya29.",)),
     (rf"GOCSPX-{_W}{{20,}}", ("GOCSPX-",)),
     (r"eyJ[\w-]{6,}\.[\w-]{4,}(?:\.[\w-]*)?", ("eyJ",)),  # JSON web tokens
-    (r"-----BEGIN[ A-Z]*PRIVATE KEY( BLOCK)?-----[\s\S]*?(?:-----END[ A-Z]*PRIVATE KEY( BLOCK)?-----|\Z)", ("PRIVATE KEY",)),
-    (r"(?:SK|AC)[0-9a-f]{32}(?![0-9A-Za-z])", ("SK", "AC")),  # Twilio
+    (r"(?:SK|AC)[0-9a-f]{32}(?![0-9A-Za-z])", r"SK[0-9a-f]{32}|AC[0-9a-f]{32}"),  # Twilio
     (r"SG\.[\w-]{16,}\.[\w-]{16,}", ("SG.",)),
     (rf"npm_{_A}{{30,}}", ("npm_",)),
     (rf"pypi-{_W}{{16,}}", ("pypi-",)),
@@ -62,9 +48,9 @@ _KEYS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (rf"pcsk_{_W}{{20,}}", ("pcsk_",)),
     (r"dapi[0-9a-f]{32}", ("dapi",)),
     (r"do[opr]_v1_[0-9a-f]{32,}", ("_v1_",)),
-    (r"[0-9a-f]{32}-us[0-9]{1,2}(?![0-9A-Za-z])", ("-us",)),  # Mailchimp
-    (r"[0-9]{8,10}:[\w-]{35}(?![\w-])", (":",)),  # Telegram
-    (r"[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}", (".",)),  # Discord
+    (r"[0-9a-f]{32}-us[0-9]{1,2}(?![0-9A-Za-z])", r"-us[0-9]"),  # Mailchimp
+    (r"[0-9]{8,10}:[\w-]{35}(?![\w-])", r":[\w-]{35}"),  # Telegram
+    (r"[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}", r"\.[\w-]{6}\.[\w-]{27}"),  # Discord
     (rf"shp(?:at|ca|pa|ss)_{_A}{{20,}}", ("shp",)),
     (r"(?:sq0[a-z]{3}-|EAAA)[\w-]{20,}", ("sq0", "EAAA")),
     (rf"(?:sntrys|sbp|glsa|glc|lin_api|ntn|dckr_pat|rubygems|figd|pat)_{_W}{{20,}}", ("sntrys_", "sbp_", "glsa_", "glc_", "lin_api_", "ntn_", "dckr_pat_", "rubygems_", "figd_", "pat_")),
@@ -73,27 +59,38 @@ _KEYS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"AGE-SECRET-KEY-[0-9A-Z]{40,}", ("AGE-SECRET",)),
 )  # fmt: skip
 
+_PRIVATE_KEY = (
+    r"-----BEGIN[ A-Z]*PRIVATE KEY( BLOCK)?-----[\s\S]*?(?:-----END[ A-Z]*PRIVATE KEY( BLOCK)?-----|\Z)"
+)
 _URL_PASSWORD = r"[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:/@\"'<>]{0,200}:(?P<value>[^\s/@\"'<>]{1,200})@"
-_BEARER = r"(?i:(?<![a-z])(?:bearer|basic|token)\s+)(?P<value>[A-Za-z0-9+/._~=-]{16,})"
-_SCHEME = r"(?:(?:bearer|basic|token|digest|api-?key|key)\s+)?"
+_QUERY = r"(?<=[?&;])(?:[\w.-]*[_.-])?(?i:key|token|sig|signature|secret|password|pwd|auth)=(?P<value>(?=[^\s&#\"'<>]*[0-9A-Z])[^\s&#\"'<>]{6,})"
 _WORDS = (
     "password|passwd|passphrase|passcode|pwd|secret|api[ _-]?key|apikey|access[ _-]?key|private[ _-]?key|"
     "client[ _-]?secret|auth[ _-]?token|access[ _-]?token|refresh[ _-]?token|authorization|credentials"
 )
-_ASSIGNED = (
-    rf"(?i:(?:{_WORDS})\\?[\"']?\s*(?:[:=]|=>)\s*\\?[\"']?{_SCHEME})(?P<value>[^\s\"'<>,;&\\{{}}\[\]]{{4,}})"
-)
+_FIRST = ("pass", "pwd", "secret", "api", "access", "private", "client", "auth", "refresh", "credentials")
+"""How `_WORDS` begin."""
 # after an option of a command line: --api-key VALUE, curl -u user:VALUE
-_OPTION = rf"(?i:(?<![\w-])--?(?:[a-z]+-)*(?:{_WORDS}|token|secret-key)(?:=|\s+|[\"'],\s*)[\"']?)(?P<value>(?=[^\s\"']*[0-9A-Z])[^\s\"'<>-][^\s\"'<>]{{5,}})"
-_USER = r"(?<![\w-])(?:curl\s[^\n]{0,200}?)?(?:-u|--user)[ =][\"']?[A-Za-z][\w.@+-]{0,80}:(?P<value>(?!//)[^\s\"'<>]{4,})"
+_OPTION_WORD = r"-(?<![\w-].)-?(?i:(?:[a-z]+-)*(?:pass|pwd|secret|api|access|private|client|auth|refresh|credential|token))"
+_OPTION = rf"-(?<![\w-].)-?(?i:(?:[a-z]+-)*(?:{_WORDS}|token|secret-key)(?:=|\s+|[\"'],\s*)[\"']?)(?P<value>(?=[^\s\"']*[0-9A-Z])[^\s\"'<>-][^\s\"'<>]{{5,}})"
+_LOGIN = r"(?:u|-user)[ =][\"']?[A-Za-z][\w.@+-]{0,80}:(?P<value>(?!//)[^\s\"'<>]{4,})"
+_CURL = rf"(?<![\w-])curl\s[^\n]{{0,200}}?-{_LOGIN}"
+_USER = rf"-(?<![\w-].){_LOGIN}"
+
+# folded: in lower case, as is the text
+_BEARER = r"(?<![a-z])(?:bearer|basic|token)\s+(?P<value>[a-z0-9+/._~=-]{16,})"
+_SCHEME = r"(?:(?:bearer|basic|token|digest|api-?key|key)\s+)?"
+_ASSIGNED = (
+    rf"(?:{_WORDS})\\?[\"']?\s*(?:[:=]|=>)\s*\\?[\"']?{_SCHEME}(?P<value>[^\s\"'<>,;&\\{{}}\[\]]{{4,}})"
+)
 # NAME=value of an environment, a query or a form, also percent-encoded; a bare token, key or sig has digits
-_VARIABLE = r"(?<![A-Za-z0-9])(?:[A-Za-z0-9]+[_-])*(?i:token|secret|sig|signature|sessionid|session_id|sid)(?:\s?=\s?|%3[Dd])[\"']?(?P<value>(?=[A-Za-z0-9+/=._~%-]*[0-9])[A-Za-z0-9+/=._~%-]{8,})"
-_QUERY = r"(?<=[?&;])(?:[\w.-]*[_.-])?(?i:key|token|sig|signature|secret|password|pwd|auth)=(?P<value>(?=[^\s&#\"'<>]*[0-9A-Z])[^\s&#\"'<>]{6,})"
-_ENCODED = rf"(?i:(?:{_WORDS})(?:%22)?(?:%3a|%3d)(?:%20|%22|\+)*)(?P<value>(?!%)[^\s\"'<>&%]{{4,}}(?:%[0-9A-Fa-f]{{2}}[^\s\"'<>&%]+)*)"
-_COOKIE = r"(?i:(?<![a-z-])(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?[\w.-]{1,60}=)(?P<value>[^\s\"'<>;,]{6,})"
-_ELEMENT = rf"(?i:<(?P<element>(?:\w+:)?(?:{_WORDS}|token)(?:\s[^<>]{{0,80}})?)>)\s*(?P<value>[^<>\s][^<>]{{2,200}}?)\s*</"
-_ELSEWHERE = r"(?i:sshpass\s+-p\s*|identified\s+by\s+|name=[\"'](?:password|passwd|token|secret|api_?key)[\"']\s+)[\"']?(?P<value>[^\s\"'<>]{4,})"
-_SPOKEN = r"(?i:(?:password|passphrase|passcode|pin|secret|api key|access key|token|passwort|kennwort|mot de passe|contraseña)\s+(?:is|lautet|est|es|ist)[\s:]+[\"'“`]?)(?P<value>(?=[^\s\"]*\d)[^\s\"'<>,;\\]{4,40}[^\s\"'<>,;\\.?!])"
+_VARIABLE = r"(?<![a-z0-9])(?:token|secret|sig|signature|sessionid|session_id|sid)(?:\s?=\s?|%3d)[\"']?(?P<value>(?=[a-z0-9+/=._~%-]*[0-9])[a-z0-9+/=._~%-]{8,})"
+_ENCODED = rf"(?:{_WORDS})(?:%22)?(?:%3a|%3d)(?:%20|%22|\+)*(?P<value>(?!%)[^\s\"'<>&%]{{4,}}(?:%[0-9a-f]{{2}}[^\s\"'<>&%]+)*)"
+_COOKIE = r"(?<![a-z-])(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?[\w.-]{1,60}=(?P<value>[^\s\"'<>;,]{6,})"
+_ELEMENT = rf"<(?P<element>(?:\w+:)?(?:{_WORDS}|token)(?:\s[^<>]{{0,80}})?)>\s*(?P<value>[^<>\s][^<>]{{2,200}}?)\s*</"
+_ELSEWHERE = r"(?:sshpass\s+-p\s*|identified\s+by\s+|name=[\"'](?:password|passwd|token|secret|api_?key)[\"']\s+)[\"']?(?P<value>[^\s\"'<>]{4,})"
+_SPOKEN_WORDS = "password|passphrase|passcode|pin|secret|api key|access key|token|passwort|kennwort|mot de passe|contraseña"
+_SPOKEN = rf"(?:{_SPOKEN_WORDS})\s+(?:is|lautet|est|es|ist)[\s:]+[\"'“`]?(?P<value>(?=[^\s\"]*\d)[^\s\"'<>,;\\]{{4,40}}[^\s\"'<>,;\\.?!])"
 
 
 # -- checks ----------------------------------------------------------------------------------------------
@@ -155,50 +152,57 @@ def _credential(text: str) -> bool:
     return any(char.isdigit() for char in text) or any(char.isupper() for char in text[1:])
 
 
-def _secret(pattern: str, needles: tuple[str, ...]) -> RedactionRule:
+def _key(pattern: str, needles: tuple[str, ...] | str) -> RedactionRule:
     check = _mixed if pattern.startswith(("(?:sk|pk|rk)-", "(?:pplx|")) else None
-    return RedactionRule("secret", re.compile(_START + pattern), needles, check)
+    first = re.compile(needles) if isinstance(needles, str) else needles
+    return RedactionRule("secret", re.compile(_START + pattern), first, check, "long")
 
+
+def _named(
+    pattern: str, needles: tuple[str, ...], check: Callable[[str], bool] | None = None
+) -> RedactionRule:
+    """A secret behind a word that tells of it; a match begins with one of the needles."""
+    return RedactionRule("secret", re.compile(pattern), needles, check, folded=True, begins=True)
+
+
+_IBAN_BEGINS = re.compile(r"[A-Z](?<![A-Za-z0-9].)[A-Z][0-9]{2}")
 
 RULES: tuple[RedactionRule, ...] = (
-    *(_secret(pattern, needles) for pattern, needles in _KEYS),
-    RedactionRule("secret", re.compile(_URL_PASSWORD), ("://",)),
-    RedactionRule("secret", re.compile(_BEARER), ("earer ", "EARER ", "asic ", "oken "), _credential),
-    RedactionRule("secret", re.compile(_ASSIGNED), ("=", ":")),
-    RedactionRule("secret", re.compile(_OPTION), ("-",)),
-    RedactionRule("secret", re.compile(_USER), ("-u", "--user")),
-    RedactionRule("secret", re.compile(_VARIABLE), ("=", "%3")),
-    RedactionRule("secret", re.compile(_QUERY), ("=",)),
-    RedactionRule("secret", re.compile(_ENCODED), ("%3",)),
-    RedactionRule("secret", re.compile(_COOKIE), ("ookie", "OOKIE")),
-    RedactionRule("secret", re.compile(_ELEMENT), ("</",)),
-    RedactionRule("secret", re.compile(_ELSEWHERE), ("sshpass", "DENTIFIED", "dentified", "name=")),
-    RedactionRule("secret", re.compile(_SPOKEN), (" is ", " lautet ", " est ", " es ")),
+    *(_key(pattern, needles) for pattern, needles in _KEYS),
+    RedactionRule("secret", re.compile(_START + _PRIVATE_KEY), ("-----BEGIN",)),
+    RedactionRule("secret", re.compile(_URL_PASSWORD), re.compile(r"://[^\s/@\"'<>]*@"), place="word"),
+    RedactionRule("secret", re.compile(_QUERY), ("=",), place="long"),
+    RedactionRule("secret", re.compile(_OPTION), re.compile(_OPTION_WORD)),
+    RedactionRule("secret", re.compile(_CURL), ("curl",)),
+    RedactionRule("secret", re.compile(_USER), re.compile(r"-(?<![\w-].)(?:u|-user)(?:=|$)", re.MULTILINE)),
+    _named(_BEARER, ("bearer", "basic", "token"), _credential),
+    _named(_ASSIGNED, _FIRST),
+    _named(_VARIABLE, ("token", "secret", "sig", "sessionid", "session_id", "sid")),
+    RedactionRule("secret", re.compile(_ENCODED), ("%3a", "%3d"), folded=True),
+    _named(_COOKIE, ("cookie", "set-cookie")),
+    RedactionRule("secret", re.compile(_ELEMENT), ("</",), folded=True),
+    _named(_ELSEWHERE, ("sshpass", "identified", "name=")),
+    _named(_SPOKEN, ("pass", "pin", "secret", "api", "access", "token", "kennwort", "mot", "contraseña")),
     RedactionRule(
         "email",
         re.compile(r"(?<![\w.+%-])[\w.+%-]+?(?:@|%40)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![A-Za-z0-9])"),
         ("@", "%40"),
+        place="word",
     ),
-    RedactionRule(
-        "iban",
-        # in groups only in capitals, so that the word after it is not taken for a part of it
-        re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11,30})(?![A-Za-z0-9])"),
-        (),
-        iban,
-    ),
-    RedactionRule("card", re.compile(r"(?<![\w-])(?<![0-9]\.)(?:[0-9][ -]?){12,18}[0-9](?![\w-]|\.[0-9])"), (), luhn),
-    RedactionRule("ssn", re.compile(r"(?<![\w-])(?<![0-9]\.)[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-]|\.[0-9])"), ("-",)),
-    RedactionRule("phone", re.compile(r"(?<![\w+])\+[0-9](?:[ ().\-/]{0,2}[0-9]){7,14}(?![0-9])"), ("+",), phone),
-    RedactionRule(
-        "phone",
-        re.compile(r"(?<![\w-])(?<![0-9]\.)\(?[2-9][0-9]{2}\)?[ .-] ?[0-9]{3}[ .-][0-9]{4}(?![\w-]|\.[0-9])"),
-    ),
-    RedactionRule("phone", re.compile(r"(?<![\w:-])(?<![0-9]\.)0[1-9][0-9]{1,4}[ /-][0-9]{3,8}(?:[ -][0-9]{2,6})?(?![\w:-]|\.[0-9])"), (), phone),
+    # in groups only in capitals, so that the word after it is not taken for a part of it
+    RedactionRule("iban", re.compile(r"[A-Z](?<![A-Za-z0-9].)[A-Z][0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])"), _IBAN_BEGINS, iban),
+    RedactionRule("iban", re.compile(r"[A-Za-z](?<![A-Za-z0-9].)[A-Za-z][0-9]{2}[A-Za-z0-9]{11,30}(?![A-Za-z0-9])"), (), iban, "long"),
+    RedactionRule("card", re.compile(r"[0-9](?<![\w-].)(?<![0-9]\..)[ -]?(?:[0-9][ -]?){11,17}[0-9](?![\w-]|\.[0-9])"), (), luhn, "number"),
+    RedactionRule("ssn", re.compile(r"[0-9](?<![\w-].)(?<![0-9]\..)[0-9]{2}-[0-9]{2}-[0-9]{4}(?![\w-]|\.[0-9])"), ("-",), place="long"),
+    RedactionRule("phone", re.compile(r"\+(?<![\w+].)[0-9](?:[ ().\-/]{0,2}[0-9]){7,14}(?![0-9])"), ("+",), phone),
+    RedactionRule("phone", re.compile(r"[(2-9](?<![\w-].)(?<![0-9]\..)(?:(?<=\()[2-9]|(?<=[2-9]))[0-9]{2}\)?[ .-] ?[0-9]{3}[ .-][0-9]{4}(?![\w-]|\.[0-9])"), place="number"),
+    RedactionRule("phone", re.compile(r"0(?<![\w:-].)(?<![0-9]\..)[1-9][0-9]{1,4}[ /-][0-9]{3,8}(?:[ -][0-9]{2,6})?(?![\w:-]|\.[0-9])"), (), phone),
     RedactionRule(
         "ip",
-        re.compile(r"(?<!\w)(?<![0-9]\.)(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![\w]|\.[0-9])"),
+        re.compile(r"[0-9](?<!\w.)(?<![0-9]\..)(?:(?:(?<=2)5[0-5]|(?<=2)[0-4][0-9]|(?<=1)[0-9][0-9]|[0-9])?\.)(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){2}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![\w]|\.[0-9])"),
         (".",),
         address,
+        "word",
     ),
-    RedactionRule("ip", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"), (":",), address),
+    RedactionRule("ip", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"), re.compile(r":[0-9a-fA-F]{0,4}:"), address, "word"),
 )  # fmt: skip

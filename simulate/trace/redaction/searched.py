@@ -1,0 +1,115 @@
+"""How a rule looks at a text: quickly, since nearly every text holds nothing of what it looks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from simulate.model.bounded_regex import BoundedRegex
+from simulate.trace.redaction.findings import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionRule:
+    """A pattern; its group ``value``, if it has one, is what gets replaced. ``check`` refuses what only looks
+    like it. The rest says where a rule need not look, so that most cost nothing.
+
+    ``needles`` are texts, or a pattern, of which one must be in a word of the text. ``place`` is where a
+    match lies: anywhere, in one ``word`` or one ``long`` word, or in a text with a long ``number``. If it is
+    ``folded``, it is matched in lower case; if it ``begins`` so, a match begins with one of the needles."""
+
+    kind: str
+    pattern: re.Pattern[str] | BoundedRegex
+    needles: tuple[str, ...] | re.Pattern[str] = ()
+    check: Callable[[str], bool] | None = None
+    place: Literal["text", "word", "long", "number"] = "text"
+    folded: bool = False
+    begins: bool = False
+
+    def find(self, searched: SearchedText) -> list[Finding]:
+        """What it finds in the text, in order."""
+        if self.place == "number":
+            return self._found(searched.text, searched.text) if searched.has_number else []
+        words = searched.folded_words if self.folded else searched.words
+        if self.place == "long":
+            words = searched.long_words
+        if not isinstance(self.needles, tuple):
+            if self.needles.search(words) is None:
+                return []
+        elif self.needles and not any(needle in words for needle in self.needles):
+            return []
+        if self.place != "text" and not self._found(words, words):
+            return []
+        return self._found(searched.folded if self.folded else searched.text, searched.text)
+
+    def _found(self, text: str, original: str) -> list[Finding]:
+        group = "value" if "value" in self.pattern.groupindex else 0
+        matches = self._from_needles(text) if self.begins else self.pattern.finditer(text)
+        spans = (match.span(group) for match in matches)
+        return [
+            Finding(self.kind, start, end)
+            for start, end in spans
+            if start < end and (self.check is None or self.check(original[start:end]))
+        ]
+
+    def _from_needles(self, text: str) -> Iterator[re.Match[str]]:
+        """As ``finditer``, which is ten times slower at finding where one of several words begins."""
+        pattern, done = cast("re.Pattern[str]", self.pattern), 0
+        for start in sorted(places(text, cast("tuple[str, ...]", self.needles))):
+            if start >= done and (match := pattern.match(text, start)) is not None:
+                yield match
+                done = match.end()
+
+
+def places(text: str, words: Iterable[str]) -> Iterator[int]:
+    """Where the words stand in the text."""
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            yield at
+            at = text.find(word, at + 1)
+
+
+class SearchedText:
+    """A text, and what rules share of it. A text has far fewer words than characters, and most rules need to
+    look at each of them once only."""
+
+    __slots__ = ("_folded", "_has_number", "folded_words", "long_words", "text", "words")
+
+    def __init__(self, text: str) -> None:
+        words = set(text.split())
+        self.text = text
+        self.words = "\n".join(words)
+        self.long_words = "\n".join([word for word in words if len(word) >= LONG])
+        self.folded_words = folded(self.words)
+        self._folded: str | None = None
+        self._has_number: bool | None = None
+
+    @property
+    def folded(self) -> str:
+        """The text in lower case."""
+        if self._folded is None:
+            self._folded = folded(self.text)
+        return self._folded
+
+    @property
+    def has_number(self) -> bool:
+        """Whether there are ten digits in a row, whatever separates them."""
+        if self._has_number is None:
+            self._has_number = _NUMBER.search(self.text) is not None
+        return self._has_number
+
+
+LONG = 11
+"""Characters of a long word: the shortest key is ``sk-`` and eight more."""
+_NUMBER = re.compile(r"[0-9](?:[ ().\-/]{0,3}[0-9]){9}")
+
+
+def folded(text: str) -> str:
+    """In lower case, character by character, as ``re.IGNORECASE`` compares with letters of ASCII."""
+    if not text.isascii():
+        for odd, letter in ("İi", "ıi", "ſs", "\u212ak"):
+            text = text.replace(odd, letter)
+    return text.lower()
