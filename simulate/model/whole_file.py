@@ -34,6 +34,12 @@ def write_pieces(path: Path | str, pieces: Iterable[bytes]) -> Path:
 
 
 def _write(target: Path, pieces: Iterable[bytes]) -> None:
+    if target.exists() and not target.is_file():
+        # a device or a pipe, such as /dev/null and /dev/stdout: a file moved there would take its place
+        with target.open("wb") as stream:
+            stream.writelines(pieces)
+        return
+    target = Path(os.path.realpath(target))  # a link stays one
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
