@@ -73,8 +73,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
     line = [sys.executable, str(HERE / "service.py"), str(tmp_path / "hits")]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as service:
         assert service.stdout is not None
-        yield Project(tmp_path, service.stdout.readline().strip())
-        service.kill()
+        try:
+            yield Project(tmp_path, service.stdout.readline().strip())
+        finally:
+            service.kill()
 
 
 @pytest.mark.parametrize("kind", ["web", "lines"])
