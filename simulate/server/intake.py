@@ -73,7 +73,7 @@ class SpanIntake:
         loop = asyncio.get_running_loop()
         try:
             rows, spans, rejected = await loop.run_in_executor(
-                self._reader, self._rows, project, signal, body, kind
+                self._reader, self.rows, project, signal, body, kind
             )
         except _UNREADABLE as error:
             await self._keep_unread(project, body, kind, path, type(error).__name__)
@@ -124,7 +124,7 @@ class SpanIntake:
         except DBAPIError as error:
             raise _unavailable(error) from error
 
-    def _rows(self, project: str, signal: str, body: bytes, kind: str) -> tuple[list[Row], int, int]:
+    def rows(self, project: str, signal: str, body: bytes, kind: str) -> tuple[list[Row], int, int]:
         """The rows of a request, its spans, and how many spans had no valid id."""
         now = time.time_ns()
         redactor = self._redact_with()
