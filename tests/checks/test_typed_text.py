@@ -113,6 +113,20 @@ async def test_a_denial_in_the_callers_language(language: str, text: str) -> Non
     assert (await verdict({"said": ON_THE_FIRST}, text, persona=persona)).status in ("failed", "not_run")
 
 
+async def test_a_judge_that_finds_a_meaning_nowhere_decides_nothing_of_lines_that_it_was_not_shown() -> None:
+    class Reads:
+        async def means(self, statement: str, said: list[Utterance], calls: Any) -> Judgement:
+            if statement.startswith("It says"):
+                return Judgement("cannot tell", "because", [])
+            return Judgement("no", "because", [])
+
+    wanted = {**OF_42, "means": "it is a fee"}
+    lines = ("You get $42.50 back.", "I can't refund the $42.50 fee.")
+    for word, decided in (("said", "failed"), ("not_said", "passed")):
+        assert (await verdict({word: wanted}, lines[0], judge=Reads())).status == decided
+        assert (await verdict({word: wanted}, *lines, judge=Reads())).status == "not_run"
+
+
 async def test_what_no_rule_can_tell_of_a_denial_the_judge_reads() -> None:
     class Reads:
         async def means(self, statement: str, said: list[Utterance], calls: Any) -> Judgement:

@@ -12,6 +12,7 @@ from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, Utterance
 from simulate.model.verdict import Verdict
 from simulate.scoring.checks import Evidence, check_all
+from simulate.scoring.judge import Judge, Judgement, Question
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Trace
 
@@ -21,12 +22,13 @@ def placed(heard: list[str], spoken: list[str]) -> tuple[list[Utterance], list[s
     return said, place_spoken(said, spoken)
 
 
-async def judged(expect: dict[str, Any], *said: Utterance) -> Verdict:
+async def judged(expect: dict[str, Any], *said: Utterance, judge: Any = None) -> Verdict:
     scenario = Scenario.model_validate(
         {"name": "x", "medium": "voice", "opens_with": "x", "expect": [expect]}
     )
     talk = Conversation("ab" * 16, "voice", list(said))
-    (found,) = await check_all(scenario.expect, Evidence(scenario, talk, TraceReading(Trace("ab" * 16))))
+    evidence = Evidence(scenario, talk, TraceReading(Trace("ab" * 16)), judge=judge)
+    (found,) = await check_all(scenario.expect, evidence)
     return found
 
 
@@ -107,6 +109,29 @@ async def test_a_check_decides_nothing_that_is_in_doubt(kind: str, wanted: str) 
     assert (await judged(whenever, one)).status == ("passed" if kind == "a name" else "not_run")
     rest = "your nurse" if kind == "a name" else "a month"
     assert (await judged({"said": {"contains": rest}}, one)).status == "passed", "both agree on it"
+
+
+class Reads(Judge):
+    """A judge that says yes to lines that hold a word."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    async def classify(self, question: Question, *_: Any, **__: Any) -> Judgement:
+        said = str(next(iter(question.material.values())))
+        return Judgement("yes" if self.word in said else "no", "because", [])
+
+
+async def test_a_judge_reads_what_was_audible_and_decides_nothing_that_is_in_doubt() -> None:
+    (one,), _ = placed(["You're books. It is on Monday."], ["You are booked. It is on Monday."])
+    meaning = {"said": "the booking is made"}
+    assert (await judged(meaning, one, judge=Reads("booked"))).status == "passed"
+    (one,), _ = placed(["Your nurse is Maria Lopez today."], ["Your nurse is Mario Lopez today."])
+    for word in ("said", "not_said"):
+        for name in ("mario", "maria"):
+            found = await judged({word: "the nurse is " + name}, one, judge=Reads(f"{name[1:]} "))
+            assert found.status == "not_run" and "Mario" in found.fact, found
+    assert (await judged({"said": "who comes"}, one, judge=Reads("opez"))).status == "passed"
 
 
 def test_entities_that_came_over() -> None:

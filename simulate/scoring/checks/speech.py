@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from simulate.model.expect import EndedBy, NotSaid, Said
@@ -70,7 +71,10 @@ class SaidCheck(Check[Said]):
         if wanted.means is None:
             found = fitting[0]
             return self.verdict("passed", shorten(found.audible, 200), turn=found.turn, span_id=found.span_id)
-        return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="passed", on_no="failed")
+        found = await _by_meaning(self, evidence, wanted.means, fitting, on_yes="passed", on_no="failed")
+        if found.status == "failed" and unknown:
+            return await _by_judge_alone(self, evidence, wanted, unknown, on_yes="passed", on_no="failed")
+        return found
 
     def _whenever(
         self, evidence: Evidence, wanted: Text, trigger: Text, said: Sequence[Utterance]
@@ -171,7 +175,10 @@ class NotSaidCheck(Check[NotSaid]):
             return self.verdict(
                 "failed", f"it said: {shorten(found.audible, 200)}", turn=found.turn, span_id=found.span_id
             )
-        return await _by_meaning(self, evidence, wanted.means, fitting, on_yes="failed", on_no="passed")
+        found = await _by_meaning(self, evidence, wanted.means, fitting, on_yes="failed", on_no="passed")
+        if found.status == "passed" and unknown:
+            return await _by_judge_alone(self, evidence, wanted, unknown, on_yes="failed", on_no="passed")
+        return found
 
 
 async def _by_meaning(
@@ -184,6 +191,12 @@ async def _by_meaning(
     if judgement.label == "cannot tell":
         fact = f"the judge cannot tell: {judgement.reason}"
         return check.verdict("not_run", fact, evidence=judgement.evidence)
+    doubted = next((each for each in said if each.doubt is not None), None)
+    if doubted is not None:
+        as_asked = [each if each.doubt is None else replace(each, text=each.spoken or "") for each in said]
+        other = await evidence.judge.means(means, as_asked, evidence.tool_calls)
+        if other.label != judgement.label:
+            return check.verdict("not_run", _doubted(doubted), evidence=judgement.evidence)
     return check.verdict(
         on_yes if judgement.label == "yes" else on_no,
         judgement.reason,

@@ -109,7 +109,7 @@ class Judge:
         self, statement: str, utterances: Sequence[Utterance], tool_calls: Sequence[ToolCall] = ()
     ) -> Judgement:
         """``yes``, ``no`` or ``cannot tell``: whether the agent said what a statement says, in any words."""
-        said = [one for one in utterances if not says_nothing(one.received)]
+        said = [one for one in utterances if not says_nothing(one.audible)]
         if not said:
             return Judgement("no", "the agent said nothing that has a meaning", method="rule")
         return await self.classify(_said_question(statement, said, [call.told() for call in tool_calls]))
@@ -250,7 +250,7 @@ def _said_question(statement: str, said: Sequence[Utterance], returned: Sequence
             "yes": "it said this, all of it",
             "no": "it did not say this, or only a part of it, or the opposite",
         },
-        material={SAID: [{"turn": one.turn, "text": one.received} for one in said], TOOLS: list(returned)},
+        material={SAID: [{"turn": one.turn, "text": one.audible} for one in said], TOOLS: list(returned)},
         needs_evidence=frozenset({"yes"}),
         needs_quote=frozenset({"no"}),
         quote_from=(SAID,),
