@@ -113,6 +113,7 @@ async def _trace(session: TrialSession) -> tuple[Trace, bool]:
         session.notes.append(lost)
     if trace.spans:
         return trace, True
+    tools.uses += session.played
     observed = observed_trace(
         conversation, tools.uses, seen=session.seen, about=session.attributes, told=session.call.told
     )

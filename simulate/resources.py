@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from simulate.child_process import environment_set, free_port
@@ -111,10 +112,8 @@ class Resources:
         if not session.engine.outside and variables is None:
             yield
             return
-        environment = self.channel.environment(session.conversation.id) | (variables or {})
-        if self.models is not None:
-            environment |= self.models.environment({**self.capture.environment, **environment})
-        session.tool_environment = for_node(environment)
+        own = self.channel.environment(session.conversation.id) | (variables or {})
+        session.tool_environment = self._told(own, self.capture.environment)
         with self.channel.open(session.conversation.id, toolbox):
             yield
 
@@ -159,15 +158,15 @@ class Resources:
             if self._processes or self._has_mcp or any(each.outside for each in self._engines.values()):
                 await self._stack.enter_async_context(self.channel.serve())
                 environment |= self.channel.environment()
+            await self._put_between()
             if self.models is not None:
                 await self._stack.enter_async_context(self.models.serve())
-                environment |= self.models.environment(environment)
-            environment = for_node(environment)
-            await self._put_between()
+                for own in (environment, *self._mcp.values()):
+                    self.models.reach(own)
             for key, (process, config) in self._processes.items():
                 self._stack.push_async_callback(process.stop)
                 try:
-                    await process.start(environment | self._mcp.get(key, {}))
+                    await process.start(self._told(environment | self._mcp.get(key, {})))
                 except Fault as fault:
                     # the scenarios of the other agents still run
                     self._engines[key] = NoEngine(process.address, fault)
@@ -179,6 +178,11 @@ class Resources:
             await self._stack.aclose()
             raise
         return self
+
+    def _told(self, own: dict[str, str], known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+        """The variables of an agent's process: ``own``, and where its model is; ``known`` it has already."""
+        models = {} if self.models is None else self.models.environment({**known, **own})
+        return for_node(own | models)
 
     @property
     def _has_mcp(self) -> bool:
@@ -192,7 +196,8 @@ class Resources:
         for key in {*self._engines, *self._processes}:
             if not (servers := self._mcp_servers(key)):
                 continue
-            variables = await self._stack.enter_async_context(McpBetween(servers, self.channel).serve())
+            known = {name: resolve_secret(server) for name, server in servers.items()}
+            variables = await self._stack.enter_async_context(McpBetween(known, self.channel).serve())
             self._mcp[key] = variables
             if key in self._engines and not self._engines[key].outside:
                 self._stack.enter_context(environment_set(variables))
@@ -309,7 +314,7 @@ class Resources:
                 given = {"url": config.url, "api_key": config.api_key, "api_secret": config.api_secret}
                 options |= {name: value and resolve_secret(value) for name, value in given.items()}
                 options |= {"command": config.command, "logs": self.logs, "metadata": config.options}
-            elif scheme_of(address) in ("twilio", "realtime", "pcm"):
+            elif KINDS[scheme_of(address)].holds == "socket url":
                 options |= {
                     "headers": {name: resolve_secret(value) for name, value in config.headers.items()},
                     "api_key": None if config.api_key is None else resolve_secret(config.api_key),

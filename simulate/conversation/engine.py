@@ -54,6 +54,8 @@ class TrialSession:
     """What could have kept the agent's answers waiting; None where the engine does not measure it."""
     taped: bool = False
     """Whether a recording of it is made or played."""
+    played: list[ToolUse] = field(default_factory=list[ToolUse])
+    """Calls to MCP servers that a recording answered, where the agent's spans alone would tell of them."""
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     """What was judged besides the scenario's expectations: a replay's course."""
     tool_environment: Mapping[str, str] = field(default_factory=dict[str, str])

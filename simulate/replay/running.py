@@ -12,16 +12,19 @@ from pydantic import BaseModel
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import AgentFault, Fault, InputError
+from simulate.mcp_stdio import plain_result
 from simulate.model.scenario import Scenario
-from simulate.model.shapes import is_list
+from simulate.model.shapes import is_list, object_of
 from simulate.model.transcript import Conversation, ToolUse
 from simulate.model.trial import TrialSpec
 from simulate.model.verdict import Verdict
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.first_use import FirstUse
+from simulate.replay.intercept.mcp_client import MCP_CALL
 from simulate.replay.matching.divergence import Pace, Policy
 from simulate.replay.matching.endpoints import address
 from simulate.replay.matching.json_values import plain
+from simulate.replay.matching.recordings import ToolRecording
 from simulate.replay.matching.secrets import texts_of
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
@@ -117,6 +120,7 @@ class Recordings:
         finally:
             # an agent that a divergence broke is told of the divergence, too
             if isinstance(session, ReplaySession):
+                trial.played += _played(session)
                 self.reports[folder.name] = session.report()
                 trial.verdicts.append(verdict_of(session.report(), broke))
 
@@ -151,9 +155,31 @@ async def replayed(
         raise
     finally:
         if player is not None:
+            trial.played += _played(player)
             if reports is not None:
                 reports.append(player.report())
             trial.verdicts.append(verdict_of(player.report(), broke))
+
+
+def _played(player: ReplaySession) -> list[ToolUse]:
+    """The calls to MCP servers that the recording answered."""
+    return [
+        ToolUse(
+            one.name.removeprefix(MCP_CALL),
+            object_of(one.arguments),
+            plain_result(one.result),
+            error=_mcp_error(one),
+            turn=one.turn,
+        )
+        for one in player.cassette.tools
+        if one.name.startswith(MCP_CALL) and id(one) in player.kept.played
+    ]
+
+
+def _mcp_error(call: ToolRecording) -> str | None:
+    if call.error is not None:
+        return str(call.error.get("message"))
+    return str(plain_result(call.result)) if object_of(call.result).get("isError") else None
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import textwrap
 from pathlib import Path
@@ -156,7 +157,9 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None)
 """
 
 
-async def test_an_agent_in_a_process_of_its_own(project: Path) -> None:
+async def test_an_agent_in_a_process_of_its_own_also_recorded_and_replayed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncio
 
     (project / "server.py").write_text(SERVER)
@@ -181,7 +184,10 @@ async def test_an_agent_in_a_process_of_its_own(project: Path) -> None:
 
     port = free_port()
     async with serving_asgi(made.streamable_http_app(), port):
-        write(project, table.replace("URL", str(port)), scenario)
-        await asyncio.to_thread(main, ["run", "--out", "run"])
-    (found,) = outcomes(project)
-    assert found.passed, found.explain()
+        write(project, table.replace('"http://127.0.0.1:URL/mcp"', '"env:REAL_MCP"'), scenario)
+        monkeypatch.setenv("REAL_MCP", f"http://127.0.0.1:{port}/mcp")
+        for words in (["--record", "cassettes"], ["--replay", "cassettes"]):
+            await asyncio.to_thread(main, ["run", "--out", "run", *words])
+            (found,) = outcomes(project)
+            assert found.passed, f"{words}: {found.explain()}"
+            shutil.rmtree(project / "run")

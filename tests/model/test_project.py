@@ -84,6 +84,17 @@ def test_a_project_without_a_word_about_us(tmp_path: Path) -> None:
         ("[tool.simulate.agents]\na = 'exec:'", "lacks its command"),
         ("[tool.simulate.agents]\na = 'exec:say \"hi'", "not a command line"),
         ("[tool.simulate.agents]\na = 'responses:http://u:p@h/v1'", "a URL with a password"),
+        ("[tool.simulate.agents]\na = 'twilio:ws://u:p@h/media'", "a URL with a password"),
+        ("[tool.simulate.agents]\na = { address = 'python:a:b', mcp_servers = { A = '' } }", "nor a command"),
+        ("[tool.simulate.agents]\na = { address = 'python:a:b', mcp_servers = { A = 'http:/x' } }", "nor a"),
+        (
+            "[tool.simulate.agents]\na = { address = 'python:a:b', mcp_servers = { A = 'http://' } }",
+            "no host",
+        ),
+        (
+            "[tool.simulate.agents]\na = { address = 'python:a:b', mcp_servers = { A = 'say \"hi' } }",
+            "command line",
+        ),
         ("[tool.simulate.agents]\na = 'exec:agent {{mesage}}'", 'did you mean "message"?'),
         (_request("body = { q = '{{mesage}}' }"), 'no placeholder {{mesage}}; did you mean "message"?'),
         (_request("bdy = 'x'"), 'unknown key "bdy"; did you mean "body"?'),

@@ -72,6 +72,26 @@ async def test_stdio_replays_without_starting_the_server(tmp_path: Path) -> None
     assert names == ["mcp initialize", "mcp tools/list", "mcp:lookup", "mcp:lookup"]
 
 
+async def test_a_client_that_asks_which_protocol_the_server_speaks(tmp_path: Path) -> None:
+    from mcp import Client, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    (tmp_path / "server.py").write_text(SERVER)
+    line = [str(tmp_path / "server.py"), str(tmp_path / "log")]
+
+    async def ask() -> str:
+        async with Client(stdio_client(StdioServerParameters(command=sys.executable, args=line))) as client:
+            return (await client.call_tool("lookup", {"order": "7"})).content[0].text
+
+    async with record(tmp_path / "c"):
+        assert await ask() == "order 7 is lost"
+    (tmp_path / "log").unlink()
+    async with replaying(tmp_path / "c") as player:
+        assert await ask() == "order 7 is lost"
+    assert player.report().verdict == "identical", player.report().explain()
+    assert not (tmp_path / "log").exists()
+
+
 async def test_other_arguments_are_a_divergence_and_reach_nobody(tmp_path: Path) -> None:
     async with record(tmp_path / "c"), stdio(tmp_path) as session:
         await work(session)

@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 
 from simulate.conversation.agents.tool_channel import ToolChannel
+from simulate.local_server import Refused, check_sender
 from simulate.mcp_stdio import plain_result, tool_result, traceparent_of
 from simulate.model.agent_address import is_url
 from simulate.model.shapes import is_object, object_of
@@ -37,7 +38,7 @@ class McpBetween:
     async def serve(self) -> AsyncGenerator[dict[str, str]]:
         """Answer while inside; gives the variables that the agent is started with."""
         app = web.Application(client_max_size=64 << 20)
-        app.router.add_route("*", "/{name}", self._pass)
+        app.router.add_route("*", "/{name}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
@@ -57,6 +58,15 @@ class McpBetween:
         if words[0] in ("python", "python3"):
             words[0] = sys.executable
         return shlex.join([sys.executable, "-m", "simulate.mcp_stdio", self._channel.address or "-", *words])
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            check_sender(request)
+            return await self._pass(request)
+        except Refused as refused:
+            return web.Response(status=refused.status, text=refused.message)
+        except aiohttp.ClientConnectorError as error:
+            return web.Response(status=502, text=f"the MCP server is out of reach: {error}")
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

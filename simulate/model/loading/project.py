@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -49,9 +50,9 @@ def _only_from_env(value: str) -> str:
 
 
 def _url_in(address: str) -> str:
-    """The URL of ``a2a:http://…`` and the like; anything else as it is."""
-    scheme, _, rest = address.partition(":")
-    return rest if scheme not in ("http", "https") and is_url(rest) else address
+    """The URL of ``a2a:http://…``, ``twilio:ws://…`` and the like; anything else as it is."""
+    rest = address.partition(":")[2]
+    return rest if rest.startswith(("http://", "https://", "ws://", "wss://")) else address
 
 
 def _without_password(value: str) -> str:
@@ -68,6 +69,19 @@ def _some_url(value: str) -> str:
     problem = None if _FROM_ENV.fullmatch(value) else url_problem(value, (*WEB, "ws", "wss"))
     if problem is not None:
         raise ValueError(f"the URL {problem}")
+    return value
+
+
+def _some_server(value: str) -> str:
+    """A URL, or the command that starts a server."""
+    if _FROM_ENV.fullmatch(value) or is_url(value):
+        return _some_url(value)
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise ValueError(f"not a command line ({error})") from None
+    if not words or re.match(r"[a-z]+:/", words[0]):
+        raise ValueError("neither a URL, http(s)://…, nor a command")
     return value
 
 
@@ -90,15 +104,16 @@ def _some_agents(address: str) -> str:
 
 
 Secret = Annotated[str, AfterValidator(_only_from_env)]
-UrlOrCommand = Annotated[str, AfterValidator(_without_password)]
-Url = Annotated[UrlOrCommand, AfterValidator(_some_url)]
+WithoutPassword = Annotated[str, AfterValidator(_without_password)]
+UrlOrCommand = Annotated[WithoutPassword, AfterValidator(_some_server)]
+Url = Annotated[WithoutPassword, AfterValidator(_some_url)]
 Headers = Annotated[dict[str, str], AfterValidator(_safe_headers)]
 
 
 class AgentConfig(Strict):
     """An agent under test by name: its address, and what its adapter needs."""
 
-    address: Annotated[str, AfterValidator(_without_password), AfterValidator(_some_agents)]
+    address: Annotated[WithoutPassword, AfterValidator(_some_agents)]
     """``{port}`` in it becomes the free port that ``command`` is given."""
     command: str | None = None
     """Starts the agent for the run, in a process of its own."""

@@ -28,6 +28,7 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     stdio: Any = importlib.import_module("mcp.client.stdio")
     return [
         (session_class, "send_request", _requesting(session_class.send_request, router)),
+        (session_class, "send_discover", _discovering(session_class.send_discover, router)),
         (session_class, "send_notification", _notifying(session_class.send_notification, router)),
         (
             stdio,
@@ -44,7 +45,7 @@ def _requesting(real: Any, router: TrafficRouter) -> Any:
         if traffic is None:
             return await real(client, request, result_type, *args, **kwargs)
         name, arguments = _call(request)
-        write = annotated_writes(_conversation()).get(name.removeprefix(_CALL), False)
+        write = annotated_writes(_conversation()).get(name.removeprefix(MCP_CALL), False)
         exchange = traffic.begin_tool(name, arguments, write=write, source="mcp")
         if not exchange.live:
             if exchange.recorded is None:
@@ -65,7 +66,32 @@ def _requesting(real: Any, router: TrafficRouter) -> Any:
     return send_request
 
 
-_CALL = "mcp:"
+def _discovering(real: Any, router: TrafficRouter) -> Any:
+    """`mcp.Client` asks with this which protocol the server speaks, past ``send_request``."""
+
+    @functools.wraps(real)
+    async def send_discover(client: Any, version: str) -> dict[str, Any]:
+        traffic = router.current
+        if traffic is None:
+            return await real(client, version)
+        name = "mcp server/discover"
+        exchange = traffic.begin_tool(name, {"version": version}, write=False, source="mcp")
+        if not exchange.live:
+            if exchange.recorded is None:
+                traffic.refuse(f"MCP {name}, which was not recorded")
+            return await _answer(exchange, dict)
+        try:
+            result = await real(client, version)
+        except BaseException as error:
+            exchange.ended(None, error)
+            raise
+        exchange.ended(result, None)
+        return result
+
+    return send_discover
+
+
+MCP_CALL = "mcp:"
 
 
 def _learn(name: str, result: dict[str, Any]) -> None:
@@ -109,7 +135,7 @@ def _call(request: Any) -> tuple[str, Any]:
     given = cast("dict[str, Any]", data.get("params") or {})
     params = {name: value for name, value in given.items() if name != "_meta"}
     if data["method"] == "tools/call":
-        return f"{_CALL}{params['name']}", params.get("arguments") or {}
+        return f"{MCP_CALL}{params['name']}", params.get("arguments") or {}
     return f"mcp {data['method']}", params
 
 
@@ -121,6 +147,8 @@ async def _answer(exchange: ToolExchange, result_type: Any) -> Any:
     error = exchange.recorded.error if exchange.recorded is not None else None
     if error is None or error.get("code") is None:
         result = await exchange.arrive_async()
+        if result_type is dict:
+            return result
         validate = getattr(result_type, "validate_python", None) or result_type.model_validate
         return validate(result)
     given = {"code": error["code"], "message": error["message"], "data": error.get("data")}

@@ -80,14 +80,18 @@ class ModelEndpoint:
     def environment(self, own: Mapping[str, str]) -> dict[str, str]:
         """What to start an agent's process with; ``own`` is what else it gets, such as our receiver."""
         found = {"OPENAI_BASE_URL": self.base_url, "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{self.port}"}
-        urls = [value for value in own.values() if value.startswith(("http://", "https://"))]
-        self._own = {f"127.0.0.1:{self.port}", *map(address, urls)}
+        self.reach(own)
         if self._processes is not None:
             found |= self._processes.environment(own)
         if not self.guard:
             return found
         base = {**os.environ, **found}
         return found | child_environment(sorted({*self._own, *self.allow}), self._log, base)
+
+    def reach(self, own: Mapping[str, str]) -> None:
+        """Let agents' processes reach our addresses among these variables; none of it is recorded."""
+        urls = [value for value in own.values() if value.startswith(("http://", "https://"))]
+        self._own |= {f"127.0.0.1:{self.port}", *map(address, urls)}
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncGenerator[ModelEndpoint]:
