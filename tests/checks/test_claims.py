@@ -68,6 +68,14 @@ async def test_a_deed_that_only_a_tool_is_named_after(said: str, tool: str) -> N
     assert (await verdict(said, lookup, use(tool, error="taken"))).status == "failed"
 
 
+async def test_what_a_tool_is_done_to_is_no_deed() -> None:
+    said = "I have addressed your question, and I have noted that you are in a hurry."
+    lookup = use("lookup_order", {"status": "lost"})
+    assert (await verdict(said, lookup, tools=("update_address", "delete_note"))).status == "passed"
+    named = ("mcp__loans__renew_loan", "add_note")
+    assert (await verdict("I have renewed Emma.", lookup, tools=named)).status == "failed"
+
+
 async def test_a_deed_that_failed_backs_nothing() -> None:
     found = await verdict("I have refunded it.", use("issue_refund", error="declined"))
     assert found.status == "failed" and "declined" in found.fact

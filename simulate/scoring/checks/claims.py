@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from simulate.model.transcript import Utterance
 from simulate.model.verdict import Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
 from simulate.scoring.checks.tools import BLIND
-from simulate.trace.reading import ToolCall, Unknown
+from simulate.trace.reading import ToolCall, ToolName, Unknown
 
 _DEEDS = (
     ("refund", "reimburse", "reimbursement", "credit", "repay"),
@@ -102,7 +102,7 @@ class BacksClaimsCheck(Check[BacksClaims]):
             hint = "configure a judge: [tool.simulate.models] in pyproject.toml"
             return self.verdict("not_run", "without a judge, claims are found in English only", hint=hint)
         open_claims: list[Verdict] = []
-        claims = list(_claims(said, _own_verbs(_tools(evidence)))) if english else []
+        claims = list(_claims(said, _tools(evidence))) if english else []
         for claim in claims:
             found = self._by_rule(evidence, claim)
             if found is not None and found.status == "failed":
@@ -125,7 +125,7 @@ class BacksClaimsCheck(Check[BacksClaims]):
         ran = [call for call in earlier if call.happened is not False]
         same = [call for call in ran if _does(call, claim)]
         tools = _tools(evidence)
-        known = {deed for name in tools for deed in _deeds_of_tool(name)} | _own_verbs(tools)
+        known = {deed for name in tools for deed in _deeds_of_tool(name)} | _own_words(tools)
         if any(call.error is None and call.happened is True for call in same):
             return None
         if claim.who != "i" and _is_reported(evidence, claim):
@@ -157,8 +157,9 @@ class BacksClaimsCheck(Check[BacksClaims]):
         return self.verdict(status, judgement.reason, evidence=judgement.evidence)
 
 
-def _claims(said: Iterable[Utterance], own: frozenset[str]) -> Iterator[_Claim]:
-    """What is claimed; ``own`` are the verbs of the agent's tools that `_DEEDS` does not hold."""
+def _claims(said: Iterable[Utterance], tools: Collection[str]) -> Iterator[_Claim]:
+    """What is claimed: a deed of `_DEEDS`, or one that the agent's tools are named after."""
+    own, verbs = _own_words(tools), _own_verbs(tools)
     for each in said:
         for sentence in sentences(each.audible):
             if sentence.endswith("?"):
@@ -172,7 +173,7 @@ def _claims(said: Iterable[Utterance], own: frozenset[str]) -> Iterator[_Claim]:
                 near: frozenset[Deed] = _deeds_of(words)
                 if verb in _CARRIED_OUT:
                     near |= words & own
-                deeds = near if verb in _CARRIED_OUT else _deeds_of({_stem(verb)}) | ({_stem(verb)} & own)
+                deeds = near if verb in _CARRIED_OUT else _deeds_of({_stem(verb)}) | ({_stem(verb)} & verbs)
                 if deeds and _is_past(verb) and not _OPEN.search(sentence[: match.end() + 1]):
                     yield _Claim(each, sentence, verb, deeds, who, near)
 
@@ -204,8 +205,11 @@ def _stem(word: str) -> str:
     return word.removesuffix("l") if word.endswith("ll") and len(word) > 4 else word.removesuffix("e")
 
 
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
 def _words(text: str) -> set[str]:
-    parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text.replace("_", " "))
+    parts = _PARTS.findall(text.replace("_", " "))
     return {_stem(part.casefold()) for part in parts}
 
 
@@ -215,6 +219,12 @@ _LOOK_STEMS = frozenset(_stem(word) for word in _LOOKS)
 
 
 def _own_verbs(tools: Iterable[str]) -> frozenset[str]:
+    """The words of `_own_words` that begin a name: with ``update_address``, "addressed" is no deed."""
+    first = (_PARTS.search(ToolName(each.split(" ")[0]).bare.replace("_", " ")) for each in tools)
+    return _own_words(tools) & {_stem(found[0].casefold()) for found in first if found is not None}
+
+
+def _own_words(tools: Iterable[str]) -> frozenset[str]:
     """The words in the names of tools that do something, other than those of `_DEEDS`."""
     names = [_words(each.split(" ")[0]) for each in tools]
     return frozenset(
@@ -244,7 +254,7 @@ def _deeds_of_tool(name: str) -> frozenset[Deed]:
 
 def _does(call: ToolCall, claim: _Claim) -> bool:
     """Whether a call does what is claimed, by its name or by what it was given: ``status: cancelled``."""
-    deeds = _deeds_of_tool(str(call.name)) | _own_verbs([str(call.name)])
+    deeds = _deeds_of_tool(str(call.name)) | _own_words([str(call.name)])
     arguments = call.arguments
     given = set[str]() if isinstance(arguments, Unknown) else _words(json.dumps(arguments, default=str))
     return bool(deeds & (claim.deeds | claim.near)) or bool(deeds and _stem(claim.verb) in given)
