@@ -550,13 +550,21 @@ def test_a_bot_that_closes_the_socket(tmp_path: Path, code: int, status: str, re
 
 
 @pytest.mark.usefixtures("_no_spans_come")
-def test_an_address_that_takes_no_websockets(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("answer", "side", "told"),
+    [
+        (403, "environment", "answered 403"),
+        (500, "agent", "answered 500"),
+        (200, "environment", "no WebSocket"),
+    ],
+)
+def test_an_address_that_takes_no_websockets(tmp_path: Path, answer: int, side: str, told: str) -> None:
     async def handle(request: web.Request) -> web.Response:
-        return web.Response(status=403)
+        return web.Response(status=answer)
 
     outcome = served(handle, tmp_path)
-    assert (outcome.status, outcome.side) == ("failed", "agent"), outcome.explain()
-    assert "HTTP 403" in str(outcome.reason)
+    assert (outcome.status == "failed", outcome.side) == (side == "agent", side), outcome.explain()
+    assert told in str(outcome.reason)
 
 
 @pytest.mark.usefixtures("_no_spans_come")

@@ -237,8 +237,8 @@ NONSENSE = {
         ('{"type": "response.output_audio.delta", "delta": "$"}', "not base64"),
         (
             '{"type": "response.done", "response": {"status": "failed", "status_details": '
-            '{"error": {"message": "no quota"}}}}',
-            "its response failed: no quota",
+            '{"error": {"message": "the tool is not known"}}}}',
+            "its response failed: the tool is not known",
         ),
     ],
 }
@@ -259,6 +259,21 @@ def test_an_agent_that_sends_nonsense(tmp_path: Path, scheme: str, message: Any,
     outcome = called(scheme, handle, [{"says": "Hello?"}], tmp_path)
     assert (outcome.status, outcome.side) == ("failed", "agent"), outcome.explain()
     assert reason in str(outcome.reason)
+
+
+@pytest.mark.usefixtures("_no_spans_come")
+def test_a_realtime_model_without_quota_is_no_fault_of_the_agent(tmp_path: Path) -> None:
+    error = {"type": "insufficient_quota", "code": "insufficient_quota", "message": "You exceeded it."}
+    response = {"status": "failed", "status_details": {"type": "failed", "error": error}}
+
+    async def handle(socket: web.WebSocketResponse) -> None:
+        await socket.send_json({"type": "response.done", "response": response})
+        async for _ in socket:
+            pass
+
+    outcome = called("realtime", handle, [{"says": "Hello?"}], tmp_path)
+    assert (outcome.status, outcome.side) == ("error", "environment"), outcome.explain()
+    assert "You exceeded it." in str(outcome.reason)
 
 
 # -- OpenAI's Realtime
@@ -446,6 +461,8 @@ def test_plain_samples(tmp_path: Path, described: bool) -> None:
     [
         ({"rate": 100}, "options.rate"),
         ({"sends": {"type": "audio"}}, "where the sound goes"),
+        ({"takes": {"data": "data:audio/pcm;base64,{{audio}}"}}, "where the sound goes"),
+        ({"takes": {"parts": ["{{audio}}"]}}, "where the sound goes"),
         ({"codec": "opus"}, "options.codec"),
     ],
 )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from simulate.errors import AgentFault, EnvironmentFault, Fault
 from simulate.model.outage import outage, refuses
 from simulate.model.text import shorten
+
+if TYPE_CHECKING:
+    import aiohttp
 
 TRIES = 3
 """Attempts at one request. Only those that cannot have reached the agent's code are made again: a refused
@@ -60,6 +64,15 @@ def status_fault(
     if page is not None and status != 500:
         return EnvironmentFault(message, hint="is the address that of the agent?")
     return AgentFault(message)
+
+
+def handshake_fault(address: str, error: aiohttp.WSServerHandshakeError) -> Fault:
+    """Whose fault it is that a server took no WebSocket."""
+    if error.status < 300:
+        return EnvironmentFault(
+            f"{address} speaks HTTP and no WebSocket", hint="correct the agent's address or `path`"
+        )
+    return status_fault(address, error.status, error.message)
 
 
 def is_page(headers: Mapping[str, str]) -> bool:

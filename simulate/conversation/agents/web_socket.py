@@ -16,7 +16,7 @@ import aiohttp
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, EndpointOptions, within
 from simulate.conversation.agents.connection_faults import connection_fault
 from simulate.conversation.agents.http_client import HttpClient, uninstrumented
-from simulate.conversation.agents.status_faults import status_fault
+from simulate.conversation.agents.status_faults import handshake_fault
 from simulate.conversation.agents.template_state import StreamedAnswer, TemplateState, filled_headers
 from simulate.errors import AgentFault, EnvironmentFault
 from simulate.model.outage import outage
@@ -50,11 +50,7 @@ class WebSocketAdapter:
                     url, headers=headers, max_msg_size=_LONGEST_FRAME
                 )
         except aiohttp.WSServerHandshakeError as error:
-            if error.status < 300:
-                raise EnvironmentFault(
-                    f"{self.address} speaks HTTP and no WebSocket", hint="correct its address or `path`"
-                ) from error
-            raise status_fault(self.address, error.status, error.message) from error
+            raise handshake_fault(self.address, error) from error
         except (aiohttp.ClientError, OSError) as error:
             fault = connection_fault(error, self.address)
             raise fault or AgentFault(f"{self.address} refused the connection: {error}") from error

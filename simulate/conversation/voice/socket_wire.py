@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from simulate.conversation.agents.status_faults import handshake_fault
 from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import Samples
 from simulate.errors import AgentFault, Fault, InputError, NotReached
@@ -66,10 +67,9 @@ class SocketWire:
                 )
                 break
             except aiohttp.WSServerHandshakeError as error:
-                raise AgentFault(
-                    f"{self.address} answers HTTP {error.status} instead of taking a WebSocket",
-                    where="connecting",
-                ) from error
+                fault = handshake_fault(self.address, error)
+                fault.where = "connecting"
+                raise fault from error
             except (aiohttp.ClientError, OSError) as error:
                 if asyncio.get_running_loop().time() >= end:
                     raise NotReached(

@@ -17,6 +17,7 @@ from simulate.conversation.voice.socket_wire import SocketWire
 from simulate.errors import InputError
 from simulate.integrations.sockets.messages import as_base64, parsed, sound_of
 from simulate.model.base import Strict
+from simulate.model.shapes import is_object
 from simulate.model.units import Data
 
 SOUND = "{{audio}}"
@@ -27,9 +28,20 @@ Fields = dict[str, Data]
 
 
 def _with_sound(message: Fields) -> Fields:
-    if SOUND not in orjson.dumps(message).decode():
-        raise ValueError(f"does not say where the sound goes: write {SOUND}")
+    if _place_of_sound(message) is None:
+        raise ValueError(f"does not say where the sound goes: write {SOUND} as the whole value of a field")
     return message
+
+
+def _place_of_sound(shape: Fields) -> list[str] | None:
+    """The names of the fields that lead to the sound; None where none does."""
+    for name, value in shape.items():
+        if value == SOUND:
+            return [name]
+        inner = _place_of_sound(value) if is_object(value) else None
+        if inner is not None:
+            return [name, *inner]
+    return None
 
 
 class PcmDescription(Strict):
@@ -131,13 +143,12 @@ def _filled(shape: Any, sound: str) -> Any:
     return sound if shape == SOUND else shape
 
 
-def _sound_in(shape: Any, told: Any) -> str | None:
+def _sound_in(shape: Fields, told: Any) -> Any:
     """What is told where the shape has the sound; None where the rest differs."""
     if not _fits(shape, told):
         return None
-    while shape != SOUND:
-        key = next(key for key, value in shape.items() if SOUND in orjson.dumps(value).decode())
-        shape, told = shape[key], told[key]
+    for name in _place_of_sound(shape) or ():
+        told = told[name]
     return told
 
 

@@ -22,8 +22,9 @@ from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import RATE, Samples
 from simulate.conversation.voice.resampling import Resampler
 from simulate.conversation.voice.socket_wire import SocketWire
-from simulate.errors import AgentFault, Fault, InputError
+from simulate.errors import AgentFault, EnvironmentFault, Fault, InputError
 from simulate.integrations.sockets.messages import as_base64, parsed, sound_of
+from simulate.model.outage import outage
 from simulate.model.shapes import is_object, object_of
 from simulate.trace.capture.observed import Told
 
@@ -140,7 +141,9 @@ class RealtimeWire(SocketWire):
             details = object_of(done.get("status_details"))
             error = object_of(details.get("error"))
             why = error.get("message") or error.get("code") or details.get("reason") or "it does not say why"
-            raise AgentFault(f"its response failed: {why}", where=self.address)
+            its_model = outage(f"{error.get('type') or ''} {error.get('code') or ''}: {why}") is not None
+            side = EnvironmentFault if its_model else AgentFault
+            raise side(f"its response failed: {why}", where=self.address)
         turn = self._session.tools.turn
         self._session.seen.setdefault(turn, {}).update(seen_of(done))
         output: list[dict[str, Any]] = done.get("output") or []
