@@ -93,6 +93,8 @@ async def read_caller(session: TrialSession, judge: Judge | None, verdicts: Sequ
     persona = persona_of(session.spec)
     if not _improvised(session) or doubts(session.scenario, persona, session.conversation):
         return
+    if judge is None and session.replayed:
+        return
     if judge is None:
         session.caller_review = ("cannot tell", "no model is there to read its lines", [])
         return

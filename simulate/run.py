@@ -40,7 +40,9 @@ async def run_trial(spec: TrialSpec, resources: Resources, engine: Engine | None
             evidence = await gather(session, resources)
             if session.fault is None:
                 verdicts = await check_all(session.scenario.expect, evidence)
-                await read_caller(session, resources.caller_reader, verdicts)
+                # what a replay's caller says was recorded, and a replay asks the caller's model nothing
+                reader = resources.judge if session.replayed else resources.caller_reader
+                await read_caller(session, reader, verdicts)
     return conclude(session, evidence, verdicts)
 
 
