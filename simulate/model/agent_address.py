@@ -149,7 +149,7 @@ def check_address(address: str) -> str:
 
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
-_CODE = re.compile(rf"(?:{_NAME}|.*\.py):{_NAME}")
+_CODE = re.compile(rf"(?:[^\s:/\\]+|.*\.py):{_NAME}")
 
 
 def _problem(scheme: str, holds: Held, target: str) -> str | None:

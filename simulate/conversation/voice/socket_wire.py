@@ -12,7 +12,7 @@ import aiohttp
 from simulate.conversation.agents.status_faults import handshake_fault
 from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import Samples
-from simulate.errors import AgentFault, Fault, InputError, NotReached
+from simulate.errors import AgentFault, Fault, HarnessFault, InputError, NotReached
 
 CONNECT_SECONDS = 10.0
 """How long a bot may be away: some take one call, end, and listen again."""
@@ -115,6 +115,10 @@ class SocketWire:
                 line.close(error.message, fault)
                 return
             except Fault as fault:
+                line.close(fault.message, fault)
+                return
+            except Exception as error:  # noqa: BLE001 - silence would be held against the agent
+                fault = HarnessFault(f"reading what the bot sent raised {type(error).__name__}: {error}")
                 line.close(fault.message, fault)
                 return
         code = socket.close_code
