@@ -28,7 +28,7 @@ from simulate.trace.redaction.edits import Edit, edited
 from simulate.trace.redaction.findings import Finder, Finding, apart, outside_of
 from simulate.trace.redaction.pseudonyms import normal
 from simulate.trace.redaction.rules import RULES
-from simulate.trace.redaction.searched import RedactionRule, SearchedText
+from simulate.trace.redaction.searched import MOST, RedactionRule, SearchedText
 from simulate.trace.redaction.texts import LITERAL, literals, texts_of_spans
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
 
@@ -90,7 +90,10 @@ class Redactor:
 
     def clean(self, texts: Iterable[str]) -> bool:
         """Whether there is nothing to redact in any of these plain texts, which are looked at together."""
-        return not self.find("\n".join(texts))
+        found = list(texts)
+        long = [text for text in found if len(text) > MOST]
+        together = "\n".join(text for text in found if len(text) <= MOST)
+        return not self.find(together) and not any(self.find(text) for text in long)
 
     def text(self, text: str, depth: int = 0) -> str:
         """The text with everything found replaced; JSON inside of it, which is ``depth`` deep in other JSON,
@@ -150,6 +153,8 @@ class Redactor:
         a text that is left out may be clean all the same."""
         parts: dict[str, list[str]] = {}
         for text in texts:
+            if len(text) > MOST:
+                continue
             words = list(literals(text)) if text[:1] in ("{", "[", '"') and _is_json(text) else [text]
             if None not in words:
                 parts[text] = cast("list[str]", words)

@@ -79,13 +79,17 @@ class SearchedText:
     __slots__ = ("_folded", "_has_number", "folded_words", "long_words", "text", "words")
 
     def __init__(self, text: str) -> None:
-        words = set(text.split())
         self.text = text
+        self._folded: str | None = None
+        self._has_number: bool | None = None
+        if len(text) > MOST:
+            self.words = self.long_words = text
+            self.folded_words = self.folded
+            return
+        words = set(text.split())
         self.words = "\n".join(words)
         self.long_words = "\n".join([word for word in words if len(word) >= LONG])
         self.folded_words = folded(self.words)
-        self._folded: str | None = None
-        self._has_number: bool | None = None
 
     @property
     def folded(self) -> str:
@@ -102,6 +106,8 @@ class SearchedText:
         return self._has_number
 
 
+MOST = 1_000_000
+"""Characters beyond which a text is looked at as it is: its words would take many times its memory."""
 LONG = 11
 """Characters of a long word: the shortest key is ``sk-`` and eight more."""
 _NUMBER = re.compile(r"[0-9](?:[ ().\-/]{0,3}[0-9]){9}")
