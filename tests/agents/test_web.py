@@ -172,7 +172,7 @@ async def test_429_is_made_again_and_nobody_listening_is_the_environments() -> N
 
 async def test_an_agent_that_does_not_answer_in_time_is_the_agents_fault() -> None:
     async def chat(_: web.Request) -> web.Response:
-        await asyncio.sleep(30)
+        await asyncio.sleep(2)
         return web.Response()
 
     async with serving(web.post("/", chat)) as url:
