@@ -224,6 +224,17 @@ def signalled(group: int, number: int = 0) -> bool:
     return True
 
 
+def is_running(process: int) -> bool:
+    """Whether there is a process of this id, also one of another user."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 async def listens(host: str | None, port: int) -> bool:
     """Whether somebody accepts connections there."""
     try:

@@ -124,3 +124,15 @@ def test_a_url_that_no_client_could_use_is_refused(
     assert "models.judge.base_url" in capsys.readouterr().err
     assert main(["traces", "find", "--server", url]) == 2
     assert "is not the address of a server" in capsys.readouterr().err
+
+
+def test_a_run_is_refused_where_nobody_could_reach_the_callers_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://[::1/v1")
+    (tmp_path / "a.yaml").write_text("name: a\nagent: python:json:dumps\n" + IMPROVISED)
+    assert main(["run", "a.yaml"]) == 2
+    assert "OPENAI_BASE_URL" in capsys.readouterr().err
+    (tmp_path / "a.yaml").write_text("name: a\nagent: python:json:dumps\n" + SCRIPTED)
+    assert main(["check", "a.yaml"]) == 0, "nobody needs that model"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from simulate.errors import InputError, TraceFileError
 from simulate.interfaces.cli import say, trace_sources
+from simulate.interfaces.cli.verbs import add_search_options
 from simulate.interfaces.render.trace_tree import clip, shown
 from simulate.model.text import dollars
 from simulate.trace.filter import parse
@@ -25,20 +26,7 @@ from simulate.trace.redaction.mask import SecretMask
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     trace_sources.configure(parser)
-    parser.add_argument("--user", metavar="ID", help="of this user")
-    parser.add_argument("--session", metavar="ID", help="of this session or conversation")
-    parser.add_argument("--tenant", metavar="ID", help="of this tenant")
-    parser.add_argument(
-        "--since", metavar="WHEN", help="began then or later: 2026-11-30T14:05, or an age: 2h"
-    )
-    parser.add_argument("--until", metavar="WHEN", help="began before then")
-    parser.add_argument("--tool", metavar="NAME", help="called this tool")
-    parser.add_argument("--error", action="store_true", help="has a span that failed")
-    parser.add_argument("--cost", metavar="BOUND", help="'>0.05': US dollars of all model calls")
-    parser.add_argument(
-        "--score", metavar="BOUND", action="append", default=[],
-        help="'Groundedness<0.7': a score that the trace carries; may be given several times",
-    )  # fmt: skip
+    add_search_options(parser)
     parser.add_argument(
         "--filter", metavar="QUERY", help="has a span like this: 'kind=LLM output_tokens>10000'"
     )
@@ -46,7 +34,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--index", action="store_true",
         help=f"keep what is asked of the traces of a folder in {NAME} there, and look there next time",
     )  # fmt: skip
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="the N latest (default: 50)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, as they are found")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import say
+from simulate.interfaces.cli.verbs import add_search_options
 
 if TYPE_CHECKING:
     from simulate.server.client import Client
@@ -45,19 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     find = _sub(verbs, "find", "which traces are so, newest first")
     find.add_argument("--filter", metavar="QUERY", help="'user=u-7 kind=TOOL error score.Groundedness<0.7'")
     find.add_argument("--text", metavar="WORDS", help="words that are in it")
-    find.add_argument("--user", metavar="ID", help="of this user")
-    find.add_argument("--session", metavar="ID", help="of this session or conversation")
-    find.add_argument("--tenant", metavar="ID", help="of this tenant")
-    find.add_argument("--tool", metavar="NAME", help="called this tool")
-    find.add_argument("--error", action="store_true", help="has a span that failed")
-    find.add_argument("--cost", metavar="BOUND", help="'>0.05': US dollars of all model calls")
-    find.add_argument(
-        "--score", metavar="BOUND", action="append", default=[],
-        help="'Groundedness<0.7': a score that the trace carries; may be given several times",
-    )  # fmt: skip
-    find.add_argument("--since", metavar="WHEN", help="began then or later: 2026-11-30T14:05, or an age: 2h")
-    find.add_argument("--until", metavar="WHEN", help="began before then")
-    find.add_argument("--limit", type=int, default=50, metavar="N", help="the N latest (default: 50)")
+    add_search_options(find)
     find.add_argument("--json", action="store_true", help="one JSON object a line")
     show = _sub(verbs, "show", "the tree of a trace, with what was said")
     show.add_argument("trace", metavar="ID")

@@ -40,6 +40,24 @@ def add_no_code_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_search_options(parser: argparse.ArgumentParser) -> None:
+    """What traces are found by, in files and on a server."""
+    add = parser.add_argument
+    add("--user", metavar="ID", help="of this user")
+    add("--session", metavar="ID", help="of this session or conversation")
+    add("--tenant", metavar="ID", help="of this tenant")
+    add("--since", metavar="WHEN", help="began then or later: 2026-11-30T14:05, or an age: 2h")
+    add("--until", metavar="WHEN", help="began before then")
+    add("--tool", metavar="NAME", help="called this tool")
+    add("--error", action="store_true", help="has a span that failed")
+    add("--cost", metavar="BOUND", help="'>0.05': US dollars of all model calls")
+    add(
+        "--score", metavar="BOUND", action="append", default=[],
+        help="'Groundedness<0.7': a score that the trace carries; may be given several times",
+    )  # fmt: skip
+    add("--limit", type=int, default=50, metavar="N", help="the N latest (default: 50)")
+
+
 def add_verbs(
     parser: argparse.ArgumentParser,
     verbs: Mapping[str, str],

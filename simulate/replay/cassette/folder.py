@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from simulate.child_process import is_running
 from simulate.errors import EnvironmentFault
 
 _AT_FDCWD = -100
@@ -117,15 +118,5 @@ def _sweep(target: Path) -> None:
     """Remove what writers that were killed have left beside the target."""
     for left in target.parent.glob(f".{target.name}.new-*"):
         process = left.name.rsplit("-", 2)[-2]
-        if process.isdigit() and not _alive(int(process)):
+        if process.isdigit() and not is_running(int(process)):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

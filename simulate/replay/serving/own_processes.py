@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import orjson
 
+from simulate.child_process import is_running
 from simulate.errors import InputError
 from simulate.model.whole_file import write_whole
 from simulate.replay.cassette.cassette import Cassette
@@ -69,7 +70,7 @@ class OwnProcesses:
     async def _until(self, place: Path, told: str, processes: set[int], seconds: float) -> None:
         waited = time.monotonic() + seconds
         while time.monotonic() < waited and any(  # noqa: ASYNC110 - only files tell
-            not (place / f"{one}.{told}").exists() and _lives(one) for one in processes
+            not (place / f"{one}.{told}").exists() and is_running(one) for one in processes
         ):
             await asyncio.sleep(_LOOK)
 
@@ -129,13 +130,3 @@ def _order(session: RecordSession | ReplaySession, turns: str, allow: set[str]) 
         order.cassette = str(folder.resolve())
         order.policy, order.pace = session.policy, session.pace
     return order
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
