@@ -12,7 +12,6 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 from simulate.determinism.clock import real_time
@@ -27,7 +26,7 @@ _FRESH = _TICK
 """Seconds for which the kernel's figures are kept. Reading them anew for each of many instant answers would
 take longer than the answers, and no wait within so short a time decides a verdict."""
 _TASKS = "/proc/self/task"
-_PRESSURE = Path("/proc/pressure/cpu")
+_PRESSURE = "/proc/pressure/cpu"
 _lock = threading.Lock()
 _ended_ns = 0
 
@@ -49,18 +48,22 @@ def thread_ends() -> None:
 
 
 def _waited_ns(task: str) -> int:
-    # for each thread: pathlib and decoding would take most of the time
     try:
-        with open(f"{_TASKS}/{task}/schedstat", "rb", buffering=0) as file:
-            return int(file.read().split()[1])
+        return int(_read(f"{_TASKS}/{task}/schedstat").split()[1])
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def _read(path: str) -> bytes:
+    # for each thread: pathlib and decoding would take most of the time
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
 
 
 def pressure() -> float:
     """Seconds in which something on this machine waited for a processor (PSI); 0 where that is unknown."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(_PRESSURE.read_text().split("total=")[1].split()[0]) / 1e6
+        return int(_read(_PRESSURE).split(b"total=")[1].split()[0]) / 1e6
     return 0.0
 
 

@@ -22,6 +22,7 @@ import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from itertools import compress
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -161,8 +162,9 @@ def _living() -> Iterator[TracerProvider]:
     # not isinstance(): that asks lazy proxies for __class__, which makes some of them import or connect
     candidates = gc.get_objects()
     kinds = {kind for kind in set(map(type, candidates)) if issubclass(kind, TracerProvider)}
-    for candidate in candidates:
-        if type(candidate) in kinds and hasattr(candidate, "_active_span_processor"):
+    # without a loop, since there may be millions
+    for candidate in compress(candidates, map(kinds.__contains__, map(type, candidates))):
+        if hasattr(candidate, "_active_span_processor"):
             yield candidate
     world = otel_trace.get_tracer_provider()  # collected objects may be frozen out of sight (gc.freeze)
     if isinstance(world, TracerProvider):

@@ -77,8 +77,12 @@ class TraceReading:
 
     def __iter__(self) -> Iterator[tuple[Span, View]]:
         """Every span with its view, in the order in which they came."""
+        return iter(self._pairs)
+
+    @cached_property
+    def _pairs(self) -> list[tuple[Span, View]]:
         views = self.views
-        return ((span, views[span.span_id]) for span in self.spans)
+        return [(span, views[span.span_id]) for span in self.spans]
 
     @cached_property
     def spans(self) -> list[Span]:

@@ -6,9 +6,10 @@ What looks like a key, a password or a token, or stands under such a name, is re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, cast
 
 from simulate.model.secret_names import is_secret_name
@@ -86,30 +87,53 @@ def _resources(spans: list[Span]) -> list[Any]:
 
 def _gather(value: Any, texts: set[str]) -> bool:
     """Put all texts in there into ``texts``; False where something stands under the name of a secret."""
-    if isinstance(value, str):
-        texts.add(value)
-    elif isinstance(value, (dict, Mapping)):  # dicts first: the other look takes longer
-        for key, inner in cast("Mapping[Any, Any]", value).items():
-            if inner is not None and is_secret_name(str(key)):
-                return False
-            if isinstance(inner, str):
-                texts.add(inner)
-            elif not isinstance(inner, _NO_TEXT) and not _gather(inner, texts):
-                return False
-    elif isinstance(value, list | tuple):
-        for each in cast("list[Any]", value):
-            if each and not _gather(each, texts):
-                return False
-    elif isinstance(value, bytes):
-        texts.add(value.decode("utf-8", "replace"))
-    else:
-        for name in _fields(cast("type[Any]", type(value))):
-            inner = getattr(value, name)
-            if isinstance(inner, str):
-                texts.add(inner)
-            elif inner and not _gather(inner, texts):
-                return False
+    parts = _parts_of(cast("type[Any]", type(value)))(value)
+    if parts is None:
+        return False
+    for each in parts:
+        if not each:
+            continue  # most of what a span may hold, it does not
+        if isinstance(each, str):
+            texts.add(each)
+        elif isinstance(each, bytes):
+            texts.add(each.decode("utf-8", "replace"))
+        elif not isinstance(each, _NO_TEXT) and not _gather(each, texts):
+            return False
     return True
+
+
+@lru_cache
+def _parts_of(kind: type) -> Callable[[Any], Iterable[Any] | None]:
+    """What gives the parts of a value; None where something stands under the name of a secret."""
+    if issubclass(kind, Mapping):
+        return _values
+    if issubclass(kind, list | tuple):
+        return iter
+    if issubclass(kind, str | bytes):
+        return lambda value: (value,)
+    names = _fields(kind)
+    if len(names) > 1:
+        return attrgetter(*names)  # a tuple for two names and more
+    return lambda value: [getattr(value, name) for name in names]
+
+
+def _values(held: Mapping[Any, Any]) -> Iterable[Any] | None:
+    secret = _secret_names(tuple(held)) if len(held) < _MANY else _among(held)
+    if secret and any(held[name] is not None for name in secret):
+        return None
+    return held.values()
+
+
+_MANY = 100
+"""Names from which on those of secrets among them are not kept."""
+
+
+def _among(names: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(name for name in names if is_secret_name(str(name)))
+
+
+_secret_names = lru_cache(4096)(_among)
+"""Spans of one kind have the same names again and again."""
 
 
 @lru_cache

@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 from bisect import bisect_right
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ from simulate.model.shapes import is_list
 from simulate.trace.redaction.edits import Edit, edited
 from simulate.trace.redaction.findings import Finder, Finding, apart, outside_of
 from simulate.trace.redaction.pseudonyms import normal
-from simulate.trace.redaction.rules import RULES
+from simulate.trace.redaction.rules import rules_of
 from simulate.trace.redaction.searched import MOST, RedactionRule, SearchedText
 from simulate.trace.redaction.texts import LITERAL, literals, texts_of_spans
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
@@ -52,15 +52,15 @@ class Redactor:
         patterns: Mapping[str, str] | None = None,
         paths: Iterable[str] = (),
         finders: Iterable[Finder] = (),
-        kinds: Container[str] | None = None,
+        kinds: Iterable[str] | None = None,
     ) -> None:
         given = secrets.token_bytes(32) if key is None else key.encode() if isinstance(key, str) else key
         # BLAKE2 takes keys of up to 64 bytes
         self._key = given if len(given) <= 64 else hashlib.blake2b(given).digest()
         self._custom = tuple(_custom(kind, text) for kind, text in (patterns or {}).items())
-        known = tuple(rule for rule in RULES if kinds is None or rule.kind in kinds)
+        known, of_short_words = rules_of(None if kinds is None else frozenset(kinds))
         self._rules = (*self._custom, *known)
-        self._rules_of_short_words = tuple(rule for rule in self._rules if rule.place != "long")
+        self._rules_of_short_words = (*self._custom, *of_short_words)
         self._paths = [_path(path) for path in paths]
         self._finders = tuple(finders)
         self._given: dict[str, str] = {}

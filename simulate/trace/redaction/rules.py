@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from simulate.trace.redaction.searched import RedactionRule
 
@@ -206,3 +207,10 @@ RULES: tuple[RedactionRule, ...] = (
     ),
     RedactionRule("ip", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"), re.compile(r":[0-9a-fA-F]{0,4}:"), address, "word"),
 )  # fmt: skip
+
+
+@lru_cache
+def rules_of(kinds: frozenset[str] | None) -> tuple[tuple[RedactionRule, ...], tuple[RedactionRule, ...]]:
+    """Our rules of these kinds, and those of them that a text of short words needs."""
+    rules = tuple(rule for rule in RULES if kinds is None or rule.kind in kinds)
+    return rules, tuple(rule for rule in rules if rule.place != "long")
