@@ -91,7 +91,8 @@ def test_what_the_span_says_goes_first() -> None:
 def test_a_span_that_says_it_was_free_is_believed_where_nothing_denies_it(
     attributes: dict[str, Any], dollars: float | None, believed: bool
 ) -> None:
-    span = call(**{"gen_ai__cost__total": 0, **attributes})
+    told: dict[str, Any] = {"gen_ai__cost__total": 0, **attributes}
+    span = call(**told)
     found = price(span, view(span))
     assert found.dollars == (None if dollars is None else pytest.approx(dollars))
     assert (found.against is None) is believed

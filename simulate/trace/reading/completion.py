@@ -21,7 +21,8 @@ def complete(span: Span, found: View) -> None:
         found.time_to_first_token = first / 1000
     if found.error is None and span.status == "unset" and span.events and _came_to_nothing(found):
         found.error = exception_event(span)  # some record it and set no status
-    if _is_pause(span, found.error):
+    told = found.error is not None or span.events or "langgraph.interrupt" in span.attributes
+    if told and _is_pause(span, found.error):
         found.paused, found.error = True, None
     if found.kind is Kind.TOOL and (target := span.name.removeprefix("handoff to ")) != span.name:
         # OpenAI's agents, in OpenInference and traceAI: from whom it went is its input
