@@ -132,8 +132,8 @@ def _table(latest: Sequence[Summary], count: int) -> Iterator[str]:
         yield "no trace is like that\n"
         return
     zone = datetime.now().astimezone().strftime("%Z")
-    table = [("began " + zone, "user", "models", "cost", "status", "trace", "file")]
-    table += map(_cells, latest)
+    table: list[tuple[str, ...]] = [("began " + zone, "user", "models", "cost", "status", "trace", "file")]
+    table += [_cells(each) for each in latest]
     widths = [max(cell_len(row[at]) for row in table) for at in range(len(table[0]))]
     for row in table:
         cells = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))

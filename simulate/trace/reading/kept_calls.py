@@ -15,6 +15,7 @@ from simulate.trace.reading.model_calls import ModelCall
 from simulate.trace.reading.parts import Part
 from simulate.trace.reading.tool_call import ToolCall
 from simulate.trace.reading.tool_name import ToolName
+from simulate.trace.reading.tool_pairing import HANDOFF
 from simulate.trace.reading.values import decoded, loose
 from simulate.trace.span import Kind, Message, Span, View
 
@@ -45,6 +46,18 @@ def kept_call(
                     f"the span {span.span_id} ({span.name}) keeps a call of {name} that no other span tells"
                 )
     return None
+
+
+def told_of_call(name: str, count: int, models: Sequence[ModelCall]) -> str | None:
+    """Why there may be more calls of a tool than ``count`` and those that models asked for: one was told of
+    more in the turn that it answered."""
+    bare = ToolName(name).bare
+    known = max(count, sum(_asked(view.output or ())[bare] for _, view in models))
+    told = (span for span, view in models if _asked(view.input or ())[bare] > known)
+    first = next(told, None)
+    if first is None:
+        return None
+    return f"the model of the LLM span {first.span_id} was told of a call of {name} that no span tells"
 
 
 def _answers(kept: Sequence[Message], name: str, view: View, models: Sequence[ModelCall]) -> bool:
@@ -84,8 +97,10 @@ def _asked(messages: Sequence[Message]) -> Counter[str]:
 
 def _requests(message: Message) -> Iterator[tuple[str, str]]:
     for part in message.tool_calls:
-        if part.get("name") is not None and part.get("runs") is not False:
-            yield str(part["name"]), _identity(part)
+        name = part.get("name")
+        # frameworks write hand-overs into a history that no model asked for
+        if name is not None and part.get("runs") is not False and not HANDOFF.match(ToolName(str(name)).bare):
+            yield str(name), _identity(part)
     if message.role == "assistant":
         for found in _ACTION.finditer(message.text):
             yield found["name"], message.text

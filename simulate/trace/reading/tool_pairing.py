@@ -31,7 +31,7 @@ from simulate.trace.reading.tool_name import ToolName, as_qualified
 from simulate.trace.reading.tool_runs import Run, tool_runs
 from simulate.trace.span import Kind, Span
 
-_HANDOFF = re.compile(r"transfer|hand_?(off|over)|delegate", re.IGNORECASE)
+HANDOFF = re.compile(r"transfer|hand_?(off|over)|delegate", re.IGNORECASE)
 """Names of the tools by which frameworks let a model hand over to another agent."""
 NEAR = 8
 """Model calls, and messages, within which a call that only a later history tells is looked for."""
@@ -72,7 +72,7 @@ def tool_calls(
     calls: list[ToolCall] = []
     hands_over = any(view(span).kind is Kind.HANDOFF for span in spans)
     for request in requests.all:
-        if hands_over and request.run is None and _HANDOFF.match(request.name.bare):
+        if hands_over and request.run is None and HANDOFF.match(request.name.bare):
             continue  # a HANDOFF span tells it
         call = _call(request, request.run, origin)
         call.passed_over = request.passed_over or full[request.name].bare in seen_run

@@ -20,7 +20,7 @@ from simulate.trace.reading.values import cut_off
 from simulate.trace.span import Kind, Span, View
 
 _PHASE = re.compile(
-    r"[\W_](start|started|begin|success|succeeded|finish|finished|end|ended|complete|completed)$"
+    r"[\W_](start|started|begin|success|succeeded|finish|finished|end|ended|complete|completed|error|failed)$"
 )
 
 

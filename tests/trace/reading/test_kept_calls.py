@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from simulate.trace.reading import TraceReading
+from simulate.trace.span import Event
 from tests.trace.reading.conftest import Story, statuses
 
 ORDER = {"order_id": "4711"}
@@ -73,6 +74,7 @@ def test_the_second_of_two_calls_of_one_tool_is_missed(story: Story) -> None:
         {"messages": [HUMAN, AI, RESULT, {"type": "human", "content": "Thanks"}]},
         {"tools": [{"type": "function", "function": {"name": "refund", "parameters": {"type": "object"}}}]},
         {"messages": [HUMAN, {"type": "ai", "content": "I may call refund or not."}]},
+        {"messages": [HUMAN, {**AI, "tool_calls": [{"name": "transfer_back_to_desk", "args": {}}]}]},
         "refund",
     ],
 )  # fmt: skip
@@ -88,3 +90,22 @@ def test_an_answer_in_the_shape_of_a_call_is_none(story: Story) -> None:
     attributes = {"gen_ai.operation.name": "invoke_agent", "pydantic_ai.all_messages": messages}
     kept(story, {**attributes, "final_result": answer}).chat(says=json.dumps(answer))
     assert TraceReading(story.read().trace).tools_visible
+
+
+async def test_a_call_that_only_a_history_tells_may_have_been_made_in_this_turn(story: Story) -> None:
+    story.history += [{"role": "user", "parts": [{"type": "text", "content": "Refund 4711"}]}, *OURS[1:]]
+    story.chat(says="Done")
+    expected = [{"not_called": "refund"}, {"called": "refund"}, {"not_called": "lookup"}]
+    assert await statuses(story.read(), *expected) == ["not_run", "not_run", "passed"]
+    story.history.append({"role": "user", "parts": [{"type": "text", "content": "Thanks"}]})
+    story.spans.clear()
+    story.chat(says="You are welcome")
+    assert await statuses(story.read(), {"not_called": "refund"}) == ["passed"]
+
+
+@pytest.mark.parametrize("operation", ["invoke_agent", "chat"])
+async def test_an_event_that_names_a_tool_is_no_innocence(story: Story, operation: str) -> None:
+    span = story.root if operation == "invoke_agent" else story.chat(says="Done")
+    span.events.append(Event("tool_call", 0, {"name": "refund", "arguments": json.dumps(ORDER)}))
+    story.chat(says="Done")
+    assert await statuses(story.read(), {"not_called": "refund"}, {"called": "refund"}) == ["not_run"] * 2

@@ -68,7 +68,7 @@ def test_each_of_two_that_wait_is_resumed_by_its_own_run(story: Story) -> None:
     other = {"order_id": "4712"}
     story.chat(("refund", "c1", ORDER), ("refund", "c2", other))
     for arguments in (ORDER, other):
-        story.tool("refund", arguments=arguments, **{"langgraph.interrupt": True})
+        story.tool("refund", arguments=arguments).attributes["langgraph.interrupt"] = True
     story.tool("refund", arguments=other, **{"gen_ai.tool.call.result": "2"})
     assert [(call.happened is True, call.arguments) for call in story.read().tool_calls] == [
         (False, ORDER),
