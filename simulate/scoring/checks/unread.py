@@ -63,13 +63,24 @@ def unread_run(
 def _spelled_otherwise(reading: TraceReading, name: str) -> str | None:
     """Why a call of a tool whose name differs in capitals, dashes and the like may be one of this tool."""
     bare = _letters(ToolName(name).bare)
-    alike = (
-        call
-        for call in reading.tool_calls
-        if call.happened is not False and not call.name.matches(name) and _letters(call.name.bare) == bare
-    )
-    call = next(alike, None)
-    return None if call is None else f"{call} was called, and its name is {name} in another spelling"
+    for call in reading.tool_calls:
+        if call.happened is False or call.name.matches(name):
+            continue
+        if _letters(call.name.bare) == bare:
+            return f"{call} was called, and its name is {name} in another spelling"
+        if call.name.endswith(f"-{name}"):  # a plugin's, as Semantic Kernel names them
+            return f"{call} was called, and may be {name} of {call.name.removesuffix(f'-{name}')}"
+        if call.asked is None and _letters(call.name) in _OPERATIONS:
+            return f"a tool ran in the span {call.span_id}, which does not tell its name"
+    return None
+
+
+_OPERATIONS = frozenset(
+    {"tool", "tools", "tooluse", "function", "functiontool", "simpletool", "toolinvocation"}
+    | {f"{does}tool" for does in ("execute", "call", "run", "invoke", "running", "use")}
+    | {f"{what}call" for what in ("tool", "tools", "function", "aitool")}
+)
+"""Names of spans that are a convention's or a class's, and no tool's."""
 
 
 def _asked_in_words(reading: TraceReading, name: str) -> str | None:
