@@ -46,6 +46,8 @@ class Row:
     """Calls that did not fail and whose tokens the sums lack."""
     doubtful: int = 0
     """Calls that may be one with a call of another trace, and nothing tells whether they are."""
+    disbelieved: int = 0
+    """Calls whose spans say that they cost nothing, and whose price is the price list's."""
     successful: int = 0
     reason: str | None = None
     """Why the first of the unpriced calls has no price."""
@@ -112,6 +114,7 @@ def _add(row: Row, one: _Spent, doubtful: Container[_Spent]) -> None:
     row.output_tokens += one.tokens[1] or 0
     row.untold += not one.told
     row.doubtful += one in doubtful
+    row.disbelieved += one.price.against is not None
 
 
 def succeeded(source: Trace | TraceReading, least: Mapping[str, float] | None = None) -> bool:

@@ -19,7 +19,7 @@ from simulate.trace.overview import failing
 from simulate.trace.reading import ToolName, TraceReading
 from simulate.trace.reading.facts import Unknown
 from simulate.trace.reading.tool_name import flat
-from simulate.trace.span import Kind, Span, Trace
+from simulate.trace.span import Attributes, Kind, Span, Trace
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -121,8 +121,8 @@ class ReadFacts:
     whether others may have been called that it does not show."""
 
     reading: TraceReading
-    unnamed: bool = False
-    """Whether nothing in the trace names the tool that is looked for, so that no call need be read."""
+    naming: list[Span] | None = None
+    """The spans that may name the tool that is looked for; without any, no call need be read."""
 
     @cached_property
     def summary(self) -> Summary:
@@ -165,16 +165,17 @@ class ReadFacts:
     @cached_property
     def tools(self) -> list[tuple[str, bool | None]]:
         """The tools whose calls it tells, and whether each was called."""
-        if self.unnamed:
+        if self.naming == []:
             return []
         calls = ((str(call.name), call.happened) for call in self.reading.tool_calls)
         return [(name, None if isinstance(happened, Unknown) else happened) for name, happened in calls]
 
     def ran(self, tool: ToolName) -> bool:
         """Whether a span tells that the tool ran, which is known before all calls are read."""
-        return not self.unnamed and any(
-            view.kind is Kind.TOOL and tool.matches(view.tool_name or span.name)
-            for span, view in self.reading
+        spans = self.reading.trace.spans if self.naming is None else self.naming
+        views = ((span, self.reading.view_alone(span)) for span in spans)
+        return any(
+            view.kind is Kind.TOOL and tool.matches(view.tool_name or span.name) for span, view in views
         )
 
     @property
@@ -226,8 +227,8 @@ class TraceSearch:
     looked_at: int = 0
     undecided: Counter[str] = field(default_factory=Counter[str])
 
-    def among(self, traces: Iterable[Trace | Facts]) -> Iterator[Summary]:
-        """A summary of each trace that is so, as they come. A filter needs traces; facts have no spans."""
+    def among(self, traces: Iterable[Trace | Facts]) -> Iterator[Facts]:
+        """The facts of each trace that is so, as they come. A filter needs traces; facts have no spans."""
         wanted = [name for name in (self.query.user, self.query.session, self.query.tenant) if name]
         for trace in traces:
             self.looked_at += 1
@@ -240,13 +241,14 @@ class TraceSearch:
                 self.undecided[str(untold)] += 1
                 continue
             if found:
-                yield facts.summary
+                yield facts
 
     def _facts(self, trace: Trace) -> ReadFacts:
-        tool = self.query.tool
-        bare = ToolName(tool or "").bare
-        unnamed = tool is not None and not any(_may_hold(trace, name) for name in {bare, flat(bare)})
-        return ReadFacts(TraceReading(trace), unnamed)
+        naming = list[Span]()
+        if self.query.tool is not None:
+            bare = ToolName(self.query.tool).bare
+            naming = _naming(trace, {bare, flat(bare)})
+        return ReadFacts(TraceReading(trace), naming)
 
     def _holds(self, facts: Facts) -> bool:
         query = self.query
@@ -273,22 +275,37 @@ class TraceSearch:
 def _may_hold(trace: Trace, name: str) -> bool:
     """Whether a name stands anywhere in the attributes or in the name of a span; looking is much faster than
     reading them. Yes for one that JSON inside an attribute would spell otherwise."""
-    if not name.isascii() or not name.isprintable() or set(name) & set('"\\/'):
-        return True
-    seen: set[int] = set()
+    return bool(_naming(trace, {name}, once=True))
+
+
+def _naming(trace: Trace, names: set[str], *, once: bool = False) -> list[Span]:
+    """The spans in which one of the names may stand; only the first with ``once``."""
+    if any(not name.isascii() or not name.isprintable() or set(name) & set('"\\/') for name in names):
+        return list(trace.spans)
+    found: list[Span] = []
+    seen: dict[int, bool] = {}  # spans of one export share their resource
     for span in trace.spans:
-        if name in span.name:
-            return True
-        for held in (
-            span.attributes,
-            span.resource,
-            span.scope_attributes,
-            *(event.attributes for event in span.events),
+        for shared in (span.resource, span.scope_attributes):
+            if id(shared) not in seen:
+                seen[id(shared)] = _holds_one(shared, names)
+        if (
+            any(name in span.name for name in names)
+            or seen[id(span.resource)]
+            or seen[id(span.scope_attributes)]
+            or _holds_one(span.attributes, names)
+            or any(_holds_one(event.attributes, names) for event in span.events)
         ):
-            if id(held) in seen:
-                continue  # spans of one export share their resource
-            seen.add(id(held))
-            if any(name in (value if isinstance(value, str) else str(value)) for value in held.values()):
+            found.append(span)
+            if once:
+                break
+    return found
+
+
+def _holds_one(held: Attributes, names: set[str]) -> bool:
+    for value in held.values():
+        text = value if isinstance(value, str) else str(value)
+        for name in names:
+            if name in text:
                 return True
     return False
 

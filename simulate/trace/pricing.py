@@ -1,7 +1,8 @@
 """The price of a model call in US dollars, from its tokens and the prices of that day.
 
 Prices come from the ``genai-prices`` package as installed; nothing is fetched. A cost that a span carries
-itself (``gen_ai.cost.total`` and its likes) goes before any computation. A price that nobody knows is None
+itself (``gen_ai.cost.total`` and its likes) goes before any computation, unless it is 0 or less: many write 0
+for a price that they do not know. A price that nobody knows is None
 with the reason: a sum with an unknown part is unknown too, and what is known of it stands beside.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -61,6 +62,8 @@ class Price:
     source: str | None = None
     """``span`` where the span said so itself, else the price list with its version."""
     reason: str | None = None
+    against: str | None = None
+    """What the span said itself, where that is not believed."""
 
 
 @dataclass(slots=True)
@@ -132,8 +135,18 @@ def _answered(view: View) -> bool:
 
 def price(span: Span, view: View) -> Price:
     """The price of one model call."""
-    if view.cost is not None:
-        return Price(view.cost, "span")
+    told = view.cost
+    if told is None:
+        return _computed(span, view)
+    if told > 0 or (told == 0 and view.gateway.get("cache_hit") is True):
+        return Price(told, "span")
+    found = _computed(span, view)
+    if told == 0 and not found.dollars and tells_tokens(view):
+        return Price(0.0, "span")  # a model of one's own costs nothing, and no list has it
+    return replace(found, against=f"the span says {told:g} dollars")
+
+
+def _computed(span: Span, view: View) -> Price:
     model = view.response_model or view.request_model
     if model is None:
         return Price(None, reason="the span names no model")

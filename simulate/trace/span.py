@@ -236,6 +236,8 @@ class View:
     prompt_version: str | None = None
     step: int | None = None
     error: str | None = None
+    paused: bool | None = None
+    """Whether it stopped to wait for somebody's answer, such as an approval, and is to be run anew then."""
     scores: list[Score] = field(default_factory=_list)
     voice: Attributes = field(default_factory=_attributes)
     """``transcript``, ``text``, ``language``, ``voice``, ``characters``, ``audio_seconds``, ``interrupted``,

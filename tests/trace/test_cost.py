@@ -78,6 +78,29 @@ def test_what_the_span_says_goes_first() -> None:
 
 
 @pytest.mark.parametrize(
+    ("attributes", "dollars", "believed"),
+    [
+        ({}, 0.21, False),
+        ({"gen_ai__cost__total": -1}, 0.21, False),
+        ({"gen_ai__gateway__cache_hit": True}, 0, True),
+        ({"gen_ai__request__model": "house-llm"}, 0, True),
+        ({"gen_ai__request__model": "house-llm", "gen_ai__cost__total": -1}, None, False),
+        ({"gen_ai__usage__output_tokens": None}, None, False),
+    ],
+)
+def test_a_span_that_says_it_was_free_is_believed_where_nothing_denies_it(
+    attributes: dict[str, Any], dollars: float | None, believed: bool
+) -> None:
+    told: dict[str, Any] = {"gen_ai__cost__total": 0, **attributes}
+    span = call(**told)
+    found = price(span, view(span))
+    assert found.dollars == (None if dollars is None else pytest.approx(dollars))
+    assert (found.against is None) is believed
+    (row,) = rollup([Trace("1" * 32, [span])])
+    assert row.disbelieved == (not believed)
+
+
+@pytest.mark.parametrize(
     ("attributes", "reason"),
     [
         ({"gen_ai__request__model": "house-llm"}, "knows no model 'house-llm'"),

@@ -61,6 +61,7 @@ def _record(row: Row, by: str) -> dict[str, object]:
         "dollars_known": row.dollars,
         "unpriced_calls": row.unpriced,
         "calls_perhaps_told_twice": row.doubtful,
+        "calls_said_to_be_free": row.disbelieved,
         "reason": row.reason,
         "dollars_per_success": row.dollars_per_success,
     }
@@ -89,6 +90,9 @@ def _table(rows: list[Row], by: str) -> Iterator[str]:
         if row.unpriced:
             unpriced = f"{row.unpriced} of {row.calls} calls have no known price"
             yield f"! {shown(row.key)}: {unpriced}: {row.reason}\n"
+        if row.disbelieved:
+            free = f"{row.disbelieved} of {row.calls} calls say 0 dollars"
+            yield f"! {shown(row.key)}: {free}; their tokens and the price list are taken instead\n"
         if row.doubtful:
             doubtful = f"{row.doubtful} of {row.calls} calls may be told by another trace, too"
             yield f"! {shown(row.key)}: {doubtful}\n"

@@ -6,7 +6,7 @@ import argparse
 import heapq
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from simulate.interfaces.cli.verbs import add_search_options
 from simulate.interfaces.render.trace_tree import clip, shown
 from simulate.model.text import dollars
 from simulate.trace.filter import parse
-from simulate.trace.find import Bound, KeptFacts, Query, Summary, TraceSearch, moment
+from simulate.trace.find import Bound, Facts, KeptFacts, Query, ReadFacts, Summary, TraceSearch, moment
 from simulate.trace.find_index import NAME, indexed
 from simulate.trace.mixed import mixed
 from simulate.trace.redaction.mask import SecretMask
@@ -41,14 +41,14 @@ def execute(args: argparse.Namespace) -> int:
     """Exit code 0, also where nothing is found: looking is not a judgement."""
     search = TraceSearch(_query(args))
     several: list[str] = []
-    looked_at = search.among(_indexed(args) if args.index else trace_sources.traces(args))
-    found = _noting(looked_at, several)
+    found = search.among(_indexed(args) if args.index else trace_sources.traces(args))
     if args.json:
         mask = SecretMask()
-        for each in found:
+        for each in _noting((facts.summary for facts in found), several):
             say(json.dumps(mask.value(asdict(each))))
     else:
-        sys.stdout.writelines(_table(found, args.limit))
+        latest, count = latest_of(found, args.limit)
+        sys.stdout.writelines(_table(list(_noting(latest, several)), count))
     for note in several[:5]:
         say(f"! {shown(note)}", file=sys.stderr)
     if len(several) > 5:
@@ -107,22 +107,33 @@ def _query(args: argparse.Namespace) -> Query:
     )
 
 
-def _table(found: Iterable[Summary], limit: int) -> Iterator[str]:
-    """The latest, those without a time last; only they are kept, however many are found."""
-    from rich.cells import cell_len, set_cell_size
+LARGE = 1000
+"""Spans of a trace that is not held to the end only to be told in a line then."""
 
-    latest: list[tuple[int, int, Summary]] = []
+
+def latest_of(found: Iterable[Facts], limit: int) -> tuple[Iterator[Summary], int]:
+    """The latest, those without a time last, and how many were found. Only they are kept and told in a line,
+    however many are found."""
+    latest: list[tuple[int, int, Facts | Summary]] = []
     count = 0
     for count, each in enumerate(found, 1):
-        heapq.heappush(latest, (each.start_ns or 0, -count, each))
+        large = isinstance(each, ReadFacts) and len(each.reading.trace) > LARGE
+        heapq.heappush(latest, (each.began or 0, -count, each.summary if large else each))
         if len(latest) > limit:
             heapq.heappop(latest)
+    ordered = sorted(latest, key=lambda one: one[:2], reverse=True)
+    return (each if isinstance(each, Summary) else each.summary for _, _, each in ordered), count
+
+
+def _table(latest: Sequence[Summary], count: int) -> Iterator[str]:
+    from rich.cells import cell_len, set_cell_size
+
     if not latest:
         yield "no trace is like that\n"
         return
     zone = datetime.now().astimezone().strftime("%Z")
-    table = [("began " + zone, "user", "models", "cost", "status", "trace", "file")]
-    table += [_cells(each) for _, _, each in sorted(latest, key=lambda one: one[:2], reverse=True)]
+    table: list[tuple[str, ...]] = [("began " + zone, "user", "models", "cost", "status", "trace", "file")]
+    table += [_cells(each) for each in latest]
     widths = [max(cell_len(row[at]) for row in table) for at in range(len(table[0]))]
     for row in table:
         cells = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))

@@ -13,6 +13,7 @@ from typing import Any, cast
 from simulate.model.matchers import matches
 from simulate.model.shapes import is_list, is_object
 from simulate.trace.reading import ToolCall, ToolName, TraceReading, Unknown
+from simulate.trace.reading.kept_calls import told_of_call
 from simulate.trace.reading.values import loose
 from simulate.trace.span import Kind, Span
 
@@ -36,9 +37,15 @@ def unread_run(
 
     With ``surely``, a span's name has to be the tool's, but for a word before or after it.
     """
-    inside = run_inside(reading, name) or _spelled_otherwise(reading, name) or _asked_in_words(reading, name)
-    if inside is not None:
-        return inside
+    why = (
+        run_inside(reading, name)
+        or _spelled_otherwise(reading, name)
+        or _asked_in_words(reading, name)
+        or told_of_call(name, len(calls), reading.llm_calls)
+        or (None if calls else _in_an_event(reading, name))
+    )
+    if why is not None:
+        return why
     told = {span_id for call in calls if call.ran is not None for span_id in call.ran.span_ids}
     escaped = re.escape(name)
     alone = rf"^(?:\w+\W+)?{escaped}(?:\W+\w*\)?)?$"
@@ -56,13 +63,24 @@ def unread_run(
 def _spelled_otherwise(reading: TraceReading, name: str) -> str | None:
     """Why a call of a tool whose name differs in capitals, dashes and the like may be one of this tool."""
     bare = _letters(ToolName(name).bare)
-    alike = (
-        call
-        for call in reading.tool_calls
-        if call.happened is not False and not call.name.matches(name) and _letters(call.name.bare) == bare
-    )
-    call = next(alike, None)
-    return None if call is None else f"{call} was called, and its name is {name} in another spelling"
+    for call in reading.tool_calls:
+        if call.happened is False or call.name.matches(name):
+            continue
+        if _letters(call.name.bare) == bare:
+            return f"{call} was called, and its name is {name} in another spelling"
+        if call.name.endswith(f"-{name}"):  # a plugin's, as Semantic Kernel names them
+            return f"{call} was called, and may be {name} of {call.name.removesuffix(f'-{name}')}"
+        if call.asked is None and _letters(call.name) in _OPERATIONS:
+            return f"a tool ran in the span {call.span_id}, which does not tell its name"
+    return None
+
+
+_OPERATIONS = frozenset(
+    {"tool", "tools", "tooluse", "function", "functiontool", "simpletool", "toolinvocation"}
+    | {f"{does}tool" for does in ("execute", "call", "run", "invoke", "running", "use")}
+    | {f"{what}call" for what in ("tool", "tools", "function", "aitool")}
+)
+"""Names of spans that are a convention's or a class's, and no tool's."""
 
 
 def _asked_in_words(reading: TraceReading, name: str) -> str | None:
@@ -82,6 +100,15 @@ def _asked_in_words(reading: TraceReading, name: str) -> str | None:
         for message in view.output or ():
             if bare in message.text and calling.search(message.text):
                 return f"the model of the LLM span {span.span_id} asks for {name} in words that may be a call"
+    return None
+
+
+def _in_an_event(reading: TraceReading, name: str) -> str | None:
+    """Why a tool of which no call is known may have run: an event of a span names it alone."""
+    for span in reading.spans:
+        for event in span.events:
+            if any(isinstance(value, str) and value == name for value in event.attributes.values()):
+                return f"an event of the span {span.span_id} ({span.name}) names {name}: {event.name}"
     return None
 
 

@@ -127,9 +127,6 @@ def _notes(one: Story, other: Story) -> list[str]:
             notes.append(f"the {name} trace is empty")
         elif not story.models and not story.tools:
             notes.append(f"the {name} trace has neither model calls nor tool calls")
-        if story.mixed:
-            told = ", ".join(story.mixed[:5])
-            notes.append(f"the {name} trace holds {len(story.mixed)} conversations, compared as one: {told}")
     before, after = one.heard(), other.heard()
     asked = (turn for turn in before if turn in after and not contents.same(before[turn], after[turn]))
     if (turn := next(asked, None)) is not None:

@@ -25,6 +25,9 @@ def not_told(one: Story, other: Story) -> list[str]:
 
 
 def _lacking(story: Story) -> Iterator[str]:
+    if story.mixed:
+        held = f"{len(story.mixed)} conversations ({', '.join(story.mixed[:5])})"
+        yield f"{held} were compared as one; --conversation ID compares one of them"
     if story.models and not story.captured:
         yield "what was said is not recorded; answers were not compared"
     elif story.models and story.partly_dark:

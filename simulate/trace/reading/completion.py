@@ -21,6 +21,9 @@ def complete(span: Span, found: View) -> None:
         found.time_to_first_token = first / 1000
     if found.error is None and span.status == "unset" and span.events and _came_to_nothing(found):
         found.error = exception_event(span)  # some record it and set no status
+    told = found.error is not None or span.events or "langgraph.interrupt" in span.attributes
+    if told and _is_pause(span, found.error):
+        found.paused, found.error = True, None
     if found.kind is Kind.TOOL and (target := span.name.removeprefix("handoff to ")) != span.name:
         # OpenAI's agents, in OpenInference and traceAI: from whom it went is its input
         found.kind, found.handoff_to, found.tool_name = Kind.HANDOFF, target, None
@@ -50,6 +53,20 @@ def _in_milliseconds(seconds: float, span: Span) -> bool:
     fraction of a second that is may belong to a stream, whose span ended when it began."""
     lasted = None if span.end_ns is None or not span.start_ns else (span.end_ns - span.start_ns) / 1e9
     return lasted is not None and seconds > lasted and (isinstance(seconds, int) or seconds >= 10)
+
+
+_PAUSES = r"(?:GraphInterrupt|NodeInterrupt|ApprovalRequired|CallDeferred)\b"
+_PAUSE = re.compile(rf"(?:\w+\.)*{_PAUSES}|\(Interrupt\(value=")
+"""How LangGraph and pydantic-ai raise what stops a step until a person has answered."""
+
+
+def _is_pause(span: Span, error: str | None) -> bool:
+    """Whether a span ended because somebody was asked, which instrumentations tell as an error or as none."""
+    raised = (event.attributes.get("exception.type") for event in span.events if event.name == "exception")
+    told = (error, span.attributes.get("error.type"), *raised)
+    return span.attributes.get("langgraph.interrupt") is True or any(
+        isinstance(each, str) and _PAUSE.match(each) for each in told
+    )
 
 
 def _came_to_nothing(found: View) -> bool:

@@ -61,12 +61,18 @@ class ToolCall:
     agent: str | None = None
     passed_over: bool = False
     """Whether the trace shows that nobody ran what was asked for; means nothing where somebody did."""
+    paused_in: str | None = None
+    """The span in which it stopped to wait for somebody's answer, where nothing shows that it went on."""
 
     @property
     def happened(self) -> Fact[bool]:
         """Whether it ran, or where nobody could have seen that, was answered; not what was only asked for."""
         if self.ran is not None or self.answered is not None:
             return True
+        if self.paused_in is not None:
+            return Unknown(
+                f"{self.name} was paused in span {self.paused_in}, and nothing shows that it went on"
+            )
         if self.passed_over:
             return False
         where = "" if self.asked is None else f" in span {self.asked.span_id}"

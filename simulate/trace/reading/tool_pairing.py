@@ -31,7 +31,7 @@ from simulate.trace.reading.tool_name import ToolName, as_qualified
 from simulate.trace.reading.tool_runs import Run, tool_runs
 from simulate.trace.span import Kind, Span
 
-_HANDOFF = re.compile(r"transfer|hand_?(off|over)|delegate", re.IGNORECASE)
+HANDOFF = re.compile(r"transfer|hand_?(off|over)|delegate", re.IGNORECASE)
 """Names of the tools by which frameworks let a model hand over to another agent."""
 NEAR = 8
 """Model calls, and messages, within which a call that only a later history tells is looked for."""
@@ -67,12 +67,12 @@ def tool_calls(
     _pair(requests.all, runs)
     asked_for = {id(request.run) for request in requests.all}
     full = as_qualified([*(request.name for request in requests.all), *(run.name for run in runs)])
-    seen_run = {full[run.name].bare for run in runs}
+    seen_run = {full[run.name].bare for run in runs if not run.paused}
     agents = Above(by_id, lambda span: view(span).kind is Kind.AGENT)
     calls: list[ToolCall] = []
     hands_over = any(view(span).kind is Kind.HANDOFF for span in spans)
     for request in requests.all:
-        if hands_over and request.run is None and _HANDOFF.match(request.name.bare):
+        if hands_over and request.run is None and HANDOFF.match(request.name.bare):
             continue  # a HANDOFF span tells it
         call = _call(request, request.run, origin)
         call.passed_over = request.passed_over or full[request.name].bare in seen_run
@@ -290,6 +290,8 @@ def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
         call.name = run.name
         call.call_id = call.call_id or run.call_id
         end_ns = run.end_ns
+        if run.paused:
+            return _paused(call, run, origin)
         call.ran = Ran(
             run.arguments,
             [span.span_id for span in run.spans],
@@ -302,4 +304,14 @@ def _call(request: _Request | None, run: Run | None, origin: int) -> ToolCall:
             told = None if call.answered is None else call.answered.error
             call.answered = Answered(run.result, told, run.spans[0].span_id)
         call.answered.error = run.error or call.answered.error
+    return call
+
+
+def _paused(call: ToolCall, run: Run, origin: int) -> ToolCall:
+    """A call whose tool stopped for somebody's answer, and was not seen to run once more."""
+    first = run.spans[0]
+    call.paused_in = first.span_id
+    call.asked = call.asked or Asked(
+        run.arguments, first.span_id, (run.start_ns - origin) / 1e9 if run.timed else None
+    )
     return call

@@ -20,7 +20,7 @@ from simulate.trace.reading.values import cut_off
 from simulate.trace.span import Kind, Span, View
 
 _PHASE = re.compile(
-    r"[\W_](start|started|begin|success|succeeded|finish|finished|end|ended|complete|completed)$"
+    r"[\W_](start|started|begin|success|succeeded|finish|finished|end|ended|complete|completed|error|failed)$"
 )
 
 
@@ -45,7 +45,8 @@ class Run:
     """Whether ``arguments`` are one value that was told without a name, as ``{"input": value}``."""
     strange_id: bool = False
     """Whether no model call asked by its id."""
-
+    paused: bool = False
+    """Whether it stopped to wait for somebody's answer."""
     shift_ns: int = 0
     """What to add to its times, where the clock of its service is wrong: it began before what called it."""
 
@@ -95,7 +96,32 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
         if caller is not None and run.start_ns + CLOCKS_DIFFER_NS < caller.start_ns:
             run.shift_ns = caller.start_ns - run.start_ns
         _complete(run)
-    return sorted(runs, key=lambda run: run.start_ns)
+    return _resumed(sorted(runs, key=lambda run: run.start_ns))
+
+
+def _resumed(runs: list[Run]) -> list[Run]:
+    """The runs without those that were paused and run anew once somebody had answered: the later one tells
+    of both."""
+    if not any(run.paused for run in runs):
+        return runs
+    left: list[Run] = []
+    taken: set[int] = set()
+    for at, run in enumerate(runs):
+        later = (one for one in runs[at + 1 :] if run.paused and id(one) not in taken)
+        anew = next((one for one in later if one.name.matches(run.name) and _may_resume(run, one)), None)
+        if anew is None:
+            left.append(run)
+        else:
+            taken.add(id(anew))
+            anew.spans += run.spans
+    return left
+
+
+def _may_resume(paused: Run, anew: Run) -> bool:
+    both = (paused.arguments, anew.arguments)
+    alike = any(isinstance(each, Unknown) for each in both) or both[0] == both[1]
+    ids = {paused.call_id, anew.call_id} - {None}
+    return alike and len(ids) < 2 and (paused.end_ns or 0) <= anew.start_ns
 
 
 def _outer_first(tools: Sequence[Span], above: Above) -> list[Span]:
@@ -184,6 +210,7 @@ def _tell(run: Run, span: Span, view: View) -> None:
         unread = Unknown(f"what {where} tells of its result is {how}", recorded=True)
         run.result = view.tool_result if how is None else unread
     run.error = run.error or view.error
+    run.paused = (run.paused or view.paused is True) and isinstance(run.result, Unknown)
 
 
 def _tell_arguments(run: Run, told: Any) -> None:

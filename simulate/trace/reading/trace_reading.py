@@ -13,6 +13,7 @@ from simulate.trace.pricing import TraceCost, cost_of_calls
 from simulate.trace.reading.classify import read
 from simulate.trace.reading.dialect import dialects
 from simulate.trace.reading.facts import Visible
+from simulate.trace.reading.kept_calls import kept_call
 from simulate.trace.reading.model_calls import Groups, ViewOf, model_calls, told_by
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.tool_call import ToolCall
@@ -113,6 +114,10 @@ class TraceReading:
         """The canonical view of a span."""
         return self.views.get(span.span_id) or read(span)
 
+    def view_alone(self, span: Span) -> View:
+        """The view of a span without what its neighbours tell of it, where the others are not read yet."""
+        return self.view(span) if "views" in self.__dict__ else read(span)
+
     def _view_of(self) -> ViewOf:
         """`view` for the spans of this trace alone, which is asked for most."""
         views = self.views
@@ -190,7 +195,8 @@ class TraceReading:
     def tools_visible(self) -> Visible:
         """Whether a tool call would show in this trace."""
         tools = [span for span, view in self if view.kind is Kind.TOOL]
-        return tools_visible(self.llm_calls, tools)
+        found = tools_visible(self.llm_calls, tools)
+        return Visible(kept_call(self, self.tool_calls, self.llm_calls) or "") if found else found
 
     @cached_property
     def evidence(self) -> Visibility:

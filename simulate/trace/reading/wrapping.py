@@ -55,7 +55,7 @@ def arguments(value: Any, tool_name: str | None = None) -> Any:
 
     LangChain has ``{input_str, inputs, tags, …}``, decorators have ``{args, kwargs}``, to which smolagents
     adds a switch of its own, BeeAI has ``{input, options}``, CrewAI ``{tool_string, tool, calling}``, and
-    clients of MCP ``{tool_name, arguments}``.
+    clients of MCP ``{tool_name, arguments}`` or the whole request.
     """
     if not is_object(value):
         return value
@@ -69,6 +69,8 @@ def arguments(value: Any, tool_name: str | None = None) -> Any:
         inner = {key: given for key, given in held.items() if key not in _CALLED}
     elif "tool_string" in held:
         inner = (_object(held.get("calling")) or {}).get("arguments")
+    elif held.get("method") == "tools/call" and is_object(held.get("params")):
+        inner = held["params"].get("arguments", {})
     elif held.keys() == {"input", "options"}:
         inner = _object(held["input"])
     elif held.keys() in ({"tool_name", "arguments"}, {"name", "arguments"}):

@@ -7,8 +7,8 @@ from typing import Any
 from simulate.trace.reading.dialect import Dialect
 from simulate.trace.reading.messages import incoming, messages, outgoing
 from simulate.trace.reading.parts import arguments_of
-from simulate.trace.reading.values import loose, nested
-from simulate.trace.span import Kind, Message, Span, View
+from simulate.trace.reading.values import decoded, loose, nested
+from simulate.trace.span import Event, Kind, Message, Span, View
 
 OPERATIONS = {
     "chat": Kind.LLM,
@@ -111,22 +111,29 @@ def _refine(span: Span, found: View) -> None:
         elif event.name == "gen_ai.content.completion":
             answered.extend(outgoing(attributes.get("gen_ai.completion")) or ())
         elif event.name == "gen_ai.choice":
-            answered.extend(outgoing(nested(attributes.items())) or ())
+            answered.extend(outgoing(_body(event)) or ())
         elif event.name.startswith("gen_ai.") and event.name.endswith(".message"):
-            said.extend(messages(nested(attributes.items()), _ROLES.get(event.name, "assistant")) or ())
+            said.extend(messages(_body(event), _ROLES.get(event.name, "assistant")) or ())
     if said:
         found.input = found.input or said
     if answered:
         found.output = found.output or answered
 
 
+def _body(event: Event) -> Any:
+    """What an event tells: in attributes of its own, or, as Azure's libraries write it, in one JSON text."""
+    whole = event.attributes.get("gen_ai.event.content")
+    return nested(event.attributes.items()) if whole is None else decoded(whole)
+
+
 def _tool_events(span: Span, found: View) -> None:
     """Strands tells what a tool got and gave in events of its span."""
     for event in span.events:
-        if event.name == "gen_ai.tool.message" and found.tool_arguments is None:
-            found.tool_arguments = arguments_of(event.attributes.get("content"))
+        given = event.attributes.get("content")
+        if event.name == "gen_ai.tool.message" and found.tool_arguments is None and given is not None:
+            found.tool_arguments = arguments_of(given)
         elif event.name == "gen_ai.choice" and found.tool_result is None:
-            told = outgoing(nested(event.attributes.items())) or ()
+            told = outgoing(_body(event)) or ()
             found.tool_result = loose("".join(message.text for message in told))
 
 

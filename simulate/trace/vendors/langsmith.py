@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulate.model.json_values import to_json
-from simulate.model.shapes import is_object
+from simulate.model.shapes import is_list, is_object, object_of
 from simulate.model.text import line
 from simulate.trace.files import base
 from simulate.trace.files.base import Format, Notes, Record
@@ -191,6 +191,13 @@ def _usages(raw: Record) -> Iterator[Record]:
     for held in (metadata, outputs):
         usage = held.get("usage_metadata") if isinstance(held, dict) else None
         if isinstance(usage, dict):
+            yield usage
+    generations: Any = outputs.get("generations") if isinstance(outputs, dict) else None
+    while is_list(generations) and generations:
+        generations = generations[0]
+    message = object_of(object_of(generations).get("message"))
+    for held in (message, object_of(message.get("kwargs"))):
+        if isinstance(usage := held.get("usage_metadata"), dict):
             yield usage
 
 

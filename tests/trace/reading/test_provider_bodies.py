@@ -10,7 +10,7 @@ import pytest
 
 from simulate.trace import read
 from simulate.trace.reading import TraceReading, Unknown
-from simulate.trace.span import Span, Trace
+from simulate.trace.span import Event, Span, Trace
 from tests.trace.reading.conftest import START, Story, statuses
 
 ORDER = {"order": "4417"}
@@ -129,11 +129,35 @@ async def test_a_step_that_only_speaks_of_a_tool_is_no_excuse(story: Story) -> N
     assert await statuses(story.read(), {"called": "refund"}) == ["failed"]
 
 
-@pytest.mark.parametrize("name", ["Refund_Order", "refundOrder", "shop.refund-order"])
+@pytest.mark.parametrize("name", ["Refund_Order", "refundOrder", "shop.refund-order", "Shop-refund_order"])
 async def test_a_tool_s_name_in_another_spelling_may_be_that_tool(story: Story, name: str) -> None:
     story.tool(name, None, ORDER)
     expect = {"called": "refund_order"}, {"not_called": "refund_order"}, {"not_called": "refund_orders"}
     assert await statuses(story.read(), *expect) == ["not_run", "not_run", "passed"]
+
+
+@pytest.mark.parametrize("name", ["execute_tool", "tools/call", "ai.toolCall", "function_tool"])
+async def test_a_run_whose_span_does_not_name_its_tool_may_be_any_tool_s(story: Story, name: str) -> None:
+    story.add(name, "execute_tool", **{"gen_ai.tool.call.arguments": json.dumps(ORDER)})
+    assert await statuses(story.read(), NOT_CALLED, {"called": "refund"}) == ["not_run", "not_run"]
+
+
+async def test_an_event_without_content_tells_no_arguments(story: Story) -> None:
+    span = story.tool("refund")
+    span.events.append(Event("gen_ai.tool.message", START, {"id": "c"}))
+    expected = {"called": "refund", "with": ORDER}, {"not_called": "refund", "with": ORDER}
+    assert await statuses(story.read(), *expected) == ["not_run", "not_run"]
+
+
+def test_azure_s_events_hold_their_body_in_one_text(story: Story) -> None:
+    choice = {"message": {"tool_calls": [OPENAI]}, "finish_reason": "tool_calls", "index": 0}
+    span = story.add("chat gpt-4o", "chat")
+    for name, body in (("gen_ai.user.message", {"content": "Refund 4417"}), ("gen_ai.choice", choice)):
+        span.events.append(Event(name, START, {"gen_ai.event.content": json.dumps(body)}))
+    (call,) = story.read().tool_calls
+    assert (call.name, call.arguments) == ("refund", ORDER)
+    ((_, view),) = story.read().llm_calls
+    assert [(one.role, one.text) for one in view.input or ()] == [("user", "Refund 4417")]
 
 
 async def test_calls_that_langfuse_exports_apart_from_the_output_are_read() -> None:
@@ -144,7 +168,12 @@ async def test_calls_that_langfuse_exports_apart_from_the_output_are_read() -> N
 
 def test_langsmith_s_usage_is_read_where_its_columns_are_empty() -> None:
     usage = {"input_tokens": 100, "output_tokens": 5, "input_token_details": {"cache_read": 80}}
-    for place in ({"outputs": {"usage_metadata": usage}}, {"extra": {"metadata": {"usage_metadata": usage}}}):
+    message = {"lc": 1, "type": "constructor", "kwargs": {"content": "", "usage_metadata": usage}}
+    for place in (
+        {"outputs": {"usage_metadata": usage}},
+        {"extra": {"metadata": {"usage_metadata": usage}}},
+        {"outputs": {"generations": [[{"text": "", "message": message}]]}},
+    ):
         run = {"id": "r", "name": "m", "run_type": "llm", "start_time": "2026-11-30T10:00:00Z", **place}
         (trace,) = read(io.BytesIO(json.dumps(run).encode()))
         ((_, view),) = TraceReading(trace).llm_calls

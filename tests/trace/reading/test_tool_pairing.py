@@ -174,7 +174,7 @@ def test_two_instrumentations_side_by_side_tell_of_one_run(story: Story) -> None
 def test_spans_of_start_success_and_finish_are_one_run(story: Story) -> None:
     for phase in ("start", "success", "finish"):
         story.tool("refund", "c1").name = f"tool.{phase}"
-    for phase in ("start", "success"):
+    for phase in ("start", "error"):
         story.tool("refund", "c2").name = f"tool.{phase}"
     assert len(story.read().tool_calls) == 2
 

@@ -57,6 +57,7 @@ WRAPPED: dict[str, Any] = {
         "calling": {"tool_name": "get_order", "arguments": ORDER},
     },
     "MCP": {"tool_name": "get_order", "arguments": ORDER},
+    "MCP's request": {"method": "tools/call", "params": {"name": "get_order", "arguments": ORDER}},
     "AG2": {"name": "get_order", "arguments": '{"order_id": "4711"}'},
 }
 
