@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from simulate.conversation.callers.fidelity import Doubt, doubts
+from simulate.conversation.callers.guards import inspect
+from simulate.conversation.callers.improvise import cleaned, situation
 from simulate.errors import InputError
 from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
@@ -105,11 +107,16 @@ def _read(path: Path) -> LabelledTurns:
 
 
 def _doubts(data: LabelledTurns, turn: LabelledTurn) -> list[Doubt]:
+    """What the rules find: those that look at a line before it is said, and those that read it afterwards."""
     given = dict(data.personas[turn.persona])
     goal = given.pop("goal")
     persona = Persona.model_validate(given)
     conversation = Conversation("0" * 32)
     for number, text in enumerate(data.agent[turn.persona][: turn.heard + 1]):
         conversation.add(Utterance("agent", text, number, 0.0, 0.0))
-    conversation.add(Utterance("caller", turn.line, turn.heard + 1, 0.0, 0.0))
-    return doubts(Scenario(name="labelled", goal=goal, persona=persona), persona, conversation)
+    scenario = Scenario(name="labelled", goal=goal, persona=persona)
+    line = cleaned(turn.line, persona)
+    alarm = inspect(line, situation(scenario, persona, conversation, ()))
+    conversation.add(Utterance("caller", line, turn.heard + 1, 0.0, 0.0))
+    at_once = [] if alarm is None else [Doubt("role", alarm.fault, turn.heard + 1, alarm.evidence)]
+    return at_once + doubts(scenario, persona, conversation)
