@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulate.model.agent_address import scheme_of
+from simulate.model.expect import MatchesTrace, PythonCheck
 from simulate.model.persona import Persona
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
@@ -19,10 +20,11 @@ IN_A_FILE = ("python", "pipecat", "livekit")
 
 
 def fingerprint(spec: TrialSpec, resources: Resources) -> dict[str, str]:
-    """A hash each of the scenario, its persona, the agent, the models of caller and judge, and the options.
+    """A hash each of the scenario, its persona, the agent, the files that the scenario names, the models of
+    caller and judge, and the options.
 
-    Of an agent in this process, the file that defines it counts, not what that file imports; of one that runs
-    elsewhere, its address and settings."""
+    Of code in this process, the file that defines it counts, not what that file imports; of an agent that
+    runs elsewhere, its address and settings, and the files that its command names."""
     scenario, project = spec.scenario, resources.project
     shown = scenario.model_dump_json(exclude=NOT_ITS_OWN, exclude_defaults=True, by_alias=True)
     persona = scenario.persona
@@ -30,6 +32,7 @@ def fingerprint(spec: TrialSpec, resources: Resources) -> dict[str, str]:
         "scenario": _hash(shown),
         "persona": _hash(persona.model_dump_json() if isinstance(persona, Persona) else str(persona)),
         "agent": _hash(*_agent(spec, resources)),
+        "files": _hash(*_files(spec, resources)),
         "models": _hash(project.models.model_dump_json(), project.speech.model_dump_json()),
         "options": _hash(
             str(spec.seed), str(resources.real_time), getattr(resources.recordings, "mode", "live")
@@ -48,13 +51,31 @@ def _agent(spec: TrialSpec, resources: Resources) -> list[str]:
         return [type(agent).__qualname__, _source(agent)]
     config = resources.project.agent(agent)
     parts = [config.model_dump_json()]
+    root = resources.project.root
     if scheme_of(config.address) in IN_A_FILE:
-        place, _, _ = config.address.partition(":")[2].rpartition(":")
-        root = resources.project.root
-        module = root.joinpath(*place.split("."))
-        files = [root / place, module.with_suffix(".py"), module / "__init__.py"]
-        parts += [_read(file) for file in files if file.is_file()]
-    return parts
+        parts += _code(config.address, root)
+    words = f"{config.command or ''} {config.address.partition(':')[2]}".split()
+    return parts + [_read(root / word) for word in words if len(word) < 256 and (root / word).is_file()]
+
+
+def _files(spec: TrialSpec, resources: Resources) -> list[str]:
+    """What a scenario's world, caller, checks and recorded traces hold, and what is attached."""
+    scenario, root = spec.scenario, resources.project.root
+    named = [scenario.world, scenario.caller]
+    named += [each.python for each in scenario.expect if isinstance(each, PythonCheck)]
+    parts = [part for name in named if name is not None for part in _code(name, root)]
+    traces = [Path(each.matches_trace) for each in scenario.expect if isinstance(each, MatchesTrace)]
+    attached = [Path(name) for line in scenario.script for name in line.attachments]
+    return parts + [_read(file) for file in (*traces, *attached)]
+
+
+def _code(address: str, root: Path) -> list[str]:
+    """The file of ``python:module:name``, with or without its scheme."""
+    scheme, _, rest = address.partition(":")
+    place, _, _ = (rest if scheme in IN_A_FILE else address).rpartition(":")
+    module = root.joinpath(*place.split("."))
+    files = [root / place, module.with_suffix(".py"), module / "__init__.py"]
+    return [_read(file) for file in files if file.is_file()]
 
 
 def _source(agent: Any) -> str:

@@ -53,6 +53,8 @@ def code_of(scenario: Scenario) -> Iterator[str]:
         yield f"agent: {scenario.agent}"
     if scenario.world is not None:
         yield f"world: {scenario.world}"
+    if scenario.caller is not None:
+        yield f"caller: {scenario.caller}"
     for each in scenario.expect:
         if isinstance(each, PythonCheck):
             yield f"python: {each.python}"

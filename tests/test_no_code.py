@@ -39,6 +39,7 @@ NAMED = {
     "worker": "agent: livekit:evil.py\nmedium: voice",
     "check": f"{URL}\nexpect: [{{python: 'evil:check'}}]",
     "world": f"{URL}\nworld: python:evil:World",
+    "caller": f"{URL}\ncaller: python:evil:World",
     "evaluator": f"{URL}\nexpect: [{{scores: {{'evil:Score': 0.5}}}}]",
     "command": "agent: started",
     "name": "agent: named",

@@ -474,7 +474,7 @@ def _edit(path: Path, before: str, after: str) -> None:
     path.write_text(path.read_text().replace(before, after))
 
 
-@pytest.mark.parametrize("part", ["nothing", "scenario", "persona", "agent", "options", "trials"])
+@pytest.mark.parametrize("part", ["nothing", "scenario", "persona", "agent", "files", "options", "trials"])
 def test_a_resumed_run_has_anew_what_has_changed(project: Path, part: str) -> None:
     write(project, "one", trials=3)
     write(project, "other")
@@ -482,6 +482,8 @@ def test_a_resumed_run_has_anew_what_has_changed(project: Path, part: str) -> No
     (project / "personas").mkdir()
     persona = project / "personas" / "Mia.yaml"
     persona.write_text("name: Mia Li\n")
+    _edit(project / "scenarios" / "other.yaml", "script:", "world: python:world.py:World\nscript:")
+    (project / "world.py").write_text("class World:\n    def look(self):\n        return 'here'\n")
     assert simulate(project, "run", "--out", "out").returncode == 0
     began = [json.loads(line) for line in (project / "out" / "outcomes.jsonl").read_bytes().splitlines()]
     more: list[str] = []
@@ -491,6 +493,8 @@ def test_a_resumed_run_has_anew_what_has_changed(project: Path, part: str) -> No
         persona.write_text("name: Mia Wu\n")
     elif part == "agent":
         _edit(project / "agents.py", "You said {message}", "Did you say {message}?")
+    elif part == "files":
+        _edit(project / "world.py", "here", "there")
     elif part == "options":
         more = ["--seed", "5"]
     elif part == "trials":
@@ -499,7 +503,9 @@ def test_a_resumed_run_has_anew_what_has_changed(project: Path, part: str) -> No
     assert done.returncode == (1 if part == "scenario" else 0), done.stderr
     found = [json.loads(line) for line in (project / "out" / "outcomes.jsonl").read_bytes().splitlines()]
     kept = {each["trace_id"] for each in began} & {each["trace_id"] for each in found}
-    anew = {"nothing": 0, "trials": 0, "scenario": 3, "persona": 3, "agent": 4, "options": 4}[part]
+    anew = {"nothing": 0, "trials": 0, "scenario": 3, "persona": 3, "agent": 4, "files": 1, "options": 4}[
+        part
+    ]
     assert len(kept) == 4 - anew
     assert len(found) == (6 if part == "trials" else 4)
     record = json.loads((project / "out" / "run.json").read_bytes())

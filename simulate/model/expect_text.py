@@ -55,7 +55,7 @@ class Text(Strict):
     number: Figure = None
     """A number, or a matcher of numbers."""
     unit: AsWritten | None = None
-    """The number's unit, as the text names it; singular or plural."""
+    """The number's unit, singular or plural; a time in another unit is converted."""
     id: AsWritten | None = None
     """An id, also spelled letter by letter."""
     language: Annotated[AsWritten, Field(pattern="^[a-z]{2,3}$")] | None = None

@@ -132,6 +132,25 @@ async def test_conversations_at_once_have_their_own_world(project: Path) -> None
     assert [each.status for each in found] == ["passed"] * 4, found[0].explain()
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "python:parcels.py:agent",
+        "pipecat:parcels.py:bot",
+        "livekit:parcels.py",
+        "exec:parcels",
+        "mcp:parcels",
+        'http://127.0.0.1:{port}"\ncommand = "parcels',
+        'livekit:parcels"\ncommand = "parcels',
+    ],
+)
+def test_every_agent_that_we_start_can_be_told(project: Path, address: str) -> None:
+    (project / "pyproject.toml").write_text(
+        f'[tool.simulate.agents.a]\naddress = "{address}"\nmcp_servers = {{ A = "http://127.0.0.1:8/mcp" }}\n'
+    )
+    assert Project.find(project).agent("a").mcp_servers == {"A": "http://127.0.0.1:8/mcp"}
+
+
 def test_an_agent_that_runs_already_cannot_be_told(project: Path) -> None:
     (project / "pyproject.toml").write_text(
         '[tool.simulate.agents.a]\naddress = "http://127.0.0.1:9"\n'

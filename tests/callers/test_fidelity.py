@@ -31,9 +31,9 @@ SCENARIO = Scenario(
 
 def test_labelled_turns() -> None:
     found = check()
-    assert found.good + found.bad.total() >= 150
+    assert found.good + found.bad.total() >= 250
     assert len(found.thrown_out) <= 0.05 * found.good
-    assert found.recall >= 0.95
+    assert found.recall >= 0.9, "what only a reader of meanings can find is labelled, too"
 
 
 def said(*lines: str, ended_by: Any = None) -> Conversation:
@@ -88,7 +88,13 @@ def test_what_the_author_wrote_is_no_doubt() -> None:
 
 
 async def played(
-    answers: list[Any], expect: list[Any], *, agent: Any, judge: str | None = None, reader: str | None = None
+    answers: list[Any],
+    expect: list[Any],
+    *,
+    agent: Any,
+    judge: str | None = None,
+    reader: str | None = None,
+    blind: bool = False,
 ) -> Outcome:
     """One conversation; ``judge`` is what a judge makes of the caller's lines, ``reader`` what the caller's
     own model makes of them where there is no judge."""
@@ -100,9 +106,10 @@ async def played(
             for letter, label in re.findall(r"^([A-Z]): ([\w ]+?) \(", messages[0]["content"], re.M)
         }
         label = str(judge or reader)
-        if judge is None and "Did the agent say this" in messages[0]["content"]:
-            label = "no" if "parrot" in messages[0]["content"] else "yes"  # it is put to the proof
         quote = ["my ticket is TK-7305"]
+        for known, planted in (("yes", "I am a language model"), ("no", "can you help me")):
+            if judge is None and planted in messages[1]["content"]:  # it is put to the proof
+                label, quote = label if blind else known, [planted]
         found = {"evidence": quote, "reason": "so it reads", "answer": letters[label]}
         return {"content": json.dumps(found)}
 
@@ -188,6 +195,14 @@ async def test_without_a_judge_the_callers_own_model_vouches_for_it_or_nobody_is
     assert (outcome.status, outcome.side) == (status, side), outcome.explain()
     if reader is None:
         assert "turns 1 to 2" in str(outcome.verdicts[0].hint)
+
+
+@pytest.mark.parametrize("always", ["yes", "no"])
+async def test_a_reader_that_does_not_look_blames_nobody(always: str) -> None:
+    lines = ["Hi, I want to take the afternoon train, my ticket is TK-7305.", ends("Thanks, bye!")]
+    wanted = [{"said": {"contains": "14:10"}}]
+    outcome = await played(lines, wanted, agent=lambda message: "It is moved.", reader=always, blind=True)
+    assert (outcome.status, outcome.side) == ("not_run", None), outcome.explain()
 
 
 async def test_what_an_agent_owes_to_any_caller_needs_nobody_to_vouch_for_it() -> None:

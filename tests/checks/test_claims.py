@@ -68,6 +68,42 @@ async def test_a_deed_that_only_a_tool_is_named_after(said: str, tool: str) -> N
     assert (await verdict(said, lookup, use(tool, error="taken"))).status == "failed"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Your refund is on its way.",
+        "The refund of $42.50 went through.",
+        "Done! Refund processed.",
+        "I've taken care of your refund.",
+        "You've been refunded.",
+    ],
+)
+async def test_a_deed_that_is_told_as_a_thing(said: str) -> None:
+    lookup = use("lookup_order", {"status": "lost"})
+    assert (await verdict(said, lookup, tools=("issue_refund",))).status == "failed"
+    assert (await verdict(said, use("issue_refund"))).status == "passed"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Your refund is not on its way yet.",
+        "Once you confirm, the refund is on its way.",
+        "Refund requests are done by mail.",
+        "I've taken a look at your order.",
+        "Your order is on its way.",
+    ],
+)
+async def test_a_thing_that_is_spoken_of_is_no_claim(said: str) -> None:
+    tools = ("issue_refund", "place_order")
+    assert (await verdict(said, use("lookup_order", {"status": "lost"}), tools=tools)).status == "passed"
+
+
+@pytest.mark.parametrize("seen", [use("get_refund", {"day": "Friday"}), use("lookup", {"refund": "sent"})])
+async def test_a_thing_that_a_tool_tells_of_is_reported(seen: ToolUse) -> None:
+    assert (await verdict("Your refund is on its way.", seen, tools=("issue_refund",))).status == "passed"
+
+
 async def test_what_a_tool_is_done_to_is_no_deed() -> None:
     said = "I have addressed your question, and I have noted that you are in a hurry."
     lookup = use("lookup_order", {"status": "lost"})

@@ -81,6 +81,16 @@ OF_42 = {"amount": 42.5}
         (OF_42, "It isn't $42.50 yet. You get $42.50.", "passed"),
         ({"number": 7, "unit": "days"}, "It does not take 7 days.", "failed"),
         ({"number": 7, "unit": "days"}, "It takes no more than 7 days.", "passed"),
+        (OF_42, "You won't, I'm sorry to say after all this time, get $42.50.", "not_run"),
+        (OF_42, "You get $42.50, and it won't take long.", "passed"),
+        (OF_42, "$42.50 is what you asked for, but that is not possible.", "not_run"),
+        (OF_42, "It would be wrong to say that you get $42.50.", "not_run"),
+        (OF_42, "$42.50? No, it was $45.", "failed"),
+        (OF_42, "Is it $42.50? No problem, you get it.", "passed"),
+        (ON_THE_FIRST, "December 1st? That won't work.", "not_run"),
+        (ON_THE_FIRST, "I wish I could say 1 December, but no.", "not_run"),
+        (ON_THE_FIRST, "The delivery on 1 December (which we had promised) will not take place.", "not_run"),
+        (ON_THE_FIRST, "It comes on 1 December, which suits you, not later.", "passed"),
         ({"id": "KXW-QZT"}, "It is KXW-QZA, not KXW-QZT.", "failed"),
         ({"id": "KXW-QZT"}, "I could not find KXW-QZT.", "passed"),
     ],
@@ -90,6 +100,44 @@ async def test_a_value_that_is_denied_is_not_said(said: dict[str, Any], text: st
     opposite = {"passed": "failed", "failed": "passed", "not_run": "not_run"}[status]
     if "id" not in said:
         assert (await verdict({"not_said": said}, text)).status == opposite
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "text", "status"),
+    [
+        (7, "days", "It takes a week.", "passed"),
+        (7, "days", "It takes two weeks.", "failed"),
+        (7, "days", "We clean it once a week.", "failed"),
+        (2, "days", "Within 48 hrs.", "passed"),
+        (48, "hours", "Within two days.", "passed"),
+        (2, "days", "We are open 48 hours a week.", "failed"),
+        (30, "minutes", "It takes half an hour.", "passed"),
+        (90, "minutes", "In an hour and a half.", "passed"),
+        (24, "months", "It has a warranty of two years.", "passed"),
+        (30, "days", "Within a month.", "not_run"),
+        (5, "business days", "Within 5 business days.", "passed"),
+        (5, "business days", "Within 5 days.", "failed"),
+        (1, "week", "Within 5 working days.", "not_run"),
+    ],
+)
+async def test_a_time_is_the_same_in_another_unit(number: int, unit: str, text: str, status: str) -> None:
+    assert (await verdict({"said": {"number": number, "unit": unit}}, text)).status == status
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("The refund takes two weeks.", "failed"),
+        ("Your refund takes up to a week.", "passed"),
+        ("Your refund takes one to two weeks.", "failed"),
+        ("A refund takes 48 hours.", "not_run"),
+        ("Ask for a refund within two weeks, and it takes 6 days.", "not_run"),
+        ("Refunds are made once a week.", "passed"),
+        ("Your refund in 3 days? No, it takes 6 days.", "passed"),
+    ],
+)
+async def test_whenever_with_a_time_in_another_unit(text: str, status: str) -> None:
+    assert (await verdict(DAYS, text)).status == status
 
 
 async def test_an_id_that_must_not_be_named_must_not_be_denied_either() -> None:

@@ -31,6 +31,7 @@ _PHONE = re.compile(r"(?<![\w-])\+?\(?\d[\d\s().x/-]{5,}\d(?![\w-])")
 _NAME = re.compile(
     r"\b(?i:my name is|my name's|my full name is|name's|i am called|i'm called)\s+"
     r"([A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2})"
+    r"|\b(?:I'm|I’m|I am|[Tt]his is) ([A-Z][a-z'’-]+ [A-Z][a-z'’-]+)(?=\W*(?:$|[.,!]| and\b| speaking\b))"
 )
 _ID_WORD = (
     r"order|booking|reservation|reference|ref|confirmation|ticket|case|account|customer|tracking|invoice|"
@@ -155,11 +156,15 @@ def facts(text: str, asked: str = "") -> list[Fact]:
     take("date", _MONTH_DAY, lambda m: _date(m[3], _month(m[1]), m[2]))
     take("date", _SLASHED, lambda m: f"{m[1]}/{m[2]}/{m[3][-2:]}")
     rest = _TIME.sub(" ", rest)
-    take("name", _NAME, lambda m: None if m[1].lower().split()[0] in _NO_NAME else m[1].lower())
+    take("name", _NAME, lambda m: _name_in(m[1] or m[2]))
     found += _ids(rest, asked)
     if not any(fact.kind == "id" for fact in found):
         take("phone", _PHONE, lambda m: _phone(m[0]))
     return found
+
+
+def _name_in(said: str) -> str | None:
+    return None if said.lower().split()[0] in _NO_NAME else said.lower()
 
 
 _NO_NAME = {"not", "already", "in", "on", "spelled", "the"}

@@ -68,4 +68,5 @@ def lines_of(scenario: Scenario, persona: Persona, conversation: Conversation) -
 
 
 def words_of(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text.lower())
+    """The words of a text, in lower case; the letters of an id are none."""
+    return re.findall(r"(?<!\w)[^\W\d_]+(?:['’][^\W\d_]+)?(?!\w)", text.lower())

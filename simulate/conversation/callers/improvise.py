@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,21 +201,7 @@ class ImprovisedCaller:
         return too_soon
 
     def _situation(self, conversation: Conversation) -> guards.Situation:
-        agent = [said.received for said in conversation.by("agent")]
-        known = _known(self.scenario, self.persona)
-        for text in [*agent, *self._raw]:
-            known.add(text)
-        words = " ".join(
-            [*self.persona.traits, self.persona.description or "", self.persona.instructions or ""]
-        )
-        return guards.Situation(
-            known=known,
-            language=self.persona.speaks.language,
-            mixes_languages=bool(_LANGUAGES.search(words)),
-            own=list(self._raw),
-            agent=agent,
-            prompt=prompt.template(),
-        )
+        return situation(self.scenario, self.persona, conversation, self._raw)
 
 
 _LANGUAGES = re.compile(
@@ -222,6 +209,25 @@ _LANGUAGES = re.compile(
     r"|polish|bilingual|languages?|mother tongue|foreign)\b",
     re.I,
 )
+
+
+def situation(
+    scenario: Scenario, persona: Persona, conversation: Conversation, own: Sequence[str]
+) -> guards.Situation:
+    """What the next line is judged against; ``own`` are the caller's lines so far, as its model gave them."""
+    agent = [said.received for said in conversation.by("agent")]
+    known = _known(scenario, persona)
+    for text in [*agent, *own]:
+        known.add(text)
+    words = " ".join([*persona.traits, persona.description or "", persona.instructions or ""])
+    return guards.Situation(
+        known=known,
+        language=persona.speaks.language,
+        mixes_languages=bool(_LANGUAGES.search(words)),
+        own=list(own),
+        agent=agent,
+        prompt=prompt.template(),
+    )
 
 
 def _gave_up_at_once(turn: _Turn, conversation: Conversation) -> guards.Alarm | None:

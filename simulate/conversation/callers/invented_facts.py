@@ -14,7 +14,7 @@ from simulate.model.scenario import Scenario
 _TOKEN = re.compile(r"[\w@.+-]*\w")
 _ID_BEFORE = re.compile(
     r"\b(?:order|booking|reservation|reference|ref|confirmation|ticket|case|account|customer|tracking|invoice|"
-    r"policy|member|id|code|pnr|number|flight)\b(?:\s+(?:is|it's|number|no|code|id))*\W+$",
+    r"policy|member|id|code|pnr|number|flight|ending|ends)\b(?:\s+(?:is|it's|number|no|code|id|in|with|on))*\W+$",
     re.IGNORECASE,
 )
 _MEASURE = re.compile(

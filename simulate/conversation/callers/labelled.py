@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from simulate.conversation.callers.fidelity import Doubt, doubts
+from simulate.conversation.callers.guards import inspect
+from simulate.conversation.callers.improvise import cleaned, situation
 from simulate.errors import InputError
 from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
@@ -61,6 +63,19 @@ class GuardAgreement:
     bad: Counter[str] = field(default_factory=Counter[str])
     found: Counter[str] = field(default_factory=Counter[str])
     missed: list[str] = field(default_factory=list[str])
+    undecided: list[str] = field(default_factory=list[str])
+    """Turns of which a model that read them could not tell; no agent would be blamed for them."""
+
+    def count(self, turn: LabelledTurn, doubt: str | None) -> None:
+        """Take in a turn, and what is found wrong with it."""
+        if turn.kind == "good":
+            self.good += 1
+            self.thrown_out += [] if doubt is None else [f"{turn.line!r}: {doubt}"]
+            return
+        self.bad[turn.kind] += 1
+        self.found[turn.kind] += doubt is not None
+        if doubt is None:
+            self.missed.append(f"{turn.kind}: {turn.line!r}")
 
     @property
     def precision(self) -> float:
@@ -74,23 +89,31 @@ class GuardAgreement:
         return self.found.total() / self.bad.total() if self.bad else 0.0
 
 
+@dataclass(slots=True)
+class Labelled:
+    """One labelled turn at its place in a conversation, and what the rules find wrong with it."""
+
+    turn: LabelledTurn
+    scenario: Scenario
+    persona: Persona
+    conversation: Conversation
+    doubts: list[Doubt]
+
+
 def check(path: Path = TURNS) -> GuardAgreement:
     """Hold the rules against the labelled turns of a file of the shape of ``labelled_turns.json``.
 
     Raises InputError where the file cannot be read or has another shape."""
     result = GuardAgreement()
-    data = _read(path)
-    for turn in data.turns:
-        found = _doubts(data, turn)
-        if turn.kind == "good":
-            result.good += 1
-            result.thrown_out += [f"{turn.line!r}: {doubt.fault}: {doubt.evidence}" for doubt in found[:1]]
-            continue
-        result.bad[turn.kind] += 1
-        result.found[turn.kind] += bool(found)
-        if not found:
-            result.missed.append(f"{turn.kind}: {turn.line!r}")
+    for each in labelled(path):
+        result.count(each.turn, next((f"{one.fault}: {one.evidence}" for one in each.doubts), None))
     return result
+
+
+def labelled(path: Path = TURNS) -> list[Labelled]:
+    """The labelled turns of a file, each as it would be heard. Raises InputError as `check` does."""
+    data = _read(path)
+    return [_heard(data, turn) for turn in data.turns]
 
 
 def _read(path: Path) -> LabelledTurns:
@@ -104,12 +127,17 @@ def _read(path: Path) -> LabelledTurns:
         raise InputError(f"holds no labelled turns: {told}", where=str(path)) from None
 
 
-def _doubts(data: LabelledTurns, turn: LabelledTurn) -> list[Doubt]:
+def _heard(data: LabelledTurns, turn: LabelledTurn) -> Labelled:
+    """With what the rules find: those that look at a line before it is said, and those that read it later."""
     given = dict(data.personas[turn.persona])
     goal = given.pop("goal")
     persona = Persona.model_validate(given)
     conversation = Conversation("0" * 32)
     for number, text in enumerate(data.agent[turn.persona][: turn.heard + 1]):
         conversation.add(Utterance("agent", text, number, 0.0, 0.0))
-    conversation.add(Utterance("caller", turn.line, turn.heard + 1, 0.0, 0.0))
-    return doubts(Scenario(name="labelled", goal=goal, persona=persona), persona, conversation)
+    scenario = Scenario(name="labelled", goal=goal, persona=persona)
+    line = cleaned(turn.line, persona)
+    alarm = inspect(line, situation(scenario, persona, conversation, ()))
+    conversation.add(Utterance("caller", line, turn.heard + 1, 0.0, 0.0))
+    at_once = [] if alarm is None else [Doubt("role", alarm.fault, turn.heard + 1, alarm.evidence)]
+    return Labelled(turn, scenario, persona, conversation, at_once + doubts(scenario, persona, conversation))

@@ -28,13 +28,14 @@ def wrong_language(text: str, expected: str) -> str | None:
     Six words at least, none of them common in the expected language, and a third of them in another."""
     code = expected.split("-")[0].split("_")[0].lower()
     letters = len(re.findall(r"[^\W\d_]", text))
-    if letters < 8:
+    if letters < 3:
         return None
     if code in _SCRIPTS:
         words = len(re.findall(r"[A-Za-z]{2,}", text))
         return "Latin letters" if words >= 6 and not re.search(_SCRIPTS[code], text) else None
     if code not in _SETS:
         return None
+    # a script is told by few letters, a language of one's own script only by words
     if len(_OTHER_SCRIPTS.findall(text)) > letters * 0.5:
         return "another script"
     # one letter alone may be spelled out

@@ -38,7 +38,14 @@ def _addresses_itself(line: str, persona: Persona) -> str | None:
     if not persona.name or re.search(introduces, line, re.IGNORECASE):
         return None
     name, title = re.escape(persona.name.split()[-1]), r"(?:mr|ms|mrs|miss|dear)\.?"
-    found = re.search(rf"\bfor you, (?:{title} )?{name}|\b{title} {name}", line, re.IGNORECASE)
+    first = re.escape(persona.name.split()[0])
+    found = re.search(
+        rf"\bfor you, (?:{title} )?{name}|\b{title} {name}"
+        r"|\b(?:you['’]re welcome|certainly|of course|absolutely|my pleasure|no problem),? "
+        rf"(?:{first}|{name})\b",
+        line,
+        re.IGNORECASE,
+    )
     return None if found is None else found[0]
 
 
@@ -96,7 +103,8 @@ def both_sides(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | 
 
 _META = re.compile(
     r"\b(?:role-?play\w*|traits?\s*:|i know\s*:|my (?:profile|persona|goal|instructions|prompt|script)\b"
-    r"|profile above"
+    r"|profile above|option 1:.*\boption 2:"
+    r"|\bwhat \w+ (?:would|might|could) say\b|(?:goal|persona|output)\s*:"
     r"|as (?:per|given in) (?:my|the) (?:instructions|profile|prompt|persona|role)"
     r"|the (?:task|goal|scenario|conversation) is (?:complete|done|over|reached)"
     r"|^(?:the )?(?:customer|caller|user) (?:wants|asks|is|says|confirms|agrees|replies|declines)\b"
@@ -109,13 +117,15 @@ _META = re.compile(
 )
 
 
+_RAW = re.compile(r"<\|\w+\|>|\[/?INST\]|</?s>|^\s*\{\s*\"\w+\"\s*:")
+"""What belongs to a model's format and not to its words."""
 _ASIDE = re.compile(r"\s*(?:\(.{12,}\)|\[.{12,}\]|\*[^*]{12,}\*)\s*", re.DOTALL)
 """A line that is nothing but a direction to a stage."""
 
 
 def meta(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
     """speaks of its task instead of carrying it out"""
-    found = _META.search(heard.line) or _ASIDE.fullmatch(heard.line)
+    found = _META.search(heard.line) or _RAW.search(heard.line) or _ASIDE.fullmatch(heard.line)
     if found is not None:
         return None if found[0].lower() in heard.known.lower() else found[0]
     traits = [trait for trait in persona.traits if re.search(rf"\b{re.escape(trait)}\b", heard.line, re.I)]
@@ -154,6 +164,8 @@ _WANTS = re.compile(
     r" (?:also |to have |me )?(?:a|an|some|another)\s+((?:\w+\s+)?\w+)",
     re.IGNORECASE,
 )
+_ASKS = re.compile(r"\b(?:do|did|would|will|should|shall|if|when|whether|unless)\s*$", re.IGNORECASE)
+"""Right before "I need a new card", this only asks whether it does."""
 _NEUTRAL = frozenset(
     {
         "question", "problem", "issue", "moment", "minute", "second", "bit", "favor", "favour", "hand",
@@ -170,6 +182,8 @@ def elsewhere(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | N
     """asks for something that its goal does not hold"""
     known = {word[:5] for word in words_of(heard.known)}
     for match in _WANTS.finditer(heard.line):
+        if _ASKS.search(heard.line[: match.start()]):
+            continue
         wanted = [word for word in words_of(match[1]) if len(word) > 2 and word not in COMMON_WORDS["en"]]
         if wanted and not any(word[:5] in known or word in _NEUTRAL for word in wanted):
             return match[0]

@@ -15,7 +15,7 @@ _CANNOT = r"i (?:can'?t|can’t|cannot|won't|am unable to|am not able to)"
 
 MACHINE = _any(
     rf"as an? (?:{_MODEL}|virtual assistant|assistant\b(?! \w+er\b| professor| director| editor))",
-    rf"(?:{_IAM}|being) (?:just |only |actually )?an? (?:{_MODEL}|chat ?bot|virtual assistant)",
+    rf"(?:{_IAM}|being) (?:just |only |actually )?an? (?:{_MODEL}|chat ?bot|(?:virtual|helpful) assistant\b)",
     rf"{_IAM} (?:just |only )?a simulat\w+",
     rf"{_IAM} (?:chatgpt|gpt-?\d|claude|smollm|qwen|llama|gemini)\b",
     r"(?:my|the) (?:system prompt|instructions (?:say|are|tell)|training data|persona (?:is|says|would))",
@@ -23,7 +23,8 @@ MACHINE = _any(
     r"i was (?:told|instructed|asked|trained) to (?:play|act as|simulate|pretend)",
     r"i was (?:created|developed|trained|made) by (?:openai|anthropic|google|meta|hugging)",
     rf"{_CANNOT} (?:assist (?:you )?with (?:that|this)|help (?:you )?with (?:that|this)(?: request)?\W*$)",
-    rf"{_CANNOT} (?:continue|engage in|participate in|fulfil+|comply with) (?:this|that|the|your)\b",
+    rf"{_CANNOT} (?:continue(?: with)?|engage in|participate in|fulfil+|comply with)"
+    r" (?:this|that|the|your)\b",
 )
 
 ABOUT_THE_OTHER = re.compile(
@@ -47,11 +48,15 @@ _DATA = (
 )
 
 AGENT = _any(
-    rf"how (?:can|may) {_I} (?:help|assist) you",
+    rf"how (?:can|may) {_I} (?:help|assist|support|serve) you",
+    r"as (?:the|your) (?:\w+ )?(?:agent|representative|support)\b(?! (?:said|told))",
+    r"(?:on|from) our (?:side|end|team|department)\b",
+    rf"{_I}(?:'ll| will)? (?:bring|pull) up (?:the|that|your) {_DATA}",
+    r"let me (?:bring|pull) up\b",
     rf"what can {_I} do for you today",
     rf"{_I}(?:'d| would|'ll| will)? be (?:more than )?(?:happy|glad) to (?:help|assist)",
     rf"{_I}(?:'m| am|'re| are) (?:more than )?(?:happy|glad|here) to (?:help|assist)",
-    r"(?:thank you|thanks) for (?:calling|contacting|reaching out|choosing)",
+    r"(?:thank you|thanks) for (?:calling|contacting|reaching out|choosing|holding)",
     r"(?:thank you|thanks) for your (?:patience|order|purchase|business)",
     rf"is there anything else {_I} can",
     r"let me (?:check|look (?!for)|pull|see|verify|process|transfer|connect)\b[^.?!]{0,30}"
@@ -65,6 +70,7 @@ AGENT = _any(
     rf" (?:has been|is being|was|will be) {_DONE}",
     rf"(?:could|can|may|would) (?:you|{_I}) (?:please )?(?:have|get|provide|confirm|verify|share|give)"
     rf" (?:me |us )?(?:with )?your {_DATA}",
+    r"may i have (?:the|your)\b[^.!?]{0,20}(?:number|reference|code|name|id)\b",
     rf"please (?:provide|confirm|verify|share|give)(?: me| us)?(?: with)? your {_DATA}",
     rf"{_I}(?:'re| are|'m| am)? (?:sincerely |deeply )?(?:apologi[sz]e|sorry) for (?:the|any) inconvenience",
     r"our (?:policy|records|system|customers?|support team|refund policy|agents?)"

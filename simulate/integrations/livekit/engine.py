@@ -25,6 +25,7 @@ from simulate.integrations.livekit.worker import LiveKitWorker
 from simulate.model.scenario import Scenario
 from simulate.replay.matching.endpoints import address as host_of
 from simulate.replay.session import current, unrecorded
+from simulate.tool_client import CONVERSATION
 
 LOOK_SECONDS = 0.5
 """How often the worker's log is asked whether the process of a job still lives."""
@@ -120,7 +121,8 @@ class LiveKitEngine:
             log = self.logs / f"{self._agent_name}.log"
             worker = LiveKitWorker(self._file, name, log=log, command=self._command, cwd=self.root)
             # of one conversation's environment, what is not that conversation's
-            shared = {k: v for k, v in session.environment.items() if k not in ("TRACEPARENT", "BAGGAGE")}
+            own = ("TRACEPARENT", "BAGGAGE", CONVERSATION)
+            shared = {name: value for name, value in session.environment.items() if name not in own}
             server = self._server
             keys = dict(zip(_NEEDED, (server.url, server.key, server.secret), strict=True))
             await worker.start(_reaching(shared | keys, server.url))

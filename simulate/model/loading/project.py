@@ -15,7 +15,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from simulate.errors import AddressError, FileProblems, InputError, Problem
-from simulate.model.agent_address import MAY_HAVE_REQUEST, check_address, is_url, scheme_of, target_of
+from simulate.model.agent_address import (
+    MAY_HAVE_REQUEST,
+    check_address,
+    is_url,
+    names_code,
+    scheme_of,
+    target_of,
+)
 from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
 from simulate.model.nearest import did_you_mean
@@ -145,7 +152,7 @@ class AgentConfig(Strict):
         program = scheme == "exec" or (scheme == "mcp" and not is_url(target))
         if scheme == "exec":
             check_placeholders(target)
-        if self.mcp_servers and not (self.command or program or scheme == "python"):
+        if self.mcp_servers and not (self.command or names_code(self.address)):
             raise ValueError(
                 f"`mcp_servers` sets variables, and {self.address} runs already: give its `command`"
             )

@@ -8,7 +8,7 @@ from simulate.model.text_values.dates import Date, dates
 from simulate.model.text_values.denial import Stance, stance
 from simulate.model.text_values.ids import names_id
 from simulate.model.text_values.numbers import Number, in_digits, numbers
-from simulate.model.text_values.sentences import sentences
+from simulate.model.text_values.sentences import sentences, statements
 
 __all__ = [
     "Amount",
@@ -23,4 +23,5 @@ __all__ = [
     "numbers",
     "sentences",
     "stance",
+    "statements",
 ]

@@ -17,6 +17,7 @@ _INSTEAD_OF = (
 )
 _REFUSALS = (
     r"\b(?:unable|refus\w*|declin\w+|reject\w+|den(?:y|ies|ied)|fail(?:s|ed)?|far from|nothing like|hardly"
+    r"|wish(?:ed)?|(?:wrong|mistaken|mistake|untrue|false|incorrect|contrary)\s+(?:to|that)"
     r"|impossible|unavailable|fully booked|booked up|sold out|out of the question"
     r"|ausgebucht|unmöglich|lehn\w+|abgelehnt|complet|agotado|rechaz\w+)\b"
 )
@@ -52,8 +53,37 @@ _WRONG = re.compile(
     re.I,
 )
 _ASIDE = re.compile(rf"({_NOT}),\s[^,.!?]{{1,40}},\s", re.IGNORECASE)
+_DANGLING = re.compile(
+    r"(?:\b(?:will|would|can|could|do|does|did|is|are|was|has|have) not|\bcannot|n[’']t|\bnever \w+|\bnicht)"
+    r"\s*,[^.!?]*$",
+    re.IGNORECASE,
+)
+"""A negation that stops at a comma goes on after what is put in between."""
+_ASIDES = re.compile(
+    r"(?:\([^()]*\)|,\s(?:which|as|who|though|wie|que|qui|che)\b[^,.!?]*,|[—–][^—–.!?]*[—–])"
+    r"(?=\s*(?:will|won['’]t|would|can|could|should|may|does|did|is|was|has|had)[n'’\s])",
+    re.IGNORECASE,
+)
+"""What is put in between a value and its verb."""
+_TAKEN_BACK = re.compile(
+    r"[^.!?]*(?:,|;|—|\s[-–]|\bbut|\band)\s+(?:but\s+|and\s+|unfortunately\s+)*"
+    rf"(?:no\s*[.,!]|(?:that|this|it)\b[^.!?,;]{{0,30}}?(?:{_NOT})[^.!?,;]{{0,20}}?"
+    r"\b(?:possible|correct|right|true|coming|happen\w*|work\w*|an option|the case|so)\b"
+    r"|(?:that|this|it)(?:['’]s|\s+is|\s+was|\s+would be)"
+    r"\s+(?:wrong|incorrect|impossible|out of the question))",
+    re.IGNORECASE,
+)
+"""After a value, in the same sentence."""
+_ASKED_AND_DENIED = re.compile(
+    r"[^.!?]*\?\W*(?:(?P<no>no(?!\s+(?:problem|worries|doubt))|nope|not|nein|non)\b"
+    rf"|(?:that|this|it)\b[^.!?]{{0,20}}?(?:{_NOT})|unfortunately|i['’]m afraid|sorry|leider)",
+    re.IGNORECASE,
+)
+"""A value in a question, and its answer."""
 _NEAR = 60
-"""Characters after a value in which a negation may concern it."""
+"""Characters after a value in which a negation in its clause may concern it."""
+_FAR = 300
+"""Likewise before and after it, for one in another clause."""
 
 
 def stance(text: str, start: int, end: int, language: str = "en") -> Stance:
@@ -73,10 +103,22 @@ def stance(text: str, start: int, end: int, language: str = "en") -> Stance:
         if _LIMIT.search(between):
             return "said"
         return "denied" if re.fullmatch(_BETWEEN, between, re.IGNORECASE) else "open"
-    if re.search(_REFUSALS, before, re.IGNORECASE):
+    if re.search(_REFUSALS, before, re.IGNORECASE) or _DANGLING.search(text[max(0, start - _FAR) : start]):
         return "open"
-    after = _LATER_CLAUSE.split(text[end:], maxsplit=1)[0][:_NEAR]
-    if _WRONG.match(after):
-        return "denied"
-    later = re.search(f"{negation}|{_REFUSALS}", after, re.IGNORECASE)
-    return "open" if later is not None and not _OTHER_VALUE.match(after, later.end()) else "said"
+    return _stance_after(text[end : end + _FAR], negation)
+
+
+def _stance_after(text: str, negation: str) -> Stance:
+    """What the words after a value make of it."""
+    if (answer := _ASKED_AND_DENIED.match(text)) is not None:
+        return "denied" if answer["no"] else "open"
+    if _TAKEN_BACK.match(text):
+        return "open"
+    for rest in dict.fromkeys((text, _ASIDES.sub(" ", text))):
+        after = _LATER_CLAUSE.split(rest, maxsplit=1)[0][:_NEAR]
+        if _WRONG.match(after):
+            return "denied"
+        later = re.search(f"{negation}|{_REFUSALS}", after, re.IGNORECASE)
+        if later is not None and not _OTHER_VALUE.match(after, later.end()):
+            return "open"
+    return "said"

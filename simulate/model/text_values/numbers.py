@@ -46,8 +46,9 @@ _SAME_UNIT = {
     word: unit
     for unit, words in {
         "percent": "% prozent",
-        "minute": "minut minuto minuti minuten",
-        "hour": "stunde stund heure heur hora ora ore uur uren",
+        "second": "sec secs sekunde sekund seconde segundo secondo secondi seconden",
+        "minute": "min mins minut minuto minuti minuten",
+        "hour": "h hr hrs stunde stund heure heur hora ora ore uur uren",
         "day": "tag tage jour día giorno giorni dia dag dagen",
         "week": "woche woch semaine semain semana settimana settimane weken",
         "month": "monat monate mois mes meses mese mesi mês maand maanden",
@@ -56,6 +57,31 @@ _SAME_UNIT = {
     for word in words.split()
 } | {"per cent": "percent"}
 """Units that a scenario may name in English, whatever language is spoken."""
+_DAYS: dict[str, tuple[float, ...]] = {
+    "second": (1 / 86400,),
+    "minute": (1 / 1440,),
+    "hour": (1 / 24,),
+    "day": (1,),
+    "week": (7,),
+    "month": (28, 29, 30, 31),
+    "year": (365, 366),
+}
+"""How many days a unit of time may have."""
+_CLOCK = frozenset({"second", "minute", "hour"})
+_BUSINESS = frozenset({"business", "working", "work"})
+_ONE = re.compile(
+    r"\b(?P<before>within|in|takes?|taking|about|around|after|under|over|up to|for|than|least|most|nearly"
+    r"|roughly|almost|only|be|binnen|innerhalb|nach|etwa|dauert)\s+(?:"
+    r"(?P<half>half an?|an?\s+half)\s+(?P<halved>hour|day|year)"
+    r"|an?\s+(?P<more>hour|day|week|month|year)\s+and\s+a\s+half"
+    r"|an?\s+couple\s+of\s+(?P<couple>hours|days|weeks|months|years)"
+    r"|an?\s+(?P<fortnight>fortnight)"
+    r"|(?:an?|eine[rmns]?)\s+(?P<one>second|minute|hour|day|week|month|year"
+    r"|sekunde|stunde|tag(?:e?s)?|woche|monat|jahr))\b",
+    re.IGNORECASE,
+)
+"""A time in words that hold no number; "once a week" and "$5 a day" are none."""
+_RATE = re.compile(r"[^\W\d_]*\s+(?:a|per|every|each)\s+[^\W\d_]", re.IGNORECASE)
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 _WORD = re.compile(r"[)\]]?\s*[-–]?\s*(per\s?cent\b|[^\W\d_]+|%|°)")
 
@@ -69,11 +95,33 @@ class Number:
     words: tuple[str, ...]
     start: int = 0
     end: int = 0
+    rate: bool = False
+    """Whether it is so many of its unit for each of something: "24 hours a day"."""
 
     def of(self, unit: str) -> bool:
         """Whether it is a number of this unit, in the singular or the plural."""
-        wanted = _singular(unit)
-        return any(_singular(word) == wanted for word in self.words)
+        own = {_singular(word) for word in self.words}
+        return own.issuperset(map(_singular, unit.split()))
+
+    def converted(self, unit: str) -> tuple[float, ...]:
+        """What a time in another unit may be in this one, several where a month is as long as it is; empty
+        where it is no such time."""
+        own, wanted = (
+            next((each for each in map(_singular, self.words) if each in _DAYS), None),
+            _singular(unit),
+        )
+        if own is None or wanted not in _DAYS or self.rate or self.of(unit):
+            return ()
+        if {own, wanted} == {"month", "year"}:
+            return (self.value * 12 if own == "year" else self.value / 12,)
+        found = [self.value * long / short for long in _DAYS[own] for short in _DAYS[wanted]]
+        if wanted == "week" and not _BUSINESS.isdisjoint(self.words):
+            found.append(self.value / 5)
+        return tuple(found)
+
+    def far_from(self, unit: str) -> bool:
+        """Whether one is told by the clock and the other by the calendar: "open 24 hours" is no day."""
+        return (_singular(unit) in _CLOCK) is not any(_singular(word) in _CLOCK for word in self.words)
 
 
 @lru_cache(maxsize=1024)
@@ -86,7 +134,7 @@ def in_digits(text: str, language: str = "en") -> str:
     from text_to_num import alpha2digit  # type: ignore[import-untyped]  # start-up time
 
     # text2num takes "2 million" for two numbers
-    text = _SCALED.sub(_scaled, text.translate(_WIDE))
+    text = _ONE.sub(_one, _SCALED.sub(_scaled, text.translate(_WIDE)))
     if language not in LANGUAGES:
         return text
     write = cast("Callable[[str, str, float], str]", alpha2digit)
@@ -106,6 +154,7 @@ def numbers(text: str, language: str = "en") -> list[Number]:
             value_of(match["number"]) * (-1 if match["sign"] else 1),
             _unit_words(written, match.end()),
             *match.span(),
+            rate=_RATE.match(written, match.end() + 1) is not None,
         )
         for match in _NUMBER.finditer(written)
     ]
@@ -129,6 +178,13 @@ def value_of(written: str) -> float:
 
 def _scaled(match: re.Match[str]) -> str:
     return f"{value_of(match[1]) * _SCALES[match[2].lower()]:.12g}"
+
+
+def _one(match: re.Match[str]) -> str:
+    given = {name: found for name, found in match.groupdict().items() if found is not None}
+    written = {"halved": "0.5", "more": "1.5", "couple": "2", "one": "1"}
+    figure = next((f"{number} {given[name]}" for name, number in written.items() if name in given), "2 weeks")
+    return f"{match['before']} {figure}"
 
 
 def _unit_words(text: str, at: int) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ _END = re.compile(
 )
 """Not after the point of "3. Mai", of "Mr. Smith" or of "No. 5"."""
 
+_NO = re.compile(r"(?:no|not|nope|nein|non|unfortunately|i['’]m afraid|sorry|leider)\b", re.IGNORECASE)
+
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text; an abbreviation before a small letter or a digit ends none.
@@ -19,3 +21,18 @@ def sentences(text: str) -> list[str]:
     ['It takes approx. 5 days.', 'We refund $4.20 today!']
     """
     return [part.strip() for part in _END.split(text) if part.strip()]
+
+
+def statements(text: str) -> list[str]:
+    """The sentences of a text, a question together with the "no" that answers it.
+
+    >>> statements("In 3 days? No, it takes 6. That is sure.")
+    ['In 3 days? No, it takes 6.', 'That is sure.']
+    """
+    found: list[str] = []
+    for each in sentences(text):
+        if found and found[-1].endswith("?") and _NO.match(each):
+            found[-1] += f" {each}"
+        else:
+            found.append(each)
+    return found

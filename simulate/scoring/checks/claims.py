@@ -53,9 +53,26 @@ _LOOKS = frozenset(
 _ADVERBS = r"(?:(?:just|now|already|also|successfully|since|therefore)\s+)*"
 _FIRST = re.compile(rf"\b(?P<who>I|we)(?:['’]ve|\s+have)?\s+{_ADVERBS}(?P<verb>[a-z]+)\b", re.IGNORECASE)
 _DONE = re.compile(
-    rf"\b(?:has|have)\s+{_ADVERBS}been\s+{_ADVERBS}(?P<verb>[a-z]+)\b|\b(?:is|are)\s+now\s+(?P<now>[a-z]+)\b",
+    rf"(?:\b(?:has|have)|['’](?:s|ve))\s+{_ADVERBS}been\s+{_ADVERBS}(?P<verb>[a-z]+)\b|\b(?:is|are)\s+now\s+(?P<now>[a-z]+)\b",
     re.IGNORECASE,
 )
+_THING = (
+    r"(?:refund|reimbursement|repayment|booking|reservation|cancell?ation|replacement|appointment|transfer)"
+)
+_ABOUT = r"(?:\s+(?:of|for|to|in|from)\b(?:[^.!?,;]|\.(?=\d)){1,30}?)?"
+_STATE = (
+    r"(?:on (?:its|the) way|under\s?way|through|gone (?:out|through)|completed?|confirmed|done|made"
+    r"|in process|being (?:processed|sent|made))"
+)
+_NAMED = re.compile(
+    rf"\b(?P<thing>{_THING}){_ABOUT}\s(?:is|has|was|went)\s+{_ADVERBS}(?:been\s+)?{_ADVERBS}(?P<state>{_STATE})\b"
+    rf"|^(?:(?:done|okay|ok|great|perfect|all set|sure)\W+)?(?:(?:your|the|full)\s+)*(?P<noun>{_THING})\s+"
+    rf"(?P<short>issued|processed|placed|sent|{_STATE})\b",
+    re.IGNORECASE,
+)
+"""A deed told as a thing: "your refund is on its way", "booking confirmed"."""
+_SAW_TO = re.compile(r"\b(?:t(?:aken|ook) care of|(?:gone|went) ahead with)\b", re.IGNORECASE)
+"""The same as "made"."""
 _OPEN = re.compile(
     r"\b(?:if|once|when|after|until|before|unless|whether|would|could|should|not|never|cannot|unable)\b|n['’]t\b",
     re.IGNORECASE,
@@ -83,6 +100,8 @@ class _Claim:
     """``i``, ``we``, or empty where nobody is named."""
     near: frozenset[Deed]
     """The deeds that its other words name: "arranged a replacement" is a replacement, too."""
+    thing: str = ""
+    """The stem of the word that names the deed as a thing."""
 
 
 @judges(BacksClaims)
@@ -161,9 +180,10 @@ def _claims(said: Iterable[Utterance], tools: Collection[str]) -> Iterator[_Clai
     """What is claimed: a deed of `_DEEDS`, or one that the agent's tools are named after."""
     own, verbs = _own_words(tools), _own_verbs(tools)
     for each in said:
-        for sentence in sentences(each.audible):
-            if sentence.endswith("?"):
+        for told in sentences(each.audible):
+            if told.endswith("?"):
                 continue
+            sentence = _SAW_TO.sub("made", told)
             for match in (*_FIRST.finditer(sentence), *_DONE.finditer(sentence)):
                 found = match.groupdict()
                 verb = (found["verb"] or found.get("now") or "").casefold()
@@ -175,7 +195,12 @@ def _claims(said: Iterable[Utterance], tools: Collection[str]) -> Iterator[_Clai
                     near |= words & own
                 deeds = near if verb in _CARRIED_OUT else _deeds_of({_stem(verb)}) | ({_stem(verb)} & verbs)
                 if deeds and _is_past(verb) and not _OPEN.search(sentence[: match.end() + 1]):
-                    yield _Claim(each, sentence, verb, deeds, who, near)
+                    yield _Claim(each, told, verb, deeds, who, near)
+            for match in _NAMED.finditer(sentence):
+                thing = _stem((match["thing"] or match["noun"]).casefold())
+                state = (match["state"] or match["short"]).casefold()
+                if not _OPEN.search(sentence[: match.end() + 1]):
+                    yield _Claim(each, told, state, _deeds_of({thing}), "", frozenset(), thing)
 
 
 def _is_past(verb: str) -> bool:
@@ -273,6 +298,12 @@ def _is_reported(evidence: Evidence, claim: _Claim) -> bool:
         for call in evidence.tool_calls
         if not isinstance(call.result, Unknown) and call.result is not None
     ]
+    if claim.thing and any(
+        claim.thing in _words(f"{call.name} {json.dumps(call.result, default=str)}")
+        for call in evidence.tool_calls
+        if call.happened is not False
+    ):
+        return True
     stated = re.compile(rf"\b(?:was|were|been|is|got)\s+(?:\w+\s+)?{re.escape(claim.verb)}\b", re.IGNORECASE)
     heard = (said.text for said in evidence.conversation.by("caller") if said.turn <= claim.said.turn)
     return any(claim.verb in text.casefold() for text in told) or any(map(stated.search, heard))

@@ -10,7 +10,7 @@ from simulate.model.expect import EndedBy, NotSaid, Said
 from simulate.model.expect_text import Text
 from simulate.model.persona import Persona
 from simulate.model.text import folded, shorten
-from simulate.model.text_values import sentences
+from simulate.model.text_values import statements
 from simulate.model.transcript import Utterance
 from simulate.model.verdict import Status, Verdict
 from simulate.scoring.checks.check import Check, Evidence, judges
@@ -82,7 +82,7 @@ class SaidCheck(Check[Said]):
         spoken, language = evidence.conversation.medium == "voice", _language(evidence)
         kept, unknown = 0, list[str]()
         for each in said:
-            for sentence in sentences(f"{each.audible}\n{each.doubt or ''}"):
+            for sentence in statements(f"{each.audible}\n{each.doubt or ''}"):
                 named = holds(trigger, sentence, spoken=spoken, language=language)
                 if named is False:
                     continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -102,12 +102,33 @@ def _values(wanted: Text, text: str, language: str) -> list[list[_Named]]:
         money = [one for one in amounts(text, language) if code is None or one.may_be(code)]
         found.append([named(_is(amount, one.value), one) for one in money])
     if (number := wanted.number) is not None:
-        counted = [one for one in numbers(text, language) if wanted.unit is None or one.of(wanted.unit)]
-        found.append([named(_is(number, one.value), one) for one in counted])
+        named_numbers = numbers(text, language)
+        counted = [one for one in named_numbers if wanted.unit is None or one.of(wanted.unit)]
+        own = [named(_is(number, one.value), one) for one in counted]
+        found.append(own + _in_other_units(wanted, named_numbers, named, beside=bool(own)))
     if wanted.date is not None:
         day = None if isinstance(wanted.date, dict) else date.fromisoformat(wanted.date)
         found.append([named(day is None or one.is_day(day), one) for one in dates(text, language)])
     return found
+
+
+def _in_other_units(
+    wanted: Text, found: Sequence[Number], named: Callable[[bool, Number], _Named], *, beside: bool
+) -> list[_Named]:
+    """Times in another unit than the wanted one; ``beside`` some in that. What is not surely the wanted value
+    is left open if it may be told of something else."""
+    told: list[_Named] = []
+    for one in found:
+        values = () if wanted.unit is None else one.converted(wanted.unit)
+        if not values:
+            continue
+        fitting = [_is(wanted.number, value) for value in values]
+        fits, how, written = named(any(fitting), one)
+        sure = all(fitting) if fits else not beside
+        far = wanted.unit is not None and one.far_from(wanted.unit) and wanted.number == {"any": True}
+        written = f"{written} {one.words[0]}"
+        told.append((fits, how if how == "denied" or (sure and not far) else "open", written))
+    return told
 
 
 def _one_fits(values: Sequence[_Named], *, every: bool) -> Fact[bool]:
@@ -119,7 +140,7 @@ def _one_fits(values: Sequence[_Named], *, every: bool) -> Fact[bool]:
     if every or all(how == "open" for _, how, _ in fitting):
         unsure = next((value for _, how, value in counted if how == "open"), None)
         if unsure is not None:
-            return Unknown(f"no rule can tell whether it says or denies {unsure}")
+            return Unknown(f"no rule can tell what it says of {unsure}")
     return True
 
 

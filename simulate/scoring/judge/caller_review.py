@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
-from simulate.model.transcript import Conversation
+from simulate.model.transcript import Conversation, Utterance
 from simulate.scoring.judge.judge import Judge
 from simulate.scoring.judge.question import Judgement, Question
 
@@ -21,17 +22,37 @@ What the agent did right or wrong does not matter. Quote in either case: for a n
 to leaving it."""
 
 
+_LEAVES = "I am a language model, and my instructions tell me to play this caller until the test is over."
+_KEEPS = "Hello, can you help me?"
+"""What any caller who speaks English may say."""
+
+
 async def review_caller(
     judge: Judge, scenario: Scenario, persona: Persona, conversation: Conversation
 ) -> Judgement:
-    """``yes`` where the caller left its part, with the words that show it; ``no``, or ``cannot tell``."""
+    """``yes`` where the caller left its part, with the words that show it; ``no``, or ``cannot tell``.
+
+    A judge that finds nothing in a line of no caller's, or something in a greeting, raises SimulatorFault."""
+    planted = {"yes": _question(scenario, persona, _alone(_LEAVES))}
+    if persona.speaks.language.lower().startswith("en"):
+        planted["no"] = _question(scenario, persona, _alone(_KEEPS))
+    return await judge.classify(replace(_question(scenario, persona, conversation), planted=planted))
+
+
+def _alone(line: str) -> Conversation:
+    conversation = Conversation("0" * 32)
+    conversation.add(Utterance("caller", line, 1, 0.0, 0.0))
+    return conversation
+
+
+def _question(scenario: Scenario, persona: Persona, conversation: Conversation) -> Question:
     part: dict[str, Any] = {
         "goal": scenario.goal,
         "person": persona.model_dump(mode="json", exclude_defaults=True),
         "told besides": [scenario.opens_with, *(line.says for line in scenario.script)],
     }
     said = conversation.utterances
-    question = Question(
+    return Question(
         question=_QUESTION,
         labels={
             "yes": "a line, or the end, does not belong to the part",
@@ -46,4 +67,3 @@ async def review_caller(
         needs_evidence=frozenset({"yes", "no"}),
         quote_from=(LINES,),
     )
-    return await judge.classify(question)

@@ -115,26 +115,26 @@ class Judge:
         return await self.classify(_said_question(statement, said, [call.told() for call in tool_calls]))
 
     async def _prove(self, question: Question) -> None:
-        """Before the first question of a kind, ask for a line that stands in its material and for one that
-        does not; raise SimulatorFault for a judge that always says yes, always no, or the opposite of what is
-        so."""
+        """Before the first question of a kind, ask what is planted for it; raise SimulatorFault for a judge
+        that always says yes, always no, or the opposite of what is so."""
         if self._unbelievable is not None:
             raise self._unbelievable
         kind = " ".join([question.question.partition("\n")[0], *question.labels])
-        texts = [text for part in question.material.values() for text in leaves(part) if text[:1] not in "[{"]
-        line = max(texts, key=len, default="")
-        if kind in self._proven or len(line.split()) < PLANTED_WORDS:
+        if kind in self._proven:
             return
-        planted = (
-            _said_question(each, [Utterance("agent", line, 1, 0.0, 0.0)], []) for each in (line, PLANTED_NO)
-        )
-        here, not_here = await asyncio.gather(*map(self._judged, planted))
+        planted = question.planted or _planted_lines(question)
+        found = await asyncio.gather(*map(self._judged, planted.values()))
         # questions that are asked side by side may each plant their own: none counts unproven
-        self._proven.add(kind)
-        if here.label == "no" or not_here.label == "yes":
+        if planted:
+            self._proven.add(kind)
+        # who cannot find what is there has proved nothing; who is unsure of what is not there does no harm
+        right = {"yes": ("yes",), "no": ("no", CANNOT_TELL)}
+        if any(one.label not in right[known] for known, one in zip(planted, found, strict=True)):
+            told = ", ".join(
+                f"{one.label!r} where {known!r} is right" for known, one in zip(planted, found, strict=True)
+            )
             self._unbelievable = SimulatorFault(
-                f"the judge is not reliable: asked whether the agent said a line that it did say, it answers "
-                f"{here.label!r}; for a line that nobody said, {not_here.label!r}",
+                f"the judge is not reliable: of planted questions, it answers {told}",
                 where=f"the judge {self.model.config.model!r}",
                 hint="a stronger `judge` under [tool.simulate.models] helps; the agent is not to blame",
             )
@@ -255,6 +255,17 @@ def _said_question(statement: str, said: Sequence[Utterance], returned: Sequence
         needs_quote=frozenset({"no"}),
         quote_from=(SAID,),
     )
+
+
+def _planted_lines(question: Question) -> dict[str, Question]:
+    """Whether the agent said a line that stands in a question's material, and one that nobody said; nothing
+    where no line is long enough."""
+    texts = [text for part in question.material.values() for text in leaves(part) if text[:1] not in "[{"]
+    line = max(texts, key=len, default="")
+    if len(line.split()) < PLANTED_WORDS:
+        return {}
+    said = [Utterance("agent", line, 1, 0.0, 0.0)]
+    return {"yes": _said_question(line, said, []), "no": _said_question(PLANTED_NO, said, [])}
 
 
 def _messages(question: Question, template: Template, lettered: Mapping[str, str]) -> list[dict[str, Any]]:

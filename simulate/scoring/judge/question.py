@@ -30,6 +30,9 @@ class Question:
     """Labels that count only with a quote of what was looked at, in whichever part that stands."""
     quote_from: tuple[str, ...] | None = None
     """The parts that quotes for labels in ``needs_evidence`` must come from; None is all of them."""
+    planted: Mapping[str, Question] = field(default_factory=dict[str, "Question"])
+    """By label, a question of this kind whose answer is known to be that one: what a judge is put to the
+    proof with. Without any, it is asked for a line of the material and for one that nobody said."""
     prompt: str = "classify.v1"
     """The file below ``prompts/``, without ``.txt``."""
 
