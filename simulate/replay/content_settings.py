@@ -66,8 +66,8 @@ _SETTINGS = (
         "org.springframework",
         ContentSetting(
             *_MESSAGES,
-            "its spans never hold them (log-prompt and log-completion write to the log): add an instrumentation"
-            " of the model's client",
+            "its spans never hold them (log-prompt and log-completion write to the log): add an"
+            " instrumentation of the model's client",
         ),
     ),
     (

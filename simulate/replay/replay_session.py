@@ -221,6 +221,10 @@ class ReplaySession:
         self.tainted += bool(self.divergences)
         return self.streams.begin(request)
 
+    def failed_stream(self, request: HttpRequest) -> str | None:
+        """How opening such a connection failed when it was recorded; None where it did not."""
+        return None if self.stopped else self.streams.failed(request)
+
     def _live_stream(self, request: HttpRequest) -> StreamRecorder | None:
         return self.recorder.begin_stream(request) if self.recorder and self._may_go_live() else None
 

@@ -53,13 +53,30 @@ class ReplayedStreams:
         asked = request.canonical(self._rules)
         with self._lock:
             same = [one for one in self._recordings if one.key == asked.key]
-            free = [one for one in same if id(one) not in self._taken and not self._elsewhere(one)]
-            if free:
+            if free := self._free(asked.key):
                 return self._player(free)
         divergence = self._missed(asked, same)
         divergence.span_id = current_span_id()
         self._note(divergence)
         return self._live(request) or refusal(str(divergence), divergence)
+
+    def failed(self, request: HttpRequest) -> str | None:
+        """How the next recording of this connection failed to open, which is then played; None where it did
+        not."""
+        asked = request.canonical(self._rules)
+        with self._lock:
+            free = self._free(asked.key)
+            if not free or free[0].events[0].kind != "lost":
+                return None
+            self._take_one(free[0])
+            return str(free[0].events[0].value.get("error"))
+
+    def _free(self, key: str) -> list[StreamRecording]:
+        return [
+            one
+            for one in self._recordings
+            if one.key == key and one.events and id(one) not in self._taken and not self._elsewhere(one)
+        ]
 
     def _player(self, free: list[StreamRecording]) -> StreamPlayer:
         player = StreamPlayer(

@@ -38,7 +38,7 @@ _CLIENTS = frozenset(
     ]
 )
 """What asks for something over the network; `simulate.replay` is loaded where one of these is about to be.
-Those that load another one come into question, too: half loaded, they would keep `simulate.replay` from it."""
+Those that load another one come into question, too: half loaded, they would keep `simulate.replay` out."""
 _HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.semaphore_tracker")
 
 
