@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import random
 import secrets
 import sys
@@ -20,6 +21,8 @@ from simulate.determinism.shared_patch import SharedPatch, replace_everywhere
 
 _chance: ContextVar[Streams | None] = ContextVar("simulate_chance", default=None)
 _ids: ContextVar[random.Random | None] = ContextVar("simulate_ids", default=None)
+_everywhere: list[Streams] = []
+"""The chance of all that this process does outside of any conversation of its own; the last one counts."""
 _RANDOM = (
     "random",
     "uniform",
@@ -116,6 +119,28 @@ def pinned_chance(
             _ids.reset(ids)
 
 
+@contextlib.contextmanager
+def pinned_chance_everywhere(*seed: object, apart: bool = True) -> Generator[None]:
+    """`pinned_chance` for all threads and tasks of a process that has one conversation at a time, also those
+    that began before; OpenTelemetry's ids stay as they are. A forked copy of the process is not pinned."""
+    process, chance = os.getpid(), Streams(derive_seed("chance", *seed), apart=apart)
+    with _PATCH.held():
+        _everywhere.append(chance)
+        try:
+            yield
+        finally:
+            if process == os.getpid():
+                _everywhere.remove(chance)
+
+
+def _pinned() -> Streams | None:
+    return _chance.get() or (_everywhere[-1] if _everywhere else None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_everywhere.clear)
+
+
 def _bytes(chance: random.Random, count: int | None = None) -> bytes:
     return chance.randbytes(32 if count is None else count)
 
@@ -153,7 +178,7 @@ _SECRETS_PATCH = SharedPatch(_patch_secrets)
 
 def _choosing(name: str, real: Any) -> Any:
     def choose(*args: Any, **kwargs: Any) -> Any:
-        chance = _chance.get()
+        chance = _pinned()
         if chance is None:
             return real(*args, **kwargs)
         return getattr(chance.stream("random", _drawer()), name)(*args, **kwargs)
@@ -164,7 +189,7 @@ def _choosing(name: str, real: Any) -> Any:
 
 def _uuid4(real: Any) -> Any:
     def uuid4() -> uuid.UUID:
-        chance = _chance.get()
+        chance = _pinned()
         if chance is None:
             return real()
         return uuid.UUID(int=chance.stream("uuid", _drawer()).getrandbits(128), version=4)

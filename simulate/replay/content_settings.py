@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from simulate.trace.span import Span
 
-_GENAI = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_GENAI = (
+    "OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental and"
+    " OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY"
+)
+"""Without the former, the latter puts content into log records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class ContentSetting:
 _MESSAGES = "gen_ai.input.messages", "gen_ai.output.messages"
 _INDEXED = "llm.input_messages", "llm.output_messages"
 _SETTINGS = (
-    ("gcp.vertex.agent", ContentSetting(*_MESSAGES, f"{_GENAI}=SPAN_ONLY")),
+    ("gcp.vertex.agent", ContentSetting(*_MESSAGES, _GENAI)),
     (
         "com.anthropic.",
         ContentSetting(
@@ -43,7 +47,7 @@ _SETTINGS = (
         "semantic_kernel",
         ContentSetting(
             *_MESSAGES,
-            f"its messages are log records: add an instrumentation of the model's client, with {_GENAI}=true",
+            f"its messages are log records: add an instrumentation of the model's client, with {_GENAI}",
         ),
     ),
     (
@@ -60,21 +64,27 @@ _SETTINGS = (
     ),
     (
         "org.springframework",
-        ContentSetting(*_MESSAGES, "spring.ai.chat.observations.log-prompt=true and log-completion=true"),
+        ContentSetting(
+            *_MESSAGES,
+            "its spans never hold them (log-prompt and log-completion write to the log): add an"
+            " instrumentation of the model's client",
+        ),
     ),
     (
         "io.quarkus",
         ContentSetting(
-            *_MESSAGES, "quarkus.langchain4j.tracing.include-prompt=true and include-completion=true"
+            *_MESSAGES,
+            "quarkus.langchain4j.tracing.include-prompt, include-completion, include-tool-arguments and"
+            " include-tool-result: true",
         ),
     ),
     ("ai.", ContentSetting("ai.prompt.messages", "ai.response.text", "recordInputs and recordOutputs: true")),
     (
         "opentelemetry.instrumentation.",
-        ContentSetting(*_MESSAGES, f"{_GENAI}=true, or for OpenLLMetry TRACELOOP_TRACE_CONTENT=true"),
+        ContentSetting(*_MESSAGES, f"{_GENAI}; for OpenLLMetry, no TRACELOOP_TRACE_CONTENT=false"),
     ),
 )
-_ANY = ContentSetting(*_MESSAGES, f"for OpenTelemetry's instrumentations {_GENAI}=true")
+_ANY = ContentSetting(*_MESSAGES, f"for OpenTelemetry's instrumentations {_GENAI}")
 
 
 def content_setting(span: Span) -> ContentSetting:

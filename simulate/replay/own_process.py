@@ -18,9 +18,11 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from simulate.determinism.ids import pinned_chance_everywhere
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.first_use import FirstUse
 from simulate.replay.intercept.background import IN_FLIGHT
@@ -53,6 +55,9 @@ class OpenConversation:
     aliases: dict[str, str] = field(default_factory=dict[str, str])
     personal: bool = True
     invented: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    chance: int | str = ""
+    """What `random` and `uuid4` are drawn from."""
+    apart: bool = True
     policy: Policy = "fail"
     pace: Pace = "ordered"
 
@@ -78,8 +83,21 @@ class OwnProcessPart:
         allow = {*self.order.allow, *([address(server)] if server else [])}
         self.session = self._recording(allow) if self.order.cassette is None else self._replay(allow)
         self.session.turn_of = self._turn
+        self._place = Path(place)
         self._held = ExitStack()
         self._held.enter_context(intercepted_everywhere(self.session))
+        # each process draws values of its own: those of two are never the same
+        number = next(n for n in count() if self._first(f"chance-{n}"))
+        chance = [self.order.chance, *([number] if number else [])]
+        self._held.enter_context(pinned_chance_everywhere(*chance, apart=self.order.apart))
+
+    def _first(self, name: str) -> bool:
+        """Whether no other process of this conversation has come for this before."""
+        try:
+            (self._place / name).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
     def _recording(self, allow: set[str]) -> RecordSession:
         recorder = RecordSession(self.order.rules(), allow)
@@ -95,7 +113,7 @@ class OwnProcessPart:
         cassette.streams = [one for one in cassette.streams if one.own_process]
         shared = _FIRST_USE.setdefault(folder.parent, FirstUse(folder.parent))
         policy: Policy = self.order.policy if self.order.policy in {"stop", "nearest"} else "fail"
-        return ReplaySession(
+        session = ReplaySession(
             cassette,
             self.order.rules(),
             policy=policy,
@@ -103,6 +121,9 @@ class OwnProcessPart:
             allow=allow,
             first_use=shared,
         )
+        session.kept.claim = lambda recording: self._first(recording.place)
+        session.kept.is_claimed = lambda recording: (self._place / recording.place).exists()
+        return session
 
     def _turn(self) -> int | None:
         with suppress(OSError, ValueError):

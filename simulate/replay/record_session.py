@@ -90,6 +90,10 @@ class RecordSession:
             self._streams.append(recording)
         return StreamRecorder(recording, self._now)
 
+    def failed_stream(self, request: HttpRequest) -> str | None:
+        """It is tried."""
+        return None
+
     def begin_tool(
         self, name: str, arguments: Any, *, write: bool, source: Literal["tool", "mcp"] = "tool"
     ) -> ToolExchange:

@@ -32,7 +32,7 @@ from simulate.replay.matching.endpoints import is_models
 from simulate.replay.matching.index import RecordingIndex
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
-from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
+from simulate.replay.matching.recordings import HttpRecording, HttpResponse, StreamRecording, ToolRecording
 from simulate.replay.matching.request import CanonicalRequest, HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.record_session import RecordSession, current_span_id
@@ -93,11 +93,16 @@ class ReplaySession:
             self.rules,
             paced=pace == "recorded",
             goes_on=policy == "nearest",
-            take=self.kept.play,
+            take=self._take_stream,
+            elsewhere=lambda one: self.kept.is_claimed(one),
             note=self.note,
             live=self._live_stream,
             only_later=self._time.explains,
         )
+
+    def _take_stream(self, stream: StreamRecording) -> None:
+        self.kept.claim(stream)
+        self.kept.play(stream)
 
     @property
     def stopped(self) -> bool:
@@ -215,6 +220,10 @@ class ReplaySession:
             return refusal("the replay stopped at its first divergence", self.divergences[0])
         self.tainted += bool(self.divergences)
         return self.streams.begin(request)
+
+    def failed_stream(self, request: HttpRequest) -> str | None:
+        """How opening such a connection failed when it was recorded; None where it did not."""
+        return None if self.stopped else self.streams.failed(request)
 
     def _live_stream(self, request: HttpRequest) -> StreamRecorder | None:
         return self.recorder.begin_stream(request) if self.recorder and self._may_go_live() else None

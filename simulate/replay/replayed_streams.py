@@ -16,7 +16,8 @@ from simulate.replay.record_session import current_span_id
 class ReplayedStreams:
     """The recorded connections, each of which is played once, at their recorded times if ``paced``.
 
-    ``take`` is told which one is played, ``note`` what is not as recorded; a connection then goes on only if
+    ``take`` is told which one is played; those of which ``elsewhere`` says so are played by another process.
+    ``note`` is told what is not as recorded; a connection then goes on only if
     ``goes_on``. ``live`` opens one that was not recorded, where it may. ``only_later`` says whether two
     values, the first recorded at a time in ms, differ by the time of day alone."""
 
@@ -28,6 +29,7 @@ class ReplayedStreams:
         paced: bool,
         goes_on: bool,
         take: Callable[[StreamRecording], None],
+        elsewhere: Callable[[StreamRecording], bool],
         note: Callable[[Divergence], None],
         live: Callable[[HttpRequest], StreamRecorder | None],
         only_later: Callable[[float, object, object], bool],
@@ -37,6 +39,7 @@ class ReplayedStreams:
         self._paced = paced
         self._goes_on = goes_on
         self._take = take
+        self._elsewhere = elsewhere
         self._note = note
         self._live = live
         self._only_later = only_later
@@ -50,13 +53,30 @@ class ReplayedStreams:
         asked = request.canonical(self._rules)
         with self._lock:
             same = [one for one in self._recordings if one.key == asked.key]
-            free = [one for one in same if id(one) not in self._taken]
-            if free:
+            if free := self._free(asked.key):
                 return self._player(free)
         divergence = self._missed(asked, same)
         divergence.span_id = current_span_id()
         self._note(divergence)
         return self._live(request) or refusal(str(divergence), divergence)
+
+    def failed(self, request: HttpRequest) -> str | None:
+        """How the next recording of this connection failed to open, which is then played; None where it did
+        not."""
+        asked = request.canonical(self._rules)
+        with self._lock:
+            free = self._free(asked.key)
+            if not free or free[0].events[0].kind != "lost":
+                return None
+            self._take_one(free[0])
+            return str(free[0].events[0].value.get("error"))
+
+    def _free(self, key: str) -> list[StreamRecording]:
+        return [
+            one
+            for one in self._recordings
+            if one.key == key and one.events and id(one) not in self._taken and not self._elsewhere(one)
+        ]
 
     def _player(self, free: list[StreamRecording]) -> StreamPlayer:
         player = StreamPlayer(

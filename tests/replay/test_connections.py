@@ -15,6 +15,9 @@ import httpx
 import pytest
 import requests
 import urllib3
+import websocket
+import websockets.asyncio.client
+import websockets.sync.client
 
 from simulate.replay import record, replaying
 
@@ -49,7 +52,25 @@ async def by_http_client(url: str) -> None:
     connection.getresponse()
 
 
-CLIENTS = [by_httpx, by_aiohttp, by_requests, by_urllib3, by_urllib, by_http_client]
+async def by_websockets(url: str) -> None:
+    await websockets.asyncio.client.connect(url.replace("http", "ws"))
+
+
+async def by_websockets_blocking(url: str) -> None:
+    websockets.sync.client.connect(url.replace("http", "ws"))
+
+
+async def by_websocket_client(url: str) -> None:
+    websocket.create_connection(url.replace("http", "ws"))
+
+
+async def by_aiohttp_websocket(url: str) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(url):
+        pass
+
+
+SOCKETS = [by_websockets, by_websockets_blocking, by_websocket_client, by_aiohttp_websocket]
+CLIENTS = [by_httpx, by_aiohttp, by_requests, by_urllib3, by_urllib, by_http_client, *SOCKETS]
 
 
 @pytest.fixture

@@ -120,7 +120,11 @@ try:
 except OSError as error:
     print(error)
 """
-NODE = "fetch(process.argv[1]).then(r => console.log(r.status), e => console.log(String(e.cause || e)))"
+NODE = """
+const { hostname, port } = new URL(process.argv[1])
+const socket = require('net').connect(port, hostname, () => socket.destroy())
+socket.on('error', (error) => console.log(String(error)))
+"""
 
 
 @pytest.mark.parametrize("language", ["python", "node"])

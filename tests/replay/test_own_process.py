@@ -47,6 +47,12 @@ class Project:
         told = web if kind == "web" else f'address = "exec:{line} lines {self.service}"'
         (self.folder / "pyproject.toml").write_text(f"[tool.simulate.agents.a]\n{told}\n")
 
+    def node(self) -> None:
+        """One in Node instead."""
+        shutil.copy(HERE / "agent.mjs", self.folder / "agent.mjs")
+        told = f'address = "http://127.0.0.1:{{port}}/v1"\ncommand = "node agent.mjs {{port}} {self.service}"'
+        (self.folder / "pyproject.toml").write_text(f"[tool.simulate.agents.a]\n{told}\n")
+
     def worker(self) -> None:
         """A LiveKit worker instead, in one call."""
         shutil.copy(HERE / "worker.py", self.folder / "worker.py")
@@ -61,6 +67,12 @@ class Project:
         shutil.rmtree(self.folder / "out", ignore_errors=True)
         done = subprocess.run(line, cwd=self.folder, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout + done.stderr, self.hits.read_text().split()
+
+    def program(self, code: str) -> None:
+        """An agent in one file instead; `SERVICE` is the service's address there."""
+        (self.folder / "program.py").write_text(f"SERVICE = {self.service!r}\n{code}")
+        told = f'address = "exec:{sys.executable} program.py"'
+        (self.folder / "pyproject.toml").write_text(f"[tool.simulate.agents.a]\n{told}\n")
 
     def answers(self) -> list[str]:
         (path,) = self.folder.glob("out/*/outcome.json")
@@ -98,6 +110,63 @@ def test_what_an_agents_own_process_asks_for_is_recorded_and_answered(kind: str,
     code, told, arrived = project.simulate("--replay", "cassettes")
     assert (code, arrived) == (1, []), told
     assert "turn 1" in told and "$.words: new: 'hello'" in told, told
+
+
+APART = """
+import random, sys, uuid
+from multiprocessing import get_context
+from subprocess import PIPE, Popen
+from urllib.request import urlopen
+
+WORKER = '''
+import sys
+from urllib.request import urlopen
+for line in sys.stdin:
+    print(urlopen(line.strip()).read().decode(), flush=True)
+'''
+
+def drawn(_):
+    urlopen(f"http://{SERVICE}/shop/2").read()
+    return str(uuid.uuid4())
+
+workers = [Popen([sys.executable, "-c", WORKER], stdin=PIPE, stdout=PIPE, text=True) for _ in range(2)]
+for line in sys.stdin:
+    urlopen(f"http://{SERVICE}/shop/{random.randrange(10**9)}").read()
+    with get_context("fork").Pool(1) as pool:
+        ids = [drawn(0), *pool.map(drawn, range(2))]
+    assert len({*ids}) == 3
+    for worker in workers:
+        worker.stdin.write(f"http://{SERVICE}/shop/1\\n")
+        worker.stdin.flush()
+    found = sorted(worker.stdout.readline().strip() for worker in workers)
+    print(f"You said {line.strip()} {ids} {found}", flush=True)
+"""
+
+
+def test_several_processes_draw_as_recorded_and_are_answered_each_once(project: Project) -> None:
+    """What they draw is drawn again, by no two alike; equal requests of two get each an answer of its own."""
+    project.program(APART)
+    code, told, arrived = project.simulate("--record", "cassettes")
+    assert (code, len(arrived)) == (0, 12), told
+    answers = project.answers()
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, arrived, project.answers()) == (0, [], answers), told
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node here: install Node.js")
+def test_what_an_agent_in_node_asks_for_is_recorded_and_answered(project: Project) -> None:
+    project.node()
+    code, told, arrived = project.simulate("--record", "cassettes")
+    assert (code, arrived) == (0, ["shop"] * 10), told
+    answers = project.answers()
+    cassette = Cassette.load(project.folder / "cassettes/own")
+    assert {one.uri.split("/")[2] for one in cassette.http} == {project.service}
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, arrived, project.answers()) == (0, [], answers), told
+    agent = project.folder / "agent.mjs"
+    agent.write_text(agent.read_text().replace("q=a%20b", "q=b"))
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, arrived) == (1, []) and "q" in told and "turn 1" in told, told
 
 
 @pytest.mark.skipif(find_server() is None, reason="simulate livekit install brings a livekit-server")

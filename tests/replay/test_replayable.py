@@ -31,9 +31,9 @@ def test_the_page_is_made_from_the_recordings() -> None:
 @pytest.mark.parametrize(
     ("recording", "attribute", "setting"),
     [
-        ("otel_openai_v2_no_content", "gen_ai.input.messages", "CAPTURE_MESSAGE_CONTENT=true"),
-        ("adk_native_default", "gen_ai.input.messages", "SPAN_ONLY"),
-        ("spring_ai", "gen_ai.input.messages", "log-prompt=true"),
+        ("otel_openai_v2_no_content", "gen_ai.input.messages", "CAPTURE_MESSAGE_CONTENT=SPAN_ONLY"),
+        ("adk_native_default", "gen_ai.input.messages", "gen_ai_latest_experimental"),
+        ("spring_ai", "gen_ai.input.messages", "log-prompt and log-completion write to the log"),
     ],
 )
 def test_a_refusal_names_the_attribute_and_the_setting(recording: str, attribute: str, setting: str) -> None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
-import errno
 import functools
 import inspect
-import re
 from collections.abc import Coroutine, Mapping
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import (
@@ -24,10 +20,10 @@ from aiohttp import (
     StreamReader,
     payload,
 )
-from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from simulate.replay.intercept.aiohttp_errors import exception_of
 from simulate.replay.intercept.aiohttp_websocket import is_dialling
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import HttpExchange
@@ -148,7 +144,7 @@ def _keep(stream: Any, feeding: Coroutine[Any, Any, None]) -> None:
 async def _played(method: str, url: str, headers: Mapping[str, str], exchange: HttpExchange) -> Any:
     recorded = await exchange.arrive_async()
     if recorded.failure is not None:
-        raise _exception(url, *recorded.failure)
+        raise exception_of(url, *recorded.failure)
     response = _response(method, url, headers, recorded)
     stream = response.content
     if not exchange.at_once:
@@ -158,32 +154,6 @@ async def _played(method: str, url: str, headers: Mapping[str, str], exchange: H
             stream.feed_data(piece)
         stream.feed_eof()
     return response
-
-
-def _exception(url: str, name: str, text: str) -> Exception:
-    """The exception that was recorded, as aiohttp's own class."""
-    kind: Any = getattr(aiohttp, name, None) or getattr(builtins, name, None)
-    if not isinstance(kind, type) or not issubclass(kind, (aiohttp.ClientError, OSError)):
-        return aiohttp.ClientConnectionError(text)
-    if issubclass(kind, aiohttp.ClientConnectorError):
-        return kind(_connection_key(url), _os_error(text))
-    if issubclass(kind, aiohttp.ClientResponseError):
-        return aiohttp.ClientConnectionError(text)
-    return kind(text)
-
-
-def _connection_key(url: str) -> ConnectionKey:
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    known = {"host": parts.hostname or "", "port": parts.port or (443 if secure else 80), "is_ssl": secure}
-    return ConnectionKey(**{name: known.get(name, name == "ssl" or None) for name in ConnectionKey._fields})  # type: ignore[arg-type]
-
-
-def _os_error(text: str) -> OSError:
-    """From what aiohttp says: ``Cannot connect to host … [Connect call failed (…)]``."""
-    inside = re.search(r"\[(.*)\]$", text, re.DOTALL)
-    told = inside[1] if inside else text
-    return OSError(errno.ECONNREFUSED if told.startswith("Connect call failed") else None, told)
 
 
 def _response(method: str, url: str, headers: Mapping[str, str], recorded: HttpResponse) -> Any:

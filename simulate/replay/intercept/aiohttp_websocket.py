@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp.connector import Connection
 from yarl import URL
 
+from simulate.replay.intercept.aiohttp_errors import exception_of
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.streams import StreamRecorder
 from simulate.replay.intercept.websocket_peer import PlayedTransport
@@ -39,6 +40,9 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
         if not router.watching or address(target) in router.allowed:
             return await _unwatched(real, session, url, kwargs)
         if router.playing:
+            if (told := router.failed_stream(_as_socket(target))) is not None:
+                name, _, text = told.partition(": ")
+                raise exception_of(target, name, text)
             return await _unwatched(real, session, url, kwargs)
         headers = {
             str(name): value for name, value in session._prepare_headers(kwargs.get("headers")).items()

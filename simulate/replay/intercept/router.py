@@ -153,6 +153,14 @@ class TrafficRouter:
             return refusal(told) if traffic.replaying else None
         return traffic.begin_stream(request)
 
+    def failed_stream(self, url: str) -> str | None:
+        """The exception, as ``Class: message``, with which a WebSocket failed to open when it was recorded;
+        None where it is to be tried."""
+        traffic = self.current
+        if traffic is None or self.forked or traffic in self.background.over:
+            return None
+        return traffic.failed_stream(HttpRequest("WEBSOCKET", url, {}, b""))
+
     def refuse(self, what: str) -> str:
         """Tell the replay that concerns it (all that run, where none is known) of an attempt to get out, with
         the place in the code; returns what was told."""

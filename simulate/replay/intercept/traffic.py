@@ -42,6 +42,11 @@ class Traffic(Protocol):
         """What becomes of a connection on which both sides send when they like: noted, played or refused."""
         ...
 
+    def failed_stream(self, request: HttpRequest) -> str | None:
+        """The exception, as ``Class: message``, with which opening such a connection failed when it was
+        recorded; None where it is to be tried."""
+        ...
+
     def begin_tool(
         self, name: str, arguments: Any, *, write: bool, source: Literal["tool", "mcp"] = "tool"
     ) -> ToolExchange:

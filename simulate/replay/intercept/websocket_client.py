@@ -10,7 +10,13 @@ from typing import Any
 
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.websocket_peer import played_socket
-from simulate.replay.intercept.websocket_recording import frames_of, note_frames, opened, recorder_of
+from simulate.replay.intercept.websocket_recording import (
+    fail_again,
+    frames_of,
+    note_frames,
+    opened,
+    recorder_of,
+)
 from simulate.replay.matching.endpoints import host_port
 
 
@@ -35,6 +41,7 @@ def _connecting(real: Any, router: TrafficRouter) -> Any:
         secure = parts.scheme == "wss"
         place = host_port(parts.hostname or "", parts.port or (443 if secure else 80))
         if router.playing and place not in router.allowed:
+            fail_again(router, url, importlib.import_module("websocket"))
             real(client, url, **options | {"socket": played_socket(router, secure=secure)})
             return
         recorder = recorder_of(router, url, _headers(options.get("header"))) if router.watching else None

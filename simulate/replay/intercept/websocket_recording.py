@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
+import re
+import socket
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,6 +34,26 @@ def opened(recorder: StreamRecorder, status: int, headers: Iterable[tuple[str, s
     else:
         told = [list(pair) for pair in pairs if pair[0].lower() not in _OURS]
         recorder.told("service", "open", status=status, headers=told, **more)
+
+
+def not_opened(router: TrafficRouter, url: str, error: BaseException) -> None:
+    """A connection failed before there was a handshake."""
+    if (recorder := recorder_of(router, url, {})) is not None:
+        recorder.told("service", "lost", error=f"{type(error).__name__}: {error}")
+
+
+def fail_again(router: TrafficRouter, url: str, *modules: Any) -> None:
+    """Raise what opening this connection raised when it was recorded: an OSError, or an exception of one of
+    the ``modules``."""
+    told = router.failed_stream(url)
+    if told is None:
+        return
+    name, _, text = told.partition(": ")
+    kind: Any = next(
+        (getattr(one, name) for one in (builtins, socket, *modules) if hasattr(one, name)), OSError
+    )
+    number = re.match(r"\[Errno (-?\d+)\] (.*)", text, re.DOTALL) if issubclass(kind, OSError) else None
+    raise kind(int(number[1]), number[2]) if number else kind(text)
 
 
 _KINDS: dict[int, Kind | None] = {0: None, 1: "text", 2: "binary"}

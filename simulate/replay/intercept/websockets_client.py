@@ -16,7 +16,14 @@ from typing import Any
 
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.websocket_peer import PlayedSocket, PlayedTransport, played_socket
-from simulate.replay.intercept.websocket_recording import frames_of, note_frames, opened, recorder_of
+from simulate.replay.intercept.websocket_recording import (
+    fail_again,
+    frames_of,
+    not_opened,
+    note_frames,
+    opened,
+    recorder_of,
+)
 from simulate.replay.matching.endpoints import host_port
 
 Patches = list[tuple[Any, str, Any]]
@@ -42,9 +49,18 @@ def _connecting(router: TrafficRouter) -> Patches:
     async def create_connection(
         loop: Any, factory: Any, host: Any = None, port: Any = None, **kwargs: Any
     ) -> Any:
-        plays = router.playing and _caller() in _ASYNC and host_port(str(host), port) not in router.allowed
-        if not plays:
+        place = host_port(str(host), port)
+        if not router.watching or _caller() not in _ASYNC or place in router.allowed:
             return await real_create(loop, factory, host, port, **kwargs)
+        # which path is meant is known only after this
+        url = f"{'wss' if kwargs.get('ssl') else 'ws'}://{place}/"
+        if not router.playing:
+            try:
+                return await real_create(loop, factory, host, port, **kwargs)
+            except OSError as error:
+                not_opened(router, url, error)
+                raise
+        fail_again(router, url)
         made = factory()
         transport = PlayedTransport(made, router, (str(host), port or 0), secure=bool(kwargs.get("ssl")))
         await asyncio.sleep(0)
@@ -52,11 +68,20 @@ def _connecting(router: TrafficRouter) -> Patches:
 
     @functools.wraps(real_socket)
     def create_socket(address: Any, *args: Any, **kwargs: Any) -> Any:
-        plays = router.playing and _caller() in _BLOCKING and host_port(*address[:2]) not in router.allowed
-        if plays:
-            # whether it is to be secure is not known here; it only shows in the address of what is refused
-            return played_socket(router, secure=address[1] == 443)
-        return real_socket(address, *args, **kwargs)
+        place = host_port(*address[:2])
+        if not router.watching or _caller() not in _BLOCKING or place in router.allowed:
+            return real_socket(address, *args, **kwargs)
+        # whether it is to be secure is not known here; it only shows in the address of what is refused
+        secure = address[1] == 443
+        url = f"{'wss' if secure else 'ws'}://{place}/"
+        if router.playing:
+            fail_again(router, url)
+            return played_socket(router, secure=secure)
+        try:
+            return real_socket(address, *args, **kwargs)
+        except OSError as error:
+            not_opened(router, url, error)
+            raise
 
     @functools.wraps(real_wrap)
     def wrap_socket(context: Any, sock: Any, *args: Any, **kwargs: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from simulate.replay.matching.chat import contradicts
 from simulate.replay.matching.endpoints import base_of
@@ -17,6 +17,10 @@ class RecordingIndex:
 
     def __init__(self, http: Iterable[HttpRecording], tools: Iterable[ToolRecording]) -> None:
         self.lock = threading.RLock()
+        self.claim: Callable[[Recording], bool] = lambda _: True
+        """Whether a recording may be given here: where several processes answer from one cassette, one of
+        them gives it."""
+        self.is_claimed: Callable[[Recording], bool] = lambda _: False
         self.order: list[Recording] = []
         """What was given, in the order in which it was asked for."""
         self.played: set[int] = set()
@@ -58,7 +62,7 @@ class RecordingIndex:
             while self._counts[index] < len(known):
                 recording = known[self._counts[index]]
                 self._counts[index] += 1
-                if id(recording) not in self._given:
+                if id(recording) not in self._given and self.claim(recording):
                     self.play(recording)
                     return recording
             return None
@@ -75,13 +79,14 @@ class RecordingIndex:
     def next_tool(self, key: str) -> ToolRecording | None:
         """The next call of a tool with this key; None when there is none left. Its turn is taken now."""
         with self.lock:
-            ordinal = self._counts[key]
-            self._counts[key] += 1
             known = self._tools.get(key, ())
-            if ordinal >= len(known):
-                return None
-            self.play(known[ordinal])
-            return known[ordinal]
+            while self._counts[key] < len(known):
+                tool = known[self._counts[key]]
+                self._counts[key] += 1
+                if self.claim(tool):
+                    self.play(tool)
+                    return tool
+            return None
 
     def skip(self, tool: ToolRecording) -> None:
         """This call stands for one with another key, and is given to no other."""

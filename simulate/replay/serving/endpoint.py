@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from aiohttp.web import BaseRequest as Request
+from yarl import URL
 
 from simulate.replay.fork import ForkSession
 from simulate.replay.intercept.children import child_environment
@@ -27,6 +28,7 @@ from simulate.replay.matching.request import HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
+from simulate.replay.serving import outgoing
 from simulate.replay.serving.own_processes import OwnProcesses
 from simulate.replay.serving.sockets import abort, asks_for_models, listening, models_of, send
 
@@ -83,9 +85,10 @@ class ModelEndpoint:
         self.reach(own)
         if self._processes is not None:
             found |= self._processes.environment(own)
+        found |= outgoing.environment(self.port, {*self._own, *self.allow}, {**os.environ, **own})
         if not self.guard:
             return found
-        base = {**os.environ, **found}
+        base = {**os.environ, **own, **found}
         return found | child_environment(sorted({*self._own, *self.allow}), self._log, base)
 
     def reach(self, own: Mapping[str, str]) -> None:
@@ -136,23 +139,29 @@ class ModelEndpoint:
 
     async def _answer(self, request: Request, body: bytes) -> web.StreamResponse:
         session = self._session
+        is_outgoing = outgoing.is_outgoing(request)
+        if is_outgoing and outgoing.is_telemetry(request):
+            return web.json_response({})
+        if session is None and is_outgoing and not self.guard:
+            # an agent that starts; Python processes are not recorded then either
+            return await self._forward(request, outgoing.meant(request, body), HttpExchange())
         if session is None:
             refused = refusal(f"{request.method} {request.path}: no conversation is open")
             return await send(request, HttpExchange(refused))
         self._asked += 1
         if isinstance(session, ReplaySession) and asks_for_models(request) and not session.lists_models:
             return await send(request, HttpExchange(models_of(session.cassette.http)))
-        exchange = session.begin(HttpRequest(request.method, str(request.url), request.headers, body))
+        asked = HttpRequest(request.method, str(request.url), request.headers, body)
+        asked = outgoing.meant(request, body) if is_outgoing else asked
+        exchange = session.begin(asked)
         assert exchange is not None  # only what this process asks for itself is let out unseen
         if exchange.response is not None:
             return await send(request, exchange)
-        return await self._forward(request, body, exchange)
-
-    def _target(self, request: Request) -> str:
-        """The request's address at the real endpoint."""
-        return self._at_upstream(str(request.rel_url), request.headers)
+        return await self._forward(request, asked, exchange)
 
     def _real_address(self, request: HttpRequest) -> str:
+        if address(request.url) != f"127.0.0.1:{self.port}":
+            return request.url
         return self._at_upstream(request.url.partition("//")[2].partition("/")[2], request.headers)
 
     def _at_upstream(self, path: str, headers: Mapping[str, str]) -> str:
@@ -161,18 +170,21 @@ class ModelEndpoint:
             return self.upstream["ANTHROPIC_BASE_URL"].rstrip("/") + path
         return self.upstream["OPENAI_BASE_URL"].rstrip("/") + path.removeprefix("/v1")
 
-    async def _forward(self, request: Request, body: bytes, exchange: HttpExchange) -> web.StreamResponse:
-        """Let the request go on to the real endpoint, and note its answer piece by piece as it passes."""
-        target = self._target(request)
+    async def _forward(
+        self, request: Request, asked: HttpRequest, exchange: HttpExchange
+    ) -> web.StreamResponse:
+        """Let a request go on to the address that it is meant for, and note its answer piece by piece as it
+        passes."""
+        target = self._real_address(asked)
         if exchange.recording is not None:
             exchange.recording.uri = target
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        headers = {name: value for name, value in asked.headers.items() if name not in _HOP_BY_HOP}
         headers["Accept-Encoding"] = "identity"
         # the call is noted here: it is let out unseen
         unseen = RecordSession(Rules(), [address(target)])
         try:
             with entered(unseen):
-                return await self._passed_on(request, target, headers, body, exchange)
+                return await self._passed_on(request, target, headers, asked.body, exchange)
         except ConnectionResetError:
             exchange.ended("closed")  # the agent went away
             raise
@@ -187,8 +199,9 @@ class ModelEndpoint:
         body: bytes,
         exchange: HttpExchange,
     ) -> web.StreamResponse:
+        url = URL(target, encoded=True)
         async with self._client.request(
-            request.method, target, headers=headers, data=body or None, allow_redirects=False
+            request.method, url, headers=headers, data=body or None, allow_redirects=False
         ) as answer:
             kept = [
                 (name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP
@@ -208,10 +221,12 @@ class ModelEndpoint:
     async def _broke(
         self, request: Request, target: str, exchange: HttpExchange, error: Exception
     ) -> web.StreamResponse:
-        """The real endpoint cannot be reached, or its answer died on the way: so it does for the agent."""
+        """The real address cannot be reached, or its answer died on the way: so it does for the agent."""
         if exchange.began:
             exchange.died(error)
             abort(request)
         exchange.failed(error)
+        if outgoing.is_outgoing(request):
+            abort(request)
         text = f"{target}: {error}; is OPENAI_BASE_URL the agent's own endpoint, here where we run?"
         return web.json_response({"error": {"message": text, "type": "unreachable"}}, status=502)

@@ -123,6 +123,8 @@ def _order(session: RecordSession | ReplaySession, turns: str, allow: set[str]) 
     order.headers, order.aliases = list(rules.headers), dict(rules.aliases)
     if isinstance(rules.redact, Redaction):
         order.personal, order.invented = rules.redact.personal, rules.redact.kept_values
+    told = session.cassette.manifest if isinstance(session, ReplaySession) else session.manifest
+    order.chance, order.apart = told.get("chance", told.get("scenario") or ""), "chance_apart" in told
     if isinstance(session, ReplaySession):
         folder = session.cassette.folder
         if folder is None or session.cassette.match != "http" or not (folder / "manifest.json").is_file():

@@ -17,6 +17,7 @@ from simulate.local_server import Intake, Refused, check_content_type, check_sen
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.encodings import NotDecoded, decoded
 from simulate.replay.matching.recordings import HttpRecording, HttpResponse
+from simulate.replay.serving.outgoing import is_outgoing
 
 _DROPPED = frozenset({"content-length", "transfer-encoding", "connection", "content-encoding"})
 LIMIT = 64 << 20
@@ -35,7 +36,8 @@ async def listening(answer: Handler, port: int, **further: Handler) -> AsyncGene
     async def hear(request: web.BaseRequest) -> web.StreamResponse:
         try:
             check_sender(request)
-            check_content_type(request)
+            if not is_outgoing(request):
+                check_content_type(request)
             body = _unpacked(await intake.body(request), request.headers.get("Content-Encoding", ""))
         except Refused as refused:
             problem = {"error": {"message": refused.message, "type": "refused"}}

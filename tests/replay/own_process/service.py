@@ -26,6 +26,10 @@ async def shop(request: web.Request) -> web.Response:
     return web.json_response({"stock": _hit("shop")})
 
 
+async def moved(request: web.Request) -> web.Response:
+    raise web.HTTPFound(f"/shop/{request.match_info['item']}")
+
+
 async def speak(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse()
     await socket.prepare(request)
@@ -64,6 +68,8 @@ app = web.Application()
 app.router.add_get("/v1/voice", voice)
 app.router.add_get("/v1/ears", ears)
 app.router.add_get("/shop/{item}", shop)
+app.router.add_post("/shop", shop)
+app.router.add_get("/moved/{item}", moved)
 app.router.add_get("/v1/speak", speak)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -21,8 +22,23 @@ FOLDER = "SIMULATE_REPLAY_HANDOVER"
 LOOK_SECONDS = 0.02
 COPY_SECONDS = 0.5
 """After this long, a forked process is taken to stay one of ours."""
-_CLIENTS = frozenset({"aiohttp", "grpc", "http.client", "httpx", "mcp", "urllib3", "websocket", "websockets"})
-"""What asks for something over the network; `simulate.replay` is loaded where one of these is."""
+_CLIENTS = frozenset(
+    [
+        "aiohttp",
+        "grpc",
+        "http.client",
+        "httpx",
+        "httpx2",
+        "mcp",
+        "requests",
+        "urllib.request",
+        "urllib3",
+        "websocket",
+        "websockets",
+    ]
+)
+"""What asks for something over the network; `simulate.replay` is loaded where one of these is about to be.
+Those that load another one come into question, too: half loaded, they would keep `simulate.replay` out."""
 _HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.semaphore_tracker")
 
 
@@ -37,6 +53,8 @@ class Handover:
         self._lock = threading.RLock()
         self._joining = self._leaving = False
         self._broke: str | None = None
+        self._waiting: str | None = None
+        """Why `join` has to be tried again; None where it has not."""
         self._signal: int | None = None
 
     def begin(self) -> None:
@@ -61,23 +79,53 @@ class Handover:
     def join(self) -> Any:
         """A client is loaded: from here on what it asks for is kept or answered."""
         with self._lock:
-            if self.order is None or self.part is not None or self._joining:
+            if self.order is None or self.part is not None or self._joining or self._broke is not None:
                 return self.part
             self._joining = True
             try:
                 from simulate.replay.own_process import OwnProcessPart  # start-up time: see above
 
                 self.part = OwnProcessPart(self.order, self._place())
+                self._waiting = None
                 self._tell("joined", {})
                 self._tell("ready", {})
-            except ImportError:
-                pass  # an environment of its own without this package: guarded, and not recorded
             except Exception as error:  # noqa: BLE001 - told to the other side; the agent goes on
-                self._broke = f"{type(error).__name__}: {error}"
-                self._tell("joined", {})
+                # in an environment of its own without this package: guarded, and not recorded. Else a package
+                # that both need may be half loaded, and it works once that is done
+                absent = importlib.util.find_spec("simulate") is None
+                self._waiting = None if absent else f"{type(error).__name__}: {error}"
             finally:
                 self._joining = False
             return self.part
+
+    def importing(self, name: str) -> None:
+        """A module is about to be loaded."""
+        again = self._waiting is not None
+        if self.order is None or self.part is not None or not (again or name in _CLIENTS):
+            return
+        if not again or not _half_loaded():
+            self._try()
+
+    def _try(self) -> None:
+        # where another thread joins, it may wait for what this one loads
+        if self._lock.acquire(blocking=False):
+            try:
+                self.join()
+            finally:
+                self._lock.release()
+
+    def connecting(self, target: object) -> None:
+        """This process reaches for something before it has joined: that much is not kept."""
+        order, joining = self.order, self._joining
+        if order is None or not isinstance(target, tuple) or (self._waiting is None and not joining):
+            return
+        host, port = target[:2]  # pyright: ignore[reportUnknownVariableType]
+        if f"{'127.0.0.1' if host in {'localhost', '::1'} else host}:{port}" in order["allow"]:
+            return
+        with self._lock:
+            if not self._joining:  # else this is the thread that joins
+                self._broke = self._waiting or "it asked before it could be recorded"
+                self._tell("joined", {})
 
     def leave(self) -> None:
         """The conversation is over here: leave an account of what was asked."""
@@ -96,8 +144,9 @@ class Handover:
             return
         part, self.part = self.part, None
         place, self.order = self._place(), None
-        account: dict[str, Any] = {} if self._broke is None else {"broke": self._broke}
-        self._broke = None
+        broke = self._broke or self._waiting
+        account: dict[str, Any] = {} if broke is None else {"broke": broke}
+        self._broke = self._waiting = None
         try:
             account |= {} if part is None else part.close()
         except Exception as error:  # noqa: BLE001 - told to the other side, which cannot see it
@@ -142,6 +191,8 @@ class Handover:
         while os.path.isdir(self.folder):
             time.sleep(LOOK_SECONDS)
             self.look()
+            if self._waiting is not None and self._broke is None and not _half_loaded():
+                self._try()
 
     def _place(self) -> str:
         return os.path.join(self.folder, self.order["id"]) if self.order is not None else ""
@@ -160,6 +211,12 @@ class Handover:
         os.replace(path + ".part", path)
 
 
+def _half_loaded() -> bool:
+    """Whether a module is being loaded."""
+    specs = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
+    return any(getattr(spec, "_initializing", False) for spec in specs)
+
+
 def begin() -> None:
     """Take part, where a simulation started this process."""
     folder = os.environ.get(FOLDER)
@@ -168,8 +225,10 @@ def begin() -> None:
     handover = Handover(folder)
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event == "import" and args[0] in _CLIENTS and handover.order is not None:
-            handover.join()
+        if event == "import":
+            handover.importing(args[0])
+        elif event == "socket.connect":
+            handover.connecting(args[1])
         elif event == "os.exec":
             handover.replaced()
 
