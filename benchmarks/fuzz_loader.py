@@ -146,7 +146,7 @@ def mutated(chance: random.Random, seeds: list[bytes]) -> bytes:
 def batch(seed: int, start: int, count: int) -> None:
     """Read ``count`` files; prints how many were good, refused, and the slowest in milliseconds."""
     from simulate.errors import FileProblems
-    from simulate.model.loading.files import scenario_reader
+    from simulate.scenario_files import scenario_reader
 
     seeds, good, slowest = corpus(), 0, 0.0
     for number in range(start, start + count):

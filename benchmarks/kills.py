@@ -1,10 +1,11 @@
-"""``kill -9`` at any moment of any verb that writes: nothing that had finished is lost, no file is half.
+"""Signals at any moment of any verb: nothing that had finished is lost, no file is half, nothing goes on.
 
     python -m benchmarks.kills [--n 200] [--seed 1]
 
-A run is killed and resumed until it is done: each outcome that stood in its folder stays there, at the end
-there is one of each, and nothing half-written is left. A file that a verb replaces is the old one or the new
-one. Each verb is killed at a random moment of the time that it takes.
+A run is killed (``kill -9``) and resumed until it is done: each outcome that stood in its folder stays,
+at the end there is one of each, and nothing half-written is left. The other verbs get SIGKILL, SIGTERM,
+SIGINT or SIGHUP at a random moment of the time that they take. A file that a verb replaces is the old or the
+new one; where it writes several, none of them is there without those that it needs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,10 +24,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.kills_verbs import OLD, TRACE, VERBS, Verb, steady
 from simulate.model.whole_file import HALF_WRITTEN
 
-ROOT = Path(__file__).resolve().parent.parent
-TRACE = str(ROOT / "fixtures/traces/openinference_openai.otlp.jsonl")
+STOPS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TRIALS = 12
 AGENT = """
 import time
@@ -39,17 +41,6 @@ agent: python:agents:agent
 script: [{says: hi}, {says: and then?}]
 expect: [{said: {contains: ok}}]
 """
-FILES: dict[str, tuple[str, Sequence[str]]] = {
-    "trace convert": ("out.jsonl", ["trace", "convert", TRACE, "-o", "out.jsonl"]),
-    "trace redact": ("out.jsonl", ["trace", "redact", TRACE, "-o", "out.jsonl"]),
-    "trace sample": ("out.jsonl", ["trace", "sample", TRACE, "-o", "out.jsonl", "--baseline", "1"]),
-    "trace show": ("out.html", ["trace", "show", TRACE, "--html", "out.html"]),
-    "diff": ("out.html", ["diff", TRACE, TRACE, "--trace", "15d5", "--html", "out.html"]),
-    "score": ("out.json", ["score", TRACE, "--evaluators", "TrajectoryScore,PII", "--json", "out.json"]),
-    "gate": ("gate.xml", ["gate", "done", "--gate", "gate.yaml", "--gate-junit", "gate.xml"]),
-    "schema": ("schemas/scenario.schema.json", ["schema", "--write", "schemas"]),
-}
-"""By verb: the file that it replaces, and its words."""
 
 
 def started(words: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -60,6 +51,23 @@ def started(words: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def stopped(words: Sequence[str], folder: Path, after: float, number: signal.Signals) -> tuple[bool, bool]:
+    """Whether it was still running when the signal came, and whether it went on for 30 seconds."""
+    process = started(words, folder)
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.send_signal(number)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return True, True
+        return True, False
+    return False, False
 
 
 def killed(words: Sequence[str], folder: Path, after: float) -> bool:
@@ -117,55 +125,91 @@ def runs(count: int, chance: random.Random, folder: Path, record: bool) -> tuple
     return hits, wrong
 
 
-def files(count: int, chance: random.Random, folder: Path) -> tuple[Counter[str], list[str]]:
-    """Kill verbs that replace a file; the kills that hit, by verb, and what is wrong."""
-    hits, wrong, takes = Counter[str](), list[str](), dict[str, float]()
+def verbs(
+    count: int, chance: random.Random, top: Path, names: Sequence[str]
+) -> tuple[Counter[str], list[str]]:
+    """Stop verbs by signals; those that hit, by verb, and what is wrong."""
+    hits, tries, wrong, takes = Counter[str](), Counter[str](), list[str](), dict[str, float]()
     whole: dict[str, bytes] = {}
-    for verb, (name, words) in FILES.items():
-        takes[verb] = duration(words, folder)
-        whole[verb] = _steady((folder / name).read_bytes())
+    for name in names:
+        folder, verb = shutil.copytree(top / "start", top / f"{name} once"), VERBS[name]
+        takes[name] = verb.lasts or duration(verb.words, folder)
+        if verb.replaces is not None:
+            whole[name] = steady((folder / verb.replaces).read_bytes())
     while hits.total() < count:
-        verb = min(FILES, key=lambda each: hits[each])
-        name, words = FILES[verb]
-        file = folder / name
-        file.write_bytes(b"old")
-        hits[verb] += killed(words, folder, chance.uniform(0, takes[verb] * 1.05))
-        left = file.read_bytes() if file.is_file() else b""
-        if left != b"old" and _steady(left) != whole[verb]:
-            wrong.append(f"{verb}: {name} is neither the old one nor the new one ({len(left)} bytes)")
+        name = min(names, key=lambda each: (hits[each], tries[each]))
+        verb, number = VERBS[name], chance.choice(STOPS)
+        folder = shutil.copytree(top / "start", top / f"{name} {tries[name]}")
+        tries[name] += 1
+        latest = takes[name] * (1 if verb.lasts else 1.05)
+        hit, late = stopped(verb.words, folder, chance.uniform(0, latest), number)
+        hits[name] += hit
+        found = left_behind(verb, folder, whole.get(name), swept=number != signal.SIGKILL)
+        found += ["it did not end within 30 seconds"] * late
+        if verb.again and (code := started(verb.words, folder).wait()) != 0:
+            found.append(f"the same words end with {code} afterwards")
+        wrong += [f"{name} ({number.name}): {each}" for each in found]
+        shutil.rmtree(folder)
     return hits, wrong
 
 
-def _steady(data: bytes) -> bytes:
-    """Without what differs from one time to the next: its length says whether it is whole, roughly."""
-    return data[:40] + data[-40:] if data.endswith((b"\n", b">", b"}")) else data
+def left_behind(verb: Verb, folder: Path, whole: bytes | None, *, swept: bool) -> list[str]:
+    """What is wrong with what a verb left; ``swept``: nothing half-written may be there."""
+    found: list[str] = []
+    if verb.replaces is not None:
+        data = (folder / verb.replaces).read_bytes()
+        if data != OLD and steady(data) != whole:
+            found.append(f"{verb.replaces} is neither the old one nor the new one ({len(data)} bytes)")
+    if verb.left is not None and (told := verb.left(folder)) is not None:
+        found.append(told)
+    if swept:
+        found += [f"{file.name} is left over" for file in folder.rglob(HALF_WRITTEN)]
+    return found
+
+
+def prepared(folder: Path) -> None:
+    """A project in which every verb finds what it needs, and files that it replaces."""
+    folder.mkdir()
+    (folder / "agents.py").write_text(AGENT)
+    (folder / "s.yaml").write_text(SCENARIO)
+    (folder / "gate.yaml").write_text("pass_rate: 10%\n")
+    duration(["run", "s.yaml", "--trials", "2", "--out", "done"], folder)
+    shutil.copytree(folder / "done", folder / ".simulate/runs/one")
+    duration(["dataset", "add", TRACE, "--trace", "15d5", "--to", "kept"], folder)
+    shutil.copytree(folder / "kept", folder / "edited")
+    (case,) = (folder / "edited/cases").glob("*.yaml")
+    case.write_text(case.read_text() + "# by hand\n")
+    (folder / "schemas").mkdir()
+    for verb in VERBS.values():
+        if verb.replaces is not None:
+            (folder / verb.replaces).write_bytes(OLD)
+    (folder / "out.json").write_bytes(OLD)
 
 
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--n", type=int, default=200, help="kills that hit a running verb")
+    parser.add_argument("--n", type=int, default=200, help="signals that hit a running verb")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--verbs", nargs="*", choices=VERBS, help="these alone, and no runs")
     args = parser.parse_args()
     chance = random.Random(args.seed)
+    wrong = list[str]()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "agents.py").write_text(AGENT)
-        (folder / "s.yaml").write_text(SCENARIO)
-        (folder / "gate.yaml").write_text("pass_rate: 10%\n")
-        duration(["run", "s.yaml", "--trials", "2", "--out", "done"], folder)
-        wrong = list[str]()
-        for what, record in (("run, run --resume", False), ("run --record, --resume", True)):
-            hits, found = runs(args.n // 4, chance, folder, record)
+        folder = Path(name) / "start"
+        prepared(folder)
+        each = 0 if args.verbs else args.n // 4
+        for what, record in (("run, run --resume", False), ("run --record, --resume", True)) if each else ():
+            hits, found = runs(each, chance, folder, record)
             print(f"{what:<24}{hits:>5} kills, {len(found)} wrong", flush=True)
             wrong += found
-        hit, found = files(args.n - args.n // 4 * 2, chance, folder)
+        hit, found = verbs(args.n - each * 2, chance, Path(name), args.verbs or list(VERBS))
         for verb, hits in hit.items():
-            print(f"{verb:<24}{hits:>5} kills", flush=True)
-        print(f"{'files':<24}{hit.total():>5} kills, {len(found)} wrong")
+            print(f"{verb:<24}{hits:>5} signals", flush=True)
+        print(f"{'verbs':<24}{hit.total():>5} signals, {len(found)} wrong")
         wrong += found
-    for each in wrong[:20]:
-        print(each, file=sys.stderr)
+    for told in wrong[:20]:
+        print(told, file=sys.stderr)
     return int(bool(wrong))
 
 

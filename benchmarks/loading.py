@@ -65,7 +65,7 @@ def bare(folder: Path) -> int:
 
 def ours(folder: Path) -> int:
     """What `simulate run`, `simulate check` and pytest do."""
-    from simulate.model.loading.files import load_scenarios
+    from simulate.scenario_files import load_scenarios
 
     return len(load_scenarios([folder]))
 
@@ -109,7 +109,7 @@ def main() -> None:
     print(f"{'simulate':<36}{own:>10.3f}{own / files * 1000:>12.3f}")
     print(f"{'ratio (at most 3 is asked for)':<36}{ratio:>10.2f}")
     print(f"{'import of pydantic':<36}{import_seconds('pydantic'):>10.3f}")
-    print(f"{'import of the loader':<36}{import_seconds('simulate.model.loading.files'):>10.3f}")
+    print(f"{'import of the loader':<36}{import_seconds('simulate.scenario_files'):>10.3f}")
 
 
 if __name__ == "__main__":

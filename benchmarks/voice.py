@@ -38,7 +38,6 @@ from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.conversation.voice.vad import Detector
 from simulate.determinism.clock import run_virtual
 from simulate.integrations.pipecat.engine import MemoryWire
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.persona import Persona, Voice
@@ -47,6 +46,7 @@ from simulate.model.transcript import Conversation
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
 from simulate.run import run_trial
+from simulate.scenario_files import load_scenarios
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "scenarios" / "voice"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -157,26 +159,67 @@ ROOT = Path(__file__).parents[1]
 PASSWORD = "zzPASSw0rdzz"
 
 
+def _named_by_secrets(secret: str) -> str:
+    """Scenarios with a secret wherever a name is made of what they say."""
+    return (
+        f"name: Login with password={secret}\nopens_with: hi\ntags: ['token={secret}']\n"
+        f"persona: {{name: Bo, knows: {{portal: 'my password is {secret}'}}}}\n"
+        f"cases: [{{n: 'api_key={secret}'}}, {{password: {secret}}}, "
+        f"{{case: '{'x' * 62} password={secret}'}}]\n"
+        "expect: [{said: {contains: ok}}]\n"
+    )
+
+
+def _holds_none(folder: Path, names: set[str], but: str = "s.yaml") -> None:
+    """No file but the scenario's own, and no name of a file or folder, has the secret in any case."""
+    found = [each for each in folder.rglob("*") if each.name != but]
+    assert names <= {each.name for each in found}
+    secret = PASSWORD.lower()
+    half = secret[:8]  # what is cut off must not be cut in a secret
+    assert not [each for each in found if half in str(each.relative_to(folder)).lower()]
+    files = [each for each in found if each.is_file()]
+    assert not [each.name for each in files if secret.encode() in each.read_bytes().lower()]
+
+
 def test_nothing_that_a_run_writes_or_prints_holds_a_secret_of_what_it_was_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     address = f"http://127.0.0.1:9/v1?token={PASSWORD}"
-    (tmp_path / "s.yaml").write_text(
-        f"name: Login with password={PASSWORD}\nopens_with: hi\ntags: ['token={PASSWORD}']\n"
-        f"persona: {{name: Bo, knows: {{portal: 'my password is {PASSWORD}'}}}}\n"
-        f"cases: [{{n: 'api_key={PASSWORD}'}}]\nexpect: [{{said: {{contains: ok}}}}]\n"
-    )
+    (tmp_path / "s.yaml").write_text(_named_by_secrets(PASSWORD))
     arguments = ["run", "s.yaml", "--agent", address, "--out", "r", "--junit", "j.xml", "--json", "o.json"]
     monkeypatch.setattr("sys.argv", ["simulate", *arguments])
     assert main(arguments) in (1, 3)
     told = capsys.readouterr()
     assert PASSWORD not in told.out + told.err
-    files = [each for each in tmp_path.rglob("*") if each.is_file() and each.name != "s.yaml"]
-    assert {"run.json", "j.xml", "o.json", "report.html", "outcomes.jsonl"} <= {each.name for each in files}
-    assert not [each.name for each in files if PASSWORD.encode() in each.read_bytes()]
+    _holds_none(tmp_path, {"run.json", "j.xml", "o.json", "report.html", "outcomes.jsonl"})
     assert main(["run", "--resume", "r"]) == 2
     assert "give its --agent again" in capsys.readouterr().err
+
+
+def test_neither_recordings_nor_pytest_make_names_of_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "agents.py").write_text("def ok(message):\n    return 'ok'\n")
+    (tmp_path / "s.yaml").write_text(_named_by_secrets(PASSWORD) + "agent: python:agents.py:ok\n")
+    assert main(["run", "s.yaml", "--record", "tapes", "--out", "r"]) == 0
+    assert main(["run", "s.yaml", "--replay", "tapes", "--out", "again"]) == 0
+    command = [sys.executable, "-m", "pytest", "s.yaml", "-v", "-p", "no:cacheprovider", "--junit-xml=p.xml"]
+    told = subprocess.run(command, capture_output=True, text=True)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert PASSWORD.lower() not in told.stdout.lower()
+    _holds_none(tmp_path, {"manifest.json", "p.xml", "outcome.json"})
+    (name,) = {json.loads(each.read_text())["scenario"] for each in tmp_path.glob("tapes/*/manifest.json")}
+    assert name.startswith("Login with password=<secret:")
+
+
+def test_no_scenario_is_begun_under_a_name_with_a_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", f"Login with password={PASSWORD}", "--dir", str(tmp_path)]) == 2
+    assert PASSWORD not in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_refusal_repeats_no_password(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,12 +20,12 @@ from simulate.cloud_protocol.execution import Execution, RunningCall
 from simulate.cloud_protocol.metrics import call_metrics, execution_metrics
 from simulate.conversation.cloud_engine import CloudEngine
 from simulate.errors import AgentFault, EnvironmentFault, InputError
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.shapes import list_of, object_of
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
 from simulate.run_folder import RunFolder
+from simulate.scenario_files import load_scenarios
 from simulate.suite import Suite
 
 BATCH = 10

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simulate.model.file_names import unique_ids
 from simulate.model.scenario import Scenario
 
 
@@ -77,28 +75,9 @@ class TrialSpec:
         return replace(self, trial=trial, seed=seed)
 
 
-def with_unique_ids(specs: Sequence[TrialSpec], root: Path) -> list[TrialSpec]:
-    """The same trials under ids that are unique among them. Whoever loads the same files, by whatever path,
-    gives them the same ids: files count by their path from ``root``."""
-    ids = unique_ids([(each.scenario.name, each.case, _from(root, each.file)) for each in specs])
-    shared = {name for name, files in files_by_name(specs).items() if len(files) > 1}
-    return [
-        replace(each, id=unique, title=f"{name} ({each.file})" if name in shared else "")
-        for each, unique in zip(specs, ids, strict=True)
-        for name in [each.scenario.name]
-    ]
-
-
 def files_by_name(found: Iterable[TrialSpec]) -> dict[str, dict[str, TrialSpec]]:
     """The files in which scenarios of each name stand, with the first of each file."""
     files: dict[str, dict[str, TrialSpec]] = {}
     for each in found:
         files.setdefault(each.scenario.name, {}).setdefault(each.file, each)
     return files
-
-
-def _from(root: Path, file: str) -> str:
-    try:
-        return os.path.relpath(file, root) if file else ""
-    except ValueError:  # another drive of Windows
-        return file

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from simulate.conversation.engine import TrialSession
 from simulate.errors import AgentFault, Fault, InputError
+from simulate.masking import without_secrets
 from simulate.mcp_stdio import plain_result
 from simulate.model.scenario import Scenario
 from simulate.model.shapes import is_list, object_of
@@ -92,7 +93,11 @@ class Recordings:
         folder = self.root / cassette_name(trial.spec, trial.spec.trial)
         tools = trial.tools
         options: dict[str, Any] = {"allow": (*self.allow, *_harness(trial)), "seed": trial.spec.seed}
-        options |= {"scenario": trial.scenario.name, "policy": self.policy, "pace": self.pace}
+        options |= {
+            "scenario": without_secrets(trial.scenario.name),
+            "policy": self.policy,
+            "pace": self.pace,
+        }
         options |= {"first_use": self.first_use}
         options |= {"personal": _personal(trial.scenario, self.personal), "invented": _invented(trial)}
         session: RecordSession | ReplaySession | None = None

@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from simulate.masking import without_secrets
 from simulate.model.file_names import slug
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.matching.rules import default_rules
@@ -17,7 +18,7 @@ from simulate.trace.span import Trace
 def archive_of(trace: Trace, name: str) -> bytes:
     """``scenarios/NAME.yaml`` and ``scenarios/cassettes/NAME/``, to be unpacked in a project. Raises
     NotReplayable, an InputError, where the trace does not say what was said."""
-    title = " ".join(name.split())[:80] or "a trace"
+    title = without_secrets(" ".join(name.split()))[:80] or "a trace"
     cassette = cassette_of(trace, rules=default_rules(), partial=True)
     cassette.manifest["scenario"] = title
     made = io.BytesIO()

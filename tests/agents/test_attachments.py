@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 from simulate import Scenario, run
 from simulate.errors import InputError
 from simulate.interfaces.cli.main import main
-from simulate.model.loading.files import load_scenarios
 from simulate.model.outcome import Outcome
+from simulate.scenario_files import load_scenarios
 from tests.agents.served import serving
 
 PNG = base64.b64decode(

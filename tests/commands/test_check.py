@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from simulate.interfaces.cli.main import main
-from simulate.model.loading.files import load_scenarios
+from simulate.scenario_files import load_scenarios
 
 
 @pytest.fixture(autouse=True)

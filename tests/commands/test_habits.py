@@ -21,11 +21,11 @@ from simulate.interfaces.render.junit import junit
 from simulate.llm.config import PLACEHOLDER
 from simulate.load_object import own_traceback
 from simulate.model.loading.environment import read_env_file, set_environment
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome_json import outcome_from_json
 from simulate.model.text import IN_ASCII
 from simulate.run_folder import RunFolder, find_run
+from simulate.scenario_files import load_scenarios
 
 AGENT = """
 import itertools, os

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulate.errors import EnvironmentFault, InputError, NotReplayable
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.units import plain
+from simulate.scenario_files import load_scenarios
 from simulate.scoring.datasets import Dataset, Wish, add
 from simulate.scoring.datasets.store import dump
 from simulate.trace import Trace, read

@@ -24,13 +24,13 @@ from simulate.determinism.clock import run_virtual
 from simulate.errors import AddressError, InputError, MissingExtra
 from simulate.integrations.pipecat.engine import PipecatEngine, load_bot
 from simulate.integrations.registry import engine_for
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Scenario
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
 from simulate.run import run, run_trial
+from simulate.scenario_files import load_scenarios
 
 ROOT = Path(__file__).parents[2]
 # Pipecat imports a module that Python 3.13 no longer has, and subclasses what it has itself deprecated

@@ -14,13 +14,13 @@ pytest.importorskip("hibari", reason="needs the extra voice")
 
 from simulate.determinism.clock import run_virtual
 from simulate.errors import InputError
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.running import Recordings
 from simulate.resources import Resources
 from simulate.run import run_trial
+from simulate.scenario_files import load_scenarios
 from simulate.trace.diff import compare
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import pytest
 from fixtures.agents.model_server import ModelServer
 from simulate import run
 from simulate.errors import FileProblems
-from simulate.model.loading.files import load_scenarios
 from simulate.model.scenario import Scenario
+from simulate.scenario_files import load_scenarios
 from simulate.scoring.checks.scores import reference_of
 from simulate.trace.reading import TraceReading
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from simulate.errors import FileProblems, InputError
 from simulate.model.base import WORDS
-from simulate.model.loading.files import load_scenarios, scenario_reader
 from simulate.model.loading.project import Project
 from simulate.model.persona import Persona
 from simulate.model.scenario import Line, Scenario
 from simulate.model.tool_pin import ToolPin
 from simulate.model.trial import TrialSpec
+from simulate.scenario_files import load_scenarios, scenario_reader
 
 GOOD = "name: {name}\ngoal: g\n"
 

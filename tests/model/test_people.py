@@ -97,7 +97,7 @@ def test_an_unknown_locale_is_refused_with_the_nearest() -> None:
 
 
 def test_loading_imports_no_faker() -> None:
-    code = "import sys, simulate.model.loading.files, simulate.model.locales as p;"
+    code = "import sys, simulate.scenario_files, simulate.model.locales as p;"
     code += "p.check_locale('de_DE');"
     code += "print([m for m in ('faker', 'openai', 'opentelemetry', 'aiohttp') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

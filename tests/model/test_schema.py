@@ -13,9 +13,9 @@ from simulate.errors import FileProblems
 from simulate.interfaces.cli.schema import schema_text
 from simulate.model.base import WORDS, Expectation
 from simulate.model.expect import VOICE_WORDS
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.schema import KINDS, Kind, file_name, json_schema
 from simulate.model.loading.yaml_reader import read_documents
+from simulate.scenario_files import load_scenarios
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = Path(simulate.__file__).parent / "model" / "schemas"

@@ -105,6 +105,61 @@ async def test_a_damaged_blob_is_found_when_it_is_played(server: Any, tmp_path: 
         cassette.http[2].response.content  # noqa: B018
 
 
+INTERACTION: dict[str, Any] = {
+    "request": {"method": "GET", "uri": "http://x/y", "headers": {"accept": ["*/*"]}, "body": None},
+    "response": {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": "ok"}},
+    "simulate": {"key": "k", "endpoint": "http GET x", "start_ms": 0, "end_ms": 1.5, "components": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value", "told"),
+    [
+        ("manifest.json", "files", "\0", "files"),
+        ("manifest.json", "watch", True, "watch"),
+        ("manifest.json", "personal", {"pseudonyms": 3}, "personal.pseudonyms"),
+        ("http.json", "simulate.start_ms", None, "interaction 1 .*simulate.start_ms"),
+        ("http.json", "request.headers", {"accept": []}, "interaction 1"),
+        ("http.json", "response.status", "200", "response.status"),
+        ("tools.jsonl", "error", "it failed", "line 1 is not a cassette's tool call: error"),
+        ("conversation.jsonl", "speaker", "nobody", "line 1 .*speaker"),
+        ("conversation.jsonl", "text", None, "line 1 .*text"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_by_its_place(
+    name: str, path: str, value: Any, told: str, tmp_path: Path
+) -> None:
+    tool = {"key": "k", "name": "f", "arguments": {}, "start_ms": 0, "end_ms": 1, "result": 1}
+    said = {"speaker": "caller", "text": "hi", "turn": 1}
+    held: dict[str, Any] = {"http.json": INTERACTION, "tools.jsonl": tool, "conversation.jsonl": said}
+    held["manifest.json"] = {"schema": 1, "files": dict.fromkeys(held, "")}
+    held = json.loads(json.dumps(held))
+    assert len(_written(tmp_path / "right", held)) == 2
+    *keys, last = path.split(".")
+    inner = held[name]
+    for key in keys:
+        inner = inner[key]
+    inner[last] = value
+    with pytest.raises(InputError, match=told):
+        _written(tmp_path / "wrong", held)
+
+
+def test_an_answer_that_cannot_be_unpacked_is_told_by_its_folder(tmp_path: Path) -> None:
+    response = INTERACTION["response"] | {"body": {"base64": ["é"]}}
+    held = {"manifest.json": {"schema": 1, "files": {"http.json": ""}}}
+    held["http.json"] = INTERACTION | {"response": response}
+    with pytest.raises(InputError, match="a recorded answer cannot be read"):
+        _ = _written(tmp_path / "c", held).http[0].response
+
+
+def _written(folder: Path, held: dict[str, Any]) -> Cassette:
+    folder.mkdir()
+    for name, value in held.items():
+        whole = {"version": 1, "interactions": [value]} if name == "http.json" else value
+        (folder / name).write_text(json.dumps(whole) + "\n")
+    return Cassette.load(folder, allow_edited=True)
+
+
 async def test_an_edited_cassette_replays_when_it_may(server: Any, tmp_path: Path) -> None:
     folder = await recorded(server, tmp_path / "c")
     text = (folder / "http.json").read_text()

@@ -165,8 +165,8 @@ async def test_a_trace_becomes_a_test_that_runs(serve: Serve, make: Make, tmp_pa
         data = await response.read()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(tmp_path)
-    from simulate.model.loading.files import load_scenarios
     from simulate.replay import Cassette
+    from simulate.scenario_files import load_scenarios
 
     (loaded,) = load_scenarios([tmp_path / "scenarios" / "late_order.yaml"])
     assert loaded.scenario.script[0].says == "Where is order 4417?"

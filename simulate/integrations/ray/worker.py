@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from simulate.errors import InputError, MissingExtra, SimulateError
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.trial import TrialSpec
 from simulate.replay.running import Recordings
 from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.resources import Resources
 from simulate.run_folder import RunFolder
+from simulate.scenario_files import load_scenarios
 from simulate.suite import Suite
 
 Tape = tuple[Literal["all", "none"], str]

@@ -40,9 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from simulate.model.loading.files import load_scenarios
     from simulate.model.loading.places import short
     from simulate.model.loading.project import Project
+    from simulate.scenario_files import load_scenarios
 
     problems: list[Problem] = []
     agents: set[str] | None = None

@@ -15,11 +15,11 @@ from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 from simulate.interfaces.cli.run_options import add_tag_option
 from simulate.interfaces.cli.verbs import add_no_code_option
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.yaml_reader import read_documents
 from simulate.model.shapes import is_object
 from simulate.model.units import plain
 from simulate.replay.from_trace import cassette_of
+from simulate.scenario_files import load_scenarios
 from simulate.scoring.datasets import Dataset, DatasetCase, Wish, add
 from simulate.scoring.datasets.store import dump
 from simulate.trace.conversations import whole_file

@@ -11,6 +11,7 @@ from pathlib import Path
 from simulate.errors import InputError
 from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.cli.schema import schema_text, write_text
+from simulate.masking import without_secrets
 from simulate.model.file_names import slug
 from simulate.model.loading.places import SUFFIXES
 from simulate.model.loading.project import Project, project_root
@@ -44,6 +45,8 @@ def execute(args: argparse.Namespace) -> int:
     name = " ".join(args.name.split())
     if not name:
         raise InputError("a scenario needs a name", hint='simulate new "Where is my parcel"')
+    if without_secrets(name) != name:
+        raise InputError("a scenario's name may hold no secret: it is in every report of a run", where=name)
     root: Path = args.dir or Path()
     scenario = _folder(root) / f"{slug(name).replace('-', '_')}.yaml"
     persona = root / "personas" / f"{PERSONA}.yaml"
@@ -61,13 +64,15 @@ def execute(args: argparse.Namespace) -> int:
     agent, agent_file = _agent(Project.find(root), root)
 
     form = _SCENARIO if agent_file is not None else _SCENARIO_FOR_YOURS
-    files = {scenario: form.format(name=_quoted(name), agent=_quoted(agent), persona=PERSONA)}
+    files: dict[Path, str] = {}
     if not persona.exists():
         files[persona] = _PERSONA
     if agent_file is not None and not agent_file.exists():
         files[agent_file] = _AGENT
     for kind, folder in zip(KINDS, (scenario.parent, persona.parent), strict=True):
         files[folder / file_name(kind)] = schema_text(kind)
+    # last: where it is, what it needs is there too
+    files[scenario] = form.format(name=_quoted(name), agent=_quoted(agent), persona=PERSONA)
     for path, text in files.items():
         write_text(path, text)
         say(f"wrote {path}")
@@ -93,8 +98,9 @@ def _from_trace(args: argparse.Namespace, name: str, scenario: Path, root: Path)
         only(asking, ", ".join(args.from_trace)), rules=default_rules(), partial=args.partial
     )
     cassette.manifest["scenario"] = name
-    write_text(scenario, scenario_from(cassette, name))
+    text = scenario_from(cassette, name)
     folder = cassette.save(scenario.parent / "cassettes" / slug(name))
+    write_text(scenario, text)
     say(f"wrote {scenario}\nwrote {folder}")
     run = f"simulate run {scenario} --agent ADDRESS --replay {folder.parent}"
     say(f"\nNow: simulate replay {folder} --agent ADDRESS\nand: {run}")

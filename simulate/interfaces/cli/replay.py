@@ -14,7 +14,6 @@ from simulate.errors import InputError
 from simulate.interfaces.cli import recording_options, replay_fork, say
 from simulate.interfaces.cli.verbs import add_no_code_option
 from simulate.model.explain import told_verdict
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.scenario import Line, Scenario
@@ -30,6 +29,7 @@ from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.replay.verify import verify_folders
 from simulate.resources import Resources
 from simulate.run import run_trial
+from simulate.scenario_files import load_scenarios
 from simulate.tools import marked
 from simulate.trace.files.writing import write_otlp_jsonl
 

@@ -112,9 +112,9 @@ def _asked_for(args: argparse.Namespace, undo: contextlib.ExitStack) -> tuple[Pr
     from simulate.interfaces.cli.selection import not_passed, selected
     from simulate.llm.config import placeholder_keys
     from simulate.model.loading.environment import set_environment
-    from simulate.model.loading.files import load_scenarios
     from simulate.model.loading.places import short
     from simulate.model.loading.project import Project
+    from simulate.scenario_files import load_scenarios
 
     failed = _earlier(args)
     project = Project.find(Path.cwd())

@@ -145,7 +145,7 @@ class ScenarioFile(pytest.File):
     """One YAML file."""
 
     def collect(self) -> Iterator[ScenarioItem]:
-        from simulate.model.loading.files import load_scenarios
+        from simulate.scenario_files import load_scenarios
 
         session = session_of(self.config)
         for loaded in load_scenarios([self.path], agents=session.project.agents):

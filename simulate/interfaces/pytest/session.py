@@ -20,11 +20,12 @@ from simulate.model.identity import parse_tags
 from simulate.model.loading.environment import set_environment
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
-from simulate.model.trial import TrialSpec, with_unique_ids
+from simulate.model.trial import TrialSpec
 from simulate.replay.running import Mode, Recordings
 from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.resources import Resources
 from simulate.run_folder import RUNS, RunFolder, new_run_id
+from simulate.scenario_files import with_unique_ids
 from simulate.suite import Suite, join_runs
 
 

@@ -11,13 +11,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from simulate.errors import FileProblems, Problem
 from simulate.model.loading.yaml_reader import MAX_DEPTH, scalar
 from simulate.model.nearest import did_you_mean
+from simulate.model.secret_names import is_secret
 from simulate.model.shapes import is_list, is_object
 from simulate.model.units import Written, as_written
 
@@ -114,13 +115,18 @@ def _size(value: Any) -> int:
     return 1 + len(value) // 64 if isinstance(value, str) else 1
 
 
-def label(row: Row, index: int) -> str:
-    """What a report calls the case: its column ``case`` or ``name``, else its number and short values."""
+def label(row: Row, index: int, masked: Callable[[str], str]) -> str:
+    """What a report calls the case: its column ``case`` or ``name``, else its number and short values.
+    Secrets are ``masked`` before it is cut: nobody could tell half a secret for one."""
     for column in _LABELS:
         if row.get(column) not in (None, ""):
-            return _text(row[column])[:80]
-    values = [_text(value) for value in row.values() if not isinstance(value, dict | list)]
-    short = " ".join(value for value in values if 0 < len(value) <= 20)[:40].strip()
+            return masked(_text(row[column]))[:80]
+    values = [
+        _text(value)
+        for column, value in row.items()
+        if not isinstance(value, dict | list) and not is_secret(column, value)
+    ]
+    short = masked(" ".join(value for value in values if 0 < len(value) <= 20))[:40].strip()
     return f"{index} {short}".strip()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from simulate.errors import AddressError, FileProblems, InputError, Problem
 from simulate.model.agent_address import kind_of
 from simulate.model.base import FilePlace, ScenarioModel, Strict
-from simulate.model.file_names import unique_ids
 from simulate.model.loading import cases
 from simulate.model.loading.places import SUFFIXES, Surroundings, read_bytes, scenario_files
 from simulate.model.loading.problems import problems_of
@@ -108,12 +107,19 @@ class PersonaReader(Generic[PersonaT]):
 class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
     """Reads files of scenarios, too.
 
-    With ``agents``, a scenario's ``agent:`` must be one of these names, or an address."""
+    With ``agents``, a scenario's ``agent:`` must be one of these names, or an address. ``masked``
+    takes secrets out of a case's label."""
 
     def __init__(
-        self, scenario: type[ScenarioT], persona: type[PersonaT], *, agents: Collection[str] | None = None
+        self,
+        scenario: type[ScenarioT],
+        persona: type[PersonaT],
+        *,
+        agents: Collection[str] | None = None,
+        masked: Callable[[str], str] = str,
     ) -> None:
         super().__init__(persona)
+        self._masked = masked
         self._scenario_type = scenario
         self._agents = agents
         self._folders: dict[Path, Surroundings] = {}
@@ -133,12 +139,12 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         """The one scenario of a file; raises InputError where there are several."""
         found = self.load([path])
         if len(found) > 1:
-            ids = unique_ids([(each.scenario.name, each.case, each.file) for each in found])
-            names = ", ".join(ids[:5]) + (", …" if len(found) > 5 else "")
+            titles = [each.scenario.name + (f"[{each.case}]" if each.case else "") for each in found[:5]]
+            names = ", ".join(titles) + (", …" if len(found) > 5 else "")
             raise InputError(
                 f"{len(found)} scenarios where one is wanted: {names}",
                 where=str(path),
-                hint="simulate.model.loading.files.load_scenarios reads them all",
+                hint="simulate.scenario_files.load_scenarios reads them all",
             )
         return found[0].scenario
 
@@ -276,9 +282,9 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
             if made is None:
                 continue
             scenario, written = made
-            label = None if row is None else cases.label(row, number)
+            label = None if row is None else cases.label(row, number, self._masked)
             if caller:
-                label = ", ".join(filter(None, (_caller_label(filled, scenario), label)))
+                label = ", ".join(filter(None, (_caller_label(filled, scenario, self._masked), label)))
             if label in labels:
                 label = f"{label} ({number})"
             if label is not None:
@@ -380,13 +386,13 @@ def _named_files(raw: dict[str, Any]) -> Iterator[tuple[FilePlace, list[str | in
                 yield ("script", index, place), ["script", index, "attachments", place], "file", name
 
 
-def _caller_label(raw: dict[str, Any], scenario: ScenarioModel) -> str:
+def _caller_label(raw: dict[str, Any], scenario: ScenarioModel, masked: Callable[[str], str]) -> str:
     """What a report calls the persona: as the scenario names it, or as it names itself."""
     given = as_written(raw["persona"])
     if isinstance(given, str):
-        return Path(given).stem if given.endswith(SUFFIXES) else given
+        return masked(Path(given).stem if given.endswith(SUFFIXES) else given)
     persona: Any = getattr(scenario, "persona", None)
-    return str(persona.name or persona.description or "persona")[:40]
+    return masked(str(persona.name or persona.description or "persona"))[:40]
 
 
 def _shown(path: Path) -> str:

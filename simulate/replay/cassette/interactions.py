@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import orjson
 
+from simulate.errors import InputError
 from simulate.model.secret_names import is_secret_parameter
 from simulate.replay.cassette.bodies import LARGE, blob_reader, pack, unpack
 from simulate.replay.matching.chat import ENDPOINT as CHAT
@@ -166,28 +167,39 @@ def response_loader(
     """Unpack a response when it is first asked for; loading stays as fast as the JSON parser."""
 
     def load() -> HttpResponse:
-        status = cast("dict[str, Any]", response.get("status") or {})
-        given = cast("dict[str, Any]", response.get("headers") or {})
-        headers = [
-            (name, value)
-            for name, values in given.items()
-            for value in (cast("list[str]", values) if isinstance(values, list) else [str(values)])
-        ]
-        chunks = unpack(
-            cast("dict[str, Any]", response.get("body") or {}),
-            str(about.get("chunks_ms", "")),
-            blob_reader(folder),
-        )
-        return HttpResponse(
-            int(status.get("code") or 0),
-            str(status.get("message") or ""),
-            headers,
-            chunks,
-            str(about.get("ended", "complete")),
-            float(about.get("end_ms") or 0.0) - float(about.get("start_ms") or 0.0),
-        )
+        try:
+            return _response(response, about, folder)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"a recorded answer cannot be read: {type(error).__name__} {error}",
+                where=str(folder or ""),
+                hint="restore the file, or record the cassette again",
+            ) from error
 
     return load
+
+
+def _response(response: dict[str, Any], about: dict[str, Any], folder: Path | None) -> HttpResponse:
+    status = cast("dict[str, Any]", response.get("status") or {})
+    given = cast("dict[str, Any]", response.get("headers") or {})
+    headers = [
+        (name, value)
+        for name, values in given.items()
+        for value in (cast("list[str]", values) if isinstance(values, list) else [str(values)])
+    ]
+    chunks = unpack(
+        cast("dict[str, Any]", response.get("body") or {}),
+        str(about.get("chunks_ms", "")),
+        blob_reader(folder),
+    )
+    return HttpResponse(
+        int(status.get("code") or 0),
+        str(status.get("message") or ""),
+        headers,
+        chunks,
+        str(about.get("ended", "complete")),
+        float(about.get("end_ms") or 0.0) - float(about.get("start_ms") or 0.0),
+    )
 
 
 def tool_line(tool: ToolRecording) -> dict[str, Any]:

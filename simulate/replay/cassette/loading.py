@@ -15,6 +15,7 @@ import orjson
 from simulate.errors import InputError
 from simulate.model.shapes import is_list, is_object, object_of
 from simulate.replay.cassette.bodies import blob_reader
+from simulate.replay.cassette.file_shapes import Form, refuse_other_shape
 from simulate.replay.cassette.interactions import recording_in, tool_in
 from simulate.replay.cassette.stream_file import streams_in
 from simulate.replay.matching import keys
@@ -61,13 +62,14 @@ def _read(folder: Path, rules: Rules, *, allow_edited: bool) -> Contents:
     if not is_object(parsed) or not isinstance(parsed.get("schema"), int):
         raise InputError("this is not a cassette's manifest", where=str(folder / "manifest.json"))
     manifest = _upgraded(parsed, folder)
+    refuse_other_shape("manifest", manifest, folder / "manifest.json")
     contents, edited = _checked(folder, cast("dict[str, str]", manifest.get("files", {})), allow_edited)
     rekey = edited or manifest.get("key_version") != keys.VERSION
     read = Contents(
         http=_http(folder, contents.get("http.json", b""), rules, rekey=rekey),
         tools=_tools(folder, contents.get("tools.jsonl", b""), rules, rekey=rekey),
         frames=_lines(folder / "frames.jsonl", contents.get("frames.jsonl", b"")),
-        conversation=_lines(folder / "conversation.jsonl", contents.get("conversation.jsonl", b"")),
+        conversation=_said(folder / "conversation.jsonl", contents.get("conversation.jsonl", b"")),
         manifest=manifest | {"edited": True} if edited else manifest,
         streams=streams_in(
             _lines(folder / "streams.jsonl", contents.get("streams.jsonl", b"")),
@@ -166,6 +168,14 @@ def _lines(path: Path, content: bytes) -> list[Any]:
     return [_loads(path, line) for line in content.splitlines() if line.strip()]
 
 
+def _said(path: Path, content: bytes) -> list[dict[str, Any]]:
+    lines = _lines(path, content)
+    for number_, line in enumerate(lines, 1):
+        form: Form = "call in the conversation" if "called" in object_of(line) else "line of the conversation"
+        refuse_other_shape(form, line, path, f"line {number_}")
+    return lines
+
+
 def _http(folder: Path, content: bytes, rules: Rules, *, rekey: bool) -> list[HttpRecording]:
     if not content:
         return []
@@ -176,9 +186,10 @@ def _http(folder: Path, content: bytes, rules: Rules, *, rekey: bool) -> list[Ht
         raise InputError("there are no interactions in it", where=str(path))
     recordings: list[HttpRecording] = []
     for index, interaction in enumerate(interactions):
+        refuse_other_shape("interaction", interaction, path, f"interaction {index + 1}")
         try:
             recordings.append(recording_in(interaction, index, folder, rules, rekey=rekey))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"interaction {index + 1} cannot be read: {type(error).__name__} {error}", where=str(path)
             ) from error
@@ -189,8 +200,6 @@ def _tools(folder: Path, content: bytes, rules: Rules, *, rekey: bool) -> list[T
     path = folder / "tools.jsonl"
     recordings: list[ToolRecording] = []
     for index, line in enumerate(_lines(path, content)):
-        try:
-            recordings.append(tool_in(line, index, rules, rekey=rekey))
-        except (KeyError, TypeError) as error:
-            raise InputError(f"line {index + 1} is not a tool call: {error}", where=str(path)) from error
+        refuse_other_shape("tool call", line, path, f"line {index + 1}")
+        recordings.append(tool_in(line, index, rules, rekey=rekey))
     return recordings

@@ -89,7 +89,7 @@ def streams_in(lines: list[Any], path: Path, rules: Rules, *, rekey: bool) -> li
             else:
                 content = b"".join(part for _, part in unpack(line, "", blob_reader(path.parent)))
                 found[-1].events.append(StreamEvent(line["by"], line["kind"], line["at_ms"], content))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"line {index + 1} is neither a connection nor an event: {error}", where=str(path)
             ) from error

@@ -75,7 +75,7 @@ def role_of(message: Any) -> str:
     if isinstance(message, str):
         return "user"
     if is_list(message):  # an atom of the chat form: [role, type, …]
-        return str(message[0])
+        return str(message[0]) if message else ""
     if not is_object(message):
         return ""
     member = message

@@ -16,12 +16,12 @@ import yaml
 
 from simulate.errors import FileProblems, InputError, NotReplayable
 from simulate.model.file_names import slug
-from simulate.model.loading.files import scenario_reader
 from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
 from simulate.model.shapes import is_list, is_object, object_of
 from simulate.replay.from_trace import cassette_of
 from simulate.replay.scenario_draft import scenario_from
+from simulate.scenario_files import scenario_reader
 from simulate.scoring.datasets.store import Dataset, DatasetCase, dump
 from simulate.scoring.evaluators.scoring import evaluators
 from simulate.trace.files.writing import otlp_lines
@@ -92,6 +92,7 @@ def add(
     if not drafts:
         raise silent[0] if silent else InputError("there is no trace", where=wish.source)
     with dataset.alone():
+        _sweep(dataset, drafts)
         dataset.check()
         cases = dataset.cases()
         known = {str(case.origin.get("fingerprint")): case.id for case in cases}
@@ -141,6 +142,20 @@ def _drafts(
         where=wish.source,
         hint="--trace ID takes one of the others; --partial takes what is complete and leaves out the rest",
     )
+
+
+def _sweep(dataset: Dataset, drafts: Iterable[_Draft]) -> None:
+    """Remove what the same words left when they were killed before it counted: these very cases."""
+    for draft in drafts:
+        if dataset.edited().get(draft.id) != "added":
+            continue
+        left = dataset.case(draft.id)
+        if _read(left) == draft.scenario and _undated(left.origin) == _undated(draft.origin):
+            dataset.drop(draft.id)
+
+
+def _undated(origin: Mapping[str, Any]) -> dict[str, Any]:
+    return {**origin, "added": None, "verified": object_of(origin.get("verified")).get("by")}
 
 
 def _put(dataset: Dataset, drafts: Mapping[str, _Draft]) -> None:

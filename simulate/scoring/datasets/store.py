@@ -31,12 +31,12 @@ import yaml
 
 from simulate.errors import InputError
 from simulate.model.expect import Scores
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.yaml_reader import read_plain
 from simulate.model.nearest import did_you_mean
 from simulate.model.scenario import Scenario
 from simulate.model.shapes import is_object
 from simulate.model.whole_file import write_whole
+from simulate.scenario_files import load_scenarios
 from simulate.scoring.checks.scores import reference_of
 from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.trace.conversations import whole_file
