@@ -38,7 +38,7 @@ class WorkerDied(Exception):
     """A process ended in the middle of a conversation."""
 
 
-class ProcessFanOut(FanOut["_Process"]):
+class ProcessFanOut(FanOut["_WorkerProcess"]):
     """Has a suite's conversations in ``jobs`` processes of its own."""
 
     name = "in a process of its own"
@@ -49,7 +49,7 @@ class ProcessFanOut(FanOut["_Process"]):
         self, resources: Resources, *, jobs: int, virtual: bool = False, tape: Tape | None = None
     ) -> None:
         super().__init__(resources, jobs=jobs, virtual=virtual, tape=tape)
-        self._idle: list[_Process] = []
+        self._idle: list[_WorkerProcess] = []
 
     async def __aenter__(self) -> ProcessFanOut:
         """A process starts when it is given its first order."""
@@ -61,24 +61,24 @@ class ProcessFanOut(FanOut["_Process"]):
     def at_once(self, trials: Sequence[TrialSpec]) -> int:
         return self.jobs
 
-    def start(self, suite: Suite, trials: Sequence[TrialSpec]) -> _Process:
-        process = self._idle.pop() if self._idle else _Process()
+    def start(self, suite: Suite, trials: Sequence[TrialSpec]) -> _WorkerProcess:
+        process = self._idle.pop() if self._idle else _WorkerProcess()
         process.tell(self.order(suite, trials))
         return process
 
-    async def events(self, under_way: _Process) -> AsyncIterator[Event]:
+    async def events(self, under_way: _WorkerProcess) -> AsyncIterator[Event]:
         while (event := await under_way.next()) is not None:
             yield event
         self._idle.append(under_way)
 
-    def cancel(self, under_way: _Process, *, force: bool = False) -> None:
+    def cancel(self, under_way: _WorkerProcess, *, force: bool = False) -> None:
         under_way.kill(force=force)
 
     def reason(self, error: Exception) -> tuple[str, bool]:
         return str(error), False
 
 
-class _Process:
+class _WorkerProcess:
     """A process that carries out one order after another."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from simulate.conversation.voice.fillers import is_filler
 from simulate.conversation.voice.pcm import Pcm
 from simulate.conversation.voice.pressure import Machine
 from simulate.conversation.voice.recording_place import open_recording
-from simulate.conversation.voice.seats import a_seat
+from simulate.conversation.voice.seats import seats
 from simulate.conversation.voice.segmenter import Hearing, Listener
 from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.turn_taking import SENTENCE_GAP
@@ -101,9 +101,12 @@ class VoiceCall:
 
     async def carry(self) -> None:
         """The whole call. What was said until a fault is in the conversation."""
-        async with a_seat():
+        async with seats() as places:
             await self._rehearse()
-            await self._carry()
+            try:
+                await self._carry()
+            finally:
+                places.learn(self.session.measures)
 
     async def _carry(self) -> None:
         tape = open_recording(self.session)
