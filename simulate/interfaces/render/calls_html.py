@@ -34,6 +34,8 @@ _WORDS = {
     "backchannel": "stopped for a “mhm”",
     "vocal_tic": "reacted to a cough",
     "aside": "reacted to what was said to somebody else",
+    "hold_music": "reacted to hold music",
+    "false_stop": "broke off without the caller",
     "reply": "slowest reply",
     "dead_air": "longest silence",
 }
