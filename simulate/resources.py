@@ -133,11 +133,14 @@ class Resources:
         key = self._key(scenario)
         return key in self._processes or self._engines[key].outside
 
+    def virtual(self, scenario: Scenario) -> bool:
+        """Whether conversations with a scenario's agent keep virtual time, as its entry says."""
+        named = self._key(scenario)[0]
+        return isinstance(named, str) and self.project.agent(named).time == "virtual"
+
     async def in_its_time(self, scenario: Scenario, carry: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What ``carry`` makes, awaited in the time that conversations with the scenario's agent keep."""
-        named = self._key(scenario)[0]
-        virtual = isinstance(named, str) and self.project.agent(named).time == "virtual"
-        if not virtual or self.real_time or current_loop() is not None:
+        if not self.virtual(scenario) or self.real_time or current_loop() is not None:
             return await carry()
         if self._apart is None:
             self._apart = Apart()

@@ -10,6 +10,19 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from simulate.model.base import WORDS, Expectation, Strict
 from simulate.model.evaluator_names import known_evaluators
 from simulate.model.expect_text import Text, TextOrMeaning
+from simulate.model.expect_voice import (
+    Dtmf,
+    Heard,
+    IgnoresAsides,
+    IgnoresBackchannel,
+    IgnoresBackground,
+    IgnoresHoldMusic,
+    IgnoresVocalTics,
+    LetsCallerFinish,
+    NoDeadAir,
+    StopsWithin,
+    TalkRatio,
+)
 from simulate.model.json_path import ignored_path
 from simulate.model.matchers import check as check_matcher
 from simulate.model.reference import Calls, Reference
@@ -21,13 +34,11 @@ from simulate.model.units import (
     Duration,
     Flag,
     Number,
+    Turn,
     Whole,
     mapping_or,
     matchable,
 )
-
-Turn = Annotated[Whole, Field(ge=0)]
-"""A turn of the caller, from 1; 0 is what the agent says before."""
 
 
 class Times(Strict):
@@ -265,83 +276,6 @@ class Snapshot(Expectation):
     """What may differ: JSON paths such as ``$[*].with.note``."""
 
 
-class StopsWithin(Expectation):
-    """After the caller cut in, the agent fell silent within this time (voice)."""
-
-    voice = True
-    stops_within: Duration
-
-
-class IgnoresBackchannel(Expectation):
-    """A "mhm" of the caller did not stop the agent (voice)."""
-
-    voice = True
-    ignores_backchannel: Literal[True]
-
-
-class IgnoresVocalTics(Expectation):
-    """A cough or an "um" of the caller neither stopped the agent nor was answered (voice)."""
-
-    voice = True
-    ignores_vocal_tics: Literal[True]
-
-
-class IgnoresAsides(Expectation):
-    """What the caller said to somebody else neither stopped the agent nor was answered (voice)."""
-
-    voice = True
-    ignores_asides: Literal[True]
-
-
-class LetsCallerFinish(Expectation):
-    """The agent never began to speak inside a turn of the caller, nor in a pause of it (voice)."""
-
-    voice = True
-    lets_caller_finish: Literal[True]
-
-
-class NoDeadAir(Expectation):
-    """Nobody was silent for longer than this while the agent was due to speak (voice)."""
-
-    voice = True
-    no_dead_air: Duration
-
-
-class Bounds(Strict):
-    """Both ends included."""
-
-    at_least: Number = Field(default=0.0, ge=0, le=1)
-    at_most: Number = Field(default=1.0, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Bounds:
-        if self.at_most < self.at_least:
-            raise ValueError(f"at_most: {self.at_most} is below at_least: {self.at_least}")
-        return self
-
-
-class TalkRatio(Expectation):
-    """The agent's share of all speech, between 0 and 1 (voice)."""
-
-    voice = True
-    talk_ratio: Bounds
-
-
-class Heard(Expectation):
-    """The agent's speech recognition understood this, numbers normalised (voice)."""
-
-    voice = True
-    heard: AsWritten
-    in_turn: Turn | None = None
-
-
-class Dtmf(Expectation):
-    """The agent got these keys (voice)."""
-
-    voice = True
-    dtmf: Annotated[AsWritten, Field(pattern=r"^[0-9A-D*#]+$")]
-
-
 VOICE_WORDS = frozenset(word for word, cls in WORDS.items() if cls.voice)
 
 
@@ -377,6 +311,8 @@ AnyExpectation = Annotated[
     | Annotated[IgnoresBackchannel, Tag("<ignores_backchannel>")]
     | Annotated[IgnoresVocalTics, Tag("<ignores_vocal_tics>")]
     | Annotated[IgnoresAsides, Tag("<ignores_asides>")]
+    | Annotated[IgnoresHoldMusic, Tag("<ignores_hold_music>")]
+    | Annotated[IgnoresBackground, Tag("<ignores_background>")]
     | Annotated[LetsCallerFinish, Tag("<lets_caller_finish>")]
     | Annotated[NoDeadAir, Tag("<no_dead_air>")]
     | Annotated[TalkRatio, Tag("<talk_ratio>")]

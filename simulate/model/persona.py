@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from simulate.model.base import Strict
 from simulate.model.loading.reader import PersonaReader
 from simulate.model.locales import check_locale
-from simulate.model.units import AsWritten, Data, Number
+from simulate.model.units import AsWritten, Data, Duration, Number
 
 Amount = Literal["none", "low", "medium", "high"]
 
@@ -41,11 +41,16 @@ class Voice(Strict):
     speed: Number = Field(default=1.0, ge=0.5, le=2.0)
     """1.0 is the voice's own speed."""
     noise: AsWritten | None = None
-    """Background noise by name, or a WAV file."""
+    """Behind the persona: ``white``, ``street``, ``cafe``, ``voice`` (somebody else who talks), ``babble``
+    (many who do), or a WAV file."""
     noise_db: Number = Field(default=20.0, ge=-10.0, le=60.0)
     """Speech over noise in dB: the lower, the noisier."""
     line: Literal["clean", "phone", "bad"] = "clean"
     """Quality of the line; ``phone`` is 8 kHz µ-law."""
+    echo: Number = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the agent's own voice that comes back to it from the caller's loudspeaker."""
+    delay: Annotated[Duration, Field(le=5.0)] = 0.0
+    """How late the line brings the sound, each way."""
     interrupts: Amount = "none"
     """How readily the persona cuts in."""
     waits: Amount = "medium"

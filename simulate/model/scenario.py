@@ -30,7 +30,9 @@ from simulate.model.units import (
     mapping_or,
 )
 
-ACTIONS = ("says", "dtmf", "silent_for", "backchannel", "vocal_tic", "aside", "hangs_up", "goto")
+ACTIONS = (
+    *("says", "dtmf", "silent_for", "backchannel", "vocal_tic", "aside", "hold_music", "hangs_up", "goto"),
+)
 INTERRUPTS = ("interrupts_after", "interrupts_when")
 END = "end"
 """Where ``goto`` ends the script."""
@@ -55,7 +57,7 @@ class When(Strict):
 
 class Line(Strict):
     """One scripted line, or another thing the caller does. Exactly one of ``says``, ``dtmf``, ``silent_for``,
-    ``backchannel``, ``vocal_tic``, ``aside``, ``hangs_up`` and ``goto``."""
+    ``backchannel``, ``vocal_tic``, ``aside``, ``hold_music``, ``hangs_up`` and ``goto``."""
 
     says: AsWritten | None = None
     """What the caller says, word for word."""
@@ -72,6 +74,8 @@ class Line(Strict):
     While the agent speaks with ``interrupts_after``, else after it. Left out in text."""
     aside: AsWritten | None = None
     """Said to somebody else in the room: "Hold on, put that down." When, as for ``vocal_tic``."""
+    hold_music: Duration | None = None
+    """By voice, the caller puts the agent on hold: music for this long. When, as for ``vocal_tic``."""
     hangs_up: Flag = False
     """The caller ends the conversation."""
     goto: AsWritten | None = None

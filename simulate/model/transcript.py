@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Speaker = Literal["caller", "agent"]
-Kind = Literal["speech", "dtmf", "silence", "backchannel", "vocal_tic", "aside"]
+Kind = Literal["speech", "dtmf", "silence", "backchannel", "vocal_tic", "aside", "hold_music"]
 EndedBy = Literal["caller", "agent", "limit", "fault"]
-NO_TURN: frozenset[Kind] = frozenset({"backchannel", "vocal_tic", "aside"})
+NO_TURN: frozenset[Kind] = frozenset({"backchannel", "vocal_tic", "aside", "hold_music"})
 """What is said with no wish to take the turn."""
 
 

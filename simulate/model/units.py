@@ -137,6 +137,9 @@ Arguments = Annotated[dict[str, Data], AfterValidator(matchable)]
 Whole = StrictInt
 Flag = StrictBool
 
+Turn = Annotated[Whole, Field(ge=0)]
+"""A turn of the caller, from 1; 0 is what the agent says before."""
+
 Number = Annotated[
     float, BeforeValidator(number, json_schema_input_type=float), Field(strict=True, allow_inf_nan=False)
 ]

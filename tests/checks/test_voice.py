@@ -20,6 +20,7 @@ from simulate.trace.span import Span, Trace
 QUESTION, CUT_IN = CallerTurn(0.5, 2, turn=1), CallerTurn(5, 6.5, turn=2)
 MHM = CallerTurn(4, 4.3, "backchannel", turn=1)
 COUGH, ASIDE = CallerTurn(4, 4.3, "vocal_tic", turn=1), CallerTurn(4, 4.3, "aside", turn=1)
+MUSIC = CallerTurn(4, 9, "hold_music", turn=1)
 ID = "ab" * 16
 
 
@@ -67,6 +68,9 @@ async def verdict(
         ({"ignores_asides": True}, [QUESTION, ASIDE], [(3, 7)], "passed", "1 of 1"),
         ({"ignores_asides": True}, [QUESTION, ASIDE], [(3, 3.5), (5, 6)], "failed", "1000 ms after"),
         ({"ignores_asides": True}, [QUESTION, COUGH], [(3, 4.6)], "not_run", "somebody else"),
+        ({"ignores_hold_music": True}, [QUESTION, MUSIC], [(3, 3.8)], "passed", "1 of 1"),
+        ({"ignores_hold_music": True}, [QUESTION, MUSIC], [(3, 3.8), (6, 7)], "failed", "2000 ms after"),
+        ({"ignores_hold_music": True}, [QUESTION, ASIDE], [(3, 4.6)], "not_run", "hold music"),
         ({"lets_caller_finish": True}, [QUESTION, CUT_IN], [(3, 4)], "passed", "never began"),
         ({"lets_caller_finish": True}, [QUESTION], [(1, 3)], "failed", "at 1.0 s, 1000 ms before"),
         ({"lets_caller_finish": True}, [], [(1, 3)], "not_run", "said nothing"),
@@ -165,3 +169,32 @@ CHAT = '[{"role": "user", "content": "hello"}]'
 async def test_keys(spans: list[Span], uses: list[ToolUse], said: list[Utterance], status: str) -> None:
     found = await verdict({"dtmf": "42#"}, spans=spans, uses=uses, said=said)
     assert found.status == status, found.fact
+
+
+@pytest.mark.parametrize(
+    ("cuts", "background", "known", "status"),
+    [
+        ([4.0], True, True, "failed"),  # in its speech, long after the caller
+        ([4.0], True, False, "failed"),
+        ([], True, True, "passed"),
+        ([], True, False, "not_run"),  # its side does not tell
+        ([4.0], False, True, "not_run"),  # nothing but the caller was heard
+        ([7.5], True, True, "passed"),  # for the caller
+        ([2.5], True, True, "passed"),  # it was not speaking
+    ],
+)
+async def test_only_the_caller_stops_it(
+    cuts: list[float], background: bool, known: bool, status: str
+) -> None:
+    panel = measure([QUESTION, CallerTurn(7, 8, turn=2)], [Stretch(3, 7.6)], 12, cuts=cuts)
+    panel.background, panel.cuts_known = background, known
+    scenario = Scenario(name="x", medium="voice", opens_with="x", expect=[{"ignores_background": True}])  # type: ignore[list-item]
+    evidence = Evidence(
+        scenario,
+        Conversation(ID, "voice", started_ns=10**9),
+        TraceReading(Trace(ID, [])),
+        [],
+        measures={"turn_taking": panel.to_dict()},
+    )
+    (result,) = await check_all(scenario.expect, evidence)
+    assert result.status == status, result.fact

@@ -103,7 +103,7 @@ script:
         "s.yaml:18:13: {{name}} has no cases: to be filled from",
         's.yaml:19:10: no persona "huried"; did you mean "hurried"?',
         "s.yaml:21:5: script[1]: a line does one thing of says, dtmf, silent_for, backchannel, vocal_tic, "
-        "aside, hangs_up, goto; this one does nothing",
+        "aside, hold_music, hangs_up, goto; this one does nothing",
     ]
 
 

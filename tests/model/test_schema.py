@@ -74,6 +74,8 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "ignores_backchannel": [{"ignores_backchannel": True}],
     "ignores_vocal_tics": [{"ignores_vocal_tics": True}],
     "ignores_asides": [{"ignores_asides": True}],
+    "ignores_hold_music": [{"ignores_hold_music": True}],
+    "ignores_background": [{"ignores_background": True}],
     "lets_caller_finish": [{"lets_caller_finish": True}],
     "no_dead_air": [{"no_dead_air": "3s"}],
     "talk_ratio": [{"talk_ratio": {"at_most": 0.7}}, {"talk_ratio": {"at_least": 0.2, "at_most": 1}}],

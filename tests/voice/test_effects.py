@@ -177,3 +177,20 @@ def test_keys_follow_each_other_with_silence_between() -> None:
     assert sound.seconds == pytest.approx(0.6)
     gap = sound.samples[int(0.13 * RATE) : int(0.19 * RATE)]
     assert not gap.any() and not len(tones("").samples)
+
+
+def test_a_delay_moves_everything_by_whole_frames() -> None:
+    sound = tone(440)
+    late = through(effects.Delay(0.1), sound)
+    assert (late[: 5 * FRAME] == 0).all()
+    assert (late[5 * FRAME :] == sound[: len(late) - 5 * FRAME]).all()
+    assert (through(effects.Delay(0), sound) == sound).all()
+
+
+def test_the_agents_own_voice_comes_back_softer_and_later() -> None:
+    echo = effects.returning(Voice(echo=0.5))
+    assert echo is not None and effects.returning(Voice()) is None
+    back = through(echo, tone(440))
+    late = round(effects.ECHO_SECONDS * RATE)
+    assert not back[:late].any()
+    assert np.abs(back[late:]).max() == pytest.approx(np.abs(tone(440)).max() / 2, rel=0.01)

@@ -25,6 +25,8 @@ class Say:
     """The text names a sound that means nothing, or is one."""
     aside: bool = False
     """Said to somebody else."""
+    hold_music: float = 0.0
+    """Seconds of music instead of words."""
     attachments: tuple[Attachment, ...] = ()
     """Files that go with it."""
     pauses: float = 0.0
@@ -33,7 +35,7 @@ class Say:
     @property
     def kind(self) -> Kind:
         """What the utterance is."""
-        for kind in ("dtmf", "backchannel", "vocal_tic", "aside"):
+        for kind in ("dtmf", "backchannel", "vocal_tic", "aside", "hold_music"):
             if getattr(self, kind):
                 return kind
         return "speech"

@@ -45,7 +45,7 @@ class Script:
         opening = [Line(says=scenario.opens_with)] if scenario.opens_with else []
         lines = [*opening, *scenario.script]
         if scenario.medium == "text":
-            lines = [line for line in lines if line.vocal_tic is None and line.aside is None]
+            lines = [line for line in lines if not _by_voice_alone(line)]
         self.lines: list[Line] = lines
         self._uses: Uses = uses or (lambda: ())
         self._labels = {line.label: place for place, line in enumerate(self.lines) if line.label is not None}
@@ -106,6 +106,7 @@ class Script:
             dtmf=line.dtmf is not None,
             vocal_tic=line.vocal_tic is not None,
             aside=line.aside is not None,
+            hold_music=line.hold_music or 0.0,
             attachments=tuple(Attachment(Path(name)) for name in line.attachments),
             pauses=line.pauses or 0.0,
         )
@@ -155,7 +156,12 @@ def describe(line: Line) -> str:
 
 
 def _no_turn(line: Line) -> str | None:
-    return line.backchannel or line.vocal_tic or line.aside
+    music = f"{line.hold_music:g} s of hold music" if line.hold_music else None
+    return line.backchannel or line.vocal_tic or line.aside or music
+
+
+def _by_voice_alone(line: Line) -> bool:
+    return line.vocal_tic is not None or line.aside is not None or line.hold_music is not None
 
 
 def waited(line: Line) -> str:

@@ -16,7 +16,8 @@ import numpy as np
 
 from simulate import determinism
 from simulate.conversation.voice.pacing import Pacing
-from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, SILENCE, Pcm, Samples, level_db
+from simulate.conversation.voice.pcm import FRAME, FRAME_SECONDS, RATE, SILENCE, Pcm, Samples, level_db, mixed
+from simulate.conversation.voice.speech_segments import SpeechLevels
 from simulate.conversation.voice.vad import LOUD_DB, Detector
 from simulate.errors import AgentFault
 
@@ -71,6 +72,9 @@ class AudioBridge:
         detector: Detector | None = None,
         spoils: Effect = _unchanged,
         dims: Effect = _unchanged,
+        out: Effect = _unchanged,
+        back: Effect = _unchanged,
+        returns: Effect | None = None,
     ) -> None:
         self.wire = wire
         self.tape = tape
@@ -79,7 +83,13 @@ class AudioBridge:
         """What the line does to the caller's voice on its way to the agent."""
         self.dims = dims
         """What it does to the agent's."""
+        self.out, self.back = out, back
+        """The way to the agent and back, between what is recorded here and its end."""
+        self.returns = returns
+        """What the caller's microphone picks up of the agent's sound; None: nothing."""
         self.pacing = Pacing()
+        self.agent_levels = SpeechLevels(RATE)
+        """How loud the agent was, before the line changed it."""
         self.closed: str | None = None
         """Why the other side is gone."""
         self.failure: BaseException | None = None
@@ -90,6 +100,8 @@ class AudioBridge:
         """Called after each frame, with all of its state in place."""
         self.cuts: list[float] = []
         """When the agent's side said that it was interrupted."""
+        self.tells_cuts = False
+        """Whether the wire tells whenever it was."""
         self._frames = 0
         self._out: deque[Samples] = deque()
         self._buffer = np.zeros(0, np.int16)
@@ -99,6 +111,7 @@ class AudioBridge:
         self._right: list[Samples] = []
         self._recorded = 0
         self._kept: deque[Samples] = deque()
+        self._picked_up: Samples = SILENCE
         self._dry: int | None = None
         """The frame at which the agent's sound ran out in the middle of its speech."""
 
@@ -205,10 +218,16 @@ class AudioBridge:
     async def _frame(self) -> None:
         at = self.now
         voice = self._out.popleft() if self._out else SILENCE
+        if self.returns is not None:
+            voice = mixed(voice, self._picked_up)
         spoiled = self.spoils(voice)
         if self.closed is None:
-            await self.wire.send(spoiled)
-        heard = self.dims(self._next_heard())
+            await self.wire.send(self.out(spoiled))
+        came = self.back(self._next_heard())
+        self.agent_levels.push(came)
+        heard = self.dims(came)
+        if self.returns is not None:
+            self._picked_up = self.returns(heard)
         self.agent.push(heard, at)
         self._kept.append(heard)
         if len(self._kept) > 180 * 50:

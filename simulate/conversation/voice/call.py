@@ -16,18 +16,18 @@ from simulate.conversation.callers.script import Script, describe, waited
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice import effects
 from simulate.conversation.voice.audio_bridge import AudioBridge, Wire
-from simulate.conversation.voice.caller_line import breathed, sounds_of, words_within
+from simulate.conversation.voice.background import SPOKEN, spoken_noise
+from simulate.conversation.voice.caller_line import line_of, sound_of, sounds_of, words_within
 from simulate.conversation.voice.cutting_in import CutIns
 from simulate.conversation.voice.dtmf import tones
 from simulate.conversation.voice.fillers import is_filler
 from simulate.conversation.voice.pcm import Pcm
 from simulate.conversation.voice.pressure import Machine
 from simulate.conversation.voice.recording_place import open_recording
-from simulate.conversation.voice.seats import a_seat
+from simulate.conversation.voice.seats import seats
 from simulate.conversation.voice.segmenter import Hearing, Listener
 from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.turn_taking import SENTENCE_GAP
-from simulate.conversation.voice.vocal_tics import tic
 from simulate.errors import AgentFault, Fault
 from simulate.model.persona import Persona
 from simulate.model.transcript import EndedBy, Kind, Utterance
@@ -44,7 +44,7 @@ GOODBYE = 1.5
 own hanging up."""
 GOODBYES = 3
 """How often it does: an agent that always has another word is hung up on."""
-UNASKED_SECONDS: dict[Kind, float] = {"backchannel": 10.0, "vocal_tic": 2.5, "aside": 2.5}
+UNASKED_SECONDS: dict[Kind, float] = {"backchannel": 10.0, "vocal_tic": 2.5, "aside": 2.5, "hold_music": 2.5}
 """How long the caller lets the agent go on, or answer what it should not, after what asks for no answer."""
 LAST_ERRORS = 5
 """Of the agent's own errors, so many of the last stand beside what went wrong."""
@@ -69,26 +69,21 @@ class CallWire(Wire, Protocol):
 class VoiceCall:
     """Carries one conversation; used once."""
 
-    def __init__(
-        self, session: TrialSession, wire: CallWire, senses: Senses, persona: Persona | None = None
-    ) -> None:
+    def __init__(self, session: TrialSession, wire: CallWire, senses: Senses) -> None:
         self.session = session
         self.conversation = session.conversation
         self.limits = session.scenario.limits
         self.wire = wire
         self.senses = senses
-        scenario = session.scenario
-        self.persona = persona or (scenario.persona if isinstance(scenario.persona, Persona) else Persona())
-        self.voice = self.persona.voice
-        self.speed = self.voice.speed * PACES[self.persona.speaks.pace or "normal"]
+        own = session.scenario.persona
+        persona = own if isinstance(own, Persona) else Persona()
+        self.voice = persona.voice
+        self.speed = self.voice.speed * PACES[persona.speaks.pace or "normal"]
         self.patience = PATIENCE[self.voice.waits]
         self.chance = random.Random(session.spec.seed)
-        self.line = AudioBridge(
-            wire,
-            detector=senses.detector(),
-            spoils=effects.outgoing(self.voice, session.spec.seed, senses.root),
-            dims=effects.incoming(self.voice, session.spec.seed),
-        )
+        self.line = line_of(wire, self.voice, session.spec.seed, senses)
+        session.call.background = bool(self.voice.noise or self.voice.echo)
+        session.call.agent = self.line.agent_levels
         self.listener = Listener(self.line, senses.stt)
         self.line.beat = self.listener.beat
         self.cut_ins = CutIns(
@@ -101,9 +96,12 @@ class VoiceCall:
 
     async def carry(self) -> None:
         """The whole call. What was said until a fault is in the conversation."""
-        async with a_seat():
+        async with seats() as places:
             await self._rehearse()
-            await self._carry()
+            try:
+                await self._carry()
+            finally:
+                places.learn(self.session.measures)
 
     async def _carry(self) -> None:
         tape = open_recording(self.session)
@@ -117,6 +115,7 @@ class VoiceCall:
                 stack.enter_context(interrupted_after(self.limits.time))
                 dialled = clock.monotonic()
                 await self.wire.open(self.line)
+                self.session.call.cuts_known = self.line.tells_cuts
                 self.session.measures["join_seconds"] = round(clock.monotonic() - dialled, 3)
                 self.conversation.started_ns = clock.time_ns()
                 self.session.tools.began = clock.monotonic()
@@ -148,6 +147,10 @@ class VoiceCall:
 
     async def _rehearse(self) -> None:
         """Speak the lines that are known and load the models, so that nothing of it falls into the call."""
+        voice, seed = self.voice, self.session.spec.seed
+        if voice.noise in SPOKEN:  # made anew: it needs a voice
+            spoken = await spoken_noise(voice.noise, self.senses.tts, voice.name, seed)
+            self.line.spoils = effects.outgoing(voice, seed, self.senses.root, spoken)
         script = self._script()
         for line in script.lines if script is not None else ():
             text = line.says or line.backchannel or line.aside
@@ -380,8 +383,7 @@ class VoiceCall:
         return script if isinstance(script, Script) else None
 
     async def _spoken(self, line: Say) -> Pcm:
-        made = tic(line.text, self.session.spec.seed) if line.vocal_tic else None
-        return made or await breathed(self.senses.tts, line, self.voice.name, self.speed)
+        return await sound_of(line, self.senses.tts, self.voice.name, self.speed, self.session.spec.seed)
 
     def _gone(self, *, final: bool = True) -> bool:
         """Whether it is over; an agent that has hung up is noticed here, and one that broke is a fault."""

@@ -26,11 +26,13 @@ def measure_call(session: TrialSession, reading: TraceReading) -> None:
 def _cuts(session: TrialSession, reading: TraceReading) -> list[float]:
     """When the agent's own spans say that its speech was interrupted. Pipecat says so of each last turn, also
     of one that ended well, and of each other by its transport."""
-    ends = [
-        span.end_ns
+    told = [
+        (span, view.voice["interrupted"])
         for span, view in reading
-        if view.voice.get("interrupted") is True and "turn.was_interrupted" not in span.attributes
+        if view.voice.get("interrupted") is not None and "turn.was_interrupted" not in span.attributes
     ]
+    session.call.cuts_known |= bool(told)
+    ends = [span.end_ns for span, interrupted in told if interrupted is True]
     return [(end - session.conversation.started_ns) / 1e9 for end in ends if end is not None]
 
 

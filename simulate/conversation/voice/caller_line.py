@@ -6,9 +6,28 @@ import numpy as np
 
 from simulate.conversation.call_facts import Span
 from simulate.conversation.callers.caller import Say
+from simulate.conversation.voice import effects
+from simulate.conversation.voice.audio_bridge import AudioBridge, Wire
+from simulate.conversation.voice.background import hold_music
 from simulate.conversation.voice.pcm import RATE, Pcm, joined
+from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.speech import TTS
 from simulate.conversation.voice.speech_segments import stretches
+from simulate.conversation.voice.vocal_tics import tic
+from simulate.model.persona import Voice
+
+
+def line_of(wire: Wire, voice: Voice, seed: int, senses: Senses) -> AudioBridge:
+    """The line of a call in which the caller sounds like this."""
+    return AudioBridge(
+        wire,
+        detector=senses.detector(),
+        spoils=effects.outgoing(voice, seed, senses.root),
+        dims=effects.incoming(voice, seed),
+        out=effects.Delay(voice.delay),
+        back=effects.Delay(voice.delay),
+        returns=effects.returning(voice),
+    )
 
 
 def sounds_of(sound: Pcm, start: float, until: float) -> list[Span]:
@@ -28,8 +47,12 @@ def words_within(text: str, share: float) -> str:
     return " ".join(word for word, end in zip(words, ends, strict=True) if end <= share * ends[-1])
 
 
-async def breathed(tts: TTS, line: Say, voice: str | None, speed: float) -> Pcm:
-    """The line as sound, with its pauses for breath."""
+async def sound_of(line: Say, tts: TTS, voice: str | None, speed: float, seed: int) -> Pcm:
+    """The line as sound, with its pauses for breath; or the sound that it stands for."""
+    if line.hold_music:
+        return hold_music(line.hold_music)
+    if line.vocal_tic and (made := tic(line.text, seed)) is not None:
+        return made
     parts = [part for part in line.text.split("…") if part.strip(" .")] if line.pauses else [line.text]
     pieces = [await tts.say(part, voice, speed) for part in parts]
     return pieces[0] if len(pieces) == 1 else joined(pieces, line.pauses, pieces[0].rate)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulate.conversation.voice.pcm import FRAME, RATE, Samples, level_db, read_wav
+from simulate.conversation.voice.background import SPOKEN
+from simulate.conversation.voice.pcm import FRAME, RATE, SILENCE, Samples, level_db, mixed, read_wav
 from simulate.conversation.voice.resampling import Double, Halve
 from simulate.errors import InputError
 from simulate.model.persona import Voice
@@ -31,15 +32,18 @@ BAD_GAIN = 0.35
 
 
 def check(voice: Voice, root: Path | None = None) -> None:
-    """Refuse a noise that is neither generated nor a WAV file."""
-    if voice.noise is not None:
+    """Refuse a noise that is neither made here nor a WAV file."""
+    if voice.noise is not None and voice.noise not in SPOKEN:
         _noise(voice.noise, 0, root)
 
 
-def outgoing(voice: Voice, seed: int, root: Path | None = None) -> Effect:
-    """What the caller's surroundings and line do to the caller's voice."""
+def outgoing(voice: Voice, seed: int, root: Path | None = None, spoken: Samples | None = None) -> Effect:
+    """What the caller's surroundings and line do to the caller's voice; ``spoken`` is the noise where that is
+    one of `SPOKEN`."""
     effects: list[Effect] = []
-    if voice.noise is not None:
+    if spoken is not None:
+        effects.append(Noise(spoken, voice.noise_db))
+    elif voice.noise is not None and voice.noise not in SPOKEN:
         effects.append(Noise(_noise(voice.noise, seed, root), voice.noise_db))
     if voice.line == "bad":
         effects += [Echo(), Gain(BAD_GAIN)]
@@ -56,6 +60,11 @@ def incoming(voice: Voice, seed: int) -> Effect:
     if voice.line == "bad":
         effects.append(Loss(seed + 1))
     return Chain(effects)
+
+
+def returning(voice: Voice) -> Effect | None:
+    """What the caller's microphone picks up of the agent's voice; None: nothing."""
+    return Chain([Delay(ECHO_SECONDS), Gain(voice.echo)]) if voice.echo else None
 
 
 class Chain:
@@ -144,18 +153,25 @@ class Loss:
         return frame
 
 
+class Delay:
+    """Everything that much later, in whole frames."""
+
+    def __init__(self, seconds: float) -> None:
+        self._late: deque[Samples] = deque([SILENCE] * round(seconds * RATE / FRAME))
+
+    def __call__(self, frame: Samples) -> Samples:
+        self._late.append(frame)
+        return self._late.popleft()
+
+
 class Echo:
     """The voice once more, later and quieter."""
 
     def __init__(self, seconds: float = ECHO_SECONDS, gain: float = ECHO_GAIN) -> None:
-        count = max(1, round(seconds * RATE / FRAME))
-        self._past: deque[Samples] = deque([np.zeros(FRAME, np.int16)] * count, maxlen=count)
-        self._gain = gain
+        self._late = Chain([Delay(seconds), Gain(gain)])
 
     def __call__(self, frame: Samples) -> Samples:
-        late = self._past[0]
-        self._past.append(frame)
-        return np.clip(frame + late * self._gain, -32768, 32767).astype(np.int16)
+        return mixed(frame, self._late(frame))
 
 
 class Gain:
@@ -176,7 +192,7 @@ def _noise(name: str, seed: int, root: Path | None) -> Samples:
         raise InputError(
             f"there is no noise {name!r}",
             where="persona, voice.noise",
-            hint=f"{', '.join(NOISES)}, or a WAV file",
+            hint=f"{', '.join([*NOISES, *SPOKEN])}, or a WAV file",
         )
     samples = read_wav(path).at(RATE).samples
     if len(samples) < RATE // 2 or level_db(samples) <= -90:

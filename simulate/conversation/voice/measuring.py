@@ -50,10 +50,11 @@ def panel_of(
     said = conversation.by("caller")
     unknown = any(facts.sounds(one) is None for one in said if one.kind != "silence")
     caller = stretches(left[:end], rate) if unknown else []
-    agent = stretches(right[:end], rate)
+    # as it came, where that is known: the line adds noise, and takes away soft beginnings and ends
+    agent = stretches(right[:end], rate) if facts.agent is None else facts.agent.stretches(duration)
     turns = _place_caller(said, caller, facts)
     _place_agent(conversation.by("agent"), agent)
-    return measure(
+    panel = measure(
         turns,
         agent,
         duration,
@@ -64,6 +65,8 @@ def panel_of(
         caller_words=_words(said),
         agent_words=_words(conversation.by("agent")),
     )
+    panel.background, panel.cuts_known = facts.background, facts.cuts_known
+    return panel
 
 
 def _place_caller(said: Sequence[Utterance], sound: Sequence[Stretch], facts: CallFacts) -> list[CallerTurn]:
@@ -108,5 +111,5 @@ def _place_agent(said: Sequence[Utterance], sound: Sequence[Stretch]) -> None:
 
 def _words(said: Sequence[Utterance]) -> int | None:
     """None where nobody knows what was said."""
-    texts = [one.received for one in said if one.kind not in ("dtmf", "silence", "vocal_tic")]
+    texts = [one.received for one in said if one.kind not in ("dtmf", "silence", "vocal_tic", "hold_music")]
     return sum(len(re.findall(r"\w+(?:['’]\w+)?", text)) for text in texts) if texts else None

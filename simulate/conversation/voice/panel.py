@@ -24,6 +24,8 @@ class TurnEvent:
         "backchannel",
         "vocal_tic",
         "aside",
+        "hold_music",
+        "false_stop",
         "dead_air",
     ]
     at: float
@@ -51,6 +53,10 @@ class Panel:
     agent_words: int | None = None
     agent: Sequence[Stretch] = ()
     """The agent's sound, stretch by stretch."""
+    background: bool = False
+    """Whether anything but the caller's words reached the agent: noise, other voices, its own echo."""
+    cuts_known: bool = False
+    """Whether the agent's side tells when its speech was cut off."""
 
     @property
     def response_latencies(self) -> list[float]:
@@ -196,6 +202,8 @@ class Panel:
             "caller_speech": _rounded(self.caller_speech),
             "agent_speech": _rounded(self.agent_speech),
             "talk_ratio": _rounded(self.talk_ratio),
+            "background": self.background,
+            "cuts_known": self.cuts_known,
             "agent": [(_rounded(one.start), _rounded(one.end)) for one in self.agent],
             "events": events,
         }

@@ -110,6 +110,11 @@ def check_rate(rate: int, where: str) -> None:
         )
 
 
+def mixed(one: Samples, other: Samples) -> Samples:
+    """Both at once."""
+    return np.clip(one.astype(np.int32) + other, -32768, 32767).astype(np.int16)
+
+
 def level_db(samples: Samples) -> float:
     """The root mean square in dB of full scale; -100 for silence."""
     if not len(samples):

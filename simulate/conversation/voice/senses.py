@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from simulate.conversation.voice import effects
 from simulate.conversation.voice.speech import ENGLISH, STT, TTS, in_language
+from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.conversation.voice.tts_cache import CachedTTS
 from simulate.conversation.voice.vad import Detector, Silero
 from simulate.errors import InputError
@@ -53,6 +55,27 @@ class Senses:
 
 def _persona(scenario: Scenario) -> Persona:
     return scenario.persona if isinstance(scenario.persona, Persona) else Persona()
+
+
+class CallerSpeech:
+    """What an engine's callers speak and listen with, by the names that ``[tool.simulate.speech]`` gives;
+    made when the first of them needs it. Files of noise are relative to ``root``."""
+
+    def __init__(self, stt: str | None, tts: str | None, root: Path | None) -> None:
+        self._stt, self._tts, self._root = stt, tts, root
+
+    @cached_property
+    def senses(self) -> Senses:
+        """Raises InputError for a name that is none, and MissingExtra."""
+        return Senses(find_tts(self._tts), find_stt(self._stt), root=self._root)
+
+    def prepare(self, scenario: Scenario) -> None:
+        """Refuse, before anything runs, what the persona's voice asks for and there is not."""
+        prepare(scenario, self.senses)
+
+    def of(self, scenario: Scenario) -> Senses:
+        """For the scenario's persona, in its language."""
+        return self.senses.for_persona(scenario)
 
 
 def prepare(scenario: Scenario, senses: Senses) -> None:

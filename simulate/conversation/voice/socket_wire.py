@@ -27,6 +27,9 @@ _CLOSING: Any = aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS)  # pyright: igno
 class SocketWire:
     """Carries one call. A protocol is a subclass, with `begin`, `send`, `take` and perhaps `end`."""
 
+    tells_cuts = True
+    """Whether the agent tells in this protocol when its speech is cut off."""
+
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self.address = url
         self._headers = dict(headers)
@@ -58,6 +61,7 @@ class SocketWire:
 
     async def open(self, line: AudioBridge) -> None:
         """Connect; a bot that is between two calls is waited for."""
+        line.tells_cuts = self.tells_cuts
         self._http = aiohttp.ClientSession(headers=self._headers, trust_env=False)
         end = asyncio.get_running_loop().time() + CONNECT_SECONDS
         while True:

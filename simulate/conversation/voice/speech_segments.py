@@ -38,12 +38,17 @@ class Stretch:
 
 def loudness(samples: Samples, rate: int) -> NDArray[np.float64]:
     """Root mean square in decibels of full scale, one value each `HOP`, over a window of two hops."""
+    return _decibels(_powers(samples, rate))
+
+
+def _powers(samples: Samples, rate: int) -> NDArray[np.float64]:
+    """Mean squares, one each `HOP`."""
     hop = round(HOP * rate)
     count = len(samples) // hop
     if count == 0:
         return np.zeros(0)
     # in pieces, so that half an hour of sound needs no half hour of floats
-    power = np.concatenate(
+    return np.concatenate(
         [
             np.square(samples[at * hop : (at + 4096) * hop][: (count - at) * hop].astype(np.float64))
             .reshape(-1, hop)
@@ -51,6 +56,11 @@ def loudness(samples: Samples, rate: int) -> NDArray[np.float64]:
             for at in range(0, count, 4096)
         ]
     )
+
+
+def _decibels(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not len(power):
+        return power
     both = (power + np.append(power[1:], power[-1])) / 2
     return 10 * np.log10(np.maximum(both, 1e-3) / 32768.0**2)
 
@@ -62,7 +72,27 @@ def stretches(samples: Samples, rate: int) -> list[Stretch]:
     out of it until it falls back; the silence is the tenth percentile of the channel's own loudness, so that
     a noisy line is not speech. `tests/voice/test_panel.py` holds the error against made audio with known
     times; `benchmarks/panel.py` prints it."""
-    loud = loudness(samples, rate)
+    return _stretches(loudness(samples, rate))
+
+
+class SpeechLevels:
+    """How loud one side is, frame by frame as it comes: enough to tell where it spoke, without the sound."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._powers: list[NDArray[np.float64]] = []
+
+    def push(self, frame: Samples) -> None:
+        """The next 20 ms."""
+        self._powers.append(_powers(frame, self._rate))
+
+    def stretches(self, seconds: float) -> list[Stretch]:
+        """Where it spoke up to then."""
+        powers = np.concatenate(self._powers) if self._powers else np.zeros(0)
+        return _stretches(_decibels(powers[: round(seconds / HOP)]))
+
+
+def _stretches(loud: NDArray[np.float64]) -> list[Stretch]:
     if not len(loud):
         return []
     peak = float(np.percentile(loud, 98)) if float(loud.max()) > _FLOOR_DB else float(loud.max())

@@ -28,10 +28,10 @@ _AFTER_PAUSE = 0.3  # seconds after a pause of the caller in which the agent's s
 
 RESPONSE_WINDOW = 2.0
 """Seconds after a cough or an aside into silence in which what the agent says answers it (τ-voice)."""
-NO_TURN = ("backchannel", "vocal_tic", "aside")
+NO_TURN = ("backchannel", "vocal_tic", "aside", "hold_music")
 """What the caller says with no wish to take the turn."""
 
-Talk = Literal["speech", "backchannel", "dtmf", "vocal_tic", "aside"]
+Talk = Literal["speech", "backchannel", "dtmf", "vocal_tic", "aside", "hold_music"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def measure(
             *_cut_ins(turns, spurts),
             *_unasked(caller, turns, spurts),
             *_dead_air(turns, spurts, silences, waits, duration, agent_first),
+            *_false_stops(spoken, agent, cuts),
         ],
         key=lambda event: event.at,
     )
@@ -164,11 +165,11 @@ def _cut_ins(turns: Sequence[CallerTurn], spurts: Sequence[Stretch]) -> list[Tur
 def _unasked(
     caller: Sequence[CallerTurn], turns: Sequence[CallerTurn], spurts: Sequence[Stretch]
 ) -> list[TurnEvent]:
-    """What became of a "mhm", a cough or an aside; good where the agent let it pass."""
+    """What became of a "mhm", a cough, an aside or music; good where the agent let it pass."""
     events: list[TurnEvent] = []
     for said in caller:
         kind = said.kind
-        if kind != "backchannel" and kind != "vocal_tic" and kind != "aside":
+        if kind == "speech" or kind == "dtmf":
             continue
         spurt = next((one for one in spurts if one.start < said.start < one.end), None)
         if spurt is not None:
@@ -183,6 +184,18 @@ def _unasked(
                 good = answer - said.end > RESPONSE_WINDOW
                 events.append(TurnEvent(kind, said.start, answer - said.start, said.turn, good))
     return events
+
+
+def _false_stops(
+    spoken: Sequence[Stretch], agent: Sequence[Stretch], cuts: Sequence[float]
+) -> list[TurnEvent]:
+    """When the agent broke off its speech although the caller had said nothing lately."""
+    return [
+        TurnEvent("false_stop", cut, good=False)
+        for cut in sorted(cuts)
+        if any(one.start < cut < one.end + _MARGIN for one in agent)
+        and not any(one.start - _MARGIN < cut < one.end + YIELD_WINDOW for one in spoken)
+    ]
 
 
 def _owed(moment: float, turns: Sequence[CallerTurn], spurts: Sequence[Stretch]) -> bool:

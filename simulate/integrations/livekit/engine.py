@@ -15,8 +15,7 @@ from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.call import VoiceCall
 from simulate.conversation.voice.pcm import Samples
-from simulate.conversation.voice.senses import Senses, prepare
-from simulate.conversation.voice.speech_services import find_stt, find_tts
+from simulate.conversation.voice.senses import CallerSpeech
 from simulate.errors import AddressError, AgentFault, EnvironmentFault, Fault, InputError
 from simulate.integrations.livekit.room import Room, Server
 from simulate.integrations.livekit.server import LiveKitServer, need_server
@@ -62,8 +61,7 @@ class LiveKitEngine:
         self.address = agent
         self.root = root or Path.cwd()
         self.logs = logs or self.root / ".simulate" / "logs"
-        self._names = stt, tts
-        self._senses: Senses | None = None
+        self._speech = CallerSpeech(stt, tts, self.root)
         self._command = command
         self.metadata = dict(metadata or {})
         self._given = _server_given(url, api_key, api_secret)
@@ -86,13 +84,7 @@ class LiveKitEngine:
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse, before anything runs, a voice, a noise or a speech service that there is not."""
-        prepare(scenario, self._hear_and_speak())
-
-    def _hear_and_speak(self) -> Senses:
-        if self._senses is None:
-            stt, tts = self._names
-            self._senses = Senses(find_tts(tts), find_stt(stt), root=self.root)
-        return self._senses
+        self._speech.prepare(scenario)
 
     async def converse(self, session: TrialSession) -> None:
         """Call the worker into a room; returns when one side has hung up or a limit is reached."""
@@ -103,7 +95,7 @@ class LiveKitEngine:
         if (cassette := current()) is not None:
             cassette.allow.add(host_of(server.url))  # the room is real
         wire = RoomWire(self, server, session)
-        await VoiceCall(session, wire, self._hear_and_speak().for_persona(session.scenario)).carry()
+        await VoiceCall(session, wire, self._speech.of(session.scenario)).carry()
 
     async def _ready(self, session: TrialSession) -> Server:
         """The server, with the worker registered at it where it is ours to start."""

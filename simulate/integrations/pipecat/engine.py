@@ -14,9 +14,8 @@ from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.call import CallWire, VoiceCall
 from simulate.conversation.voice.pcm import Samples
-from simulate.conversation.voice.senses import Senses, prepare
+from simulate.conversation.voice.senses import CallerSpeech
 from simulate.conversation.voice.speech import quiet
-from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.errors import AddressError, AgentFault, MissingExtra
 from simulate.load_object import load_object
 from simulate.model.scenario import Scenario
@@ -53,18 +52,11 @@ class PipecatEngine:
         with quiet():
             importlib.import_module("pipecat")
             self._bot: Bot | None = None if self.outside else load_bot(agent, root)
-        self._names, self._root = (stt, tts), root
-        self._senses: Senses | None = None
+        self._speech = CallerSpeech(stt, tts, root)
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse, before anything runs, a voice, a noise or a speech service that there is not."""
-        prepare(scenario, self._hear_and_speak())
-
-    def _hear_and_speak(self) -> Senses:
-        if self._senses is None:
-            stt, tts = self._names
-            self._senses = Senses(find_tts(tts), find_stt(stt), root=self._root)
-        return self._senses
+        self._speech.prepare(scenario)
 
     async def converse(self, session: TrialSession) -> None:
         """Call the bot; returns when one side has hung up or a limit is reached."""
@@ -76,7 +68,7 @@ class PipecatEngine:
             from simulate.integrations.pipecat.websocket_transport import ProtobufWire
 
             wire = ProtobufWire(self.address, session.headers)
-        await VoiceCall(session, wire, self._hear_and_speak().for_persona(session.scenario)).carry()
+        await VoiceCall(session, wire, self._speech.of(session.scenario)).carry()
 
     async def aclose(self) -> None:
         """Nothing outlives a call."""
@@ -103,6 +95,7 @@ class MemoryWire:
         let_frames_ask()
         if (cassette := current()) is not None:
             self._replayed(cassette)
+        line.tells_cuts = True
         self._transport = transport = MemoryTransport(line)
         register: Any = getattr(transport, "add_event_handler")  # noqa: B009 - partially typed there
         register("on_client_connected", self._answered)

@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import importlib
 import logging
-import math
 import os
 import secrets
 import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from simulate.conversation.own_process import NoEngine
 from simulate.conversation.voice.seats import calls_at_once
 from simulate.errors import EnvironmentFault, InputError, MissingExtra
+from simulate.fan_out.fan_out import FanOut
+from simulate.fan_out.worker import Event, Tape, carry
 from simulate.integrations.ray.no_lookups import no_cloud_is_asked
-from simulate.integrations.ray.worker import Began, Closed, Ended, Event, Order, Rejected, Tape, carry
 from simulate.model.agent_address import scheme_of
-from simulate.model.outcome_json import outcome_from_json
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
-from simulate.suite import Progress, Suite
+from simulate.suite import Suite
 
 OWN = "local"
 """Ray's word for a Ray that is started for us, on this machine."""
 TEXT_CPUS = 0.25
 """What a conversation by text takes of a machine: it waits most of the time."""
-MOST_TRIALS = 16
-"""Trials of one task: few enough that the last one to end is not waited for long."""
-HINT = "its other trials go on in another worker; to see it end, run this one without --ray"
-PATIENCE = 10.0
-"""Seconds for cancelled conversations to hang up and for their agents to be stopped."""
 EXCLUDED = [".simulate", ".venv", ".git"]
 """Of a project's folder, beside what its .gitignore names: never sent to another machine."""
 
 
-class RayFanOut:
+class RayFanOut(FanOut[Any]):
     """Has a suite's conversations on Ray. ``address`` is ``host:port``, ``auto`` or ``local``; left empty,
     ``RAY_ADDRESS`` says it, and where that is not set either, a Ray of the run's own is started here."""
+
+    name = "on Ray"
+    hint = "its other trials go on in another worker; to see it end, run this one without --ray"
 
     def __init__(
         self,
@@ -55,12 +49,8 @@ class RayFanOut:
         virtual: bool = False,
         tape: Tape | None = None,
     ) -> None:
-        self.resources = resources
+        super().__init__(resources, jobs=jobs, virtual=virtual, tape=tape)
         self.address = address or os.environ.get("RAY_ADDRESS") or OWN
-        self.jobs = jobs
-        self.virtual = virtual
-        self.tape = tape
-        self.notes: list[str] = []
         self._temporary: str | None = None
         self._check_address()
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -75,6 +65,7 @@ class RayFanOut:
             self._ray: Any = importlib.import_module("ray")
         except ImportError:
             raise MissingExtra("Ray", "ray") from None
+        self.broken: type[Exception] = self._ray.exceptions.RayError
 
     @property
     def own(self) -> bool:
@@ -149,57 +140,28 @@ class RayFanOut:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
-    async def carry(self, suite: Suite, trials: Sequence[TrialSpec], progress: Progress) -> None:
-        """Have all these conversations, ``jobs`` tasks at once. Cancelled, it keeps what had finished."""
-        chunks = self._chunks(trials)
-        waiting = iter(chunks)
-
-        async def work() -> None:
-            for chunk in waiting:
-                await _Task(self, suite, progress, chunk).run()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.jobs, len(chunks))):
-                group.create_task(work())
-
-    def _chunks(self, trials: Sequence[TrialSpec]) -> list[list[TrialSpec]]:
+    def at_once(self, trials: Sequence[TrialSpec]) -> int:
         cpus = self._ray.cluster_resources().get("CPU", 1.0)
         least = min((self._cpus(trial) for trial in trials), default=1.0)
-        at_once = max(1, min(self.jobs, int(cpus / least)))
-        size = min(MOST_TRIALS, math.ceil(len(trials) / at_once))
-        chunks: list[list[TrialSpec]] = []
-        for trial in trials:
-            if not chunks or chunks[-1][0].id != trial.id or len(chunks[-1]) == size:
-                chunks.append([])
-            chunks[-1].append(trial)
-        return chunks
+        return min(self.jobs, int(cpus / least))
 
     def start(self, suite: Suite, trials: Sequence[TrialSpec]) -> Any:
-        """Hand the trials of one scenario to a worker; returns the stream of its events."""
-        loaded = trials[0]
-        root = self.resources.project.root
-        here = Path.cwd()
-        agent = self.resources.agent
-        order = Order(
-            file=loaded.file if self.own else os.path.relpath(Path(loaded.file).resolve(), here.resolve()),
-            id=loaded.id,
-            case=loaded.case,
-            name=loaded.scenario.name,
-            digest=loaded.digest,
-            trials=tuple(trial.trial for trial in trials),
-            cwd=str(here) if self.own else None,
-            below="." if self.own else os.path.relpath(here, root),
-            agent=None if agent is None else str(agent),
-            seed=suite.seed,
-            run_id=suite.folder.path.name,
-            scratch=self._temporary,
-            logs=str(suite.folder.path.absolute() / "logs" / trials[0].name) if self.own else None,
-            real_time=self.resources.real_time,
-            virtual=self.virtual,
-            tags=self.resources.tags,
-            tape=self.tape,
-        )
-        return self._task.options(num_cpus=self._cpus(loaded)).remote(order)
+        """Returns the stream of the worker's events."""
+        where: dict[str, Any] = {"scratch": self._temporary}
+        if not self.own:
+            here = Path.cwd()
+            where |= {
+                "file": os.path.relpath(Path(trials[0].file).resolve(), here.resolve()),
+                "cwd": None,
+                "below": os.path.relpath(here, self.resources.project.root),
+                "logs": None,
+            }
+        options = self._task.options(num_cpus=self._cpus(trials[0]))
+        return options.remote(self.order(suite, trials, **where))
+
+    async def events(self, under_way: Any) -> AsyncIterator[Event]:
+        async for sent in under_way:
+            yield await sent
 
     def _cpus(self, loaded: TrialSpec) -> float:
         """What a conversation takes of a machine; a call as much as without Ray, if any machine has that."""
@@ -209,22 +171,14 @@ class RayFanOut:
         largest = max(node["Resources"].get("CPU", 1.0) for node in self._ray.nodes() if node["Alive"])
         return min((os.cpu_count() or 1) / calls, largest)
 
-    def cancel(self, stream: Any, *, force: bool = False) -> None:
-        """End a task: first as Ctrl-C does, then with its process."""
-        self._ray.cancel(stream, force=force)
+    def cancel(self, under_way: Any, *, force: bool = False) -> None:
+        self._ray.cancel(under_way, force=force)
 
     def reason(self, error: Exception) -> tuple[str, bool]:
-        """What Ray says of a task that broke, and whether its other trials would break in the same way."""
         kinds = self._ray.exceptions
         text = str(getattr(error, "cause", None) or error).strip() or "no reason given"
         same = isinstance(error, kinds.RayTaskError | kinds.RuntimeEnvSetupError)
         return f"{type(error).__name__}: {text}", same
-
-    @property
-    def broken(self) -> type[Exception]:
-        """What Ray raises where a task did not end."""
-        error: type[Exception] = self._ray.exceptions.RayError
-        return error
 
     def _check_address(self) -> None:
         """Refuse what is not an address, and an address where nobody listens."""
@@ -245,66 +199,3 @@ class RayFanOut:
             socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
         except (OSError, OverflowError) as error:
             raise InputError(f"--ray {self.address}: nobody answers there ({error})") from error
-
-
-class _Task:
-    """Some trials of one scenario; where a worker dies, the rest of them in another one."""
-
-    def __init__(self, ray: RayFanOut, suite: Suite, progress: Progress, trials: Sequence[TrialSpec]) -> None:
-        self.ray = ray
-        self.suite = suite
-        self.progress = progress
-        self.left = {trial.name: trial for trial in trials}
-
-    async def run(self) -> None:
-        """Until each trial has an outcome."""
-        while self.left:
-            stream = self.ray.start(self.suite, list(self.left.values()))
-            listening = asyncio.create_task(self._listen(stream))
-            try:
-                # what a worker has sent is kept also where we are cancelled
-                await asyncio.shield(listening)
-            except self.ray.broken as error:
-                await self._lose(*self.ray.reason(error))
-            except asyncio.CancelledError:
-                await self._cancel(stream, listening)
-                raise
-
-    async def _listen(self, stream: Any) -> None:
-        async for sent in stream:
-            event: Event = await sent
-            match event:
-                case Began():
-                    self.progress.started(event.trial)
-                case Ended():
-                    trial = self.left[event.trial]
-                    outcome = outcome_from_json(event.outcome, where=trial.name)
-                    outcome.source = trial.source
-                    await self.suite.keep(trial, outcome, event.files)
-                    del self.left[event.trial]
-                    self.progress.finished(outcome)
-                case Closed():
-                    self.ray.notes += [note for note in event.notes if note not in self.ray.notes]
-                case Rejected():
-                    await self._lose(f"the worker cannot run it: {event.why}", all_of_them=True)
-
-    async def _lose(self, why: str, all_of_them: bool) -> None:
-        """The trial that was under way has no outcome but this; the others of the task go on in another."""
-        lost = list(self.left.values())[: None if all_of_them else 1]
-        for trial in lost:
-            scenario = trial.scenario
-            agent = self.suite.resources.agent if self.suite.resources.agent is not None else scenario.agent
-            fault = EnvironmentFault(f"on Ray: {why}", hint=None if all_of_them else HINT)
-            engine = NoEngine(str(agent), fault)
-            outcome = await self.suite.one(trial, engine)
-            del self.left[trial.name]
-            self.progress.finished(outcome)
-
-    async def _cancel(self, stream: Any, listening: asyncio.Task[None]) -> None:
-        self.ray.cancel(stream)
-        await asyncio.wait({listening}, timeout=PATIENCE)
-        if not listening.done():
-            self.ray.cancel(stream, force=True)
-            listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError, self.ray.broken):
-            await listening

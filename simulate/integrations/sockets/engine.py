@@ -8,9 +8,8 @@ from typing import Any
 
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.call import VoiceCall
-from simulate.conversation.voice.senses import Senses, prepare
+from simulate.conversation.voice.senses import CallerSpeech
 from simulate.conversation.voice.socket_wire import SocketWire
-from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.integrations.sockets.pcm import PcmDescription, PcmWire
 from simulate.integrations.sockets.realtime import RealtimeWire
 from simulate.integrations.sockets.twilio import TwilioWire
@@ -51,22 +50,15 @@ class SocketEngine:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._settings = dict(settings or {})
         self._description = PcmDescription.of(self._settings if self._scheme == "pcm" else {}, agent)
-        self._names, self._root = (stt, tts), root
-        self._senses: Senses | None = None
+        self._speech = CallerSpeech(stt, tts, root)
 
     def prepare(self, scenario: Scenario) -> None:
         """Refuse, before anything runs, a voice, a noise or a speech service that there is not."""
-        prepare(scenario, self._hear_and_speak())
-
-    def _hear_and_speak(self) -> Senses:
-        if self._senses is None:
-            stt, tts = self._names
-            self._senses = Senses(find_tts(tts), find_stt(stt), root=self._root)
-        return self._senses
+        self._speech.prepare(scenario)
 
     async def converse(self, session: TrialSession) -> None:
         """Call the agent; returns when one side has hung up or a limit is reached."""
-        senses = self._hear_and_speak().for_persona(session.scenario)
+        senses = self._speech.of(session.scenario)
         await VoiceCall(session, self._wire(session), senses).carry()
 
     def _wire(self, session: TrialSession) -> SocketWire:

@@ -84,6 +84,7 @@ class PcmWire(SocketWire):
     def __init__(self, url: str, headers: Mapping[str, str], about: PcmDescription) -> None:
         super().__init__(url, headers)
         self._about = about
+        self.tells_cuts = about.clears is not None
         self._out = Resampler(RATE, about.rate)
         self._in = Resampler(about.agent_rate or about.rate, RATE)
         self._half = b""

@@ -128,8 +128,8 @@ def _calls() -> Iterator[Diagnosis]:
         return
     yield Diagnosis(
         "ok",
-        f"calls by voice at once: {calls_at_once()} (one for two processors, with the agent on this machine; "
-        "SIMULATE_CALLS changes it)",
+        f"calls by voice at once: {calls_at_once()} at first, more where a call leaves enough of the "
+        "processors (SIMULATE_CALLS fixes it)",
         f"a caller takes {capacity.caller:.2f} processor seconds a second here: "
         f"about {capacity.elsewhere} at once to agents on other machines",
     )

@@ -8,8 +8,7 @@ import webbrowser
 from pathlib import Path
 
 from simulate.interfaces.cli import say
-from simulate.interfaces.render.html import write_html
-from simulate.interfaces.render.run_reports import REPORT, load_run, traces_of
+from simulate.interfaces.render.run_reports import REPORT, load_run, traces_of, write_pages
 from simulate.run_folder import find_run
 
 
@@ -31,7 +30,7 @@ def execute(args: argparse.Namespace) -> int:
     report = folder / REPORT
     if _stale(folder, report):
         record, outcomes = load_run(folder)
-        write_html(report, record, outcomes, traces_of(folder))
+        write_pages(report, record, outcomes, traces_of(folder))
     say(report)
     if not args.no_browser and not _browse(report):
         say("no browser could be opened; open the file above in one", file=sys.stderr)

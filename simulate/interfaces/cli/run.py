@@ -19,6 +19,8 @@ from simulate.interfaces.cli.gate_options import check_gate, hold
 from simulate.interfaces.cli.run_options import as_it_began, configure
 
 if TYPE_CHECKING:
+    from simulate.fan_out.processes import ProcessFanOut
+    from simulate.fan_out.worker import Tape
     from simulate.integrations.ray import RayFanOut
     from simulate.model.loading.project import Project
     from simulate.model.outcome import RunRecord
@@ -238,9 +240,14 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Tria
     return recordings
 
 
-def _elsewhere(args: argparse.Namespace, stage: Resources, scenarios: list[TrialSpec]) -> RayFanOut | None:
+def _elsewhere(
+    args: argparse.Namespace, stage: Resources, scenarios: list[TrialSpec]
+) -> RayFanOut | ProcessFanOut | None:
+    """Other processes that have the conversations; None where this one does."""
+    tape = ("all", args.record) if args.record else ("none", args.replay) if args.replay else None
+    virtual = args.time == "virtual"
     if args.ray is None:
-        return None
+        return _processes(args, stage, scenarios, tape)
     ports = [name for name in ("model_port", "otlp_port") if getattr(args, name)]
     if ports:
         raise InputError(
@@ -249,11 +256,25 @@ def _elsewhere(args: argparse.Namespace, stage: Resources, scenarios: list[Trial
     from simulate.integrations.ray import RayFanOut
     from simulate.suite import TEXT_JOBS
 
-    virtual = args.time == "virtual"
-    tape = ("all", args.record) if args.record else ("none", args.replay) if args.replay else None
     elsewhere = RayFanOut(stage, args.ray, jobs=args.jobs or TEXT_JOBS, virtual=virtual, tape=tape)
     elsewhere.check(scenarios)
     return elsewhere
+
+
+def _processes(
+    args: argparse.Namespace, stage: Resources, scenarios: list[TrialSpec], tape: Tape | None
+) -> ProcessFanOut | None:
+    """Several processes for calls in virtual time, where there are enough calls."""
+    virtual = args.time == "virtual"
+    calls = all(
+        each.scenario.medium == "voice" and (virtual or stage.virtual(each.scenario)) for each in scenarios
+    )
+    if not calls or args.update or args.time == "real":
+        return None
+    from simulate.fan_out.processes import ProcessFanOut, processes_for
+
+    number = processes_for(sum(args.trials or each.scenario.trials for each in scenarios), args.jobs)
+    return ProcessFanOut(stage, jobs=number, virtual=virtual, tape=tape) if number > 1 else None
 
 
 def _names(scenarios: list[TrialSpec]) -> str:

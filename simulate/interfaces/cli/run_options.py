@@ -27,7 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         type=int,
         metavar="N",
-        help="how many conversations at once (default 64; by voice, one for two processors)",
+        help="how many conversations at once (default 64; by voice, one for two processors, and in virtual "
+        "time a process for each, up to 4)",
     )
     add(
         "--seed",

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from simulate.errors import InputError
-from simulate.interfaces.render.html import write_html
-from simulate.interfaces.render.run_reports import traces_of
+from simulate.interfaces.render.run_reports import traces_of, write_pages
 from simulate.llm.config import placeholder_keys
 from simulate.model.identity import parse_tags
 from simulate.model.loading.environment import set_environment
@@ -161,7 +160,7 @@ class Session:
             join_runs(self.root, workers)
         if report and (self.root / "run.json").is_file():
             folder = RunFolder(self.root)
-            write_html(report, folder.read_run(), list(folder.outcomes()), traces_of(self.root))
+            write_pages(Path(report), folder.read_run(), list(folder.outcomes()), traces_of(self.root))
 
     @property
     def where(self) -> str:

@@ -6,6 +6,8 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ _SCRIPTS = ("base.js", "values.js", "span.js", "waterfall.js")
 _STYLES = ("base.css", "waterfall.css")
 _MEASURES = ("cost_usd", "input_tokens", "output_tokens", "reply_p50_seconds", "reply_p95_seconds")
 
+_CALLS = 'This report draws itself with a script. <a href="{}">The page of its calls</a> needs none.'
+
 SPAN_BUDGET = 80_000
 RUN_BUDGET = 60_000_000
 """Characters of span content in one report, roughly: many outcomes share it, so that the page still opens."""
@@ -42,18 +46,20 @@ def write_html(
     traces: Traces | None = None,
     *,
     views: ViewsOf | None = None,
+    calls: str | None = None,
 ) -> Path:
-    """Write the report of a run; it is whole or not there."""
+    """Write the report of a run; it is whole or not there. ``calls`` is the page of its calls, beside it."""
     title = f"{_tally(outcomes)} – {run.id if run else 'simulate'}"
     pieces = page(
         title,
-        _run_data(run, outcomes, traces, views, Path(path)),
+        chain([("calls", calls)], _run_data(run, outcomes, traces, views, Path(path))),
         scripts=(
             *_SCRIPTS,
             *("conversation.js", "verdicts.js", "sound.js", "outcome.js", "overview.js", "report.js"),
         ),
         styles=(*_STYLES, "report.css", "outcome.css", "sound.css"),
         media=MEDIA if any(outcome.recording for outcome in outcomes) else "'none'",
+        **({} if calls is None else {"without_script": _CALLS.format(escape(calls))}),
     )
     return write_pieces(path, pieces)
 

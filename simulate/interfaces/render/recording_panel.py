@@ -32,6 +32,12 @@ def sound(outcome: Outcome, report: Path) -> dict[str, Any] | None:
     }
 
 
+def address_of(outcome: Outcome, report: Path) -> str | None:
+    """The recording as ``report`` has to name it; None where there is none (any more)."""
+    file = _find(outcome, report)
+    return None if file is None else _address(file, report)
+
+
 def _find(outcome: Outcome, report: Path) -> Path | None:
     """Where it was, or beside the report in a run that was moved."""
     if outcome.recording is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
 from simulate.errors import InputError
-from simulate.interfaces.render.html import write_html
+from simulate.interfaces.render.calls_html import calls_of, write_calls_html
+from simulate.interfaces.render.html import Traces, keys, write_html
 from simulate.interfaces.render.junit import write_junit
 from simulate.interfaces.render.output import write_bytes
 from simulate.interfaces.render.terminal import fit, print_report
@@ -21,6 +22,15 @@ from simulate.trace.conversations import whole_file
 from simulate.trace.span import Trace
 
 REPORT = "report.html"
+
+
+def write_pages(report: Path, record: RunRecord | None, outcomes: Sequence[Outcome], traces: Traces) -> None:
+    """The run's page, and beside it that of its calls, where it has some."""
+    calls = calls_of(list(zip(keys(outcomes), outcomes, strict=True)))
+    page = report.with_name(f"{report.stem}-calls.html")
+    write_html(report, record, outcomes, traces, calls=page.name if calls else None)
+    if calls:
+        write_calls_html(page, record, calls, report)
 
 
 def write_reports(
@@ -39,7 +49,8 @@ def write_reports(
     """
     out = sys.stdout if stream is None else stream
     outcomes = list(folder.outcomes())
-    report = write_html(html or folder.path / REPORT, record, outcomes, traces_of(folder.path))
+    report = Path(html or folder.path / REPORT)
+    write_pages(report, record, outcomes, traces_of(folder.path))
     if junit is not None:
         write_junit(junit, outcomes, record)
     if json is not None:

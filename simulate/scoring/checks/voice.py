@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, TypeVar
 
 from simulate.conversation.voice.normalise import says
-from simulate.model.expect import (
+from simulate.model.base import Expectation
+from simulate.model.expect_voice import (
     Dtmf,
-    Expectation,
     Heard,
     IgnoresAsides,
     IgnoresBackchannel,
+    IgnoresBackground,
+    IgnoresHoldMusic,
     IgnoresVocalTics,
     LetsCallerFinish,
     NoDeadAir,
@@ -136,6 +138,40 @@ class IgnoresAsidesCheck(_UnaskedCheck[IgnoresAsides]):
 
     def describe(self) -> str:
         return "the agent lets pass what the caller says to somebody else"
+
+
+@judges(IgnoresHoldMusic)
+class IgnoresHoldMusicCheck(_UnaskedCheck[IgnoresHoldMusic]):
+    """No hold music stopped the agent or was answered."""
+
+    kind, what = "hold_music", "hold music"
+
+    def describe(self) -> str:
+        return "the agent waits while it is on hold"
+
+
+@judges(IgnoresBackground)
+class IgnoresBackgroundCheck(_PanelCheck[IgnoresBackground]):
+    """The agent broke off for the caller alone; unknown where its side does not tell of breaking off."""
+
+    def describe(self) -> str:
+        return "the agent is stopped by nothing but the caller"
+
+    def look(self, panel: dict[str, Any]) -> Verdict:
+        if not panel.get("background"):
+            return self.verdict(
+                "not_run", "the agent heard nothing but the caller: give it a noise or an echo"
+            )
+        if not panel["agent_speech"]:
+            return self.verdict("not_run", "the agent said nothing")
+        stops = _events(panel, "false_stop")
+        if stops:
+            more = f" (and {len(stops) - 1} times more)" if len(stops) > 1 else ""
+            fact = f"it broke off {_at(stops[0])}, when the caller had said nothing for two seconds{more}"
+            return self.verdict("failed", fact, actual=len(stops))
+        if not panel.get("cuts_known"):
+            return self.verdict("not_run", "the agent's side does not tell when its speech is cut off")
+        return self.verdict("passed", "it never broke off without the caller")
 
 
 @judges(LetsCallerFinish)

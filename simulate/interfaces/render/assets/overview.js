@@ -192,7 +192,8 @@
       facts.push(["seed", String(run.seed)], ["started", run.started ? Sim.moment(run.started) : "–"]);
       if (!run.ended) facts.push(["ended", "not recorded: still running, or killed"]);
     }
-    return el("section", { class: "summary" }, strip, el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", { class: "num" }, value)))),
+    const calls = Sim.data("calls");
+    return el("section", { class: "summary" }, strip, calls ? el("p", null, el("a", { href: calls }, "The calls: how long replies took, the worst first")) : null, el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", { class: "num" }, value)))),
       run && run.flaky && run.flaky.length ? el("p", null, el("strong", null, "Flaky: "), run.flaky.join(", ")) : null,
       run && run.notes && run.notes.length ? el("ul", { class: "notes" }, run.notes.map((note) => el("li", null, note))) : null,
       run && run.command && run.command.length ? el("p", { class: "command" }, el("code", null, run.command.join(" "))) : null);

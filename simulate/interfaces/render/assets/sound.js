@@ -6,7 +6,7 @@
   const WORDS = {
     reply: "the agent replied", no_reply: "no reply; the caller spoke again", barge_in: "the caller cut in",
     agent_cut_in: "the agent talked over the caller", premature: "the agent took a pause for the end",
-    backchannel: "“mhm”", vocal_tic: "a cough or the like", aside: "said to somebody else", dead_air: "silence while the agent was due",
+    backchannel: "“mhm”", vocal_tic: "a cough or the like", aside: "said to somebody else", hold_music: "hold music", false_stop: "the agent broke off, and the caller had said nothing", dead_air: "silence while the agent was due",
   };
   const LONG = 2; // seconds of silence that deserve a mark
 
@@ -117,7 +117,7 @@
 
   function detail(event) {
     if (event.kind === "barge_in") return known(event.seconds) ? `; it fell silent ${seconds(event.seconds)} later` : "; it never stopped";
-    if (["backchannel", "vocal_tic", "aside"].includes(event.kind)) return event.good ? "; the agent let it pass" : `; the agent reacted ${seconds(event.seconds)} later`;
+    if (["backchannel", "vocal_tic", "aside", "hold_music"].includes(event.kind)) return event.good ? "; the agent let it pass" : `; the agent reacted ${seconds(event.seconds)} later`;
     return known(event.seconds) ? `, ${seconds(event.seconds)}` : "";
   }
 

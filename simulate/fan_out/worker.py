@@ -1,4 +1,4 @@
-"""What a task of Ray is told, does and sends."""
+"""What another process is told, does and sends when it has a suite's conversations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Tape = tuple[Literal["all", "none"], str]
 
 @dataclass(frozen=True)
 class Order:
-    """What one task is told. It reads the scenario from its file: the worker's own copy of the project."""
+    """What a worker is told at once. It reads the scenario from its file: its own copy of the project."""
 
     file: str
     id: str
@@ -35,7 +35,7 @@ class Order:
     digest: str
     trials: tuple[int, ...]
     cwd: str | None
-    """Where paths are relative to; None is where Ray put the project."""
+    """Where paths are relative to; None is the working directory that the worker has."""
     below: str
     """The working directory as seen from there."""
     agent: str | None
@@ -52,7 +52,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Began:
-    """A task has begun a trial."""
+    """A trial has begun."""
 
     trial: str
 
@@ -68,7 +68,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Closed:
-    """A task is over; what a reader of the run should know of its capture."""
+    """The order is carried out; what a reader of the run should know of its capture."""
 
     notes: tuple[str, ...]
 
@@ -84,7 +84,7 @@ Event = Began | Ended | Closed | Rejected
 
 
 def carry(order: Order) -> Iterator[Event]:
-    """What a task of Ray does, in a worker."""
+    """Have the conversations of an order, one after the other."""
     with (
         contextlib.chdir(order.cwd or "."),
         contextlib.chdir(order.below),
