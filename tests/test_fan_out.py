@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from simulate.fan_out.processes import CALLS_EACH, MOST, ProcessFanOut, processes_for
-from simulate.model.loading.files import load_scenarios
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.resources import Resources
 from simulate.run_folder import RunFolder
+from simulate.scenario_files import load_scenarios
 from simulate.suite import Suite
 
 AGENTS = """

@@ -8,6 +8,7 @@ Control characters are shown, not dropped, so that a reader sees what the agent 
 from __future__ import annotations
 
 import codecs
+import math
 from typing import TextIO, cast
 
 import orjson
@@ -105,14 +106,18 @@ def write_what_fits(stream: TextIO, *, ascii_only: bool = False) -> None:
 
 
 def dollars(amount: float) -> str:
-    """US dollars as a person reads them: $1.25, $0.0312, $8.6e-05.
+    """US dollars as a person reads them, small amounts with two digits that count.
 
-    >>> dollars(0.0312), dollars(12.5)
-    ('$0.0312', '$12.50')
+    >>> dollars(12.5), dollars(0.0312), dollars(0.000086)
+    ('$12.50', '$0.0312', '$0.000086')
     """
+    if amount < 0:
+        return f"-{dollars(-amount)}"
     if amount >= 1:
         return f"${amount:,.2f}"
-    return "$0" if amount == 0 else f"${amount:.4f}" if amount >= 0.0001 else f"${amount:.1e}"
+    if amount == 0:
+        return "$0"
+    return f"${amount:.4f}" if amount >= 0.0001 else f"${amount:.{1 - math.floor(math.log10(amount))}f}"
 
 
 def compact(value: object, limit: int | None = 400) -> str:

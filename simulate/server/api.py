@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simulate.errors import InputError
-from simulate.local_server import Refused
-from simulate.model.json_values import to_json
 from simulate.model.shapes import is_object
-from simulate.server import dashboard
+from simulate.server import api_datasets, dashboard
+from simulate.server.answers import answer_json, audit, file_answer, file_name, read_trace, row_json, row_of
 from simulate.server.make_test import archive_of
 from simulate.server.routes import PageRequest, Route, openapi
 from simulate.server.store import feedback
-from simulate.server.store.find import TraceRow, facets, feedback_of, find, one, scores_of, trace_of
+from simulate.server.store.find import facets, feedback_of, find, scores_of
 from simulate.server.store.retention import forget_user
 from simulate.trace.find import moment
 from simulate.trace.otlp.encode import to_json as to_otlp
-from simulate.trace.redaction.mask import SecretMask
-from simulate.trace.span import Trace
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -33,25 +30,6 @@ _SEARCH = {
     "limit": "at most so many, 50 unless given",
     "before": "the `next` of the page before",
 }
-
-
-def answer_json(value: Any, status: int = 200, name: str | None = None) -> web.Response:
-    """A response of JSON; ``name`` makes it a file to keep."""
-    return _answer(to_json(value), "application/json", name, status)
-
-
-def _answer(data: bytes, kind: str, name: str | None = None, status: int = 200) -> web.Response:
-    from aiohttp import web  # start-up time
-
-    headers = {} if name is None else {"Content-Disposition": f'attachment; filename="{name}"'}
-    return web.Response(body=data, status=status, content_type=kind, headers=headers)
-
-
-def row_json(row: TraceRow) -> dict[str, Any]:
-    """A trace of the list as programs get it."""
-    made = asdict(row)
-    del made["id"]
-    return SecretMask().value(made)
 
 
 async def traces(request: PageRequest) -> web.Response:
@@ -68,20 +46,6 @@ async def facet_counts(request: PageRequest) -> web.Response:
     return answer_json({name: dict(values) for name, values in counts.items()})
 
 
-async def row_of(request: PageRequest) -> TraceRow:
-    """The trace that the path names. Raises Refused where there is none."""
-    row = await asyncio.to_thread(one, request.context.store, request.project, request.words["trace_id"])
-    if row is None:
-        raise Refused(404, "there is no trace of this id; sampling may have dropped it")
-    return row
-
-
-async def read_trace(request: PageRequest, row: TraceRow) -> Trace:
-    """Its spans, with whatever looks like a secret masked."""
-    found = await asyncio.to_thread(trace_of, request.context.store, row)
-    return await asyncio.to_thread(SecretMask().trace, found)
-
-
 async def trace(request: PageRequest) -> web.Response:
     row = await row_of(request)
     said = await asyncio.to_thread(feedback_of, request.context.store, row.id)
@@ -92,20 +56,16 @@ async def trace(request: PageRequest) -> web.Response:
 async def trace_otlp(request: PageRequest) -> web.Response:
     row = await row_of(request)
     found = await read_trace(request, row)
-    await _audit(request, "export", f"trace {row.trace_id}")
-    return answer_json(to_otlp(found.spans), name=f"{_file_name(row)}.otlp.json")
+    await audit(request, "export", f"trace {row.trace_id}")
+    return answer_json(to_otlp(found.spans), name=f"{file_name(row)}.otlp.json")
 
 
 async def trace_test(request: PageRequest) -> web.Response:
     row = await row_of(request)
     found = await read_trace(request, row)
     data = await asyncio.to_thread(archive_of, found, request.query.get("name") or row.name)
-    await _audit(request, "make a test", f"trace {row.trace_id}")
-    return _answer(data, "application/zip", f"{_file_name(row)}.zip")
-
-
-def _file_name(row: TraceRow) -> str:
-    return "".join(char for char in row.trace_id if char.isalnum() or char in "-_")[:64] or "trace"
+    await audit(request, "make a test", f"trace {row.trace_id}")
+    return file_answer(data, "application/zip", f"{file_name(row)}.zip")
 
 
 async def give_feedback(request: PageRequest) -> web.Response:
@@ -133,7 +93,7 @@ async def forget(request: PageRequest) -> web.Response:
     store = request.context.store
     await asyncio.to_thread(request.context.assembler.step, everything=True)
     gone = await asyncio.to_thread(forget_user, store, user, store.names, request.project)
-    await _audit(request, "forget", "a user")  # who, is what is to be forgotten
+    await audit(request, "forget", "a user")  # who, is what is to be forgotten
     return answer_json({"traces": gone, "kept": "sums of hours, which name nobody"})
 
 
@@ -157,11 +117,6 @@ async def described(request: PageRequest) -> web.Response:
     return answer_json(openapi(ROUTES, version("simulate-agents")))
 
 
-async def _audit(request: PageRequest, action: str, what: str) -> None:
-    key = request.key
-    await asyncio.to_thread(request.context.store.audit, f"{key.name} ({key.id})", action, what)
-
-
 _FEEDBACK = {
     "rating": "up or down", "trace_id": "of this trace", "session": "of the last trace of this session",
     "user": "of the last trace of this user before `at`", "at": "when it was given", "comment": "in words",
@@ -181,6 +136,7 @@ ROUTES = [
     ),
     Route("GET", "/api/v1/status", "read", status, "what came, what waits, what is wrong"),
     Route("GET", "/api/openapi.json", "read", described, "this description"),
+    *api_datasets.ROUTES,
     Route("POST", "/v1/feedback", "send", give_feedback, "a rating of an answer", body=_FEEDBACK),
     Route("POST", "/api/v1/forget", "manage", forget, "remove all traces of a user", body={"user": "whom"}),
 ]  # fmt: skip

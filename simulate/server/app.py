@@ -22,6 +22,7 @@ from simulate.model.shapes import object_of
 from simulate.server import api, mcp, pages
 from simulate.server.access import LOCAL, Access, check_role
 from simulate.server.alerts import keep_looking
+from simulate.server.answers import answer_json
 from simulate.server.assembler import Assembler
 from simulate.server.context import Context
 from simulate.server.finishing import Finishing
@@ -115,7 +116,7 @@ class TraceServer:
             except orjson.JSONDecodeError:
                 raise Refused(400, "the body is not JSON") from None
         status, told = await answered(cloud, raw.method, raw.path, dict(raw.query), body)
-        return api.answer_json(told, status)
+        return answer_json(told, status)
 
     async def _show(self, raw: web.BaseRequest) -> web.StreamResponse:
         """A page, or an answer of the API."""
@@ -153,7 +154,7 @@ class TraceServer:
         self, raw: web.BaseRequest, status: int, message: str, hint: str | None = None
     ) -> web.Response:
         if raw.path.startswith(("/api/", "/v1/", "/mcp")) or is_of_protocol(raw.path):
-            return api.answer_json({"error": message, "hint": hint}, status)
+            return answer_json({"error": message, "hint": hint}, status)
         return pages.problem(status, message, hint)
 
 

@@ -15,7 +15,7 @@ from simulate.interfaces.render.trace_tree import TreeOptions, lines
 from simulate.local_server import Refused
 from simulate.model.json_values import to_json
 from simulate.model.shapes import object_of
-from simulate.server.api import answer_json, read_trace, row_json
+from simulate.server.answers import answer_json, read_trace, row_json
 from simulate.server.make_test import archive_of
 from simulate.server.routes import PageRequest, Route
 from simulate.server.store.find import TraceRow, find, one

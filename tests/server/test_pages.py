@@ -30,6 +30,8 @@ PAGES = (
     "/runs",
     "/alerts",
     "/help",
+    "/datasets",
+    "/datasets/golden",
     "/compare",
     "/of/user?is=u-7",
     "/of/session?is=s-1",
@@ -248,7 +250,8 @@ async def test_who_comes_by_a_key_sees_their_project_alone_and_does_what_the_rol
         for role, key in keys.items():
             status = await asked(route.method, path, key)
             assert (status not in (401, 403)) == (role in may[route.role]), (route.path, role, status)
-        assert await asked(route.method, path, None) == (303 if not route.about else 401), route.path
+        to_login = route.method == "GET" and not route.about
+        assert await asked(route.method, path, None) == (303 if to_login else 401), route.path
     trace = f"/api/v1/traces/{1:032x}"
     assert (await asked("GET", trace, keys["read"]), await asked("GET", trace, other)) == (200, 404)
 

@@ -15,13 +15,11 @@ from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 from simulate.interfaces.cli.run_options import add_tag_option
 from simulate.interfaces.cli.verbs import add_no_code_option
-from simulate.model.loading.yaml_reader import read_documents
-from simulate.model.shapes import is_object
-from simulate.model.units import plain
 from simulate.replay.from_trace import cassette_of
 from simulate.scenario_files import load_scenarios
 from simulate.scoring.datasets import Dataset, DatasetCase, Wish, add
 from simulate.scoring.datasets.store import dump
+from simulate.scoring.datasets.wishes import parse_expectation, parse_pin
 from simulate.trace.conversations import whole_file
 from simulate.trace.redaction.people import finder
 from simulate.trace.redaction.redact import Redactor
@@ -108,10 +106,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add(args: argparse.Namespace) -> int:
     wish = Wish(
-        expect=[_mapping(text, "--expect") for text in args.expect],
+        expect=[parse_expectation(text, "--expect") for text in args.expect],
         answer=args.answer,
         tools=None if args.tools is None else [one.strip() for one in args.tools.split(",") if one.strip()],
-        pins=dict(_pin(text) for text in args.pin),
+        pins=dict(parse_pin(text, "--pin") for text in args.pin),
         keep_scores=args.keep_scores, name=args.name, why=args.why, by=args.by, agent=args.agent,
         source=Path(args.files[0]).name, partial=args.partial,
     )  # fmt: skip
@@ -137,31 +135,11 @@ def _redactor(args: argparse.Namespace) -> Redactor:
     return Redactor(None, dict(_pattern(text) for text in args.pattern), args.path, finders)
 
 
-def _mapping(text: str, option: str) -> dict[str, Any]:
-    found = _yaml(text, option)
-    if not is_object(found):
-        raise InputError(f"{option} {text!r} is not a mapping", hint="write '{called: issue_refund}'")
-    return found
-
-
-def _pin(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError(f"--pin {text!r} has no =", hint="write --pin 'issue_refund={ok: true}'")
-    return name, _yaml(value, "--pin")
-
-
 def _pattern(text: str) -> tuple[str, str]:
     kind, equals, pattern = text.partition("=")
     if not equals:
         raise InputError(f"--pattern {text!r} has no =", hint="write --pattern 'customer=C-[0-9]{4}'")
     return kind, pattern
-
-
-def _yaml(text: str, option: str) -> Any:
-    """One YAML value, read as scenario files are."""
-    documents = read_documents(text.encode(), option)
-    return plain(documents[0].value) if documents else None
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -91,7 +91,8 @@ def trace_page(
     )
     return page(
         title, data,
-        scripts=(*_SCRIPTS, "about.js", "trace.js"), styles=(*_STYLES, "about.css", *styles),
+        scripts=(*_SCRIPTS, "timing.js", "waterfall_tools.js", "about.js", "trace.js"),
+        styles=(*_STYLES, "about.css", *styles),
         before=before, **({} if without_script is None else {"without_script": without_script}),
     )  # fmt: skip
 

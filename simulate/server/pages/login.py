@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from simulate.server.access import COOKIE, DAYS
-from simulate.server.pages.shared import html
+from simulate.server.pages.shared import html, see
 from simulate.server.routes import PageRequest, Route
 
 if TYPE_CHECKING:
@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 def to_login(path: str) -> web.Response:
     """Where somebody without a key is sent, who wanted to see ``path``."""
-    return _see(f"/login?{urlencode({'to': path})}")
-
-
-def _see(path: str) -> web.Response:
-    from aiohttp import web  # start-up time
-
-    return web.Response(status=303, headers={"Location": path})
+    return see(f"/login?{urlencode({'to': path})}")
 
 
 async def _ask(request: PageRequest) -> web.Response:
@@ -37,13 +31,13 @@ async def _come_in(request: PageRequest) -> web.Response:
         response = html(request, "login.html", to=to, wrong_key=True)
         response.set_status(403)
         return response
-    response = _see(to)
+    response = see(to)
     response.set_cookie(COOKIE, cookie, max_age=DAYS * 86_400, httponly=True, samesite="Lax", path="/")
     return response
 
 
 async def _leave(request: PageRequest) -> web.Response:
-    response = _see("/login")
+    response = see("/login")
     response.del_cookie(COOKIE, path="/")
     return response
 

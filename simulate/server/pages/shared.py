@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from simulate.interfaces.render.page import asset
 from simulate.local_server import Refused
-from simulate.model.text import dollars, line
+from simulate.model.text import dollars, line, safe
 from simulate.server.routes import PageRequest, Route
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _templates() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {
-        "line": line, "when": when, "seconds": seconds, "dollars": money, "count": count,
+        "line": line, "shown": safe, "when": when, "seconds": seconds, "dollars": money, "count": count,
         "percent": percent, "step": lambda text: quote(str(text), safe=""),
     }  # fmt: skip
     return made
@@ -81,10 +81,17 @@ def fragment(request: PageRequest, template: str, **values: Any) -> str:
 
 
 def link(path: str, query: dict[str, Any] | None = None, **changes: Any) -> str:
-    """An address with a query; what is empty is left out."""
+    """An address with a query; what is empty is left out, and a list is a word several times."""
     words = {**(query or {}), **changes}
-    told = urlencode({name: value for name, value in words.items() if value not in (None, "")})
+    told = urlencode({name: value for name, value in words.items() if value not in (None, "", [])}, True)
     return f"{path}?{told}" if told else path
+
+
+def see(path: str) -> web.Response:
+    """To another page, by GET: what a form is answered with."""
+    from aiohttp import web  # start-up time
+
+    return web.Response(status=303, headers={"Location": path})
 
 
 def whole(pieces: Any) -> web.Response:

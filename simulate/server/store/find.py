@@ -25,6 +25,7 @@ FEW = 2_000
 """Traces up to which they are named one by one."""
 COUNTED = 5_000
 """How many of the newest traces `facets` counts."""
+_NEAR = 7 * 24 * HOUR
 FACETS = ("user", "feature", "prompt", "model", "agent", "tool", "environment", "service")
 _COLUMNS = (
     traces.c.id, traces.c.trace_id, traces.c.began_ns, traces.c.name, traces.c.failing, traces.c.seconds,
@@ -242,6 +243,18 @@ def with_tag(store: Store, project: str, names: Sequence[str], value: str, most:
     query = query.order_by(traces.c.began_ns.desc(), traces.c.id.desc()).limit(most)
     with store.read() as connection:
         return [_row(row) for row in connection.execute(query)][::-1]
+
+
+def alike(store: Store, project: str, row: TraceRow, most: int = 5) -> list[TraceRow]:
+    """The newest traces of the same name in which nothing failed, to compare this one with."""
+    query = select(*_COLUMNS).where(
+        traces.c.project == project, traces.c.is_kept.is_(True), traces.c.name == row.name,
+        traces.c.failing.is_(None), traces.c.breached == 0, traces.c.id != row.id,
+        traces.c.began_ns.between(row.began_ns - _NEAR, row.began_ns + _NEAR),
+    )  # fmt: skip
+    with store.read() as connection:
+        newest_first = query.order_by(traces.c.began_ns.desc()).limit(most)
+        return [_row(each) for each in connection.execute(newest_first)]
 
 
 def feedback_of(store: Store, trace: int) -> list[dict[str, Any]]:

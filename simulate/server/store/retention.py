@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.engine import Connection
 
+from simulate.server.store.cases import forget_cases
 from simulate.server.store.rollups import forget_before
 from simulate.server.store.schema import feedback, incoming, rollups, sketches, tags, traces, unread
 from simulate.server.store.search import Names
@@ -70,8 +71,8 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def forget_user(store: Store, user: str, names: Names, project: str | None = None) -> int:
-    """Remove every trace of a person, what they said, and the sums that name them; how many traces. Sums that
-    name nobody stay as they are."""
+    """Remove every trace of a person, what they said, the cases made of it, and the sums that name them; how
+    many traces. Sums that name nobody stay as they are."""
     wanted = names(user)
     gone = 0
     with store.write() as connection:
@@ -84,6 +85,7 @@ def forget_user(store: Store, user: str, names: Names, project: str | None = Non
         gone += len(ids)
         of_project = [] if project is None else [feedback.c.project == project]
         connection.execute(delete(feedback).where(feedback.c.user.in_(wanted), *of_project))
+        forget_cases(connection, wanted, project)
         for table in (rollups, sketches):
             named = (table.c.name == "user") & table.c.value.in_(wanted)
             connection.execute(

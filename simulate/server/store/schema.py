@@ -168,3 +168,30 @@ alerts = Table(
     Column("trace_id", StoredText), Column("is_told", Boolean, nullable=False), Column("problem", StoredText),
 )  # fmt: skip
 """How each rule stands. One row a rule: whoever looks at it twice tells nobody twice."""
+
+cases = Table(
+    "cases", metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    _text("project"), _text("dataset"), _text("name"), _text("trace_id"), _text("users"), _text("state"),
+    _text("scenario"), _text("origin"), Column("data", LargeBinary, nullable=False),
+    _time("added_ns"), _text("added_by"),
+    Column("reviewed_ns", BigInteger), Column("reviewed_by", StoredText),
+    Index("cases_name", "project", "dataset", "name", unique=True),
+)  # fmt: skip
+"""Cases of golden datasets. They outlive the traces that they were made from, and hold all that a dataset's
+files do: ``data`` is the redacted trace, ``users`` whom it is about, to be forgotten by."""
+
+labels = Table(
+    "labels", metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("case", Id, nullable=False), _text("said"), _text("agent"), _text("label"), _text("by"),
+    _time("at_ns"),
+    Index("labels_case", "case"),
+)  # fmt: skip
+"""What people decided about the answers of a case, to measure judges by."""
+
+views = Table(
+    "views", metadata,
+    _text("project", primary_key=True), _text("name", primary_key=True), _text("query"), _text("saved_by"),
+)  # fmt: skip
+"""Searches that somebody gave a name."""

@@ -103,7 +103,7 @@ def _gather(value: Any, texts: set[str]) -> bool:
 
 
 @lru_cache
-def _parts_of(kind: type) -> Callable[[Any], Iterable[Any] | None]:
+def _parts_of(kind: type[Any]) -> Callable[[Any], Iterable[Any] | None]:
     """What gives the parts of a value; None where something stands under the name of a secret."""
     if issubclass(kind, Mapping):
         return _values

@@ -93,5 +93,28 @@ window.Sim = (() => {
     return { button, toggle };
   }
 
-  return { el, data, visible, known, moment, seconds, dollars, count, plural, status, pill, themeButton, panels: [] };
+  /** A button that copies what text() gives, and says whether it could. */
+  function copyButton(name, text) {
+    const button = el("button", { type: "button", class: "link" }, name);
+    button.addEventListener("click", async () => {
+      let done = true;
+      try { await navigator.clipboard.writeText(text()); } catch { done = byHand(text()); }
+      button.textContent = done ? "copied" : "the browser copies nothing";
+      setTimeout(() => { button.textContent = name; }, 1500);
+    });
+    return button;
+  }
+
+  /** The old way, for pages that are not served over TLS. */
+  function byHand(text) {
+    const box = el("textarea", { class: "sr", "aria-hidden": "true" });
+    box.value = text;
+    document.body.append(box);
+    box.select();
+    const done = document.execCommand("copy");
+    box.remove();
+    return done;
+  }
+
+  return { copyButton, el, data, visible, known, moment, seconds, dollars, count, plural, status, pill, themeButton, panels: [] };
 })();

@@ -5,13 +5,14 @@
 
   const PLACED = { link: "placed by a link", "remote parent": "placed under its remote caller", time: "placed by its time", orphan: "parent missing", cycle: "was its own ancestor", follows: "follows another span" };
 
-  /** The panel below a waterfall. */
-  Sim.spanDetail = (span) => {
+  /** The panel below a waterfall. link(): the address of the page at this span, where it has one. */
+  Sim.spanDetail = (span, link) => {
     const box = el("section", { class: "span-detail", "aria-label": `span ${span.name}` });
     box.append(el("header", null,
       Sim.kindChip(span.kind), el("h4", null, span.name),
       span.failed ? el("span", { class: "pill is-failed" }, el("span", { class: "mark" }, "✗"), "error") : null,
       span.placement ? el("span", { class: "pill is-error", title: "where this span stands in the tree was worked out" }, PLACED[span.placement] || span.placement) : null));
+    box.firstChild.append(el("span", { class: "span-copy" }, link ? Sim.copyButton("copy link", link) : null, Sim.copyButton("copy JSON", () => JSON.stringify(span, null, 2))));
     if (span.mark) box.append(el("p", { class: `marked mark-${span.mark.state}` }, `${span.mark.state}${span.mark.note ? `: ${span.mark.note}` : ""}`));
     box.append(facts(span));
     if (span.kind === "GUARDRAIL" && span.decided) box.append(el("p", { class: "decided" }, span.decided));
@@ -43,6 +44,7 @@
     const list = el("dl", { class: "facts" });
     const add = (name, value) => { if (known(value) && value !== "") list.append(el("div", null, el("dt", null, name), el("dd", null, value))); };
     add("took", span.for === null ? "never ended" : seconds(span.for / 1e3));
+    if (known(span.own)) add("its own", seconds(span.own / 1e3));
     add("began at", seconds(span.at / 1e3));
     if (known(span.time_to_first_token)) add("first token", seconds(span.time_to_first_token));
     add("model", span.response_model || span.request_model);
