@@ -39,7 +39,6 @@ NAMED = {
     "worker": "agent: livekit:evil.py\nmedium: voice",
     "check": f"{URL}\nexpect: [{{python: 'evil:check'}}]",
     "world": f"{URL}\nworld: python:evil:World",
-    "caller": f"{URL}\ncaller: python:evil:World",
     "evaluator": f"{URL}\nexpect: [{{scores: {{'evil:Score': 0.5}}}}]",
     "command": "agent: started",
     "name": "agent: named",
@@ -72,6 +71,12 @@ def test_a_scenario_that_names_code_is_refused(named: str, capfd: pytest.Capture
     Path("s.yaml").write_text(f"name: s\nopens_with: hi\n{NAMED[named]}\n")
     refused("run s.yaml --no-code", capfd)
     refused("run s.yaml --no-code --ray", capfd)
+
+
+def test_a_caller_of_ones_own_is_code(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("s.yaml").write_text(f"name: s\n{URL}\ncaller: python:evil:World\n")
+    for words in ("check s.yaml", "run s.yaml"):
+        assert "caller: python:evil:World runs code" in refused(f"{words} --no-code", capfd)
 
 
 @pytest.mark.parametrize("named", [each for each in NAMED if each not in ("command", "name")])
