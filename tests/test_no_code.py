@@ -75,8 +75,9 @@ def test_a_scenario_that_names_code_is_refused(named: str, capfd: pytest.Capture
 
 def test_a_caller_of_ones_own_is_code(capfd: pytest.CaptureFixture[str]) -> None:
     Path("s.yaml").write_text(f"name: s\n{URL}\ncaller: python:evil:World\n")
-    for words in ("check s.yaml", "run s.yaml"):
-        assert "caller: python:evil:World runs code" in refused(f"{words} --no-code", capfd)
+    assert main(["check", "s.yaml", "--no-code"]) == 2
+    for told in (capfd.readouterr().err, refused("run s.yaml --no-code", capfd)):
+        assert "caller: python:evil:World runs code" in told
 
 
 @pytest.mark.parametrize("named", [each for each in NAMED if each not in ("command", "name")])
