@@ -39,7 +39,6 @@ NAMED = {
     "worker": "agent: livekit:evil.py\nmedium: voice",
     "check": f"{URL}\nexpect: [{{python: 'evil:check'}}]",
     "world": f"{URL}\nworld: python:evil:World",
-    "caller": f"{URL}\ncaller: python:evil:World",
     "evaluator": f"{URL}\nexpect: [{{scores: {{'evil:Score': 0.5}}}}]",
     "command": "agent: started",
     "name": "agent: named",
@@ -72,6 +71,13 @@ def test_a_scenario_that_names_code_is_refused(named: str, capfd: pytest.Capture
     Path("s.yaml").write_text(f"name: s\nopens_with: hi\n{NAMED[named]}\n")
     refused("run s.yaml --no-code", capfd)
     refused("run s.yaml --no-code --ray", capfd)
+
+
+def test_a_caller_of_ones_own_is_code(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("s.yaml").write_text(f"name: s\n{URL}\ncaller: python:evil:World\n")
+    assert main(["check", "s.yaml", "--no-code"]) == 2
+    for told in (capfd.readouterr().err, refused("run s.yaml --no-code", capfd)):
+        assert "caller: python:evil:World runs code" in told
 
 
 @pytest.mark.parametrize("named", [each for each in NAMED if each not in ("command", "name")])

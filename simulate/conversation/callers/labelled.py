@@ -90,7 +90,7 @@ class GuardAgreement:
 
 
 @dataclass(slots=True)
-class Labelled:
+class TurnAtItsPlace:
     """One labelled turn at its place in a conversation, and what the rules find wrong with it."""
 
     turn: LabelledTurn
@@ -110,7 +110,7 @@ def check(path: Path = TURNS) -> GuardAgreement:
     return result
 
 
-def labelled(path: Path = TURNS) -> list[Labelled]:
+def labelled(path: Path = TURNS) -> list[TurnAtItsPlace]:
     """The labelled turns of a file, each as it would be heard. Raises InputError as `check` does."""
     data = _read(path)
     return [_heard(data, turn) for turn in data.turns]
@@ -127,7 +127,7 @@ def _read(path: Path) -> LabelledTurns:
         raise InputError(f"holds no labelled turns: {told}", where=str(path)) from None
 
 
-def _heard(data: LabelledTurns, turn: LabelledTurn) -> Labelled:
+def _heard(data: LabelledTurns, turn: LabelledTurn) -> TurnAtItsPlace:
     """With what the rules find: those that look at a line before it is said, and those that read it later."""
     given = dict(data.personas[turn.persona])
     goal = given.pop("goal")
@@ -140,4 +140,6 @@ def _heard(data: LabelledTurns, turn: LabelledTurn) -> Labelled:
     alarm = inspect(line, situation(scenario, persona, conversation, ()))
     conversation.add(Utterance("caller", line, turn.heard + 1, 0.0, 0.0))
     at_once = [] if alarm is None else [Doubt("role", alarm.fault, turn.heard + 1, alarm.evidence)]
-    return Labelled(turn, scenario, persona, conversation, at_once + doubts(scenario, persona, conversation))
+    return TurnAtItsPlace(
+        turn, scenario, persona, conversation, at_once + doubts(scenario, persona, conversation)
+    )

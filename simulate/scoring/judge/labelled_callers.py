@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from simulate.conversation.callers.labelled import GuardAgreement, Labelled, labelled
+from simulate.conversation.callers.labelled import GuardAgreement, TurnAtItsPlace, labelled
 from simulate.errors import Fault
 from simulate.scoring.judge.caller_review import review_caller
 from simulate.scoring.judge.judge import Judge
@@ -24,7 +24,7 @@ async def check_with(judge: Judge, path: Path) -> GuardAgreement:
     return result
 
 
-async def _all_read(judge: Judge, turns: list[Labelled]) -> list[tuple[str, str]]:
+async def _all_read(judge: Judge, turns: list[TurnAtItsPlace]) -> list[tuple[str, str]]:
     # the first goes ahead, so that the judge is put to the proof once
     first = next((each for each in turns if not each.doubts), None)
     if first is not None:
@@ -32,7 +32,7 @@ async def _all_read(judge: Judge, turns: list[Labelled]) -> list[tuple[str, str]
     return await asyncio.gather(*(_read(judge, each) for each in turns))
 
 
-async def _read(judge: Judge, each: Labelled) -> tuple[str, str]:
+async def _read(judge: Judge, each: TurnAtItsPlace) -> tuple[str, str]:
     if each.doubts:
         return "yes", f"{each.doubts[0].fault}: {each.doubts[0].evidence}"
     try:
