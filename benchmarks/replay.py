@@ -29,7 +29,7 @@ import httpx
 import orjson
 
 from simulate.determinism.clock import run_virtual
-from simulate.replay import Cassette, Rules, replaying
+from simulate.replay import Cassette, Rules, record, replaying
 from simulate.replay.cassette.folder import replace_folder
 from simulate.replay.cassette.interactions import record_of
 from simulate.replay.matching.recordings import HttpResponse, number
@@ -385,6 +385,65 @@ async def identical(count: int, folder: Path) -> tuple[int, int]:
     return digests.count(digests[0]) if digests[0] else 0, count
 
 
+async def overhead(folder: Path, requests: int = 200, chunks: int = 1000) -> tuple[float, float]:
+    """What recording costs against the bare client, as ratios of the best of three: requests, and chunks of a
+    stream, of a server in a process of its own."""
+    body = orjson.dumps(body_of(1))
+    line = [sys.executable, "-c", STREAMING]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as server:  # noqa: ASYNC220 (nothing else runs)
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{server.stdout.readline().strip()}/"
+
+        async def asked(path: str, count: int) -> float:
+            async with httpx.AsyncClient() as client:
+                began = time.perf_counter()
+                for _ in range(count):
+                    async with client.stream("POST", url + path, content=body) as answer:
+                        async for _ in answer.aiter_bytes():
+                            pass
+                return time.perf_counter() - began
+
+        async def ratio(path: str, count: int) -> float:
+            bare, recorded = list[float](), list[float]()
+            for number_ in range(3):
+                bare.append(await asked(path, count))
+                async with record(folder / f"{path}-{number_}"):
+                    recorded.append(await asked(path, count))
+            return min(recorded) / min(bare)
+
+        try:
+            return await ratio("whole", requests), await ratio(f"chunks-{chunks}", 1)
+        finally:
+            server.kill()
+
+
+STREAMING = """
+import asyncio, sys
+from aiohttp import web
+
+async def answer(request):
+    await request.read()
+    if request.path == "/whole":
+        return web.json_response({"answer": "and more " * 40})
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for n in range(int(request.path.split("-")[1])):
+        await response.write(b'data: {"choices":[{"delta":{"content":"word "}}]}\\n\\n')
+        if n % 10 == 0:
+            await asyncio.sleep(0)
+    return response
+
+async def main():
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
 def rows(full: bool, folder: Path) -> Iterator[tuple[str, str, str]]:
     """What was measured, the figure, and what was aimed at."""
     figures = {count: asyncio.run(throughput(count, sdk=False)) for count in (10, 100, 1000, 5000)}
@@ -410,6 +469,9 @@ def rows(full: bool, folder: Path) -> Iterator[tuple[str, str, str]]:
     right, count, alarms = asyncio.run(planted(100))
     yield "planted changes named rightly", f"{right} of {count}", "100 of 100"
     yield "alarms without a change", f"{alarms}", "0"
+    requests, chunks = asyncio.run(overhead(folder))
+    yield "recording, per request against the bare client", f"{requests:.2f} ×", "≤ 2 ×"
+    yield "recording, per chunk of a stream against the bare client", f"{chunks:.2f} ×", "≤ 2 ×"
     if full:
         whole, count = kills(200, folder)
         yield "kill -9 while a cassette is written: whole after", f"{whole} of {count}", "200 of 200"
