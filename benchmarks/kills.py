@@ -194,13 +194,14 @@ def main() -> int:
     parser.add_argument("--verbs", nargs="*", choices=VERBS, help="these alone, and no runs")
     args = parser.parse_args()
     chance = random.Random(args.seed)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what nohup ignores, the verbs would ignore, too
     wrong = list[str]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "start"
         prepared(folder)
         each = 0 if args.verbs else args.n // 4
         for what, record in (("run, run --resume", False), ("run --record, --resume", True)) if each else ():
-            hits, found = runs(each, chance, folder, record)
+            hits, found = runs(each, chance, shutil.copytree(folder, Path(name) / what), record)
             print(f"{what:<24}{hits:>5} kills, {len(found)} wrong", flush=True)
             wrong += found
         hit, found = verbs(args.n - each * 2, chance, Path(name), args.verbs or list(VERBS))

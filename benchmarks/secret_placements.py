@@ -16,6 +16,7 @@ import sys
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from simulate.trace.redaction.mask import SecretMask
 
@@ -28,6 +29,8 @@ SHAPED = {
     "google": "AIzaSyD4x9Ab3dEf6hIj9kLm2nOp5qRs8tUv1",
 }
 """Recognised by their own shape, wherever they stand."""
+WRITTEN_LATER = Path(__file__).parent / "data" / "secrets.jsonl"
+"""Further placements, by somebody who did not look at the rules: where, the text, and what must go of it."""
 PLAIN = {
     "mixed": "f3bQ81nvAz0pLk2xYt7",
     "hex": "9f86d081884c7d659a2feaa0c55ad015",
@@ -139,6 +142,16 @@ def look_alikes() -> list[str]:
         "password=\n",
         "--token-limit 500",
         "basic understanding",
+        "https://shop.example.com/items?code=SUMMER25&page=2",
+        "https://shop.example.com/invite/friends",
+        "the token 'hello' came first",
+        "login mara password required",
+        "docker run -p 8080:80 image",
+        "mysql -u root -p shop",
+        "SW50ZXJuYXRpb25hbCBzaGlwcGluZyB0YWtlcyBhIHdlZWs=",
+        "auth=('mara', None)",
+        "signature: see page 12 of the contract",
+        "it cost $5$ and then some more words follow",
     ]
     return made
 
@@ -159,6 +172,14 @@ def measure() -> tuple[Counter[str], Counter[str], list[str], list[str]]:
                 found[where] += not left
                 if left:
                     missed.append(f"{where}, {name}: {text!r}")
+    for line in WRITTEN_LATER.read_text("utf-8").splitlines():
+        each = json.loads(line)
+        shown = mask.text(each["text"])
+        left = shown == each["text"] or (each["secret"] or "\0") in shown
+        asked["written later"] += 1
+        found["written later"] += not left
+        if left:
+            missed.append(f"{each['where']}: {each['text']!r}")
     hidden = [text for text in look_alikes() if mask.text(text) != text]
     return found, asked, missed, hidden
 

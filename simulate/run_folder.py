@@ -62,8 +62,7 @@ class RunFolder:
             (path / ".gitignore").write_text("*\n")
         except OSError as error:
             raise InputError(f"cannot write into the run folder {path}: {error.strerror or error}") from error
-        if resume:
-            folder._mend()
+        folder._mend()
         return folder
 
     @classmethod

@@ -194,6 +194,8 @@ class LiveKitServer(ChildProcess):
                 "tcp_port": free_port(),
                 "udp_port": free_port(kind=socket.SOCK_DGRAM),
                 "use_external_ip": False,
+                # of no use on one machine; without any, the clients of a call would ask Google's and Twilio's
+                "stun_servers": ["127.0.0.1:9"],
                 "enable_loopback_candidate": True,
                 "interfaces": {"includes": ["lo0" if sys.platform == "darwin" else "lo"]},
                 "ips": {"includes": ["127.0.0.1/32"]},

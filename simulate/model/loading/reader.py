@@ -105,10 +105,8 @@ class PersonaReader(Generic[PersonaT]):
 
 
 class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
-    """Reads files of scenarios, too.
-
-    With ``agents``, a scenario's ``agent:`` must be one of these names, or an address. ``masked``
-    takes secrets out of a case's label."""
+    """Reads files of scenarios, too. With ``agents``, a scenario's ``agent:`` must be one of these names, or
+    an address. ``masked`` takes secrets out of a case's label."""
 
     def __init__(
         self,
@@ -139,8 +137,7 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
         """The one scenario of a file; raises InputError where there are several."""
         found = self.load([path])
         if len(found) > 1:
-            titles = [each.scenario.name + (f"[{each.case}]" if each.case else "") for each in found[:5]]
-            names = ", ".join(titles) + (", …" if len(found) > 5 else "")
+            names = ", ".join(each.scenario.name for each in found[:5]) + (", …" if len(found) > 5 else "")
             raise InputError(
                 f"{len(found)} scenarios where one is wanted: {names}",
                 where=str(path),

@@ -18,14 +18,14 @@ Form = Literal["manifest", "interaction", "tool call", "line of the conversation
 
 
 @with_config(extra="allow")
-class _Personal(TypedDict):
+class _PersonalShape(TypedDict):
     replaced: NotRequired[bool]
     invented: NotRequired[list[str]]
     pseudonyms: NotRequired[list[str]]
 
 
 @with_config(extra="allow")
-class _Manifest(TypedDict):
+class _ManifestShape(TypedDict):
     schema: int
     files: NotRequired[dict[str, str]]
     complete: NotRequired[bool]
@@ -35,11 +35,11 @@ class _Manifest(TypedDict):
     utc_ahead: NotRequired[float | None]
     ignore: NotRequired[list[str] | None]
     watch: NotRequired[dict[str, str] | None]
-    personal: NotRequired[_Personal | None]
+    personal: NotRequired[_PersonalShape | None]
 
 
 @with_config(extra="allow")
-class _Request(TypedDict):
+class _RequestShape(TypedDict):
     method: str
     uri: str
     headers: dict[str, list[str]]
@@ -47,20 +47,20 @@ class _Request(TypedDict):
 
 
 @with_config(extra="allow")
-class _Status(TypedDict):
+class _StatusShape(TypedDict):
     code: int
     message: NotRequired[str | None]
 
 
 @with_config(extra="allow")
-class _Response(TypedDict):
-    status: _Status
+class _ResponseShape(TypedDict):
+    status: _StatusShape
     headers: dict[str, list[str] | str]
     body: NotRequired[dict[str, Any] | None]
 
 
 @with_config(extra="allow")
-class _About(TypedDict):
+class _AboutShape(TypedDict):
     key: str
     endpoint: str
     start_ms: float
@@ -72,14 +72,14 @@ class _About(TypedDict):
 
 
 @with_config(extra="allow")
-class _Interaction(TypedDict):
-    request: _Request
-    response: _Response
-    simulate: _About
+class _InteractionShape(TypedDict):
+    request: _RequestShape
+    response: _ResponseShape
+    simulate: _AboutShape
 
 
 @with_config(extra="allow")
-class _ToolCall(TypedDict):
+class _ToolCallShape(TypedDict):
     key: str
     name: str
     arguments: Any
@@ -91,14 +91,14 @@ class _ToolCall(TypedDict):
 
 
 @with_config(extra="allow")
-class _Said(TypedDict):
+class _SaidShape(TypedDict):
     speaker: Literal["caller", "agent"]
     text: str
     turn: NotRequired[int | None]
 
 
 @with_config(extra="allow")
-class _Called(TypedDict):
+class _CalledShape(TypedDict):
     speaker: Literal["agent"]
     called: str
     arguments: Any
@@ -106,11 +106,11 @@ class _Called(TypedDict):
 
 
 _FORMS: dict[Form, Any] = {
-    "manifest": _Manifest,
-    "interaction": _Interaction,
-    "tool call": _ToolCall,
-    "line of the conversation": _Said,
-    "call in the conversation": _Called,
+    "manifest": _ManifestShape,
+    "interaction": _InteractionShape,
+    "tool call": _ToolCallShape,
+    "line of the conversation": _SaidShape,
+    "call in the conversation": _CalledShape,
 }
 
 

@@ -9,12 +9,13 @@ order numbers, prices or times are left out or carry a checksum.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from simulate.trace.redaction.searched import RedactionRule
+from simulate.trace.redaction.searched import RedactionRule, SearchedText
 
 # not inside of a word; after an escaped line break of JSON inside of JSON or a percent-encoded sign, yes
 _START = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
@@ -58,6 +59,8 @@ _KEYS: tuple[tuple[str, tuple[str, ...] | str], ...] = (
     (rf"(?:PMAK|NRAK|ATATT3|hvs\.|hvb\.|dp\.pt\.){_W}{{16,}}", ("PMAK", "NRAK", "ATATT3", "hvs.", "hvb.", "dp.pt.")),
     (r"AccountKey=(?P<value>[A-Za-z0-9+/=]{40,})", ("AccountKey=",)),
     (r"AGE-SECRET-KEY-[0-9A-Z]{40,}", ("AGE-SECRET",)),
+    (r"discord(?:app)?\.com/api/webhooks/[0-9]+/(?P<value>[\w-]{40,})", ("/api/webhooks/",)),
+    (r"\$(?:2[aby]|apr1|argon2(?:id|i|d)|y|5|6)\$[^\s\"'<>:]{20,}", r"\$(?:2[aby]|apr1|argon2(?:id|i|d)|y|5|6)\$"),  # hashes of passwords
 )  # fmt: skip
 
 _PRIVATE_KEY = (
@@ -67,10 +70,29 @@ _URL_PASSWORD = r"[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:/@\"'<>]{0,200}:(?P<value>
 _QUERY = r"(?<=[?&;])(?:[\w.-]*[_.-])?(?i:key|token|sig|signature|secret|password|pwd|auth)=(?P<value>(?=[^\s&#\"'<>]*[0-9A-Z])[^\s&#\"'<>]{6,})"
 _WORDS = (
     "password|passwd|passphrase|passcode|pwd|secret|api[ _-]?key|apikey|access[ _-]?key|private[ _-]?key|"
-    "client[ _-]?secret|auth[ _-]?token|access[ _-]?token|refresh[ _-]?token|authorization|credentials"
+    "client[ _-]?secret|auth[ _-]?token|access[ _-]?token|refresh[ _-]?token|security[ _-]?token|session[ _-]?token|"
+    "authorization|credentials"
 )
-_FIRST = ("pass", "pwd", "secret", "api", "access", "private", "client", "auth", "refresh", "credentials")
+_FIRST = (
+    *(
+        "pass",
+        "pwd",
+        "secret",
+        "api",
+        "access",
+        "private",
+        "client",
+        "auth",
+        "refresh",
+        "security",
+        "session",
+    ),
+    "credentials",
+)
 """How `_WORDS` begin."""
+# what lets its holder in for once: of a login, a reset, an invitation
+_CODE = r"(?<=[?&])(?i:code|ticket|otp)=(?P<value>(?=[^\s&#\"'<>]*[0-9])(?=[^\s&#\"'<>]*[A-Za-z])[^\s&#\"'<>]{20,})"
+_LINK = r"(?<=/)(?i:reset-?password|password-?reset|magic-?link|verify(?:-?email)?|invite|invitation)/(?P<value>(?=[\w.-]*[0-9])[\w.-]{20,})"
 # after an option of a command line: --api-key VALUE, curl -u user:VALUE
 _OPTION_WORD = r"-(?<![\w-].)-?(?i:(?:[a-z]+-)*(?:pass|pwd|secret|api|access|private|client|auth|refresh|credential|token))"
 _OPTION = rf"-(?<![\w-].)-?(?i:(?:[a-z]+-)*(?:{_WORDS}|token|secret-key)(?:=|\s+|[\"'],\s*)[\"']?)(?P<value>(?=[^\s\"']*[0-9A-Z])[^\s\"'<>-][^\s\"'<>]{{5,}})"
@@ -81,17 +103,41 @@ _USER = rf"-(?<![\w-].){_LOGIN}"
 # folded: in lower case, as is the text
 _BEARER = r"(?<![a-z])(?:bearer|basic|token)\s+(?P<value>[a-z0-9+/._~=-]{16,})"
 _SCHEME = r"(?:(?:bearer|basic|token|digest|api-?key|key)\s+)?"
-_ASSIGNED = (
-    rf"(?:{_WORDS})\\?[\"']?\s*(?:[:=]|=>)\s*\\?[\"']?{_SCHEME}(?P<value>[^\s\"'<>,;&\\{{}}\[\]]{{4,}})"
-)
+_ASSIGNED = rf"(?:{_WORDS})\\?[\"']?\s*(?:[:=]|=>)\s*(?:[|>][+-]?\s*\n\s+)?\\?[\"']?{_SCHEME}(?P<value>[^\s\"'<>,;&\\{{}}\[\]]{{4,}})"
 # NAME=value of an environment, a query or a form, also percent-encoded; a bare token, key or sig has digits
-_VARIABLE = r"(?<![a-z0-9])(?:token|secret|sig|signature|sessionid|session_id|sid)(?:\s?=\s?|%3d)[\"']?(?P<value>(?=[a-z0-9+/=._~%-]*[0-9])[a-z0-9+/=._~%-]{8,})"
-_ENCODED = rf"(?:{_WORDS})(?:%22)?(?:%3a|%3d)(?:%20|%22|\+)*(?P<value>(?!%)[^\s\"'<>&%]{{4,}}(?:%[0-9a-f]{{2}}[^\s\"'<>&%]+)*)"
+_VARIABLE = r"(?<![a-z0-9])(?:token|secret|sig|signature|sessionid|session_id|sid|pw)(?:\s?=\s?|%(?:25)*3d)[\"']?(?P<value>(?=[a-z0-9+/=._~%-]*[0-9])[a-z0-9+/=._~%-]{8,})"
+_ENCODED = rf"(?:{_WORDS})(?:%(?:25)*22)?(?:%(?:25)*3[ad])(?:%(?:25)*2[02]|\+)*(?P<value>(?!%)[^\s\"'<>&%]{{4,}}(?:%[0-9a-f]{{2}}[^\s\"'<>&%]+)*)"
 _COOKIE = r"(?<![a-z-])(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?[\w.-]{1,60}=(?P<value>[^\s\"'<>;,]{6,})"
-_ELEMENT = rf"<(?P<element>(?:\w+:)?(?:{_WORDS}|token)(?:\s[^<>]{{0,80}})?)>\s*(?P<value>[^<>\s][^<>]{{2,200}}?)\s*</"
-_ELSEWHERE = r"(?:sshpass\s+-p\s*|identified\s+by\s+|name=[\"'](?:password|passwd|token|secret|api_?key)[\"']\s+)[\"']?(?P<value>[^\s\"'<>]{4,})"
+_ELEMENT = rf"(?:<|&lt;)(?P<element>(?:\w+:)?(?:{_WORDS}|token)(?:\s[^<>&]{{0,80}})?)(?:>|&gt;)\s*(?P<value>(?!&lt;)[^<>\s](?:(?!&lt;)[^<>]){{2,200}}?)\s*(?:<|&lt;)/"
+_QUOTE = r"[\"']"
+_BEFORE = "|".join(
+    (
+        r"sshpass\s+-p\s*",
+        r"identified\s+by\s+",
+        rf"name={_QUOTE}(?:password|passwd|token|secret|api_?key){_QUOTE}\s+",
+        rf"type={_QUOTE}password{_QUOTE}[^<>]{{0,120}}?value=",
+        r"set\s+-\w+\s+\w{0,40}(?:key|token|secret|password)\s+",  # fish
+        r"mysql\w*\s(?:[^\n]{0,120}?\s)?-p(?!\s)",
+        r"docker\s+login\s[^\n]{0,120}?-p\s+",
+        r"login\s+\S{1,80}\s+password\s+(?=[^\s\"'<>]*\d)",  # netrc
+        rf"(?:password|token|secret|key){_QUOTE}\s*\{{\s*default\s*=\s*",  # Terraform
+        rf"(?:auth\s?=|credentials:?)\s?\(\s?{_QUOTE}[^\"'\n]{{0,80}}{_QUOTE},\s?(?={_QUOTE})",
+        r"digest\s[^\n]{0,300}?response=",
+        rf"signature(?:-\d+)?{_QUOTE}?\s*:\s*(?:sha\d+=|v\d=)?(?=[a-z0-9+/=_-]{{20}})",
+    )
+)
+"""What stands before a secret elsewhere: in commands, configuration, markup, headers, code."""
+_ELSEWHERE = rf"(?:{_BEFORE}){_QUOTE}?(?P<value>[^\s\"'<>]{{4,}})"
+_ELSEWHERE_BEGINS = (
+    *("sshpass", "identified", "name=", "type=", "set ", "mysql", "docker", "login", "password", "token"),
+    *("secret", "key", "auth", "credentials", "digest", "signature"),
+)
+_ORACLE = r":thin:\w{1,40}/(?P<value>[^\s\"'<>@]{3,})@"
 _SPOKEN_WORDS = "password|passphrase|passcode|pin|secret|api key|access key|token|passwort|kennwort|mot de passe|contraseña"
-_SPOKEN = rf"(?:{_SPOKEN_WORDS})\s+(?:is|lautet|est|es|ist)[\s:]+[\"'“`]?(?P<value>(?=[^\s\"]*\d)[^\s\"'<>,;\\]{{4,40}}[^\s\"'<>,;\\.?!])"
+_SPOKEN = rf"(?:{_SPOKEN_WORDS})\s+(?:is|was|lautet|war|est|était|es|era|ist)[\s:]+[\"'“`]?(?P<value>(?=[^\s\"]*\d)[^\s\"'<>,;\\]{{4,40}}[^\s\"'<>,;\\.?!])"
+_QUOTED = rf"(?:{_SPOKEN_WORDS})\s+[\"'“`](?P<value>(?=[^\s\"'”`]*\d)[^\s\"'”`<>]{{6,80}})[\"'”`]"
+_SPOKEN_BEGINS = ("pass", "pin", "secret", "api", "access", "token", "kennwort", "mot", "contraseña")
+_BASE64 = r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,8192}={0,2}(?![A-Za-z0-9+/_=-])"
 
 
 # -- checks ----------------------------------------------------------------------------------------------
@@ -153,6 +199,25 @@ def _credential(text: str) -> bool:
     return any(char.isdigit() for char in text) or any(char.isupper() for char in text[1:])
 
 
+def _holds_secret(text: str) -> bool:
+    """Whether it is Base64 of a text with a secret. Nearly nothing that looks like Base64 begins as a text."""
+    if not _decoded(text[:24]).isascii():
+        return False
+    inside = SearchedText(_decoded(text))
+    return any(rule.find(inside) for rule in RULES if rule.kind == "secret")
+
+
+def _decoded(text: str) -> str:
+    """What it is Base64 of, in either alphabet; � where that is no text."""
+    whole = text.rstrip("=").translate(_URL_SAFE)
+    whole = whole[: len(whole) // 4 * 4] if len(whole) % 4 == 1 else whole + "=" * (-len(whole) % 4)
+    found = base64.b64decode(whole).decode("utf-8", "replace")
+    return "�" if any(char < " " and char not in "\n\r\t" for char in found) else found
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
 def _key(pattern: str, needles: tuple[str, ...] | str) -> RedactionRule:
     check = _mixed if pattern.startswith(("(?:sk|pk|rk)-", "(?:pplx|")) else None
     first = re.compile(needles) if isinstance(needles, str) else needles
@@ -173,17 +238,22 @@ RULES: tuple[RedactionRule, ...] = (
     RedactionRule("secret", re.compile(_START + _PRIVATE_KEY), ("-----BEGIN",)),
     RedactionRule("secret", re.compile(_URL_PASSWORD), re.compile(r"://[^\s/@\"'<>]*@"), place="word"),
     RedactionRule("secret", re.compile(_QUERY), ("=",), place="long"),
+    RedactionRule("secret", re.compile(_CODE), re.compile(r"(?i:code|ticket|otp)="), place="long"),
+    RedactionRule("secret", re.compile(_LINK), re.compile(r"/(?i:reset|password|magic|verify|invit)"), place="long"),
+    RedactionRule("secret", re.compile(_ORACLE), (":thin:",), place="long"),
     RedactionRule("secret", re.compile(_OPTION), re.compile(_OPTION_WORD)),
     RedactionRule("secret", re.compile(_CURL), ("curl",)),
     RedactionRule("secret", re.compile(_USER), re.compile(r"-(?<![\w-].)(?:u|-user)(?:=|$)", re.MULTILINE)),
     _named(_BEARER, ("bearer", "basic", "token"), _credential),
     _named(_ASSIGNED, _FIRST),
-    _named(_VARIABLE, ("token", "secret", "sig", "sessionid", "session_id", "sid")),
-    RedactionRule("secret", re.compile(_ENCODED), ("%3a", "%3d"), folded=True),
+    _named(_VARIABLE, ("token", "secret", "sig", "sessionid", "session_id", "sid", "pw")),
+    RedactionRule("secret", re.compile(_ENCODED), re.compile("%(?:25)*3[ad]"), folded=True),
     _named(_COOKIE, ("cookie", "set-cookie")),
-    RedactionRule("secret", re.compile(_ELEMENT), ("</",), folded=True),
-    _named(_ELSEWHERE, ("sshpass", "identified", "name=")),
-    _named(_SPOKEN, ("pass", "pin", "secret", "api", "access", "token", "kennwort", "mot", "contraseña")),
+    RedactionRule("secret", re.compile(_ELEMENT), ("</", "&lt;/"), folded=True),
+    _named(_ELSEWHERE, _ELSEWHERE_BEGINS),
+    _named(_SPOKEN, _SPOKEN_BEGINS),
+    _named(_QUOTED, _SPOKEN_BEGINS),
+    RedactionRule("secret", re.compile(_BASE64), (), _holds_secret, "long"),
     RedactionRule(
         "email",
         re.compile(r"(?<![\w.+%-])[\w.+%-]+?(?:@|%40)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![A-Za-z0-9])"),
