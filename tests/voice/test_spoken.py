@@ -165,7 +165,7 @@ def test_without_spans_of_speech_nothing_changes() -> None:
     [
         ("Ich habe die Bestellung für Herrn Meier an Ihre neue Adresse geschickt.", {"herrn", "meier"}),
         ("Guten Tag, hier ist Jonas Weber. Die Rechnungsnummer ist nicht bekannt.", {"jonas", "weber"}),
-        ("Ihr Termin ist am Montag, und die Erstattung kommt im Januar.", set()),
+        ("Ihr Termin ist am Montag, und die Erstattung kommt im Januar.", set[str]()),
         ("Please send it to Anna in Berlin.", {"anna", "berlin"}),
     ],
 )

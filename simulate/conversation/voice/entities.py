@@ -52,7 +52,8 @@ _BEFORE_NOUN = _words(
     "der die das den dem des ein eine einen einem einer eines kein keine keinen keinem keiner keines mein "
     "meine meinen meinem meiner dein deine deinen ihr ihre ihren ihrem ihrer ihres sein seine seinen seinem "
     "seiner unser unsere unseren unserem unserer euer eure diese dieser diesen diesem dieses jede jeder "
-    "jeden jedes welche welcher welches alle viele einige am im zum zur beim vom ins ans guten gute guter gutes"
+    "jeden jedes welche welcher welches alle viele einige am im zum zur beim vom ins ans "
+    "guten gute guter gutes"
 )
 _NOUN_ENDS = ("ung", "ungen", "heit", "keit", "schaft", "ion", "ionen", "tät", "nummer", "nummern")
 _ADJECTIVE_ENDS = ("e", "en", "er", "es", "em")
