@@ -109,6 +109,7 @@ async def status(request: PageRequest) -> web.Response:
             "version": version("simulate-agents"), "problem": context.assembler.problem,
             "waiting_spans": context.assembler.waiting, "since_start": asdict(context.intake.counts),
             "cannot_be_put_away": len(context.assembler.failed),
+            "judge": None if context.judging is None else asdict(context.judging.counts),
         }
     )  # fmt: skip
 

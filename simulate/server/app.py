@@ -19,6 +19,7 @@ from simulate.cloud_protocol.service import CloudService
 from simulate.errors import InputError
 from simulate.local_server import Intake, Refused, check_content_type, listening
 from simulate.model.shapes import object_of
+from simulate.scoring.judge import Judge
 from simulate.server import api, mcp, pages
 from simulate.server.access import LOCAL, Access, check_role
 from simulate.server.alerts import keep_looking
@@ -28,6 +29,7 @@ from simulate.server.context import Context
 from simulate.server.finishing import Finishing
 from simulate.server.grpc_intake import grpc_intake
 from simulate.server.intake import SpanIntake
+from simulate.server.judging import Judging
 from simulate.server.keeping import keep_clean
 from simulate.server.routes import PageRequest, Route
 from simulate.server.settings import ServerSettings
@@ -172,12 +174,13 @@ def _is_export(raw: web.BaseRequest) -> bool:
 async def serving(
     store: Store, settings: ServerSettings | None = None, *, port: int = 0, host: str = "127.0.0.1",
     demand_keys: bool = False, quiet: float = 2.0, cloud: CloudService | None = None,
-    grpc_port: int | None = None,
+    grpc_port: int | None = None, judge: Judge | None = None,
 ) -> AsyncGenerator[Context]:  # fmt: skip
-    """A running server while inside; ``cloud`` plays scenarios to clients, and at ``grpc_port`` exports may
-    come over gRPC, too.
+    """A running server while inside; ``cloud`` plays scenarios to clients, at ``grpc_port`` exports may
+    come over gRPC, too, and ``judge`` scores what the settings ask it for.
 
-    Raises InputError where others could come in without a key, OSError where it cannot listen."""
+    Raises InputError where others could come in without a key, or where the settings ask for a judge and
+    there is none; OSError where it cannot listen."""
     local = host in ("127.0.0.1", "::1", "localhost")
     if not local and not await asyncio.to_thread(has_keys, store):
         raise InputError(
@@ -185,10 +188,12 @@ async def serving(
             hint="simulate serve keys add --role send NAME makes one",
         )
     context = await asyncio.to_thread(
-        _context, store, settings or ServerSettings(), demand_keys or not local, quiet
+        _context, store, settings or ServerSettings(), demand_keys or not local, quiet, judge
     )
     server = TraceServer(context)
     jobs = [context.intake.run(), context.assembler.run(), keep_clean(context), keep_looking(context)]
+    if context.judging is not None:
+        jobs.append(context.judging.run())
     async with listening(server.answer, port, host=host) as actual, _beside(jobs):
         shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
         context.address = f"http://{shown}:{actual}"
@@ -209,7 +214,15 @@ async def _keep_run(context: Context, folder: Path) -> None:
         await context.intake.take(LOCAL.project, "traces", body, PROTOBUF, "/v1/traces")
 
 
-def _context(store: Store, settings: ServerSettings, demand_keys: bool, quiet: float) -> Context:
+def _context(
+    store: Store, settings: ServerSettings, demand_keys: bool, quiet: float, judge: Judge | None
+) -> Context:
+    if settings.judge is not None and judge is None:
+        raise InputError(
+            "judge: asks for a model, and none is configured",
+            hint="name one under [tool.simulate.models] as `judge`, or set OPENAI_BASE_URL",
+        )
+    judging = None if settings.judge is None or judge is None else Judging(store, settings.judge, judge)
     finishing = Finishing(settings)
     intake = SpanIntake(store, lambda: store.redactor(settings.redact.patterns, settings.redact.paths))
 
@@ -217,8 +230,10 @@ def _context(store: Store, settings: ServerSettings, demand_keys: bool, quiet: f
         intake.waiting = waiting
 
     assembler = Assembler(store, finishing.finish, quiet=quiet, looked=looked)
+    if judging is not None:
+        assembler.done = judging.offer
     access = Access(store, demand_keys, store.setting("cookie key"))
-    return Context(store, settings, access, intake, assembler)
+    return Context(store, settings, access, intake, assembler, judging)
 
 
 @contextlib.asynccontextmanager

@@ -43,6 +43,15 @@ class RedactionSettings(_Strict):
     paths: list[str] = []
 
 
+class JudgeSettings(_Strict):
+    """What a model judges (evaluator: least value), of which share of the traces that are kept, and how many
+    calls a day it may be asked; beyond that, traces stay without its scores."""
+
+    evaluators: dict[str, Annotated[float, Field(ge=0, le=1)] | None]
+    sample: Annotated[float, Field(gt=0, le=1)] = 0.05
+    calls_per_day: Annotated[int, Field(ge=1)] = 1000
+
+
 class AlertRule(_Strict):
     """Tells a webhook when a figure over the last ``minutes`` goes ``above`` or ``below`` its bound, and when
     it comes back. ``measure`` is of all traces of the project, or of those with ``tag``, written NAME=VALUE;
@@ -80,6 +89,7 @@ class ServerSettings(_Strict):
     retention: RetentionSettings = RetentionSettings()
     redact: RedactionSettings = RedactionSettings()
     evaluators: dict[str, Annotated[float, Field(ge=0, le=1)] | None] = {}
+    judge: JudgeSettings | None = None
     alerts: list[AlertRule] = []
 
     @classmethod

@@ -85,16 +85,19 @@ async def _serve(args: argparse.Namespace) -> None:
     store = open_store(args.store)
     from simulate.cloud_protocol.service import CloudService
     from simulate.model.loading.project import Project
+    from simulate.resources import Resources
     from simulate.server.app import serving
     from simulate.server.settings import ServerSettings
     from simulate.server.store import Store
 
     assert isinstance(store, Store)
     settings = ServerSettings() if args.config is None else ServerSettings.load(args.config)
+    project = Project.find(Path.cwd())
+    judge = None if settings.judge is None else Resources(project, []).judge
     try:
         async with serving(
             store, settings, port=args.port, host=args.host, demand_keys=args.demand_keys, quiet=args.quiet,
-            cloud=CloudService(Project.find(Path.cwd())), grpc_port=args.grpc_port,
+            cloud=CloudService(project), grpc_port=args.grpc_port, judge=judge,
         ) as context:  # fmt: skip
             with stopping.cancels_this_task():
                 say(

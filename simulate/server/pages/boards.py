@@ -81,6 +81,7 @@ async def _help(request: PageRequest) -> web.Response:
     return html(
         request, "help.html", address=context.address, grpc_address=context.grpc_address,
         counts=context.intake.counts, waiting=context.assembler.waiting, failed=context.assembler.failed,
+        judge=context.judging and context.judging.counts,
     )  # fmt: skip
 
 
