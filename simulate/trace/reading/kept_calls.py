@@ -30,7 +30,7 @@ _ACTION = re.compile(r"^Action:[ \t]*(?P<name>[\w.-]+)[ \t]*\nAction Input:", re
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _KeptMessage:
     """What matters of one message."""
 
     by_caller: bool
@@ -43,7 +43,7 @@ def kept_call(
 ) -> str | None:
     """Why there may be calls beside these: a span keeps more requests for a tool in a turn than are known."""
     known: Counter[str] | None = None
-    seen: dict[bytes, list[_Line]] = {}
+    seen: dict[bytes, list[_KeptMessage]] = {}
     for span, view in read:
         if view.kind not in _KEEPERS:
             continue
@@ -72,7 +72,7 @@ def told_of_call(name: str, count: int, models: Sequence[ModelCall]) -> str | No
     return f"the model of the LLM span {first.span_id} was told of a call of {name} that no span tells"
 
 
-def _answers(kept: Sequence[_Line], name: str, view: View, models: Sequence[ModelCall]) -> bool:
+def _answers(kept: Sequence[_KeptMessage], name: str, view: View, models: Sequence[ModelCall]) -> bool:
     """Whether all calls of that name are answers in the shape of a call: what came of the agent's run, or
     what a model said."""
     said = [view.output_value]
@@ -95,7 +95,7 @@ def _known(calls: Sequence[ToolCall], models: Sequence[ModelCall]) -> Counter[st
     return known
 
 
-def _asked(lines: Sequence[_Line]) -> Counter[str]:
+def _asked(lines: Sequence[_KeptMessage]) -> Counter[str]:
     """By tool, how many requests stand after the last words of the caller, each once."""
     asked = set[tuple[str, str]]()
     for line in reversed(lines):
@@ -105,8 +105,10 @@ def _asked(lines: Sequence[_Line]) -> Counter[str]:
     return Counter(name for name, _ in asked)
 
 
-def _lines(told: Sequence[Message] | None) -> list[_Line]:
-    return [_Line(each.role == "user" and bool(each.text), tuple(_requests(each))) for each in told or ()]
+def _lines(told: Sequence[Message] | None) -> list[_KeptMessage]:
+    return [
+        _KeptMessage(each.role == "user" and bool(each.text), tuple(_requests(each))) for each in told or ()
+    ]
 
 
 def _requests(message: Message) -> Iterator[tuple[str, str, Any]]:
@@ -121,14 +123,16 @@ def _requests(message: Message) -> Iterator[tuple[str, str, Any]]:
             yield ToolName(found["name"]).bare, message.text, None
 
 
-def _conversations_of(view: View, seen: dict[bytes, list[_Line]]) -> Iterator[Sequence[_Line]]:
+def _conversations_of(view: View, seen: dict[bytes, list[_KeptMessage]]) -> Iterator[Sequence[_KeptMessage]]:
     if view.kind is Kind.AGENT:
         yield _lines(view.input)
     yield _lines(view.output)
     yield from _conversations(view.output_value, seen)
 
 
-def _conversations(value: Any, seen: dict[bytes, list[_Line]], depth: int = 0) -> Iterator[Sequence[_Line]]:
+def _conversations(
+    value: Any, seen: dict[bytes, list[_KeptMessage]], depth: int = 0
+) -> Iterator[Sequence[_KeptMessage]]:
     """The lists of messages in a value, however deep."""
     value = decoded(value)
     if depth > _DEEPEST or hidden(value):
@@ -142,7 +146,7 @@ def _conversations(value: Any, seen: dict[bytes, list[_Line]], depth: int = 0) -
             yield from _conversations(part, seen, depth + 1)
 
 
-def _lines_of(message: Any, seen: dict[bytes, list[_Line]]) -> list[_Line]:
+def _lines_of(message: Any, seen: dict[bytes, list[_KeptMessage]]) -> list[_KeptMessage]:
     """The lines of one message, read once however many steps keep it."""
     try:
         written = orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS)
@@ -153,7 +157,7 @@ def _lines_of(message: Any, seen: dict[bytes, list[_Line]]) -> list[_Line]:
     return seen[written]
 
 
-def _read(message: Any) -> list[_Line]:
+def _read(message: Any) -> list[_KeptMessage]:
     try:
         return _lines(messages(message, "user"))
     except RecursionError:
