@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from simulate.model.shapes import is_list, is_object
 from simulate.trace.reading.hidden import hidden
-from simulate.trace.reading.messages import incoming
+from simulate.trace.reading.messages import messages
 from simulate.trace.reading.model_calls import ModelCall
-from simulate.trace.reading.parts import Part
 from simulate.trace.reading.tool_call import ToolCall
 from simulate.trace.reading.tool_name import ToolName
 from simulate.trace.reading.tool_pairing import HANDOFF
@@ -27,15 +29,25 @@ _ACTION = re.compile(r"^Action:[ \t]*(?P<name>[\w.-]+)[ \t]*\nAction Input:", re
 """How an agent of ReAct's asks for a tool."""
 
 
+@dataclass(frozen=True, slots=True)
+class _KeptMessage:
+    """What matters of one message."""
+
+    by_caller: bool
+    asked: tuple[tuple[str, str, Any], ...]
+    """Bare name, identity and arguments of each request."""
+
+
 def kept_call(
     read: Iterable[tuple[Span, View]], calls: Sequence[ToolCall], models: Sequence[ModelCall]
 ) -> str | None:
     """Why there may be calls beside these: a span keeps more requests for a tool in a turn than are known."""
     known: Counter[str] | None = None
+    seen: dict[bytes, list[_KeptMessage]] = {}
     for span, view in read:
         if view.kind not in _KEEPERS:
             continue
-        for kept in _conversations_of(view):
+        for kept in _conversations_of(view, seen):
             asked = _asked(kept)
             if not asked:
                 continue
@@ -52,21 +64,22 @@ def told_of_call(name: str, count: int, models: Sequence[ModelCall]) -> str | No
     """Why there may be more calls of a tool than ``count`` and those that models asked for: one was told of
     more in the turn that it answered."""
     bare = ToolName(name).bare
-    known = max(count, sum(_asked(view.output or ())[bare] for _, view in models))
-    told = (span for span, view in models if _asked(view.input or ())[bare] > known)
+    known = max(count, sum(_asked(_lines(view.output))[bare] for _, view in models))
+    told = (span for span, view in models if _asked(_lines(view.input))[bare] > known)
     first = next(told, None)
     if first is None:
         return None
     return f"the model of the LLM span {first.span_id} was told of a call of {name} that no span tells"
 
 
-def _answers(kept: Sequence[Message], name: str, view: View, models: Sequence[ModelCall]) -> bool:
+def _answers(kept: Sequence[_KeptMessage], name: str, view: View, models: Sequence[ModelCall]) -> bool:
     """Whether all calls of that name are answers in the shape of a call: what came of the agent's run, or
     what a model said."""
     said = [view.output_value]
     said += [loose(message.text) for _, model in models for message in model.output or ()]
-    parts = [part for message in kept for part in message.tool_calls if part.get("name") == name]
-    return bool(parts) and all(loose(part.get("arguments")) in said for part in parts)
+    return all(
+        loose(arguments) in said for line in kept for called, _, arguments in line.asked if called == name
+    )
 
 
 def _known(calls: Sequence[ToolCall], models: Sequence[ModelCall]) -> Counter[str]:
@@ -75,65 +88,80 @@ def _known(calls: Sequence[ToolCall], models: Sequence[ModelCall]) -> Counter[st
     known = Counter(call.name.bare for call in calls)
     asked = Counter[str]()
     for _, view in models:
-        asked += _asked(view.output or ())
+        asked += _asked(_lines(view.output))
     known |= asked
     for _, view in models:
-        known |= _asked(view.input or ())
+        known |= _asked(_lines(view.input))
     return known
 
 
-def _asked(messages: Sequence[Message]) -> Counter[str]:
+def _asked(lines: Sequence[_KeptMessage]) -> Counter[str]:
     """By tool, how many requests stand after the last words of the caller, each once."""
-    last = max(
-        (at for at, message in enumerate(messages) if message.role == "user" and message.text), default=-1
-    )
-    asked = {
-        (ToolName(name).bare, identity)
-        for message in messages[last + 1 :]
-        for name, identity in _requests(message)
-    }
+    asked = set[tuple[str, str]]()
+    for line in reversed(lines):
+        if line.by_caller:
+            break
+        asked.update((name, identity) for name, identity, _ in line.asked)
     return Counter(name for name, _ in asked)
 
 
-def _requests(message: Message) -> Iterator[tuple[str, str]]:
+def _lines(told: Sequence[Message] | None) -> list[_KeptMessage]:
+    return [
+        _KeptMessage(each.role == "user" and bool(each.text), tuple(_requests(each))) for each in told or ()
+    ]
+
+
+def _requests(message: Message) -> Iterator[tuple[str, str, Any]]:
     for part in message.tool_calls:
-        name = part.get("name")
-        # frameworks write hand-overs into a history that no model asked for
-        if name is not None and part.get("runs") is not False and not HANDOFF.match(ToolName(str(name)).bare):
-            yield str(name), _identity(part)
+        if part.get("name") is None or part.get("runs") is False:
+            continue
+        name, arguments = ToolName(str(part["name"])).bare, part.get("arguments")
+        if not HANDOFF.match(name):  # frameworks write hand-overs into a history that no model asked for
+            yield name, str(part.get("id") or loose(arguments)), arguments
     if message.role == "assistant":
         for found in _ACTION.finditer(message.text):
-            yield found["name"], message.text
+            yield ToolName(found["name"]).bare, message.text, None
 
 
-def _identity(part: Part) -> str:
-    return str(part.get("id") or loose(part.get("arguments")))
-
-
-def _conversations_of(view: View) -> Iterator[Sequence[Message]]:
+def _conversations_of(view: View, seen: dict[bytes, list[_KeptMessage]]) -> Iterator[Sequence[_KeptMessage]]:
     if view.kind is Kind.AGENT:
-        yield view.input or ()
-    yield view.output or ()
-    yield from _conversations(view.output_value)
+        yield _lines(view.input)
+    yield _lines(view.output)
+    yield from _conversations(view.output_value, seen)
 
 
-def _conversations(value: Any, depth: int = 0) -> Iterator[Sequence[Message]]:
+def _conversations(
+    value: Any, seen: dict[bytes, list[_KeptMessage]], depth: int = 0
+) -> Iterator[Sequence[_KeptMessage]]:
     """The lists of messages in a value, however deep."""
     value = decoded(value)
     if depth > _DEEPEST or hidden(value):
         return
-    if is_list(value):
-        if any(map(_is_message, value)):
-            yield incoming(value) or ()
-        else:
-            for part in value:
-                yield from _conversations(part, depth + 1)
-    elif is_object(value):
-        if _is_message(value):
-            yield incoming([value]) or ()
-        else:
-            for part in value.values():
-                yield from _conversations(part, depth + 1)
+    if is_list(value) and any(map(_is_message, value)):
+        yield [line for each in value for line in _lines_of(each, seen)]
+    elif _is_message(value):
+        yield _lines_of(value, seen)
+    elif is_list(value) or is_object(value):
+        for part in value.values() if is_object(value) else value:
+            yield from _conversations(part, seen, depth + 1)
+
+
+def _lines_of(message: Any, seen: dict[bytes, list[_KeptMessage]]) -> list[_KeptMessage]:
+    """The lines of one message, read once however many steps keep it."""
+    try:
+        written = orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:  # half of an emoji, or a number beyond 64 bits
+        return _read(message)
+    if written not in seen:
+        seen[written] = _read(message)
+    return seen[written]
+
+
+def _read(message: Any) -> list[_KeptMessage]:
+    try:
+        return _lines(messages(message, "user"))
+    except RecursionError:
+        return []  # nested deeper than anybody would mean it
 
 
 def _is_message(value: Any) -> bool:
