@@ -32,7 +32,7 @@ from simulate.replay.matching.endpoints import is_models
 from simulate.replay.matching.index import RecordingIndex
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
-from simulate.replay.matching.recordings import HttpRecording, HttpResponse, StreamRecording, ToolRecording
+from simulate.replay.matching.recordings import HttpRecording, HttpResponse, ToolRecording
 from simulate.replay.matching.request import CanonicalRequest, HttpRequest
 from simulate.replay.matching.rules import Rules
 from simulate.replay.record_session import RecordSession, current_span_id
@@ -74,12 +74,11 @@ class ReplaySession:
         self.turn_of: Callable[[], int | None] = lambda: self.turn
         """Which turn it is, where something else counts them."""
         self.outside = False  # whether the agent runs in another process, and its tools with it
-        self.live_calls = 0
+        self.live_calls = self.tainted = 0
         self.refused: list[str] = []
         self.notes: list[str] = []
         self.divergences: list[Divergence] = []
         self.side_cassette: str | None = None
-        self.tainted = 0
         self.elsewhere: set[str] = set()
         """What processes of the agent were given themselves, by its place."""
         self._time = TimePassed(cassette.manifest)
@@ -93,16 +92,12 @@ class ReplaySession:
             self.rules,
             paced=pace == "recorded",
             goes_on=policy == "nearest",
-            take=self._take_stream,
+            take=self.kept.take,
             elsewhere=lambda one: self.kept.is_claimed(one),
             note=self.note,
             live=self._live_stream,
             only_later=self._time.explains,
         )
-
-    def _take_stream(self, stream: StreamRecording) -> None:
-        self.kept.claim(stream)
-        self.kept.play(stream)
 
     @property
     def stopped(self) -> bool:
@@ -281,9 +276,8 @@ class ReplaySession:
         if self.recorder is None or source == "mcp":
             return ToolExchange(divergence=found)
         if write and name not in self.live_writes:
-            self.notes.append(
-                f"the tool {name} writes, so it did not run; name it under live writes to let it"
-            )
+            why = f"the tool {name} writes, so it did not run; name it under live writes to let it"
+            self.notes.append(why)
         elif self._may_go_live():
             return self.recorder.begin_tool(name, arguments, write=write)
         return ToolExchange(divergence=found)
@@ -294,8 +288,7 @@ class ReplaySession:
             return self.divergences[0]
         key = call_key(name, arguments, self.rules)
         with self.kept.lock:
-            known = self.kept.next_tool(key)
-            if known is not None:
+            if (known := self.kept.next_tool(key)) is not None:
                 self.tainted += bool(self.divergences)
                 _ = self.first_use and self.first_use.played(key, self.cassette.folder)
                 return known
@@ -318,10 +311,10 @@ class ReplaySession:
 
     def serves(self, tool: str) -> bool:
         """A production trace answers every tool that it holds, if a framework asks before it runs one."""
-        known = any(one.source == "trace" for one in self.kept.names.get(tool, ()))
-        if known and not self.outside:
-            self._served.add(tool)
-        return known and not self.outside
+        if self.outside or not any(one.source == "trace" for one in self.kept.names.get(tool, ())):
+            return False
+        self._served.add(tool)
+        return True
 
     def handed(self, name: str, arguments: dict[str, Any]) -> Any:
         """What a tool gave that the agent handed to its caller, as JSON; ToolFailed where it failed."""
@@ -353,8 +346,7 @@ class ReplaySession:
 
     def report(self) -> ReplayReport:
         """What it came to so far; complete once the conversation is over."""
-        notes = list(self.notes)
-        divergences = list(self.divergences)
+        notes, divergences = list(self.notes), list(self.divergences)
         claimed = {id(one.recording) for one in divergences if one.verdict == "drifted"}
         left = [
             one
@@ -381,11 +373,10 @@ class ReplaySession:
         notes += self.streams.notes()
         reordered = out_of_order(self.kept.order) or self.streams.reordered
         verdict = divergences[0].verdict if divergences else ("reordered" if reordered else "identical")
-        first = divergences[0] if divergences else reordered
         notes += self.rules.unmet()
         return ReplayReport(
             verdict=verdict,
-            first=first,
+            first=divergences[0] if divergences else reordered,
             divergences=divergences,
             played=len(self.kept.order) + len(self.elsewhere),
             recorded=len(self.cassette) - len(unseen),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from simulate.errors import InputError
 from simulate.trace import read
 from simulate.trace.otlp.encode import to_json
+from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.redaction.searched import folded
 from simulate.trace.span import Event, Link, Span
@@ -332,3 +333,35 @@ def test_a_secret_is_found_in_whatever_case_its_name_is_written(text: str) -> No
 
 def test_a_text_in_lower_case_has_as_many_characters() -> None:
     assert all(len(folded(chr(number))) == 1 for number in range(0x110000))
+
+
+PAIRS = {
+    "env": [
+        {"name": "DB_PASSWORD", "value": "hunter2!"},
+        {"value": "abc-def", "name": "x-api-key"},
+        {"Key": "secret", "Value": "zz-top"},
+        {"key": "password", "value": {"stringValue": "open sesame"}},
+        {"name": "color", "value": "red"},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [PAIRS, json.dumps(PAIRS), {"nested": json.dumps({"in": json.dumps(PAIRS)})}],
+    ids=["values", "JSON", "JSON in JSON in a value"],
+)
+def test_a_value_beside_the_name_of_a_secret_is_one(value: Any) -> None:
+    mask = SecretMask()
+    shown = json.dumps(mask.value(value))
+    assert [each for each in ("hunter2", "abc-def", "zz-top", "sesame") if each in shown] == []
+    assert "DB_PASSWORD" in shown and "red" in shown
+    again = mask.value(value)
+    assert mask.value(again) == again
+
+
+def test_pairs_are_found_however_deep_they_lie() -> None:
+    deep = '{"value":' * 700 + '{"name":"password","value":"abcdefgh"}' + "}" * 700
+    assert "abcdefgh" not in Redactor().text(deep)
+    harmless = '[{"name": "color",   "value": 1.50}]'
+    assert Redactor().text(harmless) == harmless

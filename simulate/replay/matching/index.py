@@ -93,6 +93,11 @@ class RecordingIndex:
         self._counts[tool.key] += 1
         self.play(tool)
 
+    def take(self, recording: Recording) -> None:
+        """It is given now, and no other process may give it."""
+        self.claim(recording)
+        self.play(recording)
+
     def play(self, recording: Recording) -> None:
         """It is given now."""
         self.played.add(id(recording))

@@ -15,6 +15,7 @@ from typing import Any, cast
 from simulate.model.secret_names import is_secret_name
 from simulate.model.shapes import is_list
 from simulate.model.transcript import ToolUse, Utterance
+from simulate.trace.redaction.pairs import pair_name
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Link, Span, Trace
 
@@ -119,7 +120,7 @@ def _parts_of(kind: type[Any]) -> Callable[[Any], Iterable[Any] | None]:
 
 def _values(held: Mapping[Any, Any]) -> Iterable[Any] | None:
     secret = _secret_names(tuple(held)) if len(held) < _MANY else _among(held)
-    if secret and any(held[name] is not None for name in secret):
+    if (secret and any(held[name] is not None for name in secret)) or pair_name(held):
         return None
     return held.values()
 

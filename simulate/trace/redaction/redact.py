@@ -26,6 +26,7 @@ from simulate.model.secret_names import is_secret, is_secret_name, is_secret_thr
 from simulate.model.shapes import is_list
 from simulate.trace.redaction.edits import Edit, edited
 from simulate.trace.redaction.findings import Finder, Finding, apart, outside_of
+from simulate.trace.redaction.pairs import VALUES, pair_name, without_pairs
 from simulate.trace.redaction.pseudonyms import normal
 from simulate.trace.redaction.rules import rules_of
 from simulate.trace.redaction.searched import MOST, RedactionRule, SearchedText
@@ -137,7 +138,7 @@ class Redactor:
                 text = json.dumps(changed, ensure_ascii=False)
         if self._is_clean(text):
             return text
-        return _TOKEN.sub(_Literals(self, depth), text)
+        return _TOKEN.sub(_Literals(self, depth), without_pairs(text, self.under))
 
     def _is_clean(self, text: str) -> bool:
         """Whether no literal of a JSON text holds anything: all are looked at together, which is fast, and
@@ -199,12 +200,14 @@ class Redactor:
 
     def _object(self, value: dict[Any, Any], place: str) -> dict[Any, Any]:
         made: dict[Any, Any] = {}
+        pair = pair_name(value)
         for key, item in value.items():
             name = self.name(key) if isinstance(key, str) else key
             while name in made:  # two keys that are redacted to the same
                 name = f"{name}'"
-            if isinstance(key, str) and is_secret_name(key):
-                made[name] = self.under(key, item)
+            secret = pair if key in VALUES else key
+            if isinstance(secret, str) and is_secret_name(secret):
+                made[name] = self.under(secret, item)
             else:
                 made[name] = self._value(item, f"{place}.{key}")
         return made
