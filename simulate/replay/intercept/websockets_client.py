@@ -36,14 +36,12 @@ def patches(router: TrafficRouter) -> Patches:
     """The functions to replace, where the package is installed."""
     if importlib.util.find_spec("websockets") is None:
         return []
-    return [*_connecting(router), *_recording(router)]
+    return [*_connecting_async(router), *_connecting(router), *_recording(router)]
 
 
-def _connecting(router: TrafficRouter) -> Patches:
-    """What gets the package a connection."""
+def _connecting_async(router: TrafficRouter) -> Patches:
+    """What gets the package's asyncio client a connection."""
     real_create: Any = asyncio.BaseEventLoop.create_connection
-    real_socket: Any = socket.create_connection
-    real_wrap: Any = ssl.SSLContext.wrap_socket
 
     @functools.wraps(real_create)
     async def create_connection(
@@ -65,6 +63,14 @@ def _connecting(router: TrafficRouter) -> Patches:
         transport = PlayedTransport(made, router, (str(host), port or 0), secure=bool(kwargs.get("ssl")))
         await asyncio.sleep(0)
         return transport, made
+
+    return [(asyncio.BaseEventLoop, "create_connection", create_connection)]
+
+
+def _connecting(router: TrafficRouter) -> Patches:
+    """What gets the package's blocking client a connection."""
+    real_socket: Any = socket.create_connection
+    real_wrap: Any = ssl.SSLContext.wrap_socket
 
     @functools.wraps(real_socket)
     def create_socket(address: Any, *args: Any, **kwargs: Any) -> Any:
@@ -88,7 +94,6 @@ def _connecting(router: TrafficRouter) -> Patches:
         return sock if isinstance(sock, PlayedSocket) else real_wrap(context, sock, *args, **kwargs)
 
     return [
-        (asyncio.BaseEventLoop, "create_connection", create_connection),
         (socket, "create_connection", create_socket),
         (ssl.SSLContext, "wrap_socket", wrap_socket),
     ]
