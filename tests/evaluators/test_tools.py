@@ -55,6 +55,19 @@ async def test_nothing_expected_and_nothing_called_is_no_score(build: Any) -> No
         assert (result.status, result.value, result.passed) == ("not_run", None, None)
 
 
+async def test_a_call_that_only_a_history_tells_leaves_no_score(build: Any) -> None:
+    build.asks("please refund it")
+    asked = {"type": "tool_call", "id": "c1", "name": "refund", "arguments": {}}
+    answered = {"type": "tool_call_response", "id": "c1", "response": "done"}
+    build.history += [{"role": "assistant", "parts": [asked]}, {"role": "tool", "parts": [answered]}]
+    build.calls("lookup", {})
+    build.says("it is refunded")
+    for name in ("ToolSelectionAccuracy", "TrajectoryScore", "StepEfficiency"):
+        result = await one(build.trace, name, {"tools": ["lookup"]})
+        assert result.status == "not_run", name
+        assert "refund" in result.explanation
+
+
 async def test_a_trace_without_content_says_nothing_about_tools(build: Any) -> None:
     build.add("chat m", "LLM", **{"gen_ai.operation.name": "chat"})
     for name in (

@@ -15,6 +15,7 @@ from simulate.model.transcript import Conversation
 from simulate.scoring.evaluators import transcript_of_trace
 from simulate.scoring.evaluators.transcript_of_trace import AgentAnswer, TraceUtterance
 from simulate.trace.reading import Handoff, Retrieval, ToolCall, TraceReading, Unknown
+from simulate.trace.reading.kept_calls import told_of_more
 from simulate.trace.span import Kind, Span, Trace, View
 
 
@@ -62,7 +63,10 @@ class EvaluationContext:
     @cached_property
     def no_tools_because(self) -> str | None:
         """Why the trace says nothing about tools; None where it does, be it that none was called."""
-        hidden = self.blind if self.calls is not None else self.reading.evidence.tools.why_not
+        if self.calls is not None:
+            hidden = self.blind
+        else:
+            hidden = self.reading.evidence.tools.why_not or told_of_more(self.tool_calls, self.models)
         unclear = (call.happened for call in self.tool_calls)
         return hidden or next((each.why for each in unclear if isinstance(each, Unknown)), None)
 

@@ -67,9 +67,21 @@ def told_of_call(name: str, count: int, models: Sequence[ModelCall]) -> str | No
     known = max(count, sum(_asked(_lines(view.output))[bare] for _, view in models))
     told = (span for span, view in models if _asked(_lines(view.input))[bare] > known)
     first = next(told, None)
-    if first is None:
-        return None
-    return f"the model of the LLM span {first.span_id} was told of a call of {name} that no span tells"
+    return None if first is None else _told_of(first, name)
+
+
+def told_of_more(calls: Sequence[ToolCall], models: Sequence[ModelCall]) -> str | None:
+    """The same for every tool: ``calls`` are not all that was done in the turns of these model calls."""
+    known = Counter(call.name.bare for call in calls)
+    known |= sum((_asked(_lines(view.output)) for _, view in models), Counter[str]())
+    for span, view in models:
+        for name in _asked(_lines(view.input)) - known:
+            return _told_of(span, name)
+    return None
+
+
+def _told_of(span: Span, name: str) -> str:
+    return f"the model of the LLM span {span.span_id} was told of a call of {name} that no span tells"
 
 
 def _answers(kept: Sequence[_KeptMessage], name: str, view: View, models: Sequence[ModelCall]) -> bool:
