@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from simulate.errors import EnvironmentFault
 from simulate.fan_out.processes import CALLS_EACH, MOST, ProcessFanOut, processes_for
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
@@ -20,6 +21,7 @@ from simulate.suite import Suite
 
 AGENTS = """
 import asyncio, os, signal
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 async def good(message):
@@ -32,8 +34,17 @@ def dies(message):
         os.kill(os.getpid(), signal.SIGKILL)
     return "It is on its way"
 async def slow(message):
-    await asyncio.sleep(60)
+    try:
+        Path(f"began-{os.getpid()}").touch()
+        await asyncio.sleep(60)
+    finally:
+        Path(f"ended-{os.getpid()}").touch()
     return "It is on its way"
+def square(number):
+    return number * number
+def pool(message):
+    with ProcessPoolExecutor(1) as processes:
+        return f"It is on its way: {processes.submit(square, 3).result()}"
 """
 SCENARIO = """
 name: {agent}
@@ -113,11 +124,31 @@ async def test_a_process_that_dies_costs_one_trial(project: Path) -> None:
 async def test_cancelled_it_leaves_no_process(project: Path) -> None:
     before = set(multiprocessing.active_children())
     running = asyncio.create_task(run(project, "slow", 2, 2))
-    while len(set(multiprocessing.active_children()) - before) < 2:
+    while len(list(project.glob("began-*"))) < 2:
         await asyncio.sleep(0.02)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+    assert not set(multiprocessing.active_children()) - before
+    # in an orderly way: what a conversation holds is given back
+    assert len(list(project.glob("ended-*"))) == 2
+
+
+async def test_an_agent_may_start_processes_of_its_own(project: Path) -> None:
+    (outcome,) = await run(project, "pool", 1, 1)
+    assert outcome.passed, outcome.reason
+
+
+async def test_a_run_that_breaks_off_leaves_no_process(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise EnvironmentFault("the disk is full")
+
+    before = set(multiprocessing.active_children())
+    monkeypatch.setattr(RunFolder, "add", full)
+    with pytest.raises(EnvironmentFault, match="full"):
+        await run(project, "good", 2, 1)
     assert not set(multiprocessing.active_children()) - before
 
 

@@ -7,6 +7,7 @@ processor. A process keeps its models from call to call.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from simulate import stopping
 from simulate.fan_out.fan_out import FanOut
 from simulate.fan_out.worker import Event, Order, Tape, carry
 from simulate.masking import masked_prints
@@ -50,25 +52,30 @@ class ProcessFanOut(FanOut["_WorkerProcess"]):
     ) -> None:
         super().__init__(resources, jobs=jobs, virtual=virtual, tape=tape)
         self._idle: list[_WorkerProcess] = []
+        self._busy: set[_WorkerProcess] = set()
 
     async def __aenter__(self) -> ProcessFanOut:
         """A process starts when it is given its first order."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*(process.end() for process in self._idle))
+        for process in self._busy:  # the run broke off, and nobody takes in what they send
+            process.kill(force=True)
+        await asyncio.gather(*(process.end() for process in (*self._idle, *self._busy)))
 
     def at_once(self, trials: Sequence[TrialSpec]) -> int:
         return self.jobs
 
     def start(self, suite: Suite, trials: Sequence[TrialSpec]) -> _WorkerProcess:
         process = self._idle.pop() if self._idle else _WorkerProcess()
+        self._busy.add(process)
         process.tell(self.order(suite, trials))
         return process
 
     async def events(self, under_way: _WorkerProcess) -> AsyncIterator[Event]:
         while (event := await under_way.next()) is not None:
             yield event
+        self._busy.remove(under_way)
         self._idle.append(under_way)
 
     def cancel(self, under_way: _WorkerProcess, *, force: bool = False) -> None:
@@ -84,8 +91,10 @@ class _WorkerProcess:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would share threads and open connections
         self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs,), name="simulate-calls", daemon=True)
+        # a daemon could not start processes, which an agent may do
+        self._process = context.Process(target=_work, args=(theirs,), name="simulate-calls", daemon=False)
         self._process.start()
+        atexit.register(self._process.kill)  # before multiprocessing waits for it to end
         theirs.close()
 
     def tell(self, order: Order | None) -> None:
@@ -109,15 +118,18 @@ class _WorkerProcess:
         (self._process.kill if force else self._process.terminate)()
 
     async def end(self) -> None:
-        """End it between two orders."""
+        """End it between two orders, or take leave of one that was killed."""
         self.tell(None)
         await asyncio.to_thread(self._process.join)
+        atexit.unregister(self._process.kill)
         self._ours.close()
 
 
 def _work(orders: Connection[Any, Any]) -> None:
     """What the process does, until it is told to end or nobody is left to tell it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches whoever started us, and that one ends us
+    stopping.listen()
+    multiprocessing.set_start_method(None, force=True)  # ours is spawn; the agent's is what it is elsewhere
     os.dup2(2, 1)  # results alone go to standard output
     try:
         with masked_prints(sys.stderr):
@@ -125,5 +137,5 @@ def _work(orders: Connection[Any, Any]) -> None:
                 for event in carry(order):
                     orders.send(event)
                 orders.send(None)
-    except (EOFError, BrokenPipeError):
+    except (EOFError, BrokenPipeError, KeyboardInterrupt, asyncio.CancelledError):
         return

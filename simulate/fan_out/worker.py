@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from simulate import stopping
 from simulate.errors import InputError, MissingExtra, SimulateError
 from simulate.model.loading.project import Project
+from simulate.model.outcome import Outcome
 from simulate.model.trial import TrialSpec
 from simulate.replay.running import Recordings
 from simulate.replay.serving.endpoint import ModelEndpoint
@@ -101,11 +103,16 @@ def carry(order: Order) -> Iterator[Event]:
             for number in order.trials:
                 trial = loaded.numbered(number, seed=order.seed)
                 yield Began(trial.name)
-                outcome = runner.run(suite.one(trial))
+                outcome = runner.run(_one(suite, trial))
                 yield _ended(trial.name, Path(outcome.folder or ""))
         finally:
             runner.run(suite.close(record))
         yield Closed(tuple(record.notes))
+
+
+async def _one(suite: Suite, trial: TrialSpec) -> Outcome:
+    with stopping.cancels_this_task():
+        return await suite.one(trial)
 
 
 def _suite(order: Order, path: Path) -> tuple[Suite, TrialSpec]:
