@@ -13,6 +13,9 @@ from pathlib import Path
 import orjson
 
 from simulate.errors import InputError
+from simulate.model.loading.yaml_reader import read_documents
+from simulate.model.shapes import object_of
+from simulate.model.units import plain
 from simulate.scoring.datasets import Dataset, Wish, add
 from simulate.scoring.datasets.store import dump
 from simulate.scoring.datasets.wishes import parse_expectation, parse_pin
@@ -133,6 +136,12 @@ def labels_file(store: Store, project: str, dataset: str) -> str:
         for each in found
     ]
     return dump({"cases": made})
+
+
+def title_of(case: KeptCase) -> str:
+    """What the case is called, without the fingerprint that `add` puts behind it."""
+    (document,) = read_documents(case.scenario.encode(), case.name)
+    return str(object_of(plain(document.value)).get("name") or "").rpartition(" (")[0]
 
 
 def answers_of(case: KeptCase) -> list[str]:

@@ -82,6 +82,15 @@ async def test_a_case_is_corrected_rejected_and_never_there_twice(serve: Serve, 
     assert await server.json("/api/v1/datasets") == {"golden": {"candidate": 0, "verified": 0, "rejected": 1}}
 
 
+async def test_a_corrected_case_keeps_its_name_and_why(serve: Serve, make: Make) -> None:
+    server, case = await with_case(serve, make, name="the order")
+    assert "/the-order-" in case
+    _, place = await submitted(server, case, f"{case}/expect", tools="lookup_order, refund", by="Dana")
+    corrected = urlsplit(place).path
+    assert corrected != case and "/the-order-" in corrected
+    assert "ticket 8831" in (await server.get(corrected))[1]
+
+
 async def test_labels_are_what_judges_are_calibrated_by(serve: Serve, make: Make, tmp_path: Path) -> None:
     server, case = await with_case(serve, make)
     for label in ("no", "yes"):  # the second one corrects the first

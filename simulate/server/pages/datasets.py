@@ -81,7 +81,7 @@ async def _add(request: PageRequest) -> web.Response:
 async def _correct(request: PageRequest) -> web.Response:
     """The case made anew of its trace, with other expectations."""
     case = await _kept(request)
-    given = {"name": str(case.origin.get("name") or ""), "why": str(case.origin.get("why") or "")}
+    given = {"name": golden.title_of(case), "why": str(case.origin.get("why") or "")}
     wish = golden.wish_of({**given, **_texts(request)}, case.trace_id)
     trace = await asyncio.to_thread(golden.trace_of_case, case)
     name, notes = await asyncio.to_thread(
