@@ -14,6 +14,7 @@ import pytest
 
 from simulate.integrations.livekit.server import find_server
 from simulate.replay import Cassette
+from simulate.replay.intercept import children
 
 HERE = Path(__file__).parent / "own_process"
 SCENARIO = """
@@ -182,3 +183,18 @@ def test_a_livekit_worker_is_recorded_and_replayed(project: Project) -> None:
     answers = project.answers()
     code, told, arrived = project.simulate("--replay", "cassettes")
     assert (code, arrived, project.answers()) == (0, [], answers), told
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node here: install Node.js")
+def test_a_request_that_is_let_past_keeps_its_body() -> None:
+    asks = """
+    require("http").createServer((asked, answer) => asked.pipe(answer)).listen(0, "127.0.0.1", async function () {
+      process.env.SIMULATE_REPLAY_PAST = `127.0.0.1:${this.address().port}`
+      require(process.argv[1])
+      const url = `http://${process.env.SIMULATE_REPLAY_PAST}/`
+      console.log(await (await fetch(new Request(url, { method: "POST", body: "hello" }))).text())
+      process.exit()
+    })"""
+    script = Path(children.__file__).parent / "child" / "outgoing.cjs"
+    done = subprocess.run(["node", "-e", asks, str(script)], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "hello\n", done.stderr

@@ -79,11 +79,15 @@ syncBuiltinESMExports()
 const realFetch = globalThis.fetch
 if (realFetch) {
   globalThis.fetch = async function fetch(input, init) {
-    const request = new Request(input, init)
-    const url = new URL(request.url)
+    let url
+    try {
+      url = new URL(input instanceof Request ? input.url : input)
+    } catch {
+      return realFetch(input, init) // Node says what is wrong
+    }
     const how = treatment(url)
-    if (how === 'sent') return realFetch(input, init)
-    return follow(request, url, how, 20)
+    if (how === 'sent') return realFetch(input, init) // a Request made of another one would take its body
+    return follow(new Request(input, init), url, how, 20)
   }
 }
 
