@@ -80,6 +80,7 @@ STANDARD = {
     "_exit",
     "_get_running_loop",
     "_getframe",
+    "_initializing",
     "_ssock",
     "_tunnel_host",
     "_tunnel_port",

@@ -610,9 +610,7 @@ def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch)
 )
 async def test_a_voice_that_there_is_not(voice: dict[str, Any], match: str, tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("this is not an audio")
-    engine = engine_for("pipecat:fixtures.agents.phone_bot:bot", "voice", root=ROOT)
-    assert isinstance(engine, PipecatEngine)
-    engine._root = tmp_path
+    engine = PipecatEngine("pipecat:fixtures.agents.phone_bot:bot", root=tmp_path)
     with pytest.raises(InputError, match=match):
         engine.prepare(phone("phone", [{"says": "Hello?"}], persona={"voice": voice}))
 

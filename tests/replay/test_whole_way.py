@@ -49,7 +49,7 @@ def judge(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[s
     """Finds that what is said now does not mean what was said then, but where it stands there as it is."""
     text = "\n".join(message["content"] for message in messages)
     asked = re.search(r'of its lines\?\n"(.*)"$', text, re.M)
-    fits = "cannot tell" if asked is not None and text.count(asked[1]) > 1 else "no"
+    fits = "yes" if asked is not None and text.count(asked[1]) > 1 else "no"
     options = re.findall(r"^([A-Z]): ([\w ]+?) \(", messages[0]["content"], re.M)
     letter = next(letter for letter, label in options if label == fits)
     said = re.findall(r'"text": "([^"]+)"', messages[-1]["content"])

@@ -287,14 +287,14 @@ _HOLDERS = (dict, list, tuple)  # isinstance takes twice as long with a union of
 
 
 def _too_deep(held: Sequence[Attributes]) -> bool:
-    level: list[Any] = []
-    for each in held:
-        level += [part for part in each.values() if isinstance(part, _HOLDERS) and part]
-    for _ in range(DEEPEST):
-        if not level:
-            return False
+    level: list[Any] = [
+        part for each in held for part in each.values() if isinstance(part, _HOLDERS) and part
+    ]
+    depth = 1
+    while level and depth <= DEEPEST:
         inner = [each.values() if isinstance(each, dict) else each for each in level]
         level = [part for each in inner for part in each if isinstance(part, _HOLDERS) and part]
+        depth += 1
     return bool(level)
 
 

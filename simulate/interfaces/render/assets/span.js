@@ -44,7 +44,7 @@
     const list = el("dl", { class: "facts" });
     const add = (name, value) => { if (known(value) && value !== "") list.append(el("div", null, el("dt", null, name), el("dd", null, value))); };
     add("took", span.for === null ? "never ended" : seconds(span.for / 1e3));
-    if (known(span.own)) add("its own", seconds(span.own / 1e3));
+    if (known(span.own)) add("self time", seconds(span.own / 1e3));
     add("began at", seconds(span.at / 1e3));
     if (known(span.time_to_first_token)) add("first token", seconds(span.time_to_first_token));
     add("model", span.response_model || span.request_model);

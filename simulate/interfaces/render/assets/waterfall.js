@@ -201,7 +201,7 @@
     if (known(span.input_tokens) || known(span.output_tokens)) facts.push(`${count(span.input_tokens)} → ${count(span.output_tokens)} tokens`);
     if (known(span.time_to_first_token)) facts.push(`first token after ${seconds(span.time_to_first_token)}`);
     if (known(span.cost)) facts.push(Sim.dollars(span.cost));
-    if (known(span.own)) facts.push(`${seconds(span.own / 1e3)} its own`);
+    if (known(span.own)) facts.push(`${seconds(span.own / 1e3)} self time`);
     return facts.filter(Boolean).join(" · ");
   }
 
