@@ -188,7 +188,8 @@ def test_a_livekit_worker_is_recorded_and_replayed(project: Project) -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here: install Node.js")
 def test_a_request_that_is_let_past_keeps_its_body() -> None:
     asks = """
-    require("http").createServer((asked, answer) => asked.pipe(answer)).listen(0, "127.0.0.1", async function () {
+    const { createServer } = require("http")
+    createServer((asked, answer) => asked.pipe(answer)).listen(0, "127.0.0.1", async function () {
       process.env.SIMULATE_REPLAY_PAST = `127.0.0.1:${this.address().port}`
       require(process.argv[1])
       const url = `http://${process.env.SIMULATE_REPLAY_PAST}/`
