@@ -13,9 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from simulate.child_process import environment_set, free_port
-from simulate.conversation.agents.mcp_between import McpBetween
 from simulate.conversation.agents.process import AgentProcess
-from simulate.conversation.agents.tool_channel import ToolChannel, for_node
 from simulate.conversation.callers import require_model
 from simulate.conversation.callers.own import load_caller
 from simulate.conversation.engine import Engine, TrialSession
@@ -44,6 +42,7 @@ from simulate.trace.diff import recorded
 switch_off()  # before an agent imports what would report
 
 if TYPE_CHECKING:
+    from simulate.conversation.agents.tool_channel import ToolChannel
     from simulate.replay.serving.endpoint import ModelEndpoint
 
 OTLP_HTTP, OTLP_GRPC = 4318, 4317
@@ -75,8 +74,6 @@ class Resources:
         """Span attributes of every conversation, beside those that its scenario names."""
         self.recordings: Opening | None = None
         """Records conversations, or answers them from cassettes."""
-        self.channel = ToolChannel()
-        """Where agents in other processes ask what their tools answer."""
         self.agent = agent
         self.logs = logs or project.root / ".simulate" / "logs"
         self.caller_model = self._model("caller")
@@ -94,6 +91,14 @@ class Resources:
         """Also for agents whose conversations keep virtual time otherwise."""
         self.update_snapshots = False
         """Whether ``snapshot:`` writes its file instead of comparing with it."""
+
+    @cached_property
+    def channel(self) -> ToolChannel:
+        """Where agents in other processes ask what their tools answer."""
+        # aiohttp is a quarter of all that is imported before a first run begins, and few runs need a server
+        from simulate.conversation.agents.tool_channel import ToolChannel
+
+        return ToolChannel()
 
     def engine(self, scenario: Scenario) -> Engine:
         """The engine for a scenario; scenarios of one agent share it."""
@@ -184,6 +189,8 @@ class Resources:
 
     def _told(self, own: dict[str, str], known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
         """The variables of an agent's process: ``own``, and where its model is; ``known`` it has already."""
+        from simulate.conversation.agents.tool_channel import for_node  # as late as `channel`
+
         models = {} if self.models is None else self.models.environment({**known, **own})
         return for_node(own | models)
 
@@ -199,6 +206,8 @@ class Resources:
         for key in {*self._engines, *self._processes}:
             if not (servers := self._mcp_servers(key)):
                 continue
+            from simulate.conversation.agents.mcp_between import McpBetween  # as late as `channel`
+
             known = {name: resolve_secret(server) for name, server in servers.items()}
             variables = await self._stack.enter_async_context(McpBetween(known, self.channel).serve())
             self._mcp[key] = variables

@@ -20,6 +20,11 @@ HELD = "SIMULATE_TESTS_TURN"
 """Set for what a test starts: a pytest inside a test has that test's turn."""
 
 
+def pytest_collection_finish() -> None:
+    """A pytest inside a test leaves out plugins that take longer to import than all that it tests."""
+    os.environ.setdefault("PYTEST_ADDOPTS", "-p no:langsmith_plugin -p no:hypothesispytest -p no:faker")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     alone = item.get_closest_marker("alone") is not None

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel
 
@@ -30,9 +30,11 @@ from simulate.replay.matching.secrets import texts_of
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
 from simulate.replay.report import ReplayReport
-from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.replay.session import cassette_for, replaying
 from simulate.tools import Toolbox
+
+if TYPE_CHECKING:
+    from simulate.replay.serving.endpoint import ModelEndpoint
 
 TAKES_THE_PATH = "the agent takes the recorded path, and nothing goes live"
 Mode = Literal["once", "none", "all", "new"]

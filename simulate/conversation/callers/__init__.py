@@ -7,7 +7,6 @@ from typing import Any
 
 from simulate import determinism
 from simulate.conversation.callers.caller import ActionRecord, Caller, HangUp, Listen, Say
-from simulate.conversation.callers.improvise import ImprovisedCaller
 from simulate.conversation.callers.own import OwnCaller
 from simulate.conversation.callers.recorded import RecordedCaller, Same
 from simulate.conversation.callers.script import Script, ScriptedCaller, Uses
@@ -75,6 +74,9 @@ def make_caller(
         return OwnCaller(own, address, persona, agent_first=scenario.speaks_first == "agent")
     if not scenario.needs_model:
         return ScriptedCaller(scenario, script)
+    # what it reads its model's lines by takes a tenth of a second to import
+    from simulate.conversation.callers.improvise import ImprovisedCaller
+
     found = require_model(scenario, model)
     assert found is not None
     return ImprovisedCaller(scenario, persona, found, script, seed=seed)

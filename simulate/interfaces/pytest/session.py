@@ -21,7 +21,6 @@ from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.trial import TrialSpec
 from simulate.replay.running import Mode, Recordings
-from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.resources import Resources
 from simulate.run_folder import RUNS, RunFolder, new_run_id
 from simulate.scenario_files import with_unique_ids
@@ -125,6 +124,9 @@ class Session:
         tape = self._tape()
         if tape is None:
             return None
+        # it imports aiohttp, and pytest imports this plugin whatever is tested
+        from simulate.replay.serving.endpoint import ModelEndpoint
+
         folder, mode = tape
         port = int(self.config.getoption("--simulate-model-port") or 0)
         stage.models = ModelEndpoint(port, guard=mode == "none")

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
-import importlib.util
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 from unittest import mock
@@ -15,6 +14,7 @@ import orjson
 
 from simulate import tools
 from simulate.determinism.shared_patch import SharedPatch, replace_everywhere
+from simulate.determinism.when_imported import when_imported
 from simulate.replay.intercept.toolbox import InterceptedTools
 
 
@@ -24,9 +24,13 @@ def _patch(undo: contextlib.ExitStack) -> None:
         ("pydantic_ai.toolsets.function", _pydantic_ai),
         ("agents.tool", _openai_agents),
     ):
-        with contextlib.suppress(ImportError):  # not installed, or too old to have it
-            if importlib.util.find_spec(name.partition(".")[0]) is not None:
-                patches(importlib.import_module(name), undo)
+        when_imported(undo, name, functools.partial(_apply, name, patches))
+
+
+def _apply(
+    name: str, patches: Callable[[Any, contextlib.ExitStack], None], undo: contextlib.ExitStack
+) -> None:
+    patches(sys.modules[name], undo)
 
 
 _PATCH = SharedPatch(_patch)

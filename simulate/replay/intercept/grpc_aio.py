@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-import importlib.util
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
 from typing import Any
@@ -32,9 +31,7 @@ _targets: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 # private names of grpcio are used: tests/test_private_names.py lists them, with the version tried
 def patches(router: TrafficRouter) -> Patches:
-    """The methods to replace, where grpcio is installed."""
-    if importlib.util.find_spec("grpc") is None:
-        return []
+    """The methods to replace."""
     module: Any = importlib.import_module("grpc.aio._channel")
     unary, stream = module.UnaryUnaryMultiCallable, module.UnaryStreamMultiCallable
     up, both = module.StreamUnaryMultiCallable, module.StreamStreamMultiCallable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,9 +28,7 @@ Patches = list[tuple[Any, str, Any]]
 
 # private names of grpcio are used: tests/test_private_names.py lists them, with the version tried
 def patches(router: TrafficRouter) -> Patches:
-    """The methods to replace, where grpcio is installed."""
-    if importlib.util.find_spec("grpc") is None:
-        return []
+    """The methods to replace."""
     module: Any = importlib.import_module("grpc._channel")
     unary, stream = module._UnaryUnaryMultiCallable, module._UnaryStreamMultiCallable
     single = module._SingleThreadedUnaryStreamMultiCallable

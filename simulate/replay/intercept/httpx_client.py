@@ -13,17 +13,13 @@ from simulate.replay.matching.recordings import HttpResponse
 from simulate.replay.matching.request import HttpRequest
 
 
-def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
-    """The methods to replace, for each of the two that is installed."""
-    found: list[tuple[Any, str, Any]] = []
-    for name in ("httpx", "httpx2"):
-        try:
-            module = importlib.import_module(name)
-        except ImportError:
-            continue
-        found.append((module.HTTPTransport, "handle_request", _sync(module, router)))
-        found.append((module.AsyncHTTPTransport, "handle_async_request", _async(module, router)))
-    return found
+def patches(name: str, router: TrafficRouter) -> list[tuple[Any, str, Any]]:
+    """The methods to replace of the one of that name."""
+    module = importlib.import_module(name)
+    return [
+        (module.HTTPTransport, "handle_request", _sync(module, router)),
+        (module.AsyncHTTPTransport, "handle_async_request", _async(module, router)),
+    ]
 
 
 def _sync(module: Any, router: TrafficRouter) -> Any:

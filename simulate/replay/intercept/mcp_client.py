@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import sys
 from typing import Any, cast
 
@@ -21,9 +20,7 @@ from simulate.tools import annotate, annotated_writes
 
 # private names of mcp are used: tests/test_private_names.py lists them, with the version tried
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
-    """The methods to replace, where the SDK is installed."""
-    if importlib.util.find_spec("mcp") is None:
-        return []
+    """The methods to replace."""
     session_class: Any = importlib.import_module("mcp.client.session").ClientSession
     stdio: Any = importlib.import_module("mcp.client.stdio")
     return [

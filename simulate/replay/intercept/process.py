@@ -7,15 +7,15 @@ buffer streams, give all chunks at once, and let other threads' requests out whi
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Generator
 from typing import Any, cast
 from unittest import mock
 
 from simulate.determinism.shared_patch import SharedPatch
+from simulate.determinism.when_imported import when_imported
 from simulate.replay.intercept import (
-    aiohttp_client,
-    aiohttp_websocket,
     children,
     grpc_aio,
     grpc_client,
@@ -31,19 +31,28 @@ from simulate.replay.intercept.guard import Guard
 from simulate.replay.intercept.router import TrafficRouter
 from simulate.replay.intercept.traffic import Traffic
 
-_CLIENTS = (
-    httpx_client,
-    aiohttp_client,
-    aiohttp_websocket,
-    websocket_client,
-    websockets_client,
-    websockets_legacy,
-    grpc_client,
-    grpc_aio,
-    socket_client,
-    mcp_client,
-    started_work,
+Patches = list[tuple[Any, str, Any]]
+
+
+def _aiohttp(router: TrafficRouter) -> Patches:
+    from simulate.replay.intercept import aiohttp_client, aiohttp_websocket  # they import aiohttp themselves
+
+    return [*aiohttp_client.patches(router), *aiohttp_websocket.patches(router)]
+
+
+_ALWAYS = (socket_client.patches, started_work.patches)
+_CLIENTS: tuple[tuple[str, Callable[[TrafficRouter], Patches]], ...] = (
+    ("httpx", functools.partial(httpx_client.patches, "httpx")),
+    ("httpx2", functools.partial(httpx_client.patches, "httpx2")),
+    ("aiohttp", _aiohttp),
+    ("websocket", websocket_client.patches),
+    ("websockets", websockets_client.patches),
+    ("websockets", websockets_legacy.patches),
+    ("grpc", grpc_client.patches),
+    ("grpc", grpc_aio.patches),
+    ("mcp", mcp_client.patches),
 )
+"""By the package that has to be imported before there is anything to patch."""
 
 
 class _Process:
@@ -66,9 +75,14 @@ class _Process:
             self._stays.enter_context(self.guard.native.held())
 
     def _patch(self, undo: contextlib.ExitStack) -> None:
-        for client in _CLIENTS:
-            for holder, name, replacement in client.patches(self.router):
-                undo.enter_context(mock.patch.object(holder, name, replacement))
+        for patches in _ALWAYS:
+            self._replace(patches, undo)
+        for package, patches in _CLIENTS:
+            when_imported(undo, package, functools.partial(self._replace, patches))
+
+    def _replace(self, patches: Callable[[TrafficRouter], Patches], undo: contextlib.ExitStack) -> None:
+        for holder, name, replacement in patches(self.router):
+            undo.enter_context(mock.patch.object(holder, name, replacement))
 
 
 _PROCESS = _Process()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import urllib.parse
 from typing import Any
 
@@ -21,9 +20,7 @@ from simulate.replay.matching.endpoints import host_port
 
 
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
-    """The methods to replace, where the package is installed."""
-    if importlib.util.find_spec("websocket") is None:
-        return []
+    """The methods to replace."""
     kind: Any = getattr(importlib.import_module("websocket"), "WebSocket", None)
     if kind is None:
         return []  # another package of that name

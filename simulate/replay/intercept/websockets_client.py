@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-import importlib.util
 import socket
 import ssl
 import sys
@@ -33,9 +32,7 @@ _CLOSE = 8
 
 
 def patches(router: TrafficRouter) -> Patches:
-    """The functions to replace, where the package is installed."""
-    if importlib.util.find_spec("websockets") is None:
-        return []
+    """The functions to replace."""
     return [*_connecting_async(router), *_connecting(router), *_recording(router)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import warnings
 from typing import Any
 
@@ -15,8 +14,6 @@ from simulate.replay.intercept.websockets_client import url_of
 
 def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
     """The methods to replace, where the client is still there; a replay needs none of its own."""
-    if importlib.util.find_spec("websockets") is None:
-        return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
