@@ -25,7 +25,6 @@ from simulate.replay.intercept.guard import refuse_production
 from simulate.replay.matching.rules import default_rules
 from simulate.replay.report import ReplayReport
 from simulate.replay.running import replayed
-from simulate.replay.serving.endpoint import ModelEndpoint
 from simulate.replay.verify import verify_folders
 from simulate.resources import Resources
 from simulate.run import run_trial
@@ -207,6 +206,8 @@ async def _fork(args: argparse.Namespace, cassettes: list[Cassette], rules: Any)
 def _stage(args: argparse.Namespace, scenarios: list[Scenario]) -> Resources:
     stage = Resources(Project.find(Path.cwd()), scenarios, agent=args.agent)
     if any(map(stage.outside, scenarios)):
+        from simulate.replay.serving.endpoint import ModelEndpoint  # start-up time: it imports aiohttp
+
         # an agent that we start is told where its model is; one that runs already has to be
         stage.models = ModelEndpoint(args.port, guard=True, allow=tuple(args.allow))
     return stage
