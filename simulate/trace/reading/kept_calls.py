@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,10 @@ class _KeptMessage:
 
 
 def kept_call(
-    read: Iterable[tuple[Span, View]], calls: Sequence[ToolCall], models: Sequence[ModelCall]
+    read: Iterable[tuple[Span, View]], calls: Callable[[], Sequence[ToolCall]], models: Sequence[ModelCall]
 ) -> str | None:
-    """Why there may be calls beside these: a span keeps more requests for a tool in a turn than are known."""
+    """Why there may be calls beside these: a span keeps more requests for a tool in a turn than are known.
+    The calls are asked for only where a span keeps any."""
     known: Counter[str] | None = None
     seen: dict[bytes, list[_KeptMessage]] = {}
     for span, view in read:
@@ -51,7 +52,7 @@ def kept_call(
             asked = _asked(kept)
             if not asked:
                 continue
-            known = _known(calls, models) if known is None else known
+            known = _known(calls(), models) if known is None else known
             name = next((name for name, count in asked.items() if count > known[name]), None)
             if name is not None and not _answers(kept, name, view, models):
                 return (

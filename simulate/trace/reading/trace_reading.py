@@ -196,7 +196,7 @@ class TraceReading:
         """Whether a tool call would show in this trace."""
         tools = [span for span, view in self if view.kind is Kind.TOOL]
         found = tools_visible(self.llm_calls, tools)
-        return Visible(kept_call(self, self.tool_calls, self.llm_calls) or "") if found else found
+        return Visible(kept_call(self, lambda: self.tool_calls, self.llm_calls) or "") if found else found
 
     @cached_property
     def evidence(self) -> Visibility:

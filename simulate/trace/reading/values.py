@@ -40,7 +40,7 @@ def known(value: Any) -> str | None:
 
 
 _FRAMEWORKS = frozenset({
-    "agno", "autogen", "crewai", "gcp.vertex.agent", "haystack", "langchain", "langgraph", "llamaindex",
+    "agno", "autogen", "crewai", "gateway", "gcp.vertex.agent", "haystack", "langchain", "langgraph", "llamaindex",
     "llama_index", "microsoft.agent_framework", "pydantic-ai", "pydantic_ai", "semantic_kernel", "smolagents",
     "spring_ai", "strands-agents",
 })  # fmt: skip
