@@ -40,9 +40,9 @@ def known(value: Any) -> str | None:
 
 
 _FRAMEWORKS = frozenset({
-    "agno", "autogen", "crewai", "gateway", "gcp.vertex.agent", "haystack", "langchain", "langgraph", "llamaindex",
-    "llama_index", "microsoft.agent_framework", "pydantic-ai", "pydantic_ai", "semantic_kernel", "smolagents",
-    "spring_ai", "strands-agents",
+    "agno", "autogen", "crewai", "gateway", "gcp.vertex.agent", "haystack", "langchain", "langgraph",
+    "llamaindex", "llama_index", "microsoft.agent_framework", "pydantic-ai", "pydantic_ai", "semantic_kernel",
+    "smolagents", "spring_ai", "strands-agents",
 })  # fmt: skip
 _API = re.compile(r"\.(chat|completion|completions|embedding|generative-ai|messages|responses)$")
 
