@@ -18,7 +18,6 @@ from simulate.trace.mixed import several
 from simulate.trace.overview import failing
 from simulate.trace.reading import ToolName, TraceReading
 from simulate.trace.reading.facts import Unknown
-from simulate.trace.reading.tool_name import flat
 from simulate.trace.span import Attributes, Kind, Span, Trace
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -247,7 +246,8 @@ class TraceSearch:
         naming = list[Span]()
         if self.query.tool is not None:
             bare = ToolName(self.query.tool).bare
-            naming = _naming(trace, {bare, flat(bare)})
+            # every spelling of a name has its longest word: shop.refund, shop_refund
+            naming = _naming(trace, {max(re.findall(r"[A-Za-z0-9]+", bare), key=len, default=bare)})
         return ReadFacts(TraceReading(trace), naming)
 
     def _holds(self, facts: Facts) -> bool:

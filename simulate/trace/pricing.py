@@ -42,6 +42,11 @@ _PROVIDERS = {
     "together_ai": "together",
 }
 """Names of the conventions and of instrumentations → ids of the price list, where they differ."""
+_BEDROCK = re.compile(
+    r"((us|us-gov|eu|apac|jp|au|ca|sa|global)\.)?"
+    r"(ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\.[a-z]"
+)
+"""How Bedrock alone calls a model, also where the provider's name is that of the model's maker."""
 _USAGE = (
     ("input_tokens", "input_tokens"),
     ("output_tokens", "output_tokens"),
@@ -215,7 +220,9 @@ def _calculated(
 
     when = datetime.fromtimestamp(day * 86_400 + 43_200, UTC) if day else None
     known_as = None if provider is None else _PROVIDERS.get(provider.lower(), provider.lower())
-    if known_as is None and model.startswith("text-embedding-"):
+    if _BEDROCK.match(model):
+        known_as = "aws"
+    elif known_as is None and model.startswith("text-embedding-"):
         known_as = "openai"  # whose names alone do not lead the price list to it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -198,3 +200,57 @@ def test_tokens_beside_a_search_are_those_of_the_model_calls_near_it(
     assert main(["trace", "find", str(tmp_path / "t.jsonl"), "--json", "--filter", query]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["trace_id"] == f"{1:032x}"
+
+
+SEARCHES = """
+import json, sys
+from simulate.errors import SimulateError
+from simulate.trace import find_apart
+from simulate.trace.files.reader import iter_traces
+from simulate.trace.find import Bound, Query, TraceSearch
+
+find_apart.WORTH = 1
+find_apart.os.sched_getaffinity = lambda _: {0, 1, 2}
+folder, tolerant = sys.argv[1], sys.argv[2] == "tolerant"
+
+def told(apart, query, limit):
+    search, skipped = TraceSearch(query), []
+    if apart:
+        found = find_apart.search_apart(search, [folder], limit=limit, tolerant=tolerant, skipped=skipped)
+        assert found is not None
+        summaries, count = found
+    else:
+        traces = iter_traces(folder, tolerant=tolerant, skipped=skipped)
+        summaries, count = find_apart.latest_of(search.among(traces), limit)
+    lines = [repr(each) for each in summaries]
+    return lines, count, search.looked_at, search.undecided, [str(each) for each in skipped]
+
+cost = Bound.parse(">0.0001", "", named=False)
+queries = Query(), Query(cost=cost), Query(tool="lookup"), Query(tool="nowhere")
+try:
+    for query in queries:
+        assert told(True, query, 4) == told(False, query, 4), query
+    print(told(True, Query(), 4)[1])
+except SimulateError as error:
+    print(error.where)
+"""
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="processes are shared out by forks")
+def test_processes_find_what_one_finds_also_of_traces_that_lie_in_several_files(tmp_path: Path) -> None:
+    for number in range(1, 7):
+        call = chat(number, NOON + number * HOUR)
+        write_otlp_jsonl(tmp_path / f"agent-{number}.jsonl", [call])
+        write_otlp_jsonl(tmp_path / f"tools-{number}.jsonl", [tool(call, "lookup")])
+    write_otlp_jsonl(tmp_path / "z.jsonl", [chat(9, 0, **{"gen_ai.request.model": "nobody-prices-this"})])
+
+    def said(reading: str) -> str:
+        command = [sys.executable, "-c", SEARCHES, str(tmp_path), reading]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    assert said("strict") == "7\n"
+    (tmp_path / "broken.jsonl").write_text('{"resourceSpans": [')
+    (tmp_path / "broken-too.jsonl").write_text("{")
+    assert said("strict") == f"{tmp_path / 'broken-too.jsonl'}\n"
+    assert said("tolerant") == "7\n"

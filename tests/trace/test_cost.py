@@ -61,6 +61,23 @@ def test_audio_tokens_have_a_price_of_their_own() -> None:
     assert plain is not None and audio is not None and audio > plain
 
 
+@pytest.mark.parametrize("provider", ["anthropic", "aws.bedrock", "langchain", None])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "anthropic.claude-sonnet-4-20250514-v1:0",
+        "us.anthropic.claude-sonnet-4-20250514-v1:0",
+        "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-20250514-v1:0",
+    ],
+)
+def test_what_only_bedrock_calls_so_has_its_price_whoever_the_span_names(
+    model: str, provider: str | None
+) -> None:
+    # $3 a million tokens in, $15 out (aws.amazon.com/bedrock/pricing)
+    found = paid(gen_ai__request__model=model, gen_ai__provider__name=provider)
+    assert found == pytest.approx(3 + 1.5)
+
+
 def test_the_day_of_the_call_decides() -> None:
     def on(year: int, month: int) -> float | None:
         when = int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * 10**9

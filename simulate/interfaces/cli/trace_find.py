@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,8 +15,10 @@ from simulate.interfaces.cli import say, trace_sources
 from simulate.interfaces.cli.verbs import add_search_options
 from simulate.interfaces.render.trace_tree import clip, shown
 from simulate.model.text import dollars
+from simulate.trace.conversations import ALL
 from simulate.trace.filter import parse
-from simulate.trace.find import Bound, Facts, KeptFacts, Query, ReadFacts, Summary, TraceSearch, moment
+from simulate.trace.find import Bound, KeptFacts, Query, Summary, TraceSearch, moment
+from simulate.trace.find_apart import latest_of, search_apart
 from simulate.trace.find_index import NAME, indexed
 from simulate.trace.mixed import mixed
 from simulate.trace.redaction.mask import SecretMask
@@ -41,14 +42,13 @@ def execute(args: argparse.Namespace) -> int:
     """Exit code 0, also where nothing is found: looking is not a judgement."""
     search = TraceSearch(_query(args))
     several: list[str] = []
-    found = search.among(_indexed(args) if args.index else trace_sources.traces(args))
+    summaries, count = _found(args, search)
     if args.json:
         mask = SecretMask()
-        for each in _noting((facts.summary for facts in found), several):
+        for each in _noting(summaries, several):
             say(json.dumps(mask.value(asdict(each))))
     else:
-        latest, count = latest_of(found, args.limit)
-        sys.stdout.writelines(_table(list(_noting(latest, several)), count))
+        sys.stdout.writelines(_table(list(_noting(summaries, several)), count))
     for note in several[:5]:
         say(f"! {shown(note)}", file=sys.stderr)
     if len(several) > 5:
@@ -59,6 +59,19 @@ def execute(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _found(args: argparse.Namespace, search: TraceSearch) -> tuple[Iterable[Summary], int]:
+    """What the table or the JSON shows, and how many traces are so, as far as that is known."""
+    if not args.index and trace_sources.chosen(args) == ALL:
+        skipped: list[TraceFileError] = []
+        limit = None if args.json else args.limit
+        found = search_apart(search, args.files, limit=limit, tolerant=args.tolerant, skipped=skipped)
+        if found is not None:
+            trace_sources.tell(skipped)
+            return found
+    facts = search.among(_indexed(args) if args.index else trace_sources.traces(args))
+    return ((each.summary for each in facts), 0) if args.json else latest_of(facts, args.limit)
 
 
 def _noting(found: Iterable[Summary], several: list[str]) -> Iterator[Summary]:
@@ -105,24 +118,6 @@ def _query(args: argparse.Namespace) -> Query:
         tuple(Bound.parse(one, "--score", named=True) for one in args.score),
         None if args.filter is None else parse(args.filter),
     )
-
-
-LARGE = 1000
-"""Spans of a trace that is not held to the end only to be told in a line then."""
-
-
-def latest_of(found: Iterable[Facts], limit: int) -> tuple[Iterator[Summary], int]:
-    """The latest, those without a time last, and how many were found. Only they are kept and told in a line,
-    however many are found."""
-    latest: list[tuple[int, int, Facts | Summary]] = []
-    count = 0
-    for count, each in enumerate(found, 1):
-        large = isinstance(each, ReadFacts) and len(each.reading.trace) > LARGE
-        heapq.heappush(latest, (each.began or 0, -count, each.summary if large else each))
-        if len(latest) > limit:
-            heapq.heappop(latest)
-    ordered = sorted(latest, key=lambda one: one[:2], reverse=True)
-    return (each if isinstance(each, Summary) else each.summary for _, _, each in ordered), count
 
 
 def _table(latest: Sequence[Summary], count: int) -> Iterator[str]:

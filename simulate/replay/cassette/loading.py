@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +11,7 @@ from typing import Any, cast
 import orjson
 
 from simulate.errors import InputError
+from simulate.model.collecting import without_collecting
 from simulate.model.shapes import is_list, is_object, object_of
 from simulate.replay.cassette.bodies import blob_reader
 from simulate.replay.cassette.file_shapes import Form, refuse_other_shape
@@ -41,20 +40,8 @@ class Contents:
 
 def load_folder(folder: Path, rules: Rules, *, allow_edited: bool) -> Contents:
     """Read the files of ``folder``; InputError says what is wrong with one, and what to do."""
-    with _without_collecting():
+    with without_collecting():
         return _read(folder, rules, allow_edited=allow_edited)
-
-
-@contextlib.contextmanager
-def _without_collecting() -> Generator[None]:
-    # a large file is nothing but new objects, and the collector would look through them again and again
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _read(folder: Path, rules: Rules, *, allow_edited: bool) -> Contents:

@@ -21,6 +21,7 @@ from typing import IO, Any, BinaryIO, cast
 import orjson
 
 from simulate.errors import TraceFileError
+from simulate.model.collecting import without_collecting
 from simulate.model.text import line
 from simulate.model.unpacking import Inflate, UnpackingLimit, Unpacks
 from simulate.trace.files.base import Notes
@@ -303,7 +304,8 @@ def load(data: bytes, notes: Notes) -> Any:
     if _INTEGER_ID.search(data, 0, 4096):
         return _load_slowly(data, notes)
     try:
-        return orjson.loads(data)
+        with without_collecting():
+            return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         reason = str(error).lower()
         if b"NaN" in data or b"Infinity" in data or "surrogate" in reason or "utf-8" in reason:

@@ -19,6 +19,8 @@ OTHER_SIGNALS = {
     "resource_logs": "logs",
     "resourceMetrics": "metrics",
     "resource_metrics": "metrics",
+    "resourceProfiles": "profiles",
+    "resource_profiles": "profiles",
 }
 """What a collector writes into the same file beside traces."""
 
@@ -32,7 +34,7 @@ def fits(document: Any) -> bool:
 
 
 def spans(document: Any, notes: Notes) -> Iterator[Span]:
-    """The spans of the document; its logs and metrics are counted in a note."""
+    """The spans of the document; its other signals are counted in a note."""
     for part in document if isinstance(document, list) else [document]:
         for key, signal in OTHER_SIGNALS.items():
             if isinstance(part, dict) and key in part:

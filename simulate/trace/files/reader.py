@@ -117,7 +117,8 @@ def iter_traces(
 
 class TraceIndex:
     """The traces of one or more files on disk, each gathered when it is asked for: what `iter_traces` walks
-    once. Arguments and errors are those of `iter_traces`; the temporary file lives as long as the context."""
+    once. Arguments and errors are those of `iter_traces`; the temporary file lives as long as the context.
+    ``alone`` is False where these are a part of the files that were named: it may hold no trace."""
 
     def __init__(
         self,
@@ -125,6 +126,7 @@ class TraceIndex:
         *more: Source,
         tolerant: bool = False,
         skipped: list[TraceFileError] | None = None,
+        alone: bool = True,
     ) -> None:
         self._spool = tempfile.SpooledTemporaryFile(documents.SPOOL)  # noqa: SIM115 - __exit__ closes it
         self._places: dict[str, list[int]] = {}
@@ -132,8 +134,8 @@ class TraceIndex:
         try:
             files = documents.sources(source, *more)
             for each in files:
-                self._add(each, tolerant, skipped, alone=len(files) == 1)
-            if not self._places:
+                self._add(each, tolerant, skipped, alone=alone and len(files) == 1)
+            if alone and not self._places:
                 raise TraceFileError("none of the files holds spans", where=documents.name_of(source))
         except BaseException:
             self._spool.close()
@@ -174,6 +176,12 @@ class TraceIndex:
 
     def trace(self, trace_id: str) -> Trace:
         """The trace of this id, whole."""
+        trace = self.part(trace_id)
+        join(trace)
+        return trace
+
+    def part(self, trace_id: str) -> Trace:
+        """What these files hold of the trace of this id, as it came."""
         places = self._places[trace_id]
         holding = sorted({bisect_right(self._begins, place) - 1 for place in places})
         trace = Trace(trace_id, source=self._read[holding[0]][0].source)
@@ -182,7 +190,6 @@ class TraceIndex:
             trace.spans += pickle.load(self._spool)  # our own temporary file, written a moment ago
         for at in holding:
             trace.notes += self._read[at][0].of(trace_id)
-        join(trace)
         return trace
 
 

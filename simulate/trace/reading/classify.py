@@ -310,8 +310,8 @@ def _fill_fields(attributes: Mapping[str, Any], found: View, layout: _Layout) ->
     ranks: dict[tuple[str, str | None], int] = {}
     for key, fill, contested in layout.fills:
         name, member = fill.name, fill.member
-        if attributes[key] == MASKED:
-            continue
+        if attributes[key] == MASKED and name != "tool_name":
+            continue  # a tool whose name is hidden is not the one that its span's name may tell
         if contested:
             if ranks.get((name, member), fill.rank) < fill.rank:
                 continue

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from simulate.trace.reading import messages, values
+from simulate.trace.reading.hidden import hidden
 from simulate.trace.reading.parts import arguments_of
 from simulate.trace.span import Kind, Span, Trace, View
 
@@ -111,7 +112,8 @@ READERS: dict[str, values.Reader] = {
 
 
 def _joined(found: list[Any] | None) -> str | None:
-    return None if found is None else "\n".join(message.text for message in found)
+    said = "\n".join(message.text for message in found or ())
+    return None if found is None or hidden(said) else said
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 from simulate.model.shapes import is_object
@@ -23,6 +24,7 @@ _WORDS: tuple[tuple[str, Finish], ...] = (
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens", "maxOutputTokens")
 
 
+@lru_cache(maxsize=1024)
 def finish_of(reason: str | None) -> Finish | None:
     """The reason in OpenAI's words; None where it is none that we know.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,15 +34,16 @@ class _KeptMessage:
     """What matters of one message."""
 
     by_caller: bool
-    asked: tuple[tuple[str, str, Any], ...]
-    """Bare name, identity and arguments of each request."""
+    asked: tuple[tuple[ToolName, str, Any], ...]
+    """Name, identity and arguments of each request."""
 
 
 def kept_call(
-    read: Iterable[tuple[Span, View]], calls: Sequence[ToolCall], models: Sequence[ModelCall]
+    read: Iterable[tuple[Span, View]], calls: Callable[[], Sequence[ToolCall]], models: Sequence[ModelCall]
 ) -> str | None:
-    """Why there may be calls beside these: a span keeps more requests for a tool in a turn than are known."""
-    known: Counter[str] | None = None
+    """Why there may be calls beside these: a span keeps more requests for a tool in a turn than are known.
+    The calls are asked for only where a span keeps any."""
+    known: list[Counter[ToolName]] | None = None
     seen: dict[bytes, list[_KeptMessage]] = {}
     for span, view in read:
         if view.kind not in _KEEPERS:
@@ -51,32 +52,31 @@ def kept_call(
             asked = _asked(kept)
             if not asked:
                 continue
-            known = _known(calls, models) if known is None else known
-            name = next((name for name, count in asked.items() if count > known[name]), None)
+            known = _known(calls(), models) if known is None else known
+            name = next((name for name, count in asked.items() if count > _most(known, name)), None)
             if name is not None and not _answers(kept, name, view, models):
-                return (
-                    f"the span {span.span_id} ({span.name}) keeps a call of {name} that no other span tells"
-                )
+                where = f"the span {span.span_id} ({span.name})"
+                return f"{where} keeps a call of {name.bare} that no other span tells"
     return None
 
 
 def told_of_call(name: str, count: int, models: Sequence[ModelCall]) -> str | None:
     """Why there may be more calls of a tool than ``count`` and those that models asked for: one was told of
     more in the turn that it answered."""
-    bare = ToolName(name).bare
-    known = max(count, sum(_asked(_lines(view.output))[bare] for _, view in models))
-    told = (span for span, view in models if _asked(_lines(view.input))[bare] > known)
+    tool = ToolName(name)
+    known = max(count, sum(_most([_asked(_lines(view.output))], tool) for _, view in models))
+    told = (span for span, view in models if _most([_asked(_lines(view.input))], tool) > known)
     first = next(told, None)
     return None if first is None else _told_of(first, name)
 
 
 def told_of_more(calls: Sequence[ToolCall], models: Sequence[ModelCall]) -> str | None:
     """The same for every tool: ``calls`` are not all that was done in the turns of these model calls."""
-    known = Counter(call.name.bare for call in calls)
-    known |= sum((_asked(_lines(view.output)) for _, view in models), Counter[str]())
+    known = _told(calls, models)
     for span, view in models:
-        for name in _asked(_lines(view.input)) - known:
-            return _told_of(span, name)
+        for name, count in _asked(_lines(view.input)).items():
+            if count > _most(known, name):
+                return _told_of(span, name.bare)
     return None
 
 
@@ -94,22 +94,26 @@ def _answers(kept: Sequence[_KeptMessage], name: str, view: View, models: Sequen
     )
 
 
-def _known(calls: Sequence[ToolCall], models: Sequence[ModelCall]) -> Counter[str]:
-    """By tool, how many calls the model calls and tools tell of; those in a history, too, since a turn may
-    have begun in another trace."""
-    known = Counter(call.name.bare for call in calls)
-    asked = Counter[str]()
-    for _, view in models:
-        asked += _asked(_lines(view.output))
-    known |= asked
-    for _, view in models:
-        known |= _asked(_lines(view.input))
-    return known
+def _known(calls: Sequence[ToolCall], models: Sequence[ModelCall]) -> list[Counter[ToolName]]:
+    """By tool, how many calls each telling has: that of the tools, of the model calls, and of each history,
+    since a turn may have begun in another trace."""
+    return [*_told(calls, models), *(_asked(_lines(view.input)) for _, view in models)]
 
 
-def _asked(lines: Sequence[_KeptMessage]) -> Counter[str]:
+def _told(calls: Sequence[ToolCall], models: Sequence[ModelCall]) -> list[Counter[ToolName]]:
+    asked = sum((_asked(_lines(view.output)) for _, view in models), Counter[ToolName]())
+    return [Counter(call.name for call in calls), asked]
+
+
+def _most(told: Iterable[Counter[ToolName]], name: ToolName) -> int:
+    """The most calls of that tool that one telling has, in whatever way it spells the name."""
+    counts = (sum(count for other, count in one.items() if name.matches(other)) for one in told)
+    return max(counts, default=0)
+
+
+def _asked(lines: Sequence[_KeptMessage]) -> Counter[ToolName]:
     """By tool, how many requests stand after the last words of the caller, each once."""
-    asked = set[tuple[str, str]]()
+    asked = set[tuple[ToolName, str]]()
     for line in reversed(lines):
         if line.by_caller:
             break
@@ -123,16 +127,16 @@ def _lines(told: Sequence[Message] | None) -> list[_KeptMessage]:
     ]
 
 
-def _requests(message: Message) -> Iterator[tuple[str, str, Any]]:
+def _requests(message: Message) -> Iterator[tuple[ToolName, str, Any]]:
     for part in message.tool_calls:
         if part.get("name") is None or part.get("runs") is False:
             continue
-        name, arguments = ToolName(str(part["name"])).bare, part.get("arguments")
-        if not HANDOFF.match(name):  # frameworks write hand-overs into a history that no model asked for
+        name, arguments = ToolName(str(part["name"])), part.get("arguments")
+        if not HANDOFF.match(name.bare):  # frameworks write hand-overs into a history that no model asked for
             yield name, str(part.get("id") or loose(arguments)), arguments
     if message.role == "assistant":
         for found in _ACTION.finditer(message.text):
-            yield ToolName(found["name"]).bare, message.text, None
+            yield ToolName(found["name"]), message.text, None
 
 
 def _conversations_of(view: View, seen: dict[bytes, list[_KeptMessage]]) -> Iterator[Sequence[_KeptMessage]]:

@@ -69,6 +69,12 @@ def as_qualified(names: Iterable[str]) -> dict[str, ToolName]:
     return {name: name if name.server is not None else full.get(flat(name), name) for name in every}
 
 
+def groups(names: Iterable[str]) -> dict[str, str]:
+    """For each name a key that all names of one tool among these share, so that only names of one key need be
+    compared by `ToolName.matches`."""
+    return {given: flat(name.bare) for given, name in as_qualified(names).items()}
+
+
 def keys(names: Iterable[str]) -> dict[str, str]:
     """For each name a key that is equal for names of one tool, to group calls by.
 

@@ -27,7 +27,7 @@ from simulate.trace.reading.tool_history import (
     call_id_of,
     first_waiting,
 )
-from simulate.trace.reading.tool_name import ToolName, as_qualified
+from simulate.trace.reading.tool_name import ToolName, flat, groups
 from simulate.trace.reading.tool_runs import Run, tool_runs
 from simulate.trace.span import Kind, Span
 
@@ -66,8 +66,8 @@ def tool_calls(
     requests = _Requests(models)
     _pair(requests.all, runs)
     asked_for = {id(request.run) for request in requests.all}
-    full = as_qualified([*(request.name for request in requests.all), *(run.name for run in runs)])
-    seen_run = {full[run.name].bare for run in runs if not run.paused}
+    group = groups([*(request.name for request in requests.all), *(run.name for run in runs)])
+    seen_run = {group[run.name] for run in runs if not run.paused}
     agents = Above(by_id, lambda span: view(span).kind is Kind.AGENT)
     calls: list[ToolCall] = []
     hands_over = any(view(span).kind is Kind.HANDOFF for span in spans)
@@ -75,7 +75,7 @@ def tool_calls(
         if hands_over and request.run is None and HANDOFF.match(request.name.bare):
             continue  # a HANDOFF span tells it
         call = _call(request, request.run, origin)
-        call.passed_over = request.passed_over or full[request.name].bare in seen_run
+        call.passed_over = request.passed_over or group[request.name] in seen_run
         call.agent = _agent(agents.of(request.span), view)
         calls.append(call)
     for run in runs:
@@ -114,7 +114,7 @@ class _Requests:
         name = ToolName(str(part["name"]))
         request = _Request(name, call_id_of(part), arguments_asked(part.get("arguments")), span, place)
         self.all.append(request)
-        self._by_name[name.bare].append(request)
+        self._by_name[flat(name.bare)].append(request)
         if request.call_id is not None:
             self._by_id[request.call_id].append(request)
         return request
@@ -151,12 +151,13 @@ class _Requests:
     def _of(self, asked: RepeatedRequest, unused: dict[str, int]) -> _Request | None:
         """The request that this part of a history repeats: the last one of its tool that is not taken by a
         later part, of the same id where ids tell."""
-        made = self._by_name.get(asked.name.bare, [])
-        last = unused.get(asked.name.bare, len(made))
+        tool = flat(asked.name.bare)
+        made = self._by_name.get(tool, [])
+        last = unused.get(tool, len(made))
         place = next((at for at in range(last - 1, -1, -1) if _fits(made[at], asked)), None)
         if place is None:
             return None
-        unused[asked.name.bare] = place
+        unused[tool] = place
         return made[place]
 
     def _asked_before(
@@ -188,13 +189,13 @@ def _fits(request: _Request, asked: RepeatedRequest) -> bool:
 def _pair(requests: Sequence[_Request], runs: Sequence[Run]) -> None:
     """Find for each run the request that it came of, the surest first."""
     asked_ids = {request.call_id for request in requests}
-    full = as_qualified([*(request.name for request in requests), *(run.name for run in runs)])
+    group = groups([*(request.name for request in requests), *(run.name for run in runs)])
     by_name: defaultdict[str, tuple[list[_Request], list[Run]]] = defaultdict(lambda: ([], []))
     for request in requests:
-        by_name[full[request.name].bare][0].append(request)
+        by_name[group[request.name]][0].append(request)
     for run in runs:
         run.strange_id = run.call_id not in asked_ids
-        by_name[full[run.name].bare][1].append(run)
+        by_name[group[run.name]][1].append(run)
     for asked, ran in by_name.values():
         asked.sort(key=lambda request: request.span.start_ns)
         for fits in (_same_id_and_arguments, _same_id, _same_arguments, _ids_allow):

@@ -15,7 +15,7 @@ from simulate.trace.reading.model_calls import ViewOf
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.parts import arguments_of
 from simulate.trace.reading.tool_call import Arguments, same
-from simulate.trace.reading.tool_name import ToolName, as_qualified
+from simulate.trace.reading.tool_name import ToolName, groups
 from simulate.trace.reading.values import cut_off
 from simulate.trace.span import Kind, Span, View
 
@@ -78,17 +78,17 @@ def tool_runs(spans: Sequence[Span], by_id: Mapping[str, Span], view: ViewOf) ->
     by_span: dict[int, Run] = {}
     runs: list[Run] = []
     of_name: defaultdict[str, list[Run]] = defaultdict(list)
-    full = as_qualified(view(span).tool_name or span.name for span in tools)
+    group = groups(view(span).tool_name or span.name for span in tools)
     for span in _outer_first(tools, above):
         one = view(span)
         name = ToolName(one.tool_name or span.name)
         run = _outer_run(span, one, name, above, by_span) or _twin(
-            span, one, of_name[full[name].bare][-NEAR:], by_id
+            span, one, of_name[group[name]][-NEAR:], by_id
         )
         if run is None:
             run = Run(name, [])
             runs.append(run)
-            of_name[full[name].bare].append(run)
+            of_name[group[name]].append(run)
         by_span[id(span)] = run
         _tell(run, span, one)
     for run in runs:

@@ -18,7 +18,7 @@ from simulate.trace.reading.model_calls import Groups, ViewOf, model_calls, told
 from simulate.trace.reading.nesting import Above
 from simulate.trace.reading.tool_call import ToolCall
 from simulate.trace.reading.tool_pairing import tool_calls
-from simulate.trace.reading.visibility import Visibility, content_visible, tools_visible
+from simulate.trace.reading.visibility import Visibility, content_visible, names_visible, tools_visible
 from simulate.trace.span import Kind, Span, Trace, View
 
 
@@ -194,9 +194,10 @@ class TraceReading:
     @cached_property
     def tools_visible(self) -> Visible:
         """Whether a tool call would show in this trace."""
-        tools = [span for span, view in self if view.kind is Kind.TOOL]
-        found = tools_visible(self.llm_calls, tools)
-        return Visible(kept_call(self, self.tool_calls, self.llm_calls) or "") if found else found
+        tools = [(span, view) for span, view in self if view.kind is Kind.TOOL]
+        found = names_visible([*self.llm_calls, *tools])
+        found = found and tools_visible(self.llm_calls, [span for span, _ in tools])
+        return Visible(kept_call(self, lambda: self.tool_calls, self.llm_calls) or "") if found else found
 
     @cached_property
     def evidence(self) -> Visibility:

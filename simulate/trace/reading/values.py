@@ -15,6 +15,8 @@ from typing import Any, cast
 import orjson
 
 from simulate.model.shapes import is_list, is_object, object_of
+from simulate.trace.otlp.ids import clean
+from simulate.trace.reading.hidden import hidden
 
 Reader = Callable[[Any], Any]
 
@@ -40,9 +42,9 @@ def known(value: Any) -> str | None:
 
 
 _FRAMEWORKS = frozenset({
-    "agno", "autogen", "crewai", "gcp.vertex.agent", "haystack", "langchain", "langgraph", "llamaindex",
-    "llama_index", "microsoft.agent_framework", "pydantic-ai", "pydantic_ai", "semantic_kernel", "smolagents",
-    "spring_ai", "strands-agents",
+    "agno", "autogen", "crewai", "gateway", "gcp.vertex.agent", "haystack", "langchain", "langgraph",
+    "llamaindex", "llama_index", "microsoft.agent_framework", "pydantic-ai", "pydantic_ai", "semantic_kernel",
+    "smolagents", "spring_ai", "strands-agents",
 })  # fmt: skip
 _API = re.compile(r"\.(chat|completion|completions|embedding|generative-ai|messages|responses)$")
 
@@ -127,9 +129,12 @@ def decoded(value: Any) -> Any:
 
 
 def _lenient(value: str) -> Any:
-    """Python's own JSON also has NaN, which the standard has not."""
+    """Python's own JSON also has NaN, which the standard has not; halves of emojis become U+FFFD."""
     try:
-        return json.loads(value)
+        found = json.loads(value)
+        if "\\ud" not in value.lower():
+            return found
+        return json.loads(clean(json.dumps(found, ensure_ascii=False)))
     except (ValueError, RecursionError):
         return value
 
@@ -181,7 +186,7 @@ _SCORE = ("score", "relevance_score", "similarity", "similarity_score")
 def _document(item: Any) -> dict[str, Any]:
     item = decoded(item)
     if not is_object(item):
-        return {"content": text(item)}
+        return {} if hidden(item) else {"content": text(item)}
     held = item
     for wrapper in ("document", "node"):
         if isinstance(held.get(wrapper), dict):
@@ -190,7 +195,7 @@ def _document(item: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, keys in (("id", ("id", "id_", "document_id", "doc_id")), ("content", _CONTENT)):
         value = next((held[key] for key in keys if held.get(key) is not None), None)
-        if value is not None:
+        if value is not None and not hidden(value):
             found[name] = text(value)
     if held.get("metadata") is not None:
         found["metadata"] = decoded(held["metadata"])

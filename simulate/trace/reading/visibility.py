@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from simulate.model.shapes import is_list, is_object
 from simulate.trace.reading.facts import Visible
 from simulate.trace.reading.finish import asked_for_no_tool, finish_of
+from simulate.trace.reading.hidden import hidden
 from simulate.trace.reading.messages import says_nothing
 from simulate.trace.span import Span, View
 
@@ -41,6 +42,16 @@ def content_visible(models: ModelCalls) -> Visible:
     return Visible(
         f"{len(empty)} of {len(models)} LLM spans carry no messages, the first is {empty[0].span_id}"
     )
+
+
+def names_visible(told: Iterable[tuple[Span, View]]) -> Visible:
+    """Whether the tools that model calls ask for, and those that ran, have their names: a redactor may have
+    hidden them."""
+    for span, one in told:
+        asked = (call.get("name") for message in one.output or () for call in message.tool_calls)
+        if hidden(one.tool_name) or any(map(hidden, asked)):
+            return Visible(f"the span {span.span_id} tells of a tool whose name is hidden")
+    return Visible()
 
 
 def tools_visible(models: ModelCalls, tools: Sequence[Span]) -> Visible:

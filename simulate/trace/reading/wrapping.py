@@ -142,6 +142,8 @@ def _inner(value: Any) -> tuple[Any, bool]:
         return held["response"], False
     if held.keys() == {"_value"}:  # traceAI, where it is no object
         return held["_value"], False
-    if held.get("isError") is True:  # MCP
-        return held.get("content"), True
+    if held.keys() == {"output", "kwargs"}:  # LangChain's callback, as OpenLLMetry writes it
+        return held["output"], False
+    if "content" in held and isinstance(held.get("isError"), bool):  # MCP
+        return held["content"], held["isError"]
     return held, False

@@ -33,11 +33,17 @@ _RUNS: dict[str, Kind | None] = {
 
 
 def unwrap(span: Span, found: View) -> None:
-    """A tool's run records its arguments as ``{"input": …}``."""
+    """A tool's run records its arguments as ``{"input": …}``, and a result that is no object as
+    ``{"output": …}``."""
+    if found.kind is not Kind.TOOL:
+        return
     given: Any = found.input_value
-    if found.kind is Kind.TOOL and found.tool_arguments is None and is_object(given):
+    if found.tool_arguments is None and is_object(given):
         held = given
         found.tool_arguments = arguments_of(held["input"] if held.keys() == {"input"} else held)
+    told: Any = found.output_value
+    if found.tool_result is None and is_object(told) and told.keys() == {"output"}:
+        found.tool_result = told["output"]
 
 
 DIALECT = Dialect(

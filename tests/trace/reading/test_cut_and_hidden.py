@@ -313,3 +313,39 @@ def test_equal_placeholders_are_not_equal_values() -> None:
     both, one = compare(told(HIDDEN), told(HIDDEN)), compare(told("4417"), told(HIDDEN))
     assert not both.changes and any("hidden" in each for each in both.not_compared)
     assert not one.changes and any("hidden" in each for each in one.not_compared)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        chat([{"role": "assistant", "parts": [{"type": "tool_call", "name": HIDDEN, "arguments": {}}]}]),
+        span(GENAI | {"gen_ai.tool.name": "[REDACTED]"}),
+        span(OPENINFERENCE | {"tool.name": HIDDEN}),
+    ],
+)
+async def test_a_tool_whose_name_is_hidden_may_be_any(one: Span) -> None:
+    assert await statuses(one, {"not_called": "refund"}, {"only_writes": ["refund"]}) == ["not_run"] * 2
+
+
+def test_what_is_hidden_inside_json_was_not_said() -> None:
+    told = span(
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.system_instructions": json.dumps([{"type": "text", "content": HIDDEN}]),
+        }
+    )
+    found = span(
+        {
+            "gen_ai.operation.name": "retrieval",
+            "gen_ai.retrieval.documents": json.dumps([{"id": "d1", "content": HIDDEN}, HIDDEN]),
+        }
+    )
+    assert view(told).instructions is None
+    assert view(found).documents == [{"id": "d1"}, {}]
+
+
+def test_half_of_an_emoji_inside_of_json_is_marked() -> None:
+    (call,) = TraceReading(
+        Trace("1" * 32, [span(GENAI | {"gen_ai.tool.call.arguments": r'{"note": "\ud83d"}'})])
+    ).tool_calls
+    assert call.arguments == {"note": "�"}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
 
-from simulate.trace.reading import ToolName
+from simulate.trace.find import Query, TraceSearch
+from simulate.trace.reading import ToolName, TraceReading
 from simulate.trace.reading.tool_name import keys
+from tests.trace.reading.conftest import Story
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,32 @@ def test_names_are_grouped_by_server_only_where_several_have_a_tool_of_that_name
     assert keys(["refund", "mcp__shop__refund"]) == {"refund": "refund", "mcp__shop__refund": "refund"}
     both = keys(["shop.refund", "bank.refund", "mcp__shop__refund"])
     assert both["shop.refund"] == both["mcp__shop__refund"] != both["bank.refund"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "ran", "kept"),
+    [
+        ("shop_refund", "shop.refund", "refund"),
+        ("shop-refund", "shop_refund", "shop.refund"),
+        ("mcp__shop__refund", "refund", "shop/refund"),
+    ],
+)
+def test_one_call_whose_name_is_spelled_in_several_ways_is_one(asked: str, ran: str, kept: str) -> None:
+    story = Story()
+    story.chat((asked, "c1", {"order": "4711"}))
+    story.add("run", "execute_tool", **{"gen_ai.tool.name": ran, "gen_ai.tool.call.result": "done"})
+    part = {"type": "tool_call", "id": "c1", "name": kept, "arguments": {"order": "4711"}}
+    answer = "gen_ai.output.messages"
+    story.root.attributes[answer] = json.dumps([{"role": "assistant", "parts": [part]}])
+    reading = story.read()
+    assert [(call.name, call.result) for call in reading.tool_calls] == [(ran, "done")]
+    assert reading.tools_visible
+    assert find_in(reading, ran) and find_in(reading, asked)
+    story.root.attributes["gen_ai.output.messages"] = json.dumps(
+        [{"role": "assistant", "parts": [part, part | {"id": "c2"}]}]
+    )
+    assert not story.read().tools_visible, "a second one is told by nobody else"
+
+
+def find_in(reading: TraceReading, tool: str) -> bool:
+    return bool(list(TraceSearch(Query(tool=tool)).among([reading.trace])))

@@ -104,6 +104,8 @@ def test_arguments_that_are_the_tool_s_own_stay(value: Any) -> None:
         ("status='failure' result=None error='gone' updated_session_state=None images=None", "gone", "gone"),
         ("\nI encountered an error while trying to use the tool. This was the error: gone.\n Tool x accepts …", "gone", "gone"),
         ({"isError": True, "content": [{"type": "text", "text": "gone"}]}, "gone", "gone"),
+        ({"isError": False, "content": [{"type": "text", "text": json.dumps(FOUND)}]}, FOUND, None),
+        ({"output": "shipped", "kwargs": {"tags": []}}, "shipped", None),
         ({"name": "Ann", "response": "yes"}, {"name": "Ann", "response": "yes"}, None),
         ([True, "x"], [True, "x"], None),
         ("plain words", "plain words", None),
@@ -118,6 +120,12 @@ def test_results_are_unwrapped_and_failures_told(written: Any, result: Any, erro
     ):
         found = tool(**attributes)
         assert (found.tool_result, found.error) == (result, error)
+
+
+@pytest.mark.parametrize("result", ["shipped", [FOUND, FOUND], FOUND])
+def test_langsmith_writes_any_result_as_an_output(result: Any) -> None:
+    written = {"langsmith.span.kind": "tool", "gen_ai.completion": json.dumps({"output": result})}
+    assert tool(**written).tool_result == result
 
 
 def test_a_wrapping_that_was_cut_off_tells_no_result() -> None:
