@@ -336,6 +336,10 @@ class ReplaySession:
             if what not in self.refused:
                 self.refused.append(what)
 
+    def reached(self, target: str, what: str) -> None:
+        """Something connected to ``target``, which the policy allowed."""
+        self.notes.append(what)
+
     def finish(self) -> None:
         """The conversation is over; tells an extra call from one that drifted."""
         for divergence in self.divergences:

@@ -7,6 +7,7 @@ what to do. Conversations run side by side in one process and never see each oth
 from __future__ import annotations
 
 import contextlib
+import logging
 import platform
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -32,6 +33,8 @@ from simulate.replay.matching.rules import Rules, default_rules
 from simulate.replay.matching.secrets import Redaction, scanner
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
+
+_LOG = logging.getLogger("simulate.replay")
 
 
 @contextlib.asynccontextmanager
@@ -72,7 +75,10 @@ async def record(
         recorder.ended = recorder.ended or f"{type(error).__name__}: {error}"
         raise
     finally:
-        saved = recorder.cassette().save(folder, scan=scan or scanner())
+        made = recorder.cassette()
+        saved = made.save(folder, scan=scan or scanner())
+        for what in made.manifest.get("unseen", ()):
+            _LOG.warning("%s is in no recording: a replay refuses it unless it is allowed (%s)", what, saved)
     if recorder.not_kept is not None:
         recorder.not_kept.where = str(saved)
         raise recorder.not_kept
