@@ -185,17 +185,24 @@ async def cassette_for(
         playing |= {"policy": "live"}
     async with replaying(folder, **playing) as player:
         yield player
-    if mode == "new" and player.live_calls and player.recorder is not None:
-        added = player.recorder.cassette()
-        merged = player.cassette
-        merged.http += added.http
-        merged.tools += added.tools
-        merged.streams += added.streams
-        merged.manifest |= {"personal": added.manifest["personal"]} if "personal" in added.manifest else {}
-        number(merged.http)
-        number(merged.tools)
-        number(merged.streams)
-        merged.save(folder, scan=scanner())
+    if mode == "new" and player.live_calls:
+        with_added(player).save(folder, scan=scanner())
+
+
+def with_added(player: ReplaySession) -> Cassette:
+    """The cassette of a replay, with what went live."""
+    merged = player.cassette
+    if player.recorder is None:
+        return merged
+    added = player.recorder.cassette()
+    merged.http += added.http
+    merged.tools += added.tools
+    merged.streams += added.streams
+    merged.manifest |= {"personal": added.manifest["personal"]} if "personal" in added.manifest else {}
+    number(merged.http)
+    number(merged.tools)
+    number(merged.streams)
+    return merged
 
 
 def current() -> RecordSession | ReplaySession | None:
