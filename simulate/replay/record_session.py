@@ -169,7 +169,7 @@ class RecordSession:
             )
         )
 
-    def reached(self, target: str, what: str) -> None:
+    def went_past(self, target: str, what: str) -> None:
         """Something connected to ``target``, an address with its port; ``what`` is told at the end, unless a
         recording holds it."""
         if target not in self.allow:

@@ -340,7 +340,7 @@ class ReplaySession:
             if what not in self.refused:
                 self.refused.append(what)
 
-    def reached(self, target: str, what: str) -> None:
+    def went_past(self, target: str, what: str) -> None:
         """Something connected to ``target``, which the policy allowed."""
         self.notes.append(what)
 

@@ -207,6 +207,10 @@ def test_what_other_programs_reach_for_is_told_and_in_a_replay_stopped(project: 
         f"({sys.executable} -I",
     ):
         assert place in told, told
+    with (project.folder / "pyproject.toml").open("a") as file:
+        file.write(f"[tool.simulate.replay]\nallow = ['{project.service}', '127.0.0.1:4']\n")
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, len(arrived)) == (0, 4), told
 
 
 @pytest.mark.skipif(find_server() is None, reason="simulate livekit install brings a livekit-server")

@@ -121,7 +121,9 @@ def execute(args: argparse.Namespace) -> int:
         return _verify(args)
     if args.agent is None:
         raise InputError("which agent is to run again?", hint="name it with --agent")
-    rules = default_rules(ignore=tuple(args.ignore))
+    settings = Project.find(Path.cwd()).replay
+    args.allow = [*settings.allow, *args.allow]
+    rules = default_rules(ignore=(*settings.ignore, *args.ignore))
     cassettes = recording_options.load(args, rules)
     forks = args.place is not None or args.against is not None
     return asyncio.run((_fork if forks else _replay)(args, cassettes, rules))

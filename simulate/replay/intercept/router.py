@@ -118,7 +118,7 @@ class TrafficRouter:
             elif traffic.replaying:
                 traffic.refuse(what)
             else:
-                traffic.reached(target, what)
+                traffic.went_past(target, what)
 
         return Sentry(
             lambda: {*traffic.allow, *self.all_allowed},

@@ -69,7 +69,7 @@ class Traffic(Protocol):
         """Whether a socket may be opened to anywhere."""
         ...
 
-    def reached(self, target: str, what: str) -> None:
+    def went_past(self, target: str, what: str) -> None:
         """Something connected to ``target``, an address with its port, that may be in no recording."""
         ...
 

@@ -160,7 +160,7 @@ class ModelEndpoint:
             with self._log.open("a", encoding="utf-8") as log:
                 log.write(what + "\n")
         elif isinstance(session, RecordSession) and not (processes and processes.tells(process)):
-            session.reached(target, what)
+            session.went_past(target, what)
 
     async def _tell_turn(self, _: Request, body: bytes) -> web.Response:
         turn = None if self._session is None else self._session.turn_of()
