@@ -8,8 +8,10 @@ import contextlib
 import os
 import random
 import shlex
+import shutil
 import signal
 import socket
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -28,6 +30,21 @@ HURRY_SECONDS = 1.5
 
 KILL: signal.Signals = getattr(signal, "SIGKILL", signal.SIGTERM)
 """The signal that nothing can refuse; Windows has only the other."""
+
+
+LAUNCHER = "SIMULATE_LAUNCHER"
+"""The variable that names a Python program which starts others, and what it is told first."""
+
+
+def launched(words: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None) -> list[str]:
+    """The words that start a program by way of the launcher that its environment names; the same words where
+    there is no launcher, or no such program."""
+    launcher = environment.get(LAUNCHER)
+    path = environment.get("PATH", os.environ.get("PATH"))
+    found = (cwd or Path()) / words[0] if os.sep in words[0] else shutil.which(words[0], path=path)
+    if not launcher or found is None or not os.access(found, os.X_OK):
+        return list(words)
+    return [sys.executable, "-I", "-S", *launcher.split(os.pathsep), *words]
 
 
 @contextlib.contextmanager
@@ -94,6 +111,10 @@ class ChildProcess:
         """Whether it can be used now."""
         raise NotImplementedError
 
+    def line(self, environment: Mapping[str, str]) -> list[str]:
+        """The words that are run with these variables."""
+        return self.command
+
     def broken(self, what: str, since: int | None = None) -> Fault:
         """The fault that it ``what``; ``since`` is a place in its log."""
         raise NotImplementedError
@@ -107,7 +128,7 @@ class ChildProcess:
         with self.log.open("ab") as output:
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    *self.command,
+                    *self.line(environment),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,

@@ -137,10 +137,16 @@ def _suite(order: Order, path: Path) -> tuple[Suite, TrialSpec]:
         resources.set_aside(loaded.scenario, missing)
     if order.tape is not None:
         resources.recordings = recordings = Recordings(
-            order.tape[1], order.tape[0], personal=project.redact.personal
+            order.tape[1],
+            order.tape[0],
+            personal=project.redact.personal,
+            ignore=project.replay.ignore,
+            allow=tuple(project.replay.allow),
         )
         if resources.outside(loaded.scenario):
-            resources.models = recordings.models = ModelEndpoint(0, guard=order.tape[0] == "none")
+            resources.models = recordings.models = ModelEndpoint(
+                0, guard=order.tape[0] == "none", allow=tuple(project.replay.allow)
+            )
     return Suite(RunFolder.create(path), resources, seed=order.seed), loaded
 
 

@@ -16,6 +16,7 @@ from simulate.model.loading.reader import ScenarioReader
 from simulate.model.nearest import did_you_mean
 from simulate.model.persona import Persona
 from simulate.model.redact import Redact
+from simulate.model.replay_settings import ReplaySettings
 from simulate.model.shapes import is_list, is_object, list_of
 from simulate.model.tool_pin import ToolPin, tool_pin
 from simulate.model.units import (
@@ -226,6 +227,8 @@ class Scenario(ScenarioModel):
     are not pinned."""
     redact: Redact | None = None
     """What is replaced in a recording of it; the project's setting unless given."""
+    replay: ReplaySettings | None = None
+    """What may differ in its requests when it is replayed, beside what the project says."""
     writes: list[AsWritten] | None = None
     """The agent's tools that change something, for ``only_writes``, beside those that pyproject.toml lists.
     The list is complete: other tools only read, unless ``@simulate.tool(write=True)`` marks them."""

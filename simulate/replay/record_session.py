@@ -16,11 +16,13 @@ from simulate.replay.cassette.interactions import record_of
 from simulate.replay.cassette.python_values import NotKept, to_json
 from simulate.replay.cassette.stream_file import redact, stream_of
 from simulate.replay.cassette.stream_redaction import redacted
+from simulate.replay.intercept.sentry import addresses
 from simulate.replay.intercept.streams import StreamRecorder
 from simulate.replay.intercept.toolbox import InterceptedTools
 from simulate.replay.intercept.traffic import HttpExchange, ToolExchange
 from simulate.replay.matching.date_drift import real_ns
 from simulate.replay.matching.encodings import NotDecoded, decoded
+from simulate.replay.matching.endpoints import address
 from simulate.replay.matching.json_values import plain
 from simulate.replay.matching.keys import call_key
 from simulate.replay.matching.recordings import (
@@ -64,6 +66,7 @@ class RecordSession:
         self._tools: list[ToolRecording] = []
         self._streams: list[StreamRecording] = []
         self._adopted: list[Cassette] = []
+        self._reached: dict[str, str] = {}
         self._lock = threading.Lock()
         self._tasks: dict[tuple[int, Any], int] = {}
 
@@ -166,6 +169,12 @@ class RecordSession:
             )
         )
 
+    def went_past(self, target: str, what: str) -> None:
+        """Something connected to ``target``, an address with its port; ``what`` is told at the end, unless a
+        recording holds it."""
+        if target not in self.allow:
+            self._reached.setdefault(target, self.rules.text(what))
+
     def toolbox(self, inner: Toolbox | None = None) -> Toolbox:
         """The toolbox that records; ``inner`` answers (the scenario's pins)."""
         return InterceptedTools(self, inner)
@@ -206,7 +215,17 @@ class RecordSession:
         number(recordings)
         number(tools)
         number(streams)
+        if unseen := self._unseen(address(one.uri) for one in (*recordings, *streams)):
+            manifest["unseen"] = unseen
         return Cassette(recordings, tools, self.frames, self.blobs, said, manifest, streams=streams)
+
+    def _unseen(self, recorded: Iterable[str]) -> list[str]:
+        """What was reached and is in no recording."""
+        if not self._reached:
+            return []
+        places = [place.rpartition(":") for place in {*recorded, *self.allow}]
+        known = {f"{host}:{port}" for name, _, port in places for host in addresses(name)}
+        return [what for target, what in self._reached.items() if target not in known]
 
     def _store(self, recording: HttpRecording) -> None:
         try:

@@ -180,7 +180,7 @@ class ReplaySession:
     @property
     def lists_models(self) -> bool:
         """Whether ``GET /v1/models`` was recorded; else a list of the recorded models has to do."""
-        return any(endpoint.endswith("/models") for endpoint in self.kept.endpoints)
+        return any(one.endpoint.endswith("/models") for one in self.cassette.http)
 
     def _response(self, recording: HttpRecording, request: HttpRequest) -> HttpResponse:
         if recording.endpoint != CHAT:
@@ -190,14 +190,18 @@ class ReplaySession:
     def _missed(
         self, asked: CanonicalRequest, request: HttpRequest, elsewhere: str | None = None
     ) -> HttpExchange:
-        candidates = self.kept.endpoints.get(asked.endpoint, [])
+        candidates = self.kept.near(asked.endpoint)
         with self.kept.lock:
             if elsewhere is None:
                 divergence = explain_request(asked, candidates, self.kept.played)
             else:
                 divergence = explain_base(asked, candidates, elsewhere)
             nearest = divergence.recording if elsewhere is None else None
-            if isinstance(nearest, HttpRecording) and self._only_later(nearest, nearest.body, asked.body):
+            if (
+                isinstance(nearest, HttpRecording)
+                and nearest.endpoint == asked.endpoint
+                and self._only_later(nearest, nearest.body, asked.body)
+            ):
                 self.kept.play(nearest)
                 return self._answered(nearest, self._response(nearest, request))
             divergence.span_id, divergence.by = current_span_id(), simulator_tracing.calling()
@@ -335,6 +339,10 @@ class ReplaySession:
         with self.kept.lock:
             if what not in self.refused:
                 self.refused.append(what)
+
+    def went_past(self, target: str, what: str) -> None:
+        """Something connected to ``target``, which the policy allowed."""
+        self.notes.append(what)
 
     def finish(self) -> None:
         """The conversation is over; tells an extra call from one that drifted."""

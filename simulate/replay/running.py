@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -61,7 +61,10 @@ class Recordings:
         allow: tuple[str, ...] = (),
         models: ModelEndpoint | None = None,
         personal: bool = True,
+        ignore: Iterable[str] = (),
     ) -> None:
+        self.ignore = tuple(ignore)
+        """JSON paths that no request is compared by."""
         self.personal = personal
         """Whether personal data is replaced in what is recorded, where the scenario does not say."""
         self.root = Path(root)
@@ -100,7 +103,8 @@ class Recordings:
             "policy": self.policy,
             "pace": self.pace,
         }
-        options |= {"first_use": self.first_use}
+        own = () if trial.scenario.replay is None else trial.scenario.replay.ignore
+        options |= {"first_use": self.first_use, "ignore": (*self.ignore, *own)}
         options |= {"personal": _personal(trial.scenario, self.personal), "invented": _invented(trial)}
         session: RecordSession | ReplaySession | None = None
         broke: Fault | None = None

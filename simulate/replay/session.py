@@ -7,6 +7,7 @@ what to do. Conversations run side by side in one process and never see each oth
 from __future__ import annotations
 
 import contextlib
+import logging
 import platform
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -33,6 +34,8 @@ from simulate.replay.matching.secrets import Redaction, scanner
 from simulate.replay.record_session import RecordSession
 from simulate.replay.replay_session import ReplaySession
 
+_LOG = logging.getLogger("simulate.replay")
+
 
 @contextlib.asynccontextmanager
 async def record(
@@ -46,6 +49,7 @@ async def record(
     scan: Callable[[str], list[str]] | None = None,
     personal: bool = True,
     invented: Iterable[str] = (),
+    ignore: Iterable[str] = (),
 ) -> AsyncGenerator[RecordSession]:
     """Record the conversation inside into the cassette ``folder``. Its ``random`` and ``uuid4`` come from a
     seed that is kept with it, so that a replay draws the same.
@@ -53,11 +57,13 @@ async def record(
     ``allow`` names ``host:port`` of servers whose traffic is none of the agent's (its own address, a
     telemetry receiver). ``watch`` names files (prompts, the agent's code) whose change makes the cassette
     stale. Personal data becomes pseudonyms unless ``personal`` is false, but for what the texts in
-    ``invented`` hold. Where the block raises, or ``recorder.ended`` is set, what there is goes to
-    ``FOLDER.partial``. So it does, and InputError is raised, where something was answered that no replay
-    could give again.
+    ``invented`` hold. ``ignore`` holds JSON paths by which no request is compared. Where the block raises, or
+    ``recorder.ended`` is set, what there is goes to ``FOLDER.partial``. So it does, and InputError is
+    raised, where something was answered that no replay could give again.
     """
-    rules = rules or default_rules(redact=Redaction(personal=personal, invented=invented))
+    rules = rules or default_rules(
+        redact=Redaction(personal=personal, invented=invented), ignore=tuple(ignore)
+    )
     recorder = RecordSession(rules, allow)
     recorder.manifest = {"scenario": scenario, "seed": seed, **_circumstances(rules, watch)}
     try:
@@ -72,7 +78,10 @@ async def record(
         recorder.ended = recorder.ended or f"{type(error).__name__}: {error}"
         raise
     finally:
-        saved = recorder.cassette().save(folder, scan=scan or scanner())
+        made = recorder.cassette()
+        saved = made.save(folder, scan=scan or scanner())
+        for what in made.manifest.get("unseen", ()):
+            _LOG.warning("%s is in no recording: a replay refuses it unless it is allowed (%s)", what, saved)
     if recorder.not_kept is not None:
         recorder.not_kept.where = str(saved)
         raise recorder.not_kept
@@ -106,6 +115,7 @@ async def replaying(
     side: str | Path | None = None,
     first_use: FirstUse | None = None,
     fork: tuple[Place, Variant] | None = None,
+    ignore: Iterable[str] = (),
 ) -> AsyncGenerator[ReplaySession]:
     """Answer the conversation inside from ``cassette``; nothing else gets out.
 
@@ -113,7 +123,8 @@ async def replaying(
     ``live_budget`` caps the live calls of the policies ``live`` and ``simulate``; ``side`` is the cassette
     that keeps them. ``live_writes`` names the tools that may change the world all the same.
     ``first_use`` holds what other conversations of the same recording asked once for the whole process.
-    ``fork`` is where the replay leaves its recording, and what changes there.
+    ``fork`` is where the replay leaves its recording, and what changes there. ``ignore`` holds JSON paths by
+    which no request is compared.
     """
     if policy not in POLICIES:
         raise InputError(f"{policy!r} is not a policy", hint="choose one of: " + ", ".join(POLICIES))
@@ -122,7 +133,7 @@ async def replaying(
     made = ReplaySession if fork is None else partial(ForkSession, place=fork[0], variant=fork[1])
     player = made(
         loaded,
-        rules or default_rules(),
+        rules or default_rules(ignore=tuple(ignore)),
         policy=policy,
         pace=pace,
         allow=set(allow),
@@ -157,6 +168,7 @@ def _finish(player: ReplaySession, side: str | Path | None) -> None:
 
 _OF_RECORDING = ("scenario", "seed", "watch", "personal", "invented")
 """Options that mean nothing to a replay: the cassette tells."""
+_OF_BOTH = ("rules", "allow", "ignore")
 
 
 @contextlib.asynccontextmanager
@@ -170,7 +182,9 @@ async def cassette_for(
     """
     exists = (Path(folder) / "manifest.json").is_file()
     if mode == "all" or (mode == "once" and not exists) or (mode == "new" and not exists):
-        recording = {name: options[name] for name in (*_OF_RECORDING, "rules", "allow") if name in options}
+        recording = {
+            name: options[name] for name in (*_OF_RECORDING, "rules", "allow", "ignore") if name in options
+        }
         async with record(folder, **recording) as recorder:
             yield recorder
         return
@@ -179,17 +193,24 @@ async def cassette_for(
         playing |= {"policy": "live"}
     async with replaying(folder, **playing) as player:
         yield player
-    if mode == "new" and player.live_calls and player.recorder is not None:
-        added = player.recorder.cassette()
-        merged = player.cassette
-        merged.http += added.http
-        merged.tools += added.tools
-        merged.streams += added.streams
-        merged.manifest |= {"personal": added.manifest["personal"]} if "personal" in added.manifest else {}
-        number(merged.http)
-        number(merged.tools)
-        number(merged.streams)
-        merged.save(folder, scan=scanner())
+    if mode == "new" and player.live_calls:
+        with_added(player).save(folder, scan=scanner())
+
+
+def with_added(player: ReplaySession) -> Cassette:
+    """The cassette of a replay, with what went live."""
+    merged = player.cassette
+    if player.recorder is None:
+        return merged
+    added = player.recorder.cassette()
+    merged.http += added.http
+    merged.tools += added.tools
+    merged.streams += added.streams
+    merged.manifest |= {"personal": added.manifest["personal"]} if "personal" in added.manifest else {}
+    number(merged.http)
+    number(merged.tools)
+    number(merged.streams)
+    return merged
 
 
 def current() -> RecordSession | ReplaySession | None:

@@ -64,7 +64,7 @@ def _again(
     if found is None:
         with replay.kept.lock:
             asked = CanonicalRequest(one.endpoint, one.query, "json", one.body, one.key)
-            candidates = replay.kept.endpoints.get(one.endpoint, [])
+            candidates = replay.kept.near(one.endpoint)
             replay.note(explain_request(asked, candidates, replay.kept.played))
     return found
 

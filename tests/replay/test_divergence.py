@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks import replay_wires
 from simulate.replay import Cassette, ReplayReport, Rules, record, replaying
 from simulate.replay.matching.request import HttpRequest
 from simulate.replay.record_session import RecordSession
@@ -225,3 +226,9 @@ async def test_two_base_urls_that_were_both_recorded_are_not_answered_for_each_o
     assert told.component == "base URL" and told.changes[0].recorded == "a.example/v1"
     monkeypatch.setenv("LITELLM_API_BASE", "http://moved.example/v1")  # one service, somewhere else now
     assert [answer("moved"), answer("a"), answer("moved")] == [b"a", 418, 418]
+
+
+@pytest.mark.parametrize("wire", ["Gemini", "Bedrock"])
+async def test_a_planted_change_is_named_on_wires_whose_path_names_the_model(wire: str) -> None:
+    url, made = replay_wires.WIRES[wire]
+    assert await replay_wires.planted(url, made, 16) == ([], 0)

@@ -195,11 +195,17 @@ def test_the_command_compares_variants_and_finds_the_call_that_decided(
     capsys.readouterr()
     (tmp_path / "no.txt").write_text("No.")
     line = ["replay", "cas/good", "--agent", "python:forked_agent:Agent", "--scenario", "good.yaml"]
-    assert main([*line, "--from", "2", "--model", "large", "--answer", "no.txt", "--trials", "2"]) == 0
+    page = ["--html", "fork.html"]
+    assert main([*line, "--from", "2", "--model", "large", "--answer", "no.txt", "--trials", "2", *page]) == 0
     table = {row.split("  ")[0]: row for row in capsys.readouterr().out.splitlines()}
     assert "1/1" in table["as recorded"]
     assert "0/2" in table["model large"] and "large, kind, 6" in table["model large"]
     assert "0/2" in table["answer no.txt"]
+    html = Path("fork.html").read_text()
+    heads, turn = html.index("<th>as recorded<th>model large<th>answer no.txt"), html.index("Turn 2")
+    second = html[turn : html.index("</tr>" if "</tr>" in html[turn:] else "Turn 3", turn)]
+    said = [second.index(text) for text in ("small, kind, 4", "large, kind, 4", "No.")]
+    assert heads < turn and said == sorted(said) and "2 ×" not in second
 
     # the other recording, made of an agent whose model answered its second call otherwise
     monkeypatch.setattr(model, "spoilt", True)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from simulate.errors import InputError
+from simulate.interfaces.cli.main import main
 from simulate.replay import Rules, record, replaying
 from simulate.replay.matching.rules import default_rules
 
@@ -69,3 +70,36 @@ async def test_secrets_go_by_name_in_queries_requests_and_responses(server: Any,
 def test_what_is_not_a_path_is_refused(path: str) -> None:
     with pytest.raises(InputError):
         Rules(ignore=(path,))
+
+
+AGENT = """
+import os, httpx
+
+def reply(message: str) -> str:
+    asked = {"model": "m", "messages": [{"role": "user", "content": message}]}
+    asked["metadata"] = {name: os.urandom(8).hex() for name in ("of_project", "of_scenario")}
+    httpx.post(os.environ["OPENAI_BASE_URL"] + "/chat/completions", json=asked)
+    return "done"
+"""
+
+
+def test_a_project_and_a_scenario_say_what_is_ignored(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base + "/v1")
+    (tmp_path / "ignoring_agent.py").write_text(AGENT)
+    (tmp_path / "pyproject.toml").write_text("[tool.simulate.replay]\nignore = ['$.metadata.of_project']\n")
+    scenario = tmp_path / "s.yaml"
+    lines = "name: s\nagent: python:ignoring_agent:reply\nscript: [{says: hi}]\n"
+    scenario.write_text(lines)
+    assert main(["run", "s.yaml", "--record", "c", "--out", "a"]) == 0
+    assert main(["run", "s.yaml", "--replay", "c", "--out", "b"]) == 1
+    told = capsys.readouterr().out
+    assert "$.metadata.of_scenario" in told and "of_project" not in told
+    scenario.write_text(lines + "replay: {ignore: [$.metadata.of_scenario]}\n")
+    assert main(["run", "s.yaml", "--replay", "c", "--out", "d"]) == 0
+    scenario.write_text(lines + "replay: {ignore: [metadata]}\n")
+    assert main(["run", "s.yaml", "--replay", "c", "--out", "e"]) == 2
+    assert "is not a JSON path; write $.metadata" in capsys.readouterr().err

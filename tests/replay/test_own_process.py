@@ -14,7 +14,7 @@ import pytest
 
 from simulate.integrations.livekit.server import find_server
 from simulate.replay import Cassette
-from simulate.replay.intercept import children
+from simulate.replay.intercept import children, kernel
 
 HERE = Path(__file__).parent / "own_process"
 SCENARIO = """
@@ -168,6 +168,49 @@ def test_what_an_agent_in_node_asks_for_is_recorded_and_answered(project: Projec
     agent.write_text(agent.read_text().replace("q=a%20b", "q=b"))
     code, told, arrived = project.simulate("--replay", "cassettes")
     assert (code, arrived) == (1, []) and "q" in told and "turn 1" in told, told
+
+
+OTHERS = """
+service=$1 python=$2
+past() {
+  exec 3<>/dev/tcp/${service%:*}/${service#*:} && printf 'GET /shop/1 HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3
+  exec 4<>/dev/udp/127.0.0.1/4
+  echo hello >&4
+  $python -I -S -c "import urllib.request as u; u.urlopen('http://$service/shop/2').read()"
+}
+while read -r line; do
+  past >/dev/null 2>&1
+  echo "You said $line"
+done
+"""
+
+
+@pytest.mark.skipif(not kernel.can_ask(), reason="the kernel's guard needs Linux on x86_64 or arm64")
+def test_what_other_programs_reach_for_is_told_and_in_a_replay_stopped(project: Project) -> None:
+    """A shell's own sockets, TCP and UDP, and a Python that loads nothing of ours."""
+    (project.folder / "agent.sh").write_text(OTHERS)
+    told = f'address = "exec:bash agent.sh {project.service} {sys.executable}"'
+    (project.folder / "pyproject.toml").write_text(f"[tool.simulate.agents.a]\n{told}\n")
+    code, told, arrived = project.simulate("--record", "cassettes")
+    assert (code, arrived) == (0, ["shop"] * 4), told
+    unseen = Cassette.load(project.folder / "cassettes/own").manifest["unseen"]
+    assert [one.split(" in a process")[0] for one in unseen] == [
+        f"connection to {project.service}",
+        "connection to 127.0.0.1:4",
+    ]
+    assert f"connection to {project.service} in a process of the agent's" in told, told
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, arrived) == (1, []), told
+    for place in (
+        f"{project.service} in a process of the agent's (bash",
+        "127.0.0.1:4 ",
+        f"({sys.executable} -I",
+    ):
+        assert place in told, told
+    with (project.folder / "pyproject.toml").open("a") as file:
+        file.write(f"[tool.simulate.replay]\nallow = ['{project.service}', '127.0.0.1:4']\n")
+    code, told, arrived = project.simulate("--replay", "cassettes")
+    assert (code, len(arrived)) == (0, 4), told
 
 
 @pytest.mark.skipif(find_server() is None, reason="simulate livekit install brings a livekit-server")

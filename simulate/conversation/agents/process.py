@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from simulate.child_process import ChildProcess, free_port, listens
+from simulate.child_process import ChildProcess, free_port, launched, listens
 from simulate.errors import AgentFault, Fault, InputError
 from simulate.model.agent_address import target_of
 from simulate.no_code import check_allowed
@@ -48,6 +49,9 @@ class AgentProcess(ChildProcess):
     async def ready(self) -> bool:
         parts = urlsplit(target_of(self.address))
         return await listens(parts.hostname, parts.port or (443 if parts.scheme in ("https", "wss") else 80))
+
+    def line(self, environment: Mapping[str, str]) -> list[str]:
+        return launched(self.command, environment, self.cwd)
 
     def broken(self, what: str, since: int | None = None) -> AgentFault:
         """The agent's fault, with the end of what it printed."""

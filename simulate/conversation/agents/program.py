@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from simulate import determinism
-from simulate.child_process import KILL, end_group
+from simulate.child_process import KILL, end_group, launched
 from simulate.conversation.agents.adapter import (
     AgentEvent,
     AgentMessage,
@@ -165,13 +165,14 @@ class ProgramSession:
     async def _start(self, words: list[str]) -> _Program:
         headers: Mapping[str, str] = self.call.headers if self.adapter.each_turn else {}
         of_turn = {name.upper(): value for name, value in headers.items()}
+        root = self.adapter.options.root
         try:
             process = await asyncio.create_subprocess_exec(
-                *words,
+                *launched(words, self.call.environment, root),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                cwd=self.adapter.options.root,
+                cwd=root,
                 env={**os.environ, **self.call.environment, **of_turn},
                 start_new_session=True,
                 limit=_LONGEST_LINE,

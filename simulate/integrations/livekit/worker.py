@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from simulate.child_process import ChildProcess
+from simulate.child_process import LAUNCHER, ChildProcess
 from simulate.conversation.agents.process import command_line
 from simulate.conversation.voice.pressure import is_busy
 from simulate.errors import AgentFault, EnvironmentFault, Fault, InputError
@@ -53,6 +53,8 @@ class LiveKitWorker(ChildProcess):
         # what guards and records a process comes first, and the project's folder after it
         path = os.pathsep.join(filter(None, [known, str(self.cwd or Path.cwd())]))
         named = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "LIVEKIT_AGENT_NAME_OVERRIDE": self.name}
+        # a room's sound is too much for the kernel to ask us about each packet
+        environment = {name: value for name, value in environment.items() if name != LAUNCHER}
         await super().start({**environment, **named})
 
     async def ready(self) -> bool:

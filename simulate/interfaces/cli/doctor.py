@@ -135,6 +135,16 @@ def _calls() -> Iterator[Diagnosis]:
     )
 
 
+def _kernel() -> Iterator[Diagnosis]:
+    from simulate.replay.intercept.kernel import can_ask  # start-up time
+
+    if can_ask():
+        yield Diagnosis("ok", "replay: the kernel stops and names what programs in any language reach for")
+    else:
+        told = "a replay guards Python and Node processes only: the rest needs Linux on x86_64 or arm64"
+        yield Diagnosis("missing", told)
+
+
 LOOKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _basics,
     _namesake,
@@ -152,6 +162,7 @@ LOOKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _extra("parquet", "traces in parquet files", "pyarrow"),
     _extra("pii", "names of people, for redaction", "presidio-analyzer"),
     _extra("ray", "suites on many machines", "ray"),
+    _kernel,
     _extra("server", "a server that keeps traces", "sqlalchemy", "alembic", "jinja2"),
     _extra("postgres", "its store in Postgres", "psycopg"),
     _programs,

@@ -13,6 +13,7 @@ from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
 from simulate.interfaces.cli import recording_options, replay_fork, say
 from simulate.interfaces.cli.verbs import add_no_code_option
+from simulate.interfaces.render.fork_html import write_fork_html
 from simulate.model.explain import told_verdict
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
@@ -119,7 +120,9 @@ def execute(args: argparse.Namespace) -> int:
         return _verify(args)
     if args.agent is None:
         raise InputError("which agent is to run again?", hint="name it with --agent")
-    rules = default_rules(ignore=tuple(args.ignore))
+    settings = Project.find(Path.cwd()).replay
+    args.allow = [*settings.allow, *args.allow]
+    rules = default_rules(ignore=(*settings.ignore, *args.ignore))
     cassettes = recording_options.load(args, rules)
     forks = args.place is not None or args.against is not None
     return asyncio.run((_fork if forks else _replay)(args, cassettes, rules))
@@ -198,8 +201,14 @@ async def _fork(args: argparse.Namespace, cassettes: list[Cassette], rules: Any)
             for _ in range(args.trials):
                 row.add(await _ran(args, stage, scenario, cassette, rules, reports := [], fork), reports)
     code = replay_fork.tell(whole, rows, judged=judged)
+    verdict = ""
     if args.against is not None:
-        say(replay_fork.decided(rows, whole.judged[0] if judged and whole.judged else None))
+        verdict = replay_fork.decided(rows, whole.judged[0] if judged and whole.judged else None)
+        say(verdict)
+    if args.html is not None:
+        title = f"{scenario.name}: {len(rows)} variants" + (f" from {args.place}" if args.place else "")
+        shown = replay_fork.shown([whole, *rows], judged=judged)
+        say(f"page: {write_fork_html(args.html, title, shown, verdict)}")
     return code
 
 

@@ -12,6 +12,7 @@ import orjson
 
 from simulate.errors import InputError
 from simulate.interfaces.cli import say
+from simulate.interfaces.render.fork_html import ShownVariant, did
 from simulate.model.outcome import Outcome
 from simulate.model.reliability import wilson
 from simulate.model.scenario import Scenario
@@ -41,6 +42,20 @@ class VariantRuns:
         self.reports += reports
         if outcome.status in {"passed", "failed"} and all(one.unreached is None for one in reports):
             self.judged.append(outcome.passed)
+
+    @property
+    def live(self) -> int:
+        """How many calls really went out."""
+        return sum(report.live_calls for report in self.reports)
+
+    def told(self) -> list[str]:
+        """What kept it from being judged, or from its fork."""
+        found: list[str] = []
+        for report in self.reports:
+            found += [f"before the fork: {report.first}"] if report.first is not None else []
+            found += [f"nothing was judged: {report.unreached}"] if report.unreached is not None else []
+            found += [note for note in report.notes if "never reached" in note]
+        return found
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +111,12 @@ def _comparing(parser: argparse.ArgumentParser) -> None:
         default=1,
         metavar="N",
         help="with --from or --against: how often each variant runs",
+    )
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="with --from or --against: write all variants side by side, turn by turn, as a page",
     )
     parser.add_argument(
         "--scenario", type=Path, metavar="FILE", help="what is expected, and what pinned tools answer"
@@ -173,24 +194,29 @@ def tell(whole: VariantRuns, rows: Sequence[VariantRuns], *, judged: bool) -> in
 
     Exit code 0 where the recorded path was kept up to the fork in every trial, 3 where one broke, else 1."""
     width = max(len(row.name) for row in (whole, *rows))
-    say(f"{'variant':<{width}}  {'passed':<22}  {'live':>4}  {'cost':>8}  said last")
+    did = {row.name: _did(row) for row in (whole, *rows)}
+    wide = max(4, *map(len, did.values()))
+    head = f"{'variant':<{width}}  {'passed':<22}  {'live':>4}  {'cost':>8}  {'did':<{wide}}  said last"
+    say(head.rstrip())
     for row in (whole, *rows):
-        live = sum(report.live_calls for report in row.reports)
-        say(f"{row.name:<{width}}  {_rate(row, judged):<22}  {live:>4}  {_cost(row):>8}  {_last(row)}")
+        scored = f"{_rate(row, judged):<22}  {row.live:>4}  {_cost(row):>8}"
+        say(f"{row.name:<{width}}  {scored}  {did[row.name]:<{wide}}  {_last(row)}")
     for row in rows:
-        for report in row.reports:
-            if report.first is not None:
-                say(f"{row.name}: before the fork: {report.first}")
-            if report.unreached is not None:
-                say(f"{row.name}: nothing was judged: {report.unreached}")
-            for note in report.notes:
-                if "never reached" in note:
-                    say(f"{row.name}: {note}")
+        for text in row.told():
+            say(f"{row.name}: {text}")
     broken = any(report.unreached is not None for row in rows for report in row.reports)
     if broken or any(one.status == "error" for row in rows for one in row.outcomes):
         return 3
     kept = all(report.passed and not _unreached(report) for row in rows for report in row.reports)
     return 0 if kept else 1
+
+
+def shown(rows: Sequence[VariantRuns], *, judged: bool) -> list[ShownVariant]:
+    """The variants as `--html` shows them."""
+    return [
+        ShownVariant(row.name, _rate(row, judged), row.live, _cost(row), row.outcomes, row.told())
+        for row in rows
+    ]
 
 
 def decided(rows: Sequence[VariantRuns], before: bool | None) -> str:
@@ -228,6 +254,12 @@ def _cost(row: VariantRuns) -> str:
     costs = [one.measures.get("cost_usd") for one in row.outcomes]
     known = [cost for cost in costs if isinstance(cost, (int, float))]
     return f"${sum(known):.4f}" if known and len(known) == len(costs) else "?"
+
+
+def _did(row: VariantRuns) -> str:
+    """The tools that it called, as often as its trials differ in them."""
+    ways = dict.fromkeys(", ".join(did(one)) or "no tool" for one in row.outcomes)
+    return " | ".join(ways)[:60] or "–"
 
 
 def _last(row: VariantRuns) -> str:

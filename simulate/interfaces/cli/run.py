@@ -222,7 +222,14 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Tria
     from simulate.replay.running import Recordings
 
     mode = "all" if args.record else "none"
-    recordings = Recordings(args.record or args.replay, mode, personal=stage.project.redact.personal)
+    settings = stage.project.replay
+    recordings = Recordings(
+        args.record or args.replay,
+        mode,
+        personal=stage.project.redact.personal,
+        ignore=settings.ignore,
+        allow=tuple(settings.allow),
+    )
     missing: list[InputError] = []
     for each in scenarios:
         try:
@@ -236,7 +243,9 @@ def _recordings(args: argparse.Namespace, stage: Resources, scenarios: list[Tria
     if far:
         from simulate.replay.serving.endpoint import ModelEndpoint
 
-        stage.models = recordings.models = ModelEndpoint(args.model_port or 0, guard=bool(args.replay))
+        stage.models = recordings.models = ModelEndpoint(
+            args.model_port or 0, guard=bool(args.replay), allow=tuple(settings.allow)
+        )
     return recordings
 
 

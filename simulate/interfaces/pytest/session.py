@@ -129,11 +129,20 @@ class Session:
 
         folder, mode = tape
         port = int(self.config.getoption("--simulate-model-port") or 0)
-        stage.models = ModelEndpoint(port, guard=mode == "none")
+        settings = self.project.replay
+        allow = tuple(settings.allow)
+        stage.models = ModelEndpoint(port, guard=mode == "none", allow=allow)
 
         @functools.cache
         def at(path: Path) -> Recordings:
-            return Recordings(path, mode, models=stage.models, personal=self.project.redact.personal)
+            return Recordings(
+                path,
+                mode,
+                models=stage.models,
+                personal=self.project.redact.personal,
+                ignore=settings.ignore,
+                allow=allow,
+            )
 
         return lambda loaded: at(Path(folder or Path(loaded.file).parent / "cassettes"))
 

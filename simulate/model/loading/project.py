@@ -27,6 +27,7 @@ from simulate.model.base import Strict
 from simulate.model.loading.problems import describe
 from simulate.model.nearest import did_you_mean
 from simulate.model.redact import Redact
+from simulate.model.replay_settings import ProjectReplaySettings
 from simulate.model.request_template import RequestTemplate, check_placeholders
 from simulate.model.secret_names import is_secret_parameter
 from simulate.model.shapes import is_object
@@ -213,6 +214,7 @@ class ProjectTable(Strict):
     models: Models = Field(default_factory=Models)
     speech: SpeechSettings = Field(default_factory=SpeechSettings)
     redact: Redact = Field(default_factory=Redact)
+    replay: ProjectReplaySettings = Field(default_factory=ProjectReplaySettings)
     writes: list[str] | None = None
     contacts: list[str] = Field(default_factory=list[str])
     trace_limit: Whole = Field(default=128, ge=1)
@@ -233,6 +235,7 @@ class Project:
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     redact: Redact = field(default_factory=Redact)
     """What recordings replace, where a scenario does not say."""
+    replay: ProjectReplaySettings = field(default_factory=ProjectReplaySettings)
     writes: list[str] | None = None
     """The agents' tools that change something; the list is complete. None where there is none."""
     env: dict[str, str] = field(default_factory=dict[str, str])
@@ -262,6 +265,7 @@ class Project:
             models=table.models,
             speech=table.speech,
             redact=table.redact,
+            replay=table.replay,
             writes=table.writes,
             contacts=table.contacts,
             trace_limit=table.trace_limit,

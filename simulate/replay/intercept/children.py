@@ -1,7 +1,7 @@
 """Processes that an agent starts while it is replayed, in whatever way: guarded, or stopped and named.
 
-Python and Node load a guard of ours, which names what they try to reach; Linux fences all of them. A program
-whose only use is to reach something is not started at all.
+Python and Node load a guard of ours, which names the place in their code; on Linux the kernel asks before any
+of them reaches an address. A program whose only use is to reach something is not started at all.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing import util
 from pathlib import Path
 from typing import Any, cast
 
-from simulate.child_process import environment_set
+from simulate.child_process import LAUNCHER, environment_set
 from simulate.replay.intercept import kernel
 from simulate.replay.intercept.router import LiveCallRefused, TrafficRouter
 
@@ -40,7 +41,8 @@ exit 7
 """
 """In place of a client that a script calls; 7 is what curl ends with where it cannot connect."""
 NOWHERE = "http://127.0.0.1:9"
-"""A proxy that leads nowhere (the discard port): what a child that is neither Python nor Node gets."""
+"""A proxy that leads nowhere (the discard port): what a child that is neither Python nor Node gets where the
+kernel does not ask."""
 
 
 HANDOVER = "SIMULATE_REPLAY_HANDOVER"
@@ -61,7 +63,8 @@ def child_environment(
     allowed: Iterable[str], log: Path | None, base: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """What guards a process and its children: Python by an audit hook of its own, Node by a module that is
-    loaded first, others by a proxy to nowhere. What they refuse stands in ``log``, a line each.
+    loaded first, others by a proxy to nowhere where the kernel does not ask. What they refuse stands in
+    ``log``, a line each.
 
     ``base`` is the environment that the process would have had (default: ours)."""
     base = os.environ if base is None else base
@@ -74,9 +77,10 @@ def child_environment(
     if log is not None:
         guard["SIMULATE_REPLAY_LOG"] = str(log)
     guard["PATH"] = os.pathsep.join((str(_shims()), base.get("PATH", os.defpath)))
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        guard[name] = guard[name.lower()] = NOWHERE
-    guard["NO_PROXY"] = guard["no_proxy"] = ",".join({address.rpartition(":")[0] for address in names})
+    if not kernel.can_ask():
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            guard[name] = guard[name.lower()] = NOWHERE
+        guard["NO_PROXY"] = guard["no_proxy"] = ",".join({address.rpartition(":")[0] for address in names})
     return guard
 
 
@@ -107,13 +111,14 @@ def patches(router: TrafficRouter) -> list[tuple[Any, str, Any]]:
 def _popen(real: Any, router: TrafficRouter) -> Any:
     @functools.wraps(real)
     def __init__(process: Any, args: Any, *more: Any, **kwargs: Any) -> None:
+        env = os.environ if kwargs.get("env") is None else kwargs["env"]
+        sentry = None if LAUNCHER in env or len(more) >= 6 else router.sentry
         if router.playing and router.current is not None:
             _refuse_clients(args, router)
-            env = dict(os.environ if kwargs.get("env") is None else kwargs["env"])
-            args, env = _not_isolated(args, env)
+            args, env = _not_isolated(args, dict(env))
             kwargs["env"] = env | _guard(router, env)
-            if kernel.fences() and len(more) < 6:
-                kwargs["preexec_fn"] = _fenced(kwargs.get("preexec_fn"), router)
+        if sentry is not None:
+            kwargs["preexec_fn"] = _watched(kwargs.get("preexec_fn"), sentry)
         real(process, args, *more, **kwargs)
 
     return __init__
@@ -138,6 +143,8 @@ def _posix_spawn(real: Any, router: TrafficRouter) -> Any:
             _refuse_clients(argv, router)
             argv, given = _not_isolated(argv, given)
             env = given | _guard(router, given)
+        if LAUNCHER not in env and (sentry := router.sentry) is not None:
+            path, *argv = [sys.executable, *kernel.launching(sentry, [os.fsdecode(path), *_words(argv)[1:]])]
         return real(path, argv, env, **kwargs)
 
     return posix_spawn
@@ -163,26 +170,19 @@ def after_fork(router: TrafficRouter) -> None:
     if router.everywhere is not None:
         return  # an agent's own process: its copies have a part of their own
     router.forked = router.current is not None
-    if router.forked and router.playing:
-        kernel.fence(_ports(router))
+    if router.forked and router.playing and router.sentry is not None:
+        kernel.watched(router.sentry)
 
 
 def _guard(router: TrafficRouter, env: Mapping[str, str]) -> dict[str, str]:
     return child_environment(router.all_allowed, router.log, env)
 
 
-def _ports(router: TrafficRouter) -> list[int]:
-    ports = (address.rpartition(":")[2] for address in router.all_allowed)
-    return [int(port) for port in ports if port.isdigit()]
-
-
-def _fenced(before: Any, router: TrafficRouter) -> Any:
-    ports = _ports(router)
-
+def _watched(before: Any, sentry: str) -> Any:
     def begin() -> None:
         if before is not None:
             before()
-        kernel.fence(ports)
+        kernel.watched(sentry)
 
     return begin
 

@@ -64,7 +64,11 @@ class _Process:
         self.patches = SharedPatch(self._patch)
         self._stays: contextlib.ExitStack | None = None
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=lambda: children.after_fork(self.router))
+            # whom a fork asks has to be there before it is one
+            os.register_at_fork(
+                before=lambda: self.router.playing and self.router.sentry,
+                after_in_child=lambda: children.after_fork(self.router),
+            )
 
     def stay(self) -> None:
         """Keep the patches on until the process ends: something of a conversation still runs."""

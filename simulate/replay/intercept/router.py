@@ -13,8 +13,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from simulate.replay.intercept import senders
+from simulate.replay.intercept import kernel, senders
 from simulate.replay.intercept.background import Background, told_late
+from simulate.replay.intercept.sentry import Sentry
 from simulate.replay.intercept.streams import StreamPlayer, StreamRecorder
 from simulate.replay.intercept.traffic import HttpExchange, Traffic
 from simulate.replay.matching.divergence import refusal
@@ -42,6 +43,7 @@ class TrafficRouter:
         self.everywhere: Traffic | None = None
         """The conversation that this whole process belongs to, where it is an agent's own."""
         self._logs: dict[Traffic, Path] = {}
+        self._sentries: dict[Traffic, Sentry] = {}
         self._current: ContextVar[Traffic | None] = ContextVar("simulate_traffic", default=None)
 
     @property
@@ -98,6 +100,32 @@ class TrafficRouter:
         traffic = self.current
         return None if traffic is None else self._logs.get(traffic)
 
+    @property
+    def sentry(self) -> str | None:
+        """Where the processes of this conversation find who is asked before they reach an address; None where
+        there is no conversation, or the kernel cannot ask."""
+        traffic = self.current
+        if traffic is None or traffic not in self._logs or not kernel.can_ask():
+            return None
+        if traffic not in self._sentries:
+            self._sentries[traffic] = self._sentry(traffic)
+        return self._sentries[traffic].path
+
+    def _sentry(self, traffic: Traffic) -> Sentry:
+        def told(target: str, what: str, _: int) -> None:
+            if traffic in self.background.over:
+                told_late(what, traffic)
+            elif traffic.replaying:
+                traffic.refuse(what)
+            else:
+                traffic.went_past(target, what)
+
+        return Sentry(
+            lambda: {*traffic.allow, *self.all_allowed},
+            lambda: traffic.replaying and not traffic.may_connect(),
+            told,
+        )
+
     @contextlib.contextmanager
     def logged(self, traffic: Traffic) -> Generator[None]:
         """What processes that are started inside try to reach is told to ``traffic`` at the end."""
@@ -107,6 +135,8 @@ class TrafficRouter:
                 yield
             finally:
                 del self._logs[traffic]
+                if (sentry := self._sentries.pop(traffic, None)) is not None:
+                    sentry.close()
                 if log.exists():
                     for text in log.read_text("utf-8").splitlines():
                         traffic.refuse(text)

@@ -69,6 +69,10 @@ class Traffic(Protocol):
         """Whether a socket may be opened to anywhere."""
         ...
 
+    def went_past(self, target: str, what: str) -> None:
+        """Something connected to ``target``, an address with its port, that may be in no recording."""
+        ...
+
     def refuse(self, what: str) -> None:
         """Something was kept from getting out; ``what`` names it, and the place in the code."""
         ...

@@ -121,8 +121,12 @@ def explain_request(
     history = set(now.get("history", "").split())
     nearest = max(candidates, key=lambda one: (_likeness(now, history, one, played), -one.start))
     body = told_by_both(nearest.body, request.body) if request.endpoint == CHAT else request.body
-    names = changed_components(request.endpoint, nearest.body, body)
+    names = changed_components(request.endpoint, nearest.body, body, nearest.endpoint)
     changes = changes_between(nearest.body, body)
+    if request.endpoint != nearest.endpoint:
+        changes.insert(
+            0, JsonChange("path", *(one.rsplit(" ", 1)[-1] for one in (nearest.endpoint, request.endpoint)))
+        )
     changes += changes_between(
         [list(pair) for pair in nearest.query], [list(pair) for pair in request.query], "?"
     )
@@ -234,9 +238,10 @@ def _likeness(now: dict[str, str], history: set[str], one: HttpRecording, played
     return score
 
 
-def changed_components(endpoint: str, recorded: Any, now: Any) -> list[str]:
-    """The parts of a model request that differ, the most telling first."""
-    then_parts, now_parts = parts_of(endpoint, recorded), parts_of(endpoint, now)
+def changed_components(endpoint: str, recorded: Any, now: Any, then: str | None = None) -> list[str]:
+    """The parts of a model request that differ, the most telling first. ``then`` is the endpoint that was
+    recorded, where it may name another model."""
+    then_parts, now_parts = parts_of(then or endpoint, recorded), parts_of(endpoint, now)
     if then_parts is None or now_parts is None:
         return ["request"]
     names: list[str] = []

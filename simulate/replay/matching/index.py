@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -27,7 +28,7 @@ class RecordingIndex:
         """Also those that stood for another request, as the nearest."""
         self.bases: dict[str | None, str] = {}
         """The base URLs that were asked, each with an address there."""
-        self.endpoints: dict[str, list[HttpRecording]] = {}
+        self._endpoints: dict[str, list[HttpRecording]] = {}
         self.names: dict[str, list[ToolRecording]] = {}
         self.exact: dict[str, str] = {}
         self._http: dict[tuple[str, str | None], list[HttpRecording]] = {}
@@ -42,10 +43,14 @@ class RecordingIndex:
             for index in {(recording.key, None), (recording.key, base)}:
                 self._http.setdefault(index, []).append(recording)
             self.bases.setdefault(base, recording.uri)
-            self.endpoints.setdefault(recording.endpoint, []).append(recording)
+            self._endpoints.setdefault(_of_any_model(recording.endpoint), []).append(recording)
         for tool in tools:
             self._tools.setdefault(tool.key, []).append(tool)
             self.names.setdefault(tool.name, []).append(tool)
+
+    def near(self, endpoint: str) -> list[HttpRecording]:
+        """What was asked of an endpoint, whichever model its path names."""
+        return self._endpoints.get(_of_any_model(endpoint), [])
 
     def holds(self, key: str) -> bool:
         """Whether such a request was recorded; nothing is given."""
@@ -103,3 +108,7 @@ class RecordingIndex:
         self.played.add(id(recording))
         self._given.add(id(recording))
         self.order.append(recording)
+
+
+def _of_any_model(endpoint: str) -> str:
+    return re.sub(r"(?<= )(/models?/)[^/:]+", r"\1", endpoint)

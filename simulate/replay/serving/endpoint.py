@@ -19,8 +19,10 @@ from aiohttp.web import BaseRequest as Request
 from yarl import URL
 
 from simulate.replay.fork import ForkSession
+from simulate.replay.intercept import kernel
 from simulate.replay.intercept.children import child_environment
 from simulate.replay.intercept.process import entered
+from simulate.replay.intercept.sentry import Sentry
 from simulate.replay.intercept.traffic import HttpExchange
 from simulate.replay.matching.divergence import refusal
 from simulate.replay.matching.endpoints import address
@@ -55,6 +57,10 @@ _UPSTREAM = {
 NEVER_ASKED = (
     "the agent asked the model's endpoint for nothing: does it use OPENAI_BASE_URL (or ANTHROPIC_BASE_URL)?"
 )
+NO_SENTRY = (
+    "this system has no kernel guard (Linux with seccomp): of programs that are neither Python nor Node, only"
+    " what goes by a proxy was stopped"
+)
 
 
 class ModelEndpoint:
@@ -71,6 +77,7 @@ class ModelEndpoint:
         self._session: RecordSession | ReplaySession | None = None
         self._asked = 0
         self._processes: OwnProcesses | None = None
+        self._sentry: Sentry | None = None
         self._own: set[str] = set()
         """Addresses of ours that an agent's processes reach."""
 
@@ -86,6 +93,8 @@ class ModelEndpoint:
         if self._processes is not None:
             found |= self._processes.environment(own)
         found |= outgoing.environment(self.port, {*self._own, *self.allow}, {**os.environ, **own})
+        if self._sentry is not None:
+            found |= self._sentry.environment()
         if not self.guard:
             return found
         base = {**os.environ, **own, **found}
@@ -103,10 +112,16 @@ class ModelEndpoint:
             self._log = Path(folder) / "refused"
             (Path(folder) / "processes").mkdir()
             self._processes = OwnProcesses(Path(folder) / "processes")
+            if kernel.can_ask():
+                self._sentry = Sentry(self._reachable, self._refuses, self._reached)
             async with ClientSession(auto_decompress=True, timeout=ClientTimeout(total=None)) as client:
                 self._client = client
-                async with listening(self._answer, self.port, turn=self._tell_turn) as self.port:
-                    yield self
+                try:
+                    async with listening(self._answer, self.port, turn=self._tell_turn) as self.port:
+                        yield self
+                finally:
+                    if self._sentry is not None:
+                        self._sentry.close()
 
     @contextlib.asynccontextmanager
     async def conversation(self, session: RecordSession | ReplaySession) -> AsyncGenerator[None]:
@@ -127,8 +142,25 @@ class ModelEndpoint:
                 if isinstance(session, ReplaySession):
                     for text in self._refused()[len(seen) :]:
                         session.refuse(text)
+                    if self._sentry is None or self._sentry.forbidden:
+                        session.notes.append(NO_SENTRY)
                     if not self._asked and session.cassette.http:
                         session.notes.append(NEVER_ASKED)
+
+    def _reachable(self) -> set[str]:
+        return {*self._own, *self.allow, *(() if self._session is None else self._session.allow)}
+
+    def _refuses(self) -> bool:
+        return self.guard or (self._session is not None and not self._session.may_connect())
+
+    def _reached(self, target: str, what: str, process: int) -> None:
+        """The kernel tells of what an agent's process reaches for, past us."""
+        session, processes = self._session, self._processes
+        if self._refuses():
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(what + "\n")
+        elif isinstance(session, RecordSession) and not (processes and processes.tells(process)):
+            session.went_past(target, what)
 
     async def _tell_turn(self, _: Request, body: bytes) -> web.Response:
         turn = None if self._session is None else self._session.turn_of()

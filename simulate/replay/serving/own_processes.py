@@ -61,6 +61,10 @@ class OwnProcesses:
             await self._until(place, "done", self._ready(place), DONE_SECONDS)
             self._take(session, place)
 
+    def tells(self, process: int) -> bool:
+        """Whether a process tells itself of what it asks for, in the conversation that is open."""
+        return any(self.folder.glob(f"*/{process}.joined"))
+
     def _processes(self) -> set[int]:
         return {int(path.stem) for path in self.folder.glob("*.process")}
 
