@@ -22,15 +22,16 @@ import orjson
 
 from simulate.errors import InputError
 from simulate.model.bounded_regex import bounded
-from simulate.model.secret_names import is_secret, is_secret_name, is_secret_throughout
+from simulate.model.secret_names import is_secret, is_secret_name, is_secret_throughout, secret_kind
 from simulate.model.shapes import is_list
 from simulate.trace.redaction.edits import Edit, edited
 from simulate.trace.redaction.findings import Finder, Finding, apart, outside_of
-from simulate.trace.redaction.pairs import VALUES, pair_name, without_pairs
+from simulate.trace.redaction.pairs import VALUES, is_list_pair, pair_name, without_pairs
 from simulate.trace.redaction.pseudonyms import normal
 from simulate.trace.redaction.rules import rules_of
 from simulate.trace.redaction.searched import MOST, RedactionRule, SearchedText
 from simulate.trace.redaction.texts import LITERAL, literals, texts_of_spans
+from simulate.trace.redaction.visible import Visible
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
 
 DEPTH = 8
@@ -78,6 +79,11 @@ class Redactor:
         """What is to be redacted in a plain text; never overlapping, in order."""
         if text in self._nothing:
             return []
+        if not text.isascii() and (shown := Visible(text)).differs:
+            return [Finding(each.kind, *shown.place(each.start, each.end)) for each in self._find(shown.text)]
+        return self._find(text)
+
+    def _find(self, text: str) -> list[Finding]:
         searched = SearchedText(text)
         rules = self._rules if searched.long_words else self._rules_of_short_words
         found = [finding for rule in rules for finding in rule.find(searched)]
@@ -193,6 +199,9 @@ class Redactor:
         if isinstance(value, dict):
             return self._object(cast("dict[Any, Any]", value), place)
         if isinstance(value, list | tuple):
+            pair = cast("list[Any]", value)
+            if is_list_pair(pair):
+                return [pair[0], self.under(pair[0], pair[1])]
             return [self._value(item, f"{place}.{at}") for at, item in enumerate(cast("list[Any]", value))]
         if isinstance(value, bytes):
             return self._bytes(value)
@@ -360,7 +369,9 @@ _PLACEHOLDER = re.compile(r"<[a-z_][a-z0-9_-]*:[0-9a-f]{4,32}>")
 
 def _secret_name(name: str, around: str) -> str:
     """The name that says that a value is secret: its own, or else that of what it lies in."""
-    return name if is_secret_name(name) else around
+    if around and secret_kind(name) != "secret":
+        return around
+    return name if is_secret_name(name) else ""
 
 
 def _is_placeholder(text: str) -> bool:
