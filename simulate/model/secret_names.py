@@ -100,6 +100,13 @@ def is_secret_throughout(name: str) -> bool:
     return secret_kind(name) == "secret" and _words(name)[-1] != "authorization"
 
 
+def governing_name(name: str, around: str) -> str:
+    """A value's own name or that of the secret it lies in, whichever says that it is secret; or none."""
+    if around and secret_kind(name) != "secret":
+        return around
+    return name if is_secret_name(name) else ""
+
+
 def is_secret_parameter(name: str) -> bool:
     """The same for a header or a parameter of a URL, where ``key`` and ``sig`` hold credentials too."""
     words = _words(name)

@@ -11,7 +11,7 @@ _INVISIBLE = re.compile(
 _WIDE = re.compile("[\uff01-\uff5e]")
 
 
-class Visible:
+class SeenText:
     """What is seen of a text, and where that lies in it."""
 
     def __init__(self, text: str) -> None:
