@@ -31,6 +31,7 @@ SHAPED = {
 """Recognised by their own shape, wherever they stand."""
 WRITTEN_LATER = Path(__file__).parent / "data" / "secrets.jsonl"
 """Further placements, by somebody who did not look at the rules: where, the text, and what must go of it."""
+LOOK_ALIKES_WRITTEN_LATER = WRITTEN_LATER.with_name("look_alikes.txt")
 PLAIN = {
     "mixed": "f3bQ81nvAz0pLk2xYt7",
     "hex": "9f86d081884c7d659a2feaa0c55ad015",
@@ -153,7 +154,7 @@ def look_alikes() -> list[str]:
         "signature: see page 12 of the contract",
         "it cost $5$ and then some more words follow",
     ]
-    return made
+    return made + LOOK_ALIKES_WRITTEN_LATER.read_text("utf-8").splitlines()
 
 
 def measure() -> tuple[Counter[str], Counter[str], list[str], list[str]]:

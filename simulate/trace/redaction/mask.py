@@ -15,7 +15,7 @@ from typing import Any, cast
 from simulate.model.secret_names import is_secret_name
 from simulate.model.shapes import is_list
 from simulate.model.transcript import ToolUse, Utterance
-from simulate.trace.redaction.pairs import pair_name
+from simulate.trace.redaction.pairs import is_list_pair, pair_name
 from simulate.trace.redaction.redact import Redactor
 from simulate.trace.span import Event, Link, Span, Trace
 
@@ -109,7 +109,7 @@ def _parts_of(kind: type[Any]) -> Callable[[Any], Iterable[Any] | None]:
     if issubclass(kind, Mapping):
         return _values
     if issubclass(kind, list | tuple):
-        return iter
+        return lambda value: None if is_list_pair(value) else value
     if issubclass(kind, str | bytes):
         return lambda value: (value,)
     names = _fields(kind)

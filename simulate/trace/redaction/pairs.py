@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import orjson
 
-from simulate.model.secret_names import is_secret_name
+from simulate.model.secret_names import fits, is_secret, is_secret_name
 from simulate.model.shapes import is_list
 
-NAMES = ("name", "key", "Name", "Key")
-VALUES = ("value", "Value")
+NAMES = ("name", "key", "Name", "Key", "id", "field", "header", "param")
+VALUES = ("value", "Value", "val", "new_value", "default")
 
 
 def pair_name(held: Mapping[Any, Any]) -> str:
@@ -23,11 +23,20 @@ def pair_name(held: Mapping[Any, Any]) -> str:
     return next((name for name in names if isinstance(name, str) and is_secret_name(name)), "")
 
 
+def is_list_pair(held: Sequence[Any]) -> bool:
+    """Whether it is a name and its secret, as in lists of headers: ``["x-api-key", "9f86…"]``."""
+    return (
+        len(held) == 2
+        and isinstance(held[0], str)
+        and isinstance(held[1], str)
+        and is_secret(held[0], held[1])
+        and fits("token", held[1])
+    )
+
+
 def without_pairs(text: str, under: Callable[[str, Any], Any]) -> str:
     """A JSON text with what its pairs hold replaced by what ``under(name, value)`` makes of it; the same
     text where that changes nothing."""
-    if not any(f'"{each}"' in text for each in VALUES):
-        return text
     try:
         value = json.loads(text)
     except RecursionError:
@@ -47,6 +56,9 @@ def _replace(value: Any, under: Callable[[str, Any], Any]) -> bool:
     while open_:
         held = open_.pop()
         if is_list(held):
+            if is_list_pair(held):
+                held[1] = under(held[0], held[1])
+                changed = True
             open_ += held
         elif isinstance(held, dict):
             pair = cast("dict[str, Any]", held)

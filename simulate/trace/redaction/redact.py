@@ -22,14 +22,15 @@ import orjson
 
 from simulate.errors import InputError
 from simulate.model.bounded_regex import bounded
-from simulate.model.secret_names import is_secret, is_secret_name, is_secret_throughout
+from simulate.model.secret_names import governing_name, is_secret, is_secret_name, is_secret_throughout
 from simulate.model.shapes import is_list
 from simulate.trace.redaction.edits import Edit, edited
 from simulate.trace.redaction.findings import Finder, Finding, apart, outside_of
-from simulate.trace.redaction.pairs import VALUES, pair_name, without_pairs
+from simulate.trace.redaction.pairs import VALUES, is_list_pair, pair_name, without_pairs
 from simulate.trace.redaction.pseudonyms import normal
 from simulate.trace.redaction.rules import rules_of
 from simulate.trace.redaction.searched import MOST, RedactionRule, SearchedText
+from simulate.trace.redaction.seen_text import SeenText
 from simulate.trace.redaction.texts import LITERAL, literals, texts_of_spans
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
 
@@ -78,6 +79,11 @@ class Redactor:
         """What is to be redacted in a plain text; never overlapping, in order."""
         if text in self._nothing:
             return []
+        if not text.isascii() and (shown := SeenText(text)).differs:
+            return [Finding(each.kind, *shown.place(each.start, each.end)) for each in self._find(shown.text)]
+        return self._find(text)
+
+    def _find(self, text: str) -> list[Finding]:
         searched = SearchedText(text)
         rules = self._rules if searched.long_words else self._rules_of_short_words
         found = [finding for rule in rules for finding in rule.find(searched)]
@@ -193,6 +199,9 @@ class Redactor:
         if isinstance(value, dict):
             return self._object(cast("dict[Any, Any]", value), place)
         if isinstance(value, list | tuple):
+            pair = cast("list[Any]", value)
+            if is_list_pair(pair):
+                return [pair[0], self.under(pair[0], pair[1])]
             return [self._value(item, f"{place}.{at}") for at, item in enumerate(cast("list[Any]", value))]
         if isinstance(value, bytes):
             return self._bytes(value)
@@ -222,7 +231,7 @@ class Redactor:
         if isinstance(value, dict) and is_secret_throughout(name):
             items = cast("dict[Any, Any]", value).items()
             return {
-                self._value(key, ""): self.under(_secret_name(str(key), name), each) for key, each in items
+                self._value(key, ""): self.under(governing_name(str(key), name), each) for key, each in items
             }
         return self._value(value, "")
 
@@ -320,7 +329,7 @@ class _Literals:
     def __call__(self, match: re.Match[str]) -> str:
         raw = match[0]
         if match["opens"]:
-            name = _secret_name(self._name, self._around[-1])
+            name = governing_name(self._name, self._around[-1])
             self._around.append(name if raw == "[" or is_secret_throughout(name) else "")
             self._name = ""
         elif match["closes"]:
@@ -336,7 +345,7 @@ class _Literals:
 
     def _literal(self, raw: str) -> str:
         value = json.loads(raw)
-        name = _secret_name(self._name, self._around[-1])
+        name = governing_name(self._name, self._around[-1])
         if name and is_secret(name, value):
             done = self._redactor.under(name, value)
         elif isinstance(value, str):
@@ -356,11 +365,6 @@ _SHORT, _REMEMBERED = 200, 20_000
 TOGETHER = 10_000
 """How many literals are looked at together: more are no faster, and take more memory."""
 _PLACEHOLDER = re.compile(r"<[a-z_][a-z0-9_-]*:[0-9a-f]{4,32}>")
-
-
-def _secret_name(name: str, around: str) -> str:
-    """The name that says that a value is secret: its own, or else that of what it lies in."""
-    return name if is_secret_name(name) else around
 
 
 def _is_placeholder(text: str) -> bool:

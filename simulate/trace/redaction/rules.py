@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from simulate.trace.redaction.labelled import LABELLED
 from simulate.trace.redaction.searched import RedactionRule, SearchedText
 
 # not inside of a word; after an escaped line break of JSON inside of JSON or a percent-encoded sign, yes
@@ -28,6 +29,7 @@ _KEYS: tuple[tuple[str, tuple[str, ...] | str], ...] = (
     (rf"sk_(?:car_)?{_W}{{20,}}", ("sk_",)),  # ElevenLabs, Cartesia
     (r"whsec_[A-Za-z0-9+/=]{16,}", ("whsec_",)),
     (r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z0-9]{16}(?![A-Za-z0-9])", ("AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA")),
+    (r"(?:AKIA|ASIA)[A-Z0-9]{16}[^A-Za-z0-9]{1,20}(?P<value>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])", ("AKIA", "ASIA")),
     (rf"gh[pousr]_{_A}{{20,}}", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
     (rf"github_pat_{_W}{{20,}}", ("github_pat_",)),
     (rf"gl(?:pat|rt|dt|ptt|ft|soat|cbt|imt|agent)-{_W}{{16,}}", ("gl",)),
@@ -48,15 +50,20 @@ _KEYS: tuple[tuple[str, tuple[str, ...] | str], ...] = (
     (rf"(?:pplx|xai|tvly|csk|fw|nvapi|voyage|jina|pa|key)-{_W}{{20,}}", ("pplx-", "xai-", "tvly-", "csk-", "fw-", "nvapi-", "voyage-", "jina-", "pa-", "key-")),
     (rf"lsv2_(?:pt|sk)_{_W}{{16,}}", ("lsv2_",)),
     (rf"pcsk_{_W}{{20,}}", ("pcsk_",)),
+    (rf"secret_{_A}{{40,}}", ("secret_",)),  # Notion
+    (rf"pat{_A}{{14}}\.[0-9a-f]{{40,}}", ("pat",)),  # Airtable
+    (rf"EAA{_A}{{40,}}", ("EAA",)),  # Facebook
+    (r"[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}", (".atlasv1.",)),
+    (r"[\w~.-]{3}[0-9]Q~[\w~.-]{31,34}", ("Q~",)),  # Azure
     (r"dapi[0-9a-f]{32}", ("dapi",)),
     (r"do[opr]_v1_[0-9a-f]{32,}", ("_v1_",)),
     (r"[0-9a-f]{32}-us[0-9]{1,2}(?![0-9A-Za-z])", r"-us[0-9]"),  # Mailchimp
-    (r"[0-9]{8,10}:[\w-]{35}(?![\w-])", r":[\w-]{35}"),  # Telegram
+    (r"(?:bot)?[0-9]{8,10}:[\w-]{35}(?![\w-])", r":[\w-]{35}"),  # Telegram
     (r"[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}", r"\.[\w-]{6}\.[\w-]{27}"),  # Discord
     (rf"shp(?:at|ca|pa|ss)_{_A}{{20,}}", ("shp",)),
     (r"(?:sq0[a-z]{3}-|EAAA)[\w-]{20,}", ("sq0", "EAAA")),
     (rf"(?:sntrys|sbp|glsa|glc|lin_api|ntn|dckr_pat|rubygems|figd|pat)_{_W}{{20,}}", ("sntrys_", "sbp_", "glsa_", "glc_", "lin_api_", "ntn_", "dckr_pat_", "rubygems_", "figd_", "pat_")),
-    (rf"(?:PMAK|NRAK|ATATT3|hvs\.|hvb\.|dp\.pt\.){_W}{{16,}}", ("PMAK", "NRAK", "ATATT3", "hvs.", "hvb.", "dp.pt.")),
+    (r"(?:PMAK|NRAK|ATATT3|hvs\.|hvb\.|dp\.[a-z]{2,5}\.)[\w.-]{16,}", ("PMAK", "NRAK", "ATATT3", "hvs.", "hvb.", "dp.")),
     (r"AccountKey=(?P<value>[A-Za-z0-9+/=]{40,})", ("AccountKey=",)),
     (r"AGE-SECRET-KEY-[0-9A-Z]{40,}", ("AGE-SECRET",)),
     (r"discord(?:app)?\.com/api/webhooks/[0-9]+/(?P<value>[\w-]{40,})", ("/api/webhooks/",)),
@@ -73,53 +80,40 @@ _WORDS = (
     "client[ _-]?secret|auth[ _-]?token|access[ _-]?token|refresh[ _-]?token|security[ _-]?token|session[ _-]?token|"
     "authorization|credentials"
 )
-_FIRST = (
-    *(
-        "pass",
-        "pwd",
-        "secret",
-        "api",
-        "access",
-        "private",
-        "client",
-        "auth",
-        "refresh",
-        "security",
-        "session",
-    ),
-    "credentials",
-)
-"""How `_WORDS` begin."""
 # what lets its holder in for once: of a login, a reset, an invitation
 _CODE = r"(?<=[?&])(?i:code|ticket|otp)=(?P<value>(?=[^\s&#\"'<>]*[0-9])(?=[^\s&#\"'<>]*[A-Za-z])[^\s&#\"'<>]{20,})"
 _LINK = r"(?<=/)(?i:reset-?password|password-?reset|magic-?link|verify(?:-?email)?|invite|invitation)/(?P<value>(?=[\w.-]*[0-9])[\w.-]{20,})"
 # after an option of a command line: --api-key VALUE, curl -u user:VALUE
-_OPTION_WORD = r"-(?<![\w-].)-?(?i:(?:[a-z]+-)*(?:pass|pwd|secret|api|access|private|client|auth|refresh|credential|token))"
-_OPTION = rf"-(?<![\w-].)-?(?i:(?:[a-z]+-)*(?:{_WORDS}|token|secret-key)(?:=|\s+|[\"'],\s*)[\"']?)(?P<value>(?=[^\s\"']*[0-9A-Z])[^\s\"'<>-][^\s\"'<>]{{5,}})"
+_OPTION_WORD = r"-(?<![\w-].)-?(?i:(?:[a-z]+-)*(?:[a-z]*pass|pwd|secret|api|access|private|client|auth|refresh|credential|token))"
+_OPTION = rf"-(?<![\w-].)-?(?i:(?:[a-z]+-)*(?:{_WORDS}|[a-z]*pass|token|secret-key)(?:=|\s+|[\"'],\s*)[\"']?)(?P<value>(?=[^\s\"']*[0-9A-Z])[^\s\"'<>-][^\s\"'<>]{{5,}})"
 _LOGIN = r"(?:u|-user)[ =][\"']?[A-Za-z][\w.@+-]{0,80}:(?P<value>(?!//)[^\s\"'<>]{4,})"
 _CURL = rf"(?<![\w-])curl\s[^\n]{{0,200}}?-{_LOGIN}"
 _USER = rf"-(?<![\w-].){_LOGIN}"
 
 # folded: in lower case, as is the text
-_BEARER = r"(?<![a-z])(?:bearer|basic|token)\s+(?P<value>[a-z0-9+/._~=-]{16,})"
-_SCHEME = r"(?:(?:bearer|basic|token|digest|api-?key|key)\s+)?"
-_ASSIGNED = rf"(?:{_WORDS})\\?[\"']?\s*(?:[:=]|=>)\s*(?:[|>][+-]?\s*\n\s+)?\\?[\"']?{_SCHEME}(?P<value>[^\s\"'<>,;&\\{{}}\[\]]{{4,}})"
-# NAME=value of an environment, a query or a form, also percent-encoded; a bare token, key or sig has digits
-_VARIABLE = r"(?<![a-z0-9])(?:token|secret|sig|signature|sessionid|session_id|sid|pw)(?:\s?=\s?|%(?:25)*3d)[\"']?(?P<value>(?=[a-z0-9+/=._~%-]*[0-9])[a-z0-9+/=._~%-]{8,})"
+_BEARER = (
+    r"(?<![a-z])(?:bearer|basic|token|negotiate|auth plain|auth login)\s+(?P<value>[a-z0-9+/._~=-]{16,})"
+)
+# NAME=value, percent-encoded
 _ENCODED = rf"(?:{_WORDS})(?:%(?:25)*22)?(?:%(?:25)*3[ad])(?:%(?:25)*2[02]|\+)*(?P<value>(?!%)[^\s\"'<>&%]{{4,}}(?:%[0-9a-f]{{2}}[^\s\"'<>&%]+)*)"
-_COOKIE = r"(?<![a-z-])(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?[\w.-]{1,60}=(?P<value>[^\s\"'<>;,]{6,})"
-_ELEMENT = rf"(?:<|&lt;)(?P<element>(?:\w+:)?(?:{_WORDS}|token)(?:\s[^<>&]{{0,80}})?)(?:>|&gt;)\s*(?P<value>(?!&lt;)[^<>\s](?:(?!&lt;)[^<>]){{2,200}}?)\s*(?:<|&lt;)/"
+_COOKIE = r"(?<![a-z-])cookie[\"']?\s*[:=]\s*[\"']?(?P<value>[\w.-]{1,60}=[^\s\"'<>;,]{2,}(?:;\s*[\w.-]{1,60}=[^\s\"'<>;,]+)*)"
+_SET_COOKIE = r"(?<![a-z-])set-cookie[\"']?\s*[:=]\s*[\"']?[\w.-]{1,60}=(?P<value>[^\s\"'<>;,]{6,})"
+_ELEMENT = rf"(?:<|&lt;)(?P<element>(?:\w+:)?(?:{_WORDS}|token)(?:\s[^<>&]{{0,80}})?)(?:>|&gt;)\s*(?:<!\[cdata\[)?(?P<value>(?!&lt;)[^<>\s](?:(?!&lt;)[^<>]){{2,200}}?)(?:\]\]>)?\s*(?:<|&lt;)/"
 _QUOTE = r"[\"']"
 _BEFORE = "|".join(
     (
         r"sshpass\s+-p\s*",
+        r"wifi:[^\n]{0,80}?;p:",
+        r"nickserv\s+identify\s+",
         r"identified\s+by\s+",
         rf"name={_QUOTE}(?:password|passwd|token|secret|api_?key){_QUOTE}\s+",
         rf"type={_QUOTE}password{_QUOTE}[^<>]{{0,120}}?value=",
         r"set\s+-\w+\s+\w{0,40}(?:key|token|secret|password)\s+",  # fish
         r"mysql\w*\s(?:[^\n]{0,120}?\s)?-p(?!\s)",
         r"docker\s+login\s[^\n]{0,120}?-p\s+",
-        r"login\s+\S{1,80}\s+password\s+(?=[^\s\"'<>]*\d)",  # netrc
+        r"login\s+\S{1,80}\s+password\s+(?=[^\s\"'<>]*\d)",
+        r"machine\s+\S{1,200}\s+login\s+\S{1,80}\s+password\s+",  # netrc
+        r"(?<![^\r\n])pass\s(?=\S*[a-z])(?=\S*\d)(?=\S{6,})",  # FTP
         rf"(?:password|token|secret|key){_QUOTE}\s*\{{\s*default\s*=\s*",  # Terraform
         rf"(?:auth\s?=|credentials:?)\s?\(\s?{_QUOTE}[^\"'\n]{{0,80}}{_QUOTE},\s?(?={_QUOTE})",
         r"digest\s[^\n]{0,300}?response=",
@@ -129,14 +123,23 @@ _BEFORE = "|".join(
 """What stands before a secret elsewhere: in commands, configuration, markup, headers, code."""
 _ELSEWHERE = rf"(?:{_BEFORE}){_QUOTE}?(?P<value>[^\s\"'<>]{{4,}})"
 _ELSEWHERE_BEGINS = (
-    *("sshpass", "identified", "name=", "type=", "set ", "mysql", "docker", "login", "password", "token"),
+    *(
+        "sshpass",
+        "machine",
+        "pass",
+        "identified",
+        "name=",
+        "type=",
+        "set ",
+        "mysql",
+        "docker",
+        "login",
+        "password",
+        "token",
+    ),
     *("secret", "key", "auth", "credentials", "digest", "signature"),
 )
 _ORACLE = r":thin:\w{1,40}/(?P<value>[^\s\"'<>@]{3,})@"
-_SPOKEN_WORDS = "password|passphrase|passcode|pin|secret|api key|access key|token|passwort|kennwort|mot de passe|contraseña"
-_SPOKEN = rf"(?:{_SPOKEN_WORDS})\s+(?:is|was|lautet|war|est|était|es|era|ist)[\s:]+[\"'“`]?(?P<value>(?=[^\s\"]*\d)[^\s\"'<>,;\\]{{4,40}}[^\s\"'<>,;\\.?!])"
-_QUOTED = rf"(?:{_SPOKEN_WORDS})\s+[\"'“`](?P<value>(?=[^\s\"'”`]*\d)[^\s\"'”`<>]{{6,80}})[\"'”`]"
-_SPOKEN_BEGINS = ("pass", "pin", "secret", "api", "access", "token", "kennwort", "mot", "contraseña")
 _BASE64 = r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,8192}={0,2}(?![A-Za-z0-9+/_=-])"
 
 
@@ -244,15 +247,13 @@ RULES: tuple[RedactionRule, ...] = (
     RedactionRule("secret", re.compile(_OPTION), re.compile(_OPTION_WORD)),
     RedactionRule("secret", re.compile(_CURL), ("curl",)),
     RedactionRule("secret", re.compile(_USER), re.compile(r"-(?<![\w-].)(?:u|-user)(?:=|$)", re.MULTILINE)),
-    _named(_BEARER, ("bearer", "basic", "token"), _credential),
-    _named(_ASSIGNED, _FIRST),
-    _named(_VARIABLE, ("token", "secret", "sig", "sessionid", "session_id", "sid", "pw")),
+    _named(_BEARER, ("bearer", "basic", "token", "negotiate", "auth"), _credential),
+    *LABELLED,
     RedactionRule("secret", re.compile(_ENCODED), re.compile("%(?:25)*3[ad]"), folded=True),
-    _named(_COOKIE, ("cookie", "set-cookie")),
+    _named(_COOKIE, ("cookie",)),
+    _named(_SET_COOKIE, ("set-cookie",)),
     RedactionRule("secret", re.compile(_ELEMENT), ("</", "&lt;/"), folded=True),
     _named(_ELSEWHERE, _ELSEWHERE_BEGINS),
-    _named(_SPOKEN, _SPOKEN_BEGINS),
-    _named(_QUOTED, _SPOKEN_BEGINS),
     RedactionRule("secret", re.compile(_BASE64), (), _holds_secret, "long"),
     RedactionRule(
         "email",

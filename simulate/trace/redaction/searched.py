@@ -18,7 +18,8 @@ class RedactionRule:
 
     ``needles`` are texts, or a pattern, of which one must be in a word of the text. ``place`` is where a
     match lies: anywhere, in one ``word`` or one ``long`` word, or in a text with a long ``number``. If it is
-    ``folded``, it is matched in lower case; if it ``begins`` so, a match begins with one of the needles."""
+    ``folded``, it is matched in lower case; if it ``begins`` so, a match begins with one of the needles.
+    ``value_of`` says from a match and the text where what is to be replaced stands, if anywhere."""
 
     kind: str
     pattern: re.Pattern[str] | BoundedRegex
@@ -27,6 +28,7 @@ class RedactionRule:
     place: Literal["text", "word", "long", "number"] = "text"
     folded: bool = False
     begins: bool = False
+    value_of: Callable[[re.Match[str], str], tuple[int, int] | None] | None = None
 
     def find(self, searched: SearchedText) -> list[Finding]:
         """What it finds in the text, in order."""
@@ -52,11 +54,23 @@ class RedactionRule:
         group = "value" if "value" in self.pattern.groupindex else 0
         matches = self._from_needles(text) if self.begins else self.pattern.finditer(text)
         spans = (match.span(group) for match in matches)
+        if self.value_of is not None:
+            spans = self._values(text, original, self.value_of)
         return [
             Finding(self.kind, start, end)
             for start, end in spans
             if start < end and (self.check is None or self.check(original[start:end]))
         ]
+
+    def _values(
+        self, text: str, original: str, value_of: Callable[[re.Match[str], str], tuple[int, int] | None]
+    ) -> Iterator[tuple[int, int]]:
+        done = 0
+        for match in self._from_needles(text):
+            span = value_of(match, original) if match.end() > done else None
+            if span is not None:
+                done = span[1]
+                yield span
 
     def _from_needles(self, text: str) -> Iterator[re.Match[str]]:
         """As ``finditer``, which is ten times slower at finding where one of several words begins."""

@@ -8,24 +8,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from simulate.model.secret_names import is_secret_name
-from simulate.trace.redaction.pairs import NAMES
 from simulate.trace.span import Span
 
 # possessive: what re remembers to go back to would take a hundred times the text
 LITERAL = re.compile(r'(?P<text>"(?:[^"\\]++|\\.)*+")(?P<colon>\s*:)?', re.DOTALL)
 
 
+_NAME = 40
+"""Characters of a text that may be the name in a pair."""
+
+
 def literals(text: str) -> Iterator[str | None]:
     """The names and texts of a JSON text; None for one that needs a closer look, which ends it."""
-    named = False  # whether the text before it is the key of a name
     for match in LITERAL.finditer(text):
         raw = match["text"]
         word: str = json.loads(raw) if "\\" in raw else raw[1:-1]
-        if word[:1] in ("{", "[") or ((match["colon"] or named) and is_secret_name(word)):
+        if word[:1] in ("{", "[") or ((match["colon"] or len(word) <= _NAME) and is_secret_name(word)):
             yield None
             return
         yield word
-        named = match["colon"] is not None and word in NAMES
 
 
 def texts_of_spans(spans: Iterable[Span]) -> set[str]:
