@@ -38,6 +38,9 @@ class Voice(Strict):
 
     name: AsWritten | None = None
     """The voice of the speech engine."""
+    recording: AsWritten | None = None
+    """A WAV file of a call with the caller on its left channel: the lines of the script are played from it,
+    in their order, instead of being spoken anew."""
     speed: Number = Field(default=1.0, ge=0.5, le=2.0)
     """1.0 is the voice's own speed."""
     noise: AsWritten | None = None

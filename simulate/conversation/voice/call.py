@@ -28,6 +28,7 @@ from simulate.conversation.voice.seats import seats
 from simulate.conversation.voice.segmenter import Hearing, Listener
 from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.turn_taking import SENTENCE_GAP
+from simulate.conversation.voice.two_channels import caller_lines
 from simulate.errors import AgentFault, Fault
 from simulate.model.persona import Persona
 from simulate.model.transcript import EndedBy, Kind, Utterance
@@ -89,6 +90,8 @@ class VoiceCall:
         self.cut_ins = CutIns(
             self.line, self.listener, self.conversation, self._script(), self.voice.interrupts, self.chance
         )
+        self.recorded: dict[str, Pcm] = {}
+        """The caller's lines as a recording has them."""
         self.turn = 0
         self._goodbyes = 0
         self.said_until = 0.0
@@ -152,6 +155,10 @@ class VoiceCall:
             spoken = await spoken_noise(voice.noise, self.senses.tts, voice.name, seed)
             self.line.spoils = effects.outgoing(voice, seed, self.senses.root, spoken)
         script = self._script()
+        if self.voice.recording and script is not None:
+            texts = [line.says for line in script.lines if line.says]
+            sounds = caller_lines(self.senses.file(self.voice.recording), len(texts))
+            self.recorded = dict(zip(texts, sounds, strict=True))
         for line in script.lines if script is not None else ():
             text = line.says or line.backchannel or line.aside
             if text:
@@ -383,6 +390,9 @@ class VoiceCall:
         return script if isinstance(script, Script) else None
 
     async def _spoken(self, line: Say) -> Pcm:
+        recorded = self.recorded.get(line.text) if line.kind == "speech" else None
+        if recorded is not None:
+            return recorded
         return await sound_of(line, self.senses.tts, self.voice.name, self.speed, self.session.spec.seed)
 
     def _gone(self, *, final: bool = True) -> bool:

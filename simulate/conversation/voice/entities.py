@@ -122,6 +122,26 @@ def differ(said: Sequence[str], heard: Sequence[str], names: Collection[str]) ->
     return False
 
 
+def misspoken(said: Sequence[str], heard: Sequence[str]) -> bool:
+    """Whether two normalised texts differ in a number that no ear confuses: as many digits, of which two or
+    more are others, as in "24" for "42"; not "14" for "40", nor "9" for "5".
+
+    >>> misspoken(["42"], ["24"]), misspoken(["14"], ["40"]), misspoken(["481"], ["491"])
+    (True, False, False)
+    """
+    for tag, i1, i2, j1, j2 in SequenceMatcher(None, said, heard, autojunk=False).get_opcodes():
+        if tag != "replace" or i2 - i1 != j2 - j1:
+            continue
+        for one, other in zip(said[i1:i2], heard[j1:j2], strict=True):
+            if not (one.isdigit() and other.isdigit() and len(one) == len(other)):
+                continue
+            changed = [{a, b} for a, b in zip(one, other, strict=True) if a != b and {a, b} != {"5", "9"}]
+            teen = {one[-1] == "0", other[-1] == "0"} == {True, False} and len(one) == 2
+            if len(changed) >= 2 and not teen:
+                return True
+    return False
+
+
 def sound(name: str) -> str:
     """One form for all spellings of a name that are spoken alike.
 

@@ -12,6 +12,7 @@ from simulate.conversation.voice import effects
 from simulate.conversation.voice.speech import ENGLISH, STT, TTS, in_language
 from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.conversation.voice.tts_cache import CachedTTS
+from simulate.conversation.voice.two_channels import caller_lines
 from simulate.conversation.voice.vad import Detector, Silero
 from simulate.errors import InputError
 from simulate.model.persona import Persona
@@ -27,6 +28,10 @@ class Senses:
     detector: Callable[[], Detector] = lambda: Detector(Silero())
     root: Path | None = None
     """Files of noise are relative to it."""
+
+    def file(self, name: str) -> Path:
+        """A file that a persona's voice names."""
+        return (self.root or Path()) / name
 
     def for_persona(self, scenario: Scenario) -> Senses:
         """In the language that the scenario's persona speaks. Raises InputError where they cannot."""
@@ -81,5 +86,14 @@ class CallerSpeech:
 def prepare(scenario: Scenario, senses: Senses) -> None:
     """Refuse, before anything runs, what the persona's voice asks for and there is not."""
     persona = _persona(scenario)
+    if persona.voice.recording is not None:
+        _check_recording(scenario, senses.file(persona.voice.recording))
     senses.for_persona(scenario).tts.check(persona.voice.name)
     effects.check(persona.voice, senses.root)
+
+
+def _check_recording(scenario: Scenario, file: Path) -> None:
+    lines = [line for line in scenario.script if line.says]
+    if not lines:
+        raise InputError("a `recording` is played line by line, and the script has none", where=str(file))
+    caller_lines(file, len(lines))

@@ -176,7 +176,7 @@ class IgnoresBackgroundCheck(_PanelCheck[IgnoresBackground]):
 
 @judges(LetsCallerFinish)
 class LetsCallerFinishCheck(_PanelCheck[LetsCallerFinish]):
-    """The agent never talked into a turn of the caller."""
+    """The agent neither talked into a turn of the caller nor hung up in it."""
 
     def describe(self) -> str:
         return "the agent lets the caller finish"
@@ -184,13 +184,16 @@ class LetsCallerFinishCheck(_PanelCheck[LetsCallerFinish]):
     def look(self, panel: dict[str, Any]) -> Verdict:
         if not panel["caller_speech"]:
             return self.verdict("not_run", "the caller said nothing")
-        cuts = _events(panel, "agent_cut_in") + _events(panel, "premature")
+        cuts = [each for kind in ("agent_cut_in", "premature", "hung_up") for each in _events(panel, kind)]
         if not cuts:
             return self.verdict("passed", "it never began to speak inside a turn of the caller")
         first = min(cuts, key=lambda event: event["at"])
         where = " at a pause for breath" if first["kind"] == "premature" else ""
         fact = (
-            f"it began to speak{where} {_at(first)}, {show_seconds(first['seconds'])} before the caller's end"
+            f"it hung up {_at(first)}, in the middle of the caller's words"
+            if first["kind"] == "hung_up"
+            else f"it began to speak{where} {_at(first)}, "
+            f"{show_seconds(first['seconds'])} before the caller's end"
         )
         more = f" (and {len(cuts) - 1} times more)" if len(cuts) > 1 else ""
         return self.verdict("failed", fact + more, turn=first["turn"], actual=len(cuts))
