@@ -79,6 +79,7 @@ class VoiceCall:
         own = session.scenario.persona
         persona = own if isinstance(own, Persona) else Persona()
         self.voice = persona.voice
+        self.voice_name = senses.voice_name(persona)
         self.speed = self.voice.speed * PACES[persona.speaks.pace or "normal"]
         self.patience = PATIENCE[self.voice.waits]
         self.chance = random.Random(session.spec.seed)
@@ -152,7 +153,7 @@ class VoiceCall:
         """Speak the lines that are known and load the models, so that nothing of it falls into the call."""
         voice, seed = self.voice, self.session.spec.seed
         if voice.noise in SPOKEN:  # made anew: it needs a voice
-            spoken = await spoken_noise(voice.noise, self.senses.tts, voice.name, seed)
+            spoken = await spoken_noise(voice.noise, self.senses.tts, self.voice_name, seed)
             self.line.spoils = effects.outgoing(voice, seed, self.senses.root, spoken)
         script = self._script()
         if self.voice.recording and script is not None:
@@ -393,7 +394,7 @@ class VoiceCall:
         recorded = self.recorded.get(line.text) if line.kind == "speech" else None
         if recorded is not None:
             return recorded
-        return await sound_of(line, self.senses.tts, self.voice.name, self.speed, self.session.spec.seed)
+        return await sound_of(line, self.senses.tts, self.voice_name, self.speed, self.session.spec.seed)
 
     def _gone(self, *, final: bool = True) -> bool:
         """Whether it is over; an agent that has hung up is noticed here, and one that broke is a fault."""

@@ -155,15 +155,15 @@ def sound(name: str) -> str:
     return text
 
 
-def entity_share(said: Sequence[str], understood: Sequence[str]) -> tuple[int, int]:
+def entity_share(said: Sequence[str], understood: Sequence[str], language: str = "en") -> tuple[int, int]:
     """How many ids, amounts, dates, names and negations of the texts ``said`` are in what was
     ``understood``, and how many there are; each counts as often as it was said."""
     names = set[str]().union(*(names_in(text) for text in said))
-    words = [word for text in said for word in normalise(text).split()]
+    words = [word for text in said for word in normalise(text, language).split()]
     wanted = Counter(_form(word) for word in words if is_entity(word, names))
     heard = " ".join(understood)
-    got = Counter(_form(word) for word in normalise(heard).split())
-    in_groups = {word: says(heard, word) for word in wanted if not word.isalpha()}
+    got = Counter(_form(word) for word in normalise(heard, language).split())
+    in_groups = {word: says(heard, word, language) for word in wanted if not word.isalpha()}
     right = sum(count if in_groups.get(word) else min(count, got[word]) for word, count in wanted.items())
     return right, wanted.total()
 

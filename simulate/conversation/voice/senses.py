@@ -36,7 +36,14 @@ class Senses:
     def for_persona(self, scenario: Scenario) -> Senses:
         """In the language that the scenario's persona speaks. Raises InputError where they cannot."""
         persona = _persona(scenario)
-        return self.in_language(persona.speaks.language[:2].lower(), persona.voice.name)
+        return self.in_language(language_of(scenario), persona.voice.name)
+
+    def voice_name(self, persona: Persona) -> str | None:
+        """The voice that the persona names, or the one of this speech that is nearest to it."""
+        voice = persona.voice
+        if voice.name or not isinstance(self.tts, CachedTTS):
+            return voice.name
+        return self.tts.voice_like(voice.gender, voice.age, persona.speaks.accent)
 
     def in_language(self, code: str, voice: str | None = None) -> Senses:
         """The same in a language; ``voice`` may name a program that speaks it, whatever ``tts`` is. Raises
@@ -56,6 +63,11 @@ class Senses:
             hints = "; ".join(error.hint for error in refused if error.hint)
             raise InputError(messages, where=refused[0].where, hint=hints)
         return replace(self, **found)
+
+
+def language_of(scenario: Scenario) -> str:
+    """The ISO 639 code of what is spoken."""
+    return _persona(scenario).speaks.language[:2].lower()
 
 
 def _persona(scenario: Scenario) -> Persona:
@@ -88,7 +100,8 @@ def prepare(scenario: Scenario, senses: Senses) -> None:
     persona = _persona(scenario)
     if persona.voice.recording is not None:
         _check_recording(scenario, senses.file(persona.voice.recording))
-    senses.for_persona(scenario).tts.check(persona.voice.name)
+    own = senses.for_persona(scenario)
+    own.tts.check(own.voice_name(persona))
     effects.check(persona.voice, senses.root)
 
 

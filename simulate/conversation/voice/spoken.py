@@ -30,15 +30,17 @@ class _Sentence:
     """Places of the words that were understood of it."""
 
 
-def place_spoken(said: Sequence[Utterance], spoken: Sequence[str]) -> list[str]:
+def place_spoken(said: Sequence[Utterance], spoken: Sequence[str], language: str = "en") -> list[str]:
     """Give each of the agent's utterances what its voice was asked to say (``spoken``), what was audible of
     it (``text``) and what the caller understood (``heard``, the ``text`` until now).
 
     ``spoken`` are the texts of the agent's speech synthesis, in their order. Returns a note for each
     utterance that only the caller's recognition got wrong."""
-    asked = [_Sentence(one, normalise(one).split()) for text in spoken for one in sentences(text)]
+    asked = [_Sentence(one, normalise(one, language).split()) for text in spoken for one in sentences(text)]
     asked = [one for one in asked if one.words]
-    understood = [(number, word) for number, one in enumerate(said) for word in normalise(one.text).split()]
+    understood = [
+        (number, word) for number, one in enumerate(said) for word in normalise(one.text, language).split()
+    ]
     if not asked or not understood:
         return []
     _align(asked, [word for _, word in understood])
@@ -54,7 +56,7 @@ def place_spoken(said: Sequence[Utterance], spoken: Sequence[str]) -> list[str]:
         one.doubt = (
             " ".join(each.text for each, (_, sure) in zip(mine, parts, strict=True) if not sure) or None
         )
-        only_written = normalise(one.heard) == normalise(audible)
+        only_written = normalise(one.heard, language) == normalise(audible, language)
         if only_written and audible != one.spoken:
             continue
         one.text = audible

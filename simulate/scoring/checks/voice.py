@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, TypeVar
 
 from simulate.conversation.voice.normalise import says
+from simulate.conversation.voice.senses import language_of
 from simulate.model.base import Expectation
 from simulate.model.expect_voice import (
     Dtmf,
@@ -252,7 +253,7 @@ class HeardCheck(Check[Heard]):
         return f"the agent hears “{self.expectation.heard}”{where}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        heard = list(_transcripts(evidence))
+        heard, language = list(_transcripts(evidence)), language_of(evidence.scenario)
         if not heard:
             return self.verdict(
                 "not_run",
@@ -262,11 +263,11 @@ class HeardCheck(Check[Heard]):
         if self.expectation.in_turn is not None:
             heard = [each for each in heard if each[2] == self.expectation.in_turn]
         for span, text, turn in heard:
-            if says(text, self.expectation.heard):
+            if says(text, self.expectation.heard, language):
                 return self.verdict("passed", f"it heard: {text}", turn=turn, span_id=span.span_id)
         # recognition may have split one utterance; together they may still hold it
         together = " ".join(text for _, text, _ in heard)
-        if says(together, self.expectation.heard):
+        if says(together, self.expectation.heard, language):
             return self.verdict("passed", f"it heard: {together}", span_id=heard[0][0].span_id)
         fact = (
             f"it heard: {' / '.join(text for _, text, _ in heard)}"
