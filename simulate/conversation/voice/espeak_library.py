@@ -2,7 +2,7 @@
 
 It is GPL-3, so it is an extra of its own (``languages``). It runs in a process of its own for each line,
 where what it said before does not change the sound: ``espeak_library.py VOICE WORDS_A_MINUTE < text > raw``.
-Raw is 16-bit mono at `RATE`. Without words a minute, its exit code alone tells whether there is such a voice."""
+Raw is 16-bit mono at `RATE`. Without words a minute, its exit code tells whether there is such a voice."""
 
 from __future__ import annotations
 
