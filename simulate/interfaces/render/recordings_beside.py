@@ -8,9 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from simulate.conversation.voice.two_channels import panel_of_sound
 from simulate.conversation.voice.waveform import picture
-from simulate.errors import InputError
+from simulate.errors import InputError, MissingExtra
 from simulate.interfaces.render.recording_panel import address
 
 WIDE, TALL = 900, 44
@@ -35,7 +34,12 @@ def recordings_beside(page: Path, recordings: Sequence[Path], words: Sequence[in
     and agent right; both are measured from their sound alone, so that the figures compare. ``words`` are how
     many the agent said in each, None where that is not known.
 
-    Raises InputError where a file is not a recording of two channels."""
+    Raises InputError where a file is not a recording of two channels, MissingExtra without the extra
+    ``voice``."""
+    try:
+        from simulate.conversation.voice.two_channels import panel_of_sound  # an optional extra
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{error.name}, which measures recordings,", "voice") from error
     panels = [panel_of_sound(one) for one in recordings]
     drawn = [picture(one) for one in recordings]
     if None in drawn:
