@@ -101,6 +101,7 @@ KINDS = {
     ),
     "twilio": _socket("twilio:ws://host:port/path, an agent that takes Twilio's Media Streams (voice)"),
     "realtime": _socket("realtime:wss://host/v1/realtime?model=…, OpenAI's Realtime protocol (voice)"),
+    "gemini": _socket("gemini:wss://host/ws/…BidiGenerateContent, Gemini's Live API (voice)"),
     "pcm": _socket("pcm:ws://host:port/path, plain samples over a WebSocket (voice)"),
 }
 _WEB = _text("http://host:port, with a `request` in pyproject.toml", "web:WebAdapter")

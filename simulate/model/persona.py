@@ -10,9 +10,12 @@ from pydantic import AfterValidator, Field
 from simulate.model.base import Strict
 from simulate.model.loading.reader import PersonaReader
 from simulate.model.locales import check_locale
-from simulate.model.units import AsWritten, Data, Duration, Number
+from simulate.model.units import AsWritten, Data, Duration, Number, Whole
 
 Amount = Literal["none", "low", "medium", "high"]
+
+
+Gender = Literal["female", "male"]
 
 
 class Speaks(Strict):
@@ -38,6 +41,13 @@ class Voice(Strict):
 
     name: AsWritten | None = None
     """The voice of the speech engine."""
+    gender: Gender | None = None
+    """For an engine that has several voices: which of them, where no ``name`` is given."""
+    age: Whole | None = Field(default=None, ge=4, le=110)
+    """Likewise, in years."""
+    recording: AsWritten | None = None
+    """A WAV file of a call with the caller on its left channel: the lines of the script are played from it,
+    in their order, instead of being spoken anew."""
     speed: Number = Field(default=1.0, ge=0.5, le=2.0)
     """1.0 is the voice's own speed."""
     noise: AsWritten | None = None

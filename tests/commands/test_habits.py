@@ -226,6 +226,18 @@ def test_runs_are_listed_compared_and_pruned(project: Path, capsys: pytest.Captu
     assert main(["runs", "show", "two"]) == 0
     assert main(["runs", "list"]) == 0
     assert re.findall(r"^(one|two) ", capsys.readouterr().out, re.M) == ["one", "two"]
+    assert main(["runs", "trend", "--measure", "turn"]) == 2
+    for name, seconds in (("one", 1.5), ("two", 2.25)):
+        file = Path(f".simulate/runs/{name}/outcomes.jsonl")
+        told = [json.loads(line) for line in file.read_text().splitlines()]
+        lines = [json.dumps({**each, "measures": {"reply_p50_seconds": seconds}}) for each in told]
+        file.write_text("\n".join(lines) + "\n")
+    capsys.readouterr()
+    assert main(["runs", "trend", "--json", "t.json"]) == 0
+    assert [row["reply_p50_seconds"] for row in json.loads(Path("t.json").read_text())] == [1.5, 2.25]
+    assert "2.25 (+0.75)" in capsys.readouterr().out
+    assert main(["runs", "trend", "--scenario", "Comes", "--json", "t.json"]) == 0
+    assert [row["run"] for row in json.loads(Path("t.json").read_text())] == ["two"]
     assert main(["runs", "prune"]) == 2, "nothing says which"
     assert main(["runs", "prune", "--keep", "1", "--dry-run"]) == 0 and Path(".simulate/runs/one").exists()
     assert main(["runs", "prune", "--keep", "1"]) == 0

@@ -21,6 +21,7 @@ pytest.importorskip("hibari", reason="needs the extra voice")
 import numpy as np
 import uvicorn
 from aiohttp import WSMsgType, web
+from google.genai import types as live
 from openai.types import realtime as events
 from openai.types.realtime.realtime_client_event import RealtimeClientEvent
 from openai.types.realtime.realtime_server_event import RealtimeServerEvent
@@ -397,6 +398,88 @@ def test_a_call_to_a_realtime_model(tmp_path: Path) -> None:
     assert outcome.trace is not None
     assert {"stt", "tts"} <= {span.name for span in outcome.trace.spans}
     assert outcome.measures["asr_entity_accuracy"] == 1.0
+
+
+# -- Gemini's Live API
+
+
+class GeminiServer:
+    """Looks the order up and tells its status; each message is one of Google's own types."""
+
+    def __init__(self) -> None:
+        self.took: list[live.LiveClientMessage] = []
+
+    async def __call__(self, socket: web.WebSocketResponse) -> None:
+        ear = Ear()
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                continue
+            told = live.LiveClientMessage.model_validate_json(message.data)
+            answered = any(one.tool_response for one in self.took)
+            self.took.append(told)
+            if told.setup is not None:
+                await socket.send_bytes(b'{"setupComplete": {}}')
+            elif told.client_content is not None:
+                await self.say(socket, GREETING)
+            elif told.tool_response is not None:
+                await self.say(socket, STATUS)
+            elif told.realtime_input is not None and told.realtime_input.audio is not None:
+                samples = np.frombuffer(told.realtime_input.audio.data or b"", "<i2")
+                if ear.began(samples):
+                    await self.tell(socket, interrupted=True)
+                elif ear.ended():
+                    heard = "Thanks." if answered else "My order is 4417."
+                    await self.tell(socket, input_transcription={"text": heard})
+                    if answered:
+                        await self.say(socket, "Goodbye.")
+                    else:
+                        call = {"id": "call_1", "name": "lookup_order", "args": {"order_id": "4417"}}
+                        await self.put(socket, live.LiveServerMessage.model_validate(
+                            {"tool_call": {"function_calls": [call]}}
+                        ))  # fmt: skip
+
+    async def put(self, socket: web.WebSocketResponse, message: live.LiveServerMessage) -> None:
+        await socket.send_bytes(message.model_dump_json(by_alias=True, exclude_none=True).encode())
+
+    async def tell(self, socket: web.WebSocketResponse, **content: Any) -> None:
+        await self.put(socket, live.LiveServerMessage.model_validate({"server_content": content}))
+
+    async def say(self, socket: web.WebSocketResponse, text: str) -> None:
+        sound = (await spoken(text, 24_000)).astype("<i2").tobytes()
+        blob = {"mime_type": "audio/pcm;rate=24000", "data": base64.b64encode(sound).decode()}
+        await self.tell(socket, output_transcription={"text": text})
+        await self.tell(socket, model_turn={"parts": [{"inline_data": blob}]})
+        await self.tell(socket, turn_complete=True)
+
+
+@pytest.mark.usefixtures("_no_spans_come")
+def test_a_call_to_geminis_live_api(tmp_path: Path) -> None:
+    server = GeminiServer()
+    outcome = called(
+        "gemini",
+        server,
+        [
+            {"says": "My order is four four one seven."},
+            {"says": "Thanks, that is enough.", "interrupts_after": "1.5 s"},
+        ],
+        tmp_path,
+        {"model": "models/m", "systemInstruction": {"parts": [{"text": "Be brief."}]}},
+        speaks_first="agent",
+        tools={"lookup_order": {"status": "shipped"}},
+        expect=[
+            {"called": "lookup_order", "with": {"order_id": "4417"}},
+            {"heard": "4417"},
+            {"said": {"contains": "order support"}},
+            {"stops_within": "1 s"},
+        ],
+    )
+    assert outcome.passed, outcome.explain()
+    setup = server.took[0].setup
+    assert setup is not None and setup.model == "models/m" and setup.output_audio_transcription is not None
+    (answer,) = [one.tool_response for one in server.took if one.tool_response]
+    assert answer.function_responses is not None
+    assert answer.function_responses[0].response == {"output": {"status": "shipped"}}
+    assert outcome.trace is not None and {"stt", "tts"} <= {span.name for span in outcome.trace.spans}
 
 
 # -- plain samples

@@ -11,10 +11,13 @@ pytest.importorskip("hibari", reason="needs the extra voice")
 pytest.importorskip("moonshine_voice", reason="needs the extra voice")
 
 from simulate.conversation.voice.embedded_speech import Hibari, Moonshine
+from simulate.conversation.voice.normalise import normalise, says
 from simulate.conversation.voice.openai_speech import OpenAISTT, OpenAITTS
+from simulate.conversation.voice.program_voices import Program
 from simulate.conversation.voice.senses import Senses, prepare
 from simulate.conversation.voice.tts_cache import CachedTTS
 from simulate.errors import InputError
+from simulate.model.persona import Persona, Voice
 from simulate.model.scenario import Scenario
 
 
@@ -69,3 +72,48 @@ def test_no_voice_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch, tmp_pat
     Hibari().check("heart")
     monkeypatch.setenv("SIMULATE_DOWNLOAD_VOICES", "1")
     Hibari().check("kore")
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """espeak-ng's library alone: no program is on PATH."""
+    pytest.importorskip("espeakng_loader", reason="needs the extra languages")
+    monkeypatch.setenv("PATH", "")
+
+
+@pytest.mark.usefixtures("library")
+async def test_the_library_speaks_every_language_that_it_has_and_refuses_others() -> None:
+    spanish = Program("espeak").in_language("es")
+    line = "Hola, mi pedido no ha llegado."
+    usual, woman = await spanish.say(line), await spanish.say(line, "es+f2")
+    assert usual.seconds > 1.5 and usual.samples.tobytes() != woman.samples.tobytes()
+    assert (await spanish.say(line)).samples.tobytes() == usual.samples.tobytes()
+    assert (await spanish.say(line, speed=1.5)).seconds < 0.8 * usual.seconds
+    for code in ("de", "fr", "zh", "hi", "ar"):
+        Program("espeak").in_language(code)
+    with pytest.raises(InputError, match="espeak-ng has no voice 'xx'"):
+        Program("espeak").in_language("xx")
+
+
+@pytest.mark.usefixtures("library", "endpoint")
+def test_a_persona_gets_the_voice_that_is_nearest_to_it() -> None:
+    senses = Senses(CachedTTS(Program("espeak")), OpenAISTT())
+
+    def voice(**voice: Any) -> str | None:
+        speaks = {"language": voice.pop("language", "en"), "accent": voice.pop("accent", None)}
+        scenario = persona(**speaks)
+        person = scenario.persona.model_copy(update={"voice": Voice(**voice)})  # type: ignore[union-attr]
+        return senses.for_persona(scenario).voice_name(person)
+
+    assert voice() is None and voice(name="en-gb", gender="female") == "en-gb"
+    assert voice(gender="female") == "en-us+f2" and voice(gender="male", age=70) == "en-us+m8"
+    assert (
+        voice(language="es", gender="female") == "es+f2"
+        and voice(accent="a Scottish one") == "en-gb-scotland"
+    )
+    assert Senses(CachedTTS(Hibari()), Moonshine()).voice_name(Persona(voice=Voice(gender="male"))) is None
+
+
+def test_number_words_of_other_languages_are_numbers() -> None:
+    assert normalise("Die Nummer ist vierundachtzig.", "de") == normalise("Die Nummer ist 84.", "de")
+    assert says("son cuarenta y dos euros", "42 euros", "es") and not says("son cuarenta euros", "42", "es")

@@ -171,6 +171,7 @@ def test_voices_of_programs(program: str, monkeypatch: pytest.MonkeyPatch, tmp_p
         sound = asyncio.run(Program(program).say("The number is four four one seven."))
         assert 1 < sound.seconds < 6 and level_db(sound.samples) > -40
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("simulate.conversation.voice.program_voices.has_library", lambda: False)
     with pytest.raises(InputError, match=f"apt install {PROGRAMS[program]}"):
         Program(program)
 

@@ -151,7 +151,7 @@ def test_what_was_cut_off_is_not_counted() -> None:
     )  # fmt: skip
     assert said[0].text == "Welcome to the house. The house was"
     assert said[0].spoken == "Welcome to the house. The house was built in eighteen twelve."
-    assert (said[1].text, said[1].spoken) == ("A ticket costs $12.", "A ticket costs twelve dollars.")
+    assert (said[1].text, said[1].heard) == ("A ticket costs twelve dollars.", "A ticket costs $12.")
     assert notes == [], "both say the same"
 
 

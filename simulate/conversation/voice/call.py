@@ -14,10 +14,9 @@ from simulate.conversation.blocking import Blocked, interrupted_after
 from simulate.conversation.callers.caller import HangUp, Listen, Say
 from simulate.conversation.callers.script import Script, describe, waited
 from simulate.conversation.engine import TrialSession
-from simulate.conversation.voice import effects
+from simulate.conversation.voice import caller_line, effects
 from simulate.conversation.voice.audio_bridge import AudioBridge, Wire
 from simulate.conversation.voice.background import SPOKEN, spoken_noise
-from simulate.conversation.voice.caller_line import line_of, sound_of, sounds_of, words_within
 from simulate.conversation.voice.cutting_in import CutIns
 from simulate.conversation.voice.dtmf import tones
 from simulate.conversation.voice.fillers import is_filler
@@ -30,13 +29,9 @@ from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.turn_taking import SENTENCE_GAP
 from simulate.errors import AgentFault, Fault
 from simulate.model.persona import Persona
-from simulate.model.transcript import EndedBy, Kind, Utterance
+from simulate.model.transcript import EndedBy, Utterance
 from simulate.model.verdict import Verdict
 
-PATIENCE = {"none": 0.4, "low": 0.6, "medium": 0.9, "high": 1.6}
-"""By the persona's ``voice.waits``: seconds of the agent's silence before the caller takes its turn."""
-PACES = {"slow": 0.85, "normal": 1.0, "fast": 1.2}
-"""By the persona's ``speaks.pace``: times the voice's own ``speed``."""
 YIELDED = 0.6
 """Seconds after the caller's words within which an agent that fell silent did so because of them."""
 GOODBYE = 1.5
@@ -44,8 +39,6 @@ GOODBYE = 1.5
 own hanging up."""
 GOODBYES = 3
 """How often it does: an agent that always has another word is hung up on."""
-UNASKED_SECONDS: dict[Kind, float] = {"backchannel": 10.0, "vocal_tic": 2.5, "aside": 2.5, "hold_music": 2.5}
-"""How long the caller lets the agent go on, or answer what it should not, after what asks for no answer."""
 LAST_ERRORS = 5
 """Of the agent's own errors, so many of the last stand beside what went wrong."""
 LISTENS = 10
@@ -78,10 +71,11 @@ class VoiceCall:
         own = session.scenario.persona
         persona = own if isinstance(own, Persona) else Persona()
         self.voice = persona.voice
-        self.speed = self.voice.speed * PACES[persona.speaks.pace or "normal"]
-        self.patience = PATIENCE[self.voice.waits]
+        self.voice_name = senses.voice_name(persona)
+        self.speed = caller_line.speed_of(persona)
+        self.patience = caller_line.PATIENCE[self.voice.waits]
         self.chance = random.Random(session.spec.seed)
-        self.line = line_of(wire, self.voice, session.spec.seed, senses)
+        self.line = caller_line.line_of(wire, self.voice, session.spec.seed, senses)
         session.call.background = bool(self.voice.noise or self.voice.echo)
         session.call.agent = self.line.agent_levels
         self.listener = Listener(self.line, senses.stt)
@@ -89,6 +83,8 @@ class VoiceCall:
         self.cut_ins = CutIns(
             self.line, self.listener, self.conversation, self._script(), self.voice.interrupts, self.chance
         )
+        self.recorded: dict[str, Pcm] = {}
+        """The caller's lines as a recording has them."""
         self.turn = 0
         self._goodbyes = 0
         self.said_until = 0.0
@@ -149,10 +145,13 @@ class VoiceCall:
         """Speak the lines that are known and load the models, so that nothing of it falls into the call."""
         voice, seed = self.voice, self.session.spec.seed
         if voice.noise in SPOKEN:  # made anew: it needs a voice
-            spoken = await spoken_noise(voice.noise, self.senses.tts, voice.name, seed)
+            spoken = await spoken_noise(voice.noise, self.senses.tts, self.voice_name, seed)
             self.line.spoils = effects.outgoing(voice, seed, self.senses.root, spoken)
         script = self._script()
-        for line in script.lines if script is not None else ():
+        lines = script.lines if script is not None else ()
+        if self.voice.recording:
+            self.recorded = caller_line.recorded_lines(self.senses.file(self.voice.recording), lines)
+        for line in lines:
             text = line.says or line.backchannel or line.aside
             if text:
                 await self._spoken(Say(text, pauses=line.pauses or 0.0))
@@ -211,7 +210,7 @@ class VoiceCall:
         await self._say(line)
         if self._gone():
             return
-        heard = await self._reply(UNASKED_SECONDS.get(line.kind, self.limits.reply))
+        heard = await self._reply(caller_line.UNASKED_SECONDS.get(line.kind, self.limits.reply))
         if not heard and line.takes_turn and not self._gone():
             raise AgentFault(
                 f"the agent said nothing for {self.limits.reply:g} s",
@@ -241,11 +240,11 @@ class VoiceCall:
         said = Utterance("caller", line.text, self.turn, start, start, first=start, kind=line.kind)
         if sound is not None:
             said.end = min(self.line.now, start + sound.seconds)
-            self.session.call.played.append((said, sounds_of(sound, start, said.end)))
+            self.session.call.played.append((said, caller_line.sounds_of(sound, start, said.end)))
         if sound is not None and self.line.speaking and not line.dtmf:
             # the other side hung up into the line
             said.interrupted = True
-            said.heard = words_within(line.text, (said.end - start) / sound.seconds)
+            said.heard = caller_line.words_within(line.text, (said.end - start) / sound.seconds)
         if line.kind == "speech":
             self.said_until = said.end
         self.conversation.add(said)
@@ -383,7 +382,8 @@ class VoiceCall:
         return script if isinstance(script, Script) else None
 
     async def _spoken(self, line: Say) -> Pcm:
-        return await sound_of(line, self.senses.tts, self.voice.name, self.speed, self.session.spec.seed)
+        own = self.recorded, self.senses.tts, self.voice_name, self.speed
+        return await caller_line.sound_of(line, *own, self.session.spec.seed)
 
     def _gone(self, *, final: bool = True) -> bool:
         """Whether it is over; an agent that has hung up is noticed here, and one that broke is a fault."""

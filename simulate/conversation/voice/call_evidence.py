@@ -5,6 +5,7 @@ from __future__ import annotations
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.entities import entity_share
 from simulate.conversation.voice.measuring import measures_of
+from simulate.conversation.voice.senses import language_of
 from simulate.conversation.voice.spoken import place_spoken
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Kind
@@ -39,14 +40,14 @@ def _cuts(session: TrialSession, reading: TraceReading) -> list[float]:
 def tell_spoken(session: TrialSession, reading: TraceReading) -> None:
     """Put what the agent's voice was asked to say beside what the caller understood, and measure how many of
     the ids, amounts, dates and names came over, each way."""
-    said = session.conversation.by("agent")
-    session.notes += place_spoken(said, _texts(reading, Kind.TTS, "text"))
+    said, language = session.conversation.by("agent"), language_of(session.scenario)
+    session.notes += place_spoken(said, _texts(reading, Kind.TTS, "text"), language)
     whole = [one for one in said if one.spoken is not None and not one.interrupted]
     spoken, heard = [one.spoken or "" for one in whole], [one.received for one in whole]
     lines = [one.received for one in session.conversation.by("caller") if one.kind == "speech"]
     understood = _texts(reading, Kind.STT, "transcript")
     for name, wanted, got in (("tts", spoken, heard), ("asr", lines, understood)):
-        right, count = entity_share(wanted, got)
+        right, count = entity_share(wanted, got, language)
         if count and got:
             session.measures[f"{name}_entity_accuracy"] = round(right / count, 3)
 

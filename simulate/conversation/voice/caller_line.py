@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import numpy as np
 
 from simulate.conversation.call_facts import Span
@@ -13,8 +16,11 @@ from simulate.conversation.voice.pcm import RATE, Pcm, joined
 from simulate.conversation.voice.senses import Senses
 from simulate.conversation.voice.speech import TTS
 from simulate.conversation.voice.speech_segments import stretches
+from simulate.conversation.voice.two_channels import caller_lines
 from simulate.conversation.voice.vocal_tics import tic
-from simulate.model.persona import Voice
+from simulate.model.persona import Persona, Voice
+from simulate.model.scenario import Line as ScriptLine
+from simulate.model.transcript import Kind
 
 
 def line_of(wire: Wire, voice: Voice, seed: int, senses: Senses) -> AudioBridge:
@@ -47,8 +53,31 @@ def words_within(text: str, share: float) -> str:
     return " ".join(word for word, end in zip(words, ends, strict=True) if end <= share * ends[-1])
 
 
-async def sound_of(line: Say, tts: TTS, voice: str | None, speed: float, seed: int) -> Pcm:
-    """The line as sound, with its pauses for breath; or the sound that it stands for."""
+PATIENCE = {"none": 0.4, "low": 0.6, "medium": 0.9, "high": 1.6}
+"""By the persona's ``voice.waits``: seconds of the agent's silence before the caller takes its turn."""
+UNASKED_SECONDS: dict[Kind, float] = {"backchannel": 10.0, "vocal_tic": 2.5, "aside": 2.5, "hold_music": 2.5}
+"""How long the caller lets the agent go on, or answer what it should not, after what asks for no answer."""
+PACES = {"slow": 0.85, "normal": 1.0, "fast": 1.2}
+"""By the persona's ``speaks.pace``: times the voice's own ``speed``."""
+
+
+def speed_of(persona: Persona) -> float:
+    """How fast the persona speaks; 1 is the voice's own speed."""
+    return persona.voice.speed * PACES[persona.speaks.pace or "normal"]
+
+
+def recorded_lines(file: Path, lines: Sequence[ScriptLine]) -> dict[str, Pcm]:
+    """What the caller says in a script, by its text, as a recording has it."""
+    texts = [line.says for line in lines if line.says]
+    return dict(zip(texts, caller_lines(file, len(texts)), strict=True))
+
+
+async def sound_of(
+    line: Say, recorded: Mapping[str, Pcm], tts: TTS, voice: str | None, speed: float, seed: int
+) -> Pcm:
+    """The line as sound: ``recorded``, spoken with its pauses for breath, or the sound that it stands for."""
+    if line.kind == "speech" and (own := recorded.get(line.text)) is not None:
+        return own
     if line.hold_music:
         return hold_music(line.hold_music)
     if line.vocal_tic and (made := tic(line.text, seed)) is not None:

@@ -122,6 +122,26 @@ def differ(said: Sequence[str], heard: Sequence[str], names: Collection[str]) ->
     return False
 
 
+def misspoken(said: Sequence[str], heard: Sequence[str]) -> bool:
+    """Whether two normalised texts differ in a number that no ear confuses: as many digits, of which two or
+    more are others, as in "24" for "42"; not "14" for "40", nor "9" for "5".
+
+    >>> misspoken(["42"], ["24"]), misspoken(["14"], ["40"]), misspoken(["481"], ["491"])
+    (True, False, False)
+    """
+    for tag, i1, i2, j1, j2 in SequenceMatcher(None, said, heard, autojunk=False).get_opcodes():
+        if tag != "replace" or i2 - i1 != j2 - j1:
+            continue
+        for one, other in zip(said[i1:i2], heard[j1:j2], strict=True):
+            if not (one.isdigit() and other.isdigit() and len(one) == len(other)):
+                continue
+            changed = [{a, b} for a, b in zip(one, other, strict=True) if a != b and {a, b} != {"5", "9"}]
+            teen = {one[-1] == "0", other[-1] == "0"} == {True, False} and len(one) == 2
+            if len(changed) >= 2 and not teen:
+                return True
+    return False
+
+
 def sound(name: str) -> str:
     """One form for all spellings of a name that are spoken alike.
 
@@ -135,15 +155,15 @@ def sound(name: str) -> str:
     return text
 
 
-def entity_share(said: Sequence[str], understood: Sequence[str]) -> tuple[int, int]:
+def entity_share(said: Sequence[str], understood: Sequence[str], language: str = "en") -> tuple[int, int]:
     """How many ids, amounts, dates, names and negations of the texts ``said`` are in what was
     ``understood``, and how many there are; each counts as often as it was said."""
     names = set[str]().union(*(names_in(text) for text in said))
-    words = [word for text in said for word in normalise(text).split()]
+    words = [word for text in said for word in normalise(text, language).split()]
     wanted = Counter(_form(word) for word in words if is_entity(word, names))
     heard = " ".join(understood)
-    got = Counter(_form(word) for word in normalise(heard).split())
-    in_groups = {word: says(heard, word) for word in wanted if not word.isalpha()}
+    got = Counter(_form(word) for word in normalise(heard, language).split())
+    in_groups = {word: says(heard, word, language) for word in wanted if not word.isalpha()}
     right = sum(count if in_groups.get(word) else min(count, got[word]) for word, count in wanted.items())
     return right, wanted.total()
 

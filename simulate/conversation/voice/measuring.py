@@ -85,7 +85,7 @@ def _place_caller(said: Sequence[Utterance], sound: Sequence[Stretch], facts: Ca
         if pieces:
             one.start, one.end = pieces[0].start, pieces[-1].end
             one.first = one.start
-        turns.append(CallerTurn(one.start, one.end, one.kind, one.turn, tuple(pieces)))
+        turns.append(CallerTurn(one.start, one.end, one.kind, one.turn, tuple(pieces), one.interrupted))
     return turns
 
 

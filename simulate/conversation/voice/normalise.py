@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from simulate.errors import MissingExtra
+from simulate.model.text_values.numbers import in_digits
 
 _ONES = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
@@ -42,8 +43,14 @@ _MONEY = {"$": "dollars", "€": "euros", "£": "pounds"}
 _NUMBER = re.compile(r"\d+")
 
 
-def normalise(text: str) -> str:
-    """Lower case, no punctuation, short forms written out, every number in digits, ids in one piece."""
+def normalise(text: str, language: str = "en") -> str:
+    """Lower case, no punctuation, short forms written out, every number in digits, ids in one piece.
+
+    >>> normalise("Vierundachtzig Euro", "de")
+    '84 euro'
+    """
+    if language != "en":
+        text = in_digits(text, language)
     text = text.lower().replace("’", "'").replace("—", " ").replace("–", "-")
     for short, long in _SHORT.items():
         if short in text:
@@ -63,9 +70,9 @@ def normalise(text: str) -> str:
     return " ".join(_ids(_numbers(_repeated(words))))
 
 
-def says(text: str, wanted: str) -> bool:
+def says(text: str, wanted: str, language: str = "en") -> bool:
     """Whether ``wanted`` is said in ``text``, however numbers are written in either."""
-    said, sought = normalise(text), normalise(wanted)
+    said, sought = normalise(text, language), normalise(wanted, language)
     if not sought:
         return False
     if f" {sought} " in f" {said} ":

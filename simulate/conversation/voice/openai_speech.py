@@ -10,6 +10,7 @@ from openai import APIConnectionError, AsyncOpenAI, OpenAIError, omit
 
 from simulate.conversation.voice.pcm import RATE, Pcm, read_wav, trimmed
 from simulate.errors import EnvironmentFault, Fault, InputError, SimulatorFault
+from simulate.model.persona import Gender
 
 TTS_MODEL, STT_MODEL, VOICE = "gpt-4o-mini-tts", "gpt-4o-mini-transcribe", "alloy"
 TIMEOUT = 30.0
@@ -55,6 +56,11 @@ class OpenAITTS(_Endpoint):
     def in_language(self, code: str) -> OpenAITTS:
         """The text tells the endpoint its language."""
         return self
+
+    def voice_like(self, gender: Gender | None, age: int | None, accent: str | None) -> str | None:
+        """One of OpenAI's voices, which other endpoints map to their own."""
+        old = age is not None and age >= 60
+        return {"female": "sage" if old else "nova", "male": "onyx" if old else "echo", None: None}[gender]
 
     def check(self, voice: str | None) -> None:
         """The endpoint knows its voices; we do not."""

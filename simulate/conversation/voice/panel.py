@@ -21,6 +21,7 @@ class TurnEvent:
         "barge_in",
         "agent_cut_in",
         "premature",
+        "hung_up",
         "backchannel",
         "vocal_tic",
         "aside",

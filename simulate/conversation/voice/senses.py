@@ -12,6 +12,7 @@ from simulate.conversation.voice import effects
 from simulate.conversation.voice.speech import ENGLISH, STT, TTS, in_language
 from simulate.conversation.voice.speech_services import find_stt, find_tts
 from simulate.conversation.voice.tts_cache import CachedTTS
+from simulate.conversation.voice.two_channels import caller_lines
 from simulate.conversation.voice.vad import Detector, Silero
 from simulate.errors import InputError
 from simulate.model.persona import Persona
@@ -28,10 +29,21 @@ class Senses:
     root: Path | None = None
     """Files of noise are relative to it."""
 
+    def file(self, name: str) -> Path:
+        """A file that a persona's voice names."""
+        return (self.root or Path()) / name
+
     def for_persona(self, scenario: Scenario) -> Senses:
         """In the language that the scenario's persona speaks. Raises InputError where they cannot."""
         persona = _persona(scenario)
-        return self.in_language(persona.speaks.language[:2].lower(), persona.voice.name)
+        return self.in_language(language_of(scenario), persona.voice.name)
+
+    def voice_name(self, persona: Persona) -> str | None:
+        """The voice that the persona names, or the one of this speech that is nearest to it."""
+        voice = persona.voice
+        if voice.name or not isinstance(self.tts, CachedTTS):
+            return voice.name
+        return self.tts.voice_like(voice.gender, voice.age, persona.speaks.accent)
 
     def in_language(self, code: str, voice: str | None = None) -> Senses:
         """The same in a language; ``voice`` may name a program that speaks it, whatever ``tts`` is. Raises
@@ -51,6 +63,11 @@ class Senses:
             hints = "; ".join(error.hint for error in refused if error.hint)
             raise InputError(messages, where=refused[0].where, hint=hints)
         return replace(self, **found)
+
+
+def language_of(scenario: Scenario) -> str:
+    """The ISO 639 code of what is spoken."""
+    return _persona(scenario).speaks.language[:2].lower()
 
 
 def _persona(scenario: Scenario) -> Persona:
@@ -81,5 +98,15 @@ class CallerSpeech:
 def prepare(scenario: Scenario, senses: Senses) -> None:
     """Refuse, before anything runs, what the persona's voice asks for and there is not."""
     persona = _persona(scenario)
-    senses.for_persona(scenario).tts.check(persona.voice.name)
+    if persona.voice.recording is not None:
+        _check_recording(scenario, senses.file(persona.voice.recording))
+    own = senses.for_persona(scenario)
+    own.tts.check(own.voice_name(persona))
     effects.check(persona.voice, senses.root)
+
+
+def _check_recording(scenario: Scenario, file: Path) -> None:
+    lines = [line for line in scenario.script if line.says]
+    if not lines:
+        raise InputError("a `recording` is played line by line, and the script has none", where=str(file))
+    caller_lines(file, len(lines))

@@ -63,7 +63,7 @@ def in_language(service: T, code: str, key: str) -> T:
 
 ENGLISH = "en"
 _OTHERS = {
-    "tts": ("speaks", 'tts = "espeak" (apt install espeak-ng), "openai", or a Pipecat service'),
+    "tts": ("speaks", 'tts = "espeak" (the extra `languages`), "openai", or a Pipecat service'),
     "stt": ("understands", 'stt = "openai" (any endpoint with /audio/transcriptions), or a Pipecat service'),
 }
 

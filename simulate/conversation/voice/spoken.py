@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from simulate.conversation.voice.entities import differ, names_in
+from simulate.conversation.voice.entities import differ, misspoken, names_in
 from simulate.conversation.voice.normalise import normalise
 from simulate.model.text import shorten
 from simulate.model.text_values import sentences
@@ -30,15 +30,17 @@ class _Sentence:
     """Places of the words that were understood of it."""
 
 
-def place_spoken(said: Sequence[Utterance], spoken: Sequence[str]) -> list[str]:
+def place_spoken(said: Sequence[Utterance], spoken: Sequence[str], language: str = "en") -> list[str]:
     """Give each of the agent's utterances what its voice was asked to say (``spoken``), what was audible of
     it (``text``) and what the caller understood (``heard``, the ``text`` until now).
 
     ``spoken`` are the texts of the agent's speech synthesis, in their order. Returns a note for each
     utterance that only the caller's recognition got wrong."""
-    asked = [_Sentence(one, normalise(one).split()) for text in spoken for one in sentences(text)]
+    asked = [_Sentence(one, normalise(one, language).split()) for text in spoken for one in sentences(text)]
     asked = [one for one in asked if one.words]
-    understood = [(number, word) for number, one in enumerate(said) for word in normalise(one.text).split()]
+    understood = [
+        (number, word) for number, one in enumerate(said) for word in normalise(one.text, language).split()
+    ]
     if not asked or not understood:
         return []
     _align(asked, [word for _, word in understood])
@@ -54,10 +56,11 @@ def place_spoken(said: Sequence[Utterance], spoken: Sequence[str]) -> list[str]:
         one.doubt = (
             " ".join(each.text for each, (_, sure) in zip(mine, parts, strict=True) if not sure) or None
         )
-        if normalise(one.heard) == normalise(audible):
-            continue  # they differ in how they are written
+        only_written = normalise(one.heard, language) == normalise(audible, language)
+        if only_written and audible != one.spoken:
+            continue
         one.text = audible
-        if one.text == one.spoken:
+        if one.text == one.spoken and not only_written:
             notes.append(
                 f"turn {one.turn}: the caller's own recognition understood “{shorten(one.heard, 120)}” "
                 f"where the agent said “{shorten(one.text, 120)}”"
@@ -90,4 +93,5 @@ def _audible(
     heard = [understood[place][1] for place in sentence.heard]
     alike = SequenceMatcher(None, "".join(sentence.words), "".join(heard), autojunk=False).ratio() >= ALIKE
     same = alike and not differ(sentence.words, heard, names)
-    return (sentence.text if same else " ".join(heard)), same or not alike
+    sure = same or not alike or misspoken(sentence.words, heard)
+    return (sentence.text if same else " ".join(heard)), sure

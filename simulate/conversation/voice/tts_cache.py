@@ -8,11 +8,13 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from simulate.conversation.voice.pcm import Pcm, read_wav
 from simulate.conversation.voice.program_voices import PROGRAMS, Program
 from simulate.conversation.voice.speech import TTS, in_language
 from simulate.errors import InputError
+from simulate.model.persona import Gender
 
 VERSION = "2"
 """Raised when the same text would be made into another sound."""
@@ -45,6 +47,12 @@ class CachedTTS:
     def check(self, voice: str | None) -> None:
         """As the service itself."""
         self._named(voice)[0].check(self._named(voice)[1])
+
+    def voice_like(self, gender: Gender | None, age: int | None, accent: str | None) -> str | None:
+        """The service's voice that is nearest to a person; None for its usual one, or its only one."""
+        choose: Any = getattr(self.tts, "voice_like", None)
+        found: str | None = None if choose is None else choose(gender, age, accent)
+        return found
 
     def in_language(self, code: str) -> CachedTTS:
         """The service in another language, its lines kept beside this one's. Raises InputError."""

@@ -43,6 +43,8 @@ class CallerTurn:
     kind: Talk = "speech"
     turn: int | None = None
     pieces: tuple[Stretch, ...] = ()
+    hung_up_on: bool = False
+    """The agent ended the call in the middle of it."""
 
 
 def measure(
@@ -77,6 +79,7 @@ def measure(
             *_replies(turns, spurts),
             *_barge_ins(turns, spurts, duration),
             *_cut_ins(turns, spurts),
+            *(TurnEvent("hung_up", one.end, None, one.turn, good=False) for one in turns if one.hung_up_on),
             *_unasked(caller, turns, spurts),
             *_dead_air(turns, spurts, silences, waits, duration, agent_first),
             *_false_stops(spoken, agent, cuts),

@@ -14,7 +14,7 @@ import inspect
 import time
 import types
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -30,6 +30,7 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from simulate import determinism
+from simulate.conversation.voice.speech_services import find_tts
 from simulate.replay.cassette.bodies import blob_reader
 from simulate.replay.matching.divergence import Divergence
 from simulate.replay.record_session import RecordSession
@@ -59,6 +60,8 @@ def _starting(start: Any, kind: Kind) -> Any:
             run, known_as = getattr(service, name), type(service).__name__
             if isinstance(session, RecordSession):
                 setattr(service, name, _recording(session, run, kind, known_as))
+            elif session.cassette.match == "chat":
+                setattr(service, name, types.MethodType(_playing(TraceTape.of(session), run, kind), service))
             elif known_as not in session.cassette.manifest.get(_OVER_NETWORK, ()):
                 taped = _playing(SpeechTape.of(session), run, kind)
                 setattr(service, name, types.MethodType(taped, service))
@@ -117,15 +120,15 @@ class SpeechTape:
         self.left = list(player.cassette.frames)
 
     @classmethod
-    def of(cls, player: ReplaySession) -> SpeechTape:
+    def of(cls, player: ReplaySession) -> Self:
         """The tape of this replay, the same for all services of the call."""
-        found: SpeechTape | None = getattr(player, "tape", None)
+        found: Self | None = getattr(player, "tape", None)
         if found is None:
             found = cls(player)
             player.tape = found  # type: ignore[attr-defined]
         return found
 
-    def asked(self, kind: Kind, text: str | None) -> list[dict[str, Any]] | None:
+    async def asked(self, kind: Kind, text: str | None) -> list[dict[str, Any]] | None:
         """What was given then; None where it was never asked for, which the replay's verdict tells."""
         if text is not None:
             text = self.player.rules.text(text)
@@ -152,6 +155,27 @@ class SpeechTape:
                 return made(kept["text"], "", time_now_iso8601(), _language(kept["language"]))
 
 
+class TraceTape(SpeechTape):
+    """A production trace in its place, which holds no sound: what was heard in a turn comes with the first
+    sound of that turn, and a voice of ours says what the agent's is asked to say."""
+
+    def __init__(self, player: ReplaySession) -> None:
+        super().__init__(player)
+        self._lines = {
+            said["turn"]: said["text"] for said in player.cassette.conversation if said["speaker"] == "caller"
+        }
+
+    async def asked(self, kind: Kind, text: str | None) -> list[dict[str, Any]] | None:
+        """A final transcript, or sound."""
+        if text is None:
+            heard = self._lines.pop(self.player.turn_of() or 0, "")
+            return [{"at": 0.0, "frame": "final", "text": heard, "language": None}] if heard else []
+        sound = await find_tts().say(text)
+        name = hashlib.sha256(sound.samples.tobytes()).hexdigest()
+        self.player.cassette.blobs[name] = sound.samples.tobytes()
+        return [{"at": 0.0, "frame": "audio", "blob": name, "rate": sound.rate, "channels": 1}]
+
+
 def _language(code: str | None) -> Any:
     return None if code is None else Language(code)
 
@@ -160,7 +184,7 @@ def _playing(tape: SpeechTape, run: Asking, kind: Kind) -> Any:
     async def played(
         service: Any, asked: Any, context_id: str | None = None
     ) -> AsyncGenerator[Frame | None, None]:
-        gave = tape.asked(kind, asked if kind == "tts" else None)
+        gave = await tape.asked(kind, asked if kind == "tts" else None)
         if gave is None and tape.player.policy in ("live", "nearest", "simulate"):
             async for frame in run(asked) if kind == "stt" else run(asked, context_id):
                 yield frame

@@ -10,6 +10,7 @@ from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.call import VoiceCall
 from simulate.conversation.voice.senses import CallerSpeech
 from simulate.conversation.voice.socket_wire import SocketWire
+from simulate.integrations.sockets.gemini import GeminiWire
 from simulate.integrations.sockets.pcm import PcmDescription, PcmWire
 from simulate.integrations.sockets.realtime import RealtimeWire
 from simulate.integrations.sockets.twilio import TwilioWire
@@ -18,13 +19,14 @@ from simulate.model.scenario import Scenario
 
 
 class SocketEngine:
-    """Carries calls to ``twilio:ws://…``, ``realtime:ws://…`` or ``pcm:ws://…``.
+    """Carries calls to ``twilio:ws://…``, ``realtime:ws://…``, ``gemini:ws://…`` or ``pcm:ws://…``.
 
     Args:
         agent: The address.
         headers: Sent when the connection is opened, beside ``traceparent`` and ``baggage``.
-        api_key: Sent as ``Authorization: Bearer``.
-        settings: Twilio's custom parameters; the Realtime session's fields; or a `PcmDescription`.
+        api_key: Sent as ``Authorization: Bearer``; to Gemini as ``x-goog-api-key``.
+        settings: Twilio's custom parameters; the fields of a Realtime session or of Gemini's ``setup``; or a
+            `PcmDescription`.
         stt, tts: What the caller listens and speaks with.
         root: Files of noise are relative to it.
     """
@@ -47,7 +49,8 @@ class SocketEngine:
         self._scheme, self._url = scheme_of(agent), target_of(agent)
         self._headers = dict(headers or {})
         if api_key is not None:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+            named = ("x-goog-api-key", "") if self._scheme == "gemini" else ("Authorization", "Bearer ")
+            self._headers[named[0]] = f"{named[1]}{api_key}"
         self._settings = dict(settings or {})
         self._description = PcmDescription.of(self._settings if self._scheme == "pcm" else {}, agent)
         self._speech = CallerSpeech(stt, tts, root)
@@ -68,6 +71,8 @@ class SocketEngine:
                 return TwilioWire(self._url, headers, session.conversation.id, self._settings)
             case "realtime":
                 return RealtimeWire(self._url, headers, session, self._settings)
+            case "gemini":
+                return GeminiWire(self._url, headers, session, self._settings)
             case _:
                 return PcmWire(self._url, headers, self._description)
 

@@ -25,10 +25,10 @@ def parsed(message: str | bytes) -> dict[str, Any]:
 
 
 def sound_of(text: Any, what: str) -> bytes:
-    """The bytes in base64; raises InputError."""
+    """The bytes in base64, of either alphabet; raises InputError."""
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, TypeError, ValueError) as error:
+        return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    except (binascii.Error, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{what} whose sound is not base64") from error
 
 

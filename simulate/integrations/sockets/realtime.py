@@ -8,63 +8,48 @@ goes into the trace.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 
-from simulate.conversation.agents.adapter import Call
-from simulate.conversation.agents.handed_tools import HandedCall, seen_of, tool_answer
+from simulate.conversation.agents.handed_tools import HandedCall, seen_of
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.audio_bridge import AudioBridge
 from simulate.conversation.voice.pcm import RATE, Samples
 from simulate.conversation.voice.resampling import Resampler
-from simulate.conversation.voice.socket_wire import SocketWire
-from simulate.errors import AgentFault, EnvironmentFault, Fault, InputError
+from simulate.errors import AgentFault, EnvironmentFault, InputError
 from simulate.integrations.sockets.messages import as_base64, parsed, sound_of
+from simulate.integrations.sockets.model_wire import ModelWire, merged
 from simulate.model.outage import outage
-from simulate.model.shapes import is_object, object_of
-from simulate.trace.capture.observed import Told
+from simulate.model.shapes import object_of
 
 PCM_RATE = 24_000
 """The one rate of its ``audio/pcm``."""
 _FORMAT = {"type": "audio/pcm", "rate": PCM_RATE}
 
 
-class RealtimeWire(SocketWire):
-    """Carries one call.
-
-    Args:
-        url: Of the endpoint, with its model.
-        headers: With the key, where one is needed.
-        session: The conversation, which holds the tools and what is known of the call.
-        settings: Fields of the session: instructions, voice, tools, turn detection.
-    """
+class RealtimeWire(ModelWire):
+    """Carries one call; ``url`` names the model."""
 
     def __init__(
         self, url: str, headers: Mapping[str, str], session: TrialSession, settings: Mapping[str, Any]
     ) -> None:
-        super().__init__(url, headers)
-        self._session = session
-        self._settings = settings
+        super().__init__(url, headers, session, settings)
         self._out, self._in = Resampler(RATE, PCM_RATE), Resampler(PCM_RATE, RATE)
-        self._line: AudioBridge | None = None
         self._item: tuple[str, int] | None = None
         """The agent's item that sounds now, and the part of its content."""
         self._came = 0
         """Samples of it so far."""
         self._taken_back: set[str] = set()
         self._yields = True
-        self._working: set[asyncio.Task[None]] = set()
 
     async def begin(self, line: AudioBridge) -> None:
         """Say what is spoken here; ask for the first words where the agent speaks first."""
-        self._line = line
         audio = {"input": {"format": _FORMAT}, "output": {"format": _FORMAT}}
         await self._tell(
-            "session.update", session=_merged({"type": "realtime", "audio": audio}, self._settings)
+            "session.update", session=merged({"type": "realtime", "audio": audio}, self._settings)
         )
         if self._session.scenario.speaks_first == "agent":
             await self._tell("response.create")
@@ -73,12 +58,6 @@ class RealtimeWire(SocketWire):
         """20 ms of the caller."""
         sound = self._out(frame).astype("<i2").tobytes()
         await self._tell("input_audio_buffer.append", audio=as_base64(sound))
-
-    async def hang_up(self) -> None:
-        """Leave; tools that still run are of no use to anybody."""
-        for task in self._working:
-            task.cancel()
-        await super().hang_up()
 
     async def take(self, line: AudioBridge, message: str | bytes) -> None:
         """One event of the server. What is not needed for a call is passed over."""
@@ -93,9 +72,9 @@ class RealtimeWire(SocketWire):
             case "input_audio_buffer.speech_started" if self._yields and line.waiting:
                 await self._fall_silent(line)
             case "response.output_audio_transcript.done" | "response.audio_transcript.done":
-                self._told("tts", event)
+                self.told(line, "tts", event.get("transcript"))
             case "conversation.item.input_audio_transcription.completed":
-                self._told("stt", event)
+                self.told(line, "stt", event.get("transcript"))
             case "response.done":
                 self._done(line, event.get("response"))
             case "error":
@@ -130,11 +109,6 @@ class RealtimeWire(SocketWire):
             audio_end_ms=heard * 1000 // RATE,
         )
 
-    def _told(self, kind: str, event: Mapping[str, Any]) -> None:
-        text, line = event.get("transcript"), self._line
-        if isinstance(text, str) and text.strip() and line is not None:
-            self._session.call.told.append(Told("tts" if kind == "tts" else "stt", text.strip(), line.now))
-
     def _done(self, line: AudioBridge, response: Any) -> None:
         done = object_of(response)
         if done.get("status") == "failed":
@@ -152,22 +126,14 @@ class RealtimeWire(SocketWire):
             for item in output
             if item.get("type") == "function_call" and done.get("status") != "cancelled"
         ]
-        if calls:
-            task = asyncio.create_task(self._work(line, calls))
-            self._working.add(task)
-            task.add_done_callback(self._working.discard)
+        self.work(line, calls)
 
-    async def _work(self, line: AudioBridge, calls: list[HandedCall]) -> None:
-        """Run the tools that it asks its client to run, and let it go on."""
-        try:
-            for call in calls:
-                asked = Call(self._session.conversation.id, self._session.tools)
-                answer, _ = await tool_answer(asked, call)
-                item = {"type": "function_call_output", "call_id": call.id, "output": answer}
-                await self._tell("conversation.item.create", item=item)
-            await self._tell("response.create")
-        except Fault as fault:
-            line.close(fault.message, fault)
+    async def tools_answered(self, answers: Sequence[tuple[HandedCall, str]]) -> None:
+        """Each answer is an item of the conversation."""
+        for call, answer in answers:
+            item = {"type": "function_call_output", "call_id": call.id, "output": answer}
+            await self._tell("conversation.item.create", item=item)
+        await self._tell("response.create")
 
     async def _tell(self, kind: str, **content: Any) -> None:
         await self.put(orjson.dumps({"type": kind, **content}).decode())
@@ -179,11 +145,3 @@ def _yields(session: Any) -> bool:
         object_of(object_of(object_of(session).get("audio")).get("input")).get("turn_detection")
     )
     return detection.get("interrupt_response") is not False
-
-
-def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(one)
-    for key, value in other.items():
-        mine = merged.get(key)
-        merged[key] = _merged(mine, value) if is_object(mine) and is_object(value) else value
-    return merged

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TRIAL = "trace.otlp.jsonl"
 """What a run's folder calls the agent's trace of a trial."""
+RECORDING = "recording.wav"
+"""What it calls the recording of a call."""
 CATEGORIES = ("behaviour", "content", "cost", "latency", "shape")
 
 
@@ -37,6 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "them is not a change",
     )  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="FILE", help="both trees side by side")
+    parser.add_argument(
+        "--recordings", nargs=2, type=Path, default=None, metavar="WAV",
+        help="with --html: of EXPECTED and of ACTUAL, where they are calls, caller left and agent right "
+        "(default: recording.wav beside each trace)",
+    )  # fmt: skip
     add_json_option(parser, "the changes")
     parser.add_argument(
         "--ignore", action="append", default=[], metavar="PATH",
@@ -106,7 +113,10 @@ def _write(diff: Diff, args: argparse.Namespace) -> None:
     if args.html:
         from simulate.interfaces.render.diff_html import write_diff_html
 
-        say(f"written: {write_diff_html(args.html, diff)}", file=sys.stderr)
+        recordings = args.recordings or [side.with_name(RECORDING) for side in (args.expected, args.actual)]
+        if args.recordings is None and not all(one.is_file() for one in recordings):
+            recordings = []
+        say(f"written: {write_diff_html(args.html, diff, recordings)}", file=sys.stderr)
 
 
 def _fitted(summary: str) -> str:

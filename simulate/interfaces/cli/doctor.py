@@ -156,6 +156,7 @@ LOOKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
         "moonshine-voice",
         "hibari-tts",
     ),
+    _extra("languages", "callers in other languages, by espeak-ng", "espeakng-loader"),
     _extra("livekit", "voice in LiveKit rooms", "livekit-api", "livekit"),
     _extra("evaluators", "word error rates", "jiwer"),
     _extra("grpc", "traces over gRPC", "grpcio"),

@@ -12,11 +12,15 @@ from typing import Any
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
 from simulate.interfaces.cli import recording_options, replay_fork, say
+from simulate.interfaces.cli.trace_sources import chosen
 from simulate.interfaces.cli.verbs import add_no_code_option
+from simulate.interfaces.render.diff_html import write_diff_html
 from simulate.interfaces.render.fork_html import write_fork_html
+from simulate.model.agent_address import KINDS, scheme_of
 from simulate.model.explain import told_verdict
 from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
+from simulate.model.persona import Persona, Voice
 from simulate.model.scenario import Line, Scenario
 from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
@@ -31,6 +35,8 @@ from simulate.resources import Resources
 from simulate.run import run_trial
 from simulate.scenario_files import load_scenarios
 from simulate.tools import marked
+from simulate.trace.conversations import only, read_conversations
+from simulate.trace.diff import compare
 from simulate.trace.files.writing import write_otlp_jsonl
 
 
@@ -54,6 +60,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--allow", action="append", default=[], metavar="HOST:PORT", help="may be reached during the replay"
+    )
+    parser.add_argument(
+        "--recording",
+        type=Path,
+        metavar="WAV",
+        help="of the production call, caller left, agent right: its own voice calls again",
+    )
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="with --recording: both calls on one page, to listen to"
     )
     parser.add_argument(
         "--save", type=Path, metavar="FILE", help="write the new trace here (OTLP JSON lines)"
@@ -161,10 +176,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 async def _replay(args: argparse.Namespace, cassettes: list[Cassette], rules: Any) -> int:
     refuse_production()
-    scenarios = [
-        replay_fork.expecting(scenario_of(cassette, improvises=args.policy == "simulate"), args.scenario)
-        for cassette in cassettes
-    ]
+    scenarios = [replay_fork.expecting(_scenario(args, cassette), args.scenario) for cassette in cassettes]
     stage = _stage(args, scenarios)
     for line in _live_tools(cassettes):
         say(line, file=sys.stderr)
@@ -222,6 +234,20 @@ def _stage(args: argparse.Namespace, scenarios: list[Scenario]) -> Resources:
     return stage
 
 
+def _scenario(args: argparse.Namespace, cassette: Cassette) -> Scenario:
+    """That of `scenario_of`, by voice where the agent speaks; from ``--recording`` in the caller's own."""
+    scenario = scenario_of(cassette, improvises=args.policy == "simulate")
+    address = Project.find(Path.cwd()).agent(args.agent).address
+    spoken = KINDS[scheme_of(address)].medium == "voice"
+    if args.recording is not None and not spoken:
+        raise InputError("--recording is of a call, and this agent writes", where=args.agent)
+    if not spoken:
+        return scenario
+    recording = None if args.recording is None else str(args.recording.absolute())
+    persona = Persona(voice=Voice(recording=recording))
+    return scenario.model_copy(update={"medium": "voice", "persona": persona})
+
+
 def scenario_of(cassette: Cassette, *, improvises: bool = False) -> Scenario:
     """The scenario that says again what the caller said; or, where the caller ``improvises`` once the agent
     leaves the recorded path, one with the goal that the first line tells."""
@@ -264,8 +290,20 @@ async def _ran(
         return replayed(cassette, session, reports, stage.models, **given)
 
     stage.recordings = opening
-    spec = TrialSpec(scenario, recorded=cassette.conversation if args.policy == "simulate" else ())
-    return await run_trial(spec, stage)
+    folder = args.save.parent if args.save is not None and scenario.medium == "voice" else None
+    recorded = cassette.conversation if args.policy == "simulate" else ()
+    spec = TrialSpec(scenario, recorded=recorded, folder=folder)
+    return await stage.in_its_time(scenario, lambda: run_trial(spec, stage))
+
+
+def _write_html(args: argparse.Namespace, outcome: Outcome) -> None:
+    """The production trace and the new one, with both recordings where there are two."""
+    expected = only(read_conversations(args.source[0], choice=chosen(args)), args.source[0])
+    if outcome.trace is None:
+        raise InputError("the agent left no trace to compare", where=args.agent)
+    recordings = [args.recording, Path(outcome.recording or "")] if args.recording else []
+    diff = compare(expected, outcome.trace)
+    say(f"written: {write_diff_html(args.html, diff, recordings)}", file=sys.stderr)
 
 
 def _live_tools(cassettes: list[Cassette]) -> list[str]:
@@ -313,6 +351,8 @@ def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, report
         say("  the agent's words differ from the recording")
     if args.save is not None and outcome.trace is not None:
         write_otlp_jsonl(args.save, outcome.trace.spans)
+    if args.html is not None:
+        _write_html(args, outcome)
     if outcome.status == "error" and outcome.side != "agent":
         return 3
     return 0 if reports and all(report.passed for report in reports) and outcome.status != "error" else 1

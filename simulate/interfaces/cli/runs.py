@@ -1,4 +1,4 @@
-"""``simulate runs``: the runs that are kept: list, show, compare two, remove old ones."""
+"""``simulate runs``: the runs that are kept: list, show, compare two, follow a measure, remove old ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simulate.errors import InputError
-from simulate.interfaces.cli import say
+from simulate.interfaces.cli import runs_trend, say
 from simulate.interfaces.cli.output_options import add_json_option
 from simulate.interfaces.render.output import write_json
 from simulate.interfaces.render.run_comparison import (
@@ -51,6 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--html", metavar="FILE", help=f"where the page goes (default: {PAGE} in AFTER's folder)"
     )
     add_json_option(compared, "the comparison")
+    trend = add("trend", "a measure over the runs, such as how fast calls were answered", _trend)
+    runs_trend.configure(trend)
     pruned = add("prune", "remove old runs", _prune)
     pruned.add_argument("--keep", type=int, metavar="N", help="the latest N runs stay")
     pruned.add_argument("--older-than", metavar="AGE", help="younger ones stay: 30d, 12h, or a date")
@@ -113,6 +115,10 @@ def _compare(args: argparse.Namespace) -> int:
         say(f"page: {page}")
         say("whether it is more than chance: simulate gate, with --baseline", file=sys.stderr)
     return comparison.exit_code
+
+
+def _trend(args: argparse.Namespace) -> int:
+    return runs_trend.execute(args, _runs())
 
 
 def _prune(args: argparse.Namespace) -> int:

@@ -29,6 +29,7 @@ _RANK: dict[Standing, int] = {"failed": 0, "error": 1, "not_run": 2, "flaky": 3}
 _WORDS = {
     "no_reply": "no reply",
     "agent_cut_in": "talked over the caller",
+    "hung_up": "hung up on the caller",
     "premature": "took a pause for the end",
     "barge_in": "went on after an interruption",
     "backchannel": "stopped for a “mhm”",

@@ -10,13 +10,17 @@ from typing import Any
 
 from simulate.interfaces.render.diff_conversation import conversation_rows
 from simulate.interfaces.render.page import page
+from simulate.interfaces.render.recording_panel import MEDIA
+from simulate.interfaces.render.recordings_beside import SCRIPTS, STYLES, recordings_beside
 from simulate.model.whole_file import write_pieces
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.change import Change
 from simulate.trace.diff.content import dumped
 from simulate.trace.diff.forest import Forest
 from simulate.trace.diff.result import Diff, grouped, headline
+from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.mask import SecretMask
+from simulate.trace.span import Trace
 
 LONG = 4_000
 """Characters of one value that the page carries; what is cut off is counted."""
@@ -26,21 +30,38 @@ MANY = 500
 Row = list[Any]
 
 
-def write_diff_html(path: str | Path, diff: Diff) -> Path:
-    """Write the page; it is whole or not there."""
-    return write_pieces(path, diff_page(diff))
+def write_diff_html(path: str | Path, diff: Diff, recordings: Sequence[Path] = ()) -> Path:
+    """Write the page; it is whole or not there. ``recordings`` are both calls', where they are calls."""
+    if not recordings:
+        return write_pieces(path, diff_page(diff))
+    words = [_words(one) for one in diff.readings or (diff.expected, diff.actual)]
+    beside = recordings_beside(Path(path), recordings, words)
+    pages = diff_page(diff, before=beside, styles=STYLES, scripts=SCRIPTS, media=MEDIA)
+    return write_pieces(path, pages)
+
+
+def _words(source: Trace | TraceReading) -> int | None:
+    """How many words the agent's voice was asked to say; None where no span tells."""
+    texts = [str(view.voice["text"]) for _, view in TraceReading.of(source) if view.voice.get("text")]
+    return sum(len(text.split()) for text in texts) or None
 
 
 def diff_page(
-    diff: Diff, *, before: str = "", without_script: str | None = None, styles: Sequence[str] = ()
+    diff: Diff,
+    *,
+    before: str = "",
+    without_script: str | None = None,
+    styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+    media: str = "'none'",
 ) -> Iterator[bytes]:
     """The page in pieces. ``before`` and ``without_script`` are HTML, as `page` takes them; ``styles`` are
     for that."""
     data = [("diff", page_data(diff))]
     title = f"{'same' if diff.same else 'changed'} – {diff.actual.trace_id}"
     return page(
-        title, data, scripts=("base.js", "diff.js"), styles=("base.css", "diff.css", *styles),
-        before=before, **({} if without_script is None else {"without_script": without_script}),
+        title, data, scripts=("base.js", *scripts, "diff.js"), styles=("base.css", "diff.css", *styles),
+        media=media, before=before, **({} if without_script is None else {"without_script": without_script}),
     )  # fmt: skip
 
 

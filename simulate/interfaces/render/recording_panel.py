@@ -25,7 +25,7 @@ def sound(outcome: Outcome, report: Path) -> dict[str, Any] | None:
     panel: Any = outcome.measures.get("turn_taking")
     return {
         **drawn,
-        "src": _address(file, report),
+        "src": address(file, report),
         "file": str(file),
         "started_ns": str(outcome.conversation.started_ns),  # beyond what JavaScript's numbers hold
         "events": panel["events"] if isinstance(panel, dict) else [],
@@ -35,7 +35,7 @@ def sound(outcome: Outcome, report: Path) -> dict[str, Any] | None:
 def address_of(outcome: Outcome, report: Path) -> str | None:
     """The recording as ``report`` has to name it; None where there is none (any more)."""
     file = _find(outcome, report)
-    return None if file is None else _address(file, report)
+    return None if file is None else address(file, report)
 
 
 def _find(outcome: Outcome, report: Path) -> Path | None:
@@ -48,7 +48,8 @@ def _find(outcome: Outcome, report: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _address(file: Path, report: Path) -> str:
+def address(file: Path, report: Path) -> str:
+    """A file as a page has to name it."""
     try:
         return quote(Path(os.path.relpath(file, report.parent)).as_posix())
     except ValueError:  # another drive

@@ -139,7 +139,8 @@ class AgentConfig(Strict):
     """How a turn becomes a request, and where the answer stands: for an agent of no standard protocol."""
     options: dict[str, Data] = Field(default_factory=dict[str, Any])
     """Further fields of every request; for a LiveKit agent, of the metadata of each call's job; for
-    ``twilio:``, ``realtime:`` and ``pcm:``, the custom parameters, the session or the description."""
+    ``twilio:``, ``realtime:``, ``gemini:`` and ``pcm:``, the custom parameters, the session or the
+    description."""
     mcp_servers: dict[str, UrlOrCommand] = Field(default_factory=dict[str, str])
     """The agent's MCP servers, each a URL or a command, by the environment variable that names it to the
     agent. The agent gets our address there, so that pins and worlds answer the server's tools."""

@@ -82,7 +82,7 @@ def _contains(text: str, wanted: str, language: str, *, spoken: bool) -> bool:
     if contains(text, wanted, language):
         return True
     # what is spoken has no one spelling; amounts were compared by their value already
-    return spoken and not amounts(wanted, language) and says(text, wanted)
+    return spoken and not amounts(wanted, language) and says(text, wanted, language)
 
 
 _Named = tuple[bool, Stance, str]

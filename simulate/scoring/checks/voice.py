@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, TypeVar
 
 from simulate.conversation.voice.normalise import says
+from simulate.conversation.voice.senses import language_of
 from simulate.model.base import Expectation
 from simulate.model.expect_voice import (
     Dtmf,
@@ -176,7 +177,7 @@ class IgnoresBackgroundCheck(_PanelCheck[IgnoresBackground]):
 
 @judges(LetsCallerFinish)
 class LetsCallerFinishCheck(_PanelCheck[LetsCallerFinish]):
-    """The agent never talked into a turn of the caller."""
+    """The agent neither talked into a turn of the caller nor hung up in it."""
 
     def describe(self) -> str:
         return "the agent lets the caller finish"
@@ -184,13 +185,16 @@ class LetsCallerFinishCheck(_PanelCheck[LetsCallerFinish]):
     def look(self, panel: dict[str, Any]) -> Verdict:
         if not panel["caller_speech"]:
             return self.verdict("not_run", "the caller said nothing")
-        cuts = _events(panel, "agent_cut_in") + _events(panel, "premature")
+        cuts = [each for kind in ("agent_cut_in", "premature", "hung_up") for each in _events(panel, kind)]
         if not cuts:
             return self.verdict("passed", "it never began to speak inside a turn of the caller")
         first = min(cuts, key=lambda event: event["at"])
         where = " at a pause for breath" if first["kind"] == "premature" else ""
         fact = (
-            f"it began to speak{where} {_at(first)}, {show_seconds(first['seconds'])} before the caller's end"
+            f"it hung up {_at(first)}, in the middle of the caller's words"
+            if first["kind"] == "hung_up"
+            else f"it began to speak{where} {_at(first)}, "
+            f"{show_seconds(first['seconds'])} before the caller's end"
         )
         more = f" (and {len(cuts) - 1} times more)" if len(cuts) > 1 else ""
         return self.verdict("failed", fact + more, turn=first["turn"], actual=len(cuts))
@@ -249,7 +253,7 @@ class HeardCheck(Check[Heard]):
         return f"the agent hears “{self.expectation.heard}”{where}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        heard = list(_transcripts(evidence))
+        heard, language = list(_transcripts(evidence)), language_of(evidence.scenario)
         if not heard:
             return self.verdict(
                 "not_run",
@@ -259,11 +263,11 @@ class HeardCheck(Check[Heard]):
         if self.expectation.in_turn is not None:
             heard = [each for each in heard if each[2] == self.expectation.in_turn]
         for span, text, turn in heard:
-            if says(text, self.expectation.heard):
+            if says(text, self.expectation.heard, language):
                 return self.verdict("passed", f"it heard: {text}", turn=turn, span_id=span.span_id)
         # recognition may have split one utterance; together they may still hold it
         together = " ".join(text for _, text, _ in heard)
-        if says(together, self.expectation.heard):
+        if says(together, self.expectation.heard, language):
             return self.verdict("passed", f"it heard: {together}", span_id=heard[0][0].span_id)
         fact = (
             f"it heard: {' / '.join(text for _, text, _ in heard)}"

@@ -5,7 +5,7 @@
   const KINDS = { TURN: "turn", STT: "stt", LLM: "llm", TOOL: "tool", TTS: "tts" };
   const WORDS = {
     reply: "the agent replied", no_reply: "no reply; the caller spoke again", barge_in: "the caller cut in",
-    agent_cut_in: "the agent talked over the caller", premature: "the agent took a pause for the end",
+    agent_cut_in: "the agent talked over the caller", hung_up: "the agent hung up on the caller", premature: "the agent took a pause for the end",
     backchannel: "“mhm”", vocal_tic: "a cough or the like", aside: "said to somebody else", hold_music: "hold music", false_stop: "the agent broke off, and the caller had said nothing", dead_air: "silence while the agent was due",
   };
   const LONG = 2; // seconds of silence that deserve a mark
