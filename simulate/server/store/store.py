@@ -44,7 +44,7 @@ class Store:
         except DBAPIError as error:
             self.engine.dispose()
             raise EnvironmentFault(
-                f"the store cannot be opened: {_reason(error)}", where=self.engine.url.render_as_string()
+                f"the store cannot be opened: {reason(error)}", where=self.engine.url.render_as_string()
             ) from error
 
     def close(self) -> None:
@@ -105,7 +105,9 @@ def _engine(url: str) -> Engine:
             raise InputError(f"a store is in sqlite or postgresql, not in {name}", where=url)
         if name == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            return create_engine(address, pool_size=8, pool_pre_ping=True)
+            return create_engine(
+                address, pool_size=8, pool_pre_ping=True, connect_args={"connect_timeout": 5}
+            )
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         hint = "write sqlite:///traces.db or postgresql://user@host/name"
         raise InputError(f"not the address of a store: {url}", hint=hint) from error
@@ -156,5 +158,6 @@ def migrate(connection: Connection, to: str = "head") -> None:
     (command.downgrade if down else command.upgrade)(config, to)
 
 
-def _reason(error: DBAPIError) -> str:
+def reason(error: DBAPIError) -> str:
+    """Why the database refused, in one line."""
     return str(error.orig or error).splitlines()[0]
