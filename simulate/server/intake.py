@@ -153,14 +153,21 @@ class SpanIntake:
             else from_protobuf(ExportTraceServiceRequest.FromString(body), notes)
         )
         by_trace: defaultdict[str, list[Span]] = defaultdict(list)
+        changed = set[str]()
         there = list(spans)
         valid = [span for span in there if _valid(span)]
-        for span in redactor.spans(valid):
-            by_trace[span.trace_id].append(span)
+        for span, redacted in zip(valid, redactor.spans(valid), strict=True):
+            by_trace[span.trace_id].append(redacted)
+            if redacted != span:
+                changed.add(span.trace_id)
         count, rejected = len(valid), len(there) - len(valid)
         self._since_renewed += count
         self.counts.redacted = dict(redactor.counts)
         rows = [span_row(project, trace_id, some, now) for trace_id, some in by_trace.items()]
+        if kind != JSON:  # what another form or redaction made may read otherwise once it was packed
+            for row, (trace_id, some) in zip(rows, by_trace.items(), strict=True):
+                if trace_id not in changed:
+                    self._store.recent.keep(row["data"], some)
         return rows, count, rejected + notes.left_out
 
     def _redact_with(self) -> Redactor:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from simulate.errors import EnvironmentFault, InputError, MissingExtra
+from simulate.server.store.recent import Recent
 from simulate.server.store.schema import audit, metadata, settings
 from simulate.trace.redaction.redact import Redactor
 
@@ -34,6 +35,7 @@ class Store:
         self.engine = _engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._lock = threading.Lock()
+        self.recent = Recent()
         try:
             with self.write() as connection:
                 migrate(connection)

@@ -14,8 +14,9 @@ import json
 import re
 import secrets
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any, cast
 
 import orjson
@@ -200,8 +201,12 @@ class Redactor:
 
     def _object(self, value: dict[Any, Any], place: str) -> dict[Any, Any]:
         made: dict[Any, Any] = {}
-        pair = pair_name(value)
+        pair, clean = pair_name(value), self._clean
         for key, item in value.items():
+            plain = type(item) is str and item in clean and key in clean and key not in made
+            if plain and not pair and not is_secret_name(key):
+                made[key] = item
+                continue
             name = self.name(key) if isinstance(key, str) else key
             while name in made:  # two keys that are redacted to the same
                 name = f"{name}'"
@@ -259,27 +264,24 @@ class Redactor:
 
     def span(self, span: Span) -> Span:
         """A copy with everything redacted but ids, times and enums."""
-        return replace(
-            span,
-            name=self.name(span.name),
-            attributes=self._attributes(span.attributes, ".attributes"),
-            events=[
-                Event(
-                    self.text(event.name),
-                    event.time_ns,
-                    self._attributes(event.attributes, ".events.attributes"),
-                )
-                for event in span.events
-            ],
-            links=[
-                Link(link.trace_id, link.span_id, self._attributes(link.attributes, ".links.attributes"))
-                for link in span.links
-            ],
-            status_message=None if span.status_message is None else self.text(span.status_message),
-            resource=self._attributes(span.resource, ".resource"),
-            scope_attributes=self._attributes(span.scope_attributes, ".scope_attributes"),
-            trace_state=None if span.trace_state is None else self.text(span.trace_state),
-        )
+        made = Span(*_fields(span))
+        made.name = self.name(span.name)
+        made.attributes = self._attributes(span.attributes, ".attributes")
+        made.events = [
+            Event(
+                self.text(event.name), event.time_ns, self._attributes(event.attributes, ".events.attributes")
+            )
+            for event in span.events
+        ]
+        made.links = [
+            Link(link.trace_id, link.span_id, self._attributes(link.attributes, ".links.attributes"))
+            for link in span.links
+        ]
+        made.status_message = None if span.status_message is None else self.text(span.status_message)
+        made.resource = self._attributes(span.resource, ".resource")
+        made.scope_attributes = self._attributes(span.scope_attributes, ".scope_attributes")
+        made.trace_state = None if span.trace_state is None else self.text(span.trace_state)
+        return made
 
     def spans(self, spans: Collection[Span]) -> list[Span]:
         """Copies of them as `span` makes them, and several times as fast: texts that occur again are looked
@@ -305,6 +307,10 @@ class Redactor:
         if self._paths:  # each for itself: a path that means all of them leaves their names
             attributes = {key: self._at_paths(item, f"{place}.{key}") for key, item in attributes.items()}
         return self._object(attributes, place)
+
+
+_fields: Callable[[Span], tuple[Any, ...]] = attrgetter(*(one.name for one in fields(Span)))
+"""The fields of a span: `dataclasses.replace` takes five times as long."""
 
 
 class _Literals:
