@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, cast
@@ -150,7 +150,7 @@ class Redactor:
                 return False
         return True
 
-    def _clean_ones(self, texts: Iterable[str]) -> set[str]:
+    def clean_ones(self, texts: Iterable[str]) -> set[str]:
         """Those of the texts that hold nothing for sure. They are looked at together, each word of them once;
         a text that is left out may be clean all the same."""
         parts: dict[str, list[str]] = {}
@@ -161,12 +161,11 @@ class Redactor:
             if None not in words:
                 parts[text] = cast("list[str]", words)
         pool = list(dict.fromkeys(itertools.chain.from_iterable(parts.values())))
-        ends = list(itertools.accumulate(len(part) + 1 for part in pool))
-        dirty = {
-            pool[at]
-            for each in self.find("\n".join(pool))
-            for at in range(bisect_right(ends, each.start), bisect_right(ends, each.end - 1) + 1)
-        }
+        dirty = set[str]()
+        for some in _together(pool):
+            ends = list(itertools.accumulate(len(part) + 1 for part in some))
+            for each in self.find("\n".join(some)):
+                dirty.update(some[bisect_right(ends, each.start) : bisect_right(ends, each.end - 1) + 1])
         for rule in self._custom:  # it may look for the end of a text
             dirty.update(part for part in pool if rule.find(SearchedText(part)))
         return {text for text, words in parts.items() if dirty.isdisjoint(words)} if dirty else set(parts)
@@ -287,7 +286,7 @@ class Redactor:
         """Copies of them as `span` makes them, and several times as fast: texts that occur again are looked
         at once."""
         if not self._finders:  # what they find depends on where a text ends
-            self._clean = self._clean_ones(texts_of_spans(spans))
+            self._clean = self.clean_ones(texts_of_spans(spans))
         try:
             return [self.span(span) for span in spans]
         finally:
@@ -311,6 +310,19 @@ class Redactor:
 
 _fields: Callable[[Span], tuple[Any, ...]] = attrgetter(*(one.name for one in fields(Span)))
 """The fields of a span: `dataclasses.replace` takes five times as long."""
+
+
+def _together(texts: list[str]) -> Iterator[list[str]]:
+    """The texts in parts that are looked at together, each no longer than one text may be."""
+    some, size = list[str](), 0
+    for text in texts:
+        size += len(text) + 1
+        if size > MOST and some:
+            yield some
+            some, size = [], len(text) + 1
+        some.append(text)
+    if some:
+        yield some
 
 
 class _Literals:
