@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import median
 
 from simulate.errors import SimulateError
+from simulate.interfaces.cli.serve import collect_garbage_seldom
 from simulate.model.percentile import percentile
 from simulate.server import dashboard
 from simulate.server.assembler import put_away_all
@@ -45,7 +46,8 @@ def message(role: str, words: int, draw: random.Random) -> str:
 
 
 def trace(number: int, spans: int = 10, began: int | None = None) -> list[Span]:
-    """An agent's trace: model calls of some kB, tools and a retrieval, as production sends them."""
+    """An agent's trace: model calls of some kB, tools and a retrieval, as production sends them; of the last
+    30 days unless ``began`` says when."""
     draw = random.Random(number)
     trace_id = f"{draw.getrandbits(128) | 1:032x}"
     start = began or time.time_ns() - draw.randrange(30 * 86_400) * 1_000_000_000
@@ -100,7 +102,8 @@ def ingest(store: str, traces: int) -> None:
     print(f"first answer after                {time.monotonic() - began:8.2f} s")
     client, took, count = Client(address), list[float](), 0
     batches = [
-        [span for number in range(at, at + 50) for span in trace(number)] for at in range(0, traces, 50)
+        [span for number in range(at, at + 50) for span in trace(number, began=time.time_ns())]
+        for at in range(0, traces, 50)
     ]
     began = time.monotonic()
     for batch in batches:
@@ -130,8 +133,11 @@ def parts(url: str, traces: int) -> None:
     the machine does."""
     store = Store(url)
     intake = SpanIntake(store)
+    collect_garbage_seldom()
     batches = [
-        to_protobuf([span for number in range(at, at + 50) for span in trace(number)]).SerializeToString()
+        to_protobuf(
+            [span for number in range(at, at + 50) for span in trace(number, began=time.time_ns())]
+        ).SerializeToString()
         for at in range(0, traces, 50)
     ]
     began = time.process_time()

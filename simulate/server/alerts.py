@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
 
+from simulate.errors import InputError
 from simulate.model.percentile import percentile
 from simulate.scoring.evaluators.alerts import webhook
 from simulate.server.context import Context
@@ -123,8 +123,11 @@ def _keep(store: Store, rule: AlertRule, state: AlertState) -> None:
 async def look(context: Context, now: int | None = None) -> None:
     """Look at every rule once, and tell what changed or was not told yet."""
     at = now or time.time_ns()
-    for rule in context.settings.alerts:
-        await _look_at(context, rule, at)
+    # at once: a webhook that does not answer delays no other
+    looks = [_look_at(context, rule, at) for rule in context.settings.alerts]
+    for failed in await asyncio.gather(*looks, return_exceptions=True):
+        if failed is not None:
+            raise failed
 
 
 async def _look_at(context: Context, rule: AlertRule, now: int) -> None:
@@ -170,6 +173,8 @@ async def _tell(context: Context, rule: AlertRule, state: AlertState) -> str | N
             session.post(webhook(rule.webhook), json=data) as response,
         ):
             return None if response.status < 300 else f"the webhook answered {response.status}"
+    except InputError as error:  # such as a variable that is not set
+        return error.message
     except (aiohttp.ClientError, TimeoutError) as error:
         return f"the webhook cannot be reached: {type(error).__name__}"
 
@@ -201,11 +206,7 @@ def body(rule: AlertRule, state: AlertState, row: TraceRow | None, address: str)
     }
 
 
-async def keep_looking(context: Context) -> None:
-    """Look at the rules now and then, for ever."""
-    while True:
-        try:
-            await look(context)
-        except DBAPIError as error:
-            _log.error("the alerts cannot be looked at: %s", error.orig)
-        await asyncio.sleep(EVERY)
+async def keep_looking(context: Context) -> float:
+    """Look at the rules; the seconds until the next time."""
+    await look(context)
+    return EVERY

@@ -106,7 +106,7 @@ async def status(request: PageRequest) -> web.Response:
     context = request.context
     return answer_json(
         {
-            "version": version("simulate-agents"), "problem": context.assembler.problem,
+            "version": version("simulate-agents"), "problem": "; ".join(context.problems.values()) or None,
             "waiting_spans": context.assembler.waiting, "since_start": asdict(context.intake.counts),
             "cannot_be_put_away": len(context.assembler.failed),
             "judge": None if context.judging is None else asdict(context.judging.counts),

@@ -22,20 +22,24 @@ from simulate.model.shapes import object_of
 from simulate.scoring.judge import Judge
 from simulate.server import api, mcp, pages
 from simulate.server.access import LOCAL, Access, check_role
+from simulate.server.alerts import EVERY as LOOK
 from simulate.server.alerts import keep_looking
 from simulate.server.answers import answer_json
 from simulate.server.assembler import Assembler
 from simulate.server.context import Context
 from simulate.server.finishing import Finishing
 from simulate.server.grpc_intake import grpc_intake
+from simulate.server.intake import PATIENCE as INTAKE_PATIENCE
 from simulate.server.intake import SpanIntake
+from simulate.server.jobs import Problems, repeat
 from simulate.server.judging import Judging
+from simulate.server.keeping import EVERY as KEEP_CLEAN
 from simulate.server.keeping import keep_clean
 from simulate.server.routes import PageRequest, Route
 from simulate.server.settings import ServerSettings
 from simulate.server.sources import as_otlp, run_traces
-from simulate.server.store.access_keys import has_keys
-from simulate.server.store.store import Store
+from simulate.server.store.access_keys import AccessKey, has_keys
+from simulate.server.store.store import Store, reason
 from simulate.trace.capture.otlp_http import JSON, PROTOBUF, export, failure, signal_of, success
 from simulate.trace.otlp.encode import to_protobuf
 
@@ -46,6 +50,9 @@ LIMIT = 64 << 20
 """Bytes of one export, unpacked."""
 SMALL = 1 << 20
 """Bytes of any other request."""
+PATIENCE = 60.0
+"""Seconds that a page has."""
+KEPT = "what was acknowledged is kept, and exporters send again what was not"
 RETRY = "2"
 """Seconds after which an exporter may send again what was refused for now."""
 _log = logging.getLogger("simulate.server")
@@ -80,7 +87,9 @@ class TraceServer:
             response = self._problem(raw, 400, error.message, error.hint)
         except DBAPIError as error:
             _log.error("the store failed: %s", error.orig)
-            response = self._problem(raw, 503, "the store does not answer")
+            response = self._problem(raw, 503, f"the store does not answer: {reason(error)}", KEPT)
+        except TimeoutError:
+            response = self._problem(raw, 503, f"the store did not answer for {PATIENCE:g} s", KEPT)
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         if response.status in (429, 503):
@@ -93,8 +102,7 @@ class TraceServer:
 
         kind = raw.content_type
         try:
-            key, _ = await asyncio.to_thread(self._context.access.who, raw)
-            key = check_role(key, "send")
+            key = check_role((await self._who(raw))[0], "send")
             signal, body = await export(raw, self._exports)
             problem = await self._context.intake.take(key.project, signal, body, kind, raw.path)
         except Refused as refusal:
@@ -105,8 +113,7 @@ class TraceServer:
 
     async def _play(self, raw: web.BaseRequest) -> web.Response:
         """A client that brings its agent, to which the project's scenarios are played."""
-        key, _ = await asyncio.to_thread(self._context.access.who, raw)
-        check_role(key, "send")
+        check_role((await self._who(raw))[0], "send")
         cloud = self._context.cloud
         if cloud is None:
             raise Refused(404, "this server plays no scenarios")
@@ -128,8 +135,7 @@ class TraceServer:
                 break
         else:
             raise Refused(404, "there is nothing at this address")
-        access = self._context.access
-        key, by_cookie = await asyncio.to_thread(access.who, raw)
+        key, by_cookie = await self._who(raw)
         if key is None and raw.method == "GET" and route.role != "anybody" and not route.about:
             return pages.to_login(raw.path_qs)
         key = (key or LOCAL) if route.role == "anybody" else check_role(key, route.role)
@@ -137,7 +143,12 @@ class TraceServer:
         if raw.method == "POST":
             form = await self._form(raw, is_page=by_cookie and not route.about)
         request = PageRequest(self._context, raw, key, words, dict(raw.query), form)
-        return await route.answer(request)
+        async with asyncio.timeout(PATIENCE):
+            return await route.answer(request)
+
+    async def _who(self, raw: web.BaseRequest) -> tuple[AccessKey | None, bool]:
+        async with asyncio.timeout(INTAKE_PATIENCE):
+            return await asyncio.to_thread(self._context.access.who, raw)
 
     async def _form(self, raw: web.BaseRequest, *, is_page: bool) -> Mapping[str, Any]:
         if not is_page:
@@ -191,7 +202,13 @@ async def serving(
         _context, store, settings or ServerSettings(), demand_keys or not local, quiet, judge
     )
     server = TraceServer(context)
-    jobs = [context.intake.run(), context.assembler.run(), keep_clean(context), keep_looking(context)]
+    again = functools.partial(repeat, context.problems)
+    jobs = [
+        context.intake.run(),
+        again("traces", context.assembler.put_away_quiet, 0.5),
+        again("retention", functools.partial(keep_clean, context), KEEP_CLEAN),
+        again("alerts", functools.partial(keep_looking, context), LOOK),
+    ]
     if context.judging is not None:
         jobs.append(context.judging.run())
     async with listening(server.answer, port, host=host) as actual, _beside(jobs):
@@ -224,7 +241,9 @@ def _context(
         )
     judging = None if settings.judge is None or judge is None else Judging(store, settings.judge, judge)
     finishing = Finishing(settings)
-    intake = SpanIntake(store, lambda: store.redactor(settings.redact.patterns, settings.redact.paths))
+    problems: Problems = {}
+    redactor = functools.partial(store.redactor, settings.redact.patterns, settings.redact.paths)
+    intake = SpanIntake(store, redactor, problems)
 
     def looked(waiting: int) -> None:
         intake.waiting = waiting
@@ -233,7 +252,7 @@ def _context(
     if judging is not None:
         assembler.done = judging.offer
     access = Access(store, demand_keys, store.setting("cookie key"))
-    return Context(store, settings, access, intake, assembler, judging)
+    return Context(store, settings, access, intake, assembler, problems, judging)
 
 
 @contextlib.asynccontextmanager

@@ -25,7 +25,7 @@ _log = logging.getLogger("simulate.server")
 
 @dataclass(slots=True)
 class Assembler:
-    """Puts traces away while `run` runs. ``done`` is called with those that were, in its thread."""
+    """Puts traces away. ``done`` is called with those that were, in the thread of `step`."""
 
     store: Store
     finish: Finish = keep_all
@@ -35,23 +35,13 @@ class Assembler:
     """Called after each look with the spans that are not part of a trace yet."""
     waiting: int = 0
     """Spans that were not part of a trace when last looked."""
-    problem: str | None = None
-    """Why nothing could be put away when last tried."""
     failed: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     """Traces that cannot be put away, with why; what came of them stays where it is."""
     _busy: threading.Lock = field(default_factory=threading.Lock)
 
-    async def run(self) -> None:
-        """Put away what is quiet, for ever."""
-        while True:
-            done = 0
-            try:
-                done = await asyncio.to_thread(self.step)
-                self.problem = None
-            except DBAPIError as error:
-                self.problem = f"the store cannot be written: {str(error.orig).splitlines()[0]}"
-                _log.error(self.problem)
-            await asyncio.sleep(0.02 if done else min(0.5, self.quiet / 4))
+    async def put_away_quiet(self) -> float:
+        """Put away what is quiet; the seconds after which to look again."""
+        return 0.02 if await asyncio.to_thread(self.step) else min(0.5, self.quiet / 4)
 
     def step(self, *, everything: bool = False) -> int:
         """Put away what has been quiet for long enough, or all there is; how many traces."""

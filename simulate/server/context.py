@@ -8,6 +8,7 @@ from simulate.cloud_protocol.service import CloudService
 from simulate.server.access import Access
 from simulate.server.assembler import Assembler
 from simulate.server.intake import SpanIntake
+from simulate.server.jobs import Problems
 from simulate.server.judging import Judging
 from simulate.server.settings import ServerSettings
 from simulate.server.store.store import Store
@@ -22,6 +23,7 @@ class Context:
     access: Access
     intake: SpanIntake
     assembler: Assembler
+    problems: Problems
     judging: Judging | None = None
     cloud: CloudService | None = None
     """Plays the scenarios of a project to clients that bring their agent."""

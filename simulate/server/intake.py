@@ -17,8 +17,9 @@ from sqlalchemy.exc import DBAPIError
 
 from simulate.errors import InputError
 from simulate.local_server import Refused
+from simulate.server.jobs import Problems, told
 from simulate.server.store.incoming import Row, put, put_unread, score_row, span_row
-from simulate.server.store.store import Store
+from simulate.server.store.store import Store, reason
 from simulate.trace.capture.otlp_http import EVALUATION, JSON
 from simulate.trace.files.base import Notes
 from simulate.trace.files.documents import load
@@ -30,7 +31,10 @@ MOST_WAITING = 500_000
 """Spans that were acknowledged and are not part of a trace yet, above which exporters are asked to wait."""
 _UNREADABLE = (InputError, DecodeError, ValueError, TypeError, AttributeError, KeyError)
 _LONGEST_UNREAD = 1 << 20
+_EXPORTS = "exports"
 _RENEW = 50_000
+PATIENCE = 8.0
+"""Seconds that the store has to keep an export; the usual exporter gives up after ten."""
 
 
 @dataclass(slots=True)
@@ -45,10 +49,14 @@ class Counts:
 
 
 class SpanIntake:
-    """Takes exports in. `run` must be running: it commits what several requests brought together."""
+    """Takes exports in. `run` must be running: it commits what several requests brought together. While
+    exports cannot be kept, ``problems`` says why."""
 
-    def __init__(self, store: Store, redactor: Callable[[], Redactor] | None = None) -> None:
+    def __init__(
+        self, store: Store, redactor: Callable[[], Redactor] | None = None, problems: Problems | None = None
+    ) -> None:
         self._store = store
+        self._problems = {} if problems is None else problems
         self._new_redactor = redactor or store.redactor
         self._redactor = self._new_redactor()
         self._since_renewed = 0
@@ -89,26 +97,33 @@ class SpanIntake:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            batch, self._pending = self._pending, []
-            rows = [row for some, _ in batch for row in some]
+            # who was told to send again will do so
+            batch = [(rows, done) for rows, done in self._pending if not done.done()]
+            self._pending = []
+            problem: Exception | None = None
             try:
-                await asyncio.to_thread(put, self._store, rows)
+                await asyncio.to_thread(put, self._store, [row for rows, _ in batch for row in rows])
+                self._problems.pop(_EXPORTS, None)
             except Exception as error:  # noqa: BLE001 - each waiting request gets it
+                self._problems[_EXPORTS] = told(error)
                 problem = _unavailable(error) if isinstance(error, DBAPIError) else error
-                for _, done in batch:
-                    if not done.done():
-                        done.set_exception(problem)
-            else:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_result(None)
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None) if problem is None else done.set_exception(problem)
 
     async def _put(self, rows: list[Row]) -> None:
-        if rows:
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._pending.append((rows, done))
-            self._wake.set()
-            await done
+        if not rows:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((rows, done))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await done
+        except TimeoutError:
+            self._pending = [each for each in self._pending if each[1] is not done]
+            self._problems[_EXPORTS] = message = f"the store did not answer for {PATIENCE:g} s"
+            raise Refused(503, message) from None
 
     async def _keep_unread(self, project: str, body: bytes, kind: str, path: str, why: str) -> None:
         self.counts.unread += 1
@@ -138,14 +153,21 @@ class SpanIntake:
             else from_protobuf(ExportTraceServiceRequest.FromString(body), notes)
         )
         by_trace: defaultdict[str, list[Span]] = defaultdict(list)
+        changed = set[str]()
         there = list(spans)
         valid = [span for span in there if _valid(span)]
-        for span in redactor.spans(valid):
-            by_trace[span.trace_id].append(span)
+        for span, redacted in zip(valid, redactor.spans(valid), strict=True):
+            by_trace[span.trace_id].append(redacted)
+            if redacted != span:
+                changed.add(span.trace_id)
         count, rejected = len(valid), len(there) - len(valid)
         self._since_renewed += count
         self.counts.redacted = dict(redactor.counts)
         rows = [span_row(project, trace_id, some, now) for trace_id, some in by_trace.items()]
+        if kind != JSON:  # what another form or redaction made may read otherwise once it was packed
+            for row, (trace_id, some) in zip(rows, by_trace.items(), strict=True):
+                if trace_id not in changed:
+                    self._store.recent.keep(row["data"], some)
         return rows, count, rejected + notes.left_out
 
     def _redact_with(self) -> Redactor:
@@ -163,7 +185,7 @@ def _valid(span: Span) -> bool:
 
 
 def _unavailable(error: DBAPIError) -> Refused:
-    return Refused(503, f"the store cannot take it now: {str(error.orig).splitlines()[0]}")
+    return Refused(503, f"the store cannot take it now: {reason(error)}")
 
 
 _Score = tuple[str, str, Event]

@@ -16,6 +16,7 @@ from simulate.scoring.evaluators.evaluation_context import EvaluationContext
 from simulate.scoring.evaluators.result import Result
 from simulate.scoring.evaluators.scoring import choose, score
 from simulate.scoring.judge import Judge
+from simulate.server.jobs import told
 from simulate.server.settings import JudgeSettings
 from simulate.server.store.incoming import put, score_row
 from simulate.server.store.seal import Sealed
@@ -84,11 +85,10 @@ class Judging:
                 continue
             try:
                 await self._judge_one(project, trace)
-            except DBAPIError as error:
-                self.counts.problem = f"the store cannot be written: {str(error.orig).splitlines()[0]}"
             except Exception as error:  # noqa: BLE001 - one trace must not stop the others
-                _log.exception("trace %s cannot be judged", trace.trace_id)
-                self.counts.problem = f"{type(error).__name__}: {error}"
+                if not isinstance(error, DBAPIError):
+                    _log.exception("trace %s cannot be judged", trace.trace_id)
+                self.counts.problem = told(error)
 
     def _is_spent(self) -> bool:
         """Whether the day's calls are used up. A trace that began below is finished."""

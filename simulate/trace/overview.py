@@ -46,15 +46,16 @@ def overview(source: Trace | TraceReading) -> Overview:
     """What the trace says as a whole."""
     reading = TraceReading.of(source)
     views = [view for _, view in reading]
+    tagged = [view.tags for view in views if view.tags]
     tags = {
         "user": _values(view.user_id for view in views),
         "session": _values(view.session_id for view in views),
         "conversation": _values(view.conversation_id for view in views),
-        "tenant": _values(view.tags.get("tenant.id") for view in views),
-        "feature": _values(view.tags.get("feature.id") for view in views),
+        "tenant": _values(each.get("tenant.id") for each in tagged),
+        "feature": _values(each.get("feature.id") for each in tagged),
         "prompt": _values(_prompt(view) for view in views),
-        "experiment": _values(view.tags.get("experiment.id") for view in views),
-        "cohort": _values(view.tags.get("cohort.name") for view in views),
+        "experiment": _values(each.get("experiment.id") for each in tagged),
+        "cohort": _values(each.get("cohort.name") for each in tagged),
     }
     models = (view.response_model or view.request_model for _, view in reading.llm_calls)
     return Overview(

@@ -62,7 +62,7 @@ def postgres() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _database(server: str, template: str = "template1") -> Iterator[str]:
+def database(server: str, template: str = "template1") -> Iterator[str]:
     """A new database of a Postgres server."""
     import psycopg
 
@@ -80,7 +80,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'traces.db'}"
     else:
-        with _database(request.getfixturevalue("postgres")) as address:
+        with database(request.getfixturevalue("postgres")) as address:
             yield address
 
 
@@ -94,7 +94,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: str) -> Iterator[str]:
-    with _database(postgres) as address:
+    with database(postgres) as address:
         Store(address).close()
         yield urlsplit(address).path.strip("/")
 
@@ -109,7 +109,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         return
     template: str = request.getfixturevalue("postgres_template")
     with (
-        _database(request.getfixturevalue("postgres"), template) as address,
+        database(request.getfixturevalue("postgres"), template) as address,
         contextlib.closing(Store(address)) as found,
     ):
         yield found

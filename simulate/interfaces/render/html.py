@@ -21,6 +21,7 @@ from simulate.model.outcome import Outcome, RunRecord
 from simulate.model.outcome_json import plain
 from simulate.model.whole_file import write_pieces
 from simulate.run_folder import SCENARIO
+from simulate.trace.reading import TraceReading
 from simulate.trace.redaction.mask import SecretMask
 from simulate.trace.span import Trace
 
@@ -70,31 +71,35 @@ def write_trace_html(path: str | Path, traces: Sequence[Trace], *, views: ViewsO
 
 
 def trace_page(
-    traces: Sequence[Trace],
+    traces: Sequence[Trace | TraceReading],
     *,
     views: ViewsOf | None = None,
+    is_masked: bool = False,
     before: str = "",
     without_script: str | None = None,
     styles: Sequence[str] = (),
 ) -> Iterator[bytes]:
     """The page of one or more traces in pieces. ``before`` and ``without_script`` are HTML, as `page` takes
-    them; ``styles`` are for that."""
-    title = f"trace {traces[0].trace_id}" if len(traces) == 1 else f"{len(traces)} traces"
-    mask = SecretMask()
-    traces = [mask.trace(trace) for trace in traces]
-    data = (
-        (
-            f"trace-{n}",
-            waterfall(trace, views and views(trace), whole=trace.source) | {"about": trace_about(trace)},
-        )
-        for n, trace in enumerate(traces)
-    )
+    them; ``styles`` are for that. ``is_masked`` tells that the traces hold no secret."""
+    readings = [TraceReading.of(each) for each in traces]
+    if not is_masked:
+        mask = SecretMask()
+        readings = [TraceReading.of(mask.trace(each.trace)) for each in readings]
+    first = readings[0].trace.trace_id
+    title = f"trace {first}" if len(readings) == 1 else f"{len(readings)} traces"
+    data = ((f"trace-{n}", _trace_data(reading, views)) for n, reading in enumerate(readings))
     return page(
         title, data,
         scripts=(*_SCRIPTS, "timing.js", "waterfall_tools.js", "about.js", "trace.js"),
         styles=(*_STYLES, "about.css", *styles),
         before=before, **({} if without_script is None else {"without_script": without_script}),
     )  # fmt: skip
+
+
+def _trace_data(reading: TraceReading, views: ViewsOf | None) -> dict[str, Any]:
+    trace = reading.trace
+    seen = reading.views if views is None else views(trace)
+    return waterfall(trace, seen, whole=trace.source) | {"about": trace_about(reading)}
 
 
 def keys(outcomes: Sequence[Outcome]) -> list[str]:

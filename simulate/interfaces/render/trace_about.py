@@ -7,13 +7,14 @@ from typing import Any
 
 from simulate.interfaces.render.shortening import Clip
 from simulate.trace.overview import overview
+from simulate.trace.reading import TraceReading
 from simulate.trace.span import Trace
 
 MOST = 200
 """Verdicts and agents that the head lists."""
 
 
-def trace_about(trace: Trace) -> dict[str, Any]:
+def trace_about(trace: Trace | TraceReading) -> dict[str, Any]:
     """What `assets/about.js` draws. ``began`` is in milliseconds since the Unix epoch."""
     about = overview(trace)
     clip = Clip(each=300)

@@ -314,6 +314,9 @@ def shown(text: str) -> str:
 
 def clip(text: str, width: int) -> str:
     """At most so many columns, wide characters counted as two."""
+    text = text[: 2 * width + 100]  # what is beyond cannot be in sight, and is slow to measure
+    if text.isascii():
+        return text if len(text) <= width else text[: max(0, width - 1)].rstrip() + "…"
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, max(0, width - 1)).rstrip() + "…"

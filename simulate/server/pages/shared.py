@@ -75,7 +75,8 @@ def fragment(request: PageRequest, template: str, **values: Any) -> str:
     context = request.context
     shared = {
         "here": request.raw.path, "token": context.access.form_token(request.raw), "key": request.key,
-        "wrong": context.assembler.problem, "locked": context.access.demands_keys, "link": link,
+        "wrong": list(dict.fromkeys(context.problems.values())), "link": link,
+        "locked": context.access.demands_keys,
     }  # fmt: skip
     return _templates().get_template(template).render({**shared, **values})
 

@@ -168,7 +168,11 @@ def _drawn(request: PageRequest, row: TraceRow, trace: Trace, beside: dict[str, 
     text = "\n".join(lines(build(trace), TreeOptions(reading, width=110, content=True)))
     return whole(
         trace_page(
-            [trace], before=before, without_script=f"<pre>{escape(text)}</pre>", styles=("server.css",)
+            [reading],
+            is_masked=True,
+            before=before,
+            without_script=f"<pre>{escape(text)}</pre>",
+            styles=("server.css",),
         )
     )
 

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from sqlalchemy import ColumnElement, Table, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
+from simulate.server.store.recent import Recent
 from simulate.server.store.schema import incoming, unread
 from simulate.server.store.store import Store
 from simulate.trace.otlp.decode import from_protobuf
@@ -40,8 +41,13 @@ def packed(spans: Sequence[Span]) -> bytes:
 
 
 def unpacked(data: bytes) -> list[Span]:
-    """What `packed` packed."""
-    return list(from_protobuf(ExportTraceServiceRequest.FromString(zlib.decompress(data))))
+    """What `packed` packed; also of several, one after another."""
+    spans = list[Span]()
+    while data:
+        stream = zlib.decompressobj()
+        spans += from_protobuf(ExportTraceServiceRequest.FromString(stream.decompress(data) + stream.flush()))
+        data = stream.unused_data
+    return spans
 
 
 def span_row(project: str, trace_id: str, spans: Sequence[Span], now: int) -> Row:
@@ -92,9 +98,11 @@ def waiting(store: Store) -> list[Waiting]:
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What came for a trace, in order; ``rows`` are the numbers of its rows."""
+    """What came for a trace, in order; ``rows`` are the numbers of its rows, ``packed`` its spans as they
+    are kept."""
 
     rows: list[int]
+    packed: list[bytes]
     spans: list[Span]
     scores: list[tuple[str, Event]]
 
@@ -105,10 +113,10 @@ def of_names(table: Table, names: Collection[Name]) -> tuple[ColumnElement[bool]
     return table.c.project.in_(projects), table.c.trace_id.in_({trace_id for _, trace_id in names})
 
 
-def came(connection: Connection, names: Collection[Name]) -> dict[Name, Came]:
+def came(connection: Connection, names: Collection[Name], recent: Recent) -> dict[Name, Came]:
     """What waits for traces, by project and trace id."""
     query = select(incoming.c.project, incoming.c.trace_id, incoming.c.id, incoming.c.what, incoming.c.data)
-    found = {name: Came([], [], []) for name in names}
+    found = {name: Came([], [], [], []) for name in names}
     for project, trace_id, row, what, data in connection.execute(
         query.where(*of_names(incoming, names)).order_by(incoming.c.id)
     ):
@@ -117,7 +125,8 @@ def came(connection: Connection, names: Collection[Name]) -> dict[Name, Came]:
             continue
         of_trace.rows.append(row)
         if what == SPANS:
-            of_trace.spans.extend(unpacked(data))
+            of_trace.packed.append(data)
+            of_trace.spans.extend(recent.pop(data) or unpacked(data))
         else:
             of_trace.scores.append(score_of(data))
     return found

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
 
+from simulate.server.store.many import execute_many
 from simulate.server.store.schema import rollups, sketches
 from simulate.server.store.sketch import quantile
 from simulate.server.store.store import Store
@@ -59,7 +60,7 @@ class Additions:
         if rows:
             new = self._store.insert(rollups)
             kept = {name: rollups.c[name] + new.excluded[name] for name in SUMS}
-            connection.execute(new.on_conflict_do_update(index_elements=_KEY, set_=kept), rows)
+            execute_many(connection, new.on_conflict_do_update(index_elements=_KEY, set_=kept), rows)
         columns = (*_KEY, "measure", "bin")
         bins = [
             {**dict(zip(columns, key, strict=True)), "count": count}
@@ -69,7 +70,7 @@ class Additions:
         if bins:
             new = self._store.insert(sketches)
             kept = {"count": sketches.c.count + new.excluded["count"]}
-            connection.execute(new.on_conflict_do_update(index_elements=columns, set_=kept), bins)
+            execute_many(connection, new.on_conflict_do_update(index_elements=columns, set_=kept), bins)
 
 
 def _step(column: Any, step: int) -> Any:

@@ -38,7 +38,9 @@ class StoredText(TypeDecorator[str]):
 
 def clean_text(text: str) -> str:
     """The text without what a database refuses."""
-    return clean(text).replace("\0", "�")
+    if "\0" in text:
+        text = text.replace("\0", "�")
+    return clean(text)
 
 
 metadata = MetaData()

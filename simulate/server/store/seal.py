@@ -21,6 +21,7 @@ from simulate.trace.joining import join
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Event, Span, Trace
 
+_MOST_PARTS = 4
 Finish = Callable[[str, Trace], tuple[TraceReading, str | None]]
 """Scores a trace of a project and says why it is kept; None drops it."""
 
@@ -104,7 +105,7 @@ def _there(store: Store, names: Sequence[Name]) -> _There:
         query = select(contents.c.trace, contents.c.data)
         query = query.where(contents.c.trace.in_([each.id for each in before.values()]))
         old = {int(row[0]): row[1] for row in connection.execute(query)} if before else {}
-        return _There(came(connection, names), before, old)
+        return _There(came(connection, names, store.recent), before, old)
 
 
 def _prepared(name: Name, there: _There, finish: Finish) -> _Prepared | None:
@@ -114,7 +115,8 @@ def _prepared(name: Name, there: _There, finish: Finish) -> _Prepared | None:
     old = [] if data is None else unpacked(data)
     if not (old or new.spans):
         return None
-    trace = Trace(trace_id, [*old, *new.spans])
+    given = [(span, list(span.events)) for span in (*old, *new.spans)]
+    trace = Trace(trace_id, [span for span, _ in given])
     join(trace)
     _attach(trace, new.scores)
     reading, why = finish(project, trace)
@@ -123,8 +125,19 @@ def _prepared(name: Name, there: _There, finish: Finish) -> _Prepared | None:
     if before is not None and not before.is_kept and why is not None:
         trace.notes.append("spans that came earlier were sampled out")
     rows = rows_of(reading)
-    made = packed(reading.spans) if why is not None else b""
+    made = b"" if why is None else _packed(reading.spans, given, [*filter(None, [data]), *new.packed])
     return _Prepared(Sealed(project, reading, why, rows, before is None), before, new.rows, made)
+
+
+def _packed(spans: list[Span], given: list[tuple[Span, list[Event]]], parts: list[bytes]) -> bytes:
+    """The spans as they are kept: where nothing changed them, as they came, which saves packing them again.
+    Spans that came apart are packed apart then, which takes more room."""
+    same = len(spans) == len(given) and len(parts) <= _MOST_PARTS
+    if same and all(
+        span is one and span.events == events for span, (one, events) in zip(spans, given, strict=True)
+    ):
+        return b"".join(parts)
+    return packed(spans)
 
 
 def _before(connection: Connection, names: Collection[Name]) -> dict[Name, _Before]:

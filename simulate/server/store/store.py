@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from simulate.errors import EnvironmentFault, InputError, MissingExtra
+from simulate.server.store.recent import Recent
 from simulate.server.store.schema import audit, metadata, settings
 from simulate.trace.redaction.redact import Redactor
 
@@ -34,6 +35,7 @@ class Store:
         self.engine = _engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._lock = threading.Lock()
+        self.recent = Recent()
         try:
             with self.write() as connection:
                 migrate(connection)
@@ -44,7 +46,7 @@ class Store:
         except DBAPIError as error:
             self.engine.dispose()
             raise EnvironmentFault(
-                f"the store cannot be opened: {_reason(error)}", where=self.engine.url.render_as_string()
+                f"the store cannot be opened: {reason(error)}", where=self.engine.url.render_as_string()
             ) from error
 
     def close(self) -> None:
@@ -105,7 +107,9 @@ def _engine(url: str) -> Engine:
             raise InputError(f"a store is in sqlite or postgresql, not in {name}", where=url)
         if name == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            return create_engine(address, pool_size=8, pool_pre_ping=True)
+            return create_engine(
+                address, pool_size=8, pool_pre_ping=True, connect_args={"connect_timeout": 5}
+            )
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         hint = "write sqlite:///traces.db or postgresql://user@host/name"
         raise InputError(f"not the address of a store: {url}", hint=hint) from error
@@ -156,5 +160,6 @@ def migrate(connection: Connection, to: str = "head") -> None:
     (command.downgrade if down else command.upgrade)(config, to)
 
 
-def _reason(error: DBAPIError) -> str:
+def reason(error: DBAPIError) -> str:
+    """Why the database refused, in one line."""
     return str(error.orig or error).splitlines()[0]

@@ -25,6 +25,7 @@ RESOURCE = {
     "scenario": ("simulate.scenario",),
     "outcome": ("simulate.outcome",),
 }
+_RESOURCE_KEYS = frozenset(key for keys in RESOURCE.values() for key in keys)
 ROLLED_UP = ("feature", "prompt", "user", "model", "agent", "tenant", "experiment", "environment")
 """What dashboards cut by."""
 LONGEST_TEXT = 400_000
@@ -99,6 +100,8 @@ def _tags(reading: TraceReading, about: Overview) -> Iterator[tuple[str, str]]:
     yield from (("agent", role.name) for role in about.roles)
     yield from (("tool", str(call.name)) for call in reading.tool_calls)
     for span in reading.spans:
+        if _RESOURCE_KEYS.isdisjoint(span.resource) and _RESOURCE_KEYS.isdisjoint(span.attributes):
+            continue
         for name, keys in RESOURCE.items():
             for key in keys:
                 value = span.resource.get(key, span.attributes.get(key))

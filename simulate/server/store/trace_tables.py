@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, or_, select, text, update
 from sqlalchemy.engine import Connection
 
+from simulate.server.store.many import execute_many
 from simulate.server.store.schema import clean_text, contents, feedback, scores, spans, tags, traces
 from simulate.server.store.summary import TraceRows
 
@@ -39,8 +40,10 @@ def write(connection: Connection, whole: Sequence[WholeTrace]) -> None:
     numbered = _numbered(connection, whole)
     drop_details(connection, [each.id for each in whole if each.id is not None])
     kept = [(trace, each) for trace, each in numbered if each.row["is_kept"]]
-    _insert(connection, contents, [{"trace": trace, "data": each.data} for trace, each in kept])
-    _insert(connection, spans, [{"trace": trace, **row} for trace, each in kept for row in each.rows.spans])
+    packed = [{"trace": trace, "data": each.data} for trace, each in kept]
+    execute_many(connection, insert(contents), packed)
+    narrow = [{"trace": trace, **row} for trace, each in kept for row in each.rows.spans]
+    execute_many(connection, insert(spans), narrow)
     shared = {
         trace: {"trace": trace, "project": each.row["project"], "began_ns": each.row["began_ns"]}
         for trace, each in numbered
@@ -51,10 +54,9 @@ def write(connection: Connection, whole: Sequence[WholeTrace]) -> None:
         for trace, each in numbered
         for name, value in each.rows.tags
     ]
-    _insert(connection, tags, found)
-    _insert(
-        connection, scores, [{**shared[trace], **row} for trace, each in kept for row in each.rows.scores]
-    )
+    execute_many(connection, insert(tags), found)
+    scored = [{**shared[trace], **row} for trace, each in kept for row in each.rows.scores]
+    execute_many(connection, insert(scores), scored)
     if kept:
         words = [{"trace": trace, "text": clean_text(each.rows.text)} for trace, each in kept]
         connection.execute(text(_WORDS[connection.dialect.name]), words)
@@ -73,11 +75,6 @@ def _numbered(connection: Connection, whole: Sequence[WholeTrace]) -> list[tuple
     made = insert(traces).returning(traces.c.id, sort_by_parameter_order=True)
     numbers = connection.execute(made, [each.row for each in new]).scalars()
     return [*old, *zip(map(int, numbers), new, strict=True)]
-
-
-def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(table), rows)
 
 
 def drop_details(connection: Connection, ids: Sequence[int]) -> None:

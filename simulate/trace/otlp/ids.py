@@ -60,6 +60,8 @@ def derived(source_id: str, digits: int) -> str:
 
 def clean(text: str) -> str:
     """Half of a surrogate pair (a text cut in the middle of an emoji) has no UTF-8; it becomes U+FFFD."""
+    if text.isascii():  # which costs nothing
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -37,25 +37,24 @@ class RedactionRule:
         words = searched.folded_words if self.folded else searched.words
         if self.place == "long":
             words = searched.long_words
+        there = list[str]()
         if not isinstance(self.needles, tuple):
             if self.needles.search(words) is None:
                 return []
         elif self.needles:
-            for needle in self.needles:  # not any(): most of the time of a text that holds nothing
-                if needle in words:
-                    break
-            else:
+            there = [needle for needle in self.needles if needle.strip() in words]
+            if not there:
                 return []
-        if self.place != "text" and not self._found(words, words):
+        if self.place != "text" and not self._found(words, words, there):
             return []
-        return self._found(searched.folded if self.folded else searched.text, searched.text)
+        return self._found(searched.folded if self.folded else searched.text, searched.text, there)
 
-    def _found(self, text: str, original: str) -> list[Finding]:
+    def _found(self, text: str, original: str, needles: Sequence[str] = ()) -> list[Finding]:
         group = "value" if "value" in self.pattern.groupindex else 0
-        matches = self._from_needles(text) if self.begins else self.pattern.finditer(text)
+        matches = self._from_needles(text, needles) if self.begins else self.pattern.finditer(text)
         spans = (match.span(group) for match in matches)
         if self.value_of is not None:
-            spans = self._values(text, original, self.value_of)
+            spans = self._values(text, original, needles, self.value_of)
         return [
             Finding(self.kind, start, end)
             for start, end in spans
@@ -63,19 +62,24 @@ class RedactionRule:
         ]
 
     def _values(
-        self, text: str, original: str, value_of: Callable[[re.Match[str], str], tuple[int, int] | None]
+        self,
+        text: str,
+        original: str,
+        needles: Sequence[str],
+        value_of: Callable[[re.Match[str], str], tuple[int, int] | None],
     ) -> Iterator[tuple[int, int]]:
         done = 0
-        for match in self._from_needles(text):
+        for match in self._from_needles(text, needles):
             span = value_of(match, original) if match.end() > done else None
             if span is not None:
                 done = span[1]
                 yield span
 
-    def _from_needles(self, text: str) -> Iterator[re.Match[str]]:
-        """As ``finditer``, which is ten times slower at finding where one of several words begins."""
+    def _from_needles(self, text: str, needles: Sequence[str]) -> Iterator[re.Match[str]]:
+        """As ``finditer``, which is ten times slower at finding where one of several words begins; these are
+        the needles that the text holds."""
         pattern, done = cast("re.Pattern[str]", self.pattern), 0
-        for start in sorted(places(text, cast("tuple[str, ...]", self.needles))):
+        for start in sorted(places(text, needles)):
             if start >= done and (match := pattern.match(text, start)) is not None:
                 yield match
                 done = match.end()

@@ -20,10 +20,9 @@ _NAME = 40
 
 def literals(text: str) -> Iterator[str | None]:
     """The names and texts of a JSON text; None for one that needs a closer look, which ends it."""
-    for match in LITERAL.finditer(text):
-        raw = match["text"]
+    for raw, colon in LITERAL.findall(text):
         word: str = json.loads(raw) if "\\" in raw else raw[1:-1]
-        if word[:1] in ("{", "[") or ((match["colon"] or len(word) <= _NAME) and is_secret_name(word)):
+        if word[:1] in ("{", "[") or ((colon or len(word) <= _NAME) and is_secret_name(word)):
             yield None
             return
         yield word
@@ -53,9 +52,13 @@ def _gather(value: Any, found: set[Any]) -> None:
     if isinstance(value, str):
         found.add(value)
     elif isinstance(value, dict):
-        for key, item in cast("dict[str, Any]", value).items():
-            found.add(key)
-            _gather(item, found)
+        items = cast("dict[str, Any]", value)
+        found.update(items)
+        for item in items.values():
+            if type(item) is str:  # nearly all are
+                found.add(item)
+            else:
+                _gather(item, found)
     elif isinstance(value, list | tuple):
         for item in cast("list[Any]", value):
             _gather(item, found)
