@@ -15,7 +15,7 @@ from simulate.server.store.store import Store
 from simulate.server.store.summary import HOUR
 
 SHARES = (0.5, 0.95, 0.99)
-CUTS = ("prompt", "model", "feature", "agent", "user", "tenant")
+CUTS = ("prompt", "model", "feature", "agent", "tool", "user", "tenant")
 MOST = 10
 MOST_DAYS = 400
 

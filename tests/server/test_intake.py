@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import sys
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -71,6 +74,32 @@ async def test_the_sdk_sends_here_by_the_settings_that_the_help_page_tells(
     await asyncio.to_thread(work)
     await server.settled()
     assert len(found(small_store, "user=u-1")) == 1
+
+
+@pytest.mark.parametrize(
+    ("heading", "then"),
+    [
+        ("LiveKit", "telemetry.tracer.start_span('work').end(); provider.force_flush()"),
+        (
+            "Pipecat",
+            "from opentelemetry import trace; trace.get_tracer('pipecat').start_span('work').end();"
+            " trace.get_tracer_provider().force_flush()",
+        ),
+    ],
+    ids=["livekit", "pipecat"],
+)
+async def test_a_voice_framework_sends_here_by_what_the_help_page_tells(
+    serve: Serve, small_store: Store, heading: str, then: str
+) -> None:
+    server = await serve()
+    page = (await server.get("/help"))[1]
+    code = unescape(page.split(f'<h3>{heading}</h3><pre class="json">')[1].split("</pre>")[0])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", f"{code}\n{then}", env={**os.environ, **environment(server.address)}
+    )
+    assert await process.wait() == 0
+    await server.settled()
+    assert len(found(small_store)) == 1
 
 
 async def test_nothing_is_written_that_redaction_would_hide(

@@ -26,7 +26,7 @@ RESOURCE = {
     "outcome": ("simulate.outcome",),
 }
 _RESOURCE_KEYS = frozenset(key for keys in RESOURCE.values() for key in keys)
-ROLLED_UP = ("feature", "prompt", "user", "model", "agent", "tenant", "experiment", "environment")
+ROLLED_UP = ("feature", "prompt", "user", "model", "agent", "tool", "tenant", "experiment", "environment")
 """What dashboards cut by."""
 LONGEST_TEXT = 400_000
 """Characters of one trace that are searched for word by word."""
