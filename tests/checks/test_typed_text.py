@@ -39,6 +39,7 @@ async def verdict(expect: dict[str, Any], *said: str, judge: Any = None, **more:
         ({"number": 7, "unit": "days"}, "Within seven (7) days.", "Within 7 %."),
         ({"number": 7, "unit": "days"}, "In 7 Tagen.", "In 7 Wochen."),
         ({"number": 20, "unit": "percent"}, "You save twenty per cent.", "You save 20 dollars."),
+        ({"number": 20, "unit": "per cent"}, "You save 20 %.", "You save 30 per cent."),
         ({"id": "4417"}, "Order four four one seven.", "It costs $44.17."),
         ({"id": "KXW-QZT"}, "Your code is K X W, Q Z T.", "Your code is KXW-QZT-1."),
         ({"contains": "$42.50"}, "You get 42.5 dollars.", "You get -$42.50."),

@@ -360,8 +360,9 @@ def test_a_value_beside_the_name_of_a_secret_is_one(value: Any) -> None:
     assert mask.value(again) == again
 
 
-def test_pairs_are_found_however_deep_they_lie() -> None:
-    deep = '{"value":' * 700 + '{"name":"password","value":"abcdefgh"}' + "}" * 700
+@pytest.mark.parametrize("depth", [700, 990])
+def test_pairs_are_found_however_deep_they_lie(depth: int) -> None:
+    deep = '{"value":' * depth + '{"name":"password","value":"abcdefgh"}' + "}" * depth
     assert "abcdefgh" not in Redactor().text(deep)
     harmless = '[{"name": "color",   "value": 1.50}]'
     assert Redactor().text(harmless) == harmless

@@ -101,7 +101,7 @@ class Number:
     def of(self, unit: str) -> bool:
         """Whether it is a number of this unit, in the singular or the plural."""
         own = {_singular(word) for word in self.words}
-        return own.issuperset(map(_singular, unit.split()))
+        return _singular(unit) in own or own.issuperset(map(_singular, unit.split()))
 
     def converted(self, unit: str) -> tuple[float, ...]:
         """What a time in another unit may be in this one, several where a month is as long as it is; empty
