@@ -69,7 +69,8 @@ AGENT = _any(
     rf" (?:has been|is being|was|will be) {_DONE}",
     rf"(?:could|can|may|would) (?:you|{_I}) (?:please )?(?:have|get|provide|confirm|verify|share|give)"
     rf" (?:me |us )?(?:with )?your {_DATA}",
-    r"may i have (?:the(?! confirmation| tracking| case| ticket)|your)\b[^.!?]{0,20}(?:number|reference|code|name|id)\b",
+    r"may i have (?:the(?! confirmation| tracking| case| ticket)|your)\b[^.!?]{0,20}"
+    r"(?:number|reference|code|name|id)\b",
     rf"please (?:provide|confirm|verify|share|give)(?: me| us)?(?: with)? your {_DATA}",
     rf"{_I}(?:'re| are|'m| am)? (?:sincerely |deeply )?(?:apologi[sz]e|sorry) for (?:the|any) inconvenience",
     r"our (?:policy|records|system|customers?|support team|refund policy|agents?)"
