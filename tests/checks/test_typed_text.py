@@ -125,6 +125,13 @@ async def test_a_time_is_the_same_in_another_unit(number: int, unit: str, text: 
     assert (await verdict({"said": {"number": number, "unit": unit}}, text)).status == status
 
 
+@pytest.mark.parametrize("number", [{"one_of": [60, 90]}, {"schema": {"type": "number", "minimum": 60}}])
+async def test_an_hour_is_exactly_sixty_minutes(number: Any) -> None:
+    assert (
+        await verdict({"said": {"number": number, "unit": "minutes"}}, "It takes one hour.")
+    ).status == "passed"
+
+
 @pytest.mark.parametrize(
     ("text", "status"),
     [
