@@ -90,6 +90,7 @@ OF_42 = {"amount": 42.5}
         (OF_42, "Is it $42.50? No problem, you get it.", "passed"),
         (ON_THE_FIRST, "December 1st? That won't work.", "not_run"),
         (ON_THE_FIRST, "I wish I could say 1 December, but no.", "not_run"),
+        (OF_42, "As you wished I refunded $42.50.", "passed"),
         (ON_THE_FIRST, "The delivery on 1 December (which we had promised) will not take place.", "not_run"),
         (ON_THE_FIRST, "It comes on 1 December, which suits you, not later.", "passed"),
         ({"id": "KXW-QZT"}, "It is KXW-QZA, not KXW-QZT.", "failed"),
