@@ -37,12 +37,11 @@ def forbidding(wanted: bool) -> Generator[None]:
             os.environ[VARIABLE] = before
 
 
-def check_allowed(what: str, where: str | None = None) -> None:
+def check_allowed(what: str) -> None:
     """Raises InputError for something that would run code, where none may run."""
     if forbidden():
         raise InputError(
             f"{what} runs code, which --no-code refuses",
-            where=where,
             hint="read it first; then run without --no-code, or reach an agent by its URL",
         )
 

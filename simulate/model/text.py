@@ -105,19 +105,30 @@ def write_what_fits(stream: TextIO, *, ascii_only: bool = False) -> None:
         reconfigure(**({"encoding": "ascii"} if ascii_only else {}), errors=IN_ASCII)
 
 
-def dollars(amount: float) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "span"), counted(1200, "span")
+    ('1 span', '1,200 spans')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def dollars(amount: float | None) -> str:
     """US dollars as a person reads them, small amounts with two digits that count.
 
-    >>> dollars(12.5), dollars(0.0312), dollars(0.000086)
-    ('$12.50', '$0.0312', '$0.000086')
+    >>> dollars(12.5), dollars(0.0312), dollars(0.000149), dollars(None)
+    ('$12.50', '$0.0312', '$0.00015', 'unknown')
     """
+    if amount is None:
+        return "unknown"
     if amount < 0:
         return f"-{dollars(-amount)}"
     if amount >= 1:
         return f"${amount:,.2f}"
     if amount == 0:
         return "$0"
-    return f"${amount:.4f}" if amount >= 0.0001 else f"${amount:.{1 - math.floor(math.log10(amount))}f}"
+    return f"${amount:.{max(4, 1 - math.floor(math.log10(amount)))}f}"
 
 
 def compact(value: object, limit: int | None = 400) -> str:

@@ -14,6 +14,7 @@ MEMBERS = 100_000
 GZIP, ZLIB, BARE = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _MADE = 1 << 18
 _FIRST = 256
+_SLICE = 64
 
 
 class Unpacks(Exception):
@@ -85,12 +86,10 @@ class Inflate:
                 return
 
 
-def in_slices(
-    undo: Callable[[bytes], bytes], data: bytes, bound: UnpackingLimit, size: int = 64
-) -> Iterable[bytes]:
+def in_slices(undo: Callable[[bytes], bytes], data: bytes, bound: UnpackingLimit) -> Iterable[bytes]:
     """What ``undo``, which knows no bounds itself, makes of the data, a few bytes at a time."""
-    for at in range(0, len(data), size):
-        part = data[at : at + size]
+    for at in range(0, len(data), _SLICE):
+        part = data[at : at + _SLICE]
         made = undo(part)
         bound.add(packed=len(part), made=len(made))
         if made:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
 
+from simulate.model.text import counted
 from simulate.trace.root import with_lost_root
 from simulate.trace.span import Span, Trace
 
@@ -40,7 +41,9 @@ def joined(spans: list[Span]) -> tuple[list[Span], list[str]]:
             known.append(span)
     kept = {span_id: _apart(members) for span_id, members in groups.items() if len(members) > 1}
     notes = (
-        [f"{count(len(again), 'span')} came more than once and were joined: {names(again)}"] if again else []
+        [f"{counted(len(again), 'span')} came more than once and were joined: {names(again)}"]
+        if again
+        else []
     )
     if kept:
         notes += _told(kept)
@@ -108,12 +111,12 @@ def _told(kept: dict[str, list[Span]]) -> list[str]:
     notes = list[str]()
     if shared:
         notes.append(
-            f"{count(len(shared), 'span')} shared the id of the call that they serve, "
+            f"{counted(len(shared), 'span')} shared the id of the call that they serve, "
             f"as Zipkin's do, and got one of their own: {names(shared)}"
         )
     if stray:
         notes.append(
-            f"{count(len(stray), 'span')} had the id of another span, and got their own: {names(stray)}"
+            f"{counted(len(stray), 'span')} had the id of another span, and got their own: {names(stray)}"
         )
     return notes
 
@@ -145,11 +148,6 @@ def missing_parents(spans: Iterable[Span]) -> set[str]:
 
 
 # -- words -----------------------------------------------------------------------------------------------
-
-
-def count(number: int, what: str) -> str:
-    """``1 span``, ``2 spans``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def names(found: list[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from simulate.errors import InputError
 from simulate.model.percentile import percentile
+from simulate.model.text import dollars
 from simulate.trace.cost import inherited
 from simulate.trace.quality_facts import Facts, at, route_of, slowest_kind, sums, why_incomplete
 from simulate.trace.reading import TraceReading, tells_kind
@@ -306,7 +307,7 @@ class Quality:
             "by_cohort": sums(paid, "cohort"),
         }
         dear = sorted((one for one in paid if one.dollars is not None), key=lambda one: -(one.dollars or 0))
-        signal.worst = [f"trace {facts.trace_id}: ${facts.dollars:.6f}" for facts in dear[:_WORST]]
+        signal.worst = [f"trace {facts.trace_id}: {dollars(facts.dollars)}" for facts in dear[:_WORST]]
         signal.worst += [
             f"trace {facts.trace_id}: {facts.output_tokens} output tokens in a call, median {middle:.0f}"
             for facts in spikes[:_WORST]

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from simulate.trace.joining import count, joined, names
+from simulate.model.text import counted
+from simulate.trace.joining import joined, names
 from simulate.trace.span import Span, Trace
 
 Placement = Literal["follows", "link", "remote parent", "time", "orphan", "cycle"]
@@ -124,13 +125,13 @@ def build(source: Trace | Iterable[Span]) -> Tree:
 def _times_missing(spans: list[Span]) -> Iterator[str]:
     untimed = [span.name for span in spans if not span.start_ns]
     if untimed:
-        yield f"{count(len(untimed), 'span')} without a start time: {names(untimed)}"
+        yield f"{counted(len(untimed), 'span')} without a start time: {names(untimed)}"
     open_ended = [span.name for span in spans if span.end_ns is None and span.start_ns]
     if open_ended:
-        yield f"{count(len(open_ended), 'span')} never ended: {names(open_ended)}"
+        yield f"{counted(len(open_ended), 'span')} never ended: {names(open_ended)}"
     backwards = [span.name for span in spans if (span.duration or 0) < 0]
     if backwards:
-        yield f"{count(len(backwards), 'span')} ended before starting: {names(backwards)}"
+        yield f"{counted(len(backwards), 'span')} ended before starting: {names(backwards)}"
 
 
 # -- parents ---------------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ def _cut_cycles(nodes: list[Node], notes: list[str]) -> None:
         if node.placement == "cycle":
             cut.append(node.span.name)
     if cut:
-        notes.append(f"{count(len(cut), 'circle')} of parents cut at: {names(cut)}")
+        notes.append(f"{counted(len(cut), 'circle')} of parents cut at: {names(cut)}")
     for node in nodes:
         if node.parent is not None:
             node.parent.children.append(node)
@@ -221,7 +222,9 @@ def _place(nodes: list[Node], orphans: list[Node], by_id: dict[str, Node], notes
         counts.setdefault(str(node.placement), []).append(node.span.name)
     for how, found in counts.items():
         told = _TOLD.get(how, "left as roots")
-        notes.append(f"{count(len(found), 'span')} without their parent in the file, {told}: {names(found)}")
+        notes.append(
+            f"{counted(len(found), 'span')} without their parent in the file, {told}: {names(found)}"
+        )
 
 
 _TOLD = {

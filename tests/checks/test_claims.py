@@ -92,6 +92,9 @@ async def test_a_deed_that_is_told_as_a_thing(said: str) -> None:
         "Refund requests are done by mail.",
         "I've taken a look at your order.",
         "Your order is on its way.",
+        "No refund has been issued yet.",
+        "Unfortunately, no such refund was made.",
+        "A refund is made to the original card within 5 days.",
     ],
 )
 async def test_a_thing_that_is_spoken_of_is_no_claim(said: str) -> None:

@@ -39,6 +39,7 @@ async def verdict(expect: dict[str, Any], *said: str, judge: Any = None, **more:
         ({"number": 7, "unit": "days"}, "Within seven (7) days.", "Within 7 %."),
         ({"number": 7, "unit": "days"}, "In 7 Tagen.", "In 7 Wochen."),
         ({"number": 20, "unit": "percent"}, "You save twenty per cent.", "You save 20 dollars."),
+        ({"number": 20, "unit": "per cent"}, "You save 20 %.", "You save 30 per cent."),
         ({"id": "4417"}, "Order four four one seven.", "It costs $44.17."),
         ({"id": "KXW-QZT"}, "Your code is K X W, Q Z T.", "Your code is KXW-QZT-1."),
         ({"contains": "$42.50"}, "You get 42.5 dollars.", "You get -$42.50."),
@@ -89,6 +90,7 @@ OF_42 = {"amount": 42.5}
         (OF_42, "Is it $42.50? No problem, you get it.", "passed"),
         (ON_THE_FIRST, "December 1st? That won't work.", "not_run"),
         (ON_THE_FIRST, "I wish I could say 1 December, but no.", "not_run"),
+        (OF_42, "As you wished I refunded $42.50.", "passed"),
         (ON_THE_FIRST, "The delivery on 1 December (which we had promised) will not take place.", "not_run"),
         (ON_THE_FIRST, "It comes on 1 December, which suits you, not later.", "passed"),
         ({"id": "KXW-QZT"}, "It is KXW-QZA, not KXW-QZT.", "failed"),
@@ -122,6 +124,13 @@ async def test_a_value_that_is_denied_is_not_said(said: dict[str, Any], text: st
 )
 async def test_a_time_is_the_same_in_another_unit(number: int, unit: str, text: str, status: str) -> None:
     assert (await verdict({"said": {"number": number, "unit": unit}}, text)).status == status
+
+
+@pytest.mark.parametrize("number", [{"one_of": [60, 90]}, {"schema": {"type": "number", "minimum": 60}}])
+async def test_an_hour_is_exactly_sixty_minutes(number: Any) -> None:
+    assert (
+        await verdict({"said": {"number": number, "unit": "minutes"}}, "It takes one hour.")
+    ).status == "passed"
 
 
 @pytest.mark.parametrize(

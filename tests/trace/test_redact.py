@@ -331,6 +331,20 @@ def test_a_secret_is_found_in_whatever_case_its_name_is_written(text: str) -> No
     assert (found.kind, text[found.end :]) == ("secret", "")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"headers":[{"name":"X-Api-Key","value":"abcdefghij123456"},{"na',
+        "[{'name': 'DB_PASSWORD', 'value': 'abcdefghij123456'}]",
+        "- name: DB_PASSWORD\n  value: abcdefghij123456\n",
+    ],
+)
+def test_a_pair_is_found_where_no_json_can_be_read(text: str) -> None:
+    assert "abcdefghij123456" not in Redactor(b"k").text(text)
+    harmless = text.replace("X-Api-Key", "color").replace("DB_PASSWORD", "max_token")
+    assert Redactor(b"k").text(harmless) == harmless
+
+
 def test_a_text_in_lower_case_has_as_many_characters() -> None:
     assert all(len(folded(chr(number))) == 1 for number in range(0x110000))
 
@@ -360,8 +374,9 @@ def test_a_value_beside_the_name_of_a_secret_is_one(value: Any) -> None:
     assert mask.value(again) == again
 
 
-def test_pairs_are_found_however_deep_they_lie() -> None:
-    deep = '{"value":' * 700 + '{"name":"password","value":"abcdefgh"}' + "}" * 700
+@pytest.mark.parametrize("depth", [700, 990])
+def test_pairs_are_found_however_deep_they_lie(depth: int) -> None:
+    deep = '{"value":' * depth + '{"name":"password","value":"abcdefgh"}' + "}" * depth
     assert "abcdefgh" not in Redactor().text(deep)
     harmless = '[{"name": "color",   "value": 1.50}]'
     assert Redactor().text(harmless) == harmless

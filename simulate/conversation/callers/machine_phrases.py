@@ -51,8 +51,7 @@ AGENT = _any(
     rf"how (?:can|may) {_I} (?:help|assist|support|serve) you",
     r"as (?:the|your) (?:\w+ )?(?:agent|representative|support)\b(?! (?:said|told))",
     r"(?:on|from) our (?:side|end|team|department)\b",
-    rf"{_I}(?:'ll| will)? (?:bring|pull) up (?:the|that|your) {_DATA}",
-    r"let me (?:bring|pull) up\b",
+    rf"(?:{_I}(?:'ll| will)?|let me) (?:bring|pull) up (?:that|your) {_DATA}",
     rf"what can {_I} do for you today",
     rf"{_I}(?:'d| would|'ll| will)? be (?:more than )?(?:happy|glad) to (?:help|assist)",
     rf"{_I}(?:'m| am|'re| are) (?:more than )?(?:happy|glad|here) to (?:help|assist)",
@@ -70,7 +69,8 @@ AGENT = _any(
     rf" (?:has been|is being|was|will be) {_DONE}",
     rf"(?:could|can|may|would) (?:you|{_I}) (?:please )?(?:have|get|provide|confirm|verify|share|give)"
     rf" (?:me |us )?(?:with )?your {_DATA}",
-    r"may i have (?:the|your)\b[^.!?]{0,20}(?:number|reference|code|name|id)\b",
+    r"may i have (?:the(?! confirmation| tracking| case| ticket)|your)\b[^.!?]{0,20}"
+    r"(?:number|reference|code|name|id)\b",
     rf"please (?:provide|confirm|verify|share|give)(?: me| us)?(?: with)? your {_DATA}",
     rf"{_I}(?:'re| are|'m| am)? (?:sincerely |deeply )?(?:apologi[sz]e|sorry) for (?:the|any) inconvenience",
     r"our (?:policy|records|system|customers?|support team|refund policy|agents?)"

@@ -87,11 +87,7 @@ def _is_noun(words: Sequence[str], place: int) -> bool:
     word, before = words[place].lower(), [each.lower() for each in words[max(0, place - 2) : place]]
     if word.endswith(_NOUN_ENDS) or word in _GERMAN | _BEFORE_NOUN:
         return True
-    adjective = (
-        len(before) == 2
-        and words[place - 1][0].islower()
-        and before[1].endswith(("e", "en", "er", "es", "em"))
-    )
+    adjective = len(before) == 2 and words[place - 1][0].islower() and before[1].endswith(_ADJECTIVE_ENDS)
     return bool(before) and (before[-1] in _BEFORE_NOUN or (adjective and before[0] in _BEFORE_NOUN))
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from simulate.conversation.voice.pcm import Pcm, read_wav
 from simulate.conversation.voice.program_voices import PROGRAMS, Program
 from simulate.conversation.voice.speech import TTS, in_language
-from simulate.errors import InputError
+from simulate.errors import EnvironmentFault, InputError
 from simulate.model.persona import Gender
+from simulate.model.whole_file import write_whole
 
 VERSION = "2"
 """Raised when the same text would be made into another sound."""
@@ -99,11 +100,5 @@ def _read(file: Path) -> Pcm | None:
 
 def _write(file: Path, pcm: Pcm) -> None:
     """A cache that cannot be written costs time, never the call."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as out:
-            out.write(pcm.wav())
-        os.replace(temporary, file)
-    except OSError:
-        return
+    with contextlib.suppress(EnvironmentFault):
+        write_whole(file, pcm.wav())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from simulate.errors import FileProblems, InputError, MissingExtra, Problem
 from simulate.interfaces.cli import say
 from simulate.interfaces.cli.verbs import add_no_code_option
+from simulate.model.text import counted
 
 if TYPE_CHECKING:
     from simulate.model.loading.project import Project
@@ -73,7 +74,7 @@ def execute(args: argparse.Namespace) -> int:
     for note in _without_effect(loaded):
         say(note, file=sys.stderr)
     files = len({each.file for each in loaded})
-    say(f"{_count(len(loaded), 'scenario')} in {_count(files, 'file')} {_are(len(loaded))} fine")
+    say(f"{counted(len(loaded), 'scenario')} in {counted(files, 'file')} {_are(len(loaded))} fine")
     return 0
 
 
@@ -254,10 +255,6 @@ def _names_code(loaded: list[TrialSpec]) -> bool:
         or any(check.word == "python" for check in each.scenario.expect)
         for each in loaded
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _are(number: int) -> str:

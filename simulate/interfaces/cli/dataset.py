@@ -15,6 +15,7 @@ from simulate.interfaces.cli.gate_options import add_gate_options, check_gate
 from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
 from simulate.interfaces.cli.run_options import add_tag_option
 from simulate.interfaces.cli.verbs import add_no_code_option
+from simulate.model.text import counted
 from simulate.replay.from_trace import cassette_of
 from simulate.scenario_files import load_scenarios
 from simulate.scoring.datasets import Dataset, DatasetCase, Wish, add
@@ -150,12 +151,8 @@ def _list(args: argparse.Namespace) -> int:
         changed = f", {edited[case.id]} by hand" if case.id in edited else ""
         why = case.origin.get("why")
         say(f"{case.id}  {state}{changed}" + (f"  {why}" if why else ""))
-    say(f"{_cases(len(dataset.ids()))}, version {dataset.version}", file=sys.stderr)
+    say(f"{counted(len(dataset.ids()), 'case')}, version {dataset.version}", file=sys.stderr)
     return 0
-
-
-def _cases(count: int) -> str:
-    return f"{count} case" if count == 1 else f"{count} cases"
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -217,7 +214,7 @@ def _run(args: argparse.Namespace) -> int:
         told = "is a candidate: nobody has verified it"
         if candidates > 1:
             told = "are candidates: nobody has verified them"
-        say(f"{candidates} of {_cases(len(cases))} {told}", file=sys.stderr)
+        say(f"{candidates} of {counted(len(cases), 'case')} {told}", file=sys.stderr)
     say(f"{args.dataset}, version {dataset.version}", file=sys.stderr)
     given = [str(case.scenario) for case in cases]
     for option in PASSED_ON:

@@ -16,6 +16,7 @@ from simulate.interfaces.render.fork_html import ShownVariant, did
 from simulate.model.outcome import Outcome
 from simulate.model.reliability import wilson
 from simulate.model.scenario import Scenario
+from simulate.model.text import dollars
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.fork import Place, Variant
 from simulate.replay.loaders import load_source
@@ -253,7 +254,7 @@ def _rate(row: VariantRuns, judged: bool) -> str:
 def _cost(row: VariantRuns) -> str:
     costs = [one.measures.get("cost_usd") for one in row.outcomes]
     known = [cost for cost in costs if isinstance(cost, (int, float))]
-    return f"${sum(known):.4f}" if known and len(known) == len(costs) else "?"
+    return dollars(sum(known)) if known and len(known) == len(costs) else "?"
 
 
 def _did(row: VariantRuns) -> str:

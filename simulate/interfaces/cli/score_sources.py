@@ -25,8 +25,8 @@ class References:
     """What is right, for all traces or for each: the documents of a YAML or JSON file. A document with
     ``trace:`` (an id, or its beginning) is for that trace, one without for all others."""
 
-    def __init__(self, everywhere: Reference | None = None) -> None:
-        self._everywhere = everywhere or Reference()
+    def __init__(self) -> None:
+        self._everywhere = Reference()
         self._by_trace: dict[str, Reference] = {}
         self._used: set[str] = set()
 

@@ -75,7 +75,7 @@ def _table(rows: list[Row], by: str) -> Iterator[str]:
         yield "no model call in these traces\n"
         return
     head = [by.replace("_", " "), "ok of", "calls", "tokens in→out", "cost", "a success"]
-    table = [head, *([shown(row.key), *_cells(row), _dollars(row.dollars_per_success)] for row in rows)]
+    table = [head, *([shown(row.key), *_cells(row), dollars(row.dollars_per_success)] for row in rows)]
     if len(rows) > 1:
         # a trace may stand in several lines, so that neither they nor their successes add up
         calls, *figures = _cells(_total(rows))[1:]
@@ -102,7 +102,7 @@ def _cells(row: Row) -> list[str]:
     tokens = f"{row.input_tokens:,}→{row.output_tokens:,}"
     if row.untold:
         tokens = "unknown" if row.untold == row.calls else f"≥ {tokens}"
-    cost = _dollars(row.dollars if row.dollars or not row.unpriced else None)
+    cost = dollars(row.dollars if row.dollars or not row.unpriced else None)
     least = "≥ " if row.unpriced and row.dollars else ""
     return [f"{row.successful}/{row.traces}", str(row.calls), tokens, f"{least}{cost}"]
 
@@ -113,7 +113,3 @@ def _total(rows: list[Row]) -> Row:
         for name in ("calls", "dollars", "unpriced", "input_tokens", "output_tokens", "untold", "doubtful"):
             setattr(whole, name, getattr(whole, name) + getattr(row, name))
     return whole
-
-
-def _dollars(amount: float | None) -> str:
-    return "unknown" if amount is None else dollars(amount)

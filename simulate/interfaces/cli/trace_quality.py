@@ -16,6 +16,7 @@ from simulate.interfaces.cli.output_options import add_json_option
 from simulate.interfaces.render.output import write_json
 from simulate.interfaces.render.trace_tree import shown
 from simulate.model.shapes import is_object
+from simulate.model.text import counted, dollars
 from simulate.trace.quality import Quality, Signal
 
 
@@ -75,12 +76,12 @@ def _details(signal: Signal) -> list[str]:
         slow = sorted(found.items(), key=lambda item: -(item[1]["p99"] or 0))
         return [f"{route}: {_percentiles(told)}" for route, told in slow[:MOST]] + _more(len(slow))
     if signal.name == "cost" and signal.figure is not None:
-        lines = [f"p50 ${found['p50']:.4g}, p99 ${found['p99']:.4g}, {found['outliers']} above p99"]
+        lines = [f"p50 {dollars(found['p50'])}, p99 {dollars(found['p99'])}, {found['outliers']} above p99"]
         if found["unknown_price"]:
             lines.append(f"of {found['unknown_price']} more the price is not known")
         for key in ("prompt_version", "cohort"):
             sums = sorted(found[f"by_{key}"].items(), key=lambda item: -(item[1] or 0))
-            lines += [f"{key.replace('_', ' ')} {name}: {_dollars(spent)}" for name, spent in sums[:MOST]]
+            lines += [f"{key.replace('_', ' ')} {name}: {dollars(spent)}" for name, spent in sums[:MOST]]
         return lines
     if signal.name == "attachment":
         means = [f"{name}: {told['mean']:.3g} over {told['results']}" for name, told in found.items()]
@@ -88,14 +89,10 @@ def _details(signal: Signal) -> list[str]:
     return []
 
 
-def _dollars(spent: float | None) -> str:
-    return "unknown" if spent is None else f"${spent:.4g}"
-
-
 def _percentiles(told: Mapping[str, Any]) -> str:
     figures = ", ".join(f"{p} {told[p]:.3g} s" for p in ("p50", "p95", "p99") if told[p] is not None)
     count = told.get("traces")
-    about = [f"{count} trace{'' if count == 1 else 's'}"] if count is not None else []
+    about = [counted(count, "trace")] if count is not None else []
     about += [f"slowest kind {told['slowest_kind']}"] if told.get("slowest_kind") else []
     return f"{figures} ({', '.join(about)})" if about else figures
 

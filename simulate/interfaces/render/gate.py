@@ -7,8 +7,8 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from simulate.model.text import line
-from simulate.scoring.gate.decide import Decision, RuleResult, counted
+from simulate.model.text import counted, line
+from simulate.scoring.gate.decide import Decision, RuleResult, shown
 
 MARKS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
 
@@ -21,7 +21,8 @@ def advice(finding: RuleResult, confidence: float) -> str:
         return ""  # the sentence says all there is
     if finding.needed is None:
         return "no number of trials tells a value from a threshold that it meets exactly"
-    open_ = f"{counted(finding.count, finding.unit)} {'leaves' if finding.count == 1 else 'leave'} it open"
+    leaves = "leaves" if finding.count == 1 else "leave"
+    open_ = f"{counted(finding.count, finding.unit.removesuffix('s'))} {leaves} it open"
     if finding.needed <= finding.count:
         return f"{open_}; take about {2 * finding.count}"
     return f"{open_}; about {finding.needed} would decide it in 4 of 5 runs"
@@ -37,8 +38,8 @@ def markdown(decision: Decision) -> str:
     lines = [
         f"## {MARKS[decision.verdict]} Gate: {decision.verdict}{counts}",
         "",
-        f"{_cell(decision.current.source)}{against}: {counted(decision.current.total, 'conversations')}, "
-        f"{counted(len(decision.current.passes), 'cases')}.",
+        f"{_cell(decision.current.source)}{against}: {counted(decision.current.total, 'conversation')}, "
+        f"{counted(len(decision.current.passes), 'case')}.",
         "",
         f"| | Rule | Limit | Found | {percent} interval | |",
         "|---|---|---|---|---|---|",
@@ -65,7 +66,7 @@ def half_judged(decision: Decision) -> str:
         return f"not measured: {', '.join(decision.unmeasured)}" if decision.unmeasured else ""
     current = decision.current
     judged = current.total - len(current.unjudged)
-    return f"only {judged} of {counted(current.total, 'conversations')} came to a verdict"
+    return f"only {judged} of {counted(current.total, 'conversation')} came to a verdict"
 
 
 def _row(finding: RuleResult, confidence: float) -> str:
@@ -94,9 +95,7 @@ def _value(value: float | None, finding: RuleResult) -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if finding.show == "dollars":
-        return f"${value:.4g}"
-    return f"{value:.3g}" if finding.show == "score" else f"{value:.1%}"
+    return shown(value, finding.show)
 
 
 def _cell(text: str) -> str:

@@ -67,14 +67,13 @@ def print_report(
     out.flush()
 
 
-def print_lines(rows: Iterable[Line], stream: IO[str] | None = None) -> None:
-    """Lines of pieces, in colour where ``stream`` (default: stdout) shows it."""
-    out: IO[str] = sys.stdout if stream is None else stream
-    console = _console(out, None)
+def print_lines(rows: Iterable[Line]) -> None:
+    """Lines of pieces on stdout, in colour where it shows it."""
+    console = _console(sys.stdout, None)
     with console.capture() as captured:
         for row in rows:
             console.print(_row(row), soft_wrap=True)
-    out.write(fit(captured.get(), out))
+    sys.stdout.write(fit(captured.get(), sys.stdout))
 
 
 def fit(text: str, stream: IO[str]) -> str:

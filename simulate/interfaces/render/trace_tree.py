@@ -12,7 +12,7 @@ from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from simulate.model.text import dollars, line
+from simulate.model.text import counted, dollars, line
 from simulate.trace.content import said
 from simulate.trace.overview import Overview, Role, decisions, overview
 from simulate.trace.reading import TraceReading
@@ -113,16 +113,12 @@ def _verdict(score: Score) -> str:
 
 
 def _did(role: Role) -> str:
-    parts = [_counted(role.calls, "model call")]
-    parts += [_counted(role.tools, "tool call")] if role.tools else []
-    parts += [_counted(role.steps, "step")] if role.steps else []
+    parts = [counted(role.calls, "model call")]
+    parts += [counted(role.tools, "tool call")] if role.tools else []
+    parts += [counted(role.steps, "step")] if role.steps else []
     parts.append("cost unknown" if role.dollars is None else dollars(role.dollars))
-    parts += [_counted(role.failures, "failure")] if role.failures else []
+    parts += [counted(role.failures, "failure")] if role.failures else []
     return ", ".join(parts)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def moment(ns: int) -> str:
@@ -145,7 +141,7 @@ def _filled(parts: list[str], width: int) -> Iterator[str]:
 def _headline(tree: Tree, facts: TreeOptions) -> str:
     nodes = list(tree)
     kinds = Counter(facts.reading.view(node.span).kind for node in nodes)
-    parts = ["1 span" if len(nodes) == 1 else f"{len(nodes)} spans"]
+    parts = [counted(len(nodes), "span")]
     if tree.duration is not None:
         parts.append(duration(tree.duration))
     # an error that its callers repeat is one error
@@ -155,7 +151,7 @@ def _headline(tree: Tree, facts: TreeOptions) -> str:
         if _failed(node, facts) and not any(_failed(each, facts) for each in node.children)
     )
     if errors:
-        parts.append("1 error" if errors == 1 else f"{errors} errors")
+        parts.append(counted(errors, "error"))
     # a call that three instrumentations wrap is one call, and `cost_of` counts it once
     kinds[Kind.LLM] = sum(1 for _, view, _ in facts.reading.cost.calls if view.kind is Kind.LLM)
     shown = (Kind.LLM, Kind.TOOL, Kind.RETRIEVER, Kind.TURN, Kind.UNKNOWN)

@@ -17,7 +17,7 @@ _INSTEAD_OF = (
 )
 _REFUSALS = (
     r"\b(?:unable|refus\w*|declin\w+|reject\w+|den(?:y|ies|ied)|fail(?:s|ed)?|far from|nothing like|hardly"
-    r"|wish(?:ed)?|(?:wrong|mistaken|mistake|untrue|false|incorrect|contrary)\s+(?:to|that)"
+    r"|(?:i|we) wish(?:ed)?|(?:wrong|mistaken|mistake|untrue|false|incorrect|contrary)\s+(?:to|that)"
     r"|impossible|unavailable|fully booked|booked up|sold out|out of the question"
     r"|ausgebucht|unmöglich|lehn\w+|abgelehnt|complet|agotado|rechaz\w+)\b"
 )

@@ -57,16 +57,17 @@ _SAME_UNIT = {
     for word in words.split()
 } | {"per cent": "percent"}
 """Units that a scenario may name in English, whatever language is spoken."""
-_DAYS: dict[str, tuple[float, ...]] = {
-    "second": (1 / 86400,),
-    "minute": (1 / 1440,),
-    "hour": (1 / 24,),
-    "day": (1,),
-    "week": (7,),
-    "month": (28, 29, 30, 31),
-    "year": (365, 366),
+_DAY = 86400
+_SECONDS: dict[str, tuple[int, ...]] = {
+    "second": (1,),
+    "minute": (60,),
+    "hour": (3600,),
+    "day": (_DAY,),
+    "week": (7 * _DAY,),
+    "month": (28 * _DAY, 29 * _DAY, 30 * _DAY, 31 * _DAY),
+    "year": (365 * _DAY, 366 * _DAY),
 }
-"""How many days a unit of time may have."""
+"""How many seconds a unit of time may have; whole numbers, so that an hour is exactly 60 minutes."""
 _CLOCK = frozenset({"second", "minute", "hour"})
 _BUSINESS = frozenset({"business", "working", "work"})
 _ONE = re.compile(
@@ -101,20 +102,20 @@ class Number:
     def of(self, unit: str) -> bool:
         """Whether it is a number of this unit, in the singular or the plural."""
         own = {_singular(word) for word in self.words}
-        return own.issuperset(map(_singular, unit.split()))
+        return _singular(unit) in own or own.issuperset(map(_singular, unit.split()))
 
     def converted(self, unit: str) -> tuple[float, ...]:
         """What a time in another unit may be in this one, several where a month is as long as it is; empty
         where it is no such time."""
         own, wanted = (
-            next((each for each in map(_singular, self.words) if each in _DAYS), None),
+            next((each for each in map(_singular, self.words) if each in _SECONDS), None),
             _singular(unit),
         )
-        if own is None or wanted not in _DAYS or self.rate or self.of(unit):
+        if own is None or wanted not in _SECONDS or self.rate or self.of(unit):
             return ()
         if {own, wanted} == {"month", "year"}:
             return (self.value * 12 if own == "year" else self.value / 12,)
-        found = [self.value * long / short for long in _DAYS[own] for short in _DAYS[wanted]]
+        found = [self.value * long / short for long in _SECONDS[own] for short in _SECONDS[wanted]]
         if wanted == "week" and not _BUSINESS.isdisjoint(self.words):
             found.append(self.value / 5)
         return tuple(found)

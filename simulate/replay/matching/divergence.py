@@ -95,18 +95,15 @@ class Divergence:
 
 
 def explain_request(
-    request: CanonicalRequest,
-    candidates: Sequence[HttpRecording],
-    played: set[int],
-    components: dict[str, str] | None = None,
+    request: CanonicalRequest, candidates: Sequence[HttpRecording], played: set[int]
 ) -> Divergence:
     """Find the recording that is nearest to a request that missed, and name what differs.
 
     ``candidates`` are the recordings of the same endpoint; ``played`` holds the ids of those used up.
     """
-    now = components or fingerprint(request.endpoint, request.body)
+    now = fingerprint(request.endpoint, request.body)
     same = [one for one in candidates if one.key == request.key]
-    if same and all(id(one) in played for one in same) and components is None:
+    if same and all(id(one) in played for one in same):
         return Divergence(
             "exhausted",
             request.endpoint,

@@ -78,6 +78,11 @@ _OPEN = re.compile(
     re.IGNORECASE,
 )
 """A condition or a denial claims nothing."""
+_NONE = re.compile(r"\b(?:no|neither)\s+(?:[\w-]+\s+){0,3}$", re.IGNORECASE)
+"""Before a deed: "no refund has been issued"."""
+_ANY = re.compile(r"\b(?:an?|any|each)\s+(?:[\w-]+\s+)?$", re.IGNORECASE)
+_AS_A_RULE = re.compile(r"\sis\s+(?:made|done|confirmed|completed?)$", re.IGNORECASE)
+"""After `_ANY`, no deed but how things are done: "a refund is made to the card within five days"."""
 _CARRIED_OUT = frozenset({"issued", "processed", "initiated", "made", "placed", "completed", "put"})
 """Verbs that say nothing of the deed: the noun beside them does."""
 _FOR_THE_JUDGE = (
@@ -132,7 +137,7 @@ class BacksClaimsCheck(Check[BacksClaims]):
         if evidence.judge is not None:
             return await self._by_judge(evidence, said)
         fact = (
-            f"{len(claims)} claims of a deed, each backed"
+            f"claims of a deed: {len(claims)}, each backed"
             if claims
             else "it claims no deed that a rule knows"
         )
@@ -194,12 +199,15 @@ def _claims(said: Iterable[Utterance], tools: Collection[str]) -> Iterator[_Clai
                 if verb in _CARRIED_OUT:
                     near |= words & own
                 deeds = near if verb in _CARRIED_OUT else _deeds_of({_stem(verb)}) | ({_stem(verb)} & verbs)
-                if deeds and _is_past(verb) and not _OPEN.search(sentence[: match.end() + 1]):
+                none = not who and _NONE.search(subject)
+                if deeds and _is_past(verb) and not none and not _OPEN.search(sentence[: match.end() + 1]):
                     yield _Claim(each, told, verb, deeds, who, near)
             for match in _NAMED.finditer(sentence):
                 thing = _stem((match["thing"] or match["noun"]).casefold())
                 state = (match["state"] or match["short"]).casefold()
-                if not _OPEN.search(sentence[: match.end() + 1]):
+                subject = sentence[: match.start()]
+                general = _NONE.search(subject) or (_ANY.search(subject) and _AS_A_RULE.search(match[0]))
+                if not general and not _OPEN.search(sentence[: match.end() + 1]):
                     yield _Claim(each, told, state, _deeds_of({thing}), "", frozenset(), thing)
 
 

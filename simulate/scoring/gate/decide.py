@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from simulate.errors import InputError
 from simulate.model.reliability import pass_hat_k
+from simulate.model.text import counted, dollars
 from simulate.scoring.gate import statistics as stats
 from simulate.scoring.gate.measured import Measured, Values
 from simulate.scoring.gate.spec import DiffRule, Floor, Gate
@@ -49,6 +50,10 @@ class RuleResult:
     cases: list[str] = field(default_factory=list[str])
     """The cases behind it, the worst first."""
 
+    def take(self, found: stats.Interval) -> None:
+        """What was estimated."""
+        self.value, self.low, self.high, self.method = found.value, found.low, found.high, found.method
+
 
 @dataclass(slots=True)
 class Decision:
@@ -88,11 +93,6 @@ class Decision:
         if self.half or self.unmeasured:
             return 3
         return int(self.verdict == "not enough evidence" and self.gate.not_enough_evidence == "fail")
-
-
-def counted(count: int, unit: str) -> str:
-    """``1 trial``, ``2 trials``."""
-    return f"{count} {unit.removesuffix('s') if count == 1 else unit}"
 
 
 def decide(gate: Gate, current: Measured, baseline: Measured | None = None) -> Decision:
@@ -183,19 +183,14 @@ def _at_least(
         finding.sentence = f"it has no value ({lacking or 'nothing was measured'})"
         return finding
     found = stats.mean_interval(values, confidence)
-    finding.value, finding.low, finding.high, finding.method = (
-        found.value,
-        found.low,
-        found.high,
-        found.method,
-    )
+    finding.take(found)
     finding.p = stats.below(values, limit)
     finding.breaks = found.value < limit
     finding.holds = found.low >= limit or (limit == 1 and found.value == 1)
     finding.needed = stats.needed_for_threshold(found.value, limit, confidence)
-    finding.sentence = f"{_show(found.value, show)} of {counted(len(values), 'trials')}"
+    finding.sentence = f"{shown(found.value, show)} of {counted(len(values), 'trial')}"
     if show == "score":
-        finding.sentence = f"{_show(found.value, show)} on average over {counted(len(values), 'trials')}"
+        finding.sentence = f"{shown(found.value, show)} on average over {counted(len(values), 'trial')}"
     finding.cases = _worst({case: -fmean(trials) for case, trials in cases.items() if fmean(trials) < limit})
     return finding
 
@@ -206,7 +201,7 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> RuleRes
     rule = f"pass_hat: k={k}"
     short = [case for case, trials in cases.items() if len(trials) < k]
     if short or not cases:
-        told = f"{short[0]} has {counted(len(cases[short[0]]), 'trials')}" if short else "there are no trials"
+        told = f"{short[0]} has {counted(len(cases[short[0]]), 'trial')}" if short else "there are no trials"
         return RuleResult(
             rule,
             limit=limit,
@@ -231,7 +226,7 @@ def _pass_hat(k: int, limit: float, cases: Values, confidence: float) -> RuleRes
         finding.low = min(finding.value or 0.0, max(across, stats.pass_hat_low(cases, k, split)))
         finding.holds = finding.low >= limit or (limit == 1 and finding.value == 1)
     finding.sentence = (
-        f"pass^{k} is {_show(finding.value or 0.0, 'share')} over {counted(len(cases), 'cases')}"
+        f"pass^{k} is {shown(finding.value or 0.0, 'share')} over {counted(len(cases), 'case')}"
     )
     return finding
 
@@ -245,19 +240,14 @@ def _may_drop(
         finding.sentence = "the two runs share no case with a value of it"
         return finding
     found = stats.drop_interval(before, now, confidence)
-    finding.value, finding.low, finding.high, finding.method = (
-        found.value,
-        found.low,
-        found.high,
-        found.method,
-    )
+    finding.take(found)
     finding.p = stats.fell(before, now)
     finding.breaks, finding.holds = found.value >= effect and found.value > 0, found.high <= effect
     falls = {case: fmean(was) - fmean(new) for case, was, new in pairs}
     discordant = fmean(fall * fall for fall in falls.values())
     finding.needed = stats.needed_for_drop(effect, discordant, confidence)
     how = "fell" if found.value > 0 else "rose" if found.value < 0 else "did not change:"
-    finding.sentence = f"{how} by {_show(abs(found.value), show)} over {counted(len(pairs), 'cases')}"
+    finding.sentence = f"{how} by {shown(abs(found.value), show)} over {counted(len(pairs), 'case')}"
     finding.cases = _worst({case: fall for case, fall in falls.items() if fall > 0})
     return finding
 
@@ -269,15 +259,10 @@ def _at_most(rule: str, limit: float, cases: Values, confidence: float, lacking:
         finding.sentence = f"it has no value ({lacking or 'nothing was measured'})"
         return finding
     found = stats.amount_interval(values, confidence)
-    finding.value, finding.low, finding.high, finding.method = (
-        found.value,
-        found.low,
-        found.high,
-        found.method,
-    )
+    finding.take(found)
     finding.p = stats.above(values, limit)
     finding.breaks, finding.holds = found.value > limit, found.high <= limit
-    finding.sentence = f"{_show(found.value, 'dollars')} a conversation, over {len(values)}"
+    finding.sentence = f"{shown(found.value, 'dollars')} a conversation, over {len(values)}"
     finding.cases = _worst({case: fmean(trials) for case, trials in cases.items() if fmean(trials) > limit})
     return finding
 
@@ -289,17 +274,12 @@ def _may_grow(rule: str, effect: float, now: Values, before: Values, confidence:
         finding.sentence = "the two runs share no case with a value of it"
         return finding
     found = stats.rise_interval(before, now, confidence)
-    finding.value, finding.low, finding.high, finding.method = (
-        found.value,
-        found.low,
-        found.high,
-        found.method,
-    )
+    finding.take(found)
     finding.p = stats.rose(before, now)
     finding.breaks, finding.holds = found.value >= effect, found.high <= effect
     how = "grew" if found.value > 0 else "shrank"
     change = f"{how} by {abs(found.value):.0%}" if abs(found.value) >= 0.005 else "did not change"
-    finding.sentence = f"{change} over {counted(len(pairs), 'cases')}"
+    finding.sentence = f"{change} over {counted(len(pairs), 'case')}"
     finding.cases = _worst(
         {case: fmean(new) - fmean(was) for case, was, new in pairs if fmean(new) > fmean(was)}
     )
@@ -329,7 +309,7 @@ def _differs(rule: DiffRule, now: Measured, before: Measured, confidence: float)
     finding.unit, finding.cases = "cases", _worst(graver)
     if cases:
         told = f"differing from the baseline by more than {rule.worst}"
-        finding.sentence = f"{len(graver)} of {counted(len(cases), 'cases')} {told}"
+        finding.sentence = f"{len(graver)} of {counted(len(cases), 'case')} {told}"
     return finding
 
 
@@ -378,10 +358,10 @@ def _tell(decision: Decision) -> None:
         new = [case for case in current.passes if case not in baseline.passes]
         if lost:
             decision.notes.append(
-                f"{counted(len(lost), 'cases')} of the baseline not in this run: {', '.join(lost[:5])}"
+                f"{counted(len(lost), 'case')} of the baseline not in this run: {', '.join(lost[:5])}"
             )
         if new:
-            told = f"{counted(len(new), 'cases')} new and not compared: {', '.join(new[:5])}"
+            told = f"{counted(len(new), 'case')} new and not compared: {', '.join(new[:5])}"
             decision.notes.append(told)
         decision.flaky += [f"{case}, before" for case in baseline.flaky if case not in decision.flaky]
     decision.notes = list(dict.fromkeys(decision.notes))
@@ -391,7 +371,8 @@ def _worst(cases: dict[str, float]) -> list[str]:
     return sorted(cases, key=lambda case: -cases[case])[:10]
 
 
-def _show(value: float, how: str) -> str:
+def shown(value: float, how: str) -> str:
+    """A figure as its rule shows it."""
     if how == "dollars":
-        return f"${value:.4g}"
+        return dollars(value)
     return f"{value:.3g}" if how == "score" else f"{value:.1%}"

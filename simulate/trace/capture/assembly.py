@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from simulate.model.text import counted
 from simulate.trace.capture.routing import ConversationSpans
-from simulate.trace.joining import count, joined, missing_parents
+from simulate.trace.joining import joined, missing_parents
 from simulate.trace.span import Span
 
 _HOW = {
@@ -45,7 +46,7 @@ def _notes(inbox: ConversationSpans) -> list[str]:
     notes = list[str]()
     if inbox.open:
         names = ", ".join(sorted(set(inbox.open.values()))[:5])
-        notes.append(f"{count(len(inbox.open), 'span')} had not ended: {names}")
+        notes.append(f"{counted(len(inbox.open), 'span')} had not ended: {names}")
     elif not inbox.received:
         return notes
     missing = lost_parents(inbox) - {f"{span_id:016x}" for span_id in inbox.open}

@@ -36,6 +36,7 @@ SETTLE_OUTSIDE = 6.0
 """Seconds that an exporter elsewhere may take; OpenTelemetry's batches leave every 5."""
 SETTLE_SILENT = 0.5
 """Seconds for an agent outside once a whole settle time has brought nothing from anywhere."""
+FLUSH_SECONDS = 5.0
 _QUIET = 0.1  # seconds without news after which a whole tree from outside is taken to be all of it
 _SKEW_NS = 2_000_000  # how far a span's clock may stand behind ours
 
@@ -89,11 +90,11 @@ class Capture:
         if self.receiver is not None:
             await self.receiver.stop()
 
-    async def flush_providers(self, timeout: float = 5.0) -> bool:
+    async def flush_providers(self) -> bool:
         """Let the agent's own exporters send what they hold, off the loop; False when some could not in time.
 
         Our capture needs none of this: it sees each span as it ends. Call it once, at the end of a suite."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + FLUSH_SECONDS
 
         def flush() -> bool:
             done = [

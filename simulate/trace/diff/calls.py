@@ -7,12 +7,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from simulate.model.text import counted
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.behaviour import ActionRecord
 from simulate.trace.diff.change import Category, Change, Detail, Tolerance
 from simulate.trace.diff.sequence import Pair, common
-from simulate.trace.diff.wording import MOST_DETAILS, brief, details, some, times, told, turn_of
+from simulate.trace.diff.wording import MOST_DETAILS, brief, details, times, told, turn_of
 from simulate.trace.reading.tool_name import keys
 
 
@@ -322,7 +323,7 @@ def _call(one: ActionRecord, other: ActionRecord, tolerance: Tolerance) -> list[
                 expected=one.result, actual=other.result, details=found,
             )  # fmt: skip
     if one.attempts != other.attempts:
-        sentence = f"{name} took {some(other.attempts, 'attempt')} instead of {one.attempts}"
+        sentence = f"{name} took {counted(other.attempts, 'attempt')} instead of {one.attempts}"
         add(Category.BEHAVIOUR, "attempts", sentence, 6, expected=one.attempts, actual=other.attempts)
     return changes
 

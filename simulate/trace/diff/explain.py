@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
+from simulate.model.text import counted, dollars
 from simulate.trace.diff import calls, handoffs_and_retrievals
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.behaviour import ModelCall, Story
 from simulate.trace.diff.change import Category, Change, Tolerance
 from simulate.trace.diff.sequence import Pair
-from simulate.trace.diff.wording import brief, contrast, details, near, seconds, some, told
+from simulate.trace.diff.wording import brief, contrast, details, near, seconds, told
 from simulate.trace.reading.parts import tool_offered
 from simulate.trace.span import Kind
 
@@ -50,7 +51,7 @@ def _outcome(one: Story, other: Story) -> list[Change]:
     if len(failed[0]) != len(failed[1]):
         last = failed[1][-1].view.error if failed[1] else None
         sentence = (
-            f"{some(len(failed[1]), 'model call')} failed instead of {len(failed[0])}: {brief(last)}"
+            f"{counted(len(failed[1]), 'model call')} failed instead of {len(failed[0])}: {brief(last)}"
             if failed[1]
             else f"no model call failed; expected {len(failed[0])} that did"
         )
@@ -64,7 +65,7 @@ def _outcome(one: Story, other: Story) -> list[Change]:
         changes.append(
             Change(
                 Category.BEHAVIOUR, "turns.count",
-                f"the conversation took {some(other.turns, 'turn')} instead of {one.turns}", 8,
+                f"the conversation took {counted(other.turns, 'turn')} instead of {one.turns}", 8,
                 one.turns, other.turns,
             )
         )  # fmt: skip
@@ -218,7 +219,7 @@ def _cost(one: Story, other: Story, tolerance: Tolerance) -> list[Change]:
         gap = abs(theirs - mine)
         word = "more" if theirs > mine else "fewer" if noun else "less"
         parts.append(
-            f"{gap:,.0f} {word} {noun if gap == 1 else noun + 's'}" if noun else f"${gap:.4g} {word}"
+            f"{gap:,.0f} {word} {noun if gap == 1 else noun + 's'}" if noun else f"{dollars(gap)} {word}"
         )
     return [
         Change(Category.COST, f"cost.{name.replace(' ', '_')}", part, 40 + index, before[name], after[name])

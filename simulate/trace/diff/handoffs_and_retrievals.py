@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from simulate.model.text import counted
 from simulate.trace.diff import calls
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.behaviour import ActionRecord, Story
 from simulate.trace.diff.change import Category, Change
 from simulate.trace.diff.sequence import Pair
-from simulate.trace.diff.wording import details, some, told, turn_of
+from simulate.trace.diff.wording import details, told, turn_of
 from simulate.trace.span import Kind
 
 
@@ -107,7 +108,7 @@ def _verdicts(before: list[ActionRecord], after: list[ActionRecord], pairs: list
 def _retrievals(one: Story, other: Story, alignment: Alignment) -> list[Change]:
     before, after = one.acts[Kind.RETRIEVER], other.acts[Kind.RETRIEVER]
     if bool(before) != bool(after):
-        unexpected = f"{some(len(after), 'retrieval')}, where none was expected"
+        unexpected = f"{counted(len(after), 'retrieval')}, where none was expected"
         return [
             Change(
                 Category.BEHAVIOUR, "retrievals.count",

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from simulate.model.text import counted
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.behaviour import Story
-from simulate.trace.diff.wording import listed, some
+from simulate.trace.diff.wording import listed
 from simulate.trace.reading.hidden import blacked_out
 from simulate.trace.reading.values import loose
 from simulate.trace.span import Kind, Span
@@ -33,7 +34,7 @@ def _lacking(story: Story) -> Iterator[str]:
     elif story.models and story.partly_dark:
         yield f"{story.partly_dark}; their answers were not compared"
     elif story.silent:
-        count = f"{len(story.silent)} of {some(len(story.models), 'model call')}"
+        count = f"{len(story.silent)} of {counted(len(story.models), 'model call')}"
         where = story.silent[0].span.span_id
         yield f"{count} do not tell what the model answered, the first is {where}; it was not compared"
     if not story.evidence:
@@ -88,8 +89,8 @@ def unread(one: Story, other: Story, alignment: Alignment) -> list[str]:
     found: list[str] = []
     if spans:
         found.append(
-            f"{some(spans, 'span')} {'differs' if spans == 1 else 'differ'} in attributes of which no change "
-            f"was read ({listed(places)}); look at them with simulate trace show"
+            f"{counted(spans, 'span')} {'differs' if spans == 1 else 'differ'} in attributes of which no "
+            f"change was read ({listed(places)}); look at them with simulate trace show"
         )
     for story, partner, name in ((one, alignment.left, "expected"), (other, alignment.right, "actual")):
         alone = Counter(
@@ -100,8 +101,8 @@ def unread(one: Story, other: Story, alignment: Alignment) -> list[str]:
         if alone:
             verb = "is" if alone.total() == 1 else "are"
             found.append(
-                f"{some(alone.total(), 'span')} with content {verb} in the {name} trace alone, and no change "
-                f"was read of it ({listed(alone)})"
+                f"{counted(alone.total(), 'span')} with content {verb} in the {name} trace alone, and no "
+                f"change was read of it ({listed(alone)})"
             )
     return found
 

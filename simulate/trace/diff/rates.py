@@ -14,19 +14,19 @@ from math import comb
 CONFIDENCE = 0.95
 
 
-def rarely(runs: int, confidence: float = CONFIDENCE) -> float:
+def rarely(runs: int) -> float:
     """The greatest share of runs in which something may vary that varied in none of ``runs``."""
-    return 1.0 - (1.0 - confidence) ** (1.0 / runs)
+    return 1.0 - (1.0 - CONFIDENCE) ** (1.0 / runs)
 
 
-def at_most(events: int, runs: int, confidence: float = CONFIDENCE) -> float:
+def at_most(events: int, runs: int) -> float:
     """The exact (Clopper-Pearson) upper bound on the rate of something seen ``events`` times in ``runs``."""
     if events >= runs:
         return 1.0
     low, high = events / runs, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        if _at_most(events, runs, middle) > 1.0 - confidence:
+        if _at_most(events, runs, middle) > 1.0 - CONFIDENCE:
             low = middle
         else:
             high = middle

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from simulate.model.text import line
+from simulate.model.text import counted, line
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.change import ORDER, Category, Change
 from simulate.trace.diff.forest import Forest
@@ -186,8 +186,9 @@ def _tail(diff: Diff) -> list[str]:
     if diff.repeats:
         runs = diff.repeats + 1
         shows = "repeat shows" if diff.repeats == 1 else "repeats show"
-        count = f"{len(diff.varies)} difference{'' if len(diff.varies) == 1 else 's'}"
-        tail.append(f"not counted: {count} that the {diff.repeats} {shows} too")
+        tail.append(
+            f"not counted: {counted(len(diff.varies), 'difference')} that the {diff.repeats} {shows} too"
+        )
         if diff.changes:
             tail.append(
                 f"what was the same in all {runs} expected runs, an unchanged agent would vary in at most "

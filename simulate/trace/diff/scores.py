@@ -6,9 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from simulate.model.text import counted
 from simulate.trace.diff.behaviour import Story
 from simulate.trace.diff.change import Category, Change, Tolerance
-from simulate.trace.diff.wording import brief, near, some
+from simulate.trace.diff.wording import brief, near
 from simulate.trace.span import Score
 
 
@@ -67,7 +68,7 @@ def _verdict(name: str, mine: _Results, theirs: _Results, _: Tolerance) -> Chang
     if len(mine.scores) == len(theirs.scores) == 1:
         sentence = f"{name} {'failed' if now else 'no longer fails'}{_figures(mine, theirs)}"
     else:
-        sentence = f"{name} failed {some(now, 'time')} instead of {was}{_figures(mine, theirs)}"
+        sentence = f"{name} failed {counted(now, 'time')} instead of {was}{_figures(mine, theirs)}"
     return Change(Category.BEHAVIOUR, f"scores.{name}.verdict", sentence, 0.8, was, now)
 
 

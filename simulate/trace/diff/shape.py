@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from simulate.model.text import counted
 from simulate.trace.diff.align import Alignment
 from simulate.trace.diff.behaviour import Story
 from simulate.trace.diff.change import Category, Change
 from simulate.trace.diff.forest import Forest
-from simulate.trace.diff.wording import listed, some
+from simulate.trace.diff.wording import listed
 
 
 def shape_changes(one: Story, other: Story, alignment: Alignment) -> list[Change]:
@@ -43,7 +44,7 @@ def shape_changes(one: Story, other: Story, alignment: Alignment) -> list[Change
         changes.append(
             Change(
                 Category.SHAPE, "shape.places",
-                f"{some(len(moved), 'span')} under another parent ({listed(names)})", 82,
+                f"{counted(len(moved), 'span')} under another parent ({listed(names)})", 82,
                 expected_spans=[left.spans[i].span_id for i, _ in moved],
                 actual_spans=[right.spans[j].span_id for _, j in moved],
             )
@@ -55,7 +56,7 @@ def _counted(gone: list[int], come: list[int], left: Forest, right: Forest) -> l
     if not gone and not come:
         return []
     parts = [
-        f"{some(len(nodes), 'span')} {word} ({listed(Counter(forest.spans[n].name for n in nodes))})"
+        f"{counted(len(nodes), 'span')} {word} ({listed(Counter(forest.spans[n].name for n in nodes))})"
         for nodes, word, forest in ((gone, "missing", left), (come, "added", right))
         if nodes
     ]

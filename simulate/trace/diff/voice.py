@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from statistics import median
 
+from simulate.model.text import counted
 from simulate.trace.diff import content as contents
 from simulate.trace.diff.behaviour import Speech, Story
 from simulate.trace.diff.change import Category, Change, Tolerance
 from simulate.trace.diff.sequence import common
-from simulate.trace.diff.wording import brief, near, seconds, some
+from simulate.trace.diff.wording import brief, near, seconds
 
 _WAITS = (
     ("user_to_agent_latency", "the caller waited"),
@@ -34,7 +35,7 @@ def _turns(one: Story, other: Story) -> list[Change]:
         at = next((i for i, (s, t) in enumerate(same) if s != i or t != i), len(same))
         now = orders[1][at] if at < len(orders[1]) else "nobody"
         was = orders[0][at] if at < len(orders[0]) else "nobody"
-        when = f"after {some(at, 'turn')} of speech" if at else "from the start"
+        when = f"after {counted(at, 'turn')} of speech" if at else "from the start"
         sentence = (
             f"{_the(now)} spoke where {_the(was)} was expected, {when}"
             if now != was

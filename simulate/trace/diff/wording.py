@@ -45,11 +45,6 @@ def times(count: int) -> str:
     return {0: "not at all", 1: "once", 2: "twice"}.get(count, f"{count:,} times")
 
 
-def some(count: int, noun: str) -> str:
-    """A number of things."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def seconds(value: float) -> str:
     """A duration as a person would give it."""
     return f"{value * 1000:,.0f} ms" if value < 1 else f"{value:,.1f} s"

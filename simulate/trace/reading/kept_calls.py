@@ -181,4 +181,7 @@ def _read(message: Any) -> list[_KeptMessage]:
 
 
 def _is_message(value: Any) -> bool:
-    return is_object(value) and (not _MESSAGE.isdisjoint(value) or value.get("type") in _KINDS)
+    if not is_object(value):
+        return False
+    kind = value.get("type")  # a list in JSON schemas
+    return not _MESSAGE.isdisjoint(value) or (isinstance(kind, str) and kind in _KINDS)

@@ -135,9 +135,8 @@ class ToolCall:
             asked = Asked(asked.arguments, asked.span_id, _moved(asked.at, seconds))
         if answered is not None:
             answered = Answered(answered.result, answered.error, answered.span_id)
-        return ToolCall(
-            self.name, self.call_id, asked, ran, answered, self.turn, self.agent, self.passed_over
-        )
+        rest = self.turn, self.agent, self.passed_over, self.paused_in
+        return ToolCall(self.name, self.call_id, asked, ran, answered, *rest)
 
     @classmethod
     def of(cls, use: ToolUse) -> ToolCall:

@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-import orjson
-
 from simulate.model.secret_names import fits, is_secret, is_secret_name
 from simulate.model.shapes import is_list
 
@@ -17,7 +15,7 @@ VALUES = ("value", "Value", "val", "new_value", "default")
 
 def pair_name(held: Mapping[Any, Any]) -> str:
     """The name in a pair whose value is a secret's; nothing where this is no such pair."""
-    if "value" not in held and "Value" not in held:  # no any(): it is asked of every object
+    if held.keys().isdisjoint(VALUES):
         return ""
     names = (held.get(each) for each in NAMES)
     return next((name for name in names if isinstance(name, str) and is_secret_name(name)), "")
@@ -39,14 +37,9 @@ def without_pairs(text: str, under: Callable[[str, Any], Any]) -> str:
     text where that changes nothing."""
     try:
         value = json.loads(text)
+        return json.dumps(value, ensure_ascii=False) if _replace(value, under) else text
     except RecursionError:
-        value = orjson.loads(text)  # deeper, but less exact with large numbers
-    if not _replace(value, under):
-        return text
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        return orjson.dumps(value).decode()
+        return json.dumps(under("secret", text))  # deeper than anybody means it: better all than a leak
 
 
 def _replace(value: Any, under: Callable[[str, Any], Any]) -> bool:

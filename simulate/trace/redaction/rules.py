@@ -107,6 +107,7 @@ _BEFORE = "|".join(
         r"nickserv\s+identify\s+",
         r"identified\s+by\s+",
         rf"name={_QUOTE}(?:password|passwd|token|secret|api_?key){_QUOTE}\s+",
+        rf"(?:password|passwd|secret|(?<!max.)token|authorization|(?<=(?:api|ess|ate).)key){_QUOTE}?\s*,?\s*{_QUOTE}?value{_QUOTE}?\s*[:=]\s*",  # a pair
         rf"type={_QUOTE}password{_QUOTE}[^<>]{{0,120}}?value=",
         r"set\s+-\w+\s+\w{0,40}(?:key|token|secret|password)\s+",  # fish
         r"mysql\w*\s(?:[^\n]{0,120}?\s)?-p(?!\s)",

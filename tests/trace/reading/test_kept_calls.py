@@ -75,6 +75,7 @@ def test_the_second_of_two_calls_of_one_tool_is_missed(story: Story) -> None:
         {"tools": [{"type": "function", "function": {"name": "refund", "parameters": {"type": "object"}}}]},
         {"messages": [HUMAN, {"type": "ai", "content": "I may call refund or not."}]},
         {"messages": [HUMAN, {**AI, "tool_calls": [{"name": "transfer_back_to_desk", "args": {}}]}]},
+        {"messages": [HUMAN], "schema": {"type": ["string", "null"]}},
         "refund",
     ],
 )  # fmt: skip

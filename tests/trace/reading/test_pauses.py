@@ -59,7 +59,7 @@ async def test_a_tool_that_was_not_resumed_may_have_done_nothing(story: Story, p
     asked_and_paused(story, pause)
     (call,) = story.read().tool_calls
     assert isinstance(call.happened, Unknown)
-    assert call.paused_in == story.spans[-1].span_id
+    assert call.paused_in == call.shifted(1.0).paused_in == story.spans[-1].span_id
     both = [{"called": "refund"}, {"not_called": "refund"}]
     assert await statuses(story.read(), *both) == ["not_run", "not_run"]
 
