@@ -132,13 +132,12 @@ def _gather(
                 whole.notes += part.notes
     for trace in traces.values():
         join(trace)
-    found = [_of(search, list(traces.values()), limit)] if traces else []
-    for pipe in pipes:
-        theirs: _Found = _told(pipe)
-        found.append(theirs)
-        search.looked_at += theirs.looked_at
-        search.undecided += theirs.undecided
-        skipped += theirs.skipped
+    theirs: list[_Found] = [_told(pipe) for pipe in pipes]
+    for one in theirs:
+        search.looked_at += one.looked_at
+        search.undecided += one.undecided
+        skipped += one.skipped
+    found = [_of(search, traces.values(), limit), *theirs]
     summaries = [each for one in found for each in one.summaries]
     if limit is not None:
         summaries = sorted(summaries, key=lambda each: each.start_ns or 0, reverse=True)[:limit]

@@ -70,7 +70,8 @@ def test_names_are_grouped_by_server_only_where_several_have_a_tool_of_that_name
 def test_one_call_whose_name_is_spelled_in_several_ways_is_one(asked: str, ran: str, kept: str) -> None:
     story = Story()
     story.chat((asked, "c1", {"order": "4711"}))
-    story.add("run", "execute_tool", **{"gen_ai.tool.name": ran, "gen_ai.tool.call.result": "done"})
+    told = {"gen_ai.tool.name": ran, "gen_ai.tool.call.result": "done"}
+    story.add("run", "execute_tool").attributes.update(told)
     part = {"type": "tool_call", "id": "c1", "name": kept, "arguments": {"order": "4711"}}
     answer = "gen_ai.output.messages"
     story.root.attributes[answer] = json.dumps([{"role": "assistant", "parts": [part]}])
