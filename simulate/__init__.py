@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from simulate.conversation.cloud_engine import CloudEngine
     from simulate.integrations.livekit.engine import LiveKitEngine
     from simulate.integrations.pipecat.engine import PipecatEngine
+    from simulate.model.identity import ConversationStart
     from simulate.model.outcome import Outcome
     from simulate.model.persona import Persona
     from simulate.model.scenario import Scenario
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CloudEngine",
+    "ConversationStart",
     "LiveKitEngine",
     "Outcome",
     "Persona",
@@ -32,6 +34,7 @@ __all__ = [
 
 _HOME = {
     "CloudEngine": "simulate.conversation.cloud_engine",
+    "ConversationStart": "simulate.model.identity",
     "LiveKitEngine": "simulate.integrations.livekit.engine",
     "Outcome": "simulate.model.outcome",
     "Persona": "simulate.model.persona",

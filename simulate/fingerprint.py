@@ -14,7 +14,7 @@ from simulate.model.persona import Persona
 from simulate.model.trial import TrialSpec
 from simulate.resources import Resources
 
-NOT_ITS_OWN = {"persona", "trials", "tags"}
+NOT_ITS_OWN = {"persona", "trials"}
 """Fields of a scenario that are told apart from it, or say nothing of one trial."""
 IN_A_FILE = ("python", "pipecat", "livekit")
 
@@ -29,7 +29,7 @@ def fingerprint(spec: TrialSpec, resources: Resources) -> dict[str, str]:
     shown = scenario.model_dump_json(exclude=NOT_ITS_OWN, exclude_defaults=True, by_alias=True)
     persona = scenario.persona
     return {
-        "scenario": _hash(shown),
+        "scenario": _hash(shown, str(spec.row or "")),
         "persona": _hash(persona.model_dump_json() if isinstance(persona, Persona) else str(persona)),
         "agent": _hash(*_agent(spec, resources)),
         "files": _hash(*_files(spec, resources)),

@@ -22,7 +22,9 @@ def load_scenarios(paths: Sequence[Path | str], *, agents: Collection[str] | Non
     with everything that is wrong in any file, or InputError where a path leads nowhere."""
     read = scenario_reader(agents=agents).load(paths)
     trials = [
-        TrialSpec(each.scenario, each.file, each.line, each.case, text=each.text, written=each.written)
+        TrialSpec(
+            each.scenario, each.file, each.line, each.case, each.row, text=each.text, written=each.written
+        )
         for each in read
     ]
     return with_unique_ids(trials, Path.cwd())

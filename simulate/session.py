@@ -12,7 +12,7 @@ from simulate import determinism
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.conversation.callers import make_caller
 from simulate.conversation.engine import Engine, TrialSession
-from simulate.model.identity import identity_of
+from simulate.model.identity import attributes_of
 from simulate.model.persona import Persona
 from simulate.model.persona_details import fill
 from simulate.model.scenario import Scenario
@@ -39,7 +39,7 @@ def open_session(
     # the agent's own draws must not depend on how often a tool is called
     chance = random.Random(determinism.derive_seed(_seed(spec), "tools"))
     tools = PinnedTools(spec.scenario.tools, chance)
-    about = identity_of(spec.scenario) | resources.tags
+    about = attributes_of(spec.scenario, spec.scenario.persona, spec.options) | resources.tags
     with (
         determinism.pinned(pins),
         collecting(own),

@@ -51,6 +51,13 @@ def test_histories_attachments_branches_callers_and_known_failures(project: Path
     assert sorted(standings.values()) == ["passed", "passed", "passed", "passed", "xfailed"]
 
 
+def test_who_calls_reaches_the_agent_of_the_page(project: Path) -> None:
+    for language, name in (("yaml", "scenarios/plans.yaml"), ("python", "plans.py")):
+        (project / name).write_text(blocks("scenarios.md", language)[name], "utf-8")
+    assert main(["run", "--out", "run"]) == 0
+    assert main(["run", "--out", "again", "--tag", "user=u-9"]) == 1
+
+
 @pytest.mark.parametrize(
     ("language", "program"),
     [

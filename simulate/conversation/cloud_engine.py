@@ -168,11 +168,10 @@ class _Talk:
     async def carry(self, adapter: AgentAdapter) -> None:
         session = self.session
         call = Call(
-            self.conversation.id,
+            session.start,
             session.tools,
             self.headers,
             self.limits.reply,
-            session.attributes,
             session.environment,
             history=as_messages(session.scenario.history),
             taped=session.taped,

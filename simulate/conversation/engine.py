@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import traceback
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from simulate.conversation.callers.caller import Caller
 from simulate.conversation.delays import Delays
 from simulate.conversation.world import World
 from simulate.errors import EnvironmentFault, Fault, HarnessFault, MissingExtra, NotInstalled, SimulateError
+from simulate.model.identity import ConversationStart
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 from simulate.model.text import dollars
@@ -26,7 +28,7 @@ from simulate.trace.span import Span
 from simulate.user_code import meant_for_us
 
 
-@dataclass(slots=True)
+@dataclass
 class TrialSession:
     """What happens in one trial, from its beginning on.
 
@@ -85,6 +87,19 @@ class TrialSession:
     def attributes(self) -> Mapping[str, str]:
         """Who calls and what is tried, as span attributes."""
         return {} if self.captured is None else self.captured.attributes
+
+    @functools.cached_property
+    def start(self) -> ConversationStart:
+        """The conversation's id, and who calls for what: what the agent is told of it."""
+        return ConversationStart(
+            self.conversation.id,
+            attributes=self.attributes,
+            scenario=self.spec.shown,
+            persona=self.persona,
+            case=self.spec.row,
+            tags=self.scenario.tags,
+            options=self.spec.options,
+        )
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -78,6 +78,12 @@ class Persona(Strict):
     """One of Faker's locales; what is left open is drawn in it. Follows ``speaks.language`` when left out."""
     traits: list[AsWritten] = Field(default_factory=list[str])
     """How they are: impatient, polite, forgetful."""
+    user: AsWritten | None = None
+    """Who they are to the agent's product, where the scenario does not say: ``user.id`` on its spans."""
+    tenant: AsWritten | None = None
+    """``tenant.id``, likewise."""
+    options: dict[str, Data] = Field(default_factory=dict)
+    """What the agent is told of them besides; a scenario's ``options`` come on top."""
     knows: dict[str, Data] = Field(default_factory=dict)
     """Facts that the caller has at hand, and never contradicts."""
     speaks: Speaks = Field(default_factory=Speaks)

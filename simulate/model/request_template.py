@@ -10,20 +10,14 @@ from pydantic import AfterValidator, model_validator
 
 from simulate.errors import InputError
 from simulate.model.base import Strict
-from simulate.model.identity import ATTRIBUTES
+from simulate.model.identity import WORDS, as_text
 from simulate.model.json_path import parse_path
 from simulate.model.nearest import did_you_mean
 from simulate.model.shapes import is_list
 from simulate.model.units import Data
 
-PLACEHOLDERS = (
-    "message",
-    "messages",
-    "session",
-    "conversation",
-    *(word for word in ATTRIBUTES if word != "session"),
-)
-"""What ``{{…}}`` may name."""
+PLACEHOLDERS = ("message", "messages", *WORDS)
+"""What ``{{…}}`` may name; ``{{options.plan}}`` and ``{{case.plan}}`` name one of them."""
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.-]*)\s*\}\}")
 
 
@@ -69,7 +63,7 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
 
 def filled_text(text: str, values: Mapping[str, Any], quote: Callable[[str], str] = str) -> str:
     """A text with its placeholders filled in, each ``quote``\\ d. Raises UnknownPlaceholder."""
-    return _PLACEHOLDER.sub(lambda found: quote(str(_value(found[1], values))), text)
+    return _PLACEHOLDER.sub(lambda found: quote(as_text(_value(found[1], values))), text)
 
 
 def _value(name: str, values: Mapping[str, Any]) -> Any:
@@ -81,7 +75,7 @@ def _value(name: str, values: Mapping[str, Any]) -> Any:
 def check_placeholders(value: Any) -> None:
     """Raise ValueError, for pydantic, where a value has a placeholder that does not exist."""
     for name in placeholders(value):
-        if name not in PLACEHOLDERS:
+        if name not in PLACEHOLDERS and not name.startswith(("options.", "case.")):
             raise ValueError(f"no placeholder {{{{{name}}}}}{did_you_mean(name, PLACEHOLDERS)}")
 
 
@@ -110,7 +104,8 @@ class RequestTemplate(Strict):
 
     ``{{message}}`` is the caller's line, ``{{messages}}`` the whole conversation in OpenAI's message shape,
     ``{{session}}`` what the agent named its session, ``{{conversation}}`` our id of this conversation, and
-    ``{{user}}``, ``{{tenant}}`` and the like what the scenario says."""
+    ``{{user}}``, ``{{tags}}``, ``{{options.plan}}``, ``{{case.plan}}`` and the like what the scenario
+    says."""
 
     method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
     path: str = ""

@@ -164,7 +164,7 @@ class Scenario(ScenarioModel):
     description: AsWritten | None = None
     """Why it is there, for the next reader."""
     tags: list[AsWritten] = Field(default_factory=list[str])
-    """Words to select by; they become markers in pytest."""
+    """Words to select by; they become markers in pytest, and reach the agent as ``options`` do."""
     user: AsWritten | None = None
     """Who the caller is to the agent's product: ``user.id`` on its spans, and in its baggage."""
     session: AsWritten | None = None
@@ -179,6 +179,9 @@ class Scenario(ScenarioModel):
     """``cohort.name``."""
     prompt_version: AsWritten | None = None
     """Which of the agent's prompts is tried: ``prompt.version``."""
+    options: dict[str, Data] = Field(default_factory=dict)
+    """What the agent is told besides, by names of your own: given to ``start`` of a Python agent, named as
+    ``{{options.plan}}`` in an endpoint's request, in the metadata of a call, and on the spans."""
     agent: AsWritten | None = None
     """A name from ``[tool.simulate.agents]`` in pyproject.toml, or an address."""
     persona: (

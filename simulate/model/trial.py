@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 
 
@@ -21,6 +22,8 @@ class TrialSpec:
     """As it was named or found; empty for a scenario that was made in Python."""
     line: int = 0
     case: str | None = None
+    row: Mapping[str, Any] | None = None
+    """The case's columns."""
     id: str = ""
     """Of name and case; safe as a file name, and unique among those loaded together."""
     text: str = ""
@@ -48,6 +51,12 @@ class TrialSpec:
         neither a release that adds a key nor another machine changes it."""
         content = (self.written or self.scenario).model_dump_json(exclude_defaults=True, by_alias=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The persona's and the scenario's, which override them."""
+        persona = self.scenario.persona
+        return {**(persona.options if isinstance(persona, Persona) else {}), **self.scenario.options}
 
     @property
     def shown(self) -> str:

@@ -12,9 +12,11 @@ from aiohttp import web
 from simulate.child_process import free_port, listens
 from simulate.conversation.agents.adapter import AgentMessage, Call, Connected
 from simulate.conversation.agents.pinned_tools import PinnedTools
+from simulate.model.identity import ConversationStart
 from simulate.model.scenario import Scenario
 
 CONVERSATION = "ab" * 16
+WHO = ConversationStart(CONVERSATION, attributes={"user.id": "u-7"})
 TRACEPARENT = f"00-{CONVERSATION}-{'cd' * 8}-01"
 
 
@@ -27,9 +29,7 @@ async def events(
     environment = {name.upper(): value for name, value in headers.items()}
     found: list[Any] = []
     try:
-        async with adapter.connect(
-            Call(CONVERSATION, pins, headers, reply, {"user.id": "u-7"}, environment)
-        ) as session:
+        async with adapter.connect(Call(WHO, pins, headers, reply, environment)) as session:
             for message in messages:
                 found += [event async for event in session.send(message)]
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,11 @@ from fixtures.agents.model_server import ModelServer
 from simulate.conversation.agents.adapter import Call
 from simulate.conversation.agents.http import HttpAdapter
 from simulate.errors import FileProblems, InputError
+from simulate.integrations.livekit.engine import job_metadata
 from simulate.interfaces.cli.main import main
-from simulate.model.identity import ATTRIBUTES, filled, parse_tags
+from simulate.model.identity import ATTRIBUTES, ConversationStart, filled, filled_texts, parse_tags
+from simulate.model.request_template import RequestTemplate
+from simulate.model.request_template import filled as by_template
 from simulate.model.scenario import Scenario
 from simulate.run import run
 from simulate.trace.conversations import conversations
@@ -131,18 +136,96 @@ async def test_an_endpoint_gets_them_as_baggage_and_where_its_headers_and_option
 
     async with ModelServer({"agent": brain}).running() as server:
         adapter = HttpAdapter(server.url, headers=headers, body=body)
-        call = Call("ab" * 16, attributes={"user.id": "u-7731", "tenant.id": "acme"})
+        call = Call(ConversationStart("ab" * 16, attributes={"user.id": "u-7731", "tenant.id": "acme"}))
         async with adapter.connect(call) as session:
             async for _ in session.send("hi"):
                 pass
         await adapter.aclose()
         (request,) = server.requests
         assert request["user"] == "u-7731" and request["metadata"] == {"tenant": "acme/acme"}
-    assert filled(headers, call.attributes, call.conversation_id) == {
-        "X-User": "u-7731",
-        "X-Plain": "as it is",
+    assert filled(headers, call.placeholders) == {"X-User": "u-7731", "X-Plain": "as it is"}
+    assert filled("{conversation} {other}", ConversationStart("c").placeholders()) == "c {other}"
+
+
+GIVEN = Scenario.model_validate(
+    {
+        "name": "x", "opens_with": "hi", "tags": ["a", "b"], "tenant": "acme",
+        "options": {"plan": "gold", "limits": {"day": 3}},
+        "persona": {"name": "Ida", "user": "u-1", "tenant": "no", "options": {"plan": "basic", "vip": True}},
     }
-    assert filled("{conversation} {other}", {}, "c") == "c {other}"
+)  # fmt: skip
+TOLD = {"user": "u-1", "tenant": "acme", "tags": ["a", "b"], **GIVEN.options, "vip": True}
+
+
+async def test_a_class_and_a_function_are_told_who_calls_and_an_id_alone_goes_on_to_work() -> None:
+    seen: list[Any] = []
+
+    class Told:
+        def start(self, conversation: ConversationStart) -> None:
+            seen.append(conversation)
+
+        def reply(self, message: str) -> str:
+            return message
+
+    class TakesAnId:
+        def start(self, conversation_id: str) -> None:
+            seen.append(json.dumps(conversation_id))
+
+        def reply(self, message: str) -> str:
+            return message
+
+    def told(message: str, conversation: str) -> str:
+        seen.append(conversation)
+        return message
+
+    def told_of_all(messages: list[dict[str, Any]], conversation: str) -> str:
+        seen.append(conversation)
+        return "hi"
+
+    outcomes = [await run(GIVEN, agent=agent) for agent in (Told, told, told_of_all)]
+    assert [each.known() for each in seen] == [TOLD] * 3
+    assert [str(each) for each in seen] == [outcome.conversation.id for outcome in outcomes]
+    assert seen[0].persona.name == "Ida" and seen[0].scenario == "x" and seen[0].case == {}
+    outcome = await run(GIVEN, agent=TakesAnId)
+    assert json.loads(seen[-1]) == outcome.conversation.id
+    stands = {"simulate.tags": "a,b", "simulate.options.plan": "gold", "simulate.options.vip": "true"}
+    assert outcome.trace is not None
+    assert all({name: span.attributes.get(name) for name in stands} == stands for span in outcome.trace)
+
+
+WHO = {
+    "plan": "{{options.plan}}",
+    "day": "{{options.limits.day}}",
+    "of": "{{user}} {{case.n}}",
+    "no": "{{cohort}}",
+}
+NAMED = {"plan": "gold", "day": 3, "of": "u-1 7"}
+
+
+async def test_requests_and_calls_carry_the_options_where_they_are_named(tmp_path: Path) -> None:
+    start = ConversationStart("c", attributes={"user.id": "u-1"}, case={"n": 7}, options=GIVEN.options)
+    assert filled(WHO, start.placeholders()) == NAMED == by_template(WHO, start.placeholders())
+    assert filled_texts({"X": "{options.limits}", "Y": "{feature}"}, start.placeholders()) == {
+        "X": '{"day": 3}'
+    }
+    metadata = job_metadata({"who": WHO, "plan": "none"}, start, {"traceparent": "00"})
+    assert metadata["who"] == NAMED and metadata["plan"] == "gold" and metadata["user"] == "u-1"
+    (tmp_path / "echo.py").write_text("print(input())")
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.simulate.agents.echo]\naddress = 'exec:python echo.py'\n"
+        "request = {body = {text = '{{message}} {{options.plan}} {{case.n}} {{tags}}'}, answer = '$.text'}\n"
+    )
+    (tmp_path / "x.yaml").write_text(
+        "name: x\nagent: echo\ntags: [t]\nopens_with: hi\noptions: {plan: gold}\ncases: [{n: 7}]\n"
+        "expect: [{said: {contains: 'hi gold 7 [\"t\"]'}}]\n"
+    )
+    with contextlib.chdir(tmp_path):
+        assert await asyncio.to_thread(main, ["run", "x.yaml", "--out", "run"]) == 0
+
+
+def test_a_placeholder_that_there_is_not_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"options"):
+        RequestTemplate(body={"a": "{{message}} {{option}}"})
 
 
 def test_tags_of_the_command_line_and_of_a_case_reach_the_trace(

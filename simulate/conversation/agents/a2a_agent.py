@@ -25,6 +25,7 @@ from simulate.conversation.agents.last_response import LastResponse
 from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra, NotReached
 from simulate.model.agent_address import target_of
 from simulate.model.attachment import Attachment
+from simulate.model.identity import filled_texts
 from simulate.model.outage import outage
 from simulate.trace.capture.simulator_tracing import aside
 
@@ -63,7 +64,7 @@ class A2AAdapter:
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[A2ASession, None]:
         """Read the card and open a client for what it offers."""
-        headers = dict(self.options.headers)
+        headers = filled_texts(self.options.headers, call.placeholders)
         if self.options.api_key:
             headers["Authorization"] = f"Bearer {self.options.api_key}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, Protocol, TypeGuard
 from simulate.conversation.blocking import HINT, Blocked, interrupted_after
 from simulate.errors import AgentFault
 from simulate.model.attachment import Attachment
+from simulate.model.identity import ConversationStart
 from simulate.model.request_template import RequestTemplate
 from simulate.tools import Toolbox
 
@@ -53,25 +55,30 @@ class Connected:
 AgentEvent = Delta | AgentMessage | HungUp | Connected
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """What an adapter needs to know of the conversation that it carries."""
 
     conversation_id: str
-    """32 hex digits; also the trace id."""
+    """32 hex digits; also the trace id. A `ConversationStart` where more is known of it."""
     toolbox: Toolbox | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """``traceparent`` and ``baggage`` for agents outside the process; they change with each turn."""
     reply_timeout: float = 60.0
     """Seconds that one reply may take."""
-    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Who calls and what is tried, as span attributes: ``user.id``, ``tenant.id`` …"""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """What a process is started with that serves this conversation alone."""
     history: Sequence[Mapping[str, Any]] = ()
     """What was said and done before, in OpenAI's message shape."""
     taped: bool = False
     """Whether a recording of it is made or played: what we send for ourselves must not get into it."""
+
+    @functools.cached_property
+    def placeholders(self) -> Mapping[str, Any]:
+        """What ``{user}`` and the like stand for in this conversation."""
+        known = self.conversation_id
+        known = known if isinstance(known, ConversationStart) else ConversationStart(known)
+        return known.placeholders()
 
 
 @dataclass(frozen=True, slots=True)

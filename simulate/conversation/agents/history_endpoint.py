@@ -10,7 +10,7 @@ from simulate.conversation.agents.handed_tools import HandedCall, ModelReply, an
 from simulate.conversation.agents.http_client import HttpClient, HttpTurns
 from simulate.model.agent_address import target_of
 from simulate.model.attachment import Attachment
-from simulate.model.identity import filled
+from simulate.model.identity import filled, filled_texts
 
 
 class HistoryAdapter:
@@ -82,13 +82,10 @@ class HistorySession:
 
     def carried(self, body: dict[str, Any]) -> dict[str, Any]:
         """A request's body with the fields that the project sets, ``{user}`` and the like filled in."""
-        body = body | self._filled(self.adapter.options.body)
+        further: dict[str, Any] = filled(dict(self.adapter.options.body), self.call.placeholders)
+        body = body | further
         return body if self.adapter.options.stream is False else body | {"stream": True}
 
-    def headers(self) -> dict[str, Any]:
+    def headers(self) -> dict[str, str]:
         """Those that the project sets, and what tells the agent whose conversation it is."""
-        return {**self._filled(self.adapter.options.headers), **self.call.headers}
-
-    def _filled(self, configured: Any) -> dict[str, Any]:
-        made: dict[str, Any] = filled(dict(configured), self.call.attributes, self.call.conversation_id)
-        return made
+        return {**filled_texts(self.adapter.options.headers, self.call.placeholders), **self.call.headers}

@@ -38,7 +38,7 @@ from simulate.conversation.agents.status_faults import TRIES
 from simulate.conversation.agents.user_content import chat_content
 from simulate.errors import AgentFault, EnvironmentFault, Fault, HarnessFault
 from simulate.model.attachment import Attachment
-from simulate.model.identity import filled
+from simulate.model.identity import filled, filled_texts
 from simulate.model.shapes import is_object
 from simulate.trace.reading.finish import cut_off
 
@@ -141,11 +141,6 @@ class HttpSession:
         self._refused: Exception | None = None
         """How the endpoint turned this turn's request away, as long as it has not taken it."""
 
-    def _carried(self, configured: Mapping[str, Any]) -> dict[str, Any]:
-        """What each request of this conversation carries, ``{user}`` and the like filled in."""
-        made = filled(dict(configured), self.call.attributes, self.call.conversation_id)
-        return cast("dict[str, Any]", made)
-
     async def send(
         self, message: str | None, attachments: Sequence[Attachment] = ()
     ) -> AsyncIterator[AgentEvent]:
@@ -222,8 +217,9 @@ class HttpSession:
                     response = await create(
                         model=self.adapter.model,
                         messages=self.history,
-                        extra_headers=self._carried(self.adapter.headers) | dict(self.call.headers),
-                        extra_body=self._carried(self.adapter.body) or None,
+                        extra_headers=filled_texts(self.adapter.headers, self.call.placeholders)
+                        | dict(self.call.headers),
+                        extra_body=filled(dict(self.adapter.body), self.call.placeholders) or None,
                         timeout=openai.Timeout(self.call.reply_timeout, connect=CONNECT),
                         **(options if self.adapter.stream else {}),
                     )

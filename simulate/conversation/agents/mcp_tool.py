@@ -27,6 +27,7 @@ from simulate.conversation.agents.process import command_line
 from simulate.conversation.agents.template_state import TemplateState, shown
 from simulate.errors import AgentFault, EnvironmentFault, Fault, MissingExtra
 from simulate.model.agent_address import is_url, target_of
+from simulate.model.identity import filled_texts
 from simulate.model.nearest import did_you_mean
 from simulate.model.outage import outage
 from simulate.model.request_template import RequestTemplate, filled
@@ -105,7 +106,7 @@ class McpAdapter:
                     cwd=None if self.options.root is None else str(self.options.root),
                 )
             )
-        headers = dict(self.options.headers)
+        headers = filled_texts(self.options.headers, call.placeholders)
         if self.options.api_key:
             headers["Authorization"] = f"Bearer {self.options.api_key}"
 

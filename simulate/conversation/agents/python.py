@@ -4,13 +4,15 @@ Three shapes fit, each sync or async::
 
     async def agent(message: str) -> str                       # the last thing the caller said
     async def agent(messages: list[dict]) -> str | dict        # the whole history, in OpenAI's message shape
+    async def agent(message: str, conversation: str) -> str    # each of these may ask for the conversation
     class Agent:                                               # or a factory; one instance a conversation
-        def start(self, conversation_id: str) -> str | None    # optional; a text is said first
+        def start(self, conversation: str) -> str | None       # optional; a text is said first
         async def reply(self, message: str) -> str
 
 Each may also give an (async) iterator of text, which is one streamed message, or a list, which is several
 messages. A dict is a message with ``content``; ``{"content": …, "hang_up": true}`` ends the conversation.
-What ``start`` returns is said where the scenario lets the agent speak first.
+``conversation`` is its id, as a `ConversationStart`, which tells who calls, too. What ``start`` returns is
+said where the scenario lets the agent speak first.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import functools
 import inspect
 import threading
 import typing
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call, Delta, HungUp, within
@@ -40,8 +42,9 @@ Shape = Literal["message", "messages", "object"]
 FITTING = """an agent is one of
   async def agent(message: str) -> str
   async def agent(messages: list[dict]) -> str | dict | AsyncIterator[str]
+  each of them may have a second parameter named conversation
   a class, or a function without arguments that makes one, with reply(message) and, if wanted,
-  start(conversation_id)"""
+  start(conversation)"""
 _TEXT_NAMES = {"message", "text", "prompt", "input", "user_input", "query", "utterance", "user_message"}
 _LIST_NAMES = {"messages", "history", "conversation"}
 
@@ -53,6 +56,10 @@ class PythonAdapter:
         self.agent = agent
         self.address = address or f"python:{_described(agent)}"
         self.shape = shape_of(agent, self.address)
+        self.asks_who = (
+            self.shape != "object" and "conversation" in list(_parameters(agent, self.address))[1:]
+        )
+        """Whether it wants to know who calls, beside what is said."""
 
     @contextlib.asynccontextmanager
     async def connect(self, call: Call) -> AsyncGenerator[PythonSession, None]:
@@ -121,13 +128,14 @@ class PythonSession:
                 "this agent takes one message and gives one answer, so it cannot speak first",
                 hint="let the caller open, or use a class whose start() gives the greeting",
             )
+        who = (self.call.conversation_id,) if self.adapter.asks_who else ()
         if shape == "message":
-            return await _call(self.adapter.agent, message)
+            return await _call(self.adapter.agent, message, *who)
         if message is not None:
             self.history.append({"role": "user", "content": chat_content(message, attachments)})
         elif self.spoken or len(self.history) > len(self.call.history):
             return []  # asked again with nothing new it would only repeat itself
-        return await _call(self.adapter.agent, [dict(entry) for entry in self.history])
+        return await _call(self.adapter.agent, [dict(entry) for entry in self.history], *who)
 
     async def close(self) -> None:
         """Close the agent's own instance; an agent that hangs here is left behind, not waited for."""
@@ -161,23 +169,27 @@ def shape_of(agent: Any, address: str) -> Shape:
     needed = _required(agent, address)
     if not needed:
         return "object"
-    if len(needed) > 1:
+    if len(needed) > 1 and not (len(needed) == 2 and needed[1].name == "conversation"):
         names = ", ".join(parameter.name for parameter in needed)
         raise AddressError(f"{address}: needs {len(needed)} arguments ({names})", hint=FITTING)
     return _shape_of_parameter(agent, needed[0], address)
 
 
 def _required(agent: Callable[..., Any], address: str) -> list[inspect.Parameter]:
-    try:
-        parameters = inspect.signature(agent).parameters.values()
-    except (TypeError, ValueError) as error:
-        raise AddressError(f"{address}: its signature cannot be read ({error})", hint=FITTING) from None
+    parameters = _parameters(agent, address).values()
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [each for each in parameters if each.default is each.empty and each.kind in positional]
     keyword = [each for each in parameters if each.default is each.empty and each.kind is each.KEYWORD_ONLY]
     if keyword:
         raise AddressError(f"{address}: needs the keyword argument `{keyword[0].name}`", hint=FITTING)
     return needed
+
+
+def _parameters(agent: Callable[..., Any], address: str) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(agent).parameters
+    except (TypeError, ValueError) as error:
+        raise AddressError(f"{address}: its signature cannot be read ({error})", hint=FITTING) from None
 
 
 def _shape_of_parameter(agent: Callable[..., Any], parameter: inspect.Parameter, address: str) -> Shape:

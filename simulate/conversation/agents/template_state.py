@@ -11,7 +11,6 @@ from simulate.conversation.agents.adapter import AgentEvent, AgentMessage, Call,
 from simulate.conversation.agents.connection_faults import is_whole_page, page_fault
 from simulate.conversation.agents.http_client import model_fault, parsed
 from simulate.errors import AgentFault
-from simulate.model.identity import ATTRIBUTES
 from simulate.model.json_path import parse_path, values_at
 from simulate.model.request_template import RequestTemplate, UnknownPlaceholder, filled_text
 
@@ -23,18 +22,16 @@ class TemplateState:
         self.template = template
         self.messages: list[dict[str, Any]] = [dict(message) for message in call.history]
         self.session: Any = None
-        self._conversation = call.conversation_id
-        self._identity = {word: call.attributes.get(name) for word, name in ATTRIBUTES.items()}
+        self._places = call.placeholders
 
     def values(self) -> dict[str, Any]:
         """By name; what is not known yet is None."""
         said = [entry["content"] for entry in self.messages if entry["role"] == "user"]
         return {
-            **self._identity,
+            **self._places,
             "message": said[-1] if said else None,
             "messages": list(self.messages),
             "session": self.session,
-            "conversation": self._conversation,
         }
 
     def texts(self, document: Any) -> list[str]:

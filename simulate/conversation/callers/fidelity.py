@@ -17,6 +17,7 @@ from simulate.conversation.callers.invented_facts import unknown_id, unknown_pri
 from simulate.conversation.callers.left_part import (
     announces,
     both_sides,
+    echoes,
     elsewhere,
     meta,
     nothing,
@@ -76,6 +77,7 @@ _RULES: tuple[tuple[Aspect, Rule], ...] = (
     ("role", announces),
     ("role", both_sides),
     ("role", meta),
+    ("role", echoes),
     ("persona", other_language),
     ("persona", nothing),
     ("goal", elsewhere),

@@ -4,9 +4,12 @@ Each returns the words at fault, or None; its docstring is what the report says 
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from simulate.conversation.callers.heard_lines import COMMON_WORDS, HeardLine, words_of
+from simulate.errors import MissingExtra
+from simulate.model.language import is_language
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
 
@@ -14,6 +17,12 @@ _FIRST_PERSON = re.compile(r"\b(?:i|i'm|i’m|i'd|i'll|i've|me|my|mine|we|us|our
 _SERVED = re.compile(
     r"\bfor you\b|\byour (?:booking|order|card|account|refund|request|reservation|case)\b", re.I
 )
+_BRINGS = re.compile(
+    r"\byou (?:can|could)\b"
+    r"|\b(?:(?:got|have) (?:an?|another|one|some|the|two)|question|thing)\b.*\bfor you\b",
+    re.IGNORECASE,
+)
+"""What a caller says to who serves, too: "Got a question for you"."""
 _HOUSE = re.compile(
     r"\b(?:fly|shop|stay|bank|order|book|travel) with us\b"
     r"|\bour (?:records|policy|policies|system|website|airline)\b"
@@ -65,9 +74,7 @@ def serves(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None
             return found[0]
         if "?" in sentence or _FIRST_PERSON.search(sentence) or heard.before == "":
             continue
-        if (found := _SERVED.search(sentence)) is not None and not re.search(
-            r"\byou (?:can|could)\b", sentence
-        ):
+        if (found := _SERVED.search(sentence)) is not None and not _BRINGS.search(sentence):
             return sentence.strip()
     return None
 
@@ -137,7 +144,8 @@ _LANGUAGES = re.compile(r"bilingual|language|accent|spanish|german|french|italia
 
 def other_language(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
     """speaks a language that is not its own, or none at all"""
-    own = COMMON_WORDS.get(persona.speaks.language.partition("-")[0].partition("_")[0].lower())
+    own_code = persona.speaks.language.partition("-")[0].partition("_")[0].lower()
+    own = COMMON_WORDS.get(own_code)
     if own is None or _LANGUAGES.search(heard.known):
         return None
     words = words_of(heard.line)
@@ -148,9 +156,21 @@ def other_language(heard: HeardLine, scenario: Scenario, persona: Persona) -> st
         code: sum(word in said for word in words) for code, said in COMMON_WORDS.items() if said is not own
     }
     strange = sum(word not in known for word in words)
-    if max(others.values()) >= 2 and max(others.values()) >= len(words) / 3:
-        return heard.line
-    return heard.line if len(words) >= 5 and strange >= len(words) - 1 else None
+    foreign = max(others.values()) >= 2 and max(others.values()) >= len(words) / 3
+    unknown = len(words) >= 5 and strange >= len(words) - 1
+    if not (foreign or unknown):
+        return None
+    # few words of a good caller are often none of the commonest
+    with contextlib.suppress(MissingExtra):
+        return heard.line if is_language(heard.line, own_code) is False else None
+    return heard.line if foreign else None
+
+
+def echoes(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
+    """says what the agent has just said"""
+    words, before = words_of(heard.line), words_of(heard.before)
+    begins = len(words) >= 8 and "?" not in heard.line and words == before[: len(words)]
+    return heard.line if begins or (len(words) >= 6 and words == before) else None
 
 
 def nothing(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | None:
@@ -182,6 +202,8 @@ def elsewhere(heard: HeardLine, scenario: Scenario, persona: Persona) -> str | N
     """asks for something that its goal does not hold"""
     known = {word[:5] for word in words_of(heard.known)}
     for match in _WANTS.finditer(heard.line):
+        if match[0][:4].lower() == "and " and _WANTS.search(heard.line[: match.start()]) is None:
+            continue  # goes on with what is not a wish
         if _ASKS.search(heard.line[: match.start()]):
             continue
         wanted = [word for word in words_of(match[1]) if len(word) > 2 and word not in COMMON_WORDS["en"]]

@@ -21,6 +21,7 @@ from simulate.integrations.livekit.room import Room, Server
 from simulate.integrations.livekit.server import LiveKitServer, need_server
 from simulate.integrations.livekit.transport import LiveKitWire
 from simulate.integrations.livekit.worker import LiveKitWorker
+from simulate.model.identity import ConversationStart, filled
 from simulate.model.scenario import Scenario
 from simulate.replay.matching.endpoints import address as host_of
 from simulate.replay.session import current, unrecorded
@@ -142,6 +143,14 @@ class LiveKitEngine:
             await local.stop()
 
 
+def job_metadata(
+    configured: Mapping[str, Any], start: ConversationStart, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the job of one call is told: the agent's ``options``, who calls, and where its spans belong."""
+    own = {**filled(configured, start.placeholders()), **start.known()}
+    return {**own, **headers, "simulate.conversation.id": str(start)}
+
+
 class RoomWire:
     """One call through a room: `VoiceCall` opens it, sends and presses, and hangs up."""
 
@@ -164,11 +173,7 @@ class RoomWire:
             session.conversation.id,
             self._engine.agent_name,
             metadata=json.dumps(
-                {
-                    **self._engine.metadata,
-                    **session.headers,
-                    "simulate.conversation.id": session.conversation.id,
-                }
+                job_metadata(self._engine.metadata, session.start, session.headers), ensure_ascii=False
             ),
             attributes=dict(session.headers),
             died=self._died,

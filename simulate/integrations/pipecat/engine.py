@@ -18,6 +18,7 @@ from simulate.conversation.voice.senses import CallerSpeech
 from simulate.conversation.voice.speech import quiet
 from simulate.errors import AddressError, AgentFault, MissingExtra
 from simulate.load_object import load_object
+from simulate.model.identity import ConversationStart
 from simulate.model.scenario import Scenario
 from simulate.replay.session import current
 from simulate.user_code import meant_for_us
@@ -164,7 +165,7 @@ class MemoryWire:
         """The bot, to its end; what it raises is the agent's fault."""
         try:
             with quiet():
-                await call_bot(self._bot, transport, self._session.conversation.id)
+                await call_bot(self._bot, transport, self._session.start)
         except BaseException as error:
             if meant_for_us(error):
                 raise
@@ -176,7 +177,7 @@ class MemoryWire:
             transport.ended("the agent's pipeline ended")
 
 
-async def call_bot(bot: Bot, transport: Any, call: str) -> None:
+async def call_bot(bot: Bot, transport: Any, call: ConversationStart) -> None:
     """Call it with what its signature asks for."""
     from simulate.integrations.pipecat.runner import arguments, wants_transport  # imports Pipecat
 

@@ -11,6 +11,7 @@ import pipecat.runner.utils as runner_utils
 from pipecat.runner.types import RunnerArguments
 
 from simulate.integrations.pipecat.memory_transport import MemoryTransport
+from simulate.model.identity import ConversationStart
 
 
 @dataclass
@@ -20,9 +21,10 @@ class CallArguments(RunnerArguments):
     transport: Any = field(default=None, kw_only=True)
 
 
-def arguments(transport: MemoryTransport, session: str) -> CallArguments:
-    """The arguments for one call; ``create_transport`` gives its transport for them."""
-    made = CallArguments(transport=transport, session_id=session)
+def arguments(transport: MemoryTransport, call: ConversationStart) -> CallArguments:
+    """The arguments for one call; ``create_transport`` gives its transport for them. Who calls is in their
+    ``body``, where a deployed bot finds what its session was started with."""
+    made = CallArguments(transport=transport, session_id=str(call), body=call.known())
     made.pipeline_idle_timeout_secs = None
     _know_calls()
     return made

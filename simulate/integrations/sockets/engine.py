@@ -15,6 +15,7 @@ from simulate.integrations.sockets.pcm import PcmDescription, PcmWire
 from simulate.integrations.sockets.realtime import RealtimeWire
 from simulate.integrations.sockets.twilio import TwilioWire
 from simulate.model.agent_address import scheme_of, target_of
+from simulate.model.identity import filled, filled_texts
 from simulate.model.scenario import Scenario
 
 
@@ -65,14 +66,16 @@ class SocketEngine:
         await VoiceCall(session, self._wire(session), senses).carry()
 
     def _wire(self, session: TrialSession) -> SocketWire:
-        headers = {**self._headers, **session.headers}
+        places = session.start.placeholders()
+        headers = {**filled_texts(self._headers, places), **session.headers}
+        settings = filled(self._settings, places)
         match self._scheme:
             case "twilio":
-                return TwilioWire(self._url, headers, session.conversation.id, self._settings)
+                return TwilioWire(self._url, headers, session.conversation.id, settings)
             case "realtime":
-                return RealtimeWire(self._url, headers, session, self._settings)
+                return RealtimeWire(self._url, headers, session, settings)
             case "gemini":
-                return GeminiWire(self._url, headers, session, self._settings)
+                return GeminiWire(self._url, headers, session, settings)
             case _:
                 return PcmWire(self._url, headers, self._description)
 

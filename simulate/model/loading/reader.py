@@ -20,7 +20,7 @@ from simulate.model.loading.problems import problems_of
 from simulate.model.loading.yaml_reader import MOST_PROBLEMS, Document, read_documents
 from simulate.model.nearest import did_you_mean
 from simulate.model.shapes import is_list, list_of, object_of
-from simulate.model.units import as_written
+from simulate.model.units import as_written, plain
 
 PersonaT = TypeVar("PersonaT", bound=Strict)
 ScenarioT = TypeVar("ScenarioT", bound=ScenarioModel)
@@ -34,10 +34,10 @@ class ReadScenario(Generic[ScenarioT]):
     file: str
     line: int
     case: str | None
+    row: cases.Row | None
     written: ScenarioT
     """The same before the files that it names were found."""
-    text: str
-    """Its document in the file, as it is written."""
+    text: str  # its document in the file, as it is written
 
 
 class PersonaReader(Generic[PersonaT]):
@@ -286,7 +286,7 @@ class ScenarioReader(PersonaReader[PersonaT], Generic[ScenarioT, PersonaT]):
                 label = f"{label} ({number})"
             if label is not None:
                 labels.add(label)
-            yield ReadScenario(scenario, str(path), document.line, label, written, text)
+            yield ReadScenario(scenario, str(path), document.line, label, plain(row), written, text)
 
     def _scenario(
         self, raw: dict[str, Any], document: Document, path: Path

@@ -84,12 +84,12 @@ class Judge:
             await self._prove(question)
         return await self._judged(question)
 
-    async def _judged(self, question: Question) -> Judgement:
+    async def _judged(self, question: Question, *, anew: bool = False) -> Judgement:
         template = self._template(question.prompt)
         config = self.model.config
         key = Cache.key(place(config), config.model, template.template, question.identity())
         kept = self._cache.get(key)
-        if kept is not None:
+        if kept is not None and not anew:
             return kept
         calls: list[None] = []
         token = _calls.set(calls)
@@ -122,17 +122,19 @@ class Judge:
         kind = " ".join([question.question.partition("\n")[0], *question.labels])
         if kind in self._proven:
             return
-        planted = question.planted or _planted_lines(question)
-        found = await asyncio.gather(*map(self._judged, planted.values()))
+        planted = list((question.planted or _planted_lines(question)).items())
+        # once more the other way round, or one that takes turns would be right by its place
+        asked = [*planted, *planted[::-1]]
+        found = await asyncio.gather(*(self._judged(each) for _, each in planted))
+        found += await asyncio.gather(*(self._judged(each, anew=True) for _, each in planted[::-1]))
         # questions that are asked side by side may each plant their own: none counts unproven
         if planted:
             self._proven.add(kind)
         # who cannot find what is there has proved nothing; who is unsure of what is not there does no harm
         right = {"yes": ("yes",), "no": ("no", CANNOT_TELL)}
-        if any(one.label not in right[known] for known, one in zip(planted, found, strict=True)):
-            told = ", ".join(
-                f"{one.label!r} where {known!r} is right" for known, one in zip(planted, found, strict=True)
-            )
+        answers = [(known, one.label) for (known, _), one in zip(asked, found, strict=True)]
+        if any(label not in right[known] for known, label in answers):
+            told = ", ".join(f"{label!r} where {known!r} is right" for known, label in answers)
             self._unbelievable = SimulatorFault(
                 f"the judge is not reliable: of planted questions, it answers {told}",
                 where=f"the judge {self.model.config.model!r}",

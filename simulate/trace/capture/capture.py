@@ -37,6 +37,8 @@ SETTLE_OUTSIDE = 6.0
 SETTLE_SILENT = 0.5
 """Seconds for an agent outside once a whole settle time has brought nothing from anywhere."""
 FLUSH_SECONDS = 5.0
+MAX_BAGGAGE = 1000
+"""Characters of what one attribute may add to the baggage, which servers limit with all other headers."""
 _QUIET = 0.1  # seconds without news after which a whole tree from outside is taken to be all of it
 _SKEW_NS = 2_000_000  # how far a span's clock may stand behind ours
 
@@ -223,7 +225,7 @@ class Captured:
         named = {"simulate.conversation.id": self.conversation_id}
         if self._capture.run_id:
             named["simulate.run.id"] = self._capture.run_id
-        return named | self.attributes
+        return named | {name: value for name, value in self.attributes.items() if len(value) <= MAX_BAGGAGE}
 
     def so_far(self) -> Trace:
         """What came until now, without waiting."""
