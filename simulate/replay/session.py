@@ -140,8 +140,7 @@ async def replaying(
         live_writes=set(live_writes),
         first_use=first_use,
     )
-    if policy in {"live", "simulate"}:
-        player.recorder = RecordSession(player.rules, allow)
+    player.recorder = RecordSession(player.rules, allow) if policy in {"live", "simulate"} else None
     chance = loaded.manifest.get("chance", loaded.scenario or "")
     try:
         with (
