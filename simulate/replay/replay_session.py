@@ -75,8 +75,7 @@ class ReplaySession:
         """Which turn it is, where something else counts them."""
         self.outside = False  # whether the agent runs in another process, and its tools with it
         self.live_calls = self.tainted = 0
-        self.refused: list[str] = []
-        self.notes: list[str] = []
+        self.refused, self.notes = list[str](), list[str]()
         self.divergences: list[Divergence] = []
         self.side_cassette: str | None = None
         self.elsewhere: set[str] = set()
@@ -196,17 +195,15 @@ class ReplaySession:
                 divergence = explain_request(asked, candidates, self.kept.played)
             else:
                 divergence = explain_base(asked, candidates, elsewhere)
-            nearest = divergence.recording if elsewhere is None else None
-            if (
-                isinstance(nearest, HttpRecording)
-                and nearest.endpoint == asked.endpoint
-                and self._only_later(nearest, nearest.body, asked.body)
-            ):
+            one = divergence.recording
+            nearest = one if elsewhere is None and isinstance(one, HttpRecording) else None
+            same = nearest and nearest.endpoint == asked.endpoint
+            if nearest and same and self._only_later(nearest, nearest.body, asked.body):
                 self.kept.play(nearest)
                 return self._answered(nearest, self._response(nearest, request))
             divergence.span_id, divergence.by = current_span_id(), simulator_tracing.calling()
             self.note(divergence)
-            if self.policy == "nearest" and isinstance(nearest, HttpRecording):
+            if self.policy == "nearest" and nearest:
                 self.kept.played.add(id(nearest))
                 return self._answered(nearest, self._response(nearest, request))
         if self.recorder is not None and self._may_go_live():
@@ -247,9 +244,7 @@ class ReplaySession:
 
     def _only_later(self, one: HttpRecording | ToolRecording, then: Any, now: Any) -> bool:
         """Whether a recording stands for this request, too, which differs by the date and time it tells."""
-        if id(one) in self.kept.played:
-            return False
-        return self._time.explains_call(one, then, now)
+        return id(one) not in self.kept.played and self._time.explains_call(one, then, now)
 
     def _may_go_live(self) -> bool:
         if self.policy not in {"live", "simulate"}:
@@ -266,8 +261,6 @@ class ReplaySession:
         divergence.turn = self.turn_of()
         divergence.tainted = bool(self.divergences)
         self.divergences.append(divergence)
-
-    # tools
 
     def begin_tool(
         self, name: str, arguments: Any, *, write: bool, source: Literal["tool", "mcp"] = "tool"
@@ -337,8 +330,7 @@ class ReplaySession:
     def refuse(self, what: str) -> None:
         """Something tried to get past the replay."""
         with self.kept.lock:
-            if what not in self.refused:
-                self.refused.append(what)
+            self.refused += [] if what in self.refused else [what]
 
     def went_past(self, target: str, what: str) -> None:
         """Something connected to ``target``, which the policy allowed."""

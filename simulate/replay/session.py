@@ -120,11 +120,10 @@ async def replaying(
     """Answer the conversation inside from ``cassette``; nothing else gets out.
 
     ``allow`` names ``host:port`` that may be reached (the agent's own address, a telemetry receiver).
-    ``live_budget`` caps the live calls of the policies ``live`` and ``simulate``; ``side`` is the cassette
-    that keeps them. ``live_writes`` names the tools that may change the world all the same.
-    ``first_use`` holds what other conversations of the same recording asked once for the whole process.
-    ``fork`` is where the replay leaves its recording, and what changes there. ``ignore`` holds JSON paths by
-    which no request is compared.
+    ``live_budget`` caps the live calls of ``live`` and ``simulate``; ``side`` is the cassette that keeps
+    them. ``live_writes`` names the tools that may change the world all the same. ``first_use`` holds what
+    other conversations of the same recording asked once for the whole process. ``fork`` is where the
+    replay leaves its recording. ``ignore``: JSON paths by which nothing is compared.
     """
     if policy not in POLICIES:
         raise InputError(f"{policy!r} is not a policy", hint="choose one of: " + ", ".join(POLICIES))
@@ -141,13 +140,12 @@ async def replaying(
         live_writes=set(live_writes),
         first_use=first_use,
     )
-    if policy in {"live", "simulate"}:
-        player.recorder = RecordSession(player.rules, allow)
-    chance, apart = loaded.manifest.get("chance", loaded.scenario or ""), "chance_apart" in loaded.manifest
+    player.recorder = RecordSession(player.rules, allow) if policy in {"live", "simulate"} else None
+    chance = loaded.manifest.get("chance", loaded.scenario or "")
     try:
         with (
             intercepted(player),
-            pinned_chance(chance, with_ids=False, apart=apart),
+            pinned_chance(chance, with_ids=False, apart="chance_apart" in loaded.manifest),
             tools.using(player.toolbox(tools.current())),
             framework_tools.held() if loaded.match == "chat" else contextlib.nullcontext(),
         ):
