@@ -26,8 +26,9 @@ def called(words: list[str], where: Path, **environment: str) -> set[str]:
     """The addresses beyond this machine that a program, or one that it started, sent anything to."""
     log = where / "strace.log"
     command = [str(STRACE), "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(log)]
+    stopped = ["timeout", "--preserve-status", "-s", "INT", "8"] if SERVES in words else []
     done = subprocess.run(
-        [*command, sys.executable, *words],
+        [*command, *stopped, sys.executable, *words],
         cwd=where,
         env={**{name: value for name, value in os.environ.items() if name not in SWITCHES}, **environment},
         capture_output=True,
@@ -53,28 +54,50 @@ def test_a_call_is_seen(tmp_path: Path) -> None:
 
 AGENTS = "def ok(message): return 'ok'\n"
 TRACE = str(ROOT / "fixtures/traces/openinference_openai.otlp.jsonl")
-VERBS = [
-    "run s.yaml",
-    "run s.yaml --record tape",
-    "check s.yaml",
-    f"trace show {TRACE}",
-    f"trace cost {TRACE}",
-    f"trace redact {TRACE}",
-    f"score {TRACE} --evaluators TrajectoryScore,PII",
-    f"diff {TRACE} {TRACE} --trace 15d5",
-    "doctor",
-]
+LABEL = '{"said": "it is open", "agent": "We are open.", "label": "yes"}\n'
+VERBS = {
+    "run": "s.yaml --record tape --out r",
+    "check": "s.yaml",
+    "new": "Another",
+    "schema": "",
+    "trace": f"redact {TRACE}",
+    "serve": f"import {TRACE} --store sqlite:///s.db",
+    "traces": "find --server http://127.0.0.1:9",
+    "diff": f"{TRACE} {TRACE} --trace 15d5",
+    "replay": "tape --agent python:agents:ok",
+    "playback": str(ROOT / "scenarios/cassettes/cancel-a-booking"),
+    "gate": "r --gate gate.yaml",
+    "score": f"{TRACE} --evaluators TrajectoryScore,PII",
+    "judge": "calibrate labels.jsonl --judge-calls 1",
+    "callers": "check",
+    "dataset": f"add {TRACE}",
+    "runs": "list",
+    "open": "r",
+    "livekit": "status",
+    "doctor": "",
+}
+"""What is asked of each verb. One that serves is interrupted."""
+SERVES = "playback"
 
 
 @needs_strace
 def test_no_verb_calls_anybody(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "simulate", "--help"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert set(re.findall(r"^    (\w+) ", told.stdout, re.M)) - {"VERB"} == set(VERBS), (
+        "a verb that nobody watches"
+    )
     (tmp_path / "agents.py").write_text(AGENTS)
     (tmp_path / "s.yaml").write_text(
         "name: s\nagent: python:agents:ok\nopens_with: hi\nexpect: [{said: {contains: ok}}]\n"
     )
+    (tmp_path / "gate.yaml").write_text("pass_rate: 50%\n")
+    (tmp_path / "labels.jsonl").write_text(LABEL)
     home = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home/.cache")}
-    for words in VERBS:
-        assert not called(["-m", "simulate", *words.split()], tmp_path, **home), words
+    home |= {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "BROWSER": "true"}
+    for verb, words in VERBS.items():
+        assert not called(["-m", "simulate", verb, *words.split()], tmp_path, **home), verb
 
 
 @needs_strace

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulate.child_process import environment_set
+from simulate.errors import InputError
+from simulate.model.web_url import url_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,14 @@ class ModelConfig:
     """Sent with every request."""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Further fields of every request's body, for what only this endpoint knows."""
+
+    def __post_init__(self) -> None:
+        problem = None if self.base_url is None else url_problem(self.base_url)
+        if problem is not None:
+            raise InputError(
+                f"the base URL of the model {self.model} {problem}",
+                hint="it is base_url under [tool.simulate.models], or OPENAI_BASE_URL: http://127.0.0.1:8000/v1",
+            )
 
 
 PLACEHOLDER = "placeholder-key-of-a-replay"

@@ -62,3 +62,11 @@ def test_one_that_nobody_reads_ends_the_command_quietly(words: str, tmp_path: Pa
     done = simulate(words, tmp_path, stdout=write)
     os.close(write)
     assert done.returncode == 0 and "fault" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["run s.yaml --record", f"replay {TRACE} --agent python:agents:ok --side"])
+def test_a_name_that_no_folder_may_have_is_refused(option: str, tmp_path: Path) -> None:
+    for name, problem in (("x" * 3000, "too long"), ("s.yaml", "not a folder")):
+        done = simulate(f"{option} {name}", tmp_path)
+        assert done.returncode == 2
+        assert problem in done.stderr and len(done.stderr.splitlines()[-1]) < 200

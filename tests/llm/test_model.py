@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from fixtures.agents.model_server import ModelServer
 from simulate import determinism
-from simulate.errors import EnvironmentFault, Fault, SimulatorFault
+from simulate.errors import EnvironmentFault, Fault, InputError, SimulatorFault
 from simulate.llm import Budget, Model, ModelConfig, Unsupported, from_environment
 from simulate.llm.wire import client, close_clients
 from simulate.trace.capture import simulator_tracing
@@ -248,3 +248,9 @@ def test_the_environment_names_a_model():
     config = from_environment({"OPENAI_API_KEY": KEY, "OPENAI_MODEL": "m"})
     assert config is not None and config.model == "m" and config.base_url is None
     assert KEY not in repr(config)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "htp:/x", "http:///v1", "http://h:99999/v1"])
+def test_a_malformed_base_url_is_refused_before_anything_is_asked(url: str) -> None:
+    with pytest.raises(InputError, match="base URL"):
+        from_environment({"OPENAI_BASE_URL": url})

@@ -14,7 +14,6 @@ from simulate.errors import InputError
 from simulate.llm import Model, from_environment
 from simulate.model.persona import Persona
 from simulate.model.scenario import Scenario
-from simulate.model.web_url import url_problem
 
 __all__ = ["ActionRecord", "Caller", "HangUp", "Listen", "Say", "make_caller", "require_model"]
 
@@ -31,11 +30,6 @@ def require_model(scenario: Scenario, model: Model | None) -> Model | None:
             f"scenario “{scenario.name}” has a goal, so a model has to play the caller: none is configured",
             hint="set `caller` under [tool.simulate.models] in pyproject.toml, or OPENAI_API_KEY (and "
             "OPENAI_BASE_URL for an endpoint other than OpenAI's); a script without a goal needs no model",
-        )
-    if config.base_url is not None and (problem := url_problem(config.base_url)) is not None:
-        raise InputError(
-            f"the address of the model that plays the caller {problem}",
-            hint="it is base_url of `caller` under [tool.simulate.models], or OPENAI_BASE_URL",
         )
     return Model(config, role="caller") if model is None else model
 

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+
+def folder(text: str) -> str:
+    """The name of a folder that may be made: an argument's type."""
+    try:
+        is_other = Path(text).exists() and not Path(text).is_dir()
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text[:40]}… is no name of a folder: {error.args[-1]}") from None
+    if is_other:
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return text
 
 
 def add_json_option(parser: argparse.ArgumentParser, what: str, option: str = "--json") -> None:

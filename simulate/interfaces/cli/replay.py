@@ -12,6 +12,7 @@ from typing import Any
 from simulate.conversation.engine import TrialSession
 from simulate.errors import InputError
 from simulate.interfaces.cli import recording_options, replay_fork, say
+from simulate.interfaces.cli.output_options import folder
 from simulate.interfaces.cli.trace_sources import chosen
 from simulate.interfaces.cli.verbs import add_no_code_option
 from simulate.interfaces.render.diff_html import write_diff_html
@@ -87,8 +88,8 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--side",
-        type=Path,
-        default=Path(".simulate/live"),
+        type=folder,
+        default=".simulate/live",
         metavar="DIR",
         help="with live or simulate: what went out is kept here (default: .simulate/live)",
     )
@@ -286,7 +287,7 @@ async def _ran(
         policy = args.policy if fork is None else "fail"
         given = {"policy": policy, "pace": args.pace, "rules": rules, "allow": tuple(args.allow)}
         given |= {"live_budget": args.budget, "live_writes": args.live_write, "fork": fork}
-        given["side"] = _new(args.side / Path(str(cassette.folder or scenario.name)).name)
+        given["side"] = _new(Path(args.side) / Path(str(cassette.folder or scenario.name)).name)
         return replayed(cassette, session, reports, stage.models, **given)
 
     stage.recordings = opening
@@ -317,10 +318,10 @@ def _live_tools(cassettes: list[Cassette]) -> list[str]:
     ]
 
 
-def _new(folder: Path) -> Path:
+def _new(wanted: Path) -> Path:
     """A folder that is not there yet: what was recorded before stays."""
-    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
-    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
+    numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([wanted], numbered) if not path.exists())
 
 
 def _tell(args: argparse.Namespace, outcome: Outcome, cassette: Cassette, reports: list[ReplayReport]) -> int:

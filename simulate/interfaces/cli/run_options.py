@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simulate.errors import InputError
 from simulate.interfaces.cli.gate_options import add_gate_options
-from simulate.interfaces.cli.output_options import add_json_option, add_junit_option
+from simulate.interfaces.cli.output_options import add_json_option, add_junit_option, folder
 from simulate.interfaces.cli.verbs import add_no_code_option
 
 
@@ -88,7 +88,9 @@ def _how(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add_no_code_option(parser)
     tape = parser.add_mutually_exclusive_group()
-    tape.add_argument("--record", metavar="DIR", help="record a cassette per scenario into this folder")
+    tape.add_argument(
+        "--record", type=folder, metavar="DIR", help="record a cassette per scenario into this folder"
+    )
     tape.add_argument(
         "--replay", metavar="DIR", help="answer from the cassettes in this folder: nothing goes live"
     )
