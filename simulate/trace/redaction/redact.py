@@ -21,16 +21,15 @@ from typing import Any, cast
 
 import orjson
 
-from simulate.errors import InputError
-from simulate.model.bounded_regex import bounded
 from simulate.model.secret_names import governing_name, is_secret, is_secret_name, is_secret_throughout
 from simulate.model.shapes import is_list
+from simulate.trace.redaction.declared import place_of, rule_of
 from simulate.trace.redaction.edits import Edit, edited
 from simulate.trace.redaction.findings import Finder, Finding, apart, outside_of
 from simulate.trace.redaction.pairs import VALUES, is_list_pair, pair_name, without_pairs
 from simulate.trace.redaction.pseudonyms import normal
 from simulate.trace.redaction.rules import rules_of
-from simulate.trace.redaction.searched import MOST, RedactionRule, SearchedText
+from simulate.trace.redaction.searched import MOST, SearchedText
 from simulate.trace.redaction.seen_text import SeenText
 from simulate.trace.redaction.texts import LITERAL, literals, texts_of_spans
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
@@ -60,11 +59,11 @@ class Redactor:
         given = secrets.token_bytes(32) if key is None else key.encode() if isinstance(key, str) else key
         # BLAKE2 takes keys of up to 64 bytes
         self._key = given if len(given) <= 64 else hashlib.blake2b(given).digest()
-        self._custom = tuple(_custom(kind, text) for kind, text in (patterns or {}).items())
+        self._custom = tuple(rule_of(kind, text) for kind, text in (patterns or {}).items())
         known, of_short_words = rules_of(None if kinds is None else frozenset(kinds))
         self._rules = (*self._custom, *known)
         self._rules_of_short_words = (*self._custom, *of_short_words)
-        self._paths = [_path(path) for path in paths]
+        self._paths = [place_of(path) for path in paths]
         self._finders = tuple(finders)
         self._given: dict[str, str] = {}
         # names of attributes and models come again with every span
@@ -395,24 +394,3 @@ def _is_json(text: str) -> bool:
     except orjson.JSONDecodeError:
         return False
     return True
-
-
-def _custom(kind: str, text: str) -> RedactionRule:
-    if not re.fullmatch(r"[a-z_][a-z0-9_-]*", kind):
-        raise InputError(f"{kind!r} is not a name of a pattern", hint="lower-case letters, digits, - and _")
-    try:
-        return RedactionRule(kind, bounded(text))
-    except re.error as error:
-        raise InputError(f"pattern {kind}: {text!r} is not a regular expression: {error}") from None
-
-
-def _path(path: str) -> re.Pattern[str]:
-    """A path as a pattern of places: ``.attributes.orders.0.address``."""
-    bare = re.sub(r"\[['\"]?([^\]'\"]+)['\"]?\]", r".\1", path.removeprefix("$")).lstrip(".")
-    if not bare:
-        raise InputError(f"{path!r} is not a path", hint="such as attributes.user.id or **.customer.name")
-    steps = "".join(
-        r"(?:\.[^.]+)*" if step == "**" else r"\.[^.]+" if step == "*" else r"\." + re.escape(step)
-        for step in bare.split(".")
-    )
-    return re.compile(steps)
