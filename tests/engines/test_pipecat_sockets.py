@@ -29,7 +29,7 @@ pytestmark = [
 
 
 async def call(mode: Any, folder: Path, out: Path) -> Outcome:
-    (loaded,) = load_scenarios([ROOT / "scenarios" / "voice" / "barge_in.yaml"])
+    (loaded,) = load_scenarios([ROOT / "scenarios" / "voice" / "noisy_order_number.yaml"])
     scenario = loaded.scenario.model_copy(update={"agent": "pipecat:fixtures.agents.cartesia_server:bot"})
     async with Resources(Project.find(ROOT), [scenario]) as stage:
         stage.recordings = Recordings(folder, mode)
