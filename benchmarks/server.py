@@ -1,9 +1,9 @@
 """How fast `simulate serve` takes spans in and finds traces, and what is left after `kill -9`.
 
-    python benchmarks/server.py [--traces 20000] [--kills 20] [--store URL]
+    python -m benchmarks.server [--traces 20000] [--kills 20] [--store URL]
 
 Ingest runs a real server in a process of its own, to which LLM-sized spans are sent over HTTP; the searches
-ask a store of that many traces in this process. Other servers are not measured here.
+ask a store of that many traces in this process. The README has what Phoenix does with the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from urllib.request import urlopen
 
+from benchmarks.report import OPENED, timed
 from simulate.errors import SimulateError
 from simulate.interfaces.cli.serve import collect_garbage_seldom
 from simulate.model.percentile import percentile
@@ -187,6 +189,31 @@ def searches(url: str, traces: int) -> None:
     store.close()
 
 
+def pages(store: str) -> None:
+    """How long the page of a large trace takes the server, and then the browser."""
+    process, address = server(store)
+    client = Client(address)
+    for count in (1_000, 10_000):
+        spans = trace(count, count, time.time_ns())
+        for at in range(0, count, 1_000):
+            client.send(spans[at : at + 1_000])
+        path = f"{address}/traces/{spans[0].trace_id}"
+        while client.get(f"/api/v1/traces/{spans[0].trace_id}")["spans"] < count:
+            time.sleep(0.5)
+        began = time.perf_counter()
+        with urlopen(path) as answer:
+            body = answer.read()
+        took = time.perf_counter() - began
+        with tempfile.TemporaryDirectory() as folder:
+            page = Path(folder) / "trace.html"
+            page.write_bytes(body)
+            opened = timed(page, OPENED)
+        browser = "no Chromium" if opened is None else f"{opened[0] / 1e3:.2f} s"
+        print(f"page of {count:>6,} spans in the server {took:9.2f} s, in the browser {browser}")
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+
+
 def kills(store: str, count: int) -> None:
     """Kill the server under load; nothing that it acknowledged may be missing, and nothing half there."""
     acknowledged: set[str] = set()
@@ -230,10 +257,10 @@ if __name__ == "__main__":
     parser.add_argument("--store", help="postgresql://…, a new database for each part; default: SQLite files")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=os.environ.get("SIMULATE_BENCHMARK_DIR")) as folder:
-        files = [
-            args.store or f"sqlite:///{folder}/{name}.db" for name in ("ingest", "find", "kill", "parts")
-        ]
+        names = ("ingest", "find", "kill", "parts", "pages")
+        files = [args.store or f"sqlite:///{folder}/{name}.db" for name in names]
         ingest(files[0], min(args.traces, 2000))
         parts(files[3], min(args.traces, 2000))
         searches(files[1], args.traces)
         kills(files[2], args.kills)
+        pages(files[4])

@@ -137,6 +137,7 @@ rollups = Table(
     Column("priced", Integer, nullable=False), Column("succeeded", Integer, nullable=False),
     Column("breached", Integer, nullable=False),
     Column("tokens", BigInteger, nullable=False), Column("dollars", Float, nullable=False),
+    Index("rollups_name", "project", "name", "hour"),
 )  # fmt: skip
 """Sums by hour since the epoch and by tag (name ``all``: everything), counted before sampling. ``priced`` is
 how many of the traces have a known cost, which ``dollars`` adds up."""
@@ -146,6 +147,7 @@ sketches = Table(
     _text("project", primary_key=True), Column("hour", Integer, primary_key=True, autoincrement=False),
     _text("name", primary_key=True), _text("value", primary_key=True), _text("measure", primary_key=True),
     Column("bin", Integer, primary_key=True, autoincrement=False), Column("count", Integer, nullable=False),
+    Index("sketches_name", "project", "name", "measure", "hour"),
 )  # fmt: skip
 """A DDSketch, one row a bin: adding rows up merges sketches, and taking away is adding a negative count."""
 
