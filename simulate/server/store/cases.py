@@ -147,11 +147,13 @@ def add_label(store: Store, case: KeptCase, given: AnswerLabel) -> None:
         connection.execute(insert(labels).values(row))
 
 
-def labels_of(store: Store, project: str, dataset: str) -> list[AnswerLabel]:
-    """The labels of a dataset in the order in which they were given."""
+def labels_of(store: Store, project: str, dataset: str, case: int | None = None) -> list[AnswerLabel]:
+    """The labels of a dataset, or of one of its cases, in the order in which they were given."""
     query = select(labels.c.said, labels.c.agent, labels.c.label, labels.c.by)
     query = query.join(cases, cases.c.id == labels.c.case)
     query = query.where(cases.c.project == project, cases.c.dataset == dataset)
+    if case is not None:
+        query = query.where(cases.c.id == case)
     with store.read() as connection:
         rows = connection.execute(query.order_by(labels.c.id)).all()
     return [AnswerLabel(said, orjson.loads(agent), label, by) for said, agent, label, by in rows]
