@@ -40,6 +40,8 @@ _VALUE = re.compile(
 )
 _SPACED = re.compile(r"(?<=[\"'`])[^\"'`\n\\<>]{4,80}(?=[\"'`])")
 _AUTHORIZATION = re.compile(r"(?:[A-Za-z][\w-]{1,20}\s+)?(?P<value>[^\s\"'<>]{8,})")
+_LONGEST = 2048
+"""Characters of a value that are looked at: one by one, names and signs in a row would take the square of a text."""
 _WEAK = frozenset({"sig", "signature", "sid", "sessionid", "pw"})
 """Names that hold a secret only before a value with digits."""
 
@@ -49,7 +51,7 @@ def _named_value(head: re.Match[str], text: str) -> tuple[int, int] | None:
     name = (before[0] if before else "") + text[slice(*head.span("name"))]
     kind = secret_kind(name)
     weak = not kind and "=" in head[0] and re.split(r"[\W_]", name.lower())[-1] in _WEAK
-    value = _VALUE.match(text, head.end()) if kind or weak else None
+    value = _VALUE.match(text, head.end(), head.end() + _LONGEST) if kind or weak else None
     if value is None or _NOTHING.fullmatch(value[0]) or _is_code(value[0], head["name"]):
         return None
     has_digit = any(char.isdigit() for char in value[0])
@@ -58,7 +60,7 @@ def _named_value(head: re.Match[str], text: str) -> tuple[int, int] | None:
     elif head["next"] or head["call"] or weak:
         sure = has_digit and fits("token", value[0])
     elif name.lower().endswith("authorization") and not head["scheme"]:
-        value = _AUTHORIZATION.match(text, head.end()) or value
+        value = _AUTHORIZATION.match(text, head.end(), head.end() + _LONGEST) or value
         return (
             value.span("value") if "value" in value.re.groupindex and fits("token", value["value"]) else None
         )
