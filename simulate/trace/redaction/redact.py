@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, cast
@@ -31,7 +31,7 @@ from simulate.trace.redaction.pseudonyms import normal
 from simulate.trace.redaction.rules import rules_of
 from simulate.trace.redaction.searched import MOST, SearchedText
 from simulate.trace.redaction.seen_text import SeenText
-from simulate.trace.redaction.texts import LITERAL, literals, texts_of_spans
+from simulate.trace.redaction.texts import LITERAL, literals, texts_of_spans, together
 from simulate.trace.span import Attributes, Event, Link, Span, Trace
 
 DEPTH = 8
@@ -167,7 +167,7 @@ class Redactor:
                 parts[text] = cast("list[str]", words)
         pool = list(dict.fromkeys(itertools.chain.from_iterable(parts.values())))
         dirty = set[str]()
-        for some in _together(pool):
+        for some in together(pool, MOST):
             ends = list(itertools.accumulate(len(part) + 1 for part in some))
             for each in self.find("\n".join(some)):
                 dirty.update(some[bisect_right(ends, each.start) : bisect_right(ends, each.end - 1) + 1])
@@ -272,18 +272,15 @@ class Redactor:
     def span(self, span: Span) -> Span:
         """A copy with everything redacted but ids, times and enums."""
         made = Span(*_fields(span))
+        made.events, made.links = events, links = list[Event](), list[Link]()
         made.name = self.name(span.name)
         made.attributes = self._attributes(span.attributes, ".attributes")
-        made.events = [
-            Event(
-                self.text(event.name), event.time_ns, self._attributes(event.attributes, ".events.attributes")
-            )
-            for event in span.events
-        ]
-        made.links = [
-            Link(link.trace_id, link.span_id, self._attributes(link.attributes, ".links.attributes"))
-            for link in span.links
-        ]
+        for one in span.events:
+            clean = self._attributes(one.attributes, ".events.attributes")
+            events.append(Event(self.text(one.name), one.time_ns, clean))
+        for link in span.links:
+            clean = self._attributes(link.attributes, ".links.attributes")
+            links.append(Link(link.trace_id, link.span_id, clean))
         made.status_message = None if span.status_message is None else self.text(span.status_message)
         made.resource = self._attributes(span.resource, ".resource")
         made.scope_attributes = self._attributes(span.scope_attributes, ".scope_attributes")
@@ -318,19 +315,6 @@ class Redactor:
 
 _fields: Callable[[Span], tuple[Any, ...]] = attrgetter(*(one.name for one in fields(Span)))
 """The fields of a span: `dataclasses.replace` takes five times as long."""
-
-
-def _together(texts: list[str]) -> Iterator[list[str]]:
-    """The texts in parts that are looked at together, each no longer than one text may be."""
-    some, size = list[str](), 0
-    for text in texts:
-        size += len(text) + 1
-        if size > MOST and some:
-            yield some
-            some, size = [], len(text) + 1
-        some.append(text)
-    if some:
-        yield some
 
 
 class _Literals:

@@ -62,3 +62,16 @@ def _gather(value: Any, found: set[Any]) -> None:
     elif isinstance(value, list | tuple):
         for item in cast("list[Any]", value):
             _gather(item, found)
+
+
+def together(texts: list[str], most: int) -> Iterator[list[str]]:
+    """The texts in parts that are looked at together, each of up to ``most`` characters."""
+    some, size = list[str](), 0
+    for text in texts:
+        size += len(text) + 1
+        if size > most and some:
+            yield some
+            some, size = [], len(text) + 1
+        some.append(text)
+    if some:
+        yield some
