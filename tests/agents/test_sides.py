@@ -10,6 +10,18 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from fixtures.broken_endpoints import (
+    AGENTS,
+    BODIES,
+    DOWN,
+    ENVIRONMENT,
+    FRAMEWORKS,
+    OTHER,
+    REFUSING,
+    answer,
+    error,
+)
+from fixtures.broken_endpoints import serving as serving_bytes
 from simulate import determinism
 from simulate.conversation.agents.adapter import AgentMessage, EndpointOptions
 from simulate.conversation.agents.anthropic_messages import AnthropicAdapter
@@ -20,19 +32,7 @@ from simulate.conversation.agents.web_socket import WebSocketAdapter
 from simulate.errors import Fault
 from simulate.model.request_template import RequestTemplate
 from tests.agents.served import events, serving
-from tests.agents.test_endpoint_matrix import (
-    AGENTS,
-    BODIES,
-    DOWN,
-    ENVIRONMENT,
-    FRAMEWORKS,
-    OTHER,
-    REFUSING,
-    Waits,
-    answer,
-    error,
-)
-from tests.agents.test_endpoint_matrix import serving as serving_bytes
+from tests.agents.test_endpoint_matrix import Waits
 
 
 def _web(address: str) -> WebAdapter:

@@ -15,13 +15,13 @@ import pytest
 pytest.importorskip("a2a")
 pytest.importorskip("mcp")
 
+from fixtures.broken_endpoints import BODIES, OTHER, answer
 from simulate.conversation.agents.a2a_agent import A2AAdapter
 from simulate.conversation.agents.adapter import Call, EndpointOptions
 from simulate.conversation.agents.mcp_tool import McpAdapter
 from simulate.conversation.agents.pinned_tools import PinnedTools
 from simulate.errors import Fault
 from tests.agents.served import CONVERSATION, said
-from tests.agents.test_endpoint_matrix import BODIES, OTHER, answer
 from tests.agents.test_sides import ENVIRONMENT, SHARED, fault_of
 
 First = Callable[[bytes, Any, str], bytes | None]
