@@ -176,7 +176,7 @@ _HTTP = ("http", "curl", "wget", "net")
 _COMMAND = rf"(?:{_COMMANDS})[\"']?(?P<value>[^\s\"'<>;]{{4,}})"
 _USER = r"-u[ =]\S{1,80}\s-p[ =](?=\S*[^\w\s.:/-]|\S*[a-z]\S*\d)[\"']?(?P<value>[^\s\"'<>;:/]{4,})(?!\S)"
 _LOGIN = re.compile(
-    r"(?<![\w/:.-])[A-Za-z][\w.-]{0,40}:(?P<value>(?=[^\s@]*\d)[^\s/@:\"'<>]{4,80})@[A-Za-z][\w.-]{0,80}(?::\d{2,5}|\.[a-z]{2,10})(?!\w)"
+    r"(?<![\w/:.-])[A-Za-z][\w.-]{0,40}:(?P<value>(?=[^\s@]{0,80}?\d)[^\s/@:\"'<>]{4,80})@[A-Za-z][\w.-]{0,80}(?::\d{2,5}|\.[a-z]{2,10})(?!\w)"
 )
 _PIPED = (
     r"echo\s+[\"']?(?P<value>[^\s\"'|<>]{4,})[\"']?\s*\|\s*"
@@ -204,7 +204,7 @@ LABELLED: tuple[RedactionRule, ...] = (
     _rule(_QUOTED, _SPOKEN_BEGINS),
     _rule(_CODE, _SPOKEN_BEGINS),
     RedactionRule("secret", re.compile(_SAID_AFTER), (*_FIRST, "pin", "otp", "code", "token"), folded=True),
-    RedactionRule("secret", _LOGIN, re.compile(r":[^\s/@]{4,}@"), place="word"),
+    RedactionRule("secret", _LOGIN, re.compile(r":[^\s/@:]{4,80}@"), place="word"),
     _rule(
         _COMMAND,
         (
