@@ -380,3 +380,19 @@ def test_pairs_are_found_however_deep_they_lie(depth: int) -> None:
     assert "abcdefgh" not in Redactor().text(deep)
     harmless = '[{"name": "color",   "value": 1.50}]'
     assert Redactor().text(harmless) == harmless
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["password={}", 'config: {{"api_key": "{}"}} end', "Authorization: Custom {} end", "see token={}; next"],
+)
+def test_a_long_secret_is_hidden_to_its_end(text: str) -> None:
+    shown = SecretMask().text(text.format("aB3" * 2000))
+    assert "<secret:" in shown
+    assert "aB3" not in shown
+
+
+@pytest.mark.parametrize("part", ["a_key=", 'key("', "a:b@"])
+def test_names_and_signs_in_a_row_are_looked_through_in_time(part: str) -> None:
+    """By the square of the text, any of these takes minutes, which pytest's time-out ends."""
+    assert len(SecretMask().text(part * 20_000)) > 0

@@ -40,8 +40,9 @@ _VALUE = re.compile(
 )
 _SPACED = re.compile(r"(?<=[\"'`])[^\"'`\n\\<>]{4,80}(?=[\"'`])")
 _AUTHORIZATION = re.compile(r"(?:[A-Za-z][\w-]{1,20}\s+)?(?P<value>[^\s\"'<>]{8,})")
-_LONGEST = 2048
-"""Characters of a value that are looked at: one by one, names and signs in a row would take the square of a text."""
+_LOOK = 256
+"""Characters of a value that tell whether it is a secret: names and signs in a row (``a_key=a_key=…``) would take
+the square of a text."""
 _WEAK = frozenset({"sig", "signature", "sid", "sessionid", "pw"})
 """Names that hold a secret only before a value with digits."""
 
@@ -51,7 +52,7 @@ def _named_value(head: re.Match[str], text: str) -> tuple[int, int] | None:
     name = (before[0] if before else "") + text[slice(*head.span("name"))]
     kind = secret_kind(name)
     weak = not kind and "=" in head[0] and re.split(r"[\W_]", name.lower())[-1] in _WEAK
-    value = _VALUE.match(text, head.end(), head.end() + _LONGEST) if kind or weak else None
+    value = _VALUE.match(text, head.end(), head.end() + _LOOK) if kind or weak else None
     if value is None or _NOTHING.fullmatch(value[0]) or _is_code(value[0], head["name"]):
         return None
     has_digit = any(char.isdigit() for char in value[0])
@@ -60,18 +61,24 @@ def _named_value(head: re.Match[str], text: str) -> tuple[int, int] | None:
     elif head["next"] or head["call"] or weak:
         sure = has_digit and fits("token", value[0])
     elif name.lower().endswith("authorization") and not head["scheme"]:
-        value = _AUTHORIZATION.match(text, head.end(), head.end() + _LONGEST) or value
-        return (
-            value.span("value") if "value" in value.re.groupindex and fits("token", value["value"]) else None
-        )
+        value = _AUTHORIZATION.match(text, head.end(), head.end() + _LOOK) or value
+        told = value["value"] if "value" in value.re.groupindex else ""
+        return _whole(value, text) if fits("token", told) else None
     elif kind == "secret" and not name.lower().endswith(("authorization", "cookie", "cookies")):
         spaced = _SPACED.match(text, head.end()) if "=" in head[0] or head["close"] else None
-        return (spaced or value).span()
+        return _whole(spaced or value, text)
     else:
         upper = any(char.isupper() for char in value[0][1:])
         sure = (has_digit or upper) and fits("token" if kind == "secret" else kind, value[0])
         sure = sure or (kind == "token" and "=" in head[0] and len(value[0]) >= 8 and has_digit)
-    return value.span() if sure or head["scheme"] else None
+    return _whole(value, text) if sure or head["scheme"] else None
+
+
+def _whole(value: re.Match[str], text: str) -> tuple[int, int]:
+    """Where a secret stands, with what lies beyond the characters that were looked at."""
+    cut_off = value.end() == value.endpos < len(text)
+    found = (value.re.match(text, value.start()) if cut_off else None) or value
+    return found.span("value" if "value" in found.re.groupindex else 0)
 
 
 _NOTHING = re.compile(
