@@ -22,8 +22,6 @@ class TrialSpec:
     """As it was named or found; empty for a scenario that was made in Python."""
     line: int = 0
     case: str | None = None
-    row: Mapping[str, Any] | None = None
-    """The case's columns."""
     id: str = ""
     """Of name and case; safe as a file name, and unique among those loaded together."""
     text: str = ""
@@ -44,6 +42,8 @@ class TrialSpec:
     """Makes the conversation's world where the scenario names none."""
     recorded: Sequence[Mapping[str, Any]] = ()
     """A recorded conversation: its caller is heard again, as long as the agent stays on that path."""
+    row: Mapping[str, Any] | None = None
+    """The case's columns."""
 
     @property
     def digest(self) -> str:

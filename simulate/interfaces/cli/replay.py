@@ -69,7 +69,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="of the production call, caller left, agent right: its own voice calls again",
     )
     parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="with --recording: both calls on one page, to listen to"
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="a page of both conversations, with --recording to listen to; with --from or --against of all "
+        "variants side by side, turn by turn",
     )
     parser.add_argument(
         "--save", type=Path, metavar="FILE", help="write the new trace here (OTLP JSON lines)"

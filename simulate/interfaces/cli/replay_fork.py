@@ -114,12 +114,6 @@ def _comparing(parser: argparse.ArgumentParser) -> None:
         help="with --from or --against: how often each variant runs",
     )
     parser.add_argument(
-        "--html",
-        type=Path,
-        metavar="FILE",
-        help="with --from or --against: write all variants side by side, turn by turn, as a page",
-    )
-    parser.add_argument(
         "--scenario", type=Path, metavar="FILE", help="what is expected, and what pinned tools answer"
     )
 

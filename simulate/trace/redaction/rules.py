@@ -52,7 +52,7 @@ _KEYS: tuple[tuple[str, tuple[str, ...] | str], ...] = (
     (rf"pcsk_{_W}{{20,}}", ("pcsk_",)),
     (rf"secret_{_A}{{40,}}", ("secret_",)),  # Notion
     (rf"pat{_A}{{14}}\.[0-9a-f]{{40,}}", ("pat",)),  # Airtable
-    (rf"EAA{_A}{{40,}}", ("EAA",)),  # Facebook
+    (rf"EAA{_A}{{40,400}}(?![A-Za-z0-9+/=])", ("EAA",)),  # Facebook; base64 of quiet sound begins so, too
     (r"[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}", (".atlasv1.",)),
     (r"[\w~.-]{3}[0-9]Q~[\w~.-]{31,34}", ("Q~",)),  # Azure
     (r"dapi[0-9a-f]{32}", ("dapi",)),
@@ -61,7 +61,7 @@ _KEYS: tuple[tuple[str, tuple[str, ...] | str], ...] = (
     (r"(?:bot)?[0-9]{8,10}:[\w-]{35}(?![\w-])", r":[\w-]{35}"),  # Telegram
     (r"[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}", r"\.[\w-]{6}\.[\w-]{27}"),  # Discord
     (rf"shp(?:at|ca|pa|ss)_{_A}{{20,}}", ("shp",)),
-    (r"(?:sq0[a-z]{3}-|EAAA)[\w-]{20,}", ("sq0", "EAAA")),
+    (r"(?:sq0[a-z]{3}-|EAAA)[\w-]{20,120}(?![\w+/=-])", ("sq0", "EAAA")),
     (rf"(?:sntrys|sbp|glsa|glc|lin_api|ntn|dckr_pat|rubygems|figd|pat)_{_W}{{20,}}", ("sntrys_", "sbp_", "glsa_", "glc_", "lin_api_", "ntn_", "dckr_pat_", "rubygems_", "figd_", "pat_")),
     (r"(?:PMAK|NRAK|ATATT3|hvs\.|hvb\.|dp\.[a-z]{2,5}\.)[\w.-]{16,}", ("PMAK", "NRAK", "ATATT3", "hvs.", "hvb.", "dp.")),
     (r"AccountKey=(?P<value>[A-Za-z0-9+/=]{40,})", ("AccountKey=",)),
