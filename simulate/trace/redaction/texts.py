@@ -20,7 +20,8 @@ _NAME = 40
 
 def literals(text: str) -> Iterator[str | None]:
     """The names and texts of a JSON text; None for one that needs a closer look, which ends it."""
-    for raw, colon in LITERAL.findall(text):
+    for match in LITERAL.finditer(text):  # no findall(): a million literals at once are 100 MB
+        raw, colon = match.groups()
         word: str = json.loads(raw) if "\\" in raw else raw[1:-1]
         if word[:1] in ("{", "[") or ((colon or len(word) <= _NAME) and is_secret_name(word)):
             yield None
