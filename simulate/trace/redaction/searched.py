@@ -104,11 +104,11 @@ class SearchedText:
         self.text = text
         self._folded: str | None = None
         self._has_number: bool | None = None
-        if len(text) > MOST:
+        words = set(text.split()) if len(text) <= MOST else _distinct_words(text)
+        if words is None:
             self.words = self.long_words = text
             self.folded_words = self.folded
             return
-        words = set(text.split())
         self.words = "\n".join(words)
         self.long_words = "\n".join([word for word in words if len(word) >= LONG])
         self.folded_words = folded(self.words)
@@ -129,10 +129,23 @@ class SearchedText:
 
 
 MOST = 1_000_000
-"""Characters beyond which a text is looked at as it is: its words would take many times its memory."""
+"""Characters of distinct words beyond which a text is looked at as it is: words take many times more."""
 LONG = 11
 """Characters of a long word: the shortest key is ``sk-`` and eight more."""
+_WORD = re.compile(r"\S+")
 _NUMBER = re.compile(r"[0-9](?:[ ().\-/]{0,3}[0-9]){9}")
+
+
+def _distinct_words(text: str) -> set[str] | None:
+    """The words of a large text, without a list of all; None where they are too many."""
+    words, size = set[str](), 0
+    for match in _WORD.finditer(text):
+        if (word := match[0]) not in words:
+            words.add(word)
+            size += len(word)
+            if size > MOST:
+                return None
+    return words
 
 
 def folded(text: str) -> str:
