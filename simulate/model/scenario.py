@@ -347,3 +347,9 @@ class Scenario(ScenarioModel):
     def attachments(self) -> list[Attachment]:
         """All that its lines send."""
         return [Attachment(Path(name)) for line in self.script for name in line.attachments]
+
+    @property
+    def language(self) -> str:
+        """The ISO 639 code of what its caller speaks."""
+        persona = self.persona if isinstance(self.persona, Persona) else Persona()
+        return persona.speaks.language[:2].lower()

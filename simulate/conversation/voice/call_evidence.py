@@ -5,7 +5,6 @@ from __future__ import annotations
 from simulate.conversation.engine import TrialSession
 from simulate.conversation.voice.entities import entity_share
 from simulate.conversation.voice.measuring import measures_of
-from simulate.conversation.voice.senses import language_of
 from simulate.conversation.voice.spoken import place_spoken
 from simulate.trace.reading import TraceReading
 from simulate.trace.span import Kind
@@ -40,7 +39,7 @@ def _cuts(session: TrialSession, reading: TraceReading) -> list[float]:
 def tell_spoken(session: TrialSession, reading: TraceReading) -> None:
     """Put what the agent's voice was asked to say beside what the caller understood, and measure how many of
     the ids, amounts, dates and names came over, each way."""
-    said, language = session.conversation.by("agent"), language_of(session.scenario)
+    said, language = session.conversation.by("agent"), session.scenario.language
     session.notes += place_spoken(said, _texts(reading, Kind.TTS, "text"), language)
     whole = [one for one in said if one.spoken is not None and not one.interrupted]
     spoken, heard = [one.spoken or "" for one in whole], [one.received for one in whole]

@@ -36,7 +36,7 @@ class Senses:
     def for_persona(self, scenario: Scenario) -> Senses:
         """In the language that the scenario's persona speaks. Raises InputError where they cannot."""
         persona = _persona(scenario)
-        return self.in_language(language_of(scenario), persona.voice.name)
+        return self.in_language(scenario.language, persona.voice.name)
 
     def voice_name(self, persona: Persona) -> str | None:
         """The voice that the persona names, or the one of this speech that is nearest to it."""
@@ -63,11 +63,6 @@ class Senses:
             hints = "; ".join(error.hint for error in refused if error.hint)
             raise InputError(messages, where=refused[0].where, hint=hints)
         return replace(self, **found)
-
-
-def language_of(scenario: Scenario) -> str:
-    """The ISO 639 code of what is spoken."""
-    return _persona(scenario).speaks.language[:2].lower()
 
 
 def _persona(scenario: Scenario) -> Persona:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, TypeVar
 
 from simulate.conversation.voice.normalise import says
-from simulate.conversation.voice.senses import language_of
 from simulate.model.base import Expectation
 from simulate.model.expect_voice import (
     Dtmf,
@@ -253,7 +252,7 @@ class HeardCheck(Check[Heard]):
         return f"the agent hears “{self.expectation.heard}”{where}"
 
     async def judge(self, evidence: Evidence) -> Verdict:
-        heard, language = list(_transcripts(evidence)), language_of(evidence.scenario)
+        heard, language = list(_transcripts(evidence)), evidence.scenario.language
         if not heard:
             return self.verdict(
                 "not_run",
