@@ -23,6 +23,7 @@ from simulate.model.loading.project import Project
 from simulate.model.outcome import Outcome
 from simulate.model.persona import Persona, Voice
 from simulate.model.scenario import Line, Scenario
+from simulate.model.text import counted
 from simulate.model.trial import TrialSpec
 from simulate.replay.cassette.cassette import Cassette
 from simulate.replay.cassette.stale import cassettes, find_stale, unmatched
@@ -223,7 +224,8 @@ async def _fork(args: argparse.Namespace, cassettes: list[Cassette], rules: Any)
         verdict = replay_fork.decided(rows, whole.judged[0] if judged and whole.judged else None)
         say(verdict)
     if args.html is not None:
-        title = f"{scenario.name}: {len(rows)} variants" + (f" from {args.place}" if args.place else "")
+        begins = f"turn {args.place}" if str(args.place).isdecimal() else args.place
+        title = f"{scenario.name}: {counted(len(rows), 'variant')}" + (f" from {begins}" if begins else "")
         shown = replay_fork.shown([whole, *rows], judged=judged)
         say(f"page: {write_fork_html(args.html, title, shown, verdict)}")
     return code
