@@ -61,7 +61,9 @@ async def soak(total: int, folder: Path) -> None:
     for done in range(5):
         run = RunFolder.create(folder / f"run{done}")
         suite = Suite(run, stage, jobs=8)
-        record = await suite.run([TrialSpec(scenario, "soak.yaml", 1, None, "soak", "0")], NoProgress())
+        record = await suite.run(
+            [TrialSpec(scenario, "soak.yaml", 1, None, id="soak", text="0")], NoProgress()
+        )
         assert record.counts == {"passed": total // 5}, record.counts
         run.close()
         megabytes, tasks, threads, files = held()

@@ -62,7 +62,7 @@ async def _ours(conversations: int, total: int, sleep: float, folder: Path) -> N
     )
     stage = Resources(Project(folder), [scenario], agent=_agent(sleep))
     suite = Suite(RunFolder.create(folder / "run"), stage, jobs=conversations)
-    loaded = TrialSpec(scenario, "bench.yaml", 1, None, "bench", "0")
+    loaded = TrialSpec(scenario, "bench.yaml", 1, None, id="bench", text="0")
     record = await suite.run([loaded], NoProgress())
     assert record.counts == {"passed": total}, record.counts
 

@@ -23,7 +23,13 @@ def load_scenarios(paths: Sequence[Path | str], *, agents: Collection[str] | Non
     read = scenario_reader(agents=agents).load(paths)
     trials = [
         TrialSpec(
-            each.scenario, each.file, each.line, each.case, each.row, text=each.text, written=each.written
+            each.scenario,
+            each.file,
+            each.line,
+            each.case,
+            row=each.row,
+            text=each.text,
+            written=each.written,
         )
         for each in read
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import random
 import secrets
@@ -18,6 +17,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 
 from simulate.determinism.context import derive_seed
 from simulate.determinism.shared_patch import SharedPatch, replace_everywhere
+from simulate.living import living
 
 _chance: ContextVar[Streams | None] = ContextVar("simulate_chance", default=None)
 _ids: ContextVar[random.Random | None] = ContextVar("simulate_ids", default=None)
@@ -207,11 +207,8 @@ def _secret(real: Any, made: Any) -> Any:
 
 def _seed_providers(undo: contextlib.ExitStack) -> None:
     """Every tracer provider of the process takes its ids from `SeededIds`, also those that exist already."""
-    for one in gc.get_objects():
-        if (
-            type(one) in (Tracer, TracerProvider)
-            and type(getattr(one, "id_generator", None)) is RandomIdGenerator
-        ):
+    for one in living(Tracer, TracerProvider):
+        if type(getattr(one, "id_generator", None)) is RandomIdGenerator:
             undo.callback(setattr, one, "id_generator", one.id_generator)
             one.id_generator = SeededIds()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ class TrialSpec:
     """As it was named or found; empty for a scenario that was made in Python."""
     line: int = 0
     case: str | None = None
+    _: KW_ONLY
+    row: Mapping[str, Any] | None = None
+    """The case's columns."""
     id: str = ""
     """Of name and case; safe as a file name, and unique among those loaded together."""
     text: str = ""
@@ -42,8 +45,6 @@ class TrialSpec:
     """Makes the conversation's world where the scenario names none."""
     recorded: Sequence[Mapping[str, Any]] = ()
     """A recorded conversation: its caller is heard again, as long as the agent stays on that path."""
-    row: Mapping[str, Any] | None = None
-    """The case's columns."""
 
     @property
     def digest(self) -> str:

@@ -95,7 +95,7 @@ async def test_an_agent_whose_conversations_keep_virtual_time(tmp_path: Path) ->
     folder = RunFolder.create(tmp_path / "run")
     try:
         suite = Suite(folder, Resources(project, [talk]), trials=3)
-        loaded = TrialSpec(talk, str(tmp_path / "slow.yaml"), 1, None, "slow", "0" * 64)
+        loaded = TrialSpec(talk, str(tmp_path / "slow.yaml"), 1, None, id="slow", text="0" * 64)
         await suite.run([loaded], Nobody())
         outcomes = list(folder.outcomes())
     finally:

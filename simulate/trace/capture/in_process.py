@@ -17,12 +17,10 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import gc
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from itertools import compress
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -34,6 +32,7 @@ from opentelemetry.util._decorator import (
     _agnosticcontextmanager,  # pyright: ignore[reportPrivateUsage] - what the SDK's own tracers use
 )
 
+from simulate.living import living
 from simulate.trace.capture import simulator_tracing
 from simulate.trace.capture.routing import ConversationSpans, Router
 
@@ -159,14 +158,10 @@ def providers() -> list[TracerProvider]:
 
 
 def _living() -> Iterator[TracerProvider]:
-    # not isinstance(): that asks lazy proxies for __class__, which makes some of them import or connect
-    candidates = gc.get_objects()
-    kinds = {kind for kind in set(map(type, candidates)) if issubclass(kind, TracerProvider)}
-    # without a loop, since there may be millions
-    for candidate in compress(candidates, map(kinds.__contains__, map(type, candidates))):
-        if hasattr(candidate, "_active_span_processor"):
-            yield candidate
-    world = otel_trace.get_tracer_provider()  # collected objects may be frozen out of sight (gc.freeze)
+    for provider in living(TracerProvider):
+        if hasattr(provider, "_active_span_processor"):
+            yield provider
+    world = otel_trace.get_tracer_provider()  # it may be frozen out of sight
     if isinstance(world, TracerProvider):
         yield world
 
