@@ -40,6 +40,15 @@ _SHORT = re.compile(r"[^\s./$\[\]'\"](?:[^/$\[\]'\"]|\[[\d*]+\])*(?<![.\s])")
 
 
 @lru_cache(maxsize=256)
+def path_text(text: str) -> str:
+    """The same text where it is a path. Raises ValueError, for pydantic, where it is none."""
+    try:
+        parse_path(text)
+    except InputError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from None
+    return text
+
+
 def parse_path(path: str, *, short: bool = False) -> JsonPath:
     """The steps of a path.
 

@@ -6,23 +6,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from simulate.errors import InputError
 from simulate.model.base import Strict
-from simulate.model.json_path import parse_path
-
-
-def _path(text: str) -> str:
-    try:
-        parse_path(text)
-    except InputError as error:
-        raise ValueError(f"{error.message}; {error.hint}") from None
-    return text
+from simulate.model.json_path import path_text
 
 
 class ReplaySettings(Strict):
     """Of a scenario's cassette."""
 
-    ignore: list[Annotated[str, AfterValidator(_path)]] = Field(default_factory=list[str])
+    ignore: list[Annotated[str, AfterValidator(path_text)]] = Field(default_factory=list[str])
     """JSON paths that may differ from run to run in requests, such as ``$.metadata.request_id``."""
 
 

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, model_validator
 
-from simulate.errors import InputError
 from simulate.model.base import Strict
 from simulate.model.identity import WORDS, as_text
-from simulate.model.json_path import parse_path
+from simulate.model.json_path import path_text
 from simulate.model.nearest import did_you_mean
 from simulate.model.shapes import is_list
 from simulate.model.units import Data
@@ -79,24 +78,16 @@ def check_placeholders(value: Any) -> None:
             raise ValueError(f"no placeholder {{{{{name}}}}}{did_you_mean(name, PLACEHOLDERS)}")
 
 
-def _path(value: str) -> str:
-    try:
-        parse_path(value)
-    except InputError as error:
-        raise ValueError(f"{error.message}; {error.hint}") from None
-    return value
-
-
 def _session_source(value: str) -> str:
     kind, _, name = value.partition(":")
     if kind in ("cookie", "header") and name.strip():
         return value
     if value.startswith("$"):
-        return _path(value)
+        return path_text(value)
     raise ValueError("a session comes from cookie:NAME, header:NAME or a JSON path such as $.session_id")
 
 
-Path = Annotated[str, AfterValidator(_path)]
+Path = Annotated[str, AfterValidator(path_text)]
 
 
 class RequestTemplate(Strict):
